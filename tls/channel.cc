@@ -1,0 +1,197 @@
+#include "tls/channel.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <cassert>
+#include <utility>
+
+#include "tls/error.h"
+
+namespace sealift::tls {
+namespace {
+
+// Tickets kept of one connection: a server that issues more is not worth more memory.
+constexpr int kTicketsMax = 8;
+
+// OpenSSL's level of strength for what no certificate is checked for: weak encryption still beats none. Verified
+// connections get level 2 (112 bits, RSA of 2048).
+constexpr int kUnverifiedSecurityLevel = 1;
+constexpr int kVerifiedSecurityLevel = 2;
+
+bool IsAddress(const std::string& name) {
+  ASN1_OCTET_STRING* address = a2i_IPADDRESS(name.c_str());
+  const bool is_address = address != nullptr;
+  ASN1_OCTET_STRING_free(address);
+  ERR_clear_error();
+  return is_address;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Channel>> Channel::Client(std::shared_ptr<ClientContext> context,
+                                                         ClientOptions options) {
+  assert(context != nullptr);
+  std::unique_ptr<Channel> channel(new Channel);
+  channel->client_ = std::move(context);
+  if (absl::Status status = channel->Open(channel->client_->ssl_ctx()); !status.ok()) return status;
+  if (absl::Status status = channel->Prepare(options); !status.ok()) return status;
+  SSL_set_connect_state(channel->ssl_.get());
+  return channel;
+}
+
+absl::StatusOr<std::unique_ptr<Channel>> Channel::Server(std::shared_ptr<ServerContext> context) {
+  assert(context != nullptr);
+  std::unique_ptr<Channel> channel(new Channel);
+  channel->server_ = std::move(context);
+  if (absl::Status status = channel->Open(channel->server_->ssl_ctx()); !status.ok()) return status;
+  SSL_set_accept_state(channel->ssl_.get());
+  return channel;
+}
+
+Channel::~Channel() {
+  if (ssl_ == nullptr) return;
+  // OpenSSL declares the session of a connection dead that is freed without having been shut down, and SMTP servers
+  // seldom wait for it. One that failed stays dead.
+  if (handshake_done_ && failure_.ok()) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+}
+
+absl::Status Channel::Open(SSL_CTX* ctx) {
+  ssl_.reset(SSL_new(ctx));
+  if (ssl_ == nullptr) return LocalError(absl::StatusCode::kInternal, "OpenSSL cannot make a connection");
+  BIO* bio = wire_.NewBio();
+  if (bio == nullptr) return LocalError(absl::StatusCode::kInternal, "OpenSSL cannot make a connection");
+  SSL_set_bio(ssl_.get(), bio, bio);
+  SSL_set_app_data(ssl_.get(), this);
+  return absl::OkStatus();
+}
+
+absl::Status Channel::Prepare(const ClientOptions& options) {
+  policy_ = options.policy;
+  const bool verify = policy_ == Policy::kVerify;
+  SSL_set_security_level(ssl_.get(), verify ? kVerifiedSecurityLevel : kUnverifiedSecurityLevel);
+  SSL_set_verify(ssl_.get(), verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
+  if (verify) {
+    assert(!options.verify_name.empty());
+    verify_name_ = options.verify_name;
+    // Names stand among the alternatives (RFC 9525 6.3, RFC 8461 4.1); a wildcard is a whole left-most label.
+    SSL_set_hostflags(ssl_.get(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+    if (SSL_set1_host(ssl_.get(), verify_name_.c_str()) != 1) {
+      return LocalError(absl::StatusCode::kInvalidArgument, "the name to verify is not usable");
+    }
+  }
+  if (!options.sni.empty() && !IsAddress(options.sni) &&
+      SSL_set_tlsext_host_name(ssl_.get(), options.sni.c_str()) != 1) {
+    return LocalError(absl::StatusCode::kInvalidArgument, "the server's name is not usable");
+  }
+  if (options.sessions == nullptr) return absl::OkStatus();
+  sessions_ = options.sessions;
+  session_key_ = SessionCache::MakeKey(options.session_key, policy_, verify_name_, client_->roots());
+  const SslSessionPtr session = sessions_->Take(session_key_);
+  if (session != nullptr && SSL_set_session(ssl_.get(), session.get()) != 1)
+    ERR_clear_error();  // a full handshake, then
+  return absl::OkStatus();
+}
+
+int Channel::KeepSession(SSL* ssl, SSL_SESSION* session) {
+  auto* channel = static_cast<Channel*>(SSL_get_app_data(ssl));
+  if (channel->sessions_ == nullptr || channel->sessions_kept_ >= kTicketsMax) return 0;
+  if (SSL_SESSION_is_resumable(session) != 1) return 0;
+  ++channel->sessions_kept_;
+  channel->sessions_->Put(channel->session_key_, SslSessionPtr(session));
+  return 1;  // the reference is ours
+}
+
+absl::StatusOr<bool> Channel::Handshake() {
+  if (!failure_.ok()) return failure_;
+  if (handshake_done_) return true;
+  ERR_clear_error();
+  wire_.set_asked(false);
+  const int result = SSL_do_handshake(ssl_.get());
+  if (result != 1) {
+    if (SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ) return false;
+    if (sessions_ != nullptr) sessions_->Forget(session_key_);
+    return Fail(result);
+  }
+  handshake_done_ = true;
+  return true;
+}
+
+absl::Status Channel::Feed(std::span<const char> ciphertext) {
+  if (!failure_.ok()) return failure_;
+  if (ciphertext.size() > kIncomingMax - wire_.incoming()) {
+    failure_ = absl::ResourceExhaustedError("more was received over TLS than is read");
+    return failure_;
+  }
+  wire_.Feed(ciphertext);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<size_t> Channel::Read(std::span<char> plaintext) {
+  assert(handshake_done_);
+  if (!failure_.ok()) return failure_;
+  ERR_clear_error();
+  wire_.set_asked(false);
+  size_t total = 0;
+  while (total < plaintext.size() && !closed_) {
+    size_t size = 0;
+    const int result = SSL_read_ex(ssl_.get(), plaintext.data() + total, plaintext.size() - total, &size);
+    total += size;
+    if (result == 1) continue;
+    const int error = SSL_get_error(ssl_.get(), result);
+    if (error == SSL_ERROR_WANT_READ) break;
+    if (error == SSL_ERROR_ZERO_RETURN) {
+      closed_ = true;
+      break;
+    }
+    absl::Status failure = Fail(result);
+    if (total > 0) break;  // what came before the failure is good; the next call returns it
+    return failure;
+  }
+  return total;
+}
+
+absl::Status Channel::Write(std::span<const char> plaintext) {
+  assert(handshake_done_ && !shut_down_);
+  if (!failure_.ok()) return failure_;
+  if (plaintext.empty()) return absl::OkStatus();
+  ERR_clear_error();
+  wire_.set_asked(true);
+  size_t written = 0;
+  const int result = SSL_write_ex(ssl_.get(), plaintext.data(), plaintext.size(), &written);
+  if (result != 1) return Fail(result);
+  return absl::OkStatus();
+}
+
+std::span<const char> Channel::Outgoing() { return wire_.Outgoing(); }
+
+void Channel::ConsumeOutgoing(size_t bytes) { wire_.Consume(bytes); }
+
+void Channel::Shutdown() {
+  if (shut_down_ || !handshake_done_ || !failure_.ok()) return;
+  shut_down_ = true;
+  ERR_clear_error();
+  wire_.set_asked(true);
+  SSL_shutdown(ssl_.get());
+  ERR_clear_error();
+}
+
+Channel::Details Channel::details() const {
+  if (!handshake_done_) return {};
+  Details details;
+  details.version = SSL_get_version(ssl_.get());
+  details.cipher = SSL_get_cipher_name(ssl_.get());
+  details.resumed = SSL_session_reused(ssl_.get()) == 1;
+  // The handshake would have failed otherwise. A resumed session was made under the same policy, name and roots: its
+  // key says so.
+  details.verified_name = verify_name_;
+  return details;
+}
+
+absl::Status Channel::Fail(int ssl_result) {
+  failure_ = PeerError(ssl_.get(), SSL_get_error(ssl_.get(), ssl_result), verify_name_);
+  return failure_;
+}
+
+}  // namespace sealift::tls
