@@ -1,0 +1,218 @@
+#include "queue/campaign_table.h"
+
+#include <utility>
+
+#include "fmt/format.h"
+#include "queue/campaign_records.h"
+#include "queue/keys.h"
+#include "queue/rocks.h"
+#include "queue/sealer.h"
+#include "queue/wire.h"
+#include "rocksdb/snapshot.h"
+#include "rocksdb/write_batch.h"
+
+namespace sealift::queue {
+namespace {
+
+absl::Status Malformed(CampaignId id, std::string_view part) {
+  return absl::DataLossError(fmt::format(
+      "the {} of campaign {:08x} is in a form that this version does not know. Run the version that wrote it, or "
+      "restore the data directory from a backup",
+      part, static_cast<uint32_t>(id)));
+}
+
+absl::Status NoCampaign(CampaignId id) {
+  return absl::NotFoundError(fmt::format("there is no campaign {:08x}", static_cast<uint32_t>(id)));
+}
+
+}  // namespace
+
+absl::Status CampaignTable::Open() {
+  const std::lock_guard lock(mutex_);
+  Unsealer unsealer(ring_);
+  const std::unique_ptr<rocksdb::Iterator> it(
+      database_->get()->NewIterator(rocksdb::ReadOptions(), database_->handle(Column::kCampaigns)));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    const std::string_view key = ToView(it->key());
+    if (key.size() != 5 || key[4] != static_cast<char>(CampaignPart::kHead)) continue;
+    absl::StatusOr<std::string> head = unsealer.Open(KeyName::Node(), Seal::kCampaign, key, ToView(it->value()));
+    if (!head.ok()) return head.status();
+    Campaign campaign;
+    campaign.id = CampaignId{Fixed32(key.data())};
+    if (!DecodeHead(*head, &campaign)) return Malformed(campaign.id, "record");
+    names_.emplace(campaign.spec.name, campaign.id);
+    auto gate = std::make_shared<CampaignGate>();
+    gate->cancelled = campaign.state == CampaignState::kCancelled;
+    campaigns_.emplace(campaign.id, Entry{campaign, std::move(gate)});
+  }
+  return FromRocks(it->status(), "read its campaigns");
+}
+
+absl::StatusOr<Campaign> CampaignTable::Create(CampaignSpec spec, absl::Time now) {
+  const std::lock_guard lock(mutex_);
+  if (names_.contains(spec.name)) {
+    return absl::AlreadyExistsError(
+        "there is a campaign of this name already. Choose another name, or load the same files");
+  }
+  Campaign campaign;
+  do {
+    uint32_t drawn;
+    RandomBytes(&drawn, sizeof(drawn));
+    campaign.id = CampaignId{drawn};
+  } while (campaign.id == CampaignId{} || campaigns_.contains(campaign.id));
+  campaign.spec = std::move(spec);
+  campaign.created = now;
+
+  rocksdb::WriteBatch batch;
+  ring_->Add(KeyName::Of(campaign.id), &batch);
+  std::string body, sealed;
+  EncodeBody(campaign.spec, &body);
+  const std::string key = CampaignKey(campaign.id, CampaignPart::kBody);
+  Sealer sealer(ring_);
+  if (absl::Status status = sealer.Seal(KeyName::Of(campaign.id), Seal::kCampaign, key, body, &sealed); !status.ok()) {
+    return status;
+  }
+  batch.Put(database_->handle(Column::kCampaigns), key, sealed);
+  if (absl::Status status = WriteHeadLocked(campaign, &batch); !status.ok()) return status;
+  return campaign;
+}
+
+absl::Status CampaignTable::WriteHead(const Campaign& campaign, rocksdb::WriteBatch* batch) {
+  const std::lock_guard lock(mutex_);
+  return WriteHeadLocked(campaign, batch);
+}
+
+absl::Status CampaignTable::WriteHeadLocked(const Campaign& campaign, rocksdb::WriteBatch* batch) {
+  if (failure_->failed()) return failure_->status();
+  std::string head, sealed;
+  EncodeHead(campaign, &head);
+  const std::string key = CampaignKey(campaign.id, CampaignPart::kHead);
+  Sealer sealer(ring_);
+  if (absl::Status status = sealer.Seal(KeyName::Node(), Seal::kCampaign, key, head, &sealed); !status.ok()) {
+    return status;
+  }
+  batch->Put(database_->handle(Column::kCampaigns), key, sealed);
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  if (const auto written = database_->get()->Write(synced, batch); !written.ok()) {
+    const absl::Status status = FromRocks(written, "commit a campaign's state");
+    failure_->Set(status);
+    return status;
+  }
+  // What can be large stays on disk.
+  Entry& entry = campaigns_[campaign.id];
+  entry.head = campaign;
+  entry.head.spec.template_text.clear();
+  entry.head.spec.columns.clear();
+  entry.head.spec.defaults.clear();
+  entry.head.spec.settings_json.clear();
+  if (!entry.gate) entry.gate = std::make_shared<CampaignGate>();
+  names_.emplace(campaign.spec.name, campaign.id);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<CampaignId> CampaignTable::Find(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = names_.find(std::string(name));
+  if (found == names_.end()) return absl::NotFoundError("there is no campaign of this name");
+  return found->second;
+}
+
+absl::StatusOr<Campaign> CampaignTable::Head(CampaignId id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = campaigns_.find(id);
+  if (found == campaigns_.end()) return NoCampaign(id);
+  return found->second.head;
+}
+
+absl::StatusOr<std::shared_ptr<CampaignGate>> CampaignTable::Gate(CampaignId id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = campaigns_.find(id);
+  if (found == campaigns_.end()) return NoCampaign(id);
+  return found->second.gate;
+}
+
+bool CampaignTable::BeginLoading(CampaignGate* gate) {
+  const std::lock_guard lock(mutex_);
+  return !std::exchange(gate->loading, true);
+}
+
+void CampaignTable::EndLoading(CampaignGate* gate) {
+  const std::lock_guard lock(mutex_);
+  gate->loading = false;
+}
+
+absl::Status CampaignTable::ReadCounts(const rocksdb::Snapshot* snapshot, Campaign* campaign) const {
+  rocksdb::ReadOptions options;
+  options.snapshot = snapshot;
+  rocksdb::DB* const db = database_->get();
+  rocksdb::ColumnFamilyHandle* const column = database_->handle(Column::kCampaigns);
+  std::string value;
+  const std::string progress = CampaignKey(campaign->id, CampaignPart::kProgress);
+  if (auto status = db->Get(options, column, progress, &value); status.ok()) {
+    Unsealer unsealer(ring_);
+    absl::StatusOr<std::string> opened = unsealer.Open(KeyName::Node(), Seal::kCampaign, progress, value);
+    if (!opened.ok()) return opened.status();
+    if (!DecodeProgress(*opened, campaign)) return Malformed(campaign->id, "progress");
+  } else if (!status.IsNotFound()) {
+    return FromRocks(status, "read a campaign");
+  }
+  if (auto status = db->Get(options, column, CampaignKey(campaign->id, CampaignPart::kTally), &value); status.ok()) {
+    if (!DecodeTally(value, &campaign->counters)) return Malformed(campaign->id, "tally");
+  } else if (!status.IsNotFound()) {
+    return FromRocks(status, "read a campaign");
+  }
+  // Loads do not write the head: a campaign that waits for nothing but the end of its load is ready by it.
+  if (campaign->state == CampaignState::kLoading && campaign->load_complete) campaign->state = CampaignState::kReady;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Campaign> CampaignTable::Get(CampaignId id) const {
+  absl::StatusOr<Campaign> campaign = Head(id);
+  if (!campaign.ok()) return campaign;
+  rocksdb::ManagedSnapshot snapshot(database_->get());
+  if (absl::Status status = ReadCounts(snapshot.snapshot(), &*campaign); !status.ok()) return status;
+  if (campaign->erased) return campaign;
+
+  rocksdb::ReadOptions options;
+  options.snapshot = snapshot.snapshot();
+  std::string sealed;
+  const std::string key = CampaignKey(id, CampaignPart::kBody);
+  const auto found = database_->get()->Get(options, database_->handle(Column::kCampaigns), key, &sealed);
+  if (!found.ok()) return FromRocks(found, "read a campaign's template");
+  Unsealer unsealer(ring_);
+  absl::StatusOr<std::string> body = unsealer.Open(KeyName::Of(id), Seal::kCampaign, key, sealed);
+  if (!body.ok()) return body.status();
+  if (!DecodeBody(*body, &campaign->spec)) return Malformed(id, "template");
+  return campaign;
+}
+
+absl::StatusOr<std::vector<Campaign>> CampaignTable::List() const {
+  std::vector<Campaign> all;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, entry] : campaigns_) all.push_back(entry.head);
+  }
+  rocksdb::ManagedSnapshot snapshot(database_->get());
+  for (Campaign& campaign : all) {
+    if (absl::Status status = ReadCounts(snapshot.snapshot(), &campaign); !status.ok()) return status;
+  }
+  return all;
+}
+
+absl::Status CampaignTable::SetState(CampaignId id, CampaignState state, absl::Time now) {
+  const std::lock_guard lock(mutex_);
+  const auto found = campaigns_.find(id);
+  if (found == campaigns_.end()) return NoCampaign(id);
+  if (found->second.head.state == CampaignState::kCancelled) {
+    return absl::FailedPreconditionError(
+        fmt::format("campaign {:08x} is cancelled: load it again under another name", static_cast<uint32_t>(id)));
+  }
+  Campaign changed = found->second.head;
+  changed.state = state;
+  if (state == CampaignState::kRunning && changed.started == absl::InfiniteFuture()) changed.started = now;
+  rocksdb::WriteBatch batch;
+  return WriteHeadLocked(changed, &batch);
+}
+
+}  // namespace sealift::queue

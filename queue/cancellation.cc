@@ -1,0 +1,61 @@
+#include "queue/cancellation.h"
+
+#include <string>
+#include <vector>
+
+#include "queue/keys.h"
+#include "queue/rocks.h"
+#include "rocksdb/write_batch.h"
+
+namespace sealift::queue {
+
+absl::StatusOr<Counters> CancelCampaign(CommitContext& context, CampaignTable* campaigns, CampaignId id, bool erase,
+                                        absl::Time now) {
+  Database* const database = context.database;
+  absl::StatusOr<Campaign> campaign = campaigns->Head(id);
+  if (!campaign.ok()) return campaign.status();
+  if (absl::Status status = campaigns->ReadCounts(nullptr, &*campaign); !status.ok()) return status;
+  absl::StatusOr<Tally*> found = context.tallies.Of(id);
+  if (!found.ok()) return found.status();
+  Tally& tally = **found;
+  const bool again = tally.cancelled;
+  if (again && (!erase || tally.erased)) return campaign->counters;
+
+  rocksdb::WriteBatch batch;
+  const std::string prefix = CampaignPrefix(id), end = PrefixEnd(prefix);
+  if (!again) {
+    campaign->state = CampaignState::kCancelled;
+    campaign->ended = now;
+    campaign->counters.cancelled += campaign->counters.queued();
+    campaign->counters.retrying = 0;
+    batch.DeleteRange(database->handle(Column::kLanes), prefix, end);
+  }
+  if (erase) {
+    campaign->erased = true;
+    for (const Column column : {Column::kRows, Column::kSeen, Column::kParked}) {
+      batch.DeleteRange(database->handle(column), prefix, end);
+    }
+    batch.Delete(database->handle(Column::kCampaigns), CampaignKey(id, CampaignPart::kBody));
+    context.ring->Forget(KeyName::Of(id), &batch);
+  }
+  tally.counters = campaign->counters;
+  tally.cancelled = true;
+  tally.erased = campaign->erased;
+  tally.changed = true;
+  context.tallies.Write(&batch);
+  if (absl::Status status = campaigns->WriteHead(*campaign, &batch); !status.ok()) return status;
+  return campaign->counters;
+}
+
+absl::Status ScrubKeys(Database* database) {
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  for (size_t i = 0; i < kColumns; ++i) handles.push_back(database->handle(static_cast<Column>(i)));
+  rocksdb::FlushOptions flush;
+  if (auto status = database->get()->Flush(flush, handles); !status.ok()) return FromRocks(status, "erase a key");
+  rocksdb::CompactRangeOptions compact;
+  compact.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  return FromRocks(database->get()->CompactRange(compact, database->handle(Column::kMeta), nullptr, nullptr),
+                   "erase a key");
+}
+
+}  // namespace sealift::queue

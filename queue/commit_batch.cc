@@ -1,0 +1,193 @@
+#include "queue/commit_batch.h"
+
+#include <algorithm>
+#include <cassert>
+#include <limits>
+#include <string>
+#include <tuple>
+
+#include "queue/keys.h"
+#include "queue/pack.h"
+#include "queue/parked_row.h"
+#include "queue/rows_merge.h"
+#include "queue/wire.h"
+#include "rocksdb/write_batch.h"
+
+namespace sealift::queue {
+namespace {
+
+uint64_t Millis(absl::Time time) {
+  constexpr int64_t kFar = int64_t{1} << 52;
+  return static_cast<uint64_t>(std::clamp<int64_t>(absl::ToUnixMillis(time), 1, kFar));
+}
+
+uint64_t* CountOf(OutcomeKind kind, Counters* counters) {
+  switch (kind) {
+    case OutcomeKind::kDelivered:
+      return &counters->delivered;
+    case OutcomeKind::kBounced:
+      return &counters->bounced;
+    case OutcomeKind::kExpired:
+      return &counters->expired;
+    case OutcomeKind::kSuppressed:
+      return &counters->suppressed;
+    case OutcomeKind::kCancelled:
+      return &counters->cancelled;
+    case OutcomeKind::kDeferred:
+      break;
+  }
+  return &counters->deferrals;
+}
+
+bool IsParked(OutcomeKind kind) {
+  return kind == OutcomeKind::kBounced || kind == OutcomeKind::kExpired || kind == OutcomeKind::kCancelled;
+}
+
+}  // namespace
+
+absl::Status CommitBatch::Build(std::span<const Outcome> outcomes, uint64_t sequence, rocksdb::WriteBatch* batch) {
+  packs_.clear();
+  deferrals_.clear();
+  lanes_.clear();
+  uint64_t earliest = std::numeric_limits<uint64_t>::max();
+  for (const Outcome& outcome : outcomes) {
+    if (outcome.kind == OutcomeKind::kDeferred) earliest = std::min(earliest, RoundUpDue(Millis(outcome.due)));
+  }
+  uint64_t floor_ms = 0;
+  if (earliest != std::numeric_limits<uint64_t>::max()) floor_ms = horizon_->Prepare(earliest);
+
+  for (const Outcome& outcome : outcomes) {
+    if (absl::Status status = AddOutcome(outcome, floor_ms, batch); !status.ok()) return status;
+  }
+  if (absl::Status status = AddDeferred(sequence, batch); !status.ok()) return status;
+  AddPacks(batch);
+  AddLanes(sequence, batch);
+  tallies_->Write(batch);
+  return AddEvents(sequence, batch);
+}
+
+absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, rocksdb::WriteBatch* batch) {
+  Pack& pack = *outcome.pack;
+  assert(outcome.index < pack.rows_.size());
+  const Row& row = pack.rows_[outcome.index];
+  const uint16_t bit = pack.bits_[outcome.index];
+  assert(((pack.settled_ | pack.pending_) & bit) == 0 && "a row has one outcome a claim");
+  absl::StatusOr<Tally*> found = tallies_->Of(pack.lane().campaign);
+  if (!found.ok()) return found.status();
+  Tally& tally = **found;
+  const bool deferred = outcome.kind == OutcomeKind::kDeferred;
+  const uint64_t due_ms = deferred ? RoundUpDue(std::max(Millis(outcome.due), floor_ms + 1)) : 0;
+
+  events_.Add(outcome, row, deferred ? absl::FromUnixMillis(int64_t(due_ms)) : absl::InfiniteFuture());
+  LaneChange& lane = lanes_[pack.lane()];
+  PutVarint(static_cast<uint32_t>(row.id), &lane.rows);
+
+  if (tally.cancelled) {
+    // The cancellation has counted this row and dropped its lane; what really happened to it is worth knowing.
+    if (deferred || outcome.kind == OutcomeKind::kCancelled || tally.counters.cancelled == 0) return absl::OkStatus();
+    --tally.counters.cancelled;
+    ++*CountOf(outcome.kind, &tally.counters);
+    tally.changed = true;
+    if (tally.erased) return absl::OkStatus();
+  } else {
+    ++*CountOf(outcome.kind, &tally.counters);
+    tally.changed = true;
+    const bool was_retrying = pack.due() != absl::InfinitePast();
+    const int64_t retrying = (deferred ? 1 : 0) - (was_retrying ? 1 : 0);
+    tally.counters.retrying = static_cast<uint64_t>(static_cast<int64_t>(tally.counters.retrying) + retrying);
+    lane.counted = true;
+    lane.value.Add({.queued = deferred ? 0 : -1, .retrying = retrying, .due_ms = due_ms, .sealed_domain = {}});
+    if (deferred) deferrals_.push_back({&outcome, due_ms});
+  }
+  if (pack.pending_ == 0) packs_.push_back(&pack);
+  pack.pending_ |= bit;
+  if (!IsParked(outcome.kind)) return absl::OkStatus();
+  const std::string key = ParkedKey(pack.lane().campaign, row.id);
+  std::string value;
+  if (absl::Status status = EncodeParked(sealer_, outcome, row, key, &value); !status.ok()) return status;
+  batch->Put(database_->handle(Column::kParked), key, value);
+  return absl::OkStatus();
+}
+
+absl::Status CommitBatch::AddDeferred(uint64_t sequence, rocksdb::WriteBatch* batch) {
+  // Rows that may share a pack become neighbours.
+  const auto group = [](const Deferral& deferral) {
+    const Pack& pack = *deferral.outcome->pack;
+    return std::tuple(pack.lane(), deferral.due_ms, pack.accepted(), pack.expires());
+  };
+  std::sort(deferrals_.begin(), deferrals_.end(), [&](const Deferral& a, const Deferral& b) {
+    const auto row = [](const Deferral& deferral) { return deferral.outcome->pack->rows_[deferral.outcome->index].id; };
+    return std::tuple(group(a), row(a)) < std::tuple(group(b), row(b));
+  });
+  uint64_t number = 0;
+  std::vector<Row> rows;
+  std::string plaintext, sealed;
+  for (size_t i = 0; i < deferrals_.size();) {
+    const Pack& pack = *deferrals_[i].outcome->pack;
+    const RowsKey place{pack.lane(), deferrals_[i].due_ms, PlaceOf(sequence, number++)};
+    rows.clear();
+    for (const auto first = group(deferrals_[i]);
+         i < deferrals_.size() && rows.size() < Pack::kRowsMax && group(deferrals_[i]) == first; ++i) {
+      const Outcome& outcome = *deferrals_[i].outcome;
+      Row row = outcome.pack->rows_[outcome.index];
+      row.attempts = std::max(row.attempts, outcome.attempt);
+      if (row.date == absl::InfinitePast()) row.date = outcome.date;
+      rows.push_back(row);
+    }
+    plaintext.clear();
+    sealed.clear();
+    Pack::Encode(pack.accepted(), pack.expires(), rows, &plaintext);
+    const std::string key = place.Encode();
+    if (absl::Status status = sealer_->Seal(KeyName::Of(place.lane.campaign), Seal::kRows, key, plaintext, &sealed);
+        !status.ok()) {
+      return status;
+    }
+    batch->Put(database_->handle(Column::kRows), key, RowsValue(sealed));
+  }
+  return absl::OkStatus();
+}
+
+void CommitBatch::AddPacks(rocksdb::WriteBatch* batch) {
+  for (const Pack* pack : packs_) {
+    if ((pack->settled_ | pack->pending_) == pack->all_) {
+      batch->Delete(database_->handle(Column::kRows), pack->key_);
+    } else {
+      batch->Merge(database_->handle(Column::kRows), pack->key_, SettledOperand(pack->pending_));
+    }
+  }
+}
+
+void CommitBatch::AddLanes(uint64_t sequence, rocksdb::WriteBatch* batch) {
+  for (const auto& [lane, change] : lanes_) {
+    if (change.counted) batch->Merge(database_->handle(Column::kLanes), LaneKey(lane), change.value.Encode());
+    batch->Put(database_->handle(Column::kEvents), TraceKey(lane, sequence), change.rows);
+  }
+}
+
+absl::Status CommitBatch::AddEvents(uint64_t sequence, rocksdb::WriteBatch* batch) {
+  const absl::Time newest = std::max(events_.newest(), absl::UnixEpoch());
+  std::string block;
+  events_.Finish(&block);
+  const KeyName name = KeyName::OfEvents(newest);
+  ring_->Add(name, batch);
+  const std::string key = EventKey(sequence);
+  std::string value;
+  PutFixed64(static_cast<uint64_t>(absl::ToUnixMillis(newest)), &value);
+  const std::string additional = key + value;
+  if (absl::Status status = sealer_->Seal(name, Seal::kEvents, additional, block, &value); !status.ok()) return status;
+  batch->Put(database_->handle(Column::kEvents), key, value);
+  std::string number;
+  PutFixed64(sequence, &number);
+  batch->Put(database_->handle(Column::kMeta), std::string(kSequenceKey), number);
+  return absl::OkStatus();
+}
+
+void CommitBatch::Settled() {
+  for (Pack* pack : packs_) {
+    pack->settled_ |= pack->pending_;
+    pack->pending_ = 0;
+  }
+  packs_.clear();
+}
+
+}  // namespace sealift::queue

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "queue/database.h"
+#include "queue/due_horizon.h"
+#include "queue/event_block.h"
+#include "queue/key_ring.h"
+#include "queue/lane_value.h"
+#include "queue/outcome.h"
+#include "queue/sealer.h"
+#include "queue/tallies.h"
+
+namespace rocksdb {
+class WriteBatch;
+}
+
+namespace sealift::queue {
+
+// CommitBatch turns the outcomes of one commit into one batch of writes: packs shrink or go, deferred rows become packs
+// at their new due time, lanes and counts follow, and one sealed block of events says what happened. All of it or
+// nothing is durable.
+//
+// Owned by:  the committer.
+// Threads:   the committer's.
+class CommitBatch {
+ public:
+  CommitBatch(Database* database, KeyRing* ring, Sealer* sealer, Tallies* tallies, DueHorizon* horizon)
+      : database_(database), ring_(ring), sealer_(sealer), tallies_(tallies), horizon_(horizon) {}
+
+  // Adds everything to `batch`. `sequence` is this commit's own. The caller calls Settled, and horizon->Publish, once
+  // it is written.
+  absl::Status Build(std::span<const Outcome> outcomes, uint64_t sequence, rocksdb::WriteBatch* batch);
+
+  // Marks the rows in the packs, which now lack them.
+  void Settled();
+
+ private:
+  struct LaneChange {
+    LaneValue value;
+    bool counted = false;  // the value is a change
+    std::string rows;      // that the block of events has, for the trace
+  };
+  struct Deferral {
+    const Outcome* outcome;
+    uint64_t due_ms;
+  };
+
+  absl::Status AddOutcome(const Outcome& outcome, uint64_t floor_ms, rocksdb::WriteBatch* batch);
+  absl::Status AddDeferred(uint64_t sequence, rocksdb::WriteBatch* batch);
+  absl::Status AddEvents(uint64_t sequence, rocksdb::WriteBatch* batch);
+  void AddPacks(rocksdb::WriteBatch* batch);
+  void AddLanes(uint64_t sequence, rocksdb::WriteBatch* batch);
+
+  Database* const database_;
+  KeyRing* const ring_;
+  Sealer* const sealer_;
+  Tallies* const tallies_;
+  DueHorizon* const horizon_;
+
+  // Of the commit that is being built.
+  std::vector<Pack*> packs_;
+  std::vector<Deferral> deferrals_;
+  absl::flat_hash_map<LaneId, LaneChange> lanes_;
+  EventBlock events_;
+};
+
+}  // namespace sealift::queue

@@ -1,0 +1,168 @@
+#include "queue/committer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <utility>
+
+#include "queue/keys.h"
+#include "queue/rocks.h"
+#include "queue/store.h"
+#include "queue/wire.h"
+#include "rocksdb/write_batch.h"
+
+namespace sealift::queue {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// So many outcomes are worth a commit of their own without waiting for company.
+constexpr size_t kBatchOutcomes = 512;
+
+}  // namespace
+
+absl::Status CommitContext::Open() {
+  std::string value;
+  const auto found = database->get()->Get({}, ToSlice(kSequenceKey), &value);
+  if (found.IsNotFound()) return absl::OkStatus();
+  if (!found.ok()) return FromRocks(found, "read the number of its newest commit");
+  WireReader in(value);
+  sequence_ = in.ReadFixed64();
+  return in.done() ? absl::OkStatus() : absl::DataLossError("the number of the queue's newest commit is cut short");
+}
+
+absl::Status CommitContext::Write(rocksdb::WriteBatch* batch) {
+  if (failure->failed()) return failure->status();
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  const absl::Status status = FromRocks(database->get()->Write(synced, batch), "commit");
+  if (!status.ok()) failure->Set(status);
+  return status;
+}
+
+Committer::Committer(Database* database, KeyRing* ring, const CampaignTable* campaigns, DueHorizon* horizon,
+                     Failure* failure, Options options)
+    : options_(std::move(options)),
+      failure_(failure),
+      context_(database, ring, campaigns, horizon, failure),
+      batch_(database, ring, &context_.sealer, &context_.tallies, horizon),
+      inboxes_(static_cast<size_t>(options_.shards)) {}
+
+Committer::~Committer() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+absl::Status Committer::Start() {
+  if (absl::Status status = context_.Open(); !status.ok()) return status;
+  thread_ = std::thread([this] { Run(); });
+  return absl::OkStatus();
+}
+
+bool Committer::Settle(int shard, uint64_t last, std::vector<Outcome>& batch) {
+  if (failure_->failed()) return false;
+  {
+    const std::lock_guard lock(mutex_);
+    Inbox& inbox = inboxes_[static_cast<size_t>(shard)];
+    // A batch larger than the inbox must still get in at some time.
+    if (!inbox.outcomes.empty() && inbox.outcomes.size() + batch.size() > options_.inbox_outcomes_max) return false;
+    waiting_ += batch.size();
+    if (inbox.outcomes.empty()) {
+      inbox.outcomes.swap(batch);
+    } else {
+      std::move(batch.begin(), batch.end(), std::back_inserter(inbox.outcomes));
+    }
+    batch.clear();
+    inbox.last = last;
+    inbox.touched = true;
+  }
+  wake_.notify_one();
+  return true;
+}
+
+void Committer::Do(std::move_only_function<void(CommitContext&)> work) {
+  {
+    const std::lock_guard lock(mutex_);
+    works_.push_back(std::move(work));
+  }
+  wake_.notify_one();
+}
+
+Committer::Stats Committer::stats() const {
+  const std::lock_guard lock(mutex_);
+  return stats_;
+}
+
+bool Committer::Take(std::vector<Outcome>* outcomes, std::vector<std::pair<int, uint64_t>>* numbers,
+                     std::vector<std::move_only_function<void(CommitContext&)>>* works) {
+  std::unique_lock lock(mutex_);
+  const auto something = [this] {
+    return stop_ || !works_.empty() ||
+           std::any_of(inboxes_.begin(), inboxes_.end(), [](const Inbox& inbox) { return inbox.touched; });
+  };
+  wake_.wait(lock, something);
+  // A sync costs the same for one outcome as for hundreds, and nobody waits for it: let some gather.
+  if (options_.interval > absl::ZeroDuration()) {
+    wake_.wait_for(lock, absl::ToChronoNanoseconds(options_.interval),
+                   [this] { return stop_ || !works_.empty() || waiting_ >= kBatchOutcomes; });
+  }
+  for (size_t shard = 0; shard < inboxes_.size(); ++shard) {
+    Inbox& inbox = inboxes_[shard];
+    if (!inbox.touched) continue;
+    numbers->emplace_back(static_cast<int>(shard), inbox.last);
+    if (outcomes->empty()) {
+      outcomes->swap(inbox.outcomes);
+    } else {
+      std::move(inbox.outcomes.begin(), inbox.outcomes.end(), std::back_inserter(*outcomes));
+    }
+    inbox.outcomes.clear();
+    inbox.touched = false;
+  }
+  waiting_ = 0;
+  works->swap(works_);
+  return !(stop_ && numbers->empty() && works->empty());
+}
+
+void Committer::Run() {
+  std::vector<Outcome> outcomes;
+  std::vector<std::pair<int, uint64_t>> numbers;
+  std::vector<std::move_only_function<void(CommitContext&)>> works;
+  while (Take(&outcomes, &numbers, &works)) {
+    if (!numbers.empty() && !failure_->failed()) Commit(outcomes, numbers);
+    for (auto& work : works) work(context_);
+    outcomes.clear();
+    numbers.clear();
+    works.clear();
+  }
+}
+
+void Committer::Commit(const std::vector<Outcome>& outcomes, const std::vector<std::pair<int, uint64_t>>& numbers) {
+  if (!outcomes.empty()) {
+    rocksdb::WriteBatch batch;
+    const Clock::time_point begin = Clock::now();
+    if (absl::Status status = batch_.Build(outcomes, context_.NextSequence(), &batch); !status.ok()) {
+      return failure_->Set(status);
+    }
+    if (!context_.Write(&batch).ok()) return;
+    batch_.Settled();
+    context_.horizon->Publish();
+    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    const std::lock_guard lock(mutex_);
+    ++stats_.commits;
+    stats_.rows += outcomes.size();
+    stats_.bytes += batch.GetDataSize();
+    stats_.seconds_sum += seconds;
+    const auto& bounds = StoreStats::kSecondsBounds;
+    ++stats_.seconds_buckets[static_cast<size_t>(std::lower_bound(bounds.begin(), bounds.end(), seconds) -
+                                                 bounds.begin())];
+  }
+  for (const auto& [shard, last] : numbers) {
+    if (options_.on_durable) options_.on_durable(shard, last);
+  }
+}
+
+}  // namespace sealift::queue

@@ -1,0 +1,120 @@
+#pragma once
+
+#include <array>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "queue/commit_batch.h"
+#include "queue/database.h"
+#include "queue/due_horizon.h"
+#include "queue/failure.h"
+#include "queue/key_ring.h"
+#include "queue/outcome.h"
+#include "queue/sealer.h"
+#include "queue/tallies.h"
+
+namespace sealift::queue {
+
+// What a piece of work that runs between two commits may use: all of it belongs to the committer's thread.
+class CommitContext {
+ public:
+  CommitContext(Database* database, KeyRing* ring, const CampaignTable* campaigns, DueHorizon* horizon,
+                Failure* failure)
+      : database(database),
+        ring(ring),
+        horizon(horizon),
+        failure(failure),
+        sealer(ring),
+        unsealer(ring),
+        tallies(database, campaigns) {}
+
+  // Reads the number of the newest commit.
+  absl::Status Open();
+
+  // One synced write; a failure is final.
+  absl::Status Write(rocksdb::WriteBatch* batch);
+
+  uint64_t NextSequence() { return ++sequence_; }
+
+  Database* const database;
+  KeyRing* const ring;
+  DueHorizon* const horizon;
+  Failure* const failure;
+  Sealer sealer;
+  Unsealer unsealer;
+  Tallies tallies;
+
+ private:
+  uint64_t sequence_ = 0;
+};
+
+// Committer is the one thread that settles: it takes what every shard has handed over, merges it into one batch, and
+// syncs once. A shard hears of it by number, and no session waits for a disk.
+//
+// Owned by:  Store.
+// Threads:   Settle and Do from any; callbacks on the committer's own.
+// Errors:    a write that fails ends it: see Failure. It then accepts nothing.
+class Committer {
+ public:
+  struct Options {
+    int shards = 1;
+    size_t inbox_outcomes_max = 4096;  // a shard
+    absl::Duration interval;           // between commits, while few outcomes wait
+    std::function<void(int shard, uint64_t durable)> on_durable;
+  };
+
+  struct Stats {
+    uint64_t commits = 0, rows = 0, bytes = 0;
+    std::array<uint64_t, 11> seconds_buckets{};
+    double seconds_sum = 0;
+  };
+
+  Committer(Database* database, KeyRing* ring, const CampaignTable* campaigns, DueHorizon* horizon, Failure* failure,
+            Options options);
+  ~Committer();  // commits what waits
+
+  absl::Status Start();
+
+  bool Settle(int shard, uint64_t last, std::vector<Outcome>& batch);
+
+  // Runs `work` on the committer's thread, between commits and after what was handed over before.
+  void Do(std::move_only_function<void(CommitContext&)> work);
+
+  Stats stats() const;
+
+ private:
+  struct Inbox {
+    std::vector<Outcome> outcomes;
+    uint64_t last = 0;
+    bool touched = false;
+  };
+
+  void Run();
+  // Waits for something to do; false: there is nothing and there will be nothing.
+  bool Take(std::vector<Outcome>* outcomes, std::vector<std::pair<int, uint64_t>>* numbers,
+            std::vector<std::move_only_function<void(CommitContext&)>>* works);
+  void Commit(const std::vector<Outcome>& outcomes, const std::vector<std::pair<int, uint64_t>>& numbers);
+
+  const Options options_;
+  Failure* const failure_;
+  CommitContext context_;
+  CommitBatch batch_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<Inbox> inboxes_;
+  std::vector<std::move_only_function<void(CommitContext&)>> works_;
+  size_t waiting_ = 0;  // outcomes
+  bool stop_ = false;
+  Stats stats_;
+
+  std::thread thread_;
+};
+
+}  // namespace sealift::queue

@@ -1,0 +1,242 @@
+#include "queue/database.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <vector>
+
+#include "fmt/format.h"
+#include "queue/keys.h"
+#include "queue/lane_value.h"
+#include "queue/private_file_system.h"
+#include "queue/rocks.h"
+#include "queue/rows_merge.h"
+#include "queue/wire.h"
+#include "rocksdb/filter_policy.h"
+#include "rocksdb/slice_transform.h"
+#include "rocksdb/table.h"
+
+namespace sealift::queue {
+namespace {
+
+constexpr std::array<std::string_view, kColumns> kNames = {"default", "campaigns", "rows", "lanes",
+                                                           "events",  "parked",    "seen"};
+
+// RocksDB's own log repeats options and file names; what matters reaches us as a status, and a file less is a leak
+// less.
+class NoLog : public rocksdb::Logger {
+ public:
+  NoLog() : Logger(rocksdb::InfoLogLevel::FATAL_LEVEL) {}
+  using Logger::Logv;
+  void Logv(const char* /*format*/, va_list /*arguments*/) override {}
+};
+
+// Drops the trace keys of events whose blocks are gone.
+class OldTraceFilter : public rocksdb::CompactionFilter {
+ public:
+  explicit OldTraceFilter(const EventsCut* cut) : cut_(cut) {}
+  bool Filter(int /*level*/, const rocksdb::Slice& key, const rocksdb::Slice& /*value*/, std::string* /*new_value*/,
+              bool* /*value_changed*/) const override {
+    return key.size() == kTraceKeySize && key[0] == 'r' && Fixed64(key.data() + kTraceKeySize - 8) < cut_->first_kept;
+  }
+  const char* Name() const override { return "sealift.traces.1"; }
+
+ private:
+  const EventsCut* const cut_;
+};
+
+// The directory must be ours alone; one that does not exist is made so.
+absl::Status PrepareDirectory(const std::string& path) {
+  struct stat found;
+  if (::stat(path.c_str(), &found) != 0) {
+    if (errno != ENOENT || ::mkdir(path.c_str(), 0700) != 0) {
+      return absl::FailedPreconditionError(
+          fmt::format("the queue's directory {} cannot be created: {}. Create its parent, "
+                      "writable by the daemon's user",
+                      path, std::strerror(errno)));
+    }
+    return absl::OkStatus();
+  }
+  if (!S_ISDIR(found.st_mode)) {
+    return absl::FailedPreconditionError(fmt::format("the queue's path {} is not a directory", path));
+  }
+  if ((found.st_mode & 077) != 0) {
+    return absl::FailedPreconditionError(fmt::format(
+        "the queue's directory {} can be read by others (mode {:04o}). chmod 0700 it, after asking who did read it",
+        path, found.st_mode & 07777));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Database::Database(std::string path, size_t memory_bytes)
+    : path_(std::move(path)),
+      memory_bytes_(memory_bytes),
+      events_cut_(std::make_unique<EventsCut>()),
+      empty_lanes_(std::make_unique<EmptyLaneFilter>()),
+      old_traces_(std::make_unique<OldTraceFilter>(events_cut_.get())),
+      // Write buffers are charged to the cache: both together stay within memory_bytes.
+      cache_(rocksdb::NewLRUCache(memory_bytes, 4, false, 0.5)),
+      write_buffers_(std::make_shared<rocksdb::WriteBufferManager>(memory_bytes / 4, cache_)),
+      env_(rocksdb::NewCompositeEnv(std::make_shared<PrivateFileSystem>())) {}
+
+Database::~Database() {
+  for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+    if (handle != nullptr) (void)db_->DestroyColumnFamilyHandle(handle);
+  }
+  if (db_) (void)db_->Close();
+}
+
+rocksdb::DBOptions Database::Options() const {
+  rocksdb::DBOptions options;
+  options.env = env_.get();
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  options.paranoid_checks = true;
+  // A record that a crash tore at the end of the log was never acknowledged. A damaged one before it was: that is an
+  // error.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  options.track_and_verify_wals_in_manifest = true;
+  // A failed sync is never tried again as if nothing had happened.
+  options.max_bgerror_resume_count = 0;
+  options.write_buffer_manager = write_buffers_;
+  options.max_open_files = 512;
+  options.max_background_jobs = 3;
+  options.max_total_wal_size = 256 << 20;
+  options.bytes_per_sync = 1 << 20;
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  options.info_log = std::make_shared<NoLog>();
+  return options;
+}
+
+rocksdb::ColumnFamilyOptions Database::ColumnOptions(Column column) const {
+  rocksdb::ColumnFamilyOptions options;
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache_;
+  table.cache_index_and_filter_blocks = true;
+  table.cache_index_and_filter_blocks_with_high_priority = true;
+  table.block_size = 16 << 10;
+  table.format_version = 5;
+  // Sealed values do not compress, and compressing the rest would mix campaigns in one dictionary.
+  options.compression = rocksdb::kNoCompression;
+  options.bottommost_compression = rocksdb::kNoCompression;
+  options.write_buffer_size = std::min<size_t>(16 << 20, std::max<size_t>(memory_bytes_ / 16, 1 << 20));
+  options.max_write_buffer_number = 4;
+  options.target_file_size_base = 32 << 20;
+  options.level_compaction_dynamic_level_bytes = true;
+  // Every chunk of a load adds a file to the first level: many are a normal sight, and a stall would hold up outcomes.
+  options.level0_slowdown_writes_trigger = 48;
+  options.level0_stop_writes_trigger = 96;
+  switch (column) {
+    case Column::kRows:
+      options.merge_operator = std::make_shared<RowsMerge>();
+      // Rows of a lane are settled near one another: the next insertion begins where the lane's last one was.
+      options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(12));
+      break;
+    case Column::kLanes:
+      options.merge_operator = std::make_shared<LaneMerge>();
+      options.compaction_filter = empty_lanes_.get();
+      break;
+    case Column::kEvents:
+      options.compaction_filter = old_traces_.get();
+      break;
+    case Column::kSeen:
+    case Column::kParked:
+      table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+      break;
+    case Column::kMeta:
+    case Column::kCampaigns:
+      options.write_buffer_size = 1 << 20;
+      break;
+  }
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return options;
+}
+
+rocksdb::Options Database::FileOptions(Column column) const { return {Options(), ColumnOptions(column)}; }
+
+std::string Database::NextFilePath() { return fmt::format("{}/incoming/{}.sst", path_, files_.fetch_add(1)); }
+
+absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path, size_t memory_bytes) {
+  if (absl::Status status = PrepareDirectory(path); !status.ok()) return status;
+  std::unique_ptr<Database> database(new Database(path, memory_bytes));
+  if (absl::Status status = database->OpenFiles(); !status.ok()) return status;
+  if (absl::Status status = database->CheckFormat(); !status.ok()) return status;
+  const std::string incoming = path + "/incoming";
+  std::error_code error;
+  std::filesystem::remove_all(incoming, error);
+  if (error || ::mkdir(incoming.c_str(), 0700) != 0) {
+    return absl::UnavailableError(fmt::format("the queue cannot prepare {}: {}. Check the disk", incoming,
+                                              error ? error.message() : std::strerror(errno)));
+  }
+  return database;
+}
+
+absl::Status Database::OpenFiles() {
+  const rocksdb::DBOptions options = Options();
+  std::vector<std::string> existing;
+  if (std::filesystem::exists(path_ + "/CURRENT")) {
+    const rocksdb::Status listed = rocksdb::DB::ListColumnFamilies(options, path_, &existing);
+    if (!listed.ok()) {
+      return absl::DataLossError(fmt::format(
+          "the queue in {} cannot be read: {}. Restore the data directory from a backup", path_, listed.ToString()));
+    }
+  }
+  for (const std::string& name : existing) {
+    if (std::find(kNames.begin(), kNames.end(), name) == kNames.end()) {
+      return absl::FailedPreconditionError(fmt::format(
+          "the queue in {} was written by a newer version (it has a part '{}'). Run that version, or a newer one",
+          path_, name));
+    }
+  }
+  std::vector<rocksdb::ColumnFamilyDescriptor> columns;
+  for (size_t i = 0; i < kColumns; ++i) {
+    columns.emplace_back(std::string(kNames[i]), ColumnOptions(static_cast<Column>(i)));
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status opened = rocksdb::DB::Open(options, path_, columns, &handles, &db);
+  if (!opened.ok()) {
+    const std::string text = opened.ToString();
+    if (opened.IsIOError() && text.find("LOCK") != std::string::npos) {
+      return absl::FailedPreconditionError(fmt::format(
+          "the queue in {} is in use by another sealiftd. Stop that one first, or give this one a data_dir of "
+          "its own",
+          path_));
+    }
+    return FromRocks(opened, fmt::format("open {}", path_));
+  }
+  db_.reset(db);
+  std::copy(handles.begin(), handles.end(), handles_.begin());
+  return absl::OkStatus();
+}
+
+absl::Status Database::CheckFormat() {
+  std::string version;
+  const rocksdb::Status found = db_->Get({}, ToSlice(kFormatKey), &version);
+  if (found.IsNotFound()) {
+    std::string node_key;
+    if (!db_->Get({}, ToSlice(kNodeKey), &node_key).IsNotFound()) {
+      return absl::DataLossError(
+          fmt::format("the queue in {} has lost its format version. Restore the data directory from a backup", path_));
+    }
+    rocksdb::WriteOptions synced;
+    synced.sync = true;
+    return FromRocks(db_->Put(synced, ToSlice(kFormatKey), std::to_string(kFormatVersion)), "write its format version");
+  }
+  if (!found.ok()) return FromRocks(found, "read its format version");
+  if (version != std::to_string(kFormatVersion)) {
+    return absl::FailedPreconditionError(fmt::format(
+        "the queue in {} has format {}; this version reads format {}. Run the version that wrote it, or a newer "
+        "one",
+        path_, version, kFormatVersion));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace sealift::queue

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <mutex>
+
+namespace sealift::queue {
+
+// DueHorizon keeps commits from landing behind a cursor.
+//
+// A reader that has read a lane's retries up to some due time does not look there again. So a row must never be
+// committed with a due time up to which somebody has read or is reading: the committer moves such a due time past the
+// horizon, and while its batch is on the way to the disk readers stop short of the batch's earliest.
+//
+// Threads: any; the mutex is never held across I/O.
+class DueHorizon {
+ public:
+  // Reader, before it takes its view of the database: the latest due time that it may read, at most `now_ms`.
+  uint64_t Grant(uint64_t now_ms) {
+    const std::lock_guard lock(mutex_);
+    const uint64_t limit = std::min(now_ms, pending_ - 1);
+    horizon_ = std::max(horizon_, limit);
+    return limit;
+  }
+
+  // Committer, before it builds a batch whose earliest due time is `wanted_ms`: every due time must be later than what
+  // is returned. Ended by Publish, once the batch is visible.
+  uint64_t Prepare(uint64_t wanted_ms) {
+    const std::lock_guard lock(mutex_);
+    pending_ = std::max(wanted_ms, horizon_ + 1);
+    return horizon_;
+  }
+
+  void Publish() {
+    const std::lock_guard lock(mutex_);
+    pending_ = kNone;
+  }
+
+ private:
+  static constexpr uint64_t kNone = std::numeric_limits<uint64_t>::max();
+
+  std::mutex mutex_;
+  uint64_t horizon_ = 0;
+  uint64_t pending_ = kNone;
+};
+
+// What is due within one step is due together: deferred rows of one lane can then share a pack.
+inline constexpr uint64_t kDueStepMs = 100;
+inline uint64_t RoundUpDue(uint64_t due_ms) { return (due_ms + kDueStepMs - 1) / kDueStepMs * kDueStepMs; }
+
+}  // namespace sealift::queue

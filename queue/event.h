@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "queue/outcome.h"
+#include "queue/types.h"
+
+namespace sealift::queue {
+
+// One outcome as it is remembered: sealed under the month's event key, so that it outlives its campaign's erasure.
+struct Event {
+  std::string cursor;  // durable and printable; ReadEvents continues after it
+  absl::Time time;
+  MessageKey message;
+  std::string recipient;
+  OutcomeKind kind = OutcomeKind::kDelivered;
+  uint16_t attempt = 0;
+  absl::Time due = absl::InfiniteFuture();  // kDeferred: as committed
+  std::string reason_class;
+  int code = 0;
+  std::string enhanced, reply;
+  Evidence evidence;
+};
+
+struct EventFilter {
+  std::optional<CampaignId> campaign;
+  std::optional<OutcomeKind> outcome;
+  absl::Time since = absl::InfinitePast();
+};
+
+struct EventsPage {
+  std::vector<Event> events;  // oldest first
+  std::string cursor;         // go on after this, also when nothing matched
+  bool end = false;           // nothing newer is committed
+};
+
+// A row that the queue still holds, copied.
+struct StoredRow {
+  MessageKey message;
+  bool parked = false;                    // settled, and kept until retention
+  absl::Time due = absl::InfinitePast();  // InfinitePast: fresh
+  absl::Time accepted, expires;
+  absl::Time date = absl::InfinitePast();
+  uint16_t attempts = 0;
+  std::string recipient;
+  std::vector<std::string> fields;
+};
+
+// All that is known of one message.
+struct Trace {
+  std::vector<Event> events;     // oldest first
+  std::optional<StoredRow> row;  // queued or parked
+};
+
+}  // namespace sealift::queue

@@ -1,0 +1,156 @@
+#include "queue/event_log.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "queue/event_block.h"
+#include "queue/keys.h"
+#include "queue/rocks.h"
+#include "queue/wire.h"
+
+namespace sealift::queue {
+namespace {
+
+constexpr size_t kTimeSize = 8, kBlockKeySize = 9;
+constexpr int kBlocksAPage = 2'000;
+// Shards hand over their outcomes a little after they happened: blocks are in the order of commits, not exactly of
+// events.
+constexpr absl::Duration kDisorder = absl::Minutes(10);
+
+absl::Time BlockTime(std::string_view value) {
+  return absl::FromUnixMillis(static_cast<int64_t>(Fixed64(value.data())));
+}
+
+absl::StatusOr<std::vector<Event>> OpenBlock(Unsealer* unsealer, std::string_view key, std::string_view value) {
+  if (key.size() != kBlockKeySize || value.size() < kTimeSize) {
+    return absl::DataLossError("a block of events is cut short. Restore the data directory from a backup");
+  }
+  const std::string additional = std::string(key) + std::string(value.substr(0, kTimeSize));
+  absl::StatusOr<std::string> block =
+      unsealer->Open(KeyName::OfEvents(BlockTime(value)), Seal::kEvents, additional, value.substr(kTimeSize));
+  if (!block.ok()) return block.status();
+  return EventBlock::Decode(Fixed64(key.data() + 1), *block);
+}
+
+// An iterator over the blocks.
+class Blocks {
+ public:
+  explicit Blocks(Database* database) {
+    rocksdb::ReadOptions options;
+    options.iterate_upper_bound = &upper_;
+    it_.reset(database->get()->NewIterator(options, database->handle(Column::kEvents)));
+  }
+  rocksdb::Iterator* operator->() const { return it_.get(); }
+  uint64_t sequence() const { return Fixed64(it_->key().data() + 1); }
+  bool well_formed() const { return it_->key().size() == kBlockKeySize && it_->value().size() >= kTimeSize; }
+
+ private:
+  const std::string end_ = PrefixEnd("e");
+  const rocksdb::Slice upper_ = end_;
+  std::unique_ptr<rocksdb::Iterator> it_;
+};
+
+bool HasRow(std::string_view rows, RowId row) {
+  for (WireReader in(rows); in.ok() && !in.done();) {
+    if (in.Varint() == static_cast<uint32_t>(row)) return true;
+  }
+  return false;
+}
+
+bool Matches(const Event& event, const EventFilter& filter) {
+  return (!filter.campaign || event.message.lane.campaign == *filter.campaign) &&
+         (!filter.outcome || event.kind == *filter.outcome) && event.time >= filter.since;
+}
+
+}  // namespace
+
+absl::StatusOr<EventsPage> ReadEventsPage(Database* database, Unsealer* unsealer, std::string_view after, int max,
+                                          const EventFilter& filter) {
+  std::optional<EventCursor> cursor = EventCursor::Parse(after);
+  if (!cursor) {
+    return absl::InvalidArgumentError("this is not a cursor of events: take one from an event that was printed before");
+  }
+  if (after.empty() && filter.since != absl::InfinitePast()) {
+    const absl::StatusOr<uint64_t> first = FirstBlockSince(database, filter.since - kDisorder);
+    if (!first.ok()) return first.status();
+    cursor->sequence = *first;
+  }
+  EventsPage page;
+  Blocks blocks(database);
+  int looked_at = 0;
+  for (blocks->Seek(EventKey(cursor->sequence)); blocks->Valid() && looked_at < kBlocksAPage; ++looked_at) {
+    absl::StatusOr<std::vector<Event>> events = OpenBlock(unsealer, ToView(blocks->key()), ToView(blocks->value()));
+    if (!events.ok()) return events.status();
+    const uint64_t sequence = blocks.sequence();
+    const uint64_t skipped = sequence == cursor->sequence ? cursor->index : 0;
+    for (uint64_t i = skipped; i < events->size(); ++i) {
+      if (page.events.size() >= static_cast<size_t>(std::max(max, 1))) {
+        page.cursor = EventCursor{sequence, i}.ToString();
+        return page;
+      }
+      if (Matches((*events)[i], filter)) page.events.push_back(std::move((*events)[i]));
+    }
+    *cursor = {sequence + 1, 0};
+    blocks->Next();
+  }
+  if (auto status = blocks->status(); !status.ok()) return FromRocks(status, "read events");
+  page.cursor = cursor->ToString();
+  page.end = !blocks->Valid();
+  return page;
+}
+
+absl::StatusOr<std::vector<Event>> EventsOf(Database* database, Unsealer* unsealer, const MessageKey& message) {
+  const std::string prefix = TracePrefix(message.lane);
+  const std::string end = PrefixEnd(prefix);
+  const rocksdb::Slice upper(end);
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &upper;
+  const std::unique_ptr<rocksdb::Iterator> it(database->get()->NewIterator(options, database->handle(Column::kEvents)));
+  std::vector<Event> found;
+  for (it->Seek(prefix); it->Valid(); it->Next()) {
+    if (it->key().size() != kTraceKeySize || !HasRow(ToView(it->value()), message.row)) continue;
+    const std::string key = EventKey(Fixed64(it->key().data() + prefix.size()));
+    std::string value;
+    const auto block = database->get()->Get({}, database->handle(Column::kEvents), key, &value);
+    if (block.IsNotFound()) continue;  // past its retention
+    if (!block.ok()) return FromRocks(block, "read events");
+    absl::StatusOr<std::vector<Event>> events = OpenBlock(unsealer, key, value);
+    if (!events.ok()) return events.status();
+    for (Event& event : *events) {
+      if (event.message == message) found.push_back(std::move(event));
+    }
+  }
+  if (auto status = it->status(); !status.ok()) return FromRocks(status, "read events");
+  return found;
+}
+
+absl::StatusOr<uint64_t> FirstBlockSince(Database* database, absl::Time time) {
+  Blocks blocks(database);
+  blocks->SeekToLast();
+  if (!blocks->Valid()) {
+    if (auto status = blocks->status(); !status.ok()) return FromRocks(status, "read events");
+    return uint64_t{0};
+  }
+  uint64_t high = blocks.sequence() + 1;
+  blocks->Seek(EventKey(0));
+  uint64_t low = blocks->Valid() ? blocks.sequence() : high;
+  while (low < high) {
+    const uint64_t middle = low + (high - low) / 2;
+    blocks->Seek(EventKey(middle));
+    if (!blocks->Valid() || blocks.sequence() >= high) {
+      high = middle;  // no block from middle on
+    } else if (!blocks.well_formed()) {
+      return absl::DataLossError("a block of events is cut short. Restore the data directory from a backup");
+    } else if (BlockTime(ToView(blocks->value())) < time) {
+      low = blocks.sequence() + 1;
+    } else {
+      high = middle;
+    }
+  }
+  if (auto status = blocks->status(); !status.ok()) return FromRocks(status, "read events");
+  return low;
+}
+
+}  // namespace sealift::queue

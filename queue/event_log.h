@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "queue/database.h"
+#include "queue/event.h"
+#include "queue/sealer.h"
+#include "queue/types.h"
+
+namespace sealift::queue {
+
+// Reads the evidence: blocks in the order of the commits, or those that concern one message. No campaign's key is
+// needed.
+//
+// Threads: any, with an Unsealer of its own.
+
+absl::StatusOr<EventsPage> ReadEventsPage(Database* database, Unsealer* unsealer, std::string_view after, int max,
+                                          const EventFilter& filter);
+
+absl::StatusOr<std::vector<Event>> EventsOf(Database* database, Unsealer* unsealer, const MessageKey& message);
+
+// The first block whose newest event is not before `time`; one beyond the last when there is none.
+absl::StatusOr<uint64_t> FirstBlockSince(Database* database, absl::Time time);
+
+}  // namespace sealift::queue

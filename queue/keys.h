@@ -1,0 +1,70 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/time/time.h"
+#include "queue/types.h"
+
+namespace sealift::queue {
+
+// The keys of the column families. Numbers are big-endian, so that bytes sort as the schedule does; no key contains a
+// name or an address. docs/formats/queue.md lists them.
+
+// Binds a sealed value to its column family: the first byte of its additional data; the key is the rest.
+enum class Seal : char { kCampaign = 'c', kRows = 'r', kLane = 'l', kEvents = 'e', kParked = 'p' };
+
+// rows: campaign, destination, due (ms; 0: fresh), place. The place of a fresh pack is its first row; a deferred pack's
+// is made of the commit that wrote it, so that no two packs ever have one key.
+struct RowsKey {
+  static constexpr size_t kSize = 28;
+  static constexpr uint64_t kFresh = 0;
+
+  LaneId lane;
+  uint64_t due_ms = kFresh;
+  uint64_t place = 0;
+
+  std::string Encode() const;
+  static std::optional<RowsKey> Decode(std::string_view key);
+  absl::Time due() const { return due_ms == kFresh ? absl::InfinitePast() : absl::FromUnixMillis(int64_t(due_ms)); }
+
+  friend auto operator<=>(const RowsKey&, const RowsKey&) = default;
+};
+
+// The place of the number-th pack that a commit writes.
+inline uint64_t PlaceOf(uint64_t sequence, uint64_t number) { return sequence << 20 | number; }
+
+// Every key of the campaign, or of the lane, is in [prefix, PrefixEnd(prefix)).
+std::string CampaignPrefix(CampaignId campaign);
+std::string LaneKey(const LaneId& lane);  // of the lanes; the prefix of the lane's rows
+std::optional<LaneId> DecodeLaneKey(std::string_view key);
+std::string PrefixEnd(std::string prefix);
+
+// campaigns: campaign, part.
+enum class CampaignPart : char { kHead = 'h', kBody = 'b', kProgress = 'l', kTally = 'o' };
+std::string CampaignKey(CampaignId campaign, CampaignPart part);
+
+// seen: campaign, 96 bits of the keyed hash of the lower-cased address.
+using AddressHash = std::array<uint32_t, 3>;
+std::string SeenKey(CampaignId campaign, const AddressHash& address);
+
+// parked: campaign, row.
+std::string ParkedKey(CampaignId campaign, RowId row);
+
+// events: 'e', sequence -> the block of one commit; 'r', campaign, destination, sequence -> the rows of that lane in
+// the block: finds a message's events.
+inline constexpr size_t kTraceKeySize = 1 + 4 + 8 + 8;
+std::string EventKey(uint64_t sequence);
+std::string TracePrefix(const LaneId& lane);
+std::string TraceKey(const LaneId& lane, uint64_t sequence);
+
+// default: format version, wrapped keys, incarnations, the sequence of the newest commit.
+inline constexpr std::string_view kFormatKey = "format", kNodeKey = "key/node", kSequenceKey = "sequence";
+inline constexpr std::string_view kCampaignKeyPrefix = "key/c/", kEventKeyPrefix = "key/e/",
+                                  kIncarnationPrefix = "incarnation/";
+std::string NumberedKey(std::string_view prefix, uint32_t number);
+
+}  // namespace sealift::queue

@@ -1,0 +1,74 @@
+#include "queue/lane_value.h"
+
+#include <algorithm>
+
+#include "queue/rocks.h"
+#include "queue/wire.h"
+
+namespace sealift::queue {
+namespace {
+
+constexpr uint8_t kVersion = 1;
+
+template <typename Operands>
+bool Sum(const Operands& operands, LaneValue* sum) {
+  for (const rocksdb::Slice& operand : operands) {
+    LaneValue change;
+    if (!change.Parse(ToView(operand))) return false;
+    sum->Add(change);
+  }
+  return true;
+}
+
+}  // namespace
+
+void LaneValue::Add(const LaneValue& change) {
+  queued += change.queued;
+  retrying += change.retrying;
+  if (change.due_ms != 0) due_ms = due_ms == 0 ? change.due_ms : std::min(due_ms, change.due_ms);
+  if (!change.sealed_domain.empty()) sealed_domain = change.sealed_domain;
+}
+
+std::string LaneValue::Encode() const {
+  std::string value;
+  value.push_back(static_cast<char>(kVersion));
+  PutSigned(queued, &value);
+  PutSigned(retrying, &value);
+  PutVarint(due_ms, &value);
+  PutBytes(sealed_domain, &value);
+  return value;
+}
+
+bool LaneValue::Parse(std::string_view value) {
+  WireReader in(value);
+  const uint8_t version = in.Byte();
+  queued = in.Signed();
+  retrying = in.Signed();
+  due_ms = in.Varint();
+  sealed_domain = in.Bytes();
+  return in.done() && version == kVersion;
+}
+
+bool LaneMerge::FullMergeV2(const MergeOperationInput& in, MergeOperationOutput* out) const {
+  LaneValue sum;
+  if (in.existing_value != nullptr && !sum.Parse(ToView(*in.existing_value))) return false;
+  if (!Sum(in.operand_list, &sum)) return false;
+  out->new_value = sum.Encode();
+  return true;
+}
+
+bool LaneMerge::PartialMergeMulti(const rocksdb::Slice& /*key*/, const std::deque<rocksdb::Slice>& operands,
+                                  std::string* merged, rocksdb::Logger* /*logger*/) const {
+  LaneValue sum;
+  if (!Sum(operands, &sum)) return false;
+  *merged = sum.Encode();
+  return true;
+}
+
+bool EmptyLaneFilter::Filter(int /*level*/, const rocksdb::Slice& /*key*/, const rocksdb::Slice& value,
+                             std::string* /*new_value*/, bool* /*value_changed*/) const {
+  LaneValue lane;
+  return lane.Parse(ToView(value)) && lane.queued == 0;
+}
+
+}  // namespace sealift::queue

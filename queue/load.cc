@@ -1,0 +1,104 @@
+#include "queue/load.h"
+
+#include <utility>
+
+#include "fmt/format.h"
+#include "queue/campaign_records.h"
+#include "queue/chunk_writer.h"
+#include "queue/keys.h"
+#include "queue/load_chunk.h"
+#include "queue/load_context.h"
+
+namespace sealift::queue {
+namespace {
+
+// Below this many rows a file costs more than the log.
+constexpr size_t kFileRowsMin = 4'000;
+constexpr size_t kDigestMax = 1024;
+
+absl::Status WriteProgress(LoadContext* context, const Campaign& progress, ChunkWriter* writer) {
+  std::string plaintext, sealed;
+  EncodeProgress(progress, &plaintext);
+  const std::string key = CampaignKey(progress.id, CampaignPart::kProgress);
+  absl::Status status = context->sealer.Seal(KeyName::Node(), Seal::kCampaign, key, plaintext, &sealed);
+  if (status.ok()) status = writer->Put(Column::kCampaigns, key, sealed);
+  return status;
+}
+
+}  // namespace
+
+Load::Load(std::unique_ptr<LoadContext> context) : context_(std::move(context)) {
+  progress_ = context_->campaign;
+  last_row_ = progress_.input_rows;
+  chunk_ = std::make_unique<LoadChunk>(progress_.id, context_->ring);
+}
+
+Load::~Load() { context_->campaigns->EndLoading(context_->gate.get()); }
+
+absl::StatusOr<Load::Added> Load::Add(const Row& row) {
+  const uint32_t id = static_cast<uint32_t>(row.id);
+  if (id <= last_row_) {
+    return absl::InvalidArgumentError(fmt::format(
+        "row {} was added before (the last one is {}): go on behind the input that is loaded", id, last_row_));
+  }
+  if (chunk_->rows() >= kChunkRowsMax / 2 * 3 || chunk_->bytes() >= kChunkBytesMax / 2 * 3) {
+    return absl::FailedPreconditionError("the chunk is full: commit it before more is added");
+  }
+  size_t bytes = row.recipient.size();
+  for (const std::string_view field : row.fields) bytes += field.size();
+  if (bytes > kRowBytesMax) {
+    return absl::InvalidArgumentError(
+        fmt::format("row {} has {} bytes; a row has at most {}", id, bytes, size_t{kRowBytesMax}));
+  }
+  last_row_ = id;
+  if (chunk_->Add(row)) return Added::kAccepted;
+  ++duplicates_;
+  return Added::kDuplicate;
+}
+
+bool Load::full() const { return chunk_->rows() >= kChunkRowsMax || chunk_->bytes() >= kChunkBytesMax; }
+
+absl::Status Load::Commit(uint64_t input_offset, std::string_view digest, bool complete) {
+  if (digest.size() > kDigestMax) return absl::InvalidArgumentError("the digest of a load's input is too long");
+  // A cancellation waits for the chunk on its way, and none follows it.
+  const std::lock_guard lock(context_->gate->mutex);
+  if (context_->gate->cancelled) return absl::CancelledError("the campaign was cancelled while it was loaded");
+  if (context_->failure->failed()) return context_->failure->status();
+
+  if (progress_.counters.accepted > 0) {
+    uint64_t seen = 0;
+    if (absl::Status status = chunk_->DropSeen(context_->database, &seen); !status.ok()) return status;
+    duplicates_ += seen;
+  }
+  Campaign next = progress_;
+  next.counters.accepted += chunk_->rows();
+  next.counters.duplicates += duplicates_;
+  next.counters.rejected += rejected_;
+  next.counters.suppressed_at_load += suppressed_;
+  next.input_offset = input_offset;
+  next.input_digest = digest;
+  next.input_rows = last_row_;
+  next.load_complete = complete;
+
+  std::unique_ptr<ChunkWriter> writer;
+  if (chunk_->rows() < kFileRowsMin) {
+    writer = std::make_unique<BatchWriter>(context_->database);
+  } else {
+    writer = std::make_unique<FileWriter>(context_->database);
+  }
+  absl::Status status = chunk_->Write(&context_->sealer, context_->accepted, context_->expires, writer.get());
+  if (status.ok()) status = WriteProgress(context_.get(), next, writer.get());
+  if (status.ok()) status = writer->Prepare();
+  if (!status.ok()) return status;
+  if (status = writer->Commit(); !status.ok()) {
+    context_->failure->Set(status);
+    return status;
+  }
+  context_->loaded_rows->fetch_add(chunk_->rows(), std::memory_order_relaxed);
+  progress_ = std::move(next);
+  rejected_ = suppressed_ = duplicates_ = 0;
+  chunk_ = std::make_unique<LoadChunk>(progress_.id, context_->ring);
+  return absl::OkStatus();
+}
+
+}  // namespace sealift::queue

@@ -1,0 +1,166 @@
+#include "queue/load_chunk.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "queue/lane_value.h"
+#include "queue/pack.h"
+#include "queue/rocks.h"
+#include "queue/rows_merge.h"
+#include "queue/siphash.h"
+#include "queue/wire.h"
+
+namespace sealift::queue {
+namespace {
+
+constexpr size_t kBlockSize = 1 << 20;
+constexpr size_t kLookUpTogether = 512;
+
+}  // namespace
+
+AddressHash HashAddress(const KeyRing& ring, std::string_view recipient, std::string* scratch) {
+  scratch->assign(recipient);
+  for (char& letter : *scratch) {
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter + ('a' - 'A'));
+  }
+  const auto hash = SipHash128(ring.address_key(), *scratch);
+  return {static_cast<uint32_t>(hash[0] >> 32), static_cast<uint32_t>(hash[0]), static_cast<uint32_t>(hash[1])};
+}
+
+const char* LoadChunk::Keep(std::string_view bytes) {
+  if (bytes.size() > block_left_) {
+    const size_t size = std::max(kBlockSize, bytes.size());
+    blocks_.push_back(std::make_unique_for_overwrite<char[]>(size));
+    block_next_ = blocks_.back().get();
+    block_left_ = size;
+  }
+  char* const kept = block_next_;
+  std::memcpy(kept, bytes.data(), bytes.size());
+  block_next_ += bytes.size();
+  block_left_ -= bytes.size();
+  bytes_ += bytes.size();
+  return kept;
+}
+
+bool LoadChunk::Add(const Load::Row& row) {
+  Entry entry;
+  entry.address = HashAddress(*ring_, row.recipient, &scratch_);
+  if (!addresses_.insert(entry.address).second) return false;
+  entry.destination = DestinationId{SipHash64(ring_->destination_key(), row.domain)};
+  entry.id = row.id;
+  domains_.try_emplace(entry.destination, row.domain);
+  scratch_.clear();
+  PutRowBody(row.recipient, row.fields, &scratch_);
+  entry.body = Keep(scratch_);
+  entry.body_size = static_cast<uint32_t>(scratch_.size());
+  entries_.push_back(entry);
+  return true;
+}
+
+std::vector<uint32_t> LoadChunk::InAddressOrder() const {
+  struct Place {
+    AddressHash address;
+    uint32_t index;
+    bool operator<(const Place& other) const { return address < other.address; }
+  };
+  std::vector<Place> places;
+  places.reserve(entries_.size());
+  for (uint32_t i = 0; i < entries_.size(); ++i) {
+    if (!entries_[i].dropped) places.push_back({entries_[i].address, i});
+  }
+  std::sort(places.begin(), places.end());
+  std::vector<uint32_t> order(places.size());
+  std::transform(places.begin(), places.end(), order.begin(), [](const Place& place) { return place.index; });
+  return order;
+}
+
+absl::Status LoadChunk::DropSeen(Database* database, uint64_t* found) {
+  *found = 0;
+  const std::vector<uint32_t> order = InAddressOrder();
+  std::vector<std::string> keys;
+  std::vector<rocksdb::Slice> slices;
+  std::vector<rocksdb::PinnableSlice> values(kLookUpTogether);
+  std::vector<rocksdb::Status> statuses(kLookUpTogether);
+  for (size_t first = 0; first < order.size(); first += kLookUpTogether) {
+    const size_t count = std::min(kLookUpTogether, order.size() - first);
+    keys.clear();
+    for (size_t i = 0; i < count; ++i) keys.push_back(SeenKey(campaign_, entries_[order[first + i]].address));
+    slices.assign(keys.begin(), keys.end());
+    database->get()->MultiGet({}, database->handle(Column::kSeen), count, slices.data(), values.data(), statuses.data(),
+                              /*sorted_input=*/true);
+    for (size_t i = 0; i < count; ++i) {
+      values[i].Reset();
+      if (statuses[i].IsNotFound()) continue;
+      if (!statuses[i].ok()) return FromRocks(statuses[i], "look for duplicates");
+      entries_[order[first + i]].dropped = true;
+      ++dropped_;
+      ++*found;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LoadChunk::Write(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer) {
+  if (absl::Status status = WriteRows(sealer, accepted, expires, writer); !status.ok()) return status;
+  return WriteSeen(writer);
+}
+
+absl::Status LoadChunk::WriteRows(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer) {
+  std::vector<std::pair<uint64_t, uint32_t>> order;  // destination, entry: the input's order stays within a lane
+  order.reserve(entries_.size());
+  for (uint32_t i = 0; i < entries_.size(); ++i) {
+    if (!entries_[i].dropped) order.emplace_back(static_cast<uint64_t>(entries_[i].destination), i);
+  }
+  std::sort(order.begin(), order.end());
+
+  const KeyName name = KeyName::Of(campaign_);
+  std::string plaintext, value, sealed_domain;
+  for (size_t i = 0; i < order.size();) {
+    const LaneId lane{campaign_, DestinationId{order[i].first}};
+    size_t lane_end = i;
+    while (lane_end < order.size() && order[lane_end].first == order[i].first) ++lane_end;
+
+    LaneValue change;
+    change.queued = static_cast<int64_t>(lane_end - i);
+    const std::string lane_key = LaneKey(lane);
+    sealed_domain.clear();
+    absl::Status status = sealer->Seal(name, Seal::kLane, lane_key, domains_.at(lane.destination), &sealed_domain);
+    change.sealed_domain = sealed_domain;
+    if (status.ok()) status = writer->Merge(Column::kLanes, lane_key, change.Encode());
+    if (!status.ok()) return status;
+
+    while (i < lane_end) {
+      const size_t count = std::min(Pack::kRowsMax, lane_end - i);
+      const RowsKey place{lane, RowsKey::kFresh, static_cast<uint32_t>(entries_[order[i].second].id)};
+      plaintext.clear();
+      PutPackHead(accepted, expires, count, &plaintext);
+      for (size_t row = 0; row < count; ++row, ++i) {
+        const Entry& entry = entries_[order[i].second];
+        PutRowHead(entry.id, 0, absl::InfinitePast(), &plaintext);
+        plaintext.append(entry.body, entry.body_size);
+      }
+      const std::string key = place.Encode();
+      value = RowsValue({});
+      status = sealer->Seal(name, Seal::kRows, key, plaintext, &value);
+      if (status.ok()) status = writer->Put(Column::kRows, key, value);
+      if (!status.ok()) return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LoadChunk::WriteSeen(ChunkWriter* writer) {
+  std::string value;
+  for (const uint32_t index : InAddressOrder()) {
+    const Entry& entry = entries_[index];
+    value.clear();
+    PutFixed32(static_cast<uint32_t>(entry.id), &value);
+    PutFixed64(static_cast<uint64_t>(entry.destination), &value);
+    if (absl::Status status = writer->Put(Column::kSeen, SeenKey(campaign_, entry.address), value); !status.ok()) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace sealift::queue

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "queue/chunk_writer.h"
+#include "queue/database.h"
+#include "queue/keys.h"
+#include "queue/load.h"
+#include "queue/sealer.h"
+#include "queue/types.h"
+
+namespace sealift::queue {
+
+// LoadChunk buffers rows until they are committed together, then writes them in key order.
+//
+// Recipients and fields are encoded at once into large blocks, so that a row costs no allocation of its own and is
+// copied once more, into its pack.
+//
+// Owned by:  Load.
+// Threads:   one at a time.
+class LoadChunk {
+ public:
+  LoadChunk(CampaignId campaign, const KeyRing* ring) : campaign_(campaign), ring_(ring) {}
+
+  // False: the chunk has this address.
+  bool Add(const Load::Row& row);
+
+  // Takes out the rows whose address the campaign has already; *found: how many.
+  absl::Status DropSeen(Database* database, uint64_t* found);
+
+  // Writes packs, lanes and seen addresses.
+  absl::Status Write(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer);
+
+  size_t rows() const { return entries_.size() - dropped_; }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  struct Entry {
+    DestinationId destination;
+    RowId id;
+    AddressHash address;
+    const char* body;
+    uint32_t body_size;
+    bool dropped = false;
+  };
+
+  const char* Keep(std::string_view bytes);
+  absl::Status WriteRows(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer);
+  absl::Status WriteSeen(ChunkWriter* writer);
+  std::vector<uint32_t> InAddressOrder() const;
+
+  const CampaignId campaign_;
+  const KeyRing* const ring_;
+  std::vector<Entry> entries_;  // in the order of the input
+  size_t dropped_ = 0;
+  absl::flat_hash_set<AddressHash> addresses_;
+  absl::flat_hash_map<DestinationId, std::string> domains_;
+
+  std::vector<std::unique_ptr<char[]>> blocks_;
+  size_t block_left_ = 0;
+  char* block_next_ = nullptr;
+  size_t bytes_ = 0;
+  std::string scratch_;
+};
+
+// The key of an address in `seen`: of its lower-cased form. Where two mailboxes differ in case alone (RFC 5321 2.4 lets
+// them) one gets the mail, which is what a person who lists an address twice means.
+AddressHash HashAddress(const KeyRing& ring, std::string_view recipient, std::string* scratch);
+
+}  // namespace sealift::queue

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "absl/time/time.h"
+#include "queue/campaign_table.h"
+#include "queue/database.h"
+#include "queue/failure.h"
+#include "queue/key_ring.h"
+#include "queue/sealer.h"
+
+namespace sealift::queue {
+
+// What a Load needs of its store.
+struct LoadContext {
+  Database* database;
+  KeyRing* ring;
+  CampaignTable* campaigns;
+  Failure* failure;
+  std::atomic<uint64_t>* loaded_rows;
+  std::shared_ptr<CampaignGate> gate;
+  Campaign campaign;  // as it was when the load began
+  absl::Time accepted, expires;
+  Sealer sealer;
+};
+
+}  // namespace sealift::queue

@@ -1,0 +1,203 @@
+#include "queue/lookups.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fmt/format.h"
+#include "queue/event_log.h"
+#include "queue/keys.h"
+#include "queue/parked_row.h"
+#include "queue/reading.h"
+#include "queue/rocks.h"
+
+namespace sealift::queue {
+namespace {
+
+constexpr int kPacksLookedAtMax = 20'000;
+
+// An iterator over [begin, end) of rows, with its bounds.
+class RowsRange {
+ public:
+  RowsRange(Database* database, std::string begin, std::string end)
+      : begin_(std::move(begin)), end_(std::move(end)), lower_(begin_), upper_(end_) {
+    rocksdb::ReadOptions options;
+    options.iterate_lower_bound = &lower_;
+    options.iterate_upper_bound = &upper_;
+    options.fill_cache = false;  // what the schedule reads must not make room for a search
+    it_.reset(database->get()->NewIterator(options, database->handle(Column::kRows)));
+  }
+  rocksdb::Iterator* operator->() const { return it_.get(); }
+  absl::Status status() const { return FromRocks(it_->status(), "read rows"); }
+
+ private:
+  const std::string begin_, end_;
+  const rocksdb::Slice lower_, upper_;
+  std::unique_ptr<rocksdb::Iterator> it_;
+};
+
+StoredRow Copy(const Pack& pack, const Row& row, bool fields) {
+  StoredRow stored;
+  stored.message = {pack.lane(), row.id};
+  stored.due = pack.due();
+  stored.accepted = pack.accepted();
+  stored.expires = pack.expires();
+  stored.date = row.date;
+  stored.attempts = row.attempts;
+  stored.recipient = row.recipient;
+  if (fields) stored.fields.assign(row.fields.begin(), row.fields.end());
+  return stored;
+}
+
+using Found = absl::StatusOr<std::optional<StoredRow>>;
+
+Found FindIn(Unsealer* unsealer, std::string_view key, std::string_view value, RowId row) {
+  absl::StatusOr<std::shared_ptr<Pack>> pack = OpenPack(unsealer, key, value);
+  if (!pack.ok()) return pack.status();
+  for (const Row& candidate : (*pack)->rows()) {
+    if (candidate.id == row) return Copy(**pack, candidate, true);
+  }
+  return std::nullopt;
+}
+
+Found FindParked(Database* database, Unsealer* unsealer, CampaignId campaign, RowId row) {
+  const std::string key = ParkedKey(campaign, row);
+  std::string value;
+  const auto found = database->get()->Get({}, database->handle(Column::kParked), key, &value);
+  if (found.IsNotFound()) return std::nullopt;
+  if (!found.ok()) return FromRocks(found, "read a parked row");
+  absl::StatusOr<StoredRow> stored = DecodeParked(unsealer, key, value);
+  if (!stored.ok()) return stored.status();
+  return *std::move(stored);
+}
+
+// Fresh packs of a lane are in the order of their rows: only the last that does not begin after the row can have it.
+Found FindFresh(Database* database, Unsealer* unsealer, const MessageKey& message) {
+  RowsKey place{message.lane, RowsKey::kFresh, static_cast<uint32_t>(message.row)};
+  RowsRange range(database, RowsKey{message.lane, RowsKey::kFresh, 0}.Encode(),
+                  RowsKey{message.lane, RowsKey::kFresh + 1, 0}.Encode());
+  range->SeekForPrev(place.Encode());
+  if (!range->Valid()) {
+    if (absl::Status status = range.status(); !status.ok()) return status;
+    return std::nullopt;
+  }
+  return FindIn(unsealer, ToView(range->key()), ToView(range->value()), message.row);
+}
+
+Found FindRetry(Database* database, Unsealer* unsealer, const MessageKey& message, absl::Time hint) {
+  // Where its last deferral put it, else wherever in the lane an operator moved it.
+  const uint64_t due_ms =
+      hint == absl::InfiniteFuture() ? RowsKey::kFresh + 1 : static_cast<uint64_t>(absl::ToUnixMillis(hint));
+  const std::string lane_end = PrefixEnd(LaneKey(message.lane));
+  for (const auto& [begin, end] :
+       {std::pair(RowsKey{message.lane, due_ms, 0}.Encode(), RowsKey{message.lane, due_ms + 1, 0}.Encode()),
+        std::pair(RowsKey{message.lane, RowsKey::kFresh + 1, 0}.Encode(), lane_end)}) {
+    RowsRange range(database, begin, end);
+    for (range->SeekToFirst(); range->Valid(); range->Next()) {
+      Found found = FindIn(unsealer, ToView(range->key()), ToView(range->value()), message.row);
+      if (!found.ok() || *found) return found;
+    }
+    if (absl::Status status = range.status(); !status.ok()) return status;
+  }
+  return std::nullopt;
+}
+
+std::string Hex(std::string_view bytes) {
+  std::string hex;
+  for (const char byte : bytes) fmt::format_to(std::back_inserter(hex), "{:02x}", static_cast<uint8_t>(byte));
+  return hex;
+}
+
+std::optional<std::string> FromHex(std::string_view hex) {
+  if (hex.size() % 2 != 0) return std::nullopt;
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string bytes;
+  for (size_t i = 0; i < hex.size(); i += 2) {
+    const size_t high = kDigits.find(hex[i]), low = kDigits.find(hex[i + 1]);
+    if (high == std::string_view::npos || low == std::string_view::npos) return std::nullopt;
+    bytes.push_back(static_cast<char>(high << 4 | low));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+absl::StatusOr<RowsPage> ListRowsPage(Database* database, Unsealer* unsealer, CampaignId campaign,
+                                      const RowFilter& filter, std::string_view cursor, int max) {
+  const std::string prefix = filter.destination ? LaneKey({campaign, *filter.destination}) : CampaignPrefix(campaign);
+  std::string begin = prefix;
+  if (!cursor.empty()) {
+    const std::optional<std::string> after = FromHex(cursor);
+    if (!after || after->size() != RowsKey::kSize || !after->starts_with(prefix)) {
+      return absl::InvalidArgumentError("this is not a cursor of this list: take the one that the last page came with");
+    }
+    begin = *after + '\0';
+  }
+  RowsPage page;
+  page.cursor = cursor;
+  RowsRange range(database, begin, PrefixEnd(prefix));
+  int looked_at = 0;
+  for (range->SeekToFirst();
+       range->Valid() && looked_at < kPacksLookedAtMax && page.rows.size() < static_cast<size_t>(std::max(max, 1));
+       range->Next(), ++looked_at) {
+    const std::string_view key = ToView(range->key());
+    page.cursor = Hex(key);
+    const std::optional<RowsKey> place = RowsKey::Decode(key);
+    if (filter.retrying && place && (place->due_ms != RowsKey::kFresh) != *filter.retrying) continue;
+    absl::StatusOr<std::shared_ptr<Pack>> pack = OpenPack(unsealer, key, ToView(range->value()));
+    if (!pack.ok()) return pack.status();
+    for (const Row& row : (*pack)->rows()) page.rows.push_back(Copy(**pack, row, filter.fields));
+  }
+  if (absl::Status status = range.status(); !status.ok()) return status;
+  page.done = !range->Valid();
+  return page;
+}
+
+Found FindRow(Database* database, Unsealer* unsealer, const MessageKey& message) {
+  absl::StatusOr<std::vector<Event>> events = EventsOf(database, unsealer, message);
+  if (!events.ok()) return events.status();
+  Found found = std::optional<StoredRow>();
+  if (events->empty()) {
+    found = FindFresh(database, unsealer, message);
+  } else if (events->back().kind == OutcomeKind::kDeferred) {
+    found = FindRetry(database, unsealer, message, events->back().due);
+  }
+  if (!found.ok() || *found) return found;
+  return FindParked(database, unsealer, message.lane.campaign, message.row);
+}
+
+Found FindRow(Database* database, Unsealer* unsealer, CampaignId campaign, RowId row) {
+  if (Found parked = FindParked(database, unsealer, campaign, row); !parked.ok() || *parked) return parked;
+
+  const std::string prefix = CampaignPrefix(campaign);
+  RowsRange range(database, prefix, PrefixEnd(prefix));
+  std::string key, value;  // the last pack of the lane that does not begin after the row
+  for (range->SeekToFirst();; range->Next()) {
+    const bool more = range->Valid();
+    const std::optional<RowsKey> place = more ? RowsKey::Decode(ToView(range->key())) : std::nullopt;
+    const bool candidate = place && place->due_ms == RowsKey::kFresh && place->place <= static_cast<uint32_t>(row);
+    if (!key.empty() && !(candidate && range->key().starts_with(key.substr(0, 12)))) {
+      Found found = FindIn(unsealer, key, value, row);
+      if (!found.ok() || *found) return found;
+      key.clear();
+    }
+    if (!more) break;
+    if (candidate) {
+      key = range->key().ToString();
+      value.assign(range->value().data(), range->value().size());
+    }
+  }
+  if (absl::Status status = range.status(); !status.ok()) return status;
+  // It was deferred, to wherever.
+  for (range->SeekToFirst(); range->Valid(); range->Next()) {
+    const std::optional<RowsKey> place = RowsKey::Decode(ToView(range->key()));
+    if (!place || place->due_ms == RowsKey::kFresh) continue;
+    Found found = FindIn(unsealer, ToView(range->key()), ToView(range->value()), row);
+    if (!found.ok() || *found) return found;
+  }
+  if (absl::Status status = range.status(); !status.ok()) return status;
+  return std::nullopt;
+}
+
+}  // namespace sealift::queue

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/time/time.h"
+#include "queue/pack.h"
+
+namespace sealift::queue {
+
+enum class OutcomeKind : uint8_t { kDelivered = 0, kDeferred, kBounced, kExpired, kSuppressed, kCancelled };
+
+// "delivered", "deferred", ...: the words of the events.
+std::string_view ToString(OutcomeKind kind);
+
+// How an attempt was made: the same for every message of a session, and shared by them.
+struct Evidence {
+  std::string stream, source;
+  std::string mx;  // host [ip]
+  std::string tls_version, cipher, verified_name, policy;
+
+  friend bool operator==(const Evidence&, const Evidence&) = default;
+};
+
+// What became of one row of a claimed pack. Every row of a pack gets exactly one outcome a claim, or none when the
+// claim is given back: it is queued where it was and is read again after a restart or from an earlier cursor.
+struct Outcome {
+  std::shared_ptr<Pack> pack;
+  uint8_t index = 0;  // in pack->rows()
+  OutcomeKind kind = OutcomeKind::kDelivered;
+  absl::Time time;                         // when it was known
+  absl::Time due;                          // kDeferred: not before; committed as Store::RoundDue of it or later
+  absl::Time date = absl::InfinitePast();  // the Date header that was or will be sent
+  uint16_t attempt = 0;                    // counted from 1; 0 when none was made
+  std::string reason_class;
+  int code = 0;                              // of the reply; 0 when there was none
+  std::string enhanced;                      // x.y.z
+  std::string reply;                         // redacted by the caller: it is kept longer than the recipient
+  std::shared_ptr<const Evidence> evidence;  // may be null
+};
+
+}  // namespace sealift::queue

@@ -1,0 +1,65 @@
+#include "queue/parked_row.h"
+
+#include <algorithm>
+
+#include "queue/keys.h"
+#include "queue/pack.h"
+#include "queue/wire.h"
+
+namespace sealift::queue {
+
+absl::Status EncodeParked(Sealer* sealer, const Outcome& outcome, const Row& row, std::string_view key,
+                          std::string* value) {
+  const LaneId lane = outcome.pack->lane();
+  Row settled = row;
+  settled.attempts = std::max(row.attempts, outcome.attempt);
+  if (settled.date == absl::InfinitePast()) settled.date = outcome.date;
+  std::string plaintext;
+  PutFixed64(static_cast<uint64_t>(lane.destination), &plaintext);
+  plaintext.push_back(static_cast<char>(outcome.kind));
+  PutBytes(outcome.reason_class, &plaintext);
+  PutVarint(static_cast<uint64_t>(std::max(outcome.code, 0)), &plaintext);
+  Pack::Encode(outcome.pack->accepted(), outcome.pack->expires(), {&settled, 1}, &plaintext);
+
+  PutFixed64(static_cast<uint64_t>(std::max<int64_t>(absl::ToUnixMillis(outcome.time), 0)), value);
+  const std::string additional = std::string(key) + *value;
+  return sealer->Seal(KeyName::Of(lane.campaign), Seal::kParked, additional, plaintext, value);
+}
+
+absl::StatusOr<StoredRow> DecodeParked(Unsealer* unsealer, std::string_view key, std::string_view value) {
+  if (key.size() != 8 || value.size() < 8) return absl::DataLossError("a parked row of the queue is cut short");
+  const CampaignId campaign{Fixed32(key.data())};
+  const std::string additional = std::string(key) + std::string(value.substr(0, 8));
+  absl::StatusOr<std::string> opened =
+      unsealer->Open(KeyName::Of(campaign), Seal::kParked, additional, value.substr(8));
+  if (!opened.ok()) return opened.status();
+  WireReader in(*opened);
+  const DestinationId destination{in.ReadFixed64()};
+  in.Byte();
+  in.Bytes();
+  in.Varint();
+  if (!in.ok()) return absl::DataLossError("a parked row of the queue is in a form that this version does not know");
+  RowsKey place;
+  place.lane = {campaign, destination};
+  absl::StatusOr<std::shared_ptr<Pack>> pack = Pack::Decode(place.Encode(), std::string(in.rest()), 0);
+  if (!pack.ok()) return pack.status();
+  const Row& row = (*pack)->rows()[0];
+  StoredRow stored;
+  stored.message = {place.lane, row.id};
+  stored.parked = true;
+  stored.accepted = (*pack)->accepted();
+  stored.expires = (*pack)->expires();
+  stored.date = row.date;
+  stored.attempts = row.attempts;
+  stored.recipient = row.recipient;
+  for (const std::string_view field : row.fields) stored.fields.emplace_back(field);
+  return stored;
+}
+
+bool ParkedTime(std::string_view value, absl::Time* settled) {
+  if (value.size() < 8) return false;
+  *settled = absl::FromUnixMillis(static_cast<int64_t>(Fixed64(value.data())));
+  return true;
+}
+
+}  // namespace sealift::queue

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "queue/event.h"
+#include "queue/key_ring.h"
+#include "queue/outcome.h"
+#include "queue/sealer.h"
+
+namespace sealift::queue {
+
+// A settled row that is kept for a replay: when it was settled (8 bytes, in clear: retention reads it without the key),
+// then, sealed, its lane, the outcome and a pack of one. The time is part of the additional data.
+absl::Status EncodeParked(Sealer* sealer, const Outcome& outcome, const Row& row, std::string_view key,
+                          std::string* value);
+
+absl::StatusOr<StoredRow> DecodeParked(Unsealer* unsealer, std::string_view key, std::string_view value);
+
+// False: too short to be one.
+[[nodiscard]] bool ParkedTime(std::string_view value, absl::Time* settled);
+
+}  // namespace sealift::queue

@@ -1,0 +1,219 @@
+#include "queue/reading.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "queue/lane_value.h"
+#include "queue/rocks.h"
+#include "queue/rows_merge.h"
+#include "queue/wire.h"
+
+namespace sealift::queue {
+namespace {
+
+// From this many lanes of a campaign at once they are taken for small ones, and read in one pass over all of them: a
+// seek costs more than the few packs in between.
+constexpr size_t kSmallLanes = 8;
+constexpr int kStepsBeforeSeek = 8;
+constexpr int kLanesLookedAtMax = 100'000;
+
+// One pass over a range of rows, forwards.
+class RowsPass {
+ public:
+  RowsPass(Database* database, const LaneId& last) : end_(PrefixEnd(LaneKey(last))), upper_(end_) {
+    rocksdb::ReadOptions options;
+    options.iterate_upper_bound = &upper_;
+    it_.reset(database->get()->NewIterator(options, database->handle(Column::kRows)));
+  }
+
+  // To the first key that is not before `key`.
+  void Advance(const std::string& key) {
+    if (!target_.empty() && key >= target_) {
+      target_ = key;
+      for (int step = 0; step < kStepsBeforeSeek && it_->Valid() && it_->key().compare(key) < 0; ++step) it_->Next();
+      if (!it_->Valid() || it_->key().compare(key) >= 0) return;
+    }
+    target_ = key;
+    it_->Seek(key);
+  }
+
+  void Next() { it_->Next(); }
+  // The key, while it is one of this lane.
+  std::optional<RowsKey> Key(const LaneId& lane) const {
+    if (!it_->Valid()) return std::nullopt;
+    std::optional<RowsKey> key = RowsKey::Decode(ToView(it_->key()));
+    return key && key->lane == lane ? key : std::nullopt;
+  }
+  std::pair<std::string, std::string> Copy() const { return {it_->key().ToString(), it_->value().ToString()}; }
+  absl::Status status() const { return FromRocks(it_->status(), "read a lane"); }
+
+ private:
+  const std::string end_;
+  const rocksdb::Slice upper_;
+  std::unique_ptr<rocksdb::Iterator> it_;
+  std::string target_;  // of the last Advance
+};
+
+std::string FreshCursor(std::string_view key) { return std::string(key.substr(20)); }
+std::string RetryCursor(std::string_view key) { return std::string(key.substr(12)); }
+
+using KeysAndValues = std::vector<std::pair<std::string, std::string>>;
+
+absl::Status OpenPacks(Unsealer* unsealer, const KeysAndValues& from, size_t count,
+                       std::vector<std::shared_ptr<Pack>>* packs) {
+  for (size_t i = 0; i < count; ++i) {
+    absl::StatusOr<std::shared_ptr<Pack>> pack = OpenPack(unsealer, from[i].first, from[i].second);
+    if (!pack.ok()) return pack.status();
+    if (!(*pack)->rows().empty()) packs->push_back(*std::move(pack));
+  }
+  return absl::OkStatus();
+}
+
+// `limit_ms`: retries due later are left where they are.
+LaneWindow ReadWindow(RowsPass* pass, Unsealer* unsealer, const LaneRead& read, uint64_t limit_ms) {
+  const size_t max = static_cast<size_t>(std::max(read.packs_max, 1));
+  LaneWindow window;
+  window.lane = read.lane;
+  window.fresh = read.fresh;
+  window.retry = read.retry;
+
+  // In key order fresh packs come first; how many of them there is room for is known only after the retries.
+  KeysAndValues fresh, retries;
+  pass->Advance(FreshKeyAfter(read.lane, read.fresh).Encode());
+  std::optional<RowsKey> key = pass->Key(read.lane);
+  for (; key && key->due_ms == RowsKey::kFresh && fresh.size() < max; key = pass->Key(read.lane)) {
+    fresh.push_back(pass->Copy());
+    pass->Next();
+  }
+  window.fresh_done = !key || key->due_ms != RowsKey::kFresh;
+
+  pass->Advance(RetryKeyAfter(read.lane, read.retry).Encode());
+  key = pass->Key(read.lane);
+  for (; key && key->due_ms <= limit_ms && retries.size() < max; key = pass->Key(read.lane)) {
+    retries.push_back(pass->Copy());
+    pass->Next();
+  }
+  if (key) {
+    window.next_due = absl::FromUnixMillis(static_cast<int64_t>(key->due_ms));
+    // Due, but a commit on its way to the disk bars the sight: soon.
+    if (retries.size() < max && window.next_due <= read.now) window.next_due = read.now + absl::Milliseconds(1);
+  }
+  window.status = pass->status();
+
+  const size_t fresh_taken = std::min(fresh.size(), max - retries.size());
+  if (window.status.ok()) window.status = OpenPacks(unsealer, retries, retries.size(), &window.packs);
+  if (window.status.ok()) window.status = OpenPacks(unsealer, fresh, fresh_taken, &window.packs);
+  if (!window.status.ok()) {
+    window.packs.clear();
+    return window;
+  }
+  if (!retries.empty()) window.retry = RetryCursor(retries.back().first);
+  if (fresh_taken > 0) window.fresh = FreshCursor(fresh[fresh_taken - 1].first);
+  window.fresh_done = window.fresh_done && fresh_taken == fresh.size();
+  return window;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<Pack>> OpenPack(Unsealer* unsealer, std::string_view key, std::string_view value) {
+  RowsValueView view;
+  const std::optional<RowsKey> place = RowsKey::Decode(key);
+  if (!place || !ParseRowsValue(value, &view)) {
+    return absl::DataLossError("a pack of the queue is cut short. Restore the data directory from a backup");
+  }
+  absl::StatusOr<std::string> plaintext =
+      unsealer->Open(KeyName::Of(place->lane.campaign), Seal::kRows, key, view.sealed);
+  if (!plaintext.ok()) return plaintext.status();
+  return Pack::Decode(std::string(key), *std::move(plaintext), view.settled);
+}
+
+RowsKey FreshKeyAfter(LaneId lane, std::string_view cursor) {
+  RowsKey key{lane, RowsKey::kFresh, 0};
+  if (cursor.size() == 8) key.place = Fixed64(cursor.data()) + 1;
+  return key;
+}
+
+RowsKey RetryKeyAfter(LaneId lane, std::string_view cursor) {
+  RowsKey key{lane, RowsKey::kFresh + 1, 0};
+  if (cursor.size() == 16) {
+    key.due_ms = Fixed64(cursor.data());
+    key.place = Fixed64(cursor.data() + 8) + 1;
+  }
+  return key;
+}
+
+std::vector<LaneWindow> ReadWindows(Database* database, DueHorizon* horizon, Unsealer* unsealer,
+                                    const std::vector<LaneRead>& reads) {
+  std::vector<size_t> order(reads.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return reads[a].lane < reads[b].lane; });
+
+  std::vector<LaneWindow> windows(reads.size());
+  for (size_t first = 0; first < order.size();) {
+    size_t end = first + 1;
+    while (end < order.size() && reads[order[end]].lane.campaign == reads[order[first]].lane.campaign) ++end;
+    if (end - first < kSmallLanes) end = first + 1;
+    // The horizon first, the view of the database second: see DueHorizon.
+    std::vector<uint64_t> limits;
+    for (size_t i = first; i < end; ++i) {
+      const int64_t now = absl::ToUnixMillis(reads[order[i]].now);
+      limits.push_back(horizon->Grant(static_cast<uint64_t>(std::max<int64_t>(now, 0))));
+    }
+    RowsPass pass(database, reads[order[end - 1]].lane);
+    for (size_t i = first; i < end; ++i) {
+      windows[order[i]] = ReadWindow(&pass, unsealer, reads[order[i]], limits[i - first]);
+    }
+    first = end;
+  }
+  return windows;
+}
+
+LanesPage ReadLanesPage(Database* database, Unsealer* unsealer, CampaignId campaign, std::string_view cursor, int max,
+                        int shard, int shards) {
+  LanesPage page;
+  page.cursor = cursor;
+  const std::string prefix = CampaignPrefix(campaign);
+  const std::string end = PrefixEnd(prefix);
+  const rocksdb::Slice upper(end);
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &upper;
+  const std::unique_ptr<rocksdb::Iterator> it(database->get()->NewIterator(options, database->handle(Column::kLanes)));
+  int looked_at = 0;
+  it->Seek(cursor.size() == 12 ? std::string(cursor) + '\0' : prefix);
+  for (; it->Valid() && static_cast<int>(page.lanes.size()) < std::max(max, 1) && looked_at < kLanesLookedAtMax;
+       it->Next(), ++looked_at) {
+    const std::string_view key = ToView(it->key());
+    page.cursor = key;
+    const std::optional<LaneId> lane = DecodeLaneKey(key);
+    LaneValue value;
+    if (!lane || !value.Parse(ToView(it->value()))) {
+      page.status = absl::DataLossError("a lane of the queue is cut short. Restore the data directory from a backup");
+      return page;
+    }
+    if (value.queued <= 0) continue;
+    if (static_cast<uint64_t>(lane->destination) % static_cast<uint64_t>(shards) != static_cast<uint64_t>(shard)) {
+      continue;
+    }
+    absl::StatusOr<std::string> domain = unsealer->Open(KeyName::Of(campaign), Seal::kLane, key, value.sealed_domain);
+    if (!domain.ok()) {
+      page.status = domain.status();
+      return page;
+    }
+    LaneRecord record;
+    record.lane = *lane;
+    record.domain = *std::move(domain);
+    record.queued = static_cast<uint64_t>(value.queued);
+    record.retrying = static_cast<uint64_t>(std::max<int64_t>(value.retrying, 0));
+    if (record.retrying > 0 && value.due_ms != 0) {
+      record.next_due = absl::FromUnixMillis(static_cast<int64_t>(value.due_ms));
+    }
+    page.lanes.push_back(std::move(record));
+  }
+  page.status = FromRocks(it->status(), "read lanes");
+  page.done = !it->Valid();
+  return page;
+}
+
+}  // namespace sealift::queue

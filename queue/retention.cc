@@ -1,0 +1,91 @@
+#include "queue/retention.h"
+
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "queue/event_log.h"
+#include "queue/keys.h"
+#include "queue/parked_row.h"
+#include "queue/rocks.h"
+#include "rocksdb/write_batch.h"
+
+namespace sealift::queue {
+namespace {
+
+constexpr size_t kKeysACommit = 10'000;
+
+absl::Status WriteOn(Committer* committer, std::move_only_function<void(CommitContext&, rocksdb::WriteBatch*)> fill) {
+  std::promise<absl::Status> written;
+  committer->Do([&fill, &written](CommitContext& context) {
+    rocksdb::WriteBatch batch;
+    fill(context, &batch);
+    written.set_value(batch.Count() == 0 ? absl::OkStatus() : context.Write(&batch));
+  });
+  return written.get_future().get();
+}
+
+absl::Status ForgetParked(Database* database, Committer* committer, absl::Time before) {
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  rocksdb::ColumnFamilyHandle* const column = database->handle(Column::kParked);
+  const std::unique_ptr<rocksdb::Iterator> it(database->get()->NewIterator(options, column));
+  it->SeekToFirst();
+  while (it->Valid()) {
+    std::vector<std::string> old;
+    for (; it->Valid() && old.size() < kKeysACommit; it->Next()) {
+      absl::Time settled;
+      if (ParkedTime(ToView(it->value()), &settled) && settled < before) old.push_back(it->key().ToString());
+    }
+    const absl::Status status = WriteOn(committer, [&](CommitContext&, rocksdb::WriteBatch* batch) {
+      for (const std::string& key : old) batch->Delete(column, key);
+    });
+    if (!status.ok()) return status;
+  }
+  return FromRocks(it->status(), "read parked rows");
+}
+
+absl::Status ForgetCancelled(Database* database, Committer* committer, CampaignTable* campaigns, absl::Time before) {
+  absl::StatusOr<std::vector<Campaign>> all = campaigns->List();
+  if (!all.ok()) return all.status();
+  for (const Campaign& campaign : *all) {
+    if (campaign.state != CampaignState::kCancelled || campaign.ended >= before) continue;
+    const std::string prefix = CampaignPrefix(campaign.id), end = PrefixEnd(prefix);
+    rocksdb::ColumnFamilyHandle* const rows = database->handle(Column::kRows);
+    const std::unique_ptr<rocksdb::Iterator> it(database->get()->NewIterator({}, rows));
+    it->Seek(prefix);
+    if (!it->Valid() || !it->key().starts_with(prefix)) continue;
+    const absl::Status status =
+        WriteOn(committer, [&](CommitContext&, rocksdb::WriteBatch* batch) { batch->DeleteRange(rows, prefix, end); });
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ForgetEvents(Database* database, Committer* committer, absl::Time before) {
+  const absl::StatusOr<uint64_t> first_kept = FirstBlockSince(database, before);
+  if (!first_kept.ok()) return first_kept.status();
+  database->events_cut().first_kept = *first_kept;
+  const std::unique_ptr<rocksdb::Iterator> it(database->get()->NewIterator({}, database->handle(Column::kEvents)));
+  it->Seek(EventKey(0));
+  const bool any = it->Valid() && it->key().compare(EventKey(*first_kept)) < 0;
+  return WriteOn(committer, [&](CommitContext& context, rocksdb::WriteBatch* batch) {
+    if (any) batch->DeleteRange(database->handle(Column::kEvents), EventKey(0), EventKey(*first_kept));
+    context.ring->ForgetEventsBefore(before, batch);
+  });
+}
+
+}  // namespace
+
+absl::Status ForgetOld(Database* database, Committer* committer, CampaignTable* campaigns, absl::Time settled_before,
+                       absl::Time events_before) {
+  if (absl::Status status = ForgetParked(database, committer, settled_before); !status.ok()) return status;
+  if (absl::Status status = ForgetCancelled(database, committer, campaigns, settled_before); !status.ok())
+    return status;
+  return ForgetEvents(database, committer, events_before);
+}
+
+}  // namespace sealift::queue

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "queue/campaign_table.h"
+#include "queue/committer.h"
+#include "queue/database.h"
+
+namespace sealift::queue {
+
+// Forgets what is past its retention: parked rows and the rows of cancelled campaigns settled before `settled_before`,
+// events before `events_before` with the keys of whole months. Finds on the caller's thread, deletes on the
+// committer's, which is the only writer of these columns. Blocks.
+absl::Status ForgetOld(Database* database, Committer* committer, CampaignTable* campaigns, absl::Time settled_before,
+                       absl::Time events_before);
+
+}  // namespace sealift::queue

@@ -1,0 +1,26 @@
+#include "queue/rocks.h"
+
+#include <string>
+
+#include "fmt/format.h"
+
+namespace sealift::queue {
+
+absl::Status FromRocks(const rocksdb::Status& status, std::string_view doing) {
+  if (status.ok()) return absl::OkStatus();
+  const std::string text = status.ToString();
+  if (status.IsCorruption()) {
+    return absl::DataLossError(fmt::format(
+        "the queue cannot {}: its files are damaged ({}). Nothing was changed; restore the data directory from "
+        "a backup",
+        doing, text));
+  }
+  if (status.IsNoSpace() || text.find("No space left") != std::string::npos) {
+    return absl::ResourceExhaustedError(
+        fmt::format("the queue cannot {}: its file system is full ({}). Free space there", doing, text));
+  }
+  if (status.IsNotFound()) return absl::NotFoundError(fmt::format("the queue cannot {}: not found", doing));
+  return absl::UnavailableError(fmt::format("the queue cannot {}: {}. Check the disk", doing, text));
+}
+
+}  // namespace sealift::queue

@@ -1,0 +1,271 @@
+#include "queue/store.h"
+
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <utility>
+
+#include "fmt/format.h"
+#include "queue/campaign_table.h"
+#include "queue/cancellation.h"
+#include "queue/committer.h"
+#include "queue/database.h"
+#include "queue/due_horizon.h"
+#include "queue/due_move.h"
+#include "queue/event_log.h"
+#include "queue/failure.h"
+#include "queue/key_ring.h"
+#include "queue/keys.h"
+#include "queue/load_chunk.h"
+#include "queue/load_context.h"
+#include "queue/lookups.h"
+#include "queue/message_id.h"
+#include "queue/readers.h"
+#include "queue/reading.h"
+#include "queue/retention.h"
+#include "queue/rocks.h"
+#include "queue/wire.h"
+
+namespace sealift::queue {
+
+// In the order in which they need each other; destroyed in the other.
+struct Store::Parts {
+  explicit Parts(Options from) : options(std::move(from)), failure(options.on_failure) {}
+
+  const Options options;
+  Failure failure;
+  DueHorizon horizon;
+  std::atomic<uint64_t> loaded_rows = 0;
+  std::unique_ptr<Database> database;
+  std::unique_ptr<KeyRing> ring;
+  std::unique_ptr<CampaignTable> campaigns;
+  std::unique_ptr<Committer> committer;
+  std::unique_ptr<Readers> readers;
+};
+
+Store::Store(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Store::~Store() = default;
+
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(Options options) {
+  auto parts = std::make_unique<Parts>(std::move(options));
+  absl::StatusOr<std::unique_ptr<Database>> database = Database::Open(parts->options.path, parts->options.memory_bytes);
+  if (!database.ok()) return database.status();
+  parts->database = *std::move(database);
+
+  absl::StatusOr<std::unique_ptr<KeyRing>> ring =
+      KeyRing::Open(parts->database->get(), Secret(parts->options.kek), absl::Now());
+  if (!ring.ok()) return ring.status();
+  parts->ring = *std::move(ring);
+
+  parts->campaigns = std::make_unique<CampaignTable>(parts->database.get(), parts->ring.get(), &parts->failure);
+  if (absl::Status status = parts->campaigns->Open(); !status.ok()) return status;
+
+  Committer::Options committing{.shards = parts->options.shards,
+                                .inbox_outcomes_max = parts->options.inbox_outcomes_max,
+                                .interval = parts->options.commit_interval,
+                                .on_durable = parts->options.on_durable};
+  parts->committer = std::make_unique<Committer>(parts->database.get(), parts->ring.get(), parts->campaigns.get(),
+                                                 &parts->horizon, &parts->failure, std::move(committing));
+  if (absl::Status status = parts->committer->Start(); !status.ok()) return status;
+  parts->readers = std::make_unique<Readers>(parts->ring.get(), parts->options.readers);
+  return std::unique_ptr<Store>(new Store(std::move(parts)));
+}
+
+bool Store::Settle(int shard, uint64_t last, std::vector<Outcome>& batch) {
+  return parts_->committer->Settle(shard, last, batch);
+}
+
+absl::Status Store::failure() const { return parts_->failure.status(); }
+
+absl::Time Store::RoundDue(absl::Time due) {
+  return absl::FromUnixMillis(
+      static_cast<int64_t>(RoundUpDue(static_cast<uint64_t>(std::max<int64_t>(absl::ToUnixMillis(due), 1)))));
+}
+
+void Store::ReadRows(std::vector<LaneRead> reads, std::move_only_function<void(std::vector<LaneWindow>)> done) {
+  parts_->readers->Do(
+      [parts = parts_.get(), reads = std::move(reads), done = std::move(done)](Unsealer& unsealer) mutable {
+        done(ReadWindows(parts->database.get(), &parts->horizon, &unsealer, reads));
+      });
+}
+
+void Store::ReadLanes(CampaignId campaign, std::string cursor, int max, int shard, int shards,
+                      std::move_only_function<void(LanesPage)> done) {
+  parts_->readers->Do(
+      [=, parts = parts_.get(), cursor = std::move(cursor), done = std::move(done)](Unsealer& unsealer) mutable {
+        done(ReadLanesPage(parts->database.get(), &unsealer, campaign, cursor, max, shard, shards));
+      });
+}
+
+void Store::MoveDue(LaneId lane, std::string after, absl::Time due,
+                    std::move_only_function<void(absl::StatusOr<uint64_t> rows)> done) {
+  DueMove::Start(parts_->committer.get(), lane, after, due, std::move(done));
+}
+
+absl::StatusOr<Campaign> Store::CreateCampaign(CampaignSpec spec, absl::Time now) {
+  return parts_->campaigns->Create(std::move(spec), now);
+}
+
+absl::StatusOr<Campaign> Store::FindCampaign(std::string_view name) {
+  const absl::StatusOr<CampaignId> id = parts_->campaigns->Find(name);
+  if (!id.ok()) return id.status();
+  return GetCampaign(*id);
+}
+
+absl::StatusOr<Campaign> Store::GetCampaign(CampaignId id) { return parts_->campaigns->Get(id); }
+
+absl::StatusOr<std::vector<Campaign>> Store::ListCampaigns() { return parts_->campaigns->List(); }
+
+absl::Status Store::SetState(CampaignId id, CampaignState state, absl::Time now) {
+  if (state == CampaignState::kCancelled) {
+    return absl::InvalidArgumentError("a campaign is cancelled by Cancel, which also settles its rows");
+  }
+  return parts_->campaigns->SetState(id, state, now);
+}
+
+absl::StatusOr<Counters> Store::Cancel(CampaignId id, bool erase, absl::Time now) {
+  absl::StatusOr<std::shared_ptr<CampaignGate>> gate = parts_->campaigns->Gate(id);
+  if (!gate.ok()) return gate.status();
+  std::promise<absl::StatusOr<Counters>> cancelled;
+  {
+    const std::lock_guard lock((*gate)->mutex);
+    parts_->committer->Do([&](CommitContext& context) {
+      cancelled.set_value(CancelCampaign(context, parts_->campaigns.get(), id, erase, now));
+    });
+    absl::StatusOr<Counters> counters = cancelled.get_future().get();
+    if (!counters.ok()) return counters;
+    (*gate)->cancelled = true;
+    if (!erase) return counters;
+    if (absl::Status status = ScrubKeys(parts_->database.get()); !status.ok()) return status;
+    return counters;
+  }
+}
+
+absl::StatusOr<std::unique_ptr<Load>> Store::BeginLoad(CampaignId id, absl::Time now) {
+  absl::StatusOr<std::shared_ptr<CampaignGate>> gate = parts_->campaigns->Gate(id);
+  if (!gate.ok()) return gate.status();
+  if (!parts_->campaigns->BeginLoading(gate->get())) {
+    return absl::FailedPreconditionError("this campaign is being loaded already: wait for that load to end");
+  }
+  absl::StatusOr<Campaign> campaign = parts_->campaigns->Get(id);
+  if (campaign.ok() && campaign->state == CampaignState::kCancelled) {
+    campaign = absl::FailedPreconditionError("this campaign is cancelled: load it under another name");
+  }
+  if (!campaign.ok()) {
+    parts_->campaigns->EndLoading(gate->get());
+    return campaign.status();
+  }
+  const absl::Duration expires_in = campaign->spec.expires_in;
+  auto context = std::unique_ptr<LoadContext>(new LoadContext{.database = parts_->database.get(),
+                                                              .ring = parts_->ring.get(),
+                                                              .campaigns = parts_->campaigns.get(),
+                                                              .failure = &parts_->failure,
+                                                              .loaded_rows = &parts_->loaded_rows,
+                                                              .gate = *std::move(gate),
+                                                              .campaign = *std::move(campaign),
+                                                              .accepted = now,
+                                                              .expires = now + expires_in,
+                                                              .sealer = Sealer(parts_->ring.get())});
+  return std::unique_ptr<Load>(new Load(std::move(context)));
+}
+
+absl::StatusOr<EventsPage> Store::ReadEvents(std::string_view after, int max, const EventFilter& filter) {
+  Unsealer unsealer(parts_->ring.get());
+  return ReadEventsPage(parts_->database.get(), &unsealer, after, max, filter);
+}
+
+absl::StatusOr<Trace> Store::TraceMessage(const MessageKey& message) {
+  Unsealer unsealer(parts_->ring.get());
+  absl::StatusOr<std::vector<Event>> events = EventsOf(parts_->database.get(), &unsealer, message);
+  if (!events.ok()) return events.status();
+  Trace trace;
+  trace.events = *std::move(events);
+  const absl::StatusOr<Campaign> head = parts_->campaigns->Head(message.lane.campaign);
+  if (!head.ok() || head->erased) return trace;
+  absl::StatusOr<std::optional<StoredRow>> row = FindRow(parts_->database.get(), &unsealer, message);
+  if (!row.ok()) return row.status();
+  trace.row = *std::move(row);
+  return trace;
+}
+
+absl::StatusOr<RowsPage> Store::ListRows(CampaignId campaign, const RowFilter& filter, std::string_view cursor,
+                                         int max) {
+  Unsealer unsealer(parts_->ring.get());
+  return ListRowsPage(parts_->database.get(), &unsealer, campaign, filter, cursor, max);
+}
+
+absl::StatusOr<StoredRow> Store::ReadRow(CampaignId campaign, RowId row) {
+  Unsealer unsealer(parts_->ring.get());
+  absl::StatusOr<std::optional<StoredRow>> found = FindRow(parts_->database.get(), &unsealer, campaign, row);
+  if (!found.ok()) return found.status();
+  if (!*found) {
+    return absl::NotFoundError(
+        fmt::format("row {} is not kept: it was delivered, was not accepted, or is past its retention",
+                    static_cast<uint32_t>(row)));
+  }
+  return **std::move(found);
+}
+
+absl::StatusOr<std::optional<MessageKey>> Store::FindRecipient(CampaignId campaign, std::string_view recipient) {
+  std::string scratch, value;
+  const std::string key = SeenKey(campaign, HashAddress(*parts_->ring, recipient, &scratch));
+  const auto found = parts_->database->get()->Get({}, parts_->database->handle(Column::kSeen), key, &value);
+  if (found.IsNotFound()) return std::nullopt;
+  if (!found.ok()) return FromRocks(found, "look for an address");
+  WireReader in(value);
+  MessageKey message;
+  message.row = RowId{in.ReadFixed32()};
+  message.lane = {campaign, DestinationId{in.ReadFixed64()}};
+  if (!in.done()) return absl::DataLossError("an entry of the queue's address index is cut short");
+  return message;
+}
+
+std::string Store::EncodeMessageId(const MessageKey& message) const {
+  return queue::EncodeMessageId(parts_->ring->message_id_key(), message);
+}
+
+std::optional<MessageKey> Store::DecodeMessageId(std::string_view text) const {
+  return queue::DecodeMessageId(parts_->ring->message_id_key(), text);
+}
+
+DestinationId Store::DestinationOf(std::string_view domain) const {
+  return DestinationId{SipHash64(parts_->ring->destination_key(), domain)};
+}
+
+absl::Status Store::Sweep(absl::Time now, absl::Duration settled_rows, absl::Duration events) {
+  if (parts_->failure.failed()) return parts_->failure.status();
+  if (now - parts_->ring->incarnation_drawn() >= absl::Hours(24)) {
+    if (absl::Status status = parts_->ring->Renew(now); !status.ok()) {
+      parts_->failure.Set(status);
+      return status;
+    }
+  }
+  return ForgetOld(parts_->database.get(), parts_->committer.get(), parts_->campaigns.get(), now - settled_rows,
+                   now - events);
+}
+
+StoreStats Store::Stats() const {
+  StoreStats stats;
+  const Committer::Stats committed = parts_->committer->stats();
+  stats.commits = committed.commits;
+  stats.rows = committed.rows;
+  stats.bytes = committed.bytes;
+  stats.seconds_buckets = committed.seconds_buckets;
+  stats.seconds_sum = committed.seconds_sum;
+  stats.loaded_rows = parts_->loaded_rows.load(std::memory_order_relaxed);
+  stats.block_cache_bytes = parts_->database->BlockCacheBytes();
+  rocksdb::DB* const db = parts_->database->get();
+  (void)db->GetAggregatedIntProperty("rocksdb.cur-size-all-mem-tables", &stats.memtable_bytes);
+  (void)db->GetAggregatedIntProperty("rocksdb.estimate-table-readers-mem", &stats.table_readers_bytes);
+  struct statvfs file_system;
+  if (::statvfs(parts_->options.path.c_str(), &file_system) == 0) {
+    stats.disk_free_bytes = uint64_t{file_system.f_bavail} * file_system.f_frsize;
+    stats.disk_bytes = uint64_t{file_system.f_blocks} * file_system.f_frsize;
+  }
+  return stats;
+}
+
+}  // namespace sealift::queue

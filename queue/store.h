@@ -1,0 +1,203 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "queue/campaign.h"
+#include "queue/event.h"
+#include "queue/load.h"
+#include "queue/outcome.h"
+#include "queue/pack.h"
+#include "queue/types.h"
+
+namespace sealift::queue {
+
+// Asks for a lane's next rows. A cursor is what the last window of this lane returned; empty: the lane's start.
+struct LaneRead {
+  LaneId lane;
+  std::string fresh, retry;
+  absl::Time now;  // retries due up to now are read
+  int packs_max = 16;
+};
+
+// A lane's next rows. Each is returned once for a sequence of cursors, however much is settled in between.
+struct LaneWindow {
+  LaneId lane;
+  absl::Status status;                       // not Ok: nothing was claimed and the cursors are those asked with
+  std::vector<std::shared_ptr<Pack>> packs;  // retries that are due first, then fresh ones
+  std::string fresh, retry;
+  bool fresh_done = false;  // no fresh pack beyond these is committed
+  // The earliest retry beyond these that is committed. A deferral counts from the moment it is durable.
+  absl::Time next_due = absl::InfiniteFuture();
+};
+
+struct LaneRecord {
+  LaneId lane;
+  std::string domain;
+  uint64_t queued = 0, retrying = 0;
+  absl::Time next_due = absl::InfiniteFuture();  // of the retries: not later than the first, possibly earlier
+};
+
+struct LanesPage {
+  absl::Status status;
+  std::vector<LaneRecord> lanes;
+  std::string cursor;
+  bool done = false;
+};
+
+struct RowFilter {
+  std::optional<DestinationId> destination;
+  std::optional<bool> retrying;
+  bool fields = false;  // copy merge fields too
+};
+
+struct RowsPage {
+  std::vector<StoredRow> rows;
+  std::string cursor;
+  bool done = false;
+};
+
+struct StoreStats {
+  static constexpr std::array<double, 10> kSecondsBounds = {0.0005, 0.001, 0.002, 0.005, 0.01,
+                                                            0.025,  0.05,  0.1,   0.5,   2};
+  uint64_t commits = 0, rows = 0, bytes = 0;  // of the committer; bytes as handed to the write-ahead log
+  std::array<uint64_t, kSecondsBounds.size() + 1> seconds_buckets{};  // not cumulative; the last: beyond every bound
+  double seconds_sum = 0;
+  uint64_t loaded_rows = 0;
+  uint64_t block_cache_bytes = 0, memtable_bytes = 0, table_readers_bytes = 0;
+  uint64_t disk_free_bytes = 0, disk_bytes = 0;  // of the file system
+};
+
+// Store is the encrypted, crash-safe queue: every accepted row, its schedule, what became of it, and the evidence.
+//
+// A row is read, sent, and settled with a numbered outcome; nothing on disk says that it is being sent, so that a
+// restart finds every row that was not settled. docs/formats/queue.md describes the files.
+//
+// Owned by:  the node; outlives every shard, Load and Pack.
+// Threads:   any. Callbacks of reads run on a reader's thread, those of commits on the committer's; they must not block
+// and
+//            must not call what is marked "blocks".
+// Errors:    an absl::Status says what, where and what next, and never contains an address, a name or content. After a
+//            failed write or sync the store accepts nothing more until it is opened again: failure() says why.
+class Store {
+ public:
+  struct Options {
+    std::string path;                 // a directory of its own, created with mode 0700
+    std::array<uint8_t, 32> kek{};    // wraps every data key
+    size_t memory_bytes = 128 << 20;  // block cache and write buffers together
+    int shards = 1;
+    int readers = 2;
+    size_t inbox_outcomes_max = 4096;                        // a shard's outcomes that wait for the committer
+    absl::Duration commit_interval = absl::Milliseconds(2);  // wait this long for company; zero: commit at once
+    std::function<void(int shard, uint64_t durable)> on_durable;
+    std::function<void(absl::Status)> on_failure;  // once
+  };
+
+  // FailedPrecondition: in use, readable by others, of a newer format, or under another key. DataLoss: corrupt.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(Options options);
+
+  // Commits what was handed over, then closes. No callback runs after it has returned.
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // --- Settling: from the shards
+  // ---------------------------------------------------------------------------------------
+
+  // Hands over outcomes, in order; `last` is the number of the newest and comes back through on_durable once it is
+  // synced. Empties `batch` and returns true; or, while the shard's inbox is full (it is free again at the next
+  // on_durable) or after a failure, leaves it and returns false.
+  bool Settle(int shard, uint64_t last, std::vector<Outcome>& batch);
+
+  // Ok, or why nothing is committed any more.
+  absl::Status failure() const;
+
+  // The due time that a deferral until `due` is committed with, or a later one: what is due together can share a pack.
+  static absl::Time RoundDue(absl::Time due);
+
+  // --- Reading the schedule: from the shards; callbacks on a reader's thread
+  // -------------------------------------------
+
+  void ReadRows(std::vector<LaneRead> reads, std::move_only_function<void(std::vector<LaneWindow>)> done);
+
+  // The lanes of a campaign that have rows queued, in key order, of those with destination % shards == shard.
+  void ReadLanes(CampaignId campaign, std::string cursor, int max, int shard, int shards,
+                 std::move_only_function<void(LanesPage)> done);
+
+  // Gives the lane's retries that lie after the cursor `after` (empty: all) and are due later than `due` the new due
+  // time. Rows move in chunks; a crash between two leaves the rest where it was. `done` runs on the committer's thread.
+  void MoveDue(LaneId lane, std::string after, absl::Time due,
+               std::move_only_function<void(absl::StatusOr<uint64_t> rows)> done);
+
+  // --- Campaigns: block
+  // ------------------------------------------------------------------------------------------------
+
+  // AlreadyExists: a campaign of this name is there.
+  absl::StatusOr<Campaign> CreateCampaign(CampaignSpec spec, absl::Time now);
+  absl::StatusOr<Campaign> FindCampaign(std::string_view name);
+  absl::StatusOr<Campaign> GetCampaign(CampaignId id);
+  // Without template, columns, defaults and settings.
+  absl::StatusOr<std::vector<Campaign>> ListCampaigns();
+
+  // FailedPrecondition: it is cancelled.
+  absl::Status SetState(CampaignId id, CampaignState state, absl::Time now);
+
+  // Settles every queued row as cancelled, at once and however many they are. The engine must have returned its claims;
+  // an outcome that still arrives corrects the counts. The rows stay sealed until retention. With `erase` they, the
+  // index of addresses and the data key are gone; name, counts and events stay.
+  absl::StatusOr<Counters> Cancel(CampaignId id, bool erase, absl::Time now);
+
+  // FailedPrecondition: another load of this campaign is under way, or it is cancelled.
+  absl::StatusOr<std::unique_ptr<Load>> BeginLoad(CampaignId id, absl::Time now);
+
+  // --- Evidence and look-ups: block
+  // ------------------------------------------------------------------------------------
+
+  // Empty `after`: from the oldest that is kept. InvalidArgument: not a cursor.
+  absl::StatusOr<EventsPage> ReadEvents(std::string_view after, int max, const EventFilter& filter);
+
+  absl::StatusOr<Trace> TraceMessage(const MessageKey& message);
+
+  // The queued rows of a campaign, by lane; a page also ends after a bounded number of rows looked at.
+  absl::StatusOr<RowsPage> ListRows(CampaignId campaign, const RowFilter& filter, std::string_view cursor, int max);
+
+  // NotFound: the row was delivered, never accepted, or its retention has passed.
+  absl::StatusOr<StoredRow> ReadRow(CampaignId campaign, RowId row);
+
+  // The message to this address (domain lower-case A-label), if the campaign accepted it.
+  absl::StatusOr<std::optional<MessageKey>> FindRecipient(CampaignId campaign, std::string_view recipient);
+
+  // --- Names: no lock, no wait
+  // -----------------------------------------------------------------------------------------
+
+  // 26 characters, lower-case base32; says nothing without the node's key.
+  std::string EncodeMessageId(const MessageKey& message) const;
+  std::optional<MessageKey> DecodeMessageId(std::string_view text) const;
+  DestinationId DestinationOf(std::string_view domain) const;
+
+  // --- Upkeep
+  // ----------------------------------------------------------------------------------------------------------
+
+  // Forgets parked rows and cancelled campaigns' rows settled before `now - settled_rows` and events before `now -
+  // events`; draws a new incarnation once a day. Blocks; meant hourly.
+  absl::Status Sweep(absl::Time now, absl::Duration settled_rows, absl::Duration events);
+
+  StoreStats Stats() const;
+
+ private:
+  struct Parts;
+  explicit Store(std::unique_ptr<Parts> parts);
+
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace sealift::queue

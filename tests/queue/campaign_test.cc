@@ -1,0 +1,162 @@
+#include "tests/queue/store_fixture.h"
+
+namespace sealift::queue {
+namespace {
+
+class CampaignTest : public StoreTest {
+ protected:
+  void SetUp() override { Open(); }
+};
+
+TEST_F(CampaignTest, ANameIsTakenOnce) {
+  Create("spring");
+  CampaignSpec spec;
+  spec.name = "spring";
+  EXPECT_EQ(store_->CreateCampaign(spec, kNow).status().code(), absl::StatusCode::kAlreadyExists);
+  Reopen();
+  EXPECT_EQ(store_->CreateCampaign(spec, kNow).status().code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(store_->FindCampaign("summer").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(store_->GetCampaign(CampaignId{1}).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(CampaignTest, TheListHasCountsAndNoTemplates) {
+  const CampaignId spring = Create("spring"), summer = Create("summer");
+  EXPECT_NE(spring, CampaignId{});
+  LoadRows(summer, 1, 5);
+  const auto all = store_->ListCampaigns();
+  ASSERT_TRUE(all.ok());
+  ASSERT_EQ(all->size(), 2u);
+  for (const Campaign& campaign : *all) {
+    EXPECT_TRUE(campaign.spec.template_text.empty());
+    EXPECT_EQ(campaign.spec.stream, "newsletter");
+    EXPECT_EQ(campaign.counters.accepted, campaign.id == summer ? 5u : 0u);
+  }
+}
+
+TEST_F(CampaignTest, CancellingSettlesWhatIsQueuedAndKeepsTheRows) {
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 100, 4);
+  const auto packs = ReadAll(campaign);
+  Settle({MakeOutcome(packs[0], 0, OutcomeKind::kDelivered),
+          MakeOutcome(packs[0], 1, OutcomeKind::kDeferred, kNow, kNow + absl::Hours(1))});
+  const auto counters = store_->Cancel(campaign, false, kNow);
+  ASSERT_TRUE(counters.ok()) << counters.status();
+  EXPECT_EQ(counters->cancelled, 99u);
+  EXPECT_EQ(counters->queued(), 0u);
+  EXPECT_EQ(counters->retrying, 0u);
+  EXPECT_TRUE(Lanes(campaign).empty());
+  EXPECT_EQ(store_->SetState(campaign, CampaignState::kRunning, kNow).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(store_->BeginLoad(campaign, kNow).status().code(), absl::StatusCode::kFailedPrecondition);
+  Reopen();
+  EXPECT_EQ(CountersOf(campaign), *counters);
+  EXPECT_EQ(store_->GetCampaign(campaign)->state, CampaignState::kCancelled);
+  EXPECT_TRUE(store_->ReadRow(campaign, RowId{50}).ok()) << "kept until retention";
+  EXPECT_EQ(*store_->Cancel(campaign, false, kNow), *counters) << "again is the same";
+}
+
+TEST_F(CampaignTest, AnOutcomeAfterTheCancellationCorrectsTheCounts) {
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 16, 1);
+  const auto pack = ReadAll(campaign).at(0);
+  ASSERT_TRUE(store_->Cancel(campaign, false, kNow).ok());
+  Settle({MakeOutcome(pack, 0, OutcomeKind::kDelivered),
+          MakeOutcome(pack, 1, OutcomeKind::kDeferred, kNow, kNow + absl::Hours(1))});
+  const Counters counters = CountersOf(campaign);
+  EXPECT_EQ(counters.delivered, 1u);
+  EXPECT_EQ(counters.cancelled, 15u);
+  EXPECT_EQ(counters.queued(), 0u);
+  EXPECT_TRUE(Lanes(campaign).empty());
+}
+
+TEST_F(CampaignTest, ErasingForgetsRowsAddressesAndTemplateAndKeepsTheEvidence) {
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 20, 1);
+  const auto packs = ReadAll(campaign);
+  Settle({MakeOutcome(packs[0], 0, OutcomeKind::kDelivered), MakeOutcome(packs[0], 1, OutcomeKind::kBounced)});
+  const MessageKey first{packs[0]->lane(), RowId{1}};
+  const auto counters = store_->Cancel(campaign, true, kNow);
+  ASSERT_TRUE(counters.ok()) << counters.status();
+  EXPECT_EQ(counters->cancelled, 18u);
+  // An outcome that was on its way.
+  Settle({MakeOutcome(packs[0], 2, OutcomeKind::kDelivered)});
+  Reopen();
+  const auto read = store_->GetCampaign(campaign);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_TRUE(read->erased);
+  EXPECT_EQ(read->spec.name, "spring");
+  EXPECT_TRUE(read->spec.template_text.empty());
+  EXPECT_EQ(read->counters.delivered, 2u);
+  EXPECT_EQ(read->counters.cancelled, 17u);
+  EXPECT_EQ(read->counters.queued(), 0u);
+  EXPECT_FALSE(store_->ReadRow(campaign, RowId{2}).ok());
+  EXPECT_FALSE(store_->FindRecipient(campaign, "patient1@d0.test")->has_value());
+  const auto trace = store_->TraceMessage(first);
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  ASSERT_EQ(trace->events.size(), 1u);
+  EXPECT_EQ(trace->events[0].recipient, "patient1@d0.test");
+}
+
+TEST_F(CampaignTest, ACancelledCampaignCanBeErasedLater) {
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 20, 1);
+  ASSERT_TRUE(store_->Cancel(campaign, false, kNow).ok());
+  const auto counters = store_->Cancel(campaign, true, kNow);
+  ASSERT_TRUE(counters.ok()) << counters.status();
+  EXPECT_EQ(counters->cancelled, 20u);
+  EXPECT_FALSE(store_->ReadRow(campaign, RowId{2}).ok());
+}
+
+TEST_F(CampaignTest, RowsAreListedByPageAndFilter) {
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 90, 3);
+  const auto packs = ReadAll(campaign);
+  Settle(AllOf(packs[0], OutcomeKind::kDeferred, kNow, kNow + absl::Hours(1)));
+  std::vector<uint32_t> ids;
+  RowFilter filter;
+  for (std::string cursor;;) {
+    const auto page = store_->ListRows(campaign, filter, cursor, 10);
+    ASSERT_TRUE(page.ok()) << page.status();
+    for (const StoredRow& row : page->rows) ids.push_back(static_cast<uint32_t>(row.message.row));
+    if (page->done) break;
+    cursor = page->cursor;
+  }
+  std::sort(ids.begin(), ids.end());
+  EXPECT_EQ(ids, Range(1, 90));
+  filter.retrying = true;
+  filter.fields = true;
+  const auto retries = store_->ListRows(campaign, filter, "", 100);
+  ASSERT_TRUE(retries.ok());
+  ASSERT_EQ(retries->rows.size(), packs[0]->rows().size());
+  EXPECT_EQ(retries->rows[0].fields.size(), 2u);
+  EXPECT_EQ(retries->rows[0].due, kNow + absl::Hours(1));
+  filter = {.destination = packs[1]->lane().destination, .retrying = {}};
+  const auto of_lane = store_->ListRows(campaign, filter, "", 100);
+  ASSERT_TRUE(of_lane.ok());
+  for (const StoredRow& row : of_lane->rows) {
+    EXPECT_EQ(row.message.lane, packs[1]->lane());
+  }
+  EXPECT_EQ(store_->ListRows(campaign, {}, "zz", 10).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(CampaignTest, AnyQueuedRowIsFoundByItsNumber) {
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 200, 7);
+  const auto packs = ReadAll(campaign);
+  Settle(AllOf(packs[0], OutcomeKind::kDeferred, kNow, kNow + absl::Hours(1)));
+  MoveDue(packs[0]->lane(), "", kNow + absl::Minutes(2));
+  for (uint32_t id = 1; id <= 200; ++id) {
+    const auto row = store_->ReadRow(campaign, RowId{id});
+    ASSERT_TRUE(row.ok()) << id << row.status();
+    EXPECT_EQ(row->message.row, RowId{id});
+    EXPECT_EQ(row->recipient, MakeRow(id, 7).recipient);
+  }
+  EXPECT_EQ(store_->ReadRow(campaign, RowId{201}).status().code(), absl::StatusCode::kNotFound);
+  const auto found = store_->FindRecipient(campaign, "PATIENT9@d2.test");
+  ASSERT_TRUE(found.ok() && found->has_value());
+  EXPECT_EQ((*found)->row, RowId{9});
+  EXPECT_EQ((*found)->lane.destination, store_->DestinationOf("d2.test"));
+  EXPECT_FALSE(store_->FindRecipient(campaign, "nobody@d2.test")->has_value());
+}
+
+}  // namespace
+}  // namespace sealift::queue

@@ -1,0 +1,86 @@
+#include "queue/event_block.h"
+
+#include "gtest/gtest.h"
+#include "queue/keys.h"
+
+namespace sealift::queue {
+namespace {
+
+const absl::Time kTime = absl::FromUnixMillis(1'800'000'000'000);
+
+Outcome MakeOutcome(std::shared_ptr<const Evidence> evidence) {
+  Row row;
+  row.id = RowId{12};
+  row.recipient = "someone@d1.test";
+  std::string plaintext;
+  Pack::Encode(kTime, kTime, {&row, 1}, &plaintext);
+  Outcome outcome;
+  outcome.pack = *Pack::Decode(RowsKey{{CampaignId{3}, DestinationId{4}}, 0, 12}.Encode(), plaintext, 0);
+  outcome.kind = OutcomeKind::kDeferred;
+  outcome.time = kTime;
+  outcome.attempt = 2;
+  outcome.reason_class = "greylisted";
+  outcome.code = 451;
+  outcome.enhanced = "4.7.1";
+  outcome.reply = "try again";
+  outcome.evidence = std::move(evidence);
+  return outcome;
+}
+
+TEST(EventBlockTest, DecodesWhatWasAddedAndSharesEvidence) {
+  const auto evidence = std::make_shared<const Evidence>(
+      Evidence{"news", "ip1", "mx.d1.test [127.0.0.1]", "TLSv1.3", "TLS_AES_256_GCM_SHA384", "mx.d1.test", "verify"});
+  const Outcome with = MakeOutcome(evidence), without = MakeOutcome(nullptr);
+  EventBlock block;
+  block.Add(with, with.pack->rows()[0], kTime + absl::Minutes(5));
+  block.Add(without, without.pack->rows()[0], absl::InfiniteFuture());
+  std::string two;
+  block.Finish(&two);
+  EXPECT_TRUE(block.empty());
+
+  const auto events = EventBlock::Decode(77, two);
+  ASSERT_TRUE(events.ok()) << events.status();
+  ASSERT_EQ(events->size(), 2u);
+  const Event& event = (*events)[0];
+  EXPECT_EQ(event.message, (MessageKey{{CampaignId{3}, DestinationId{4}}, RowId{12}}));
+  EXPECT_EQ(event.recipient, "someone@d1.test");
+  EXPECT_EQ(event.kind, OutcomeKind::kDeferred);
+  EXPECT_EQ(event.time, kTime);
+  EXPECT_EQ(event.due, kTime + absl::Minutes(5));
+  EXPECT_EQ(event.attempt, 2);
+  EXPECT_EQ(event.reason_class, "greylisted");
+  EXPECT_EQ(event.code, 451);
+  EXPECT_EQ(event.enhanced, "4.7.1");
+  EXPECT_EQ(event.reply, "try again");
+  EXPECT_EQ(event.evidence, *evidence);
+  EXPECT_EQ((*events)[1].evidence, Evidence());
+  EXPECT_EQ((*events)[1].cursor, "77-2");
+
+  for (int i = 0; i < 100; ++i) block.Add(with, with.pack->rows()[0], absl::InfiniteFuture());
+  std::string many;
+  block.Finish(&many);
+  EXPECT_LT(many.size() / 100, 70u) << "a session's evidence stands in a block once";
+}
+
+TEST(EventBlockTest, EveryTruncationIsRefused) {
+  const Outcome outcome = MakeOutcome(std::make_shared<const Evidence>());
+  EventBlock block;
+  block.Add(outcome, outcome.pack->rows()[0], absl::InfiniteFuture());
+  std::string bytes;
+  block.Finish(&bytes);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_EQ(EventBlock::Decode(1, bytes.substr(0, size)).status().code(), absl::StatusCode::kDataLoss) << size;
+  }
+}
+
+TEST(EventCursorTest, IsReadAsItIsPrintedAndNothingElseIs) {
+  const auto cursor = EventCursor::Parse(EventCursor{12, 34}.ToString());
+  ASSERT_TRUE(cursor);
+  EXPECT_EQ(cursor->sequence, 12u);
+  EXPECT_EQ(cursor->index, 34u);
+  EXPECT_TRUE(EventCursor::Parse(""));
+  for (const char* text : {"12", "12-", "-3", "12-3x", "a-b", "12--3"}) EXPECT_FALSE(EventCursor::Parse(text)) << text;
+}
+
+}  // namespace
+}  // namespace sealift::queue

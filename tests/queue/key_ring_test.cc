@@ -1,0 +1,179 @@
+#include "queue/key_ring.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+
+#include "gtest/gtest.h"
+#include "queue/sealer.h"
+#include "rocksdb/db.h"
+#include "rocksdb/write_batch.h"
+
+namespace sealift::queue {
+namespace {
+
+const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
+
+Secret Kek(uint8_t fill) {
+  std::array<uint8_t, 32> bytes;
+  bytes.fill(fill);
+  return Secret(bytes);
+}
+
+class KeyRingTest : public ::testing::Test {
+ protected:
+  KeyRingTest() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "sealift-keys-XXXXXX").string();
+    path_ = ::mkdtemp(pattern.data());
+    Reopen();
+  }
+  ~KeyRingTest() override {
+    ring_.reset();
+    db_.reset();
+    std::filesystem::remove_all(path_);
+  }
+
+  void Reopen() {
+    ring_.reset();
+    db_.reset();
+    rocksdb::Options options;
+    options.create_if_missing = true;
+    rocksdb::DB* db = nullptr;
+    ASSERT_TRUE(rocksdb::DB::Open(options, path_, &db).ok());
+    db_.reset(db);
+    auto ring = KeyRing::Open(db, Kek(1), kNow);
+    ASSERT_TRUE(ring.ok()) << ring.status();
+    ring_ = *std::move(ring);
+  }
+
+  void AddCampaign(uint32_t id) {
+    rocksdb::WriteBatch batch;
+    ring_->Add(KeyName::Of(CampaignId{id}), &batch);
+    ASSERT_TRUE(db_->Write({}, &batch).ok());
+  }
+
+  std::string Sealed(Sealer& sealer, uint32_t campaign, std::string_view key, std::string_view text) {
+    std::string sealed;
+    const absl::Status status = sealer.Seal(KeyName::Of(CampaignId{campaign}), Seal::kRows, key, text, &sealed);
+    EXPECT_TRUE(status.ok()) << status;
+    return sealed;
+  }
+
+  std::string path_;
+  std::unique_ptr<rocksdb::DB> db_;
+  std::unique_ptr<KeyRing> ring_;
+};
+
+TEST_F(KeyRingTest, WhatAnEarlierRunSealedIsOpened) {
+  AddCampaign(5);
+  std::string sealed;
+  {
+    Sealer sealer(ring_.get());
+    sealed = Sealed(sealer, 5, "key", "text");
+  }
+  const SipKey destinations = ring_->destination_key();
+  const auto message_ids = ring_->message_id_key();
+  Reopen();
+  Unsealer unsealer(ring_.get());
+  const auto opened = unsealer.Open(KeyName::Of(CampaignId{5}), Seal::kRows, "key", sealed);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_EQ(*opened, "text");
+  EXPECT_EQ(ring_->destination_key(), destinations);
+  EXPECT_EQ(ring_->message_id_key(), message_ids);
+}
+
+TEST_F(KeyRingTest, AMovedValueIsRefusedWithItsPlace) {
+  AddCampaign(5);
+  AddCampaign(6);
+  Sealer sealer(ring_.get());
+  const std::string sealed = Sealed(sealer, 5, "key", "text");
+  Unsealer unsealer(ring_.get());
+  const auto elsewhere = unsealer.Open(KeyName::Of(CampaignId{5}), Seal::kRows, "kez", sealed);
+  EXPECT_EQ(elsewhere.status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_NE(std::string(elsewhere.status().message()).find("6b657a"), std::string::npos) << elsewhere.status();
+  EXPECT_FALSE(unsealer.Open(KeyName::Of(CampaignId{6}), Seal::kRows, "key", sealed).ok());
+  EXPECT_FALSE(unsealer.Open(KeyName::Of(CampaignId{5}), Seal::kParked, "key", sealed).ok());
+  EXPECT_FALSE(unsealer.Open(KeyName::Of(CampaignId{5}), Seal::kRows, "key", "short").ok());
+}
+
+// The key of a value is a function of the incarnation, which the value names; the nonce follows it.
+TEST_F(KeyRingTest, NoIncarnationAndNonceRepeatAcrossRunsAndSealers) {
+  AddCampaign(5);
+  std::set<std::string> used;
+  std::set<uint32_t> incarnations;
+  for (int run = 0; run < 3; ++run) {
+    incarnations.insert(ring_->incarnation());
+    Sealer a(ring_.get()), b(ring_.get());
+    for (int i = 0; i < 100; ++i) {
+      for (Sealer* sealer : {&a, &b}) used.insert(Sealed(*sealer, 5, "key", "text").substr(0, 16));
+    }
+    ASSERT_TRUE(ring_->Renew(kNow).ok());
+    incarnations.insert(ring_->incarnation());
+    for (int i = 0; i < 100; ++i) {
+      for (Sealer* sealer : {&a, &b}) used.insert(Sealed(*sealer, 5, "key", "text").substr(0, 16));
+    }
+    Reopen();
+  }
+  EXPECT_EQ(used.size(), 3u * 400);
+  EXPECT_EQ(incarnations.size(), 6u);
+}
+
+// A restored copy goes on with the number that the original went on with; the drawn salt makes the difference.
+TEST_F(KeyRingTest, TwoRunsFromOneBackupShareNoKey) {
+  AddCampaign(5);
+  std::string copy = path_ + "-copy";
+  ring_.reset();
+  db_.reset();
+  std::filesystem::copy(path_, copy, std::filesystem::copy_options::recursive);
+  Reopen();
+  const uint32_t incarnation = ring_->incarnation();
+  const Secret original = *ring_->SealingKey(KeyName::Of(CampaignId{5}), incarnation);
+  std::swap(path_, copy);
+  Reopen();
+  ASSERT_EQ(ring_->incarnation(), incarnation);
+  const Secret restored = *ring_->SealingKey(KeyName::Of(CampaignId{5}), incarnation);
+  EXPECT_NE(std::string(reinterpret_cast<const char*>(original.data()), 32),
+            std::string(reinterpret_cast<const char*>(restored.data()), 32));
+  std::filesystem::remove_all(copy);
+}
+
+TEST_F(KeyRingTest, AForgottenKeyIsGoneForSealersThatHadIt) {
+  AddCampaign(5);
+  Sealer sealer(ring_.get());
+  Unsealer unsealer(ring_.get());
+  const std::string sealed = Sealed(sealer, 5, "key", "text");
+  ASSERT_TRUE(unsealer.Open(KeyName::Of(CampaignId{5}), Seal::kRows, "key", sealed).ok());
+  rocksdb::WriteBatch batch;
+  ring_->Forget(KeyName::Of(CampaignId{5}), &batch);
+  ASSERT_TRUE(db_->Write({}, &batch).ok());
+  std::string out;
+  EXPECT_EQ(sealer.Seal(KeyName::Of(CampaignId{5}), Seal::kRows, "key", "text", &out).code(),
+            absl::StatusCode::kNotFound);
+  EXPECT_FALSE(unsealer.Open(KeyName::Of(CampaignId{5}), Seal::kRows, "key", sealed).ok());
+  Reopen();
+  Unsealer later(ring_.get());
+  EXPECT_FALSE(later.Open(KeyName::Of(CampaignId{5}), Seal::kRows, "key", sealed).ok());
+}
+
+TEST_F(KeyRingTest, ASwappedWrappedKeyIsRefused) {
+  AddCampaign(5);
+  AddCampaign(6);
+  std::string five;
+  ASSERT_TRUE(db_->Get({}, NumberedKey(kCampaignKeyPrefix, 5), &five).ok());
+  ASSERT_TRUE(db_->Put({}, NumberedKey(kCampaignKeyPrefix, 6), five).ok());
+  EXPECT_EQ(KeyRing::Open(db_.get(), Kek(1), kNow).status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(KeyRingTest, AnotherKekIsRefused) {
+  EXPECT_EQ(KeyRing::Open(db_.get(), Kek(2), kNow).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(KeyRingTest, EventKeysAreMonthly) {
+  EXPECT_EQ(KeyName::OfEvents(absl::FromCivil(absl::CivilDay(2026, 11, 30), absl::UTCTimeZone())).id, 202611u);
+  EXPECT_EQ(KeyName::OfEvents(absl::FromCivil(absl::CivilDay(2026, 12, 1), absl::UTCTimeZone())).id, 202612u);
+  EXPECT_EQ(KeyName::OfEvents(absl::InfinitePast()).id, 197001u);
+  EXPECT_EQ(KeyName::OfEvents(absl::InfiniteFuture()).id, 999912u);
+}
+
+}  // namespace
+}  // namespace sealift::queue

@@ -1,0 +1,64 @@
+#include "tests/queue/store_fixture.h"
+
+namespace sealift::queue {
+namespace {
+
+class RetentionTest : public StoreTest {
+ protected:
+  void SetUp() override {
+    Open();
+    campaign_ = Create();
+    LoadRows(campaign_, 1, 48, 1);
+    packs_ = ReadAll(campaign_);
+  }
+  CampaignId campaign_{};
+  std::vector<std::shared_ptr<Pack>> packs_;
+};
+
+TEST_F(RetentionTest, OldParkedRowsAreForgottenAndYoungOnesKept) {
+  Settle({MakeOutcome(packs_[0], 0, OutcomeKind::kBounced, kNow)});
+  Settle({MakeOutcome(packs_[0], 1, OutcomeKind::kBounced, kNow + absl::Hours(24 * 10))});
+  ASSERT_TRUE(store_->Sweep(kNow + absl::Hours(24 * 15), absl::Hours(24 * 14), absl::Hours(24 * 400)).ok());
+  EXPECT_FALSE(store_->ReadRow(campaign_, RowId{1}).ok());
+  EXPECT_TRUE(store_->ReadRow(campaign_, RowId{2}).ok());
+  EXPECT_TRUE(store_->ReadRow(campaign_, RowId{3}).ok());
+  EXPECT_EQ(store_->ReadEvents("", 100, {})->events.size(), 2u);
+}
+
+TEST_F(RetentionTest, RowsOfACancelledCampaignGoWithTheirRetention) {
+  ASSERT_TRUE(store_->Cancel(campaign_, false, kNow).ok());
+  ASSERT_TRUE(store_->Sweep(kNow + absl::Hours(24 * 13), absl::Hours(24 * 14), absl::Hours(24 * 400)).ok());
+  EXPECT_TRUE(store_->ReadRow(campaign_, RowId{40}).ok());
+  ASSERT_TRUE(store_->Sweep(kNow + absl::Hours(24 * 15), absl::Hours(24 * 14), absl::Hours(24 * 400)).ok());
+  EXPECT_FALSE(store_->ReadRow(campaign_, RowId{40}).ok());
+  EXPECT_EQ(CountersOf(campaign_).cancelled, 48u);
+}
+
+TEST_F(RetentionTest, OldEventsAreForgottenAndTheCursorGoesOn) {
+  Settle(AllOf(packs_[0], OutcomeKind::kDelivered, kNow));
+  const std::string cursor = store_->ReadEvents("", 4, {})->cursor;
+  Settle(AllOf(packs_[1], OutcomeKind::kDelivered, kNow + absl::Hours(24 * 100)));
+  ASSERT_TRUE(store_->Sweep(kNow + absl::Hours(24 * 101), absl::Hours(24 * 14), absl::Hours(24 * 50)).ok());
+  EXPECT_EQ(store_->ReadEvents("", 100, {})->events.size(), 16u);
+  EXPECT_EQ(store_->ReadEvents(cursor, 100, {})->events.size(), 16u);
+  EXPECT_TRUE(store_->TraceMessage({packs_[0]->lane(), RowId{1}})->events.empty());
+  EXPECT_EQ(store_->TraceMessage({packs_[1]->lane(), RowId{17}})->events.size(), 1u);
+  // All of them gone, a new one still gets a later cursor.
+  ASSERT_TRUE(store_->Sweep(kNow + absl::Hours(24 * 300), absl::Hours(24 * 14), absl::Hours(24 * 50)).ok());
+  EXPECT_TRUE(store_->ReadEvents("", 100, {})->events.empty());
+  Reopen();
+  const auto pack = ReadAll(campaign_).at(0);
+  Settle({MakeOutcome(pack, 0, OutcomeKind::kDelivered, kNow + absl::Hours(24 * 300))});
+  EXPECT_EQ(store_->ReadEvents(cursor, 100, {})->events.size(), 1u);
+}
+
+TEST_F(RetentionTest, ADayBringsANewIncarnationAndEverythingStillOpens) {
+  ASSERT_TRUE(store_->Sweep(absl::Now() + absl::Hours(25), absl::InfiniteDuration(), absl::InfiniteDuration()).ok());
+  Settle(AllOf(packs_[0], OutcomeKind::kDeferred, kNow, kNow + absl::Minutes(5)));
+  EXPECT_EQ(RowIds(ReadAll(campaign_, kNow + absl::Minutes(5))), Range(1, 48));
+  Reopen();
+  EXPECT_EQ(RowIds(ReadAll(campaign_, kNow + absl::Minutes(5))), Range(1, 48));
+}
+
+}  // namespace
+}  // namespace sealift::queue

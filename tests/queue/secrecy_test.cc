@@ -1,0 +1,176 @@
+#include <fstream>
+#include <iterator>
+
+#include "queue/database.h"
+#include "queue/keys.h"
+#include "queue/rows_merge.h"
+#include "tests/queue/store_fixture.h"
+
+namespace sealift::queue {
+namespace {
+
+class SecrecyTest : public StoreTest {
+ protected:
+  // How often `needle` stands in a file under the data directory, in whatever letter case it was given.
+  std::vector<std::string> FilesWith(const std::string& needle) {
+    std::vector<std::string> found;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root_)) {
+      if (!entry.is_regular_file()) continue;
+      std::ifstream file(entry.path(), std::ios::binary);
+      const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+      if (bytes.find(needle) != std::string::npos) found.push_back(entry.path());
+    }
+    return found;
+  }
+
+  // Opens the files beneath the store, as somebody with the disk would.
+  void Tamper(const std::function<void(Database&)>& change) {
+    auto database = Database::Open(path_, 32 << 20);
+    ASSERT_TRUE(database.ok()) << database.status();
+    change(**database);
+  }
+};
+
+TEST_F(SecrecyTest, NothingThatWasLoadedStandsInAFile) {
+  Open();
+  CampaignSpec spec;
+  spec.name = "canary-name";
+  spec.stream = "canary-stream";
+  spec.mode = "sink";
+  spec.template_text = "Subject: canary-subject\r\n\r\ncanary-body\r\n";
+  spec.columns = {"canary-column"};
+  spec.defaults = {{"canary-column", "canary-default"}};
+  spec.settings_json = "canary-settings";
+  const CampaignId campaign = store_->CreateCampaign(spec, kNow)->id;
+  for (const auto& [first, last] : {std::pair(1u, 6000u), std::pair(6001u, 6050u)}) {
+    auto load = store_->BeginLoad(campaign, kNow);
+    ASSERT_TRUE(load.ok());
+    for (uint32_t id = first; id <= last; ++id) {
+      const InputRow row{
+          id, fmt::format("canary-local{}@canary-domain.test", id), "canary-domain.test", {"canary-field"}};
+      ASSERT_TRUE(Add(**load, row).ok());
+    }
+    ASSERT_TRUE((*load)->Commit(last, "canary-digest", true).ok());
+  }
+  auto packs = ReadAll(campaign);
+  packs.resize(20);
+  for (const OutcomeKind kind : {OutcomeKind::kDelivered, OutcomeKind::kBounced, OutcomeKind::kDeferred}) {
+    Outcome outcome = MakeOutcome(packs.back(), 0, kind, kNow, kNow + absl::Hours(1));
+    outcome.reply = "canary-reply";
+    outcome.evidence = std::make_shared<const Evidence>(Evidence{"s", "canary-source", "canary-mx", "", "", "", ""});
+    packs.pop_back();
+    Settle({outcome});
+  }
+  const auto expect_none = [&] {
+    for (const char* canary : {"canary", "local12", "CANARY"}) EXPECT_TRUE(FilesWith(canary).empty()) << canary;
+  };
+  expect_none();  // while the log holds it
+  store_.reset();
+  expect_none();
+  // The search finds what is there.
+  EXPECT_FALSE(FilesWith("sealift.rows.1").empty());
+}
+
+TEST_F(SecrecyTest, ASwappedValueIsDetected) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 48, 1);
+  const LaneId lane = Lanes(campaign).at(0).lane;
+  store_.reset();
+  Tamper([&](Database& database) {
+    const std::string first = RowsKey{lane, 0, 1}.Encode(), second = RowsKey{lane, 0, 17}.Encode();
+    std::string value;
+    ASSERT_TRUE(database->Get({}, database.handle(Column::kRows), first, &value).ok());
+    ASSERT_TRUE(database->Put({}, database.handle(Column::kRows), second, value).ok());
+  });
+  Open();
+  const LaneWindow window = ReadOne({.lane = lane, .fresh = {}, .retry = {}, .now = kNow, .packs_max = 8});
+  EXPECT_EQ(window.status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_NE(std::string(window.status.message()).find("restore"), std::string::npos) << window.status;
+  EXPECT_TRUE(window.packs.empty());
+  EXPECT_EQ(window.fresh, "");
+}
+
+TEST_F(SecrecyTest, AChangedValueIsDetected) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 16, 1);
+  const LaneId lane = Lanes(campaign).at(0).lane;
+  store_.reset();
+  Tamper([&](Database& database) {
+    const std::string key = RowsKey{lane, 0, 1}.Encode();
+    std::string value;
+    ASSERT_TRUE(database->Get({}, database.handle(Column::kRows), key, &value).ok());
+    value[value.size() / 2] = static_cast<char>(value[value.size() / 2] ^ 1);
+    ASSERT_TRUE(database->Put({}, database.handle(Column::kRows), key, value).ok());
+  });
+  Open();
+  EXPECT_FALSE(ReadOne({.lane = lane, .fresh = {}, .retry = {}, .now = kNow, .packs_max = 8}).status.ok());
+}
+
+TEST_F(SecrecyTest, AFlippedBitInAFileIsAnErrorAndNeverAnEmptyQueue) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 20'000, 1);
+  store_.reset();
+  size_t flipped = 0;
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+    const std::string extension = entry.path().extension();
+    if (extension == ".sst" && entry.file_size() > 100'000) files.push_back(entry.path());
+  }
+  ASSERT_FALSE(files.empty());
+  for (const auto& path : files) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    const auto middle = static_cast<std::streamoff>(std::filesystem::file_size(path) / 2);
+    file.seekg(middle);
+    const char byte = static_cast<char>(file.get());
+    file.seekp(middle);
+    file.put(static_cast<char>(byte ^ 4));
+    ++flipped;
+  }
+  ASSERT_GT(flipped, 0u);
+  auto store = TryOpen();
+  if (!store.ok()) {
+    EXPECT_EQ(store.status().code(), absl::StatusCode::kDataLoss) << store.status();
+    return;
+  }
+  store_ = *std::move(store);
+  const auto lanes = Lanes(campaign);
+  ASSERT_EQ(lanes.size(), 1u);
+  bool detected = false;
+  LaneRead read{.lane = lanes[0].lane, .fresh = {}, .retry = {}, .now = kNow, .packs_max = 64};
+  for (size_t rows = 0; !detected && rows < 20'000;) {
+    const LaneWindow window = ReadOne(read);
+    detected = !window.status.ok();
+    if (detected) {
+      EXPECT_EQ(window.status.code(), absl::StatusCode::kDataLoss) << window.status;
+      break;
+    }
+    ASSERT_FALSE(window.packs.empty()) << "rows are missing without an error";
+    rows += RowIds(window.packs).size();
+    read.fresh = window.fresh;
+  }
+  EXPECT_TRUE(detected);
+}
+
+TEST_F(SecrecyTest, AnErasedKeyIsGoneFromTheFiles) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 16, 1);
+  store_.reset();
+  std::string wrapped;
+  Tamper([&](Database& database) {
+    ASSERT_TRUE(database
+                    ->Get({}, database.handle(Column::kMeta),
+                          NumberedKey(kCampaignKeyPrefix, static_cast<uint32_t>(campaign)), &wrapped)
+                    .ok());
+  });
+  ASSERT_FALSE(FilesWith(wrapped).empty());
+  Open();
+  ASSERT_TRUE(store_->Cancel(campaign, true, kNow).ok());
+  EXPECT_TRUE(FilesWith(wrapped).empty());
+}
+
+}  // namespace
+}  // namespace sealift::queue
