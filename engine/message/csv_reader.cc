@@ -1,0 +1,190 @@
+#include "engine/message/csv_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+
+namespace sealift::engine {
+namespace {
+
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr size_t kAppendBytes = 4096;
+
+}  // namespace
+
+CsvReader::CsvReader(const Options& options) : options_(options) {
+  assert(options.separator != '"' && options.separator != '\n' && options.separator != '\r');
+}
+
+void CsvReader::Feed(std::string_view chunk) {
+  assert(chunk_.empty() && !finished_);
+  chunk_ = chunk;
+  from_chunk_ = 0;
+}
+
+void CsvReader::Finish() { finished_ = true; }
+
+// A row is read straight from the caller's chunk. Only one that spans chunks goes through the buffer, which is looked
+// at again when it has doubled: however small the chunks are, no byte is looked at more than a few times.
+absl::StatusOr<CsvReader::Step> CsvReader::Next() {
+  while (true) {
+    const bool buffered = buffer_begin_ < buffer_.size();
+    if (!buffered) {
+      buffer_.clear();
+      buffer_begin_ = 0;
+      scan_at_ = 0;
+      if (chunk_.empty()) return finished_ ? Step::kEnd : Step::kNeedMore;
+    }
+    std::string_view text = buffered ? std::string_view(buffer_).substr(buffer_begin_) : chunk_;
+    const bool last = finished_ && (!buffered || chunk_.empty());
+    Scan scan = Scan::kIncomplete;
+    if ((text.size() >= scan_at_ || last) && Start(text, last)) scan = ScanRow(text, last);
+    if (scan == Scan::kIncomplete) {
+      // A byte order mark may just have been stepped over.
+      const size_t size = text.size();
+      if (size > options_.row_bytes_max || last) {
+        return absl::InvalidArgumentError(
+            last ? fmt::format("line {}: a quote is opened in this row and never closed", line_)
+                 : fmt::format("line {}: the row is longer than {} bytes: is a quote not closed?", line_,
+                               options_.row_bytes_max));
+      }
+      if (scan_at_ <= size) scan_at_ = 2 * size;
+      if (!buffered) {
+        buffer_.assign(text);
+        chunk_ = {};
+        if (buffer_.empty()) continue;
+      } else {
+        buffer_.erase(0, buffer_.size() - size);
+      }
+      buffer_begin_ = 0;
+      if (chunk_.empty()) return Step::kNeedMore;
+      from_chunk_ = std::min(chunk_.size(), std::max(kAppendBytes, scan_at_ - std::min(scan_at_, size)));
+      buffer_.append(chunk_.substr(0, from_chunk_));
+      chunk_.remove_prefix(from_chunk_);
+      continue;
+    }
+    scan_at_ = 0;
+    if (!buffered) {
+      chunk_ = text.substr(taken_);
+    } else {
+      buffer_begin_ = buffer_.size() - text.size() + taken_;
+      const size_t surplus = buffer_.size() - buffer_begin_;
+      if (surplus <= from_chunk_) {  // back to reading in place; the row's own bytes stay until the next call
+        chunk_ = std::string_view(chunk_.data() - surplus, chunk_.size() + surplus);
+        buffer_begin_ = buffer_.size();
+        from_chunk_ = 0;
+      }
+    }
+    row_line_ = line_;
+    line_ += lines_;
+    offset_ += taken_;
+    if (scan == Scan::kEmptyLine) continue;
+    return scan == Scan::kRow ? Step::kRow : Step::kBadRow;
+  }
+}
+
+bool CsvReader::Start(std::string_view& text, bool last) {
+  if (started_) return true;
+  if (text.size() < kByteOrderMark.size() && kByteOrderMark.starts_with(text) && !last) return false;
+  started_ = true;
+  if (text.starts_with(kByteOrderMark)) {
+    text.remove_prefix(kByteOrderMark.size());
+    offset_ += kByteOrderMark.size();
+  }
+  return true;
+}
+
+CsvReader::Scan CsvReader::ScanRow(std::string_view text, bool last) {
+  fields_.clear();
+  unescaped_fields_.clear();
+  unescaped_.clear();
+  reason_ = {};
+  lines_ = 1;
+  const char separator = options_.separator;
+  const size_t size = text.size();
+  size_t at = 0;
+  while (true) {
+    if (at < size && text[at] == '"') {
+      unclosed_ = false;
+      ScanQuoted(text, at);
+      if (unclosed_) return Scan::kIncomplete;
+      if (at < size && text[at] != separator && text[at] != '\n' && text[at] != '\r') {
+        Bad("text stands behind a closing quote");
+        while (at < size && text[at] != separator && text[at] != '\n' && text[at] != '\r') ++at;
+      }
+    } else {
+      const size_t begin = at;
+      while (at < size && text[at] != separator && text[at] != '\n' && text[at] != '\r') ++at;
+      AddField(text.substr(begin, at - begin));
+    }
+    if (at == size) {
+      if (!last) return Scan::kIncomplete;
+      break;
+    }
+    if (text[at] == separator) {
+      ++at;
+      continue;
+    }
+    if (text[at] == '\r') {
+      if (at + 1 == size && !last) return Scan::kIncomplete;
+      if (at + 1 < size && text[at + 1] == '\n') ++at;
+    }
+    ++at;
+    break;
+  }
+  taken_ = at;
+  for (const Unescaped& field : unescaped_fields_) {
+    fields_[field.field] = std::string_view(unescaped_).substr(field.begin, field.size);
+  }
+  if (taken_ > options_.row_bytes_max) Bad("the row is too long");
+  if (!reason_.empty()) return Scan::kBadRow;
+  const bool empty_line = fields_.size() == 1 && fields_[0].empty() && text.substr(0, 1) != "\"";
+  return empty_line ? Scan::kEmptyLine : Scan::kRow;
+}
+
+void CsvReader::ScanQuoted(std::string_view text, size_t& at) {
+  const size_t begin = at + 1;
+  size_t piece = begin;
+  const size_t unescaped_begin = unescaped_.size();
+  bool doubled = false;
+  while (true) {
+    const size_t quote = text.find('"', piece);
+    if (quote == std::string_view::npos) {
+      unclosed_ = true;
+      return;
+    }
+    if (quote + 1 < text.size() && text[quote + 1] == '"') {
+      doubled = true;
+      unescaped_.append(text, piece, quote + 1 - piece);
+      piece = quote + 2;
+      continue;
+    }
+    const std::string_view inside = text.substr(begin, quote - begin);
+    for (size_t i = 0; i < inside.size(); ++i) {
+      if (inside[i] == '\n' || (inside[i] == '\r' && (i + 1 == inside.size() || inside[i + 1] != '\n'))) ++lines_;
+    }
+    if (doubled) {
+      unescaped_.append(text, piece, quote - piece);
+      unescaped_fields_.push_back({fields_.size(), unescaped_begin, unescaped_.size() - unescaped_begin});
+    }
+    AddField(inside);
+    at = quote + 1;
+    return;
+  }
+}
+
+void CsvReader::AddField(std::string_view field) {
+  if (field.size() > options_.field_bytes_max) Bad("a field is too long");
+  if (fields_.size() >= options_.fields_max) {
+    Bad("the row has too many fields");
+    return;
+  }
+  fields_.push_back(field);
+}
+
+void CsvReader::Bad(std::string_view reason) {
+  if (reason_.empty()) reason_ = reason;
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,165 @@
+#include "engine/message/mustache.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/message/utf8.h"
+
+namespace sealift::engine {
+namespace {
+
+absl::Status ErrorAt(int line, std::string_view what) {
+  return absl::InvalidArgumentError(fmt::format("line {}: {}", line, what));
+}
+
+bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t") == std::string_view::npos; }
+
+class Tokenizer {
+ public:
+  Tokenizer(const SourceText& source, bool standalone) : source_(source), text_(source.text), standalone_(standalone) {}
+
+  absl::StatusOr<std::vector<MustacheToken>> Run() {
+    while (true) {
+      const size_t open = text_.find("{{", done_);
+      if (open == std::string_view::npos) break;
+      if (absl::Status status = TakeTag(open); !status.ok()) return status;
+    }
+    AddText(text_.size());
+    if (!sections_.empty()) {
+      return ErrorAt(
+          sections_.back().line,
+          fmt::format("the section {{{{#{0}}}}} is not closed in this part: add {{{{/{0}}}}}", sections_.back().name));
+    }
+    return std::move(tokens_);
+  }
+
+ private:
+  using Kind = MustacheToken::Kind;
+
+  void AddText(size_t end) {
+    if (end > done_) tokens_.push_back({Kind::kText, text_.substr(done_, end - done_), line_});
+    done_ = std::max(done_, end);
+  }
+
+  // Tags are met in order: each line end is counted once.
+  int LineOf(size_t offset) {
+    const std::string_view passed = text_.substr(counted_, offset - counted_);
+    lines_before_ += static_cast<size_t>(std::count(passed.begin(), passed.end(), '\n'));
+    counted_ = offset;
+    return source_.LineNumber(lines_before_);
+  }
+
+  absl::Status TakeTag(size_t open) {
+    line_ = LineOf(open);
+    const int line = line_;
+    const bool triple = text_.substr(open, 3) == "{{{";
+    const std::string_view closing = triple ? "}}}" : "}}";
+    const size_t inside = open + closing.size();
+    const size_t close = text_.find(closing, inside);
+    if (close == std::string_view::npos) {
+      return ErrorAt(line,
+                     fmt::format("a tag begins with {} and is not closed with {}", triple ? "{{{" : "{{", closing));
+    }
+    const size_t end = close + closing.size();
+    std::string_view name = text_.substr(inside, close - inside);
+    const char sign = triple || name.empty() ? '\0' : name.front();
+    if (sign == '>')
+      return ErrorAt(line, "partials ({{>name}}) are not supported: write the text in the template itself");
+    if (sign == '=') return ErrorAt(line, "changing the delimiters ({{=...=}}) is not supported: use {{ and }}");
+    if (sign == '!') {
+      TakeSilent(open, end);
+      return absl::OkStatus();
+    }
+    const bool signed_tag = sign == '#' || sign == '^' || sign == '/' || sign == '&';
+    if (signed_tag) name.remove_prefix(1);
+    name = Trimmed(name);
+    if (name.empty()) return ErrorAt(line, "a tag without a name: write {{name}} with a column's name");
+    if (name.find_first_of("\n{}") != std::string_view::npos) {
+      return ErrorAt(line, "a tag's name has a brace or a line end in it: is an earlier tag not closed?");
+    }
+    switch (sign) {
+      case '#':
+      case '^':
+        TakeSilent(open, end);
+        if (absl::Status status = ResolveDot(line, name); !status.ok()) return status;
+        sections_.push_back({name, line});
+        tokens_.push_back({sign == '#' ? Kind::kSection : Kind::kInverted, name, line});
+        return absl::OkStatus();
+      case '/':
+        return TakeClose(open, end, name, line);
+      default:
+        if (absl::Status status = ResolveDot(line, name); !status.ok()) return status;
+        AddText(open);
+        done_ = end;
+        tokens_.push_back({triple || sign == '&' ? Kind::kRawValue : Kind::kValue, name, line});
+        return absl::OkStatus();
+    }
+  }
+
+  absl::Status TakeClose(size_t open, size_t end, std::string_view name, int line) {
+    if (sections_.empty())
+      return ErrorAt(line, fmt::format("{{{{/{}}}}} closes a section that was not opened here", name));
+    const Section section = sections_.back();
+    if (name != section.name && name != ".") {
+      return ErrorAt(line, fmt::format("{{{{/{}}}}} stands where {{{{/{}}}}} must close the section of line {}", name,
+                                       section.name, section.line));
+    }
+    TakeSilent(open, end);
+    sections_.pop_back();
+    tokens_.push_back({Kind::kClose, section.name, line});
+    return absl::OkStatus();
+  }
+
+  absl::Status ResolveDot(int line, std::string_view& name) const {
+    if (name != ".") return absl::OkStatus();
+    if (sections_.empty()) return ErrorAt(line, "{{.}} stands outside a section: write the column's name");
+    name = sections_.back().name;
+    return absl::OkStatus();
+  }
+
+  // A tag that leaves nothing takes its line along when it is alone there.
+  void TakeSilent(size_t open, size_t end) {
+    if (standalone_) {
+      const size_t before = open == 0 ? std::string_view::npos : text_.rfind('\n', open - 1);
+      const size_t line_begin = before == std::string_view::npos ? 0 : before + 1;
+      const size_t line_end = std::min(text_.find('\n', end), text_.size());
+      if (line_begin >= done_ && IsBlank(text_.substr(line_begin, open - line_begin)) &&
+          IsBlank(text_.substr(end, line_end - end))) {
+        AddText(line_begin);
+        done_ = std::min(line_end + 1, text_.size());
+        return;
+      }
+    }
+    AddText(open);
+    done_ = end;
+  }
+
+  struct Section {
+    std::string_view name;
+    int line;
+  };
+
+  const SourceText& source_;
+  const std::string_view text_;
+  const bool standalone_;
+  size_t done_ = 0;
+  size_t counted_ = 0;
+  size_t lines_before_ = 0;
+  int line_ = 1;
+  std::vector<MustacheToken> tokens_;
+  std::vector<Section> sections_;
+};
+
+}  // namespace
+
+int SourceText::LineNumber(size_t index) const {
+  if (lines.empty()) return line + static_cast<int>(index);
+  return lines[std::min(index, lines.size() - 1)];
+}
+
+absl::StatusOr<std::vector<MustacheToken>> ParseMustache(const SourceText& source, bool standalone) {
+  return Tokenizer(source, standalone).Run();
+}
+
+}  // namespace sealift::engine

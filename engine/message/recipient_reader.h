@@ -1,0 +1,84 @@
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/message/csv_reader.h"
+#include "engine/smtp/mailbox.h"
+
+namespace sealift::engine {
+
+// RecipientReader turns a recipient file into recipients: a header row that names the columns, `email` among them in
+// any case, then one row a recipient. Names are trimmed; names other than `email` keep their case.
+//
+// Row numbers count every data row, good or bad, from 1, so that they are the same each time the file is read: a load
+// that was interrupted reads the file again and passes over rows whose `offset` it has already committed.
+//
+// Owned by:  one load.
+// Threads:   one at a time.
+// Errors:    a bad row is an answer (kRejected). What makes the file useless is InvalidArgument: no `email`, a name
+// twice
+//            or empty, an unclosed quote. Texts name lines and columns, never a value.
+class RecipientReader {
+ public:
+  struct Recipient {
+    uint64_t line = 0;
+    uint64_t row = 0;     // data row, from 1
+    uint64_t offset = 0;  // bytes of the input up to its end
+    const Mailbox* mailbox = nullptr;
+    std::string_view email;                    // mailbox->ToString()
+    std::span<const std::string_view> fields;  // in the order of columns()
+  };
+
+  struct Rejection {
+    uint64_t line = 0;
+    uint64_t row = 0;
+    uint64_t offset = 0;
+    std::string column;  // empty when the whole row is meant
+    std::string reason;  // a sentence's middle: "it has 3 fields where the header has 4"
+  };
+
+  enum class Step { kRecipient, kRejected, kNeedMore, kEnd };
+
+  RecipientReader() : RecipientReader(CsvReader::Options{}) {}
+  explicit RecipientReader(const CsvReader::Options& options) : csv_(options) {}
+
+  // As CsvReader's.
+  void Feed(std::string_view chunk) { csv_.Feed(chunk); }
+  void Finish() { csv_.Finish(); }
+
+  absl::StatusOr<Step> Next();
+
+  // Of what Next returned; valid until the next call.
+  const Recipient& recipient() const { return recipient_; }
+  const Rejection& rejection() const { return rejection_; }
+
+  // Whether the header row has been read; columns() is empty before.
+  bool has_columns() const { return has_columns_; }
+  // Every column but `email`, in the file's order.
+  const std::vector<std::string>& columns() const { return columns_; }
+
+ private:
+  absl::Status ReadHeader();
+  Step Accept();
+  Step Reject(std::string_view column, std::string reason);
+
+  CsvReader csv_;
+  bool has_columns_ = false;
+  size_t email_index_ = 0;
+  std::vector<std::string> columns_;
+  uint64_t row_ = 0;
+  Mailbox mailbox_;
+  std::string email_;
+  std::vector<std::string_view> fields_;
+  Recipient recipient_;
+  Rejection rejection_;
+};
+
+}  // namespace sealift::engine

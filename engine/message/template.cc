@@ -1,0 +1,31 @@
+#include "engine/message/template.h"
+
+#include "engine/message/program.h"
+#include "engine/message/template_compiler.h"
+
+namespace sealift::engine {
+
+absl::StatusOr<Template> Template::Compile(std::string_view eml, const Options& options) {
+  absl::StatusOr<std::shared_ptr<const Program>> program =
+      TemplateCompiler(options, TemplateCompiler::Columns::kGiven).Run(eml);
+  if (!program.ok()) return program.status();
+  return Template(*std::move(program));
+}
+
+absl::StatusOr<std::vector<std::string>> Template::ColumnsOf(std::string_view eml) {
+  const Options nothing;
+  const absl::StatusOr<std::shared_ptr<const Program>> program =
+      TemplateCompiler(nothing, TemplateCompiler::Columns::kAny).Run(eml);
+  if (!program.ok()) return program.status();
+  return (*program)->needed_columns;
+}
+
+absl::Status Template::Check(const Row& row) const { return program_->Check(row); }
+
+absl::Status Template::Render(const Row& row, const Identity& identity, std::string& out) const {
+  return program_->Render(row, identity, out);
+}
+
+const std::vector<std::string>& Template::needed_columns() const { return program_->needed_columns; }
+
+}  // namespace sealift::engine

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sealift::engine {
+
+class Program;
+
+// Template is a campaign's message with merge fields, compiled once, rendered for each row.
+//
+// Its source is an .eml: RFC 5322 headers, an empty line, a body, text or multipart, in UTF-8, with Mustache tags in
+// the headers and in every text part that is not an attachment:
+//   {{name}}               the row's value, escaped for where it stands: HTML part & < > " ', text part nothing, header
+//                          as an encoded word or a quoted string where needed, List-* URL percent-encoded
+//   {{{name}}} {{&name}}   the same without the HTML or URL escaping
+//   {{#name}}..{{/name}}   only when the value is not empty;  {{^name}}..{{/name}}  only when it is
+//   {{! comment }}         nothing
+// Inside a section {{.}} is its value. Partials and changed delimiters are refused. `email` is always there: the
+// recipient. A default stands in for an absent column and for an empty value.
+//
+// Whatever the values hold, the result is one message of the template's own shape: 7-bit, CRLF, no line over 998 bytes.
+// Every text part that has a tag, or is not 7-bit as it stands, is quoted-printable; its literals are encoded when
+// compiling, and soft line breaks are kept right across values when rendering. No line of such a part begins with a
+// hyphen, so that no value can be taken for a boundary; nor with a dot or with "From ". Attachments are copied as they
+// are, or as base64 when they are not 7-bit. A value in a header has no control character (Check), so it adds no line;
+// an address made from one is parsed as a mailbox, so it adds no recipient.
+//
+// The engine sets Date and Message-ID, and To: <email> when the template has none; a template that carries Date,
+// Message-ID, Bcc, Return-Path, Received or DKIM-Signature is refused with the reason. MIME-Version and Content-Type
+// are added when missing.
+//
+// Owned by:  a campaign; immutable, cheap to copy.
+// Threads:   any.
+// Memory:    about the size of the source. Render allocates nothing but what `out` needs to grow.
+// Errors:    Compile: InvalidArgument with the line, what is wrong and what to do. Check and Render: InvalidArgument
+// that names the
+//            column, never a value.
+class Template {
+ public:
+  struct Options {
+    std::vector<std::string> columns;  // what `Row::fields` holds, in its order; without `email`
+    std::vector<std::pair<std::string, std::string>> defaults;  // name, value
+  };
+
+  // One recipient's values.
+  struct Row {
+    std::string_view email;                    // as Mailbox::ToString gives it
+    std::span<const std::string_view> fields;  // in the order of Options::columns
+  };
+
+  // What the engine says of one message.
+  struct Identity {
+    std::string_view message_id;  // with its angle brackets
+    absl::Time date;              // of the first attempt
+  };
+
+  static absl::StatusOr<Template> Compile(std::string_view eml, const Options& options);
+
+  // The columns a template's tags name, `email` left out, in the order of their first use. Errors as Compile's.
+  static absl::StatusOr<std::vector<std::string>> ColumnsOf(std::string_view eml);
+
+  // Whether this row can be rendered: the values that stand in headers. To be asked at load, so that a bad row is
+  // rejected there with a reason. Costs nothing when no header has a tag.
+  absl::Status Check(const Row& row) const;
+
+  // Appends the message to `out`. On an error, `out` is as it was.
+  absl::Status Render(const Row& row, const Identity& identity, std::string& out) const;
+
+  // The columns whose values are used, in the order of their first use, defaults included, `email` left out.
+  const std::vector<std::string>& needed_columns() const;
+
+ private:
+  explicit Template(std::shared_ptr<const Program> program) : program_(std::move(program)) {}
+
+  std::shared_ptr<const Program> program_;
+};
+
+}  // namespace sealift::engine

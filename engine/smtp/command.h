@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sealift::engine {
+
+// The commands a client sends, each with its CRLF: RFC 5321 4.1.1. Concatenate them to pipeline.
+//
+// Arguments come from ParseMailbox, ParseDomain or the configuration and have no CR, LF, NUL or angle bracket that a
+// quoted local part does not hold; one that has is a programmer's error and ends the process, because it would be a
+// second command.
+inline constexpr std::string_view kStartTls = "STARTTLS\r\n";
+inline constexpr std::string_view kData = "DATA\r\n";
+inline constexpr std::string_view kReset = "RSET\r\n";
+inline constexpr std::string_view kNoop = "NOOP\r\n";
+inline constexpr std::string_view kQuit = "QUIT\r\n";
+
+std::string Ehlo(std::string_view hostname);
+std::string Helo(std::string_view hostname);
+
+struct MailParameters {
+  std::optional<uint64_t> size;  // RFC 1870, bytes; only where the server offered SIZE
+};
+
+// `sender` is the envelope sender; empty is the null reverse-path `<>`.
+std::string MailFrom(std::string_view sender, const MailParameters& parameters = {});
+
+std::string RcptTo(std::string_view recipient);
+
+}  // namespace sealift::engine

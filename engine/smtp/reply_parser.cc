@@ -1,0 +1,108 @@
+#include "engine/smtp/reply_parser.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace sealift::engine {
+namespace {
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+std::string Cleaned(std::string_view text) {
+  std::string cleaned(text);
+  for (char& c : cleaned) {
+    if (c == '\t') c = ' ';
+    if (c < 0x20 || c == 0x7f) c = '?';  // char is signed here: 8-bit bytes are below 0x20 too
+  }
+  return cleaned;
+}
+
+static_assert(static_cast<char>(0x80) < 0x20, "Cleaned relies on signed char");
+
+}  // namespace
+
+void ReplyParser::Feed(std::string_view bytes) {
+  if (!error_.ok()) return;
+  if (begin_ > 0) {
+    buffer_.erase(0, begin_);
+    scanned_ -= begin_;
+    begin_ = 0;
+  }
+  buffer_.append(bytes);
+}
+
+absl::StatusOr<std::optional<Reply>> ReplyParser::Next() {
+  if (!error_.ok()) return error_;
+  while (true) {
+    const size_t end = buffer_.find('\n', scanned_);
+    if (end == std::string::npos) {
+      scanned_ = buffer_.size();
+      if (scanned_ - begin_ > limits_.line_bytes_max) {
+        error_ = absl::InvalidArgumentError(
+            fmt::format("protocol error: a reply line is longer than {} bytes", limits_.line_bytes_max));
+        return error_;
+      }
+      return std::nullopt;
+    }
+    const std::string_view line = std::string_view(buffer_).substr(begin_, end - begin_);
+    error_ = TakeLine(line);
+    if (!error_.ok()) return error_;
+    begin_ = scanned_ = end + 1;
+    if (last_line_) {
+      last_line_ = false;
+      reply_bytes_ = 0;
+      return std::exchange(reply_, Reply());
+    }
+  }
+}
+
+absl::Status ReplyParser::TakeLine(std::string_view line) {
+  if (line.size() > limits_.line_bytes_max) {
+    return absl::InvalidArgumentError(
+        fmt::format("protocol error: a reply line is longer than {} bytes", limits_.line_bytes_max));
+  }
+  reply_bytes_ += line.size();
+  if (reply_bytes_ > limits_.reply_bytes_max) {
+    return absl::InvalidArgumentError(
+        fmt::format("protocol error: a reply is longer than {} bytes", limits_.reply_bytes_max));
+  }
+  if (std::cmp_greater_equal(reply_.lines.size(), limits_.lines_max)) {
+    return absl::InvalidArgumentError(fmt::format("protocol error: a reply has more than {} lines", limits_.lines_max));
+  }
+  while (!line.empty() && (line.back() == '\r' || line.back() == ' ' || line.back() == '\t')) line.remove_suffix(1);
+  if (line.size() < 3 || !IsDigit(line[0]) || !IsDigit(line[1]) || !IsDigit(line[2]) || line[0] < '2' ||
+      line[0] > '5') {
+    return absl::InvalidArgumentError("protocol error: a reply line does not begin with a reply code");
+  }
+  if (line.size() > 3 && line[3] != ' ' && line[3] != '-' && line[3] != '\t') {
+    return absl::InvalidArgumentError("protocol error: a reply code is followed by neither a space nor a hyphen");
+  }
+  const int code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
+  if (reply_.code == 0) {
+    reply_.code = code;
+  } else if (reply_.code != code) {
+    return absl::InvalidArgumentError("protocol error: the code changes within a reply");
+  }
+  last_line_ = line.size() <= 3 || line[3] != '-';
+  std::string_view text = line.size() > 4 ? line.substr(4) : std::string_view();
+  reply_.lines.push_back(Cleaned(text));
+  if (!reply_.enhanced.has_value()) {
+    text = reply_.lines.back();
+    const std::optional<EnhancedCode> enhanced = TakeEnhancedCode(text);
+    if (enhanced.has_value() && enhanced->cls == code / 100) reply_.enhanced = enhanced;
+  }
+  return absl::OkStatus();
+}
+
+size_t ReplyParser::buffered() const { return buffer_.size() - begin_ + reply_bytes_; }
+
+void ReplyParser::Clear() {
+  buffer_.clear();
+  begin_ = scanned_ = reply_bytes_ = 0;
+  reply_ = Reply();
+  last_line_ = false;
+  error_ = absl::OkStatus();
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,187 @@
+// Public test data: the Mustache specification, csv-spectrum and the Big List of Naughty Strings, from where
+// SEALIFT_CORPORA says. Cases of our own cover the same in the other tests.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "engine/message/csv_reader.h"
+#include "engine/message/encoded_word.h"
+#include "engine/message/template.h"
+#include "tests/engine/message/wire.h"
+
+namespace sealift::engine {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string Contents(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  EXPECT_TRUE(file.is_open()) << path;
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+class CorporaTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const char* folder = std::getenv("SEALIFT_CORPORA");
+    if (folder == nullptr) GTEST_SKIP() << "SEALIFT_CORPORA is not set";
+    folder_ = folder;
+  }
+  std::filesystem::path folder_;
+};
+
+// A row has no objects and no lists: {"a": {"b": 1}} is the column a.b. False when the data cannot be said so.
+bool Flatten(const Json& data, const std::string& prefix, std::map<std::string, std::string>& columns) {
+  if (!data.is_object()) return false;
+  for (const auto& [key, value] : data.items()) {
+    if (key.find('.') != std::string::npos) return false;
+    const std::string name = prefix.empty() ? key : prefix + "." + key;
+    if (value.is_object()) {
+      // A section of an object would open a context.
+      columns[name] = value.empty() ? "" : "object";
+      if (!Flatten(value, name, columns)) return false;
+    } else if (value.is_array()) {
+      if (!value.empty()) return false;
+      columns[name] = "";
+    } else {
+      columns[name] = value.is_string()                   ? value.get<std::string>()
+                      : value.is_null() || value == false ? ""
+                      : value == true                     ? "true"
+                                                          : value.dump();
+    }
+  }
+  return true;
+}
+
+TEST_F(CorporaTest, MustacheCoreModulesRenderAsSpecified) {
+  // What needs a context stack, which rows of text do not have.
+  const std::set<std::string> contexts = {"Context",
+                                          "Parent contexts",
+                                          "Deeply Nested Contexts",
+                                          "Dotted Names - Initial Resolution",
+                                          "Dotted Names - Context Precedence",
+                                          "Dotted Names - Basic Interpolation",
+                                          "Dotted Names - Triple Mustache Interpolation",
+                                          "Dotted Names - Ampersand Interpolation"};
+  int run = 0;
+  for (const std::string module : {"interpolation", "comments", "sections", "inverted"}) {
+    const Json suite = Json::parse(Contents(folder_ / "mustache" / (module + ".json")));
+    for (const Json& test : suite["tests"]) {
+      const std::string name = test["name"];
+      std::map<std::string, std::string> columns;
+      if (contexts.contains(name) || !Flatten(test["data"], "", columns)) continue;
+      std::string body = test["template"];
+      const std::string eml = "From: a@d1.test\nContent-Type: text/html\n\n" + body;
+      // A name that is not in the data is nothing in the specification; here it needs a default.
+      const absl::StatusOr<std::vector<std::string>> needed = Template::ColumnsOf(eml);
+      ASSERT_TRUE(needed.ok()) << name << ": " << needed.status();
+      Template::Options options;
+      std::vector<std::string> values;
+      for (const auto& [column, value] : columns) {
+        options.columns.push_back(column);
+        values.push_back(value);
+      }
+      for (const std::string& column : *needed) {
+        if (!columns.contains(column)) options.defaults.emplace_back(column, "");
+      }
+      const absl::StatusOr<Template> compiled = Template::Compile(eml, options);
+      ASSERT_TRUE(compiled.ok()) << name << ": " << compiled.status();
+      const absl::StatusOr<std::string> message =
+          Rendered(*compiled, std::vector<std::string_view>(values.begin(), values.end()));
+      ASSERT_TRUE(message.ok());
+      std::string expected = WithoutCr(std::string(test["expected"]));
+      std::string got = Received(*message).Text();
+      // A message ends its last line.
+      if (!expected.empty() && !expected.ends_with('\n')) expected += '\n';
+      if (!got.empty() && !got.ends_with('\n')) got += '\n';
+      EXPECT_EQ(got, expected) << module << ": " << name;
+      ++run;
+    }
+  }
+  EXPECT_GE(run, 75);
+}
+
+TEST_F(CorporaTest, CsvSpectrumReadsAsItsJsonSays) {
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "csv" / "csvs")) {
+    const std::string text = Contents(entry.path());
+    const std::string stem = entry.path().stem().string();
+    Json expected = Json::parse(Contents(folder_ / "csv" / "json" / (stem + ".json")), nullptr, false);
+    if (stem == "location_coordinates") continue;  // its JSON has another telephone number than its CSV
+    if (expected.is_object()) expected = Json::array({expected});
+    for (const size_t chunk : {size_t{1}, size_t{7}, text.size()}) {
+      CsvReader reader;
+      std::vector<std::string> names;
+      Json rows = Json::array();
+      size_t at = 0;
+      while (true) {
+        const CsvReader::Step step = *reader.Next();
+        if (step == CsvReader::Step::kEnd) break;
+        if (step == CsvReader::Step::kNeedMore) {
+          if (at == text.size()) {
+            reader.Finish();
+          } else {
+            reader.Feed(std::string_view(text).substr(at, chunk));
+          }
+          at = std::min(at + chunk, text.size());
+          continue;
+        }
+        ASSERT_EQ(step, CsvReader::Step::kRow) << stem;
+        if (names.empty()) {
+          names.assign(reader.fields().begin(), reader.fields().end());
+          continue;
+        }
+        Json row = Json::object();
+        for (size_t i = 0; i < names.size(); ++i) row[names[i]] = std::string(reader.fields()[i]);
+        rows.push_back(row);
+      }
+      EXPECT_EQ(rows, expected) << stem;
+    }
+    ++files;
+  }
+  EXPECT_GE(files, 11);
+}
+
+TEST_F(CorporaTest, NoNaughtyStringChangesTheShapeOfAMessage) {
+  const Template compiled = Compiled(
+      "From: {{v}} <news@example.com>\nTo: \"{{v}}\" <{{email}}>\nSubject: {{v}}\nX-Tag: a {{{v}}} "
+      "b\nList-Unsubscribe: <https://u.example.com/{{v}}>\n"
+      "Content-Type: multipart/alternative; boundary=b\n\n--b\n\n{{v}}\n--b\nContent-Type: "
+      "text/html\n\n<p>{{v}}{{{v}}}</p>\n--b--\n",
+      {"v"});
+  int rendered = 0;
+  const auto expect_safe = [&](const std::string& value) {
+    const std::vector<std::string_view> fields = {value};
+    const bool fine = compiled.Check({.email = "jane@d1.test", .fields = fields}).ok();
+    const absl::StatusOr<std::string> message = Rendered(compiled, fields);
+    ASSERT_EQ(fine, message.ok());
+    if (!fine) return;
+    ++rendered;
+    const Received received(*message);
+    ASSERT_EQ(received.entity.fields.size(), 9U) << value;
+    ASSERT_EQ(received.entity.children.size(), 2U) << value;
+    EXPECT_EQ(DecodeEncodedWords(received.Header("Subject")), Trimmed(value));
+    std::string expected;
+    for (size_t i = 0; i < value.size(); ++i) expected += value[i];
+    EXPECT_EQ(Received::Text(received.entity.children[0]), expected);
+  };
+  for (const Json& entry : Json::parse(Contents(folder_ / "naughty_strings.json")))
+    expect_safe(entry.get<std::string>());
+  for (int c = 0; c < 256; ++c) {
+    for (const std::string& value :
+         {std::string(1, static_cast<char>(c)), "a" + std::string(1, static_cast<char>(c)) + "b"})
+      expect_safe(value);
+  }
+  EXPECT_GT(rendered, 500);
+}
+
+}  // namespace
+}  // namespace sealift::engine

@@ -1,0 +1,188 @@
+#include "engine/message/csv_reader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace sealift::engine {
+namespace {
+
+using ::testing::ElementsAre;
+
+// Every row as "line:field|field", bad ones as "line:!reason", then "error: ..." when the reading ends so.
+std::vector<std::string> Rows(std::string_view text, size_t chunk_bytes = 1 << 20,
+                              const CsvReader::Options& options = {}) {
+  CsvReader reader(options);
+  std::vector<std::string> rows;
+  // The chunk is replaced, so that a view into an old one is found by the address sanitizer.
+  std::unique_ptr<char[]> chunk;
+  uint64_t offset = 0;
+  while (true) {
+    const absl::StatusOr<CsvReader::Step> step = reader.Next();
+    if (!step.ok()) {
+      rows.push_back("error: " + std::string(step.status().message()));
+      return rows;
+    }
+    if (*step == CsvReader::Step::kEnd) return rows;
+    if (*step == CsvReader::Step::kNeedMore) {
+      if (text.empty()) {
+        reader.Finish();
+        continue;
+      }
+      const size_t size = std::min(chunk_bytes, text.size());
+      chunk = std::make_unique<char[]>(size);
+      std::copy_n(text.data(), size, chunk.get());
+      reader.Feed(std::string_view(chunk.get(), size));
+      text.remove_prefix(size);
+      continue;
+    }
+    EXPECT_GT(reader.offset(), offset);
+    offset = reader.offset();
+    std::string row = std::to_string(reader.line()) + ":";
+    if (*step == CsvReader::Step::kBadRow) {
+      row += "!" + std::string(reader.reason());
+    } else {
+      bool first = true;
+      for (const std::string_view field : reader.fields()) {
+        if (!first) row += '|';
+        row += field;
+        first = false;
+      }
+    }
+    rows.push_back(row);
+  }
+}
+
+TEST(CsvReaderTest, FieldsAndLines) {
+  EXPECT_THAT(Rows("a,b,c\r\n1,,3\n4,5,6"), ElementsAre("1:a|b|c", "2:1||3", "3:4|5|6"));
+  EXPECT_THAT(Rows("a,b\r1,2\r"), ElementsAre("1:a|b", "2:1|2"));
+}
+
+TEST(CsvReaderTest, QuotedFieldsHoldAnything) {
+  EXPECT_THAT(Rows("\"a,\"\"b\"\"\",\"x\r\ny\",\"\"\nnext\n"), ElementsAre("1:a,\"b\"|x\r\ny|", "3:next"));
+}
+
+TEST(CsvReaderTest, QuoteWithinAFieldIsACharacter) {
+  EXPECT_THAT(Rows("5\" pipe,a \"b\" c\n"), ElementsAre("1:5\" pipe|a \"b\" c"));
+}
+
+TEST(CsvReaderTest, ByteOrderMarkIsDropped) {
+  EXPECT_THAT(Rows("\xEF\xBB\xBF"
+                   "a,b\n"),
+              ElementsAre("1:a|b"));
+  EXPECT_THAT(Rows("\xEF\xBB\xBF"
+                   "a,b\n",
+                   1),
+              ElementsAre("1:a|b"));
+  EXPECT_THAT(Rows("\xEF\xBB\xBF"), ElementsAre());
+  EXPECT_THAT(Rows("\xEF\xBB", 1), ElementsAre("1:\xEF\xBB"));
+}
+
+TEST(CsvReaderTest, EmptyLinesAreSkippedAndCounted) {
+  EXPECT_THAT(Rows("\na\n\r\n\nb\n\n"), ElementsAre("2:a", "5:b"));
+  EXPECT_THAT(Rows("\"\"\n"), ElementsAre("1:"));
+}
+
+TEST(CsvReaderTest, EmptyInputHasNoRows) { EXPECT_THAT(Rows(""), ElementsAre()); }
+
+TEST(CsvReaderTest, TextBehindAClosingQuoteMakesTheRowBadAndDoesNotEndIt) {
+  EXPECT_THAT(Rows("\"a\"x,\"b\nevil@d1.test,c\"\nnext\n"),
+              ElementsAre("1:!text stands behind a closing quote", "3:next"));
+}
+
+TEST(CsvReaderTest, UnclosedQuoteEndsTheReading) {
+  EXPECT_THAT(Rows("a\n\"b,c\nd,e\n"),
+              ElementsAre("1:a", "error: line 2: a quote is opened in this row and never closed"));
+  EXPECT_THAT(Rows("a\n\"b,c\nd,e\n", 3),
+              ElementsAre("1:a", "error: line 2: a quote is opened in this row and never closed"));
+}
+
+TEST(CsvReaderTest, RowsFieldsAndFieldBytesAreCapped) {
+  const CsvReader::Options options{.separator = ',', .field_bytes_max = 10, .row_bytes_max = 50, .fields_max = 4};
+  EXPECT_THAT(Rows("12345678901,x\nok\n", 100, options), ElementsAre("1:!a field is too long", "2:ok"));
+  EXPECT_THAT(Rows("1,2,3,4,5\nok\n", 100, options), ElementsAre("1:!the row has too many fields", "2:ok"));
+  EXPECT_THAT(Rows("\"" + std::string(200, 'x'), 7, options),
+              ElementsAre("error: line 1: the row is longer than 50 bytes: is a quote not closed?"));
+  EXPECT_THAT(Rows(std::string(60, ',') + "\nok\n", 1000, options),
+              ElementsAre("1:!the row has too many fields", "2:ok"));
+}
+
+TEST(CsvReaderTest, OtherSeparators) {
+  EXPECT_THAT(Rows("a\tb,c\n", 100, {.separator = '\t'}), ElementsAre("1:a|b,c"));
+}
+
+TEST(CsvReaderTest, OffsetIsTheEndOfTheRow) {
+  CsvReader reader;
+  const std::string_view text =
+      "\xEF\xBB\xBF"
+      "a,b\r\n\r\n\"c\nd\",e\n";
+  reader.Feed(text);
+  reader.Finish();
+  ASSERT_EQ(*reader.Next(), CsvReader::Step::kRow);
+  EXPECT_EQ(reader.offset(), 8U);
+  ASSERT_EQ(*reader.Next(), CsvReader::Step::kRow);
+  EXPECT_EQ(reader.offset(), text.size());
+}
+
+TEST(CsvReaderTest, RowWithinAChunkIsNotCopied) {
+  CsvReader reader;
+  const std::string text = "abc,\"def\"\n";
+  reader.Feed(text);
+  ASSERT_EQ(*reader.Next(), CsvReader::Step::kRow);
+  EXPECT_EQ(reader.fields()[0].data(), text.data());
+  EXPECT_EQ(reader.fields()[1].data(), text.data() + 5);
+}
+
+TEST(CsvReaderTest, ChunksMakeNoDifference) {
+  std::mt19937 random(10);
+  const std::string_view atoms[] = {"a", ",", "\"", "\"\"", "\n", "\r\n", "\r", "bcd", ",\"x", "\",", "\xEF\xBB\xBF"};
+  for (int round = 0; round < 4000; ++round) {
+    std::string text;
+    for (size_t count = random() % 40; count > 0; --count) text += atoms[random() % std::size(atoms)];
+    const std::vector<std::string> whole = Rows(text);
+    for (const size_t chunk : {1, 2, 3, 7, 64}) ASSERT_EQ(Rows(text, chunk), whole) << chunk << "\n" << text;
+  }
+}
+
+TEST(CsvReaderTest, WhatIsQuotedComesBack) {
+  std::mt19937 random(11);
+  const std::string_view atoms[] = {"a", ",", "\"", "\n", "\r\n", "\r", " ", "\xC3\xBC"};
+  for (int round = 0; round < 4000; ++round) {
+    std::vector<std::vector<std::string>> table(1 + random() % 5);
+    std::string text;
+    std::vector<std::string> expected;
+    size_t line = 1;
+    for (auto& row : table) {
+      std::string joined, raw;
+      row.resize(2 + random() % 3);
+      for (std::string& field : row) {
+        for (size_t count = random() % 6; count > 0; --count) field += atoms[random() % std::size(atoms)];
+        if (!raw.empty()) {
+          raw += ',';
+          joined += '|';
+        }
+        raw += '"';
+        for (const char c : field) raw += c == '"' ? "\"\"" : std::string(1, c);
+        raw += '"';
+        joined += field;
+      }
+      expected.push_back(std::to_string(line) + ":" + joined);
+      for (size_t i = 0; i < raw.size(); ++i) line += raw[i] == '\n' || (raw[i] == '\r' && raw[i + 1] != '\n') ? 1 : 0;
+      ++line;
+      text += raw + "\n";
+    }
+    ASSERT_EQ(Rows(text, 5), expected) << text;
+  }
+}
+
+// Ten million looks at a byte would take minutes; the test's own time limit is the check.
+TEST(CsvReaderTest, TinyChunksOfOneLongRowAreNotQuadratic) {
+  EXPECT_EQ(Rows("\"" + std::string(900000, '\n') + "\"\n", 2, {.field_bytes_max = 1 << 20}).size(), 1U);
+}
+
+}  // namespace
+}  // namespace sealift::engine

@@ -1,0 +1,24 @@
+#include "engine/smtp/command.h"
+
+#include <gtest/gtest.h>
+
+namespace sealift::engine {
+namespace {
+
+TEST(CommandTest, CommandsAreSpelledAsTheStandardSays) {
+  EXPECT_EQ(Ehlo("mta1.example.com"), "EHLO mta1.example.com\r\n");
+  EXPECT_EQ(Helo("mta1.example.com"), "HELO mta1.example.com\r\n");
+  EXPECT_EQ(MailFrom("news@example.com"), "MAIL FROM:<news@example.com>\r\n");
+  EXPECT_EQ(MailFrom(""), "MAIL FROM:<>\r\n");
+  EXPECT_EQ(MailFrom("news@example.com", {.size = 10240}), "MAIL FROM:<news@example.com> SIZE=10240\r\n");
+  EXPECT_EQ(RcptTo("\"john doe\"@d1.test"), "RCPT TO:<\"john doe\"@d1.test>\r\n");
+}
+
+TEST(CommandDeathTest, ArgumentThatWouldBeASecondCommandEndsTheProcess) {
+  EXPECT_DEATH(RcptTo("jane@d1.test>\r\nRCPT TO:<joe@d1.test"), "");
+  EXPECT_DEATH(MailFrom("jane@d1.test\n"), "");
+  EXPECT_DEATH(Ehlo(std::string_view("a\0b", 3)), "");
+}
+
+}  // namespace
+}  // namespace sealift::engine
