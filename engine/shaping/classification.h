@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "engine/smtp/reply.h"
+
+namespace sealift::engine {
+
+// What was being said when an answer came.
+enum class Phase : uint8_t {
+  kConnection,  // before the greeting
+  kGreeting,
+  kEhlo,
+  kStartTls,
+  kMail,
+  kRcpt,
+  kData,     // the reply to DATA itself
+  kContent,  // the reply to the final dot
+  kReset,    // RSET or NOOP between transactions
+};
+
+// What becomes of the row.
+enum class Action : uint8_t { kDeliver, kDefer, kBounce };
+
+// Who or what the answer is about. Decides whether a 5xx bounces the row (recipient, content) or defers it (sender,
+// host).
+enum class About : uint8_t {
+  kRecipient,
+  kContent,  // this message, to anyone
+  kSender,   // our address, source IP, domain, volume: the next row would hear the same
+  kHost,     // the server that answered; another MX may do better
+};
+
+// Why, in one word: the `class` of an event, of metrics and of filters. Names are part of the public surface.
+enum class ReasonClass : uint8_t {
+  kNone,            // none: delivered
+  kBadMailbox,      // bad_mailbox: no such user, moved away
+  kBadDomain,       // bad_domain: the recipient's domain does not exist or takes no mail
+  kFull,            // full: over quota
+  kInactive,        // inactive: the mailbox exists and is disabled or suspended
+  kPolicy,          // policy: refused by a rule of the receiver that names nothing closer
+  kAuthentication,  // authentication: SPF, DKIM, DMARC, PTR, a sender that must log in or may not relay
+  kReputation,      // reputation: block lists, poor reputation, complaints
+  kContent,         // content: spam or virus found in this message, malformed, a link
+  kTooLarge,        // too_large: over the receiver's message size
+  kRate,            // rate: too many messages, recipients or connections
+  kGreylisted,      // greylisted: come back later
+  kTls,             // tls: encryption was required and not had
+  kProtocol,        // protocol: the dialogue broke the rules
+  kUnavailable,     // unavailable: the server has trouble of its own
+  kConnection,      // connection: refused, reset or lost
+  kTimeout,         // timeout
+  kDns,             // dns: a lookup failed and may work later
+  kNoMx,            // no_mx: null MX, or no host that takes mail for the domain
+  kInternal,        // internal: trouble on our side
+  kOther,           // other: nothing known about it
+};
+
+// One short lower_snake name each, as listed above.
+std::string_view ToString(Phase phase);
+std::string_view ToString(Action action);
+std::string_view ToString(About about);
+std::string_view ToString(ReasonClass reason_class);
+
+struct Verdict {
+  Action action = Action::kDefer;
+  ReasonClass reason_class = ReasonClass::kOther;
+  About about = About::kHost;
+  bool close = false;     // the server ends the session: 421, a refused greeting
+  std::string_view rule;  // the name of the rule that decided; static storage
+
+  bool operator==(const Verdict&) const = default;
+};
+
+// What a reply means for the row (RFC 5321 4.2, RFC 3463). The class of the reply decides, then what it is about: 2xx
+// to the final dot delivers; 4xx defers; 5xx about the recipient or the content bounces; 5xx about the sender or the
+// host defers. What it is about comes from its words first (a table that generalises, addresses taken out before), then
+// from the enhanced code, then from the code and the phase. Besides:
+//   421 at any point defers and closes.
+//   554, or any 5xx, as a greeting is about the host (RFC 5321 3.1); so is one to EHLO or STARTTLS.
+//   552 to RCPT without an enhanced code means 452 (RFC 5321 4.5.3.1.10).
+// Only words that name the recipient make bad_mailbox: what is doubtful is `policy` or `other`, because a bad mailbox
+// is remembered against the address.
+//
+// A positive reply before the final dot gives kDefer with `protocol`: the session should not have asked.
+Verdict Classify(Phase phase, const Reply& reply);
+
+// What a failure without a reply means: a lost or refused connection, a timeout, a handshake, a lookup. Defers, about
+// the host; kNoMx and kBadDomain bounce, about the recipient.
+Verdict ClassifyFailure(ReasonClass reason_class);
+
+}  // namespace sealift::engine

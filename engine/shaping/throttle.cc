@@ -1,0 +1,75 @@
+#include "engine/shaping/throttle.h"
+
+#include <algorithm>
+#include <cassert>
+#include <limits>
+
+namespace sealift::engine {
+namespace {
+
+constexpr int64_t kBurstWindowNs = 50'000'000;
+constexpr int64_t kLongAgo = std::numeric_limits<int64_t>::min() / 4;
+
+struct Shape {
+  int64_t period_ns = 0;
+  int64_t burst = 0;
+};
+
+Shape ShapeOf(const Throttle::Options& options) {
+  if (options.count <= 0) return {};
+  const int64_t per_ns = absl::ToInt64Nanoseconds(options.per);
+  assert(per_ns > 0);
+  // count x 50 ms / per, in 128 bits because neither factor is bounded.
+  const int64_t in_window = static_cast<int64_t>(static_cast<__int128>(options.count) * kBurstWindowNs / per_ns);
+  Shape shape;
+  shape.burst = std::clamp<int64_t>(in_window, 1, options.count);
+  // In [t, t + per) a full bucket gives `burst` at t and one every period: burst + ceil(per / period) - 1 <= count.
+  const int64_t steady = options.count - shape.burst + 1;
+  shape.period_ns = per_ns / steady + (per_ns % steady != 0 ? 1 : 0);
+  return shape;
+}
+
+}  // namespace
+
+Throttle::Throttle(const Options& options) : next_ns_(kLongAgo) { Adopt(options); }
+
+absl::Duration Throttle::Peek(absl::Time now) const {
+  const int64_t tolerance = tolerance_ns_.load(std::memory_order_acquire);
+  if (period_ns_.load(std::memory_order_acquire) == 0) return absl::ZeroDuration();
+  const int64_t wait = next_ns_.load(std::memory_order_relaxed) - tolerance - absl::ToUnixNanos(now);
+  return absl::Nanoseconds(std::max<int64_t>(wait, 0));
+}
+
+absl::Duration Throttle::Acquire(absl::Time now) {
+  const int64_t now_ns = absl::ToUnixNanos(now);
+  int64_t next = next_ns_.load(std::memory_order_relaxed);
+  while (true) {
+    const int64_t tolerance = tolerance_ns_.load(std::memory_order_acquire);
+    const int64_t period = period_ns_.load(std::memory_order_acquire);
+    if (period == 0) return absl::ZeroDuration();
+    const int64_t wait = next - tolerance - now_ns;
+    if (wait > 0) return absl::Nanoseconds(wait);
+    if (next_ns_.compare_exchange_weak(next, std::max(next, now_ns) + period, std::memory_order_relaxed)) {
+      return absl::ZeroDuration();
+    }
+  }
+}
+
+void Throttle::Return() { next_ns_.fetch_sub(period_ns_.load(std::memory_order_relaxed), std::memory_order_relaxed); }
+
+void Throttle::Adopt(const Options& options) {
+  const Shape shape = ShapeOf(options);
+  // No mix of old and new may allow more than both: the burst goes first and comes back last.
+  tolerance_ns_.store(0, std::memory_order_release);
+  period_ns_.store(shape.period_ns, std::memory_order_release);
+  if (shape.period_ns > 0) tolerance_ns_.store((shape.burst - 1) * shape.period_ns, std::memory_order_release);
+}
+
+absl::Duration Throttle::period() const { return absl::Nanoseconds(period_ns_.load(std::memory_order_relaxed)); }
+
+int64_t Throttle::burst() const {
+  const int64_t period = period_ns_.load(std::memory_order_relaxed);
+  return period == 0 ? 0 : tolerance_ns_.load(std::memory_order_relaxed) / period + 1;
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,160 @@
+// What a message costs before it meets a socket: reading its row, rendering it, dot-stuffing it, reading the replies to
+// it.
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/message/csv_reader.h"
+#include "engine/message/recipient_reader.h"
+#include "engine/message/template.h"
+#include "engine/shaping/classification.h"
+#include "engine/shaping/throttle.h"
+#include "engine/smtp/dot_stuffing.h"
+#include "engine/smtp/redact.h"
+#include "engine/smtp/reply_parser.h"
+
+namespace sealift::engine {
+namespace {
+
+// About 10 KB with a text and an HTML part, ten merge fields in the body and two in the headers.
+std::string TenKilobyteTemplate() {
+  std::string eml =
+      "From: Clinic at the Lake <news@example.com>\nTo: {{first_name}} {{last_name}} <{{email}}>\n"
+      "Subject: {{first_name}}, your appointment on {{day}}\nMIME-Version: 1.0\n"
+      "Content-Type: multipart/alternative; boundary=\"=_boundary\"\n\n--=_boundary\nContent-Type: text/plain; "
+      "charset=utf-8\n\n"
+      "Dear {{first_name}} {{last_name}},\n\nyour appointment is on {{day}} at {{time}} in {{place}}.\n\n";
+  for (int i = 0; i < 30; ++i)
+    eml += "Please bring your insurance card and come ten minutes early, so that we can begin in time.\n";
+  eml +=
+      "\n--=_boundary\nContent-Type: text/html; charset=utf-8\n\n<html><body><p>Dear {{first_name}} "
+      "{{last_name}},</p>\n<p>{{day}}, {{time}}, {{place}}</p>\n";
+  for (int i = 0; i < 60; ++i)
+    eml +=
+        "<p style=\"margin:0;color:#333\">Please bring your insurance card and come ten minutes early, so that we can "
+        "begin.</p>\n";
+  return eml + "</body></html>\n--=_boundary--\n";
+}
+
+const std::vector<std::string_view> kFields = {"J\xC3\xA4ne", "Doe & Sons", "Monday, 23 November", "10:15",
+                                               "Lake Street 5"};
+
+Template CompiledTemplate() {
+  return *Template::Compile(TenKilobyteTemplate(),
+                            {.columns = {"first_name", "last_name", "day", "time", "place"}, .defaults = {}});
+}
+
+void RenderTenKilobytes(benchmark::State& state) {
+  const Template compiled = CompiledTemplate();
+  const absl::Time date = absl::FromUnixSeconds(1795297481);
+  std::string out;
+  for (auto _ : state) {
+    out.clear();
+    benchmark::DoNotOptimize(
+        compiled.Render({.email = "jane.doe@d1.test", .fields = kFields},
+                        {.message_id = "<abcdefghijklmnopqrstuvwxyz@mta1.example.com>", .date = date}, out));
+  }
+  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * out.size()));
+  state.counters["message_bytes"] = static_cast<double>(out.size());
+}
+BENCHMARK(RenderTenKilobytes);
+
+void CheckRow(benchmark::State& state) {
+  const Template compiled = CompiledTemplate();
+  for (auto _ : state) benchmark::DoNotOptimize(compiled.Check({.email = "jane.doe@d1.test", .fields = kFields}));
+}
+BENCHMARK(CheckRow);
+
+void CompileTenKilobytes(benchmark::State& state) {
+  for (auto _ : state) benchmark::DoNotOptimize(CompiledTemplate());
+}
+BENCHMARK(CompileTenKilobytes);
+
+void DotStuffTenKilobytes(benchmark::State& state) {
+  std::string message, wire;
+  benchmark::DoNotOptimize(CompiledTemplate().Render({.email = "jane.doe@d1.test", .fields = kFields},
+                                                     {.message_id = "<a@example.com>", .date = absl::UnixEpoch()},
+                                                     message));
+  for (auto _ : state) {
+    wire.clear();
+    AppendDotStuffed(message, wire);
+    benchmark::DoNotOptimize(wire.data());
+  }
+  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * message.size()));
+}
+BENCHMARK(DotStuffTenKilobytes);
+
+std::string EightColumns(int rows) {
+  std::string csv = "email,first_name,last_name,city,plan,day,time,code\n";
+  for (int i = 0; i < rows; ++i)
+    csv += fmt::format("patient{}@d{}.test,Jane,\"Doe, Jr.\",Springfield,gold,Monday,10:15,{}\n", i, i % 60, i * 7919);
+  return csv;
+}
+
+void CsvRow(benchmark::State& state) {
+  const std::string csv = EightColumns(10000);
+  for (auto _ : state) {
+    CsvReader reader;
+    reader.Feed(csv);
+    reader.Finish();
+    while (*reader.Next() == CsvReader::Step::kRow) benchmark::DoNotOptimize(reader.fields().data());
+  }
+  state.SetItemsProcessed(state.iterations() * 10000);
+}
+BENCHMARK(CsvRow);
+
+// A row read, its address parsed, ready to be queued.
+void RecipientRow(benchmark::State& state) {
+  const std::string csv = EightColumns(10000);
+  for (auto _ : state) {
+    RecipientReader reader;
+    reader.Feed(csv);
+    reader.Finish();
+    while (*reader.Next() == RecipientReader::Step::kRecipient)
+      benchmark::DoNotOptimize(reader.recipient().email.data());
+  }
+  state.SetItemsProcessed(state.iterations() * 10000);
+}
+BENCHMARK(RecipientRow);
+
+// MAIL, RCPT, DATA and the final dot.
+void RepliesOfATransaction(benchmark::State& state) {
+  constexpr std::string_view kReplies =
+      "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n250 2.0.0 Ok: queued as 4Zx1Ab2Cd3Ef\r\n";
+  ReplyParser parser;
+  for (auto _ : state) {
+    parser.Feed(kReplies);
+    for (int i = 0; i < 4; ++i) benchmark::DoNotOptimize(parser.Next());
+  }
+}
+BENCHMARK(RepliesOfATransaction);
+
+void RedactReplyToAMessage(benchmark::State& state) {
+  for (auto _ : state) benchmark::DoNotOptimize(RedactReply("2.0.0 Ok: queued as 4Zx1Ab2Cd3Ef", "jane.doe@d1.test"));
+}
+BENCHMARK(RedactReplyToAMessage);
+
+void ClassifyRefusal(benchmark::State& state) {
+  Reply reply;
+  reply.code = 550;
+  reply.enhanced = EnhancedCode{5, 1, 1};
+  reply.lines = {"5.1.1 <jane.doe@d1.test>: Recipient address rejected: User unknown in virtual mailbox table"};
+  for (auto _ : state) benchmark::DoNotOptimize(Classify(Phase::kRcpt, reply));
+}
+BENCHMARK(ClassifyRefusal);
+
+void ThrottleAcquire(benchmark::State& state) {
+  Throttle throttle({.count = 1'000'000'000});
+  absl::Time now = absl::UnixEpoch();
+  for (auto _ : state) {
+    now += absl::Nanoseconds(2);
+    benchmark::DoNotOptimize(throttle.Acquire(now));
+  }
+}
+BENCHMARK(ThrottleAcquire);
+
+}  // namespace
+}  // namespace sealift::engine

@@ -1,0 +1,238 @@
+#include "engine/shaping/classification.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+#include <string>
+
+#include "engine/shaping/reply_rules.h"
+
+namespace sealift::engine {
+namespace {
+
+using ::testing::HasSubstr;
+
+Reply ReplyOf(std::string_view text) {
+  Reply reply;
+  reply.code = std::stoi(std::string(text.substr(0, 3)));
+  reply.lines.emplace_back(text.size() > 4 ? text.substr(4) : "");
+  std::string_view rest = reply.lines.back();
+  const std::optional<EnhancedCode> enhanced = TakeEnhancedCode(rest);
+  if (enhanced.has_value() && enhanced->cls == reply.code / 100) reply.enhanced = enhanced;
+  return reply;
+}
+
+// "bounce bad_mailbox recipient", with " close" when the session ends.
+std::string Judged(Phase phase, std::string_view text) {
+  const Verdict verdict = Classify(phase, ReplyOf(text));
+  EXPECT_FALSE(verdict.rule.empty());
+  return fmt::format("{} {} {}{}", ToString(verdict.action), ToString(verdict.reason_class), ToString(verdict.about),
+                     verdict.close ? " close" : "");
+}
+
+TEST(ClassificationTest, PositiveReplyToTheFinalDotDelivers) {
+  EXPECT_EQ(Judged(Phase::kContent, "250 2.0.0 Ok: queued"), "deliver none recipient");
+  EXPECT_EQ(Judged(Phase::kContent, "299 odd"), "deliver none recipient");
+}
+
+TEST(ClassificationTest, OtherPositiveRepliesDeliverNothing) {
+  EXPECT_EQ(Judged(Phase::kData, "250 what"), "defer protocol host close");
+  EXPECT_EQ(Judged(Phase::kContent, "354 what"), "defer protocol host close");
+}
+
+TEST(ClassificationTest, TransientRepliesDefer) {
+  for (const Phase phase : {Phase::kGreeting, Phase::kEhlo, Phase::kStartTls, Phase::kMail, Phase::kRcpt, Phase::kData,
+                            Phase::kContent, Phase::kReset}) {
+    for (const std::string_view text : {"450 4.2.0 x", "451 x", "452 4.2.2 mailbox full", "450 4.1.1 user unknown",
+                                        "499 odd", "421 4.7.0 x", "454 tls"}) {
+      EXPECT_EQ(Classify(phase, ReplyOf(text)).action, Action::kDefer) << text;
+    }
+  }
+}
+
+TEST(ClassificationTest, FourTwentyOneCloses) {
+  EXPECT_EQ(Judged(Phase::kRcpt, "421 closing"), "defer unavailable host close");
+  EXPECT_EQ(Judged(Phase::kContent,
+                   "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume"),
+            "defer rate sender close");
+}
+
+TEST(ClassificationTest, RefusedGreetingIsAboutTheHost) {
+  EXPECT_EQ(Judged(Phase::kGreeting, "554 no SMTP service here"), "defer policy host close");
+  EXPECT_EQ(Judged(Phase::kGreeting, "554 5.1.1 user unknown"), "defer policy host close");
+  EXPECT_EQ(Judged(Phase::kGreeting, "554 5.7.1 blocked using zen.spamhaus.org"), "defer reputation host close");
+  EXPECT_EQ(Judged(Phase::kEhlo, "550 no"), "defer policy host");
+  EXPECT_EQ(Judged(Phase::kStartTls, "454 4.7.0 not now"), "defer tls host");
+}
+
+TEST(ClassificationTest, PermanentReplyAboutTheSenderDefers) {
+  EXPECT_EQ(Judged(Phase::kMail, "550 5.1.8 Sender address rejected: Domain not found"), "defer authentication sender");
+  EXPECT_EQ(Judged(Phase::kMail, "550 user unknown"), "defer policy sender");
+  EXPECT_EQ(Judged(Phase::kRcpt, "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using dnsbl"),
+            "defer reputation sender");
+  EXPECT_EQ(Judged(Phase::kContent, "550-5.7.26 Unauthenticated email is not accepted due to DMARC policy"),
+            "defer authentication sender");
+  EXPECT_EQ(Judged(Phase::kContent, "550 5.7.28 mail from your IP"), "defer reputation sender");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.25 The IP has no PTR record"), "defer authentication sender");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.1 Too many messages, slow down"), "defer rate sender");
+  EXPECT_EQ(Judged(Phase::kRcpt, "530 5.7.0 Must issue a STARTTLS command first"), "defer tls host");
+  EXPECT_EQ(Judged(Phase::kRcpt, "554 5.7.1 Relay access denied"), "defer policy host");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.1 refused for policy reasons"), "defer policy sender");
+}
+
+TEST(ClassificationTest, PermanentReplyAboutTheRecipientBounces) {
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.1.1 <jane@d1.test>: User unknown"), "bounce bad_mailbox recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 No such user here"), "bounce bad_mailbox recipient");
+  EXPECT_EQ(Judged(Phase::kContent, "550 5.1.1 x"), "bounce bad_mailbox recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "552 5.2.2 mailbox full"), "bounce full recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.2.1 account disabled"), "bounce inactive recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.1.2 x"), "bounce bad_domain recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "556 5.1.10 x"), "bounce bad_domain recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 no"), "bounce other recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "599 odd"), "bounce other recipient");
+}
+
+TEST(ClassificationTest, PermanentReplyAboutTheContentBounces) {
+  EXPECT_EQ(Judged(Phase::kContent, "554 5.7.1 Message content rejected"), "bounce content content");
+  EXPECT_EQ(Judged(Phase::kContent, "552 5.3.4 Message too big"), "bounce too_large content");
+  EXPECT_EQ(Judged(Phase::kMail, "552 5.3.4 Message size exceeds fixed limit"), "bounce too_large content");
+  EXPECT_EQ(Judged(Phase::kContent, "554 no"), "bounce other content");
+  EXPECT_EQ(Judged(Phase::kContent, "554 5.6.0 x"), "bounce content content");
+}
+
+TEST(ClassificationTest, PlainFiveFiftyTwoToRcptIsTooManyRecipients) {
+  EXPECT_EQ(Judged(Phase::kRcpt, "552 no"), "defer rate sender");
+  EXPECT_EQ(Judged(Phase::kRcpt, "552 Too many recipients"), "defer rate sender");
+  EXPECT_EQ(Judged(Phase::kRcpt, "552 mailbox full").substr(0, 5), "defer");
+}
+
+TEST(ClassificationTest, AnAddressIsNotTakenForAReason) {
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.1.1 <spam.blacklist@greylist.spamhaus.test>: User unknown"),
+            "bounce bad_mailbox recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 \"rate limit\"@d1.test unknown user"), "bounce bad_mailbox recipient");
+}
+
+TEST(ClassificationTest, SenderTroubleIsNeverABadMailbox) {
+  for (const std::string_view text :
+       {"550 5.1.8 Domain of sender address does not exist", "553 5.1.8 Sender address does not exist",
+        "550 5.1.0 sender domain does not exist", "550 5.7.1 Client host rejected: cannot find your reverse hostname",
+        "550 5.1.1 203.0.113.2 has sent to too many recipients this hour", "550 sender verify failed: no such user",
+        "550 Your IP is listed at zen.spamhaus.org, user unknown", "550 5.7.1 Unable to relay",
+        "550 5.1.1 You are sending too fast: no such user", "550 SPF check failed: mailbox unavailable"}) {
+    const Verdict verdict = Classify(Phase::kRcpt, ReplyOf(text));
+    EXPECT_NE(verdict.reason_class, ReasonClass::kBadMailbox) << text;
+    EXPECT_EQ(verdict.action, Action::kDefer) << text;
+  }
+}
+
+TEST(ClassificationTest, GreylistingIsKnown) {
+  EXPECT_EQ(Judged(Phase::kRcpt, "450 4.2.0 <x@d1.test>: Recipient address rejected: Greylisted, see http://postgrey"),
+            "defer greylisted sender");
+  EXPECT_EQ(Judged(Phase::kRcpt, "451 4.7.1 Greylisting in action, please come back later"), "defer greylisted sender");
+}
+
+TEST(ClassificationTest, FailuresWithoutAReply) {
+  EXPECT_EQ(ClassifyFailure(ReasonClass::kTimeout).action, Action::kDefer);
+  EXPECT_EQ(ClassifyFailure(ReasonClass::kTls).action, Action::kDefer);
+  EXPECT_EQ(ClassifyFailure(ReasonClass::kNoMx).action, Action::kBounce);
+  EXPECT_EQ(ClassifyFailure(ReasonClass::kBadDomain).action, Action::kBounce);
+  EXPECT_EQ(ClassifyFailure(ReasonClass::kTimeout).rule, "timeout");
+}
+
+TEST(ClassificationTest, NamesAreLowerSnakeAndDifferent) {
+  std::set<std::string_view> names;
+  for (int i = 0; i <= static_cast<int>(ReasonClass::kOther); ++i) {
+    const std::string_view name = ToString(static_cast<ReasonClass>(i));
+    EXPECT_EQ(name.find_first_not_of("abcdefghijklmnopqrstuvwxyz_"), std::string_view::npos);
+    EXPECT_TRUE(names.insert(name).second) << name;
+  }
+}
+
+TEST(ClassificationTest, PlainTextHasOnlyWords) {
+  EXPECT_EQ(Plain("Can't <jane@d1.test> RESOLVER.ADR--x"), " can t resolver adr x ");
+  EXPECT_EQ(Plain(""), " ");
+}
+
+// sisimai's reasons and which of our classes say the same.
+const std::map<std::string, std::set<std::string>>& SameClasses() {
+  static const auto* const kSame = new std::map<std::string, std::set<std::string>>{
+      {"userunknown", {"bad_mailbox"}},
+      {"hasmoved", {"bad_mailbox"}},
+      {"filtered", {"bad_mailbox", "policy", "inactive", "other"}},
+      {"hostunknown", {"bad_domain"}},
+      {"notaccept", {"bad_domain"}},
+      {"mailboxfull", {"full"}},
+      {"suspend", {"inactive"}},
+      {"mesgtoobig", {"too_large"}},
+      {"exceedlimit", {"too_large"}},
+      {"spamdetected", {"content"}},
+      {"virusdetected", {"content"}},
+      {"contenterror", {"content"}},
+      {"notcompliantrfc", {"content"}},
+      {"policyviolation", {"policy", "content", "reputation"}},
+      {"securityerror", {"authentication", "policy", "tls"}},
+      {"authfailure", {"authentication"}},
+      {"requireptr", {"authentication"}},
+      {"blocked", {"reputation"}},
+      {"badreputation", {"reputation"}},
+      {"rejected", {"authentication", "policy", "reputation", "rate"}},
+      {"norelaying", {"policy", "authentication"}},
+      {"toomanyconn", {"rate"}},
+      {"speeding", {"rate"}},
+      {"systemerror", {"unavailable"}},
+      {"onhold", {"unavailable", "other"}},
+      {"expired", {"timeout", "connection"}},
+      {"undefined", {"unavailable", "policy", "protocol", "other"}},
+  };
+  return *kSame;
+}
+
+TEST(ClassificationTest, RealRepliesAreUnderstood) {
+  const char* corpora = std::getenv("SEALIFT_CORPORA");
+  if (corpora == nullptr) GTEST_SKIP() << "SEALIFT_CORPORA is not set";
+  std::ifstream file(std::string(corpora) + "/replies.tsv");
+  ASSERT_TRUE(file.is_open());
+  int total = 0, class_right = 0, hard_right = 0, false_hard = 0;
+  std::string line, missed;
+  while (std::getline(file, line)) {
+    std::istringstream columns(line);
+    std::string code, enhanced, reason, hard, text;
+    std::getline(columns, code, '\t');
+    std::getline(columns, enhanced, '\t');
+    std::getline(columns, reason, '\t');
+    std::getline(columns, hard, '\t');
+    std::getline(columns, text);
+    if (code.empty() || code.find_first_not_of("0123456789") != std::string::npos || code[0] < '4') continue;
+    Reply reply = ReplyOf(text);
+    if (reply.code < 400) continue;
+    ++total;
+    const Verdict verdict = Classify(Phase::kRcpt, reply);
+    const bool says_hard = verdict.action == Action::kBounce && (verdict.reason_class == ReasonClass::kBadMailbox ||
+                                                                 verdict.reason_class == ReasonClass::kBadDomain);
+    const auto same = SameClasses().find(reason);
+    const bool right =
+        same != SameClasses().end() && same->second.contains(std::string(ToString(verdict.reason_class)));
+    class_right += right ? 1 : 0;
+    hard_right += says_hard == (hard == "true") ? 1 : 0;
+    false_hard += says_hard && hard != "true" && reason != "filtered" ? 1 : 0;
+    if (!right || says_hard != (hard == "true")) {
+      missed += fmt::format("{} {}: {} {} by {}: {}\n", reason, hard, ToString(verdict.action),
+                            ToString(verdict.reason_class), verdict.rule, text.substr(0, 140));
+    }
+  }
+  ASSERT_GT(total, 50);
+  EXPECT_EQ(false_hard, 0) << missed;
+  EXPECT_GE(class_right, total * 9 / 10) << missed;
+  EXPECT_GE(hard_right, total * 9 / 10) << missed;
+  RecordProperty("class_right", class_right);
+  fmt::print("{} replies: class right {}, hard or not right {}\n{}", total, class_right, hard_right, missed);
+}
+
+}  // namespace
+}  // namespace sealift::engine

@@ -1,0 +1,172 @@
+#include "engine/shaping/throttle.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <deque>
+#include <mutex>
+#include <random>
+#include <thread>
+#include <vector>
+
+namespace sealift::engine {
+namespace {
+
+const absl::Time kStart = absl::FromUnixSeconds(1795297481);
+
+// Takes every permit as soon as it is free for `span`, and returns when each was taken.
+std::vector<absl::Time> TakeAll(Throttle& throttle, absl::Time now, absl::Duration span) {
+  std::vector<absl::Time> taken;
+  const absl::Time end = now + span;
+  while (now < end) {
+    const absl::Duration wait = throttle.Acquire(now);
+    if (wait == absl::ZeroDuration()) {
+      taken.push_back(now);
+    } else {
+      now += wait;
+    }
+  }
+  return taken;
+}
+
+// The most permits in any window [t, t + per).
+int64_t MostInWindow(const std::vector<absl::Time>& taken, absl::Duration per) {
+  int64_t most = 0;
+  size_t begin = 0;
+  for (size_t end = 0; end < taken.size(); ++end) {
+    while (taken[end] - taken[begin] >= per) ++begin;
+    most = std::max(most, static_cast<int64_t>(end - begin + 1));
+  }
+  return most;
+}
+
+struct Limit {
+  int64_t count;
+  absl::Duration per;
+};
+
+class ThrottleLimitTest : public ::testing::TestWithParam<Limit> {};
+
+TEST_P(ThrottleLimitTest, NoWindowExceedsTheLimitAndLittleIsLeftUnused) {
+  const auto [count, per] = GetParam();
+  Throttle throttle({.count = count, .per = per});
+  const std::vector<absl::Time> taken = TakeAll(throttle, kStart, 4 * per);
+  EXPECT_LE(MostInWindow(taken, per), count);
+  EXPECT_GE(static_cast<double>(taken.size()), 0.94 * 4 * static_cast<double>(count));
+}
+
+INSTANTIATE_TEST_SUITE_P(Rates, ThrottleLimitTest,
+                         ::testing::Values(Limit{1, absl::Seconds(1)}, Limit{3, absl::Seconds(1)},
+                                           Limit{7, absl::Seconds(1)}, Limit{19, absl::Seconds(1)},
+                                           Limit{100, absl::Seconds(1)}, Limit{999, absl::Seconds(1)},
+                                           Limit{20011, absl::Seconds(1)}, Limit{20, absl::Minutes(1)},
+                                           Limit{5000, absl::Hours(1)}, Limit{20000, absl::Hours(1)},
+                                           Limit{1000, absl::Hours(24)}));
+
+TEST(ThrottleTest, ArrivalsAtRandomNeverExceedTheLimitEither) {
+  std::mt19937 random(6);
+  for (const int64_t count : {1, 5, 60, 400}) {
+    Throttle throttle({.count = count});
+    std::vector<absl::Time> taken;
+    absl::Time now = kStart;
+    for (int i = 0; i < 20000; ++i) {
+      now += absl::Nanoseconds(random() % (2'000'000'000 / static_cast<uint64_t>(count)));
+      for (size_t burst = random() % 4; burst > 0; --burst) {
+        if (throttle.Acquire(now) == absl::ZeroDuration()) taken.push_back(now);
+      }
+    }
+    EXPECT_LE(MostInWindow(taken, absl::Seconds(1)), count);
+  }
+}
+
+TEST(ThrottleTest, BurstAfterIdleIsWhatTheLimitAllowsInFiftyMilliseconds) {
+  Throttle throttle({.count = 1000});
+  EXPECT_EQ(throttle.burst(), 50);
+  int taken = 0;
+  while (throttle.Acquire(kStart) == absl::ZeroDuration()) ++taken;
+  EXPECT_EQ(taken, 50);
+  EXPECT_EQ(Throttle({.count = 20000, .per = absl::Hours(1)}).burst(), 1);
+}
+
+TEST(ThrottleTest, WaitIsExact) {
+  Throttle throttle({.count = 3});
+  EXPECT_EQ(throttle.Acquire(kStart), absl::ZeroDuration());
+  EXPECT_EQ(throttle.Acquire(kStart), absl::Nanoseconds(333'333'334));
+  EXPECT_EQ(throttle.Peek(kStart), absl::Nanoseconds(333'333'334));
+  EXPECT_NE(throttle.Acquire(kStart + absl::Nanoseconds(333'333'333)), absl::ZeroDuration());
+  EXPECT_EQ(throttle.Peek(kStart + absl::Nanoseconds(333'333'334)), absl::ZeroDuration());
+  EXPECT_EQ(throttle.Acquire(kStart + absl::Nanoseconds(333'333'334)), absl::ZeroDuration());
+}
+
+TEST(ThrottleTest, PeekTakesNothing) {
+  Throttle throttle({.count = 1});
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(throttle.Peek(kStart), absl::ZeroDuration());
+  EXPECT_EQ(throttle.Acquire(kStart), absl::ZeroDuration());
+}
+
+TEST(ThrottleTest, ReturnedPermitIsFreeAgain) {
+  Throttle throttle({.count = 1});
+  ASSERT_EQ(throttle.Acquire(kStart), absl::ZeroDuration());
+  throttle.Return();
+  EXPECT_EQ(throttle.Acquire(kStart), absl::ZeroDuration());
+  EXPECT_EQ(throttle.Acquire(kStart), absl::Seconds(1));
+}
+
+TEST(ThrottleTest, ClockThatStepsBackOnlyDelays) {
+  Throttle throttle({.count = 1});
+  ASSERT_EQ(throttle.Acquire(kStart), absl::ZeroDuration());
+  EXPECT_EQ(throttle.Acquire(kStart - absl::Hours(1)), absl::Hours(1) + absl::Seconds(1));
+  EXPECT_EQ(throttle.Acquire(kStart + absl::Seconds(1)), absl::ZeroDuration());
+}
+
+TEST(ThrottleTest, NoCountIsNoLimit) {
+  Throttle throttle;
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(throttle.Acquire(kStart), absl::ZeroDuration());
+  throttle.Return();
+  EXPECT_EQ(throttle.Peek(kStart), absl::ZeroDuration());
+  EXPECT_EQ(throttle.period(), absl::ZeroDuration());
+}
+
+TEST(ThrottleTest, AdoptedLimitCountsWhatWasTaken) {
+  Throttle throttle({.count = 1, .per = absl::Hours(1)});
+  ASSERT_EQ(throttle.Acquire(kStart), absl::ZeroDuration());
+  throttle.Adopt({.count = 100, .per = absl::Seconds(1)});
+  // 100 a second have a burst of 5: four periods may be run ahead.
+  EXPECT_EQ(throttle.Peek(kStart), absl::Hours(1) - 4 * throttle.period());
+  throttle.Adopt({.count = 1, .per = absl::Hours(1)});
+  EXPECT_EQ(throttle.Peek(kStart), absl::Hours(1));
+  throttle.Adopt({});
+  EXPECT_EQ(throttle.Peek(kStart), absl::ZeroDuration());
+}
+
+TEST(ThrottleTest, HugeCountsDoNotOverflow) {
+  Throttle throttle({.count = int64_t{1} << 60, .per = absl::Hours(24 * 365)});
+  EXPECT_EQ(throttle.Acquire(kStart), absl::ZeroDuration());
+  EXPECT_GE(throttle.period(), absl::Nanoseconds(1));
+}
+
+TEST(ThrottleTest, ThreadsTogetherStayWithinTheLimit) {
+  Throttle throttle({.count = 5000});
+  std::atomic<int64_t> clock_ns{0};
+  std::mutex mutex;
+  std::vector<absl::Time> taken;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      std::vector<absl::Time> mine;
+      for (int i = 0; i < 20000; ++i) {
+        const absl::Time now = kStart + absl::Nanoseconds(clock_ns.fetch_add(25'000));
+        if (throttle.Acquire(now) == absl::ZeroDuration()) mine.push_back(now);
+      }
+      const std::lock_guard lock(mutex);
+      taken.insert(taken.end(), mine.begin(), mine.end());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::ranges::sort(taken);
+  EXPECT_LE(MostInWindow(taken, absl::Seconds(1)), 5000);
+  EXPECT_GE(taken.size(), 2 * 4700U);
+}
+
+}  // namespace
+}  // namespace sealift::engine
