@@ -1,0 +1,239 @@
+#include "engine/config_check.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+
+#include "engine/config_walk.h"
+#include "engine/config_words.h"
+#include "engine/providers.h"
+#include "fmt/format.h"
+
+namespace sealift::engine {
+namespace {
+
+template <typename T>
+std::vector<std::string> NamesOf(const std::vector<T>& all) {
+  std::vector<std::string> names;
+  for (const T& one : all) names.push_back(one.name);
+  return names;
+}
+
+template <typename T>
+int IndexOf(const std::vector<T>& all, std::string_view name) {
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (all[i].name == name) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+std::string Unknown(std::string_view what, std::string_view name, const std::vector<std::string>& known) {
+  const std::string nearest = DidYouMean(name, known);
+  return fmt::format("there is no {} {}{}", what, TomlString(name),
+                     nearest.empty() ? fmt::format("; add a [[{}]] of that name or name another", what) : nearest);
+}
+
+void CheckNode(ConfigDraft& draft) {
+  Options& o = draft.options;
+  KeysOptions& keys = o.keys;
+  const int given = !keys.kek_file.empty() + !keys.kek_command.empty() + !keys.kek_credential.empty();
+  if (given > 1) {
+    draft.Error(
+        "keys",
+        "[keys] sets more than one of kek_file, kek_command and kek_credential; keep the one that holds the key");
+  }
+  if (given == 0) keys.kek_file = "/etc/sealift/kek";
+  if (!keys.kek_command.empty() && !keys.kek_command.front().starts_with('/')) {
+    draft.Error("keys.kek_command", "`kek_command` begins with a program's absolute path; no shell reads it");
+  }
+  if (keys.kek_credential.find('/') != std::string::npos) {
+    draft.Error("keys.kek_credential", "`kek_credential` is a name, without a slash, as in LoadCredential=NAME:...");
+  }
+  const DiskFloor& load = o.storage.stop_load_below;
+  const DiskFloor& send = o.storage.stop_send_below;
+  if ((load.bytes != 0) == (send.bytes != 0) && (load.bytes < send.bytes || load.percent < send.percent)) {
+    draft.Error("storage.stop_send_below",
+                "`stop_send_below` is above `stop_load_below`: loads must stop first, so that what is queued can still "
+                "be sent; swap them");
+  }
+  if (o.node.data_dir.empty()) draft.Error("node.data_dir", "`data_dir` is empty; name a directory");
+  if (o.sink.address.empty()) draft.Error("sink.address", "`address` is empty; write \"127.0.0.1:2525\"");
+  if (!o.sink.address.starts_with("127.") && !o.sink.address.starts_with("[::1]") && !o.sink.address.empty()) {
+    draft.Error(
+        "sink.address",
+        "`address` is not on loopback: sink mode promises that nothing leaves this machine; use 127.0.0.1 or [::1]");
+  }
+}
+
+// RFC 5321 4.5.3.2.
+void CheckTimeouts(ConfigDraft& draft) {
+  const SmtpOptions& o = draft.options.smtp;
+  const SmtpOptions least;
+  const auto check = [&](std::string_view name, absl::Duration value, absl::Duration minimum) {
+    if (value >= minimum) return;
+    draft.Warn(
+        fmt::format("smtp.{}", name),
+        fmt::format("`{}` is {}, shorter than the {} of RFC 5321 4.5.3.2: a slow server is cut off, and after its "
+                    "final dot gets the message twice; raise it outside tests",
+                    name, ToText(value), ToText(minimum)));
+  };
+  check("greeting_timeout", o.greeting_timeout, least.greeting_timeout);
+  check("mail_timeout", o.mail_timeout, least.mail_timeout);
+  check("rcpt_timeout", o.rcpt_timeout, least.rcpt_timeout);
+  check("data_timeout", o.data_timeout, least.data_timeout);
+  check("block_timeout", o.block_timeout, least.block_timeout);
+  check("final_dot_timeout", o.final_dot_timeout, least.final_dot_timeout);
+}
+
+void CheckSources(ConfigDraft& draft) {
+  Options& o = draft.options;
+  std::map<std::string, std::string> taken;  // address -> source
+  for (size_t i = 0; i < o.sources.size(); ++i) {
+    SourceOptions& source = o.sources[i];
+    const std::string key = ElementKey("source", source, i);
+    if (source.hostname.empty()) source.hostname = o.node.hostname;
+    source.family = source.address.find(':') == std::string::npos ? AF_INET : AF_INET6;
+    if (source.address.empty()) continue;
+    const auto [it, fresh] = taken.emplace(source.address, source.name);
+    if (!fresh) {
+      draft.Error(
+          key + ".address",
+          fmt::format("{} is already the address of source {}: its rate would be counted twice; keep one of them",
+                      source.address, TomlString(it->second)));
+    }
+  }
+  for (size_t i = 0; i < o.pools.size(); ++i) {
+    PoolOptions& pool = o.pools[i];
+    const std::string key = ElementKey("pool", pool, i) + ".sources";
+    std::set<std::string> seen;
+    for (const std::string& name : pool.sources) {
+      const int index = IndexOf(o.sources, name);
+      if (index < 0) draft.Error(key, Unknown("source", name, NamesOf(o.sources)));
+      if (!seen.insert(name).second)
+        draft.Error(key, fmt::format("source {} stands twice; remove one", TomlString(name)));
+      pool.source_indexes.push_back(index);
+    }
+    if (pool.sources.empty() && draft.places.contains(key)) {
+      draft.Error(key, "`sources` is empty: nothing could be sent; name at least one source");
+    }
+  }
+}
+
+void CheckStreams(ConfigDraft& draft) {
+  Options& o = draft.options;
+  std::vector<std::string> signers;
+  for (const DkimOptions& dkim : o.dkim) signers.push_back(dkim.domain);
+  for (size_t i = 0; i < o.streams.size(); ++i) {
+    StreamOptions& stream = o.streams[i];
+    const std::string key = ElementKey("stream", stream, i);
+    if (stream.return_path.empty()) stream.return_path = o.node.hostname;
+    stream.pool_index = IndexOf(o.pools, stream.pool);
+    if (stream.pool_index < 0 && !stream.pool.empty()) {
+      draft.Error(key + ".pool", Unknown("pool", stream.pool, NamesOf(o.pools)));
+    }
+    if (stream.retry.empty()) draft.Error(key + ".retry", "`retry` is empty; give at least one wait, as in [\"30m\"]");
+    for (const std::string& domain : stream.dkim) {
+      if (std::find(signers.begin(), signers.end(), domain) == signers.end()) {
+        draft.Error(key + ".dkim", fmt::format("there is no [[dkim]] with domain {}{}", TomlString(domain),
+                                               DidYouMean(domain, signers)));
+      }
+    }
+  }
+}
+
+void CheckDestinations(ConfigDraft& draft) {
+  const Options& o = draft.options;
+  std::vector<std::string> providers = NamesOf(o.providers);
+  for (const BuiltInProvider& provider : kBuiltInProviders) providers.emplace_back(provider.name);
+  providers.emplace_back("other");
+  const auto check = [&](const std::string& key, const std::string& name) {
+    if (!name.empty() && std::find(providers.begin(), providers.end(), name) == providers.end()) {
+      draft.Error(key + ".provider", Unknown("provider", name, providers));
+    }
+  };
+  for (size_t i = 0; i < o.destinations.size(); ++i) {
+    const DestinationOptions& block = o.destinations[i];
+    const std::string key = ElementKey("destination", block, i);
+    check(key, block.provider);
+    if (!block.domains.empty() + !block.mx.empty() + !block.provider.empty() != 1) {
+      draft.Error(key, "a [[destination]] says whom it is about by exactly one of `domains`, `mx` and `provider`");
+    }
+  }
+  for (size_t i = 0; i < o.rules.size(); ++i) check(ElementKey("rule", o.rules[i], i), o.rules[i].provider);
+  for (size_t i = 0; i < o.providers.size(); ++i) {
+    const ProviderOptions& provider = o.providers[i];
+    const std::string key = ElementKey("provider", provider, i);
+    if (provider.name == "other" || provider.name == "default") {
+      draft.Error(key + ".name",
+                  fmt::format("{} is the name of what no provider matches; choose another", TomlString(provider.name)));
+    }
+  }
+}
+
+// A setting that changes nothing in this version: harmless while nothing leaves the machine, a broken promise
+// otherwise.
+void CheckPromises(ConfigDraft& draft) {
+  const bool live = draft.options.delivery == Delivery::kLive;
+  const auto report = [&](const std::string& key, const std::string& what) {
+    if (live) {
+      draft.Error(key, fmt::format("{} is not enforced by this version, and live mode refuses what it cannot keep; "
+                                   "remove the setting, or run with delivery = \"sink\"",
+                                   what));
+    } else {
+      draft.Warn(key, fmt::format("{} is not enforced by this version: sink mode goes on without it, live mode will "
+                                  "refuse it",
+                                  what));
+    }
+  };
+  std::set<std::string> told;
+  WalkOptions(draft.options, [&](const WalkedKey& key) {
+    if (!key.section.enforced && key.element.ends_with(']')) {  // the whole element, once
+      if (told.insert(key.element).second) report(key.element, fmt::format("[[{}]]", key.section.name));
+      return;
+    }
+    if (key.field.enforced && key.section.enforced) return;
+    if (key.value != key.default_value) report(key.key, fmt::format("`{} = {}`", key.field.name, key.value));
+  });
+  for (size_t i = 0; i < draft.options.streams.size(); ++i) {
+    const StreamOptions& stream = draft.options.streams[i];
+    if (stream.tls == TlsPolicy::kDane) report(ElementKey("stream", stream, i) + ".tls", "`tls = \"dane\"`");
+  }
+  for (size_t i = 0; i < draft.options.destinations.size(); ++i) {
+    const DestinationOptions& block = draft.options.destinations[i];
+    const std::string key = ElementKey("destination", block, i);
+    if (block.tls == TlsPolicy::kDane) report(key + ".tls", "`tls = \"dane\"`");
+    if (block.pipeline_depth > 1) report(key + ".pipeline_depth", "a `pipeline_depth` above 1");
+  }
+  if (draft.options.smtp.pipeline_depth > 1) report("smtp.pipeline_depth", "a `pipeline_depth` above 1");
+}
+
+}  // namespace
+
+ConfigProblem ConfigDraft::At(const std::string& key, std::string text) const {
+  for (std::string around = key;;) {
+    if (const auto it = places.find(around); it != places.end()) {
+      return {it->second.file, it->second.line, it->second.column, std::move(text)};
+    }
+    const size_t dot = around.rfind('.');
+    // A dot inside brackets belongs to a name.
+    if (dot == std::string::npos || around.find(']', dot) != std::string::npos) break;
+    around.resize(dot);
+  }
+  return {whole.file, whole.line, whole.column, std::move(text)};
+}
+
+void ConfigDraft::Error(const std::string& key, std::string text) { errors.push_back(At(key, std::move(text))); }
+void ConfigDraft::Warn(const std::string& key, std::string text) { warnings.push_back(At(key, std::move(text))); }
+
+void CheckConfig(ConfigDraft& draft) {
+  CheckNode(draft);
+  CheckTimeouts(draft);
+  CheckSources(draft);
+  CheckStreams(draft);
+  CheckDestinations(draft);
+  CheckPromises(draft);
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,368 @@
+// The one list of the config file's keys. The reader and its unknown-key check, `config show`, the comparison behind a
+// reload and docs/config.md all walk it; a key that is not here does not exist.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "engine/options.h"
+
+namespace sealift::engine {
+
+// What a text must look like.
+enum class Text : uint8_t {
+  kAny,
+  kName,         // of a source, pool, stream, provider: letters, digits, '-', '_', '.'
+  kHost,         // a host name, lower-cased
+  kHostPattern,  // a host name, "*.example.net" or "*"
+  kAddress,      // an IP address, made canonical
+  kEndpoint,     // address:port, or empty
+  kServer,       // an IP address, with or without a port
+  kPath,         // absolute
+};
+
+struct Field {
+  std::string_view name;
+  std::string_view help;
+  bool required = false;
+  bool restart = false;  // a reload refuses a change
+  bool enforced = true;  // false: read and checked, but this version does nothing with it; see docs/config.md
+  Text text = Text::kAny;
+  int64_t min = 0;  // of a number or a count; of a duration in milliseconds
+  int64_t max = INT64_MAX;
+};
+
+struct Section {
+  std::string_view name;  // "node", or "source" for [[source]]
+  std::string_view help;
+  bool restart = false;  // of every field
+  bool enforced = true;  // of every field
+};
+
+// Fields<T>::Each(options, each) calls each(Field, member) for every key of a T. `options` may be const.
+template <typename T>
+struct Fields;
+
+template <>
+struct Fields<Options> {  // the keys before the first table
+  static void Each(auto& o, auto&& each) {
+    each(Field{.name = "delivery",
+               .help = "\"sink\": everything goes to [sink]. \"live\": to each domain's MX.",
+               .restart = true},
+         o.delivery);
+  }
+};
+
+template <>
+struct Fields<NodeOptions> {
+  static void Each(auto& o, auto&& each) {
+    each(Field{.name = "hostname",
+               .help = "This node's own name: what EHLO and Message-ID say. A full name that resolves back.",
+               .required = true,
+               .restart = true,
+               .text = Text::kHost},
+         o.hostname);
+    each(Field{.name = "data_dir",
+               .help = "Where the queue, the audit file and the control socket are. Its mode is 0700.",
+               .restart = true,
+               .text = Text::kPath},
+         o.data_dir);
+    each(Field{.name = "shards", .help = "Threads that send; 0 is one a core.", .restart = true, .max = 256}, o.shards);
+    each(Field{.name = "memory",
+               .help = "What the queue's windows, caches and sessions share.",
+               .restart = true,
+               .min = 64 << 20},
+         o.memory);
+    each(Field{.name = "drain", .help = "How long a stop waits for transactions in flight.", .max = 3'600'000},
+         o.drain);
+    each(Field{.name = "unsettled_max",
+               .help = "Messages past their final dot whose outcome is not yet on disk: what a crash may send twice.",
+               .restart = true,
+               .min = 1,
+               .max = 1'000'000},
+         o.unsettled_max);
+  }
+};
+
+template <>
+struct Fields<HttpOptions> {
+  static void Each(auto& o, auto&& each) {
+    each(Field{.name = "listen",
+               .help = "Address and port of /metrics, /healthz and /readyz; empty for none.",
+               .restart = true,
+               .text = Text::kEndpoint},
+         o.listen);
+  }
+};
+
+template <>
+struct Fields<LogOptions> {
+  static void Each(auto& o, auto&& each) { each(Field{.name = "level", .help = "The least that is logged."}, o.level); }
+};
+
+template <>
+struct Fields<SinkOptions> {
+  static void Each(auto& o, auto&& each) {
+    each(Field{.name = "address",
+               .help = "Where everything goes in sink mode; on loopback.",
+               .restart = true,
+               .text = Text::kEndpoint},
+         o.address);
+  }
+};
+
+template <>
+struct Fields<DnsOptions> {
+  static void Each(auto& o, auto&& each) {
+    each(Field{.name = "servers",
+               .help = "Resolvers, asked in this order; empty for the system's.",
+               .restart = true,
+               .text = Text::kServer},
+         o.servers);
+    each(Field{.name = "trust_ad", .help = "Believe a validating resolver on loopback (for DANE).", .enforced = false},
+         o.trust_ad);
+    each(Field{.name = "allow_private_addresses", .help = "Deliver to MX hosts with loopback or private addresses."},
+         o.allow_private_addresses);
+    each(Field{.name = "timeout", .help = "One try at a question.", .restart = true, .min = 10, .max = 60'000},
+         o.timeout);
+    each(Field{.name = "tries", .help = "Tries over all servers.", .restart = true, .min = 1, .max = 10}, o.tries);
+    each(Field{.name = "cache", .help = "Answers kept, for the whole node.", .restart = true, .min = 1 << 20}, o.cache);
+  }
+};
+
+template <>
+struct Fields<SmtpOptions> {
+  static void Each(auto& o, auto&& each) {
+    constexpr int64_t kDay = 86'400'000;
+    each(Field{.name = "port", .help = "The port of every MX host.", .min = 1, .max = 65'535}, o.port);
+    each(Field{.name = "connect_timeout", .help = "A TCP connection.", .min = 1, .max = kDay}, o.connect_timeout);
+    each(Field{.name = "greeting_timeout", .help = "The server's 220.", .min = 1, .max = kDay}, o.greeting_timeout);
+    each(Field{.name = "ehlo_timeout", .help = "The reply to EHLO or HELO.", .min = 1, .max = kDay}, o.ehlo_timeout);
+    each(Field{.name = "starttls_timeout", .help = "The reply to STARTTLS.", .min = 1, .max = kDay},
+         o.starttls_timeout);
+    each(Field{.name = "handshake_timeout", .help = "The TLS handshake.", .min = 1, .max = kDay}, o.handshake_timeout);
+    each(Field{.name = "mail_timeout", .help = "The reply to MAIL.", .min = 1, .max = kDay}, o.mail_timeout);
+    each(Field{.name = "rcpt_timeout", .help = "The reply to RCPT.", .min = 1, .max = kDay}, o.rcpt_timeout);
+    each(Field{.name = "data_timeout", .help = "The reply to DATA.", .min = 1, .max = kDay}, o.data_timeout);
+    each(Field{.name = "block_timeout", .help = "Each block of content.", .min = 1, .max = kDay}, o.block_timeout);
+    each(Field{.name = "final_dot_timeout",
+               .help = "The reply to the final dot; a short one causes duplicates.",
+               .min = 1,
+               .max = kDay},
+         o.final_dot_timeout);
+    each(Field{.name = "reset_timeout", .help = "The reply to RSET.", .min = 1, .max = kDay}, o.reset_timeout);
+    each(Field{.name = "quit_timeout", .help = "The reply to QUIT.", .min = 1, .max = kDay}, o.quit_timeout);
+    each(Field{.name = "idle_timeout", .help = "How long a session without work stays open.", .max = kDay},
+         o.idle_timeout);
+    each(Field{.name = "session_max", .help = "A whole session, against a server that drips.", .min = 1, .max = kDay},
+         o.session_max);
+    each(Field{.name = "connections",
+               .help = "To one destination, where no [[destination]] says.",
+               .min = 1,
+               .max = 10'000},
+         o.connections);
+    each(Field{.name = "messages_per_connection", .help = "Where no [[destination]] says.", .min = 1, .max = 1'000'000},
+         o.messages_per_connection);
+    each(Field{.name = "pipeline_depth",
+               .help = "Transactions in flight on one connection, where no [[destination]] says.",
+               .min = 1,
+               .max = 100},
+         o.pipeline_depth);
+  }
+};
+
+template <>
+struct Fields<TlsOptions> {
+  static void Each(auto& o, auto&& each) {
+    each(Field{.name = "min_version", .help = "The oldest TLS spoken."}, o.min_version);
+    each(Field{.name = "ca_file", .help = "Trusted roots (PEM); empty for the system's."}, o.ca_file);
+  }
+};
+
+template <>
+struct Fields<KeysOptions> {
+  static void Each(auto& o, auto&& each) {
+    each(Field{.name = "kek_file",
+               .help = "The key encryption key: 32 bytes, mode 0400 or 0600. Without any of the three keys: "
+                       "\"/etc/sealift/kek\"."},
+         o.kek_file);
+    each(Field{.name = "kek_command", .help = "Or a program and its arguments that print it, raw or as 64 hex digits."},
+         o.kek_command);
+    each(Field{.name = "kek_credential", .help = "Or the name of a systemd credential (LoadCredential=)."},
+         o.kek_credential);
+    each(Field{.name = "accept_local_kek", .help = "Let live mode use a key file on data_dir's own device."},
+         o.accept_local_kek);
+  }
+};
+
+template <>
+struct Fields<StorageOptions> {
+  static void Each(auto& o, auto&& each) {
+    each(Field{.name = "stop_load_below", .help = "Free disk under which loads are refused: a share or a size."},
+         o.stop_load_below);
+    each(Field{.name = "stop_send_below", .help = "Free disk under which sending stops too."}, o.stop_send_below);
+  }
+};
+
+template <>
+struct Fields<RetentionOptions> {
+  static void Each(auto& o, auto&& each) {
+    each(Field{.name = "events", .help = "How long outcomes are kept.", .min = 86'400'000}, o.events);
+    each(Field{.name = "settled_rows", .help = "How long settled rows can be replayed.", .min = 0}, o.settled_rows);
+  }
+};
+
+template <>
+struct Fields<DkimOptions> {
+  static void Each(auto& o, auto&& each) {
+    each(Field{.name = "domain", .help = "The d= of a signature.", .required = true, .text = Text::kHost}, o.domain);
+    each(Field{.name = "selector", .help = "The s= of a signature.", .required = true, .text = Text::kHost},
+         o.selector);
+    each(Field{.name = "key_file",
+               .help = "The private key (PEM), RSA or Ed25519.",
+               .required = true,
+               .text = Text::kPath},
+         o.key_file);
+  }
+};
+
+template <>
+struct Fields<SourceOptions> {
+  static void Each(auto& o, auto&& each) {
+    each(Field{.name = "name", .help = "Its name, unique.", .required = true, .text = Text::kName}, o.name);
+    each(Field{.name = "address",
+               .help = "The IP to send from; its family decides the MX addresses used.",
+               .required = true,
+               .text = Text::kAddress},
+         o.address);
+    each(Field{.name = "hostname",
+               .help = "What EHLO says from this address; default: node.hostname.",
+               .text = Text::kHost},
+         o.hostname);
+    each(Field{.name = "rate", .help = "Messages, over all destinations."}, o.rate);
+    each(Field{.name = "connections", .help = "Open at once, over all destinations.", .min = 1, .max = 100'000},
+         o.connections);
+    each(Field{.name = "warmup", .help = "Daily ceilings by provider for a new address.", .enforced = false}, o.warmup);
+  }
+};
+
+template <>
+struct Fields<PoolOptions> {
+  static void Each(auto& o, auto&& each) {
+    each(Field{.name = "name", .help = "Its name, unique.", .required = true, .text = Text::kName}, o.name);
+    each(Field{.name = "sources", .help = "Names of sources.", .required = true}, o.sources);
+  }
+};
+
+template <>
+struct Fields<ProviderOptions> {
+  static void Each(auto& o, auto&& each) {
+    each(Field{.name = "name",
+               .help = "Its name; a built-in group's replaces that group.",
+               .required = true,
+               .text = Text::kName},
+         o.name);
+    each(Field{.name = "mx",
+               .help = "MX hosts: names, or \"*.example.net\" for any beneath.",
+               .required = true,
+               .text = Text::kHostPattern},
+         o.mx);
+  }
+};
+
+template <>
+struct Fields<StreamOptions> {
+  static void Each(auto& o, auto&& each) {
+    each(Field{.name = "name", .help = "Its name, unique.", .required = true, .text = Text::kName}, o.name);
+    each(Field{.name = "kind", .help = "Transactional mail is not bound by opt-outs and overtakes."}, o.kind);
+    each(Field{.name = "pool", .help = "The pool it sends from.", .required = true}, o.pool);
+    each(Field{.name = "priority", .help = "0 to 100; a higher one goes first.", .max = 100}, o.priority);
+    each(Field{.name = "tls",
+               .help = "opportunistic: when offered. require: always encrypted. verify: and the certificate is the MX "
+                       "host's. dane: DANE or nothing."},
+         o.tls);
+    each(Field{.name = "on_no_tls", .help = "What becomes of a message whose destination cannot meet `tls`."},
+         o.on_no_tls);
+    each(Field{.name = "dkim", .help = "Domains of [[dkim]] that sign.", .enforced = false}, o.dkim);
+    each(Field{.name = "return_path",
+               .help = "Domain of the envelope sender; default: node.hostname.",
+               .text = Text::kHost},
+         o.return_path);
+    each(Field{.name = "unsubscribe_url", .help = "Where one-click unsubscribe posts.", .enforced = false},
+         o.unsubscribe_url);
+    each(Field{.name = "retry", .help = "Waits after each deferral; the last one repeats.", .min = 1}, o.retry);
+    each(Field{.name = "expires_in", .help = "How long after acceptance a message may still be sent.", .min = 1'000},
+         o.expires_in);
+    each(Field{.name = "in_doubt",
+               .help = "After a crash, messages whose outcome is unknown: \"resend\" or \"hold\".",
+               .enforced = false},
+         o.in_doubt);
+    each(Field{.name = "rate", .help = "Messages of this stream."}, o.rate);
+    each(Field{.name = "max_hard_bounces", .help = "Pause a campaign that bounces more than this.", .enforced = false},
+         o.max_hard_bounces);
+  }
+};
+
+template <>
+struct Fields<DestinationOptions> {
+  static void Each(auto& o, auto&& each) {
+    each(Field{.name = "domains",
+               .help = "Recipient domains: names, \"*.example.net\" or \"*\".",
+               .text = Text::kHostPattern},
+         o.domains);
+    each(Field{.name = "mx", .help = "Or MX hosts, in the same form.", .text = Text::kHostPattern}, o.mx);
+    each(Field{.name = "provider", .help = "Or a provider."}, o.provider);
+    each(Field{.name = "connections", .help = "Open at once.", .min = 1, .max = 10'000}, o.connections);
+    each(Field{.name = "connection_rate", .help = "New connections."}, o.connection_rate);
+    each(Field{.name = "message_rate", .help = "Messages."}, o.message_rate);
+    each(Field{.name = "messages_per_connection", .help = "Then a new one is opened.", .min = 1, .max = 1'000'000},
+         o.messages_per_connection);
+    each(Field{.name = "pipeline_depth", .help = "Transactions in flight on one connection.", .min = 1, .max = 100},
+         o.pipeline_depth);
+    each(Field{.name = "tls", .help = "May only tighten a stream's."}, o.tls);
+    each(Field{.name = "per", .help = "What the limits are counted for: each source, each pool, or the node."}, o.per);
+  }
+};
+
+template <>
+struct Fields<RuleOptions> {
+  static void Each(auto& o, auto&& each) {
+    each(Field{.name = "provider", .help = "Whose replies."}, o.provider);
+    each(
+        Field{
+            .name = "match", .help = "A regular expression (RE2) on the reply, joined to one line.", .required = true},
+        o.match);
+    each(Field{.name = "scope", .help = "What is acted on."}, o.scope);
+    each(Field{.name = "trigger", .help = "How often it must match; default: the first."}, o.trigger);
+    each(Field{.name = "actions", .help = "What is done."}, o.actions);
+    each(Field{.name = "factor", .help = "What a backoff multiplies the rate by."}, o.factor);
+    each(Field{.name = "for", .help = "How long."}, o.duration);
+  }
+};
+
+// Calls each(Section, member) for every table, and every_array(Section, vector) for every [[array]].
+void EachSection(auto& o, auto&& each, auto&& each_array) {
+  each(Section{.name = "node", .help = "This machine."}, o.node);
+  each(Section{.name = "http", .help = "Monitoring over TCP."}, o.http);
+  each(Section{.name = "log", .help = "What goes to stderr."}, o.log);
+  each(Section{.name = "sink", .help = "Sink mode."}, o.sink);
+  each(Section{.name = "dns", .help = "Resolving."}, o.dns);
+  each(Section{.name = "smtp", .help = "Sessions. The timeouts' defaults are RFC 5321's (4.5.3.2)."}, o.smtp);
+  each(Section{.name = "tls", .help = "TLS to other servers.", .restart = true}, o.tls);
+  each(Section{.name = "keys", .help = "The key that opens the queue; one of the three.", .restart = true}, o.keys);
+  each(Section{.name = "storage", .help = "The disk."}, o.storage);
+  each(Section{.name = "retention", .help = "How long things are kept."}, o.retention);
+  each_array(Section{.name = "dkim", .help = "A signing key.", .enforced = false}, o.dkim);
+  each_array(Section{.name = "source", .help = "An IP address to send from."}, o.sources);
+  each_array(Section{.name = "pool", .help = "Sources that share work."}, o.pools);
+  each_array(Section{.name = "provider", .help = "MX hosts that judge as one."}, o.providers);
+  each_array(Section{.name = "stream", .help = "A kind of mail and its rules."}, o.streams);
+  each_array(
+      Section{.name = "destination",
+              .help = "Limits for some destinations; exactly one of domains, mx, provider. The most specific block "
+                      "that has a setting decides; the limits of the others bind too."},
+      o.destinations);
+  each_array(Section{.name = "rule", .help = "What a reply that matches does.", .enforced = false}, o.rules);
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,168 @@
+#include "engine/config_show.h"
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+
+#include "engine/config_walk.h"
+#include "fmt/format.h"
+
+namespace sealift::engine {
+namespace {
+
+bool NeedsRestart(const WalkedKey& key) { return key.field.restart || key.section.restart; }
+
+// A cell of the page's tables.
+std::string Cell(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '|') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+template <typename T>
+std::string FieldTable(const Section& section) {
+  std::string out = "\n| key | takes | default | what |\n| --- | --- | --- | --- |\n";
+  const T defaults{};
+  Fields<T>::Each(defaults, [&](const Field& field, const auto& value) {
+    const std::string text = FieldText(field, value);
+    std::string what(field.help);
+    if (field.restart || section.restart) what += " Changes by restart.";
+    if (!field.enforced && section.enforced) what += " **Not enforced yet.**";
+    const std::string given = field.required                   ? "required"
+                              : text.empty() || text == "\"\"" ? "none"
+                                                               : fmt::format("`{}`", text);
+    out += fmt::format("| `{}` | {} | {} | {} |\n", field.name, Cell(TypeText(value)), Cell(given), Cell(what));
+  });
+  return out;
+}
+
+}  // namespace
+
+std::string ShowEffective(const Options& options) {
+  std::string out, element;
+  WalkOptions(options, [&](const WalkedKey& key) {
+    if (key.element != element) {
+      element = key.element;
+      const bool array = element.ends_with(']');
+      out += fmt::format("\n{0}{1}{2}\n", array ? "[[" : "[", key.section.name, array ? "]]" : "]");
+    }
+    // What is not set is left out of the TOML but not of the answer.
+    out += key.value.empty() ? fmt::format("# {} is not set\n", key.field.name)
+                             : fmt::format("{} = {}  # {}\n", key.field.name, key.value, options.WhereSet(key.key));
+  });
+  return out;
+}
+
+std::vector<ConfigChange> DiffOptions(const Options& before, const Options& after) {
+  std::map<std::string, WalkedKey> old_keys, new_keys;
+  std::map<std::string, bool> old_elements, new_elements;
+  std::vector<std::string> order;  // of keys, the old ones first
+  WalkOptions(before, [&](const WalkedKey& key) {
+    old_elements[key.element] = true;
+    order.push_back(key.key);
+    old_keys.emplace(key.key, key);
+  });
+  WalkOptions(after, [&](const WalkedKey& key) {
+    new_elements[key.element] = true;
+    if (new_keys.emplace(key.key, key).second && !old_keys.contains(key.key)) order.push_back(key.key);
+  });
+
+  std::vector<ConfigChange> changes;
+  std::map<std::string, bool> told;
+  for (const std::string& name : order) {
+    const auto old_key = old_keys.find(name);
+    const auto new_key = new_keys.find(name);
+    const WalkedKey& key = old_key != old_keys.end() ? old_key->second : new_key->second;
+    const bool was = old_elements.contains(key.element);
+    const bool is = new_elements.contains(key.element);
+    if (was != is) {
+      if (told.emplace(key.element, true).second) {
+        const std::string block = fmt::format("[[{}]]", key.section.name);
+        changes.push_back({key.element, was ? block : "", is ? block : "", key.section.restart});
+      }
+      continue;
+    }
+    if (old_key->second.value != new_key->second.value) {
+      changes.push_back({name, old_key->second.value, new_key->second.value, NeedsRestart(key)});
+    }
+  }
+  return changes;
+}
+
+std::vector<std::string> WeakerPolicies(const Options& before, const Options& after) {
+  std::vector<std::string> weaker;
+  const auto note = [&](std::string what, std::string_view was, std::string_view is) {
+    weaker.push_back(fmt::format("{}: tls was \"{}\", would be \"{}\"", what, was, is));
+  };
+  for (const StreamOptions& stream : before.streams) {
+    const StreamOptions* now = after.FindStream(stream.name);
+    if (now != nullptr && now->tls < stream.tls)
+      note("stream " + stream.name, ToString(stream.tls), ToString(now->tls));
+  }
+  // A block is the same one when it is about the same destinations.
+  for (const DestinationOptions& block : before.destinations) {
+    if (!block.tls) continue;
+    const auto same =
+        std::find_if(after.destinations.begin(), after.destinations.end(), [&](const DestinationOptions& one) {
+          return one.domains == block.domains && one.mx == block.mx && one.provider == block.provider && one.tls &&
+                 *one.tls >= *block.tls;
+        });
+    if (same != after.destinations.end()) continue;
+    const std::string about = !block.provider.empty()  ? "provider " + block.provider
+                              : !block.domains.empty() ? "domain " + block.domains.front()
+                              : !block.mx.empty()      ? "mx " + block.mx.front()
+                                                       : std::string("every domain");
+    weaker.push_back(
+        fmt::format("destination ({}): tls was \"{}\", would be weaker or gone", about, ToString(*block.tls)));
+  }
+  if (after.tls.min_version < before.tls.min_version) {
+    note("tls.min_version", ToString(before.tls.min_version), ToString(after.tls.min_version));
+  }
+  return weaker;
+}
+
+std::string ConfigReference() {
+  std::string out =
+      "# The config file\n\n"
+      "<!-- Made from engine/config_fields.h; tests/engine/config fails when it is stale and says how to renew it. "
+      "-->\n\n"
+      "One TOML file, `/etc/sealift/sealift.toml` unless `--config` says otherwise. `include = [\"conf.d/*.toml\"]` at "
+      "its top\n"
+      "reads more files, relative to it; a key may be set once, `[[...]]` blocks add up. An unknown key is an error.\n"
+      "Durations are written `30s 5m 2h 3d`, rates `100/s 20/m 5000/h 10000/d`, sizes `64KiB 512MiB 2GiB`.\n"
+      "`sealift config check` reads a file without a daemon; `sealift config show --effective` prints every value and "
+      "the\n"
+      "line that set it; `sealift reload` adopts a changed file without stopping.\n\n"
+      "**Not enforced yet** marks what this version reads and checks but does not act on: sink mode warns, live mode "
+      "refuses\n"
+      "to start with it.\n\n"
+      "## Before the first table\n";
+  out += FieldTable<Options>(Section{.name = "", .help = ""});
+  const auto heading = [&](const Section& section, std::string_view name) {
+    out += fmt::format("\n## `{}`\n\n{}{}\n", name, section.help, section.enforced ? "" : " **Not enforced yet.**");
+  };
+  Options options;
+  EachSection(
+      options,
+      [&]<typename T>(const Section& section, T&) {
+        heading(section, fmt::format("[{}]", section.name));
+        out += FieldTable<T>(section);
+      },
+      [&]<typename T>(const Section& section, std::vector<T>&) {
+        heading(section, fmt::format("[[{}]]", section.name));
+        out += FieldTable<T>(section);
+      });
+  out += "\n## Built-in providers\n\n";
+  for (const std::string_view name : BuiltInProviders())
+    out += fmt::format("{}`{}`", out.ends_with("\n") ? "" : ", ", name);
+  out +=
+      ": groups of MX hosts known to judge a sender as one. A `[[provider]]` of the same name replaces one; `other` "
+      "is\n"
+      "every host in none.\n";
+  return out;
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,222 @@
+#include "engine/kek.h"
+
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fmt/format.h"
+
+namespace sealift::engine {
+namespace {
+
+constexpr std::chrono::seconds kCommandTimeout{10};
+
+// The bytes of a key on their way; wiped when done with.
+struct Secret {
+  std::array<char, 256> bytes{};
+  size_t size = 0;
+  ~Secret() { OPENSSL_cleanse(bytes.data(), bytes.size()); }
+};
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// 32 bytes as they are; or, from a command, 64 hexadecimal digits and a newline.
+absl::StatusOr<Kek> FromSecret(const Secret& secret, bool hex_too, std::string_view origin) {
+  Kek kek{};
+  if (secret.size == kek.size()) {
+    std::memcpy(kek.data(), secret.bytes.data(), kek.size());
+    return kek;
+  }
+  size_t size = secret.size;
+  while (size > 0 && (secret.bytes.at(size - 1) == '\n' || secret.bytes.at(size - 1) == '\r')) --size;
+  bool hex = hex_too && size == 2 * kek.size();
+  for (size_t i = 0; hex && i < kek.size(); ++i) {
+    const int high = HexDigit(secret.bytes.at(2 * i));
+    const int low = HexDigit(secret.bytes.at(2 * i + 1));
+    hex = high >= 0 && low >= 0;
+    kek.at(i) = static_cast<uint8_t>((high * 16 + low) & 0xff);
+  }
+  if (hex) return kek;
+  return absl::InvalidArgumentError(fmt::format(
+      "{} holds {}{} bytes; a key is exactly 32 bytes{}. Restore the key that this queue was made with, or, for a new "
+      "queue, make one: head -c 32 /dev/urandom > FILE",
+      origin, secret.size == secret.bytes.size() ? "more than " : "", secret.size,
+      hex_too ? " (or 64 hexadecimal digits)" : ""));
+}
+
+absl::Status ReadAll(int fd, Secret& secret, std::string_view origin) {
+  while (secret.size < secret.bytes.size()) {
+    const ssize_t n = ::read(fd, secret.bytes.data() + secret.size, secret.bytes.size() - secret.size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return absl::UnavailableError(fmt::format("{} cannot be read ({})", origin, std::strerror(errno)));
+    if (n == 0) break;
+    secret.size += static_cast<size_t>(n);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Kek> FromFile(const std::string& path, std::string_view key, const Options& options, bool ours) {
+  const std::string origin = fmt::format("the key file {} ({}, set at {})", path, key, options.WhereSet(key));
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) {
+    const int error = errno;
+    if (error == ENOENT) {
+      return absl::NotFoundError(
+          fmt::format("{} does not exist: without it the queue cannot be opened. Restore it, or, for a new queue, make "
+                      "one: (umask 077; head -c 32 /dev/urandom > {})",
+                      origin, path));
+    }
+    if (error == ELOOP) {
+      return absl::PermissionDeniedError(fmt::format("{} is a symbolic link; name the file itself", origin));
+    }
+    return absl::PermissionDeniedError(fmt::format(
+        "{} cannot be opened ({}); make it readable for the user that runs sealiftd", origin, std::strerror(error)));
+  }
+  struct Closer {
+    int fd;
+    ~Closer() { ::close(fd); }
+  } closer{fd};
+
+  struct stat about{};
+  if (::fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) {
+    return absl::PermissionDeniedError(fmt::format("{} is not a regular file", origin));
+  }
+  if (ours) {
+    if (about.st_uid != ::geteuid() && about.st_uid != 0) {
+      return absl::PermissionDeniedError(fmt::format(
+          "{} belongs to user {}, who could change it; chown it to the user that runs sealiftd", origin, about.st_uid));
+    }
+    if ((about.st_mode & 0177) != 0) {
+      return absl::PermissionDeniedError(fmt::format(
+          "{} has mode {:04o}: others than its owner can use it; chmod 0400 {}", origin, about.st_mode & 07777, path));
+    }
+    struct stat data{};
+    // A data directory that is not there yet will be made in the nearest folder above it that is.
+    std::string folder = options.node.data_dir;
+    while (folder.size() > 1 && ::stat(folder.c_str(), &data) != 0)
+      folder.resize(std::max<size_t>(1, folder.rfind('/')));
+    if (folder.size() <= 1) (void)::stat("/", &data);
+    if (options.delivery == Delivery::kLive && !options.keys.accept_local_kek && data.st_dev == about.st_dev) {
+      return absl::FailedPreconditionError(fmt::format(
+          "{} is on the same device as data_dir ({}): whoever takes that disk has the queue and its key. Use "
+          "kek_command or kek_credential, move the file, or accept it with accept_local_kek = true",
+          origin, options.node.data_dir));
+    }
+  }
+  Secret secret;
+  if (absl::Status status = ReadAll(fd, secret, origin); !status.ok()) return status;
+  return FromSecret(secret, false, origin);
+}
+
+// Reads what the program prints until it closes its output, within the time.
+absl::Status ReadOutput(int fd, std::chrono::steady_clock::time_point end, Secret& secret, std::string_view origin) {
+  while (secret.size < secret.bytes.size()) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    pollfd ready{.fd = fd, .events = POLLIN, .revents = 0};
+    const int n = left.count() <= 0 ? 0 : ::poll(&ready, 1, static_cast<int>(left.count()));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      return absl::DeadlineExceededError(fmt::format("{} printed no key within {} seconds; run it by hand to see why",
+                                                     origin, kCommandTimeout.count()));
+    }
+    const ssize_t got = ::read(fd, secret.bytes.data() + secret.size, secret.bytes.size() - secret.size);
+    if (got == 0) break;
+    if (got > 0) secret.size += static_cast<size_t>(got);
+    if (got < 0 && errno != EINTR) {
+      return absl::UnavailableError(fmt::format("the output of {} cannot be read ({})", origin, std::strerror(errno)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Kek> FromCommand(const Options& options) {
+  const std::vector<std::string>& command = options.keys.kek_command;
+  const std::string origin = fmt::format("the key command {} (keys.kek_command, set at {})", command.front(),
+                                         options.WhereSet("keys.kek_command"));
+  std::array<int, 2> pipe{};
+  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) {
+    return absl::UnavailableError(fmt::format("no pipe for {} ({})", origin, std::strerror(errno)));
+  }
+  std::vector<char*> argv;
+  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions{};
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, pipe[1], 1);
+  posix_spawnattr_t attributes{};
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);  // so that what it starts ends with it
+  pid_t child = 0;
+  const int error = ::posix_spawn(&child, argv[0], &actions, &attributes, argv.data(), environ);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  ::close(pipe[1]);
+  if (error != 0) {
+    ::close(pipe[0]);
+    return absl::PermissionDeniedError(
+        fmt::format("{} cannot be started ({}); check its path and mode", origin, std::strerror(error)));
+  }
+  Secret secret;
+  const auto end = std::chrono::steady_clock::now() + kCommandTimeout;
+  const absl::Status status = ReadOutput(pipe[0], end, secret, origin);
+  ::close(pipe[0]);
+  // Done, late or talking too much: it has nothing more to say. One that has ended keeps its own exit status.
+  int exit = 0;
+  pid_t ended = 0;
+  while ((ended = ::waitpid(child, &exit, WNOHANG)) == 0 && status.ok() && std::chrono::steady_clock::now() < end) {
+    const timespec pause{.tv_sec = 0, .tv_nsec = 1'000'000};
+    ::nanosleep(&pause, nullptr);
+  }
+  if (ended == 0) {
+    ::kill(-child, SIGKILL);
+    while (::waitpid(child, &exit, 0) < 0 && errno == EINTR) {
+    }
+  }
+  if (!status.ok()) return status;
+  if (!WIFEXITED(exit) || WEXITSTATUS(exit) != 0) {
+    return absl::UnavailableError(fmt::format(
+        "{} failed ({}); run it by hand to see why", origin,
+        WIFEXITED(exit) ? fmt::format("exit code {}", WEXITSTATUS(exit)) : fmt::format("signal {}", WTERMSIG(exit))));
+  }
+  return FromSecret(secret, true, origin);
+}
+
+}  // namespace
+
+absl::StatusOr<Kek> LoadKek(const Options& options) {
+  if (!options.keys.kek_command.empty()) return FromCommand(options);
+  if (!options.keys.kek_credential.empty()) {
+    const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
+    if (folder == nullptr || *folder != '/') {
+      return absl::FailedPreconditionError(fmt::format(
+          "kek_credential names \"{}\" (set at {}), but systemd gave no credentials: $CREDENTIALS_DIRECTORY is not "
+          "set. "
+          "Add LoadCredential={}:PATH to the unit, or use kek_file",
+          options.keys.kek_credential, options.WhereSet("keys.kek_credential"), options.keys.kek_credential));
+    }
+    return FromFile(fmt::format("{}/{}", folder, options.keys.kek_credential), "keys.kek_credential", options, false);
+  }
+  return FromFile(options.keys.kek_file, "keys.kek_file", options, true);
+}
+
+}  // namespace sealift::engine

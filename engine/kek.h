@@ -1,0 +1,24 @@
+// The key encryption key: the one secret that comes from outside and opens everything sealed in the queue.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "engine/options.h"
+
+namespace sealift::engine {
+
+using Kek = std::array<uint8_t, 32>;
+
+// Reads the key that [keys] names:
+//   kek_file        a regular file, not a symbolic link, of 32 bytes, ours (or root's), readable by its owner alone
+//   kek_command     the program's output, 32 bytes or 64 hexadecimal digits, within ten seconds
+//   kek_credential  $CREDENTIALS_DIRECTORY/NAME, as systemd hands it over
+// In live mode a key file on data_dir's own device is refused unless keys.accept_local_kek: whoever takes the disk
+// would have both.
+//
+// Threads: any; blocks. Errors: a sentence that says what, where, why and what to do next; never a byte of the key.
+absl::StatusOr<Kek> LoadKek(const Options& options);
+
+}  // namespace sealift::engine

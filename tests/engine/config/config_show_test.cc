@@ -1,0 +1,123 @@
+#include "engine/config_show.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "engine/config_file.h"
+
+namespace sealift::engine {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr const char* kBase = R"([node]
+hostname = "mta1.example.com"
+[dns]
+servers = ["127.0.0.1:5353"]
+[[source]]
+name = "ip1"
+address = "203.0.113.10"
+rate = "20000/h"
+warmup = { start = 2026-12-01, per_day = { google = [50, 100], default = [20] } }
+[[pool]]
+name = "p"
+sources = ["ip1"]
+[[stream]]
+name = "s"
+pool = "p"
+tls = "verify"
+retry = ["90s", "36h"]
+max_hard_bounces = { rate = "2.5%" }
+[[destination]]
+domains = ["d1.test"]
+message_rate = "600/m"
+tls = "verify"
+)";
+
+std::shared_ptr<const Options> Parsed(const std::string& text) {
+  const Config config = ParseConfig(text, "test.toml");
+  EXPECT_TRUE(config.status().ok()) << std::string(config.status().message());
+  return config.options;
+}
+
+std::string Replaced(std::string text, const std::string& from, const std::string& to) {
+  text.replace(text.find(from), from.size(), to);
+  return text;
+}
+
+TEST(ConfigShowTest, WhatIsShownReadsBackToTheSame) {
+  const auto options = Parsed(kBase);
+  const std::string shown = ShowEffective(*options);
+  const auto again = Parsed(shown);
+  EXPECT_THAT(DiffOptions(*options, *again), IsEmpty()) << shown;
+}
+
+TEST(ConfigShowTest, EachValueSaysWhereItWasSet) {
+  const std::string shown = ShowEffective(*Parsed(kBase));
+  EXPECT_THAT(shown, HasSubstr("rate = \"20000/h\"  # test.toml:8\n"));
+  EXPECT_THAT(shown, HasSubstr("memory = \"512MiB\"  # default\n"));
+  EXPECT_THAT(shown, HasSubstr("retry = [\"90s\", \"36h\"]  # test.toml:17\n"));
+  EXPECT_THAT(shown, HasSubstr("# connection_rate is not set\n"));
+}
+
+TEST(ConfigShowTest, AReloadSaysWhatChangesAndWhatNeedsARestart) {
+  const auto before = Parsed(kBase);
+  EXPECT_THAT(DiffOptions(*before, *before), IsEmpty());
+  std::string text = Replaced(kBase, "20000/h", "30000/h");
+  text = Replaced(text, "[dns]", "shards = 4\n[dns]");
+  const auto changes = DiffOptions(*before, *Parsed(text));
+  ASSERT_EQ(changes.size(), 2u);
+  EXPECT_EQ(changes[0].key, "node.shards");
+  EXPECT_TRUE(changes[0].restart);
+  EXPECT_EQ(changes[1].key, "source[ip1].rate");
+  EXPECT_EQ(changes[1].before, "\"20000/h\"");
+  EXPECT_EQ(changes[1].after, "\"30000/h\"");
+  EXPECT_FALSE(changes[1].restart);
+}
+
+TEST(ConfigShowTest, EveryKeyThatCannotBeReloadedSaysSo) {
+  const auto before = Parsed(kBase);
+  const auto needs_restart = [&](const std::string& text) {
+    const auto changes = DiffOptions(*before, *Parsed(text));
+    return changes.size() == 1 && changes[0].restart;
+  };
+  EXPECT_TRUE(needs_restart(Replaced(kBase, "[dns]", "data_dir = \"/srv\"\n[dns]")));
+  EXPECT_TRUE(needs_restart(Replaced(kBase, "[dns]", "memory = \"1GiB\"\n[dns]")));
+  EXPECT_TRUE(needs_restart(std::string(kBase) + "[http]\nlisten = \"127.0.0.1:1\"\n"));
+  EXPECT_TRUE(needs_restart(std::string(kBase) + "[keys]\naccept_local_kek = true\n"));
+  const std::string small = "[node]\nhostname = \"mta1.example.com\"\n";
+  const auto to_live = DiffOptions(*Parsed(small), *Parsed("delivery = \"live\"\n" + small));
+  ASSERT_EQ(to_live.size(), 1u);
+  EXPECT_TRUE(to_live[0].restart);
+  EXPECT_FALSE(needs_restart(Replaced(kBase, "[dns]", "drain = \"1s\"\n[dns]")));
+}
+
+TEST(ConfigShowTest, AnElementThatComesOrGoesIsOneChange) {
+  const auto before = Parsed(kBase);
+  const auto after = Parsed(std::string(kBase) + "[[source]]\nname = \"ip2\"\naddress = \"203.0.113.11\"\n");
+  auto changes = DiffOptions(*before, *after);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].key, "source[ip2]");
+  EXPECT_EQ(changes[0].before, "");
+  changes = DiffOptions(*after, *before);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].after, "");
+}
+
+TEST(ConfigShowTest, AWeakerPolicyIsNamed) {
+  const auto before = Parsed(kBase);
+  EXPECT_THAT(WeakerPolicies(*before, *before), IsEmpty());
+  const auto weaker_stream = Parsed(Replaced(kBase, "tls = \"verify\"", "tls = \"require\""));
+  EXPECT_THAT(WeakerPolicies(*before, *weaker_stream), ElementsAre(HasSubstr("stream s: tls was \"verify\"")));
+  EXPECT_THAT(WeakerPolicies(*weaker_stream, *before), IsEmpty());
+  const auto no_block = Parsed(Replaced(kBase, "domains = [\"d1.test\"]", "domains = [\"d2.test\"]"));
+  EXPECT_THAT(WeakerPolicies(*before, *no_block), ElementsAre(HasSubstr("destination (domain d1.test)")));
+}
+
+}  // namespace
+}  // namespace sealift::engine
