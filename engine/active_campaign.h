@@ -1,0 +1,31 @@
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "engine/message/template.h"
+#include "engine/units.h"
+#include "queue/types.h"
+
+namespace sealift::engine {
+
+// What the shards need of a campaign that is being sent. Never changes but for `sending`.
+//
+// Owned by:  shared: by the node while the campaign runs, by every lane that has rows of it in memory.
+// Threads:   any.
+struct ActiveCampaign {
+  queue::CampaignId id;
+  std::string name;
+  std::string stream;
+  absl::Time started = absl::InfinitePast();
+  engine::Rate rate;  // --rate of its load; unlimited by default
+  Template content;
+  std::atomic<bool> sending{true};  // false: paused or cancelled; what is in flight ends, nothing new begins
+};
+
+}  // namespace sealift::engine

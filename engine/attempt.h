@@ -1,0 +1,23 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/time/time.h"
+#include "engine/shaping/classification.h"
+#include "queue/outcome.h"
+
+namespace sealift::engine {
+
+// What came of one attempt to send, or of trying to reach anyone who would take it.
+struct Attempt {
+  Verdict verdict;
+  int code = 0;                            // of the reply; 0: there was none
+  std::string enhanced;                    // "5.1.1"
+  std::string text;                        // redacted
+  absl::Time date = absl::InfinitePast();  // the Date header that was sent
+  bool begun = true;                       // counts as an attempt of the row
+  std::shared_ptr<const queue::Evidence> evidence;
+};
+
+}  // namespace sealift::engine

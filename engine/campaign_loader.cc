@@ -1,0 +1,249 @@
+#include "engine/campaign_loader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "engine/campaign_settings.h"
+#include "engine/exit_code.h"
+
+namespace sealift::engine {
+namespace {
+
+absl::Status BadInput(std::string sentence) {
+  return WithExit(absl::InvalidArgumentError(std::move(sentence)), ExitCode::kBadData);
+}
+
+}  // namespace
+
+RecipientFileLoader::RecipientFileLoader(queue::Store& store, Campaigns& campaigns, LoadRequest request,
+                                         queue::CampaignSpec spec, AdmitChunk admit,
+                                         std::function<void(uint64_t)> accepted)
+    : store_(store),
+      campaigns_(campaigns),
+      request_(std::move(request)),
+      spec_(std::move(spec)),
+      admit_(std::move(admit)),
+      accepted_(std::move(accepted)),
+      digest_(EVP_MD_CTX_new()) {
+  EVP_DigestInit_ex(digest_.get(), EVP_sha256(), nullptr);
+}
+
+absl::Status RecipientFileLoader::Feed(std::span<const char> bytes) {
+  chunk_ = std::string_view(bytes.data(), bytes.size());
+  reader_.Feed(chunk_);
+  const absl::Status read = Read();
+  if (!read.ok()) return read;
+  const absl::Status same = ComparePrefix();
+  if (!same.ok()) return same;
+  HashUpTo(chunk_begin_ + chunk_.size());
+  chunk_begin_ += chunk_.size();
+  chunk_ = {};
+  return absl::OkStatus();
+}
+
+absl::Status RecipientFileLoader::Read() {
+  while (true) {
+    const absl::StatusOr<RecipientReader::Step> step = reader_.Next();
+    if (!step.ok()) return BadInput(std::string(step.status().message()));
+    if (!content_.has_value() && reader_.has_columns()) {
+      const absl::Status begun = Begin();
+      if (!begun.ok()) return begun;
+    }
+    switch (*step) {
+      case RecipientReader::Step::kNeedMore:
+      case RecipientReader::Step::kEnd:
+        return absl::OkStatus();
+      case RecipientReader::Step::kRejected: {
+        const RecipientReader::Rejection& rejection = reader_.rejection();
+        Reject(rejection.offset, {.line = rejection.line, .column = rejection.column, .reason = rejection.reason});
+        break;
+      }
+      case RecipientReader::Step::kRecipient: {
+        const absl::Status taken = Take(reader_.recipient());
+        if (!taken.ok()) return taken;
+        break;
+      }
+    }
+  }
+}
+
+absl::Status RecipientFileLoader::Begin() {
+  const std::vector<std::string>& columns = reader_.columns();
+  absl::StatusOr<Template> probe =
+      Template::Compile(spec_.template_text, {.columns = columns, .defaults = spec_.defaults});
+  if (!probe.ok()) return BadInput(std::string(probe.status().message()));
+  // Only what the message uses is kept: what is not there cannot leak.
+  for (const std::string& name : probe->needed_columns()) {
+    const auto found = std::ranges::find(columns, name);
+    if (found == columns.end()) continue;  // a default stands in for it
+    kept_.push_back(static_cast<size_t>(found - columns.begin()));
+    spec_.columns.push_back(name);
+  }
+  for (const auto& [name, value] : request_.require) {
+    const auto found = std::ranges::find(columns, name);
+    if (found == columns.end()) {
+      return BadInput(
+          fmt::format("--require names the column '{}', which the recipient file does not have; it has: email, {}",
+                      name, fmt::join(columns, ", ")));
+    }
+    required_.emplace_back(static_cast<size_t>(found - columns.begin()), value);
+  }
+  absl::StatusOr<Template> content = CompileTemplate(spec_);
+  if (!content.ok()) return content.status();
+  content_ = *std::move(content);
+
+  const absl::StatusOr<queue::Campaign> known = store_.FindCampaign(spec_.name);
+  if (known.ok()) {
+    const queue::CampaignSpec& before = known->spec;
+    if (known->erased || known->state == queue::CampaignState::kCancelled) return OtherContent("and is cancelled");
+    if (before.mode != spec_.mode) return OtherContent("under the other delivery mode");
+    if (before.template_text != spec_.template_text) return OtherContent("with another template");
+    if (before.stream != spec_.stream) return OtherContent(fmt::format("in the stream '{}'", before.stream));
+    if (before.columns != spec_.columns || before.defaults != spec_.defaults) {
+      return OtherContent("with other columns or defaults");
+    }
+    known_ = *known;
+    resume_at_ = known->input_offset;
+    compared_ = resume_at_ == 0;
+    if (known->load_complete) return absl::OkStatus();
+  } else if (!absl::IsNotFound(known.status())) {
+    return known.status();
+  }
+  const absl::Status admitted = admit_();
+  if (!admitted.ok()) return admitted;
+  queue::CampaignId id{};
+  if (known_.has_value()) {
+    id = known_->id;
+  } else {
+    const absl::StatusOr<queue::Campaign> created = store_.CreateCampaign(spec_, absl::Now());
+    if (!created.ok()) return created.status();
+    id = created->id;
+  }
+  absl::StatusOr<std::unique_ptr<queue::Load>> load = store_.BeginLoad(id, absl::Now());
+  if (!load.ok()) return WithExit(load.status(), ExitCode::kTryLater);
+  load_ = *std::move(load);
+  return absl::OkStatus();
+}
+
+absl::Status RecipientFileLoader::OtherContent(std::string_view what) const {
+  return WithExit(absl::AlreadyExistsError(fmt::format("campaign '{}' was already loaded {}; nothing of this file was "
+                                                       "accepted. Load it under another name, or give the very "
+                                                       "same files to resume an interrupted load",
+                                                       spec_.name, what)),
+                  ExitCode::kCannotCreate);
+}
+
+void RecipientFileLoader::Reject(uint64_t offset, Rejection rejection) {
+  if (on_rejection_) on_rejection_(rejection);
+  if (load_ != nullptr && offset > resume_at_) load_->Reject();
+}
+
+absl::Status RecipientFileLoader::Take(const RecipientReader::Recipient& recipient) {
+  const bool known = recipient.offset <= resume_at_;
+  if (!known && !compared_) {
+    const absl::Status same = ComparePrefix();
+    if (!same.ok()) return same;
+  }
+  if (!known && load_ == nullptr) return OtherContent("from a shorter file");
+  for (const auto& [index, value] : required_) {
+    if (recipient.fields[index] == value) continue;
+    Reject(recipient.offset, {.line = recipient.line,
+                              .column = reader_.columns()[index],
+                              .reason = "it is not the value that --require asks for"});
+    return absl::OkStatus();
+  }
+  fields_.clear();
+  for (const size_t index : kept_) fields_.push_back(recipient.fields[index]);
+  const absl::Status fits = content_->Check({.email = recipient.email, .fields = fields_});
+  if (!fits.ok()) {
+    Reject(recipient.offset, {.line = recipient.line, .column = {}, .reason = std::string(fits.message())});
+    return absl::OkStatus();
+  }
+  if (known) return absl::OkStatus();
+  const absl::StatusOr<queue::Load::Added> added = load_->Add({.id = static_cast<queue::RowId>(recipient.row),
+                                                               .recipient = recipient.email,
+                                                               .domain = recipient.mailbox->domain,
+                                                               .fields = fields_});
+  if (!added.ok()) return added.status();
+  return load_->full() ? CommitChunk(recipient.offset, false) : absl::OkStatus();
+}
+
+absl::Status RecipientFileLoader::CommitChunk(uint64_t offset, bool complete) {
+  const absl::Status admitted = admit_();
+  if (!admitted.ok()) return admitted;
+  const uint64_t before = load_->counters().accepted;
+  const absl::Status committed = load_->Commit(offset, DigestAt(offset), complete);
+  if (!committed.ok()) return WithExit(committed, ExitCode::kIo);
+  accepted_(load_->counters().accepted - before);
+  return absl::OkStatus();
+}
+
+void RecipientFileLoader::HashUpTo(uint64_t offset) {
+  if (offset <= hashed_) return;
+  EVP_DigestUpdate(digest_.get(), chunk_.data() + (hashed_ - chunk_begin_), offset - hashed_);
+  hashed_ = offset;
+}
+
+std::string RecipientFileLoader::DigestAt(uint64_t offset) {
+  HashUpTo(offset);
+  const Digest copy(EVP_MD_CTX_new());
+  std::array<unsigned char, EVP_MAX_MD_SIZE> bytes;
+  unsigned size = 0;
+  EVP_MD_CTX_copy_ex(copy.get(), digest_.get());
+  EVP_DigestFinal_ex(copy.get(), bytes.data(), &size);
+  std::string text;
+  for (unsigned i = 0; i < size; ++i) text += fmt::format("{:02x}", bytes[i]);
+  return text;
+}
+
+absl::Status RecipientFileLoader::ComparePrefix() {
+  if (compared_ || !known_.has_value() || chunk_begin_ + chunk_.size() < resume_at_) return absl::OkStatus();
+  if (DigestAt(resume_at_) != known_->input_digest) return OtherContent("from a file with other content");
+  compared_ = true;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<CampaignLoader::Summary> RecipientFileLoader::Finish() {
+  reader_.Finish();
+  const absl::Status read = Read();
+  if (!read.ok()) return read;
+  if (!content_.has_value())
+    return BadInput("the recipient file is empty; its first row names the columns, 'email' among them");
+  if (known_.has_value() && (!compared_ || chunk_begin_ < resume_at_)) return OtherContent("from a longer file");
+  if (known_.has_value() && known_->load_complete && chunk_begin_ != resume_at_)
+    return OtherContent("from a shorter file");
+  Summary summary;
+  summary.name = spec_.name;
+  summary.sink = spec_.mode == "sink";
+  summary.already_loaded = known_.has_value() && known_->load_complete;
+  summary.resumed = known_.has_value() && !summary.already_loaded;
+  queue::Counters counters;
+  if (load_ != nullptr) {
+    const absl::Status committed = CommitChunk(chunk_begin_, true);
+    if (!committed.ok()) return committed;
+    counters = load_->counters();
+    load_.reset();
+  } else {
+    counters = known_->counters;
+  }
+  summary.accepted = counters.accepted;
+  summary.rejected = counters.rejected;
+  summary.duplicates = counters.duplicates;
+  summary.suppressed = counters.suppressed_at_load;
+  const bool waits = request_.start_at.has_value() && *request_.start_at > absl::Now();
+  if ((request_.start || request_.start_at.has_value()) && !waits) {
+    const absl::StatusOr<queue::Campaign> loaded = campaigns_.Find(spec_.name);
+    if (!loaded.ok()) return loaded.status();
+    if (loaded->state == queue::CampaignState::kReady) {
+      const absl::Status started = campaigns_.Start(spec_.name);
+      if (!started.ok()) return started;
+    }
+    summary.started = loaded->state == queue::CampaignState::kReady || loaded->state == queue::CampaignState::kRunning;
+  }
+  return summary;
+}
+
+}  // namespace sealift::engine

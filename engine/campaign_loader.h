@@ -1,0 +1,83 @@
+#pragma once
+
+#include <openssl/evp.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/campaigns.h"
+#include "engine/message/recipient_reader.h"
+#include "engine/message/template.h"
+#include "engine/node.h"
+#include "queue/store.h"
+
+namespace sealift::engine {
+
+// RecipientFileLoader is how a recipient file becomes rows of the queue.
+//
+// The campaign comes into being with the header row, once the template was compiled against it: before that nothing was
+// accepted. Each commit stores how far the file was read and the SHA-256 of it up to there. When the same file comes
+// again that digest is compared where it was taken, and what lies before is passed over; another file under the same
+// name is refused before anything of it is accepted.
+//
+// Owned by:  the API's request.
+// Threads:   one, a blocking one.
+class RecipientFileLoader final : public CampaignLoader {
+ public:
+  using AdmitChunk = std::function<absl::Status()>;  // whether the disk and the store take more
+
+  RecipientFileLoader(queue::Store& store, Campaigns& campaigns, LoadRequest request, queue::CampaignSpec spec,
+                      AdmitChunk admit, std::function<void(uint64_t)> accepted);
+
+  void OnRejection(std::function<void(const Rejection&)> sink) override { on_rejection_ = std::move(sink); }
+  absl::Status Feed(std::span<const char> bytes) override;
+  absl::StatusOr<Summary> Finish() override;
+
+ private:
+  struct FreeDigest {
+    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+  };
+  using Digest = std::unique_ptr<EVP_MD_CTX, FreeDigest>;
+
+  absl::Status Read();
+  absl::Status Begin();  // the header row is known
+  absl::Status Take(const RecipientReader::Recipient& recipient);
+  absl::Status CommitChunk(uint64_t offset, bool complete);
+  void Reject(uint64_t offset, Rejection rejection);
+
+  // The digest of the input up to `offset`, which lies in what was fed last.
+  std::string DigestAt(uint64_t offset);
+  void HashUpTo(uint64_t offset);
+  absl::Status ComparePrefix();
+  absl::Status OtherContent(std::string_view what) const;
+
+  queue::Store& store_;
+  Campaigns& campaigns_;
+  const LoadRequest request_;
+  queue::CampaignSpec spec_;
+  const AdmitChunk admit_;
+  const std::function<void(uint64_t)> accepted_;
+  std::function<void(const Rejection&)> on_rejection_;
+
+  RecipientReader reader_;
+  std::optional<Template> content_;
+  std::vector<size_t> kept_;  // of the file's columns, those that the template uses
+  std::vector<std::pair<size_t, std::string>> required_;
+  std::vector<std::string_view> fields_;
+  std::unique_ptr<queue::Load> load_;
+  std::optional<queue::Campaign> known_;  // it was there before this load
+  uint64_t resume_at_ = 0;                // bytes that an earlier load has committed
+  bool compared_ = true;                  // ... and that were found to be the same
+
+  Digest digest_;
+  std::string_view chunk_;    // what was fed last
+  uint64_t chunk_begin_ = 0;  // its place in the input
+  uint64_t hashed_ = 0;       // bytes that digest_ has seen
+};
+
+}  // namespace sealift::engine

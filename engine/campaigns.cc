@@ -1,0 +1,215 @@
+#include "engine/campaigns.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <utility>
+
+#include "engine/campaign_settings.h"
+#include "engine/exit_code.h"
+#include "engine/log.h"
+
+namespace sealift::engine {
+
+using queue::Campaign;
+using queue::CampaignState;
+
+absl::StatusOr<Template> CompileTemplate(const queue::CampaignSpec& spec) {
+  return Template::Compile(spec.template_text, {.columns = spec.columns, .defaults = spec.defaults});
+}
+
+Campaigns::Campaigns(queue::Store& store, const std::vector<std::unique_ptr<Shard>>& shards, Delivery delivery)
+    : store_(store), shards_(shards), delivery_(delivery) {}
+
+absl::StatusOr<Campaign> Campaigns::Find(std::string_view name) {
+  absl::StatusOr<Campaign> campaign = store_.FindCampaign(name);
+  if (absl::IsNotFound(campaign.status())) {
+    return WithExit(absl::NotFoundError(
+                        fmt::format("there is no campaign '{}'; `sealift campaign list` shows those there are", name)),
+                    ExitCode::kNoInput);
+  }
+  return campaign;
+}
+
+absl::Status Campaigns::Recover() {
+  const absl::StatusOr<std::vector<Campaign>> campaigns = store_.ListCampaigns();
+  if (!campaigns.ok()) return campaigns.status();
+  for (const Campaign& listed : *campaigns) {
+    if (listed.state != CampaignState::kRunning || listed.counters.queued() == 0) continue;
+    if (listed.spec.mode != ModeName(delivery_)) {
+      LogWarning("a campaign is not sent: it was loaded under the other delivery mode",
+                 {{"campaign", listed.spec.name}, {"loaded_under", listed.spec.mode}});
+      continue;
+    }
+    const absl::StatusOr<Campaign> campaign = store_.GetCampaign(listed.id);
+    if (!campaign.ok()) return campaign.status();
+    const absl::Status active = Activate(*campaign);
+    if (!active.ok()) return active;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Campaigns::CheckMode(const Campaign& campaign) const {
+  if (campaign.spec.mode == ModeName(delivery_)) return absl::OkStatus();
+  return WithExit(
+      absl::FailedPreconditionError(fmt::format(
+          "campaign '{}' was loaded under delivery = \"{}\" and this node runs under \"{}\": it is never sent under "
+          "another mode than it was loaded for; load it again under another name",
+          campaign.spec.name, campaign.spec.mode, ModeName(delivery_))),
+      ExitCode::kDenied);
+}
+
+absl::Status Campaigns::Activate(const Campaign& campaign) {
+  absl::StatusOr<Template> content = CompileTemplate(campaign.spec);
+  if (!content.ok()) return content.status();
+  const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign.spec.settings_json);
+  if (!settings.ok()) return settings.status();
+  std::shared_ptr<ActiveCampaign> active;
+  {
+    const std::lock_guard lock(mutex_);
+    std::shared_ptr<ActiveCampaign>& entry = active_[campaign.id];
+    if (entry == nullptr) {
+      entry = std::make_shared<ActiveCampaign>(campaign.id, campaign.spec.name, campaign.spec.stream, campaign.started,
+                                               settings->rate, *std::move(content));
+    }
+    active = entry;
+  }
+  active->sending = true;
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    shard->Ask([&](Scheduler& scheduler) { scheduler.Run(active); });
+  }
+  return absl::OkStatus();
+}
+
+void Campaigns::Deactivate(queue::CampaignId id, std::function<void()> done) {
+  std::shared_ptr<ActiveCampaign> active = Active(id);
+  if (active == nullptr) return done();
+  active->sending = false;
+  auto left = std::make_shared<std::atomic<size_t>>(shards_.size());
+  auto shared_done = std::make_shared<std::function<void()>>(std::move(done));
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    shard->Ask([&](Scheduler& scheduler) {
+      scheduler.Stop(id, [left, shared_done] {
+        if (left->fetch_sub(1) == 1) (*shared_done)();
+      });
+    });
+  }
+}
+
+std::shared_ptr<ActiveCampaign> Campaigns::Active(queue::CampaignId id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = active_.find(id);
+  return found == active_.end() ? nullptr : found->second;
+}
+
+absl::Status Campaigns::SendOn(const Campaign& campaign) {
+  const absl::Status mode = CheckMode(campaign);
+  if (!mode.ok()) return mode;
+  const absl::Status running = store_.SetState(campaign.id, CampaignState::kRunning, absl::Now());
+  if (!running.ok()) return running;
+  const absl::StatusOr<Campaign> started = store_.GetCampaign(campaign.id);
+  return started.ok() ? Activate(*started) : started.status();
+}
+
+absl::Status Campaigns::Start(std::string_view name) {
+  const std::lock_guard lock(decision_);
+  const absl::StatusOr<Campaign> campaign = Find(name);
+  if (!campaign.ok()) return campaign.status();
+  if (campaign->state == CampaignState::kRunning) return absl::OkStatus();
+  if (campaign->state == CampaignState::kPaused) {
+    return WithExit(absl::FailedPreconditionError(
+                        fmt::format("campaign '{0}' is paused; `sealift campaign resume {0}` sends on", name)),
+                    ExitCode::kUsage);
+  }
+  if (campaign->state == CampaignState::kCancelled) {
+    return WithExit(absl::FailedPreconditionError(
+                        fmt::format("campaign '{}' is cancelled; load it again under another name", name)),
+                    ExitCode::kUsage);
+  }
+  if (campaign->state == CampaignState::kLoading) {
+    return WithExit(
+        absl::FailedPreconditionError(fmt::format(
+            "campaign '{}' is not loaded completely; run the same `sealift campaign load` again, it resumes", name)),
+        ExitCode::kTryLater);
+  }
+  return SendOn(*campaign);
+}
+
+absl::Status Campaigns::Pause(std::string_view name) {
+  const std::lock_guard lock(decision_);
+  const absl::StatusOr<Campaign> campaign = Find(name);
+  if (!campaign.ok()) return campaign.status();
+  if (campaign->state == CampaignState::kPaused) return absl::OkStatus();
+  if (campaign->state != CampaignState::kRunning) {
+    return WithExit(
+        absl::FailedPreconditionError(fmt::format("campaign '{}' is {}, not running: there is nothing to pause", name,
+                                                  queue::ToString(campaign->state))),
+        ExitCode::kUsage);
+  }
+  const absl::Status paused = store_.SetState(campaign->id, CampaignState::kPaused, absl::Now());
+  if (!paused.ok()) return paused;
+  Deactivate(campaign->id, [] {});
+  return absl::OkStatus();
+}
+
+absl::Status Campaigns::Resume(std::string_view name) {
+  const std::lock_guard lock(decision_);
+  const absl::StatusOr<Campaign> campaign = Find(name);
+  if (!campaign.ok()) return campaign.status();
+  if (campaign->state == CampaignState::kRunning) return absl::OkStatus();
+  if (campaign->state != CampaignState::kPaused) {
+    return WithExit(absl::FailedPreconditionError(
+                        fmt::format("campaign '{}' is {}, not paused", name, queue::ToString(campaign->state))),
+                    ExitCode::kUsage);
+  }
+  return SendOn(*campaign);
+}
+
+absl::StatusOr<Campaign> Campaigns::Cancel(std::string_view name, bool erase, absl::Duration patience) {
+  const std::lock_guard lock(decision_);
+  absl::StatusOr<Campaign> campaign = Find(name);
+  if (!campaign.ok()) return campaign.status();
+  if (campaign->state == CampaignState::kRunning) {
+    // Durable first: should the node stop before the cancellation is, nothing more of it is sent.
+    const absl::Status paused = store_.SetState(campaign->id, CampaignState::kPaused, absl::Now());
+    if (!paused.ok()) return paused;
+  }
+  auto returned = std::make_shared<std::promise<void>>();
+  std::future<void> waiting = returned->get_future();
+  Deactivate(campaign->id, [returned] { returned->set_value(); });
+  if (waiting.wait_for(absl::ToChronoNanoseconds(patience)) != std::future_status::ready) {
+    return WithExit(absl::UnavailableError(fmt::format("messages of campaign '{}' are still being sent; it is paused, "
+                                                       "nothing new begins: run the same command again",
+                                                       name)),
+                    ExitCode::kTryLater);
+  }
+  const absl::StatusOr<queue::Counters> counters = store_.Cancel(campaign->id, erase, absl::Now());
+  if (!counters.ok()) return counters.status();
+  {
+    const std::lock_guard active(mutex_);
+    active_.erase(campaign->id);
+  }
+  return store_.GetCampaign(campaign->id);
+}
+
+void Campaigns::StartDue(absl::Time now) {
+  const absl::StatusOr<std::vector<Campaign>> campaigns = store_.ListCampaigns();
+  if (!campaigns.ok()) return;
+  for (const Campaign& listed : *campaigns) {
+    if (listed.state != CampaignState::kReady || listed.spec.mode != ModeName(delivery_)) continue;
+    const absl::StatusOr<Campaign> campaign = store_.GetCampaign(listed.id);
+    if (!campaign.ok()) continue;
+    const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign->spec.settings_json);
+    if (!settings.ok() || !settings->start_at.has_value() || *settings->start_at > now) continue;
+    const absl::Status started = Start(listed.spec.name);
+    if (started.ok()) {
+      LogInfo("a campaign has started at its time", {{"campaign", listed.spec.name}});
+    } else {
+      LogError("a campaign could not be started at its time", {{"campaign", listed.spec.name}, {"why", started}});
+    }
+  }
+}
+
+}  // namespace sealift::engine

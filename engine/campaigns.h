@@ -1,0 +1,75 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "engine/active_campaign.h"
+#include "engine/options.h"
+#include "engine/shard.h"
+#include "queue/store.h"
+
+namespace sealift::engine {
+
+// Campaigns starts, pauses and ends campaigns: what an operator decides becomes durable in the store first, then known
+// to every shard.
+//
+// A campaign is stamped with the delivery mode that it was loaded under and is never sent under the other.
+//
+// Owned by:  the node.
+// Threads:   any but a shard's; blocks. One decision at a time.
+class Campaigns {
+ public:
+  Campaigns(queue::Store& store, const std::vector<std::unique_ptr<Shard>>& shards, Delivery delivery);
+
+  // Sends on with what was running when the node stopped.
+  absl::Status Recover();
+
+  absl::StatusOr<queue::Campaign> Find(std::string_view name);
+
+  absl::Status Start(std::string_view name);
+  absl::Status Pause(std::string_view name);
+  absl::Status Resume(std::string_view name);
+  // Waits until nothing of it is being sent; kTryLater when that takes longer than `patience`: it is paused then.
+  absl::StatusOr<queue::Campaign> Cancel(std::string_view name, bool erase, absl::Duration patience);
+
+  // Starts what was loaded with --start-at and is due.
+  void StartDue(absl::Time now);
+
+  // Null unless it is running.
+  std::shared_ptr<ActiveCampaign> Active(queue::CampaignId id) const;
+
+  static std::string_view ModeName(Delivery delivery) { return delivery == Delivery::kSink ? "sink" : "live"; }
+  static bool Done(const queue::Campaign& campaign) {
+    return campaign.state == queue::CampaignState::kRunning && campaign.load_complete &&
+           campaign.counters.queued() == 0;
+  }
+
+ private:
+  absl::Status CheckMode(const queue::Campaign& campaign) const;
+  // Running from here on: durable first, then known to the shards.
+  absl::Status SendOn(const queue::Campaign& campaign);
+  absl::Status Activate(const queue::Campaign& campaign);
+  // Takes the campaign's rows back from every shard; `done` once all have returned what they could.
+  void Deactivate(queue::CampaignId id, std::function<void()> done);
+
+  queue::Store& store_;
+  const std::vector<std::unique_ptr<Shard>>& shards_;
+  const Delivery delivery_;
+  std::mutex decision_;       // one at a time
+  mutable std::mutex mutex_;  // guards active_
+  std::map<queue::CampaignId, std::shared_ptr<ActiveCampaign>> active_;
+};
+
+// The template of a stored campaign, compiled.
+absl::StatusOr<Template> CompileTemplate(const queue::CampaignSpec& spec);
+
+}  // namespace sealift::engine

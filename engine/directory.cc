@@ -1,0 +1,137 @@
+#include "engine/directory.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace sealift::engine {
+namespace {
+
+constexpr size_t kDomainsMax = 65'536;  // remembered with their site, for `domain explain`
+
+std::string KeyOf(const std::vector<dns::MxHost>& hosts) {
+  std::vector<std::string> names;
+  names.reserve(hosts.size());
+  for (const dns::MxHost& host : hosts) names.push_back(fmt::format("{} {}", host.preference, host.name));
+  std::ranges::sort(names);
+  return fmt::format("{}", fmt::join(names, ","));
+}
+
+LaneVerdict VerdictOf(const dns::MxAnswer& answer) {
+  using dns::Verdict;
+  if (answer.null_mx) {
+    return {ClassifyFailure(ReasonClass::kNoMx), "the domain takes no mail (null MX, RFC 7505)"};
+  }
+  switch (answer.verdict) {
+    case Verdict::kNxDomain:
+      return {ClassifyFailure(ReasonClass::kBadDomain), "the domain does not exist (NXDOMAIN)"};
+    case Verdict::kBadName:
+      return {ClassifyFailure(ReasonClass::kBadDomain), "the domain is not a valid name"};
+    case Verdict::kUnusable:
+      return {ClassifyFailure(ReasonClass::kNoMx), "the domain's MX records name no usable host"};
+    default:
+      return {ClassifyFailure(ReasonClass::kDns),
+              fmt::format("the MX lookup failed for now ({})", dns::ToString(answer.verdict))};
+  }
+}
+
+}  // namespace
+
+Directory::Directory(ShardServices& services, TaskGroup& tasks, Callbacks callbacks)
+    : services_(services), tasks_(tasks), callbacks_(std::move(callbacks)) {}
+
+void Directory::Resolve(Lane& lane) {
+  if (services_.options->delivery == Delivery::kSink) {
+    callbacks_.resolved(lane, SiteOf({.key = lane.domain, .hosts = {{0, lane.domain}}}, lane.domain));
+    return;
+  }
+  std::vector<Lane*>& waiters = resolving_[lane.domain];
+  if (std::ranges::find(waiters, &lane) != waiters.end()) return;
+  waiters.push_back(&lane);
+  if (waiters.size() > 1) return;
+  waiting_.push_back(lane.domain);
+  StartLookups();
+}
+
+void Directory::StartLookups() {
+  while (lookups_ < kLookupsMax && !waiting_.empty()) {
+    ++lookups_;
+    std::string domain = std::move(waiting_.back());
+    waiting_.pop_back();
+    tasks_.Start(LookUp(std::move(domain)));
+  }
+}
+
+Task<void> Directory::LookUp(std::string domain) {
+  const dns::MxAnswer answer = co_await services_.resolver.ResolveMx(domain);
+  --lookups_;
+  const Scope& scope = co_await CurrentScope();
+  if (scope.ended()) co_return;
+  Answer(domain, answer);
+  StartLookups();
+}
+
+void Directory::Answer(const std::string& domain, const dns::MxAnswer& answer) {
+  const auto found = resolving_.find(domain);
+  if (found == resolving_.end()) return;
+  const std::vector<Lane*> lanes = std::move(found->second);
+  resolving_.erase(found);
+  if (answer.verdict != dns::Verdict::kFound || answer.null_mx) {
+    for (Lane* lane : lanes) callbacks_.failed(*lane, VerdictOf(answer));
+    return;
+  }
+  const SiteIdentity identity{.key = KeyOf(answer.hosts), .hosts = answer.hosts};
+  const int shard = static_cast<int>(std::hash<std::string>()(identity.key) % static_cast<size_t>(services_.shards));
+  for (Lane* lane : lanes) {
+    if (shard == services_.index) {
+      callbacks_.resolved(*lane, SiteOf(identity, domain));
+    } else {
+      callbacks_.elsewhere(*lane, identity, shard);
+    }
+  }
+}
+
+void Directory::Forget(Lane& lane) {
+  const auto found = resolving_.find(lane.domain);
+  if (found != resolving_.end()) std::erase(found->second, &lane);
+}
+
+Site& Directory::SiteOf(const SiteIdentity& identity, const std::string& domain) {
+  std::unique_ptr<Site>& site = sites_[identity.key];
+  if (site == nullptr) {
+    site = std::make_unique<Site>();
+    site->key = identity.key;
+    site->hosts = identity.hosts;
+    site->domain = domain;
+    site->provider = std::string(services_.options->ProviderOf(identity.hosts.front().name));
+  }
+  if (site_of_domain_.size() >= kDomainsMax) site_of_domain_.clear();
+  site_of_domain_[domain] = site.get();
+  return *site;
+}
+
+Site* Directory::FindSite(const std::string& domain) const {
+  const auto found = site_of_domain_.find(domain);
+  return found == site_of_domain_.end() ? nullptr : found->second;
+}
+
+void Directory::ForEach(const std::function<void(Site&)>& visit) const {
+  for (const auto& [key, site] : sites_) visit(*site);
+}
+
+void Directory::Sweep() {
+  const absl::Time now = services_.Now();
+  std::erase_if(sites_, [&](const auto& entry) {
+    const Site& site = *entry.second;
+    if (!site.queues.empty()) return false;
+    for (const std::unique_ptr<Path>& path : site.paths) {
+      // A block outlives the lanes that met it: what is paused and resumed must not try earlier.
+      if (path->sessions > 0 || path->block.until > now) return false;
+    }
+    std::erase_if(site_of_domain_, [&](const auto& domain) { return domain.second == &site; });
+    return true;
+  });
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "dns/answer.h"
+#include "engine/lane.h"
+#include "engine/runtime/task_group.h"
+#include "engine/shard_services.h"
+#include "engine/site.h"
+
+namespace sealift::engine {
+
+// Directory knows which site serves a domain, for the lanes of one shard, and keeps the sites that the shard owns.
+//
+// In sink mode every domain is a site of its own, so that limits and fairness are those that live mode would have.
+//
+// Owned by:  the scheduler.
+// Threads:   the shard's.
+// Errors:    a domain without a site has a verdict for the rows of its lanes: they bounce, or wait.
+class Directory {
+ public:
+  static constexpr size_t kLookupsMax = 256;  // at once
+
+  struct Callbacks {
+    std::function<void(Lane&, Site&)> resolved;
+    std::function<void(Lane&, const SiteIdentity&, int shard)> elsewhere;  // the site is another shard's
+    std::function<void(Lane&, LaneVerdict)> failed;
+  };
+
+  Directory(ShardServices& services, TaskGroup& tasks, Callbacks callbacks);
+
+  // Answers through one of the callbacks, at once or later, unless the lane is forgotten first.
+  void Resolve(Lane& lane);
+  // The lane is being forgotten.
+  void Forget(Lane& lane);
+
+  Site& SiteOf(const SiteIdentity& identity, const std::string& domain);
+  // Null: the domain was never resolved here.
+  Site* FindSite(const std::string& domain) const;
+  bool Resolving(const std::string& domain) const { return resolving_.contains(domain); }
+
+  void ForEach(const std::function<void(Site&)>& visit) const;
+  size_t sites() const { return sites_.size(); }
+  // Forgets sites that nothing refers to.
+  void Sweep();
+
+ private:
+  Task<void> LookUp(std::string domain);
+  void Answer(const std::string& domain, const dns::MxAnswer& answer);
+  void StartLookups();
+
+  ShardServices& services_;
+  TaskGroup& tasks_;
+  Callbacks callbacks_;
+  std::unordered_map<std::string, std::unique_ptr<Site>> sites_;  // by key
+  std::unordered_map<std::string, Site*> site_of_domain_;
+  std::unordered_map<std::string, std::vector<Lane*>> resolving_;  // domain -> who waits
+  std::vector<std::string> waiting_;                               // domains whose look-up has not begun
+  size_t lookups_ = 0;
+};
+
+}  // namespace sealift::engine

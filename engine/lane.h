@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "engine/runtime/timer_wheel.h"
+#include "engine/shaping/classification.h"
+#include "queue/outcome.h"
+#include "queue/pack.h"
+#include "queue/types.h"
+
+namespace sealift::engine {
+
+class LaneTable;
+struct ActiveCampaign;
+struct SendQueue;
+
+// A pack whose rows are being sent. Its outcomes go to the store together where they can: a pack that is settled whole
+// costs one deletion, one that is settled in pieces is written back each time.
+struct OpenPack {
+  std::shared_ptr<queue::Pack> pack;
+  std::vector<queue::Outcome> outcomes;  // not yet handed to the store
+  int settled = 0;                       // rows with an outcome, handed over or not
+};
+
+// A row of a lane's window: claimed from the store, not yet settled.
+struct Claim {
+  std::shared_ptr<OpenPack> open;
+  uint8_t index = 0;
+
+  const queue::Row& row() const { return open->pack->rows()[index]; }
+  const queue::Pack& pack() const { return *open->pack; }
+};
+
+// What is known of a domain that has no site: why, and whether its rows bounce or wait.
+struct LaneVerdict {
+  Verdict verdict;
+  std::string text;
+  bool tried = false;  // one row has had this as its outcome
+
+  bool Bounces() const { return verdict.action == Action::kBounce; }
+};
+
+// Lane is what one campaign has for one destination, and the bounded window of its rows that is in memory.
+//
+// A lane is forgotten only when every row that it claimed is settled and durable; before that, reading its rows again
+// would send them twice.
+//
+// Owned by:  the scheduler of the shard that has its site.
+// Threads:   that shard's.
+struct Lane {
+  explicit Lane(LaneTable& in) : table(in), due_timer(Timer::Calling<&Lane::OnDue>(this)) {}
+  void OnDue();  // of due_timer
+
+  LaneTable& table;
+  queue::LaneId id;
+  std::shared_ptr<ActiveCampaign> campaign;
+  std::string domain;
+  SendQueue* queue = nullptr;  // null until its domain is resolved
+
+  std::deque<Claim> window;
+  size_t rows_listed = 0;                  // of the window, as its queue has counted them
+  std::string fresh_cursor, retry_cursor;  // where the next read starts
+  int packs_next = 1;                      // how many packs the next read asks for; grows while the lane drains
+  int unsettled = 0;                       // rows handed out whose outcome is not durable
+  bool reading = false;                    // a read is under way
+  bool more = true;                        // the store may have rows that are due and not in the window
+  bool listed = false;                     // stands in its queue's list of lanes with rows
+  bool frozen = false;                     // an operator's command is moving its rows: no reads
+  bool discarded = false;              // its window was given back: to be forgotten, and found again, once it is idle
+  std::optional<LaneVerdict> verdict;  // its domain has no site
+  int lookup_failures = 0;             // in a row
+  absl::Time lookup_at = absl::InfinitePast();  // the next try, while the verdict is one that waits
+  int64_t queued = 0, retrying = 0;             // rows of it in the store, in flight included
+  absl::Time next_due = absl::InfiniteFuture();
+  Timer due_timer;
+
+  // Nothing of it is in use: it can be forgotten and found again in the store.
+  bool Idle() const { return window.empty() && unsettled == 0 && !reading && !frozen; }
+};
+
+}  // namespace sealift::engine

@@ -1,0 +1,333 @@
+#include "engine/lane_table.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/log.h"
+
+namespace sealift::engine {
+namespace {
+
+constexpr int kPageLanes = 1024;
+constexpr size_t kReadLanesMax = 64;  // lanes in one request to a reader
+constexpr absl::Duration kSoon = absl::Minutes(1);
+constexpr absl::Duration kReadAgain = absl::Seconds(30);  // after a failed read
+constexpr absl::Duration kPassesApart = absl::Milliseconds(250);
+
+uint32_t Number(queue::CampaignId id) { return static_cast<uint32_t>(id); }
+
+}  // namespace
+
+void Lane::OnDue() { table.OnDue(*this); }
+
+LaneTable::LaneTable(ShardServices& services, Callbacks callbacks)
+    : services_(services), callbacks_(std::move(callbacks)) {}
+
+void LaneTable::Run(std::shared_ptr<ActiveCampaign> campaign) {
+  std::unique_ptr<Pager>& pager = pagers_[Number(campaign->id)];
+  if (pager == nullptr) pager = std::make_unique<Pager>(*this);
+  pager->campaign = std::move(campaign);
+  if (pager->reading || (!pager->done && !pager->cursor.empty())) {
+    pager->again = true;
+    return;
+  }
+  pager->cursor.clear();
+  pager->done = false;
+  pager->next_pass = absl::InfiniteFuture();
+  NextPage(*pager);
+}
+
+void LaneTable::NextPage(Pager& pager) {
+  if (pager.reading || pager.done || !pager.campaign->sending || lanes_.size() >= kLanesMax) return;
+  pager.reading = true;
+  const queue::CampaignId id = pager.campaign->id;
+  services_.store.ReadLanes(id, pager.cursor, kPageLanes, services_.index, services_.shards,
+                            [this, post = services_.post, id](queue::LanesPage page) {
+                              post([this, id, page = std::move(page)]() mutable { OnPage(id, std::move(page)); });
+                            });
+}
+
+void LaneTable::PassOver(Pager& pager, absl::Time due) {
+  if (due >= pager.next_pass) return;
+  pager.next_pass = due;
+  if (pager.done) services_.ArmAt(pager.timer, std::max(due, services_.Now() + kPassesApart));
+}
+
+void LaneTable::OnPage(queue::CampaignId campaign, queue::LanesPage page) {
+  const auto found = pagers_.find(Number(campaign));
+  if (found == pagers_.end()) return;
+  Pager& pager = *found->second;
+  pager.reading = false;
+  if (!pager.campaign->sending) {
+    pager.cursor.clear();
+    CheckStopped();
+    return;
+  }
+  if (!page.status.ok()) {
+    LogError("cannot read the lanes of a campaign",
+             {{"campaign", pager.campaign->name}, {"why", std::string(page.status.message())}});
+    pager.done = true;
+    PassOver(pager, services_.Now() + kReadAgain);
+    return;
+  }
+  const absl::Time now = services_.Now();
+  for (const queue::LaneRecord& record : page.lanes) {
+    if (lanes_.contains(record.lane)) continue;
+    const bool fresh = record.queued > record.retrying;
+    if (!fresh && record.next_due > now + kSoon && lanes_.size() > kLanesMax * 3 / 4) {
+      PassOver(pager, record.next_due);
+      continue;
+    }
+    callbacks_.found(Create(record, pager.campaign));
+  }
+  pager.cursor = std::move(page.cursor);
+  pager.done = page.done;
+  if (!pager.done) {
+    NextPage(pager);
+    return;
+  }
+  pager.cursor.clear();
+  if (std::exchange(pager.again, false)) {
+    Run(pager.campaign);
+  } else if (pager.next_pass != absl::InfiniteFuture()) {
+    services_.ArmAt(pager.timer, std::max(pager.next_pass, now + kPassesApart));
+  }
+}
+
+Lane& LaneTable::Create(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign) {
+  std::unique_ptr<Lane>& entry = lanes_[record.lane];
+  entry = std::make_unique<Lane>(*this);
+  Lane& lane = *entry;
+  lane.id = record.lane;
+  lane.campaign = std::move(campaign);
+  lane.domain = record.domain;
+  lane.queued = static_cast<int64_t>(record.queued);
+  lane.retrying = static_cast<int64_t>(record.retrying);
+  ++lanes_of_[Number(lane.id.campaign)];
+  if (record.queued <= record.retrying && record.next_due > services_.Now()) {
+    lane.more = false;
+    lane.next_due = record.next_due;
+    ArmDue(lane);
+  }
+  return lane;
+}
+
+Lane& LaneTable::Receive(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign) {
+  return Create(record, std::move(campaign));
+}
+
+void LaneTable::OnDue(Lane& lane) {
+  if (lane.reading) return;  // what it brings says when the lane is due
+  if (lane.next_due <= services_.Now()) lane.more = true;
+  if (lane.verdict.has_value()) {
+    lane.verdict.reset();
+    if (!lane.more) ArmDue(lane);  // the look-up had the timer: what was deferred meanwhile has a time of its own
+    callbacks_.found(lane);
+    return;
+  }
+  if (!lane.more) return ArmDue(lane);  // woken early
+  Want(lane);
+}
+
+void LaneTable::LookUpAt(Lane& lane, absl::Time when) {
+  lane.lookup_at = when;
+  services_.ArmAt(lane.due_timer, when);
+}
+
+void LaneTable::Rewind(Lane& lane) {
+  lane.window.clear();
+  lane.fresh_cursor.clear();
+  lane.retry_cursor.clear();
+  lane.more = true;
+}
+
+Lane* LaneTable::Find(const queue::LaneId& id) {
+  const auto found = lanes_.find(id);
+  return found == lanes_.end() ? nullptr : found->second.get();
+}
+
+void LaneTable::Want(Lane& lane) {
+  if (lane.discarded || lane.reading || lane.frozen) return MaybeForget(lane);
+  if (!lane.more) return MaybeForget(lane);
+  if (lane.queue == nullptr && !lane.verdict.has_value()) return;  // its site is not known: nobody would take the rows
+  if (lane.verdict.has_value() && !lane.verdict->Bounces() && lane.verdict->tried) return;
+  if (lane.window.size() > static_cast<size_t>(lane.packs_next) * queue::Pack::kRowsMax / 2) return;
+  lane.reading = true;
+  lane.next_due = absl::InfiniteFuture();
+  reads_.push_back({.lane = lane.id,
+                    .fresh = lane.fresh_cursor,
+                    .retry = lane.retry_cursor,
+                    .now = services_.Now(),
+                    .packs_max = lane.packs_next});
+  lane.packs_next = std::min(lane.packs_next * 2, kPacksMax);
+}
+
+void LaneTable::FlushReads() {
+  while (!reads_.empty()) {
+    const size_t count = std::min(reads_.size(), kReadLanesMax);
+    std::vector<queue::LaneRead> batch(std::make_move_iterator(reads_.end() - static_cast<std::ptrdiff_t>(count)),
+                                       std::make_move_iterator(reads_.end()));
+    reads_.resize(reads_.size() - count);
+    services_.store.ReadRows(std::move(batch), [this, post = services_.post](std::vector<queue::LaneWindow> windows) {
+      post([this, windows = std::move(windows)]() mutable { OnWindows(std::move(windows)); });
+    });
+  }
+}
+
+void LaneTable::OnWindows(std::vector<queue::LaneWindow> windows) {
+  for (queue::LaneWindow& window : windows) {
+    // A lane that is being read is never forgotten, so it is here.
+    OnWindow(*Find(window.lane), std::move(window));
+  }
+}
+
+void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
+  lane.reading = false;
+  if (!lane.campaign->sending) Discard(lane);
+  if (lane.discarded) return MaybeForget(lane);
+  if (!window.status.ok()) {
+    LogError("cannot read rows of the queue",
+             {{"campaign", lane.campaign->name}, {"why", std::string(window.status.message())}});
+    lane.more = false;
+    DueAt(lane, services_.Now() + kReadAgain);
+    return;
+  }
+  lane.fresh_cursor = std::move(window.fresh);
+  lane.retry_cursor = std::move(window.retry);
+  lane.next_due = std::min(lane.next_due, window.next_due);
+  lane.more = !window.fresh_done || lane.next_due <= services_.Now();
+  for (std::shared_ptr<queue::Pack>& pack : window.packs) {
+    auto open = std::make_shared<OpenPack>();
+    open->pack = std::move(pack);
+    const size_t rows = open->pack->rows().size();
+    for (size_t i = 0; i < rows; ++i) lane.window.push_back({.open = open, .index = static_cast<uint8_t>(i)});
+  }
+  if (!lane.more) ArmDue(lane);
+  if (!lane.window.empty()) {
+    callbacks_.rows(lane);
+  } else {
+    Want(lane);
+  }
+}
+
+void LaneTable::DueAt(Lane& lane, absl::Time due) {
+  if (due >= lane.next_due) return;
+  lane.next_due = due;
+  if (!lane.reading) ArmDue(lane);
+}
+
+void LaneTable::ArmDue(Lane& lane) {
+  if (lane.next_due == absl::InfiniteFuture()) return;
+  // Until it has been asked again, the timer of a domain that could not be resolved is the look-up's.
+  if (lane.verdict.has_value() && !lane.verdict->Bounces() && lane.verdict->tried) return;
+  services_.ArmAt(lane.due_timer, lane.next_due);
+}
+
+void LaneTable::MakeDue(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign, absl::Time due,
+                        std::function<void(absl::StatusOr<uint64_t>)> done) {
+  Lane* const known = Find(record.lane);
+  Lane& lane = known != nullptr ? *known : Create(record, std::move(campaign));
+  // What lies before the cursor is claimed; nothing is read until the rest has its new place, so no row is read twice.
+  lane.frozen = true;
+  if (known == nullptr) callbacks_.found(lane);
+  services_.store.MoveDue(
+      lane.id, lane.retry_cursor, due,
+      [this, id = lane.id, due, post = services_.post, done = std::move(done)](absl::StatusOr<uint64_t> rows) mutable {
+        post([this, id, due, rows = std::move(rows), done = std::move(done)]() {
+          if (Lane* moved = Find(id); moved != nullptr) {
+            moved->frozen = false;
+            if (rows.ok() && *rows > 0) DueAt(*moved, due);
+            if (moved->queue == nullptr && !moved->verdict.has_value()) {
+              callbacks_.found(*moved);
+            } else {
+              Want(*moved);
+            }
+          }
+          done(rows);
+        });
+      });
+}
+
+void LaneTable::Discard(Lane& lane) {
+  if (lane.discarded) return;
+  lane.discarded = true;
+  lane.window.clear();
+  services_.ring.timers().Disarm(lane.due_timer);
+  callbacks_.emptied(lane);
+}
+
+void LaneTable::MaybeForget(Lane& lane) {
+  if (!lane.Idle()) return;
+  if (lane.discarded) {
+    if (!lane.campaign->sending) return Forget(lane);
+    // Paused and resumed meanwhile: what it gave back is read again.
+    lane.discarded = false;
+    Rewind(lane);
+    return Want(lane);
+  }
+  if (lane.more) return;
+  const absl::Time now = services_.Now();
+  if (lane.next_due == absl::InfiniteFuture()) return Forget(lane);
+  // Another shard's lane stays: that shard's pages would not find it here again.
+  const bool ours = static_cast<uint64_t>(lane.id.destination) % static_cast<uint64_t>(services_.shards) ==
+                    static_cast<uint64_t>(services_.index);
+  if (ours && lane.next_due > now + kSoon && lanes_.size() > kLanesMax * 3 / 4) {
+    if (const auto pager = pagers_.find(Number(lane.id.campaign)); pager != pagers_.end()) {
+      PassOver(*pager->second, lane.next_due);
+      Forget(lane);
+    }
+  }
+}
+
+void LaneTable::Forget(Lane& lane) {
+  callbacks_.forgotten(lane);
+  services_.ring.timers().Disarm(lane.due_timer);
+  const queue::CampaignId campaign = lane.id.campaign;
+  const bool was_full = lanes_.size() >= kLanesMax;
+  lanes_.erase(queue::LaneId(lane.id));
+  if (--lanes_of_[Number(campaign)] == 0) lanes_of_.erase(Number(campaign));
+  CheckStopped();
+  if (was_full) {
+    for (auto& [id, waiting] : pagers_) NextPage(*waiting);
+  }
+}
+
+void LaneTable::Stop(queue::CampaignId campaign, std::function<void()> done) {
+  stopping_.push_back({.campaign = campaign, .done = std::move(done)});
+  std::vector<queue::LaneId> ids;
+  for (const auto& [id, lane] : lanes_) {
+    if (id.campaign == campaign) ids.push_back(id);
+  }
+  for (const queue::LaneId& id : ids) {
+    if (Lane* lane = Find(id); lane != nullptr) {
+      Discard(*lane);
+      MaybeForget(*lane);
+    }
+  }
+  CheckStopped();
+}
+
+void LaneTable::CheckStopped() {
+  for (size_t i = 0; i < stopping_.size();) {
+    const uint32_t campaign = Number(stopping_[i].campaign);
+    const auto pager = pagers_.find(campaign);
+    const bool reading = pager != pagers_.end() && pager->second->reading;
+    if (reading || lanes_of_.contains(campaign)) {
+      ++i;
+      continue;
+    }
+    if (pager != pagers_.end() && !pager->second->campaign->sending) {
+      services_.ring.timers().Disarm(pager->second->timer);
+      pagers_.erase(pager);
+    }
+    const std::function<void()> done = std::move(stopping_[i].done);
+    stopping_.erase(stopping_.begin() + static_cast<std::ptrdiff_t>(i));
+    done();
+  }
+}
+
+void LaneTable::ForEach(const std::function<void(Lane&)>& visit) {
+  for (const auto& [id, lane] : lanes_) visit(*lane);
+}
+
+}  // namespace sealift::engine

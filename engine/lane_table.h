@@ -1,0 +1,117 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
+#include "engine/active_campaign.h"
+#include "engine/lane.h"
+#include "engine/shard_services.h"
+#include "queue/store.h"
+
+namespace sealift::engine {
+
+// LaneTable keeps the lanes of one shard that are worth keeping in memory, and the windows of rows that they have read.
+//
+// It pages through each running campaign's lanes in the store, takes up those that have something due, and reads their
+// rows in batches, a batch a turn of the ring. However long the queue, at most kLanesMax lanes are here: when the table
+// is full the pages wait, and lanes that are not due for a while give way and are found again by a later pass.
+//
+// Owned by:  the scheduler.
+// Threads:   the shard's; the store's answers arrive through its inbox.
+class LaneTable {
+ public:
+  static constexpr size_t kLanesMax = 16'384;
+  static constexpr int kPacksMax = 8;  // of one lane's window
+
+  struct Callbacks {
+    std::function<void(Lane&)> found;      // a lane was taken up: it needs its site
+    std::function<void(Lane&)> rows;       // rows came into its window
+    std::function<void(Lane&)> emptied;    // its window was given back: nothing of it is ready any more
+    std::function<void(Lane&)> forgotten;  // it is about to go: nothing may refer to it any more
+  };
+
+  LaneTable(ShardServices& services, Callbacks callbacks);
+
+  // Takes up the campaign's lanes, now and as they become due; again after a Stop, or when it has new rows.
+  void Run(std::shared_ptr<ActiveCampaign> campaign);
+
+  // Gives back every row of the campaign that is not being sent, and calls `done` once no row of it is unsettled.
+  void Stop(queue::CampaignId campaign, std::function<void()> done);
+
+  // A lane that another shard has resolved, and that is not here.
+  Lane& Receive(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign);
+  // The lane has gone to another shard. It has claimed nothing.
+  void GiveAway(Lane& lane) { Forget(lane); }
+  Lane* Find(const queue::LaneId& id);
+
+  // The lane may have room: reads on if so, or forgets it if there is nothing left of it.
+  void Want(Lane& lane);
+
+  // A deferred row of the lane is durable and due then.
+  void DueAt(Lane& lane, absl::Time due);
+
+  // Asks for the lane's site again at that time: its domain could not be resolved.
+  void LookUpAt(Lane& lane, absl::Time when);
+
+  // Moves what waits for its due time in this lane to `due`; `done` has the number of rows.
+  void MakeDue(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign, absl::Time due,
+               std::function<void(absl::StatusOr<uint64_t>)> done);
+
+  // Gives back the window of a lane that has nothing under way, to read it again from the start.
+  void Rewind(Lane& lane);
+
+  // Sends the reads that this turn asked for.
+  void FlushReads();
+
+  size_t size() const { return lanes_.size(); }
+  void ForEach(const std::function<void(Lane&)>& visit);
+
+ private:
+  struct Pager {
+    explicit Pager(LaneTable& in) : table(in), timer(Timer::Calling<&Pager::OnTimer>(this)) {}
+    void OnTimer() { table.Run(campaign); }
+
+    LaneTable& table;
+    std::shared_ptr<ActiveCampaign> campaign;
+    std::string cursor;
+    bool reading = false;
+    bool done = false;                              // this pass has seen every lane
+    bool again = false;                             // another pass was asked for meanwhile
+    absl::Time next_pass = absl::InfiniteFuture();  // when something that was passed over is due
+    Timer timer;
+  };
+  struct Stopping {
+    queue::CampaignId campaign;
+    std::function<void()> done;
+  };
+
+  friend struct Lane;
+
+  Lane& Create(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign);
+  void OnDue(Lane& lane);
+  void NextPage(Pager& pager);
+  void OnPage(queue::CampaignId campaign, queue::LanesPage page);
+  void PassOver(Pager& pager, absl::Time due);
+  void OnWindows(std::vector<queue::LaneWindow> windows);
+  void OnWindow(Lane& lane, queue::LaneWindow window);
+  void ArmDue(Lane& lane);
+  void Discard(Lane& lane);
+  void MaybeForget(Lane& lane);
+  void Forget(Lane& lane);
+  void CheckStopped();
+
+  ShardServices& services_;
+  Callbacks callbacks_;
+  absl::flat_hash_map<queue::LaneId, std::unique_ptr<Lane>> lanes_;
+  std::unordered_map<uint32_t, std::unique_ptr<Pager>> pagers_;  // by campaign
+  std::unordered_map<uint32_t, int> lanes_of_;                   // by campaign, of those in memory
+  std::vector<queue::LaneRead> reads_;
+  std::vector<Stopping> stopping_;
+};
+
+}  // namespace sealift::engine

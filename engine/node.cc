@@ -1,0 +1,399 @@
+#include "engine/node.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <regex>
+#include <utility>
+
+#include "engine/campaign_loader.h"
+#include "engine/campaign_settings.h"
+#include "engine/config_show.h"
+#include "engine/exit_code.h"
+#include "engine/kek.h"
+#include "engine/log.h"
+#include "engine/message/date.h"
+#include "engine/node_impl.h"
+
+namespace sealift::engine {
+namespace {
+
+constexpr absl::Duration kUpkeepEvery = absl::Seconds(1);
+constexpr absl::Duration kSweepEvery = absl::Hours(1);
+constexpr absl::Duration kCancelPatience = absl::Seconds(30);
+constexpr size_t kTemplateBytesMax = 32 << 20;
+constexpr size_t kCampaignNameMax = 64;
+
+bool IsOurs(const SourceOptions& source) {
+  const int fd = socket(source.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const absl::StatusOr<Endpoint> endpoint =
+      Endpoint::Parse(source.family == AF_INET ? source.address + ":0" : "[" + source.address + "]:0");
+  const bool ours = endpoint.ok() && bind(fd, reinterpret_cast<const sockaddr*>(&endpoint->addr), endpoint->size) == 0;
+  close(fd);
+  return ours;
+}
+
+// In live mode mail leaves from its source's own address or not at all.
+absl::Status CheckSources(const Options& options) {
+  if (options.delivery == Delivery::kSink) return absl::OkStatus();
+  std::vector<bool> ours;
+  for (const SourceOptions& source : options.sources) {
+    ours.push_back(IsOurs(source));
+    if (!ours.back()) {
+      LogWarning("a source is unavailable: its address is not one of this machine",
+                 {{"source", source.name}, {"address", source.address}});
+    }
+  }
+  for (const PoolOptions& pool : options.pools) {
+    const bool any = std::ranges::any_of(pool.source_indexes, [&](int i) { return ours[static_cast<size_t>(i)]; });
+    if (any) continue;
+    return WithExit(
+        absl::FailedPreconditionError(fmt::format(
+            "pool '{}' has no source whose address this machine has ({}); add the address to an interface, or "
+            "correct [[source]]",
+            pool.name, fmt::join(pool.sources, ", "))),
+        ExitCode::kConfig);
+  }
+  return absl::OkStatus();
+}
+
+int ShardsFor(const Options& options) {
+  if (options.node.shards > 0) return options.node.shards;
+  return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Node>> Node::Start(std::shared_ptr<const Options> options, ReadOptions read) {
+  auto node = std::make_unique<NodeImpl>(std::move(options), std::move(read));
+  const absl::Status opened = node->Open();
+  if (!opened.ok()) return opened;
+  return node;
+}
+
+NodeImpl::NodeImpl(std::shared_ptr<const Options> options, ReadOptions read)
+    : options_(std::move(options)), read_(std::move(read)) {}
+
+NodeImpl::~NodeImpl() {
+  Drain(absl::ZeroDuration());
+  // Commits what is left. Its threads call the shards, so it goes before them.
+  store_.reset();
+}
+
+absl::Status NodeImpl::Open() {
+  const std::shared_ptr<const Options> options = options_;
+  const absl::Status sources = CheckSources(*options);
+  if (!sources.ok()) return sources;
+  const absl::StatusOr<Kek> kek = LoadKek(*options);
+  if (!kek.ok()) return WithExit(kek.status(), ExitCode::kConfig);
+  absl::StatusOr<std::shared_ptr<tls::ClientContext>> tls = tls::ClientContext::Create(
+      {.min_version = std::string(ToString(options->tls.min_version)), .ca_file = options->tls.ca_file});
+  if (!tls.ok()) return WithExit(tls.status(), ExitCode::kConfig);
+
+  const int shards = ShardsFor(*options);
+  absl::StatusOr<std::unique_ptr<queue::Store>> store = queue::Store::Open({
+      .path = options->node.data_dir + "/queue",
+      .kek = *kek,
+      .memory_bytes = options->node.memory.bytes / 2,  // the other half: windows, sessions, caches
+      .shards = shards,
+      .on_durable =
+          [this](int shard, uint64_t number) {
+            if (shards_made_.load(std::memory_order_acquire)) shards_[static_cast<size_t>(shard)]->OnDurable(number);
+          },
+      .on_failure =
+          [](const absl::Status& why) {
+            LogError("the queue can no longer be written: accepting and sending have stopped", {{"why", why}});
+          },
+  });
+  if (!store.ok()) return store.status();
+  store_ = *std::move(store);
+
+  auto dns_cache = std::make_shared<dns::Cache>(dns::Cache::Options{
+      .entries_max = std::max<size_t>(options->dns.cache.bytes / 512, 1024)});  // an answer has some hundred bytes
+  const int share = std::max(1, options->node.unsettled_max / shards);
+  std::vector<Shard*> peers;
+  for (int i = 0; i < shards; ++i) {
+    absl::StatusOr<std::unique_ptr<Shard>> shard = Shard::Create({.index = i,
+                                                                  .shards = shards,
+                                                                  .unsettled_share = share,
+                                                                  .store = store_.get(),
+                                                                  .limits = &limits_,
+                                                                  .dns_cache = dns_cache,
+                                                                  .tls = *tls,
+                                                                  .options = options});
+    if (!shard.ok()) return shard.status();
+    peers.push_back(shard->get());
+    shards_.push_back(*std::move(shard));
+  }
+  shards_made_.store(true, std::memory_order_release);
+  campaigns_ = std::make_unique<Campaigns>(*store_, shards_, options->delivery);
+  AddMetrics();
+  for (const std::unique_ptr<Shard>& shard : shards_) shard->Start(peers);
+  const absl::Status recovered = campaigns_->Recover();
+  if (!recovered.ok()) return recovered;
+  upkeep_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "upkeep");
+    Upkeep();
+  });
+  return absl::OkStatus();
+}
+
+void NodeImpl::Drain(absl::Duration limit) {
+  if (std::exchange(drained_, true)) return;
+  {
+    const std::lock_guard lock(upkeep_mutex_);
+    stopping_ = true;
+  }
+  upkeep_wakes_.notify_all();
+  if (upkeep_.joinable()) upkeep_.join();
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    if (shard->started()) shard->Drain(limit);
+  }
+  for (const std::unique_ptr<Shard>& shard : shards_) shard->Join();
+}
+
+std::shared_ptr<const Options> NodeImpl::options() const {
+  const std::lock_guard lock(options_mutex_);
+  return options_;
+}
+
+absl::Status NodeImpl::Ready() const {
+  const absl::Status failed = store_->failure();
+  if (!failed.ok()) return failed;
+  if (!storage_ok_.load()) {
+    return absl::ResourceExhaustedError(
+        "the data directory has less free space than storage.stop_send_below: sending waits");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
+  const absl::StatusOr<std::shared_ptr<const Options>> read = read_();
+  if (!read.ok()) return WithExit(read.status(), ExitCode::kConfig);
+  const std::shared_ptr<const Options> before = options();
+  std::vector<std::string> changes;
+  std::string restart;
+  for (const ConfigChange& change : DiffOptions(*before, **read)) {
+    changes.push_back(fmt::format("{}: {} -> {}", change.key, change.before.empty() ? "(none)" : change.before,
+                                  change.after.empty() ? "(none)" : change.after));
+    if (change.restart) restart += (restart.empty() ? "" : ", ") + change.key;
+  }
+  if (!restart.empty()) {
+    return WithExit(
+        absl::FailedPreconditionError(fmt::format(
+            "{} cannot change while the daemon runs; nothing was changed. Restart sealiftd, or take the change back",
+            restart)),
+        ExitCode::kConfig);
+  }
+  const std::vector<std::string> weaker = WeakerPolicies(*before, **read);
+  if (!weaker.empty() && !allow_weaker) {
+    return WithExit(absl::PermissionDeniedError(fmt::format(
+                        "{}; nothing was changed. `sealift reload --allow-weaker --reason TEXT` does it all the same",
+                        fmt::join(weaker, "; "))),
+                    ExitCode::kDenied);
+  }
+  auto next = std::make_shared<Options>(**read);
+  next->generation = before->generation + 1;
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    shard->Ask([&](Scheduler& scheduler) { scheduler.Adopt(next); });
+  }
+  const std::lock_guard lock(options_mutex_);
+  options_ = std::move(next);
+  return changes;
+}
+
+absl::Status NodeImpl::AdmitLoad() const {
+  const absl::Status failed = store_->failure();
+  if (!failed.ok()) return WithExit(failed, ExitCode::kIo);
+  const queue::StoreStats stats = store_->Stats();
+  const uint64_t floor = options()->storage.stop_load_below.Bytes(stats.disk_bytes);
+  if (stats.disk_free_bytes >= floor) return absl::OkStatus();
+  return WithExit(
+      absl::ResourceExhaustedError(fmt::format(
+          "the data directory has {} MiB free and storage.stop_load_below asks for {} MiB: nothing was accepted. Free "
+          "some space and run the same command again",
+          stats.disk_free_bytes >> 20, floor >> 20)),
+      ExitCode::kTryLater);
+}
+
+absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest request) {
+  static const std::regex kName("[A-Za-z0-9][A-Za-z0-9._-]*");
+  if (request.name.size() > kCampaignNameMax || !std::regex_match(request.name, kName)) {
+    return WithExit(absl::InvalidArgumentError("a campaign's name has up to 64 letters, digits, dots, dashes and "
+                                               "underscores, and begins with a letter or digit"),
+                    ExitCode::kUsage);
+  }
+  if (!request.key_column.empty()) {
+    return WithExit(absl::UnimplementedError("--key-column is not in this version of Sealift; nothing was accepted"),
+                    ExitCode::kUsage);
+  }
+  const std::shared_ptr<const Options> options = this->options();
+  const StreamOptions* const stream = options->FindStream(request.stream);
+  if (stream == nullptr) {
+    std::vector<std::string> names;
+    for (const StreamOptions& each : options->streams) names.push_back(each.name);
+    return WithExit(
+        absl::InvalidArgumentError(fmt::format("the configuration has no stream '{}'; it has: {}", request.stream,
+                                               names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")))),
+        ExitCode::kUsage);
+  }
+  if (request.template_text.size() > kTemplateBytesMax) {
+    return WithExit(absl::InvalidArgumentError(fmt::format("the template has {} bytes; {} are the most",
+                                                           request.template_text.size(), kTemplateBytesMax)),
+                    ExitCode::kBadData);
+  }
+  const absl::StatusOr<std::vector<std::string>> columns = Template::ColumnsOf(request.template_text);
+  if (!columns.ok()) return WithExit(columns.status(), ExitCode::kBadData);
+  CampaignSettings settings{.start_at = request.start_at, .start = request.start};
+  if (!request.rate.empty()) {
+    const absl::StatusOr<Rate> rate = ParseRate(request.rate);
+    if (!rate.ok()) return WithExit(rate.status(), ExitCode::kUsage);
+    settings.rate = *rate;
+  }
+  const absl::Status admitted = AdmitLoad();
+  if (!admitted.ok()) return admitted;
+  queue::CampaignSpec spec{.name = request.name,
+                           .stream = request.stream,
+                           .mode = std::string(Campaigns::ModeName(options->delivery)),
+                           .template_text = request.template_text,
+                           .defaults = request.defaults,
+                           .expires_in = request.expires_in.value_or(stream->expires_in),
+                           .settings_json = settings.ToText()};
+  Counter* const loaded = metrics_.counter(Metric::kMessagesLoaded, {request.stream});
+  return std::make_unique<RecipientFileLoader>(
+      *store_, *campaigns_, std::move(request), std::move(spec), [this] { return AdmitLoad(); },
+      [loaded](uint64_t rows) { loaded->Add(rows); });
+}
+
+CampaignStatus NodeImpl::StatusOf(const queue::Campaign& campaign) {
+  CampaignStatus status{.campaign = campaign};
+  status.state = Campaigns::Done(campaign) ? "done" : std::string(queue::ToString(campaign.state));
+  status.sink = campaign.spec.mode == "sink";
+  status.deferred = campaign.counters.retrying;
+  if (campaign.state != queue::CampaignState::kRunning) return status;
+  BlockedRows blocked;
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    shard->Ask([&](Scheduler& scheduler) {
+      const BlockedRows here = CountBlocked(scheduler, campaign.id);
+      blocked.behind_failures += here.behind_failures;
+      blocked.held += here.held;
+      blocked.held_retrying += here.held_retrying;
+    });
+  }
+  // The shards were asked after the counts were read, so what moved in between is kept within them.
+  const uint64_t queued = campaign.counters.queued();
+  status.held = std::min(blocked.held, queued);
+  const uint64_t retrying = campaign.counters.retrying - std::min(campaign.counters.retrying, blocked.held_retrying);
+  status.deferred = std::min(retrying + blocked.behind_failures, queued - status.held);
+  return status;
+}
+
+absl::StatusOr<CampaignStatus> NodeImpl::Show(std::string_view name) {
+  const absl::StatusOr<queue::Campaign> campaign = campaigns_->Find(name);
+  if (!campaign.ok()) return campaign.status();
+  return StatusOf(*campaign);
+}
+
+absl::StatusOr<std::vector<CampaignStatus>> NodeImpl::List() {
+  const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
+  if (!campaigns.ok()) return campaigns.status();
+  std::vector<CampaignStatus> list;
+  for (const queue::Campaign& campaign : *campaigns) list.push_back(StatusOf(campaign));
+  return list;
+}
+
+absl::Status NodeImpl::StartCampaign(std::string_view name, std::optional<absl::Time> at) {
+  if (at.has_value()) {
+    return WithExit(absl::UnimplementedError("campaign start begins at once; give --start-at to campaign load"),
+                    ExitCode::kUsage);
+  }
+  return campaigns_->Start(name);
+}
+
+absl::StatusOr<CampaignStatus> NodeImpl::Cancel(std::string_view name, bool erase) {
+  const absl::StatusOr<queue::Campaign> before = campaigns_->Find(name);
+  if (!before.ok()) return before.status();
+  const absl::StatusOr<queue::Campaign> campaign = campaigns_->Cancel(name, erase, kCancelPatience);
+  if (!campaign.ok()) return campaign.status();
+  metrics_.counter(Metric::kMessagesCancelled, {campaign->spec.stream})
+      ->Add(campaign->counters.cancelled - before->counters.cancelled);
+  return StatusOf(*campaign);
+}
+
+absl::StatusOr<std::string> NodeImpl::Preview(std::string_view name, uint32_t row, std::optional<absl::Time> date) {
+  const absl::StatusOr<queue::Campaign> campaign = campaigns_->Find(name);
+  if (!campaign.ok()) return campaign.status();
+  const absl::StatusOr<queue::StoredRow> stored = store_->ReadRow(campaign->id, static_cast<queue::RowId>(row));
+  if (!stored.ok()) return WithExit(stored.status(), ExitCode::kNoInput);
+  const absl::StatusOr<Template> content = CompileTemplate(campaign->spec);
+  if (!content.ok()) return content.status();
+  const std::vector<std::string_view> fields(stored->fields.begin(), stored->fields.end());
+  const std::string id = FormatMessageId(store_->EncodeMessageId(stored->message), options()->node.hostname);
+  const absl::Time sent = stored->date != absl::InfinitePast() ? stored->date : absl::Now();
+  std::string message;
+  const absl::Status rendered = content->Render({.email = stored->recipient, .fields = fields},
+                                                {.message_id = id, .date = date.value_or(sent)}, message);
+  if (!rendered.ok()) return rendered;
+  return message;
+}
+
+std::string NodeImpl::MessageId(const queue::MessageKey& key) const { return store_->EncodeMessageId(key); }
+
+absl::StatusOr<queue::EventsPage> NodeImpl::Events(std::string after, int max, const queue::EventFilter& filter) {
+  return store_->ReadEvents(after, max, filter);
+}
+
+void NodeImpl::WatchStorage() {
+  const queue::StoreStats stats = store_->Stats();
+  const bool room = stats.disk_free_bytes >= options()->storage.stop_send_below.Bytes(stats.disk_bytes);
+  const bool ok = room && store_->failure().ok();
+  if (ok == storage_ok_.exchange(ok)) return;
+  if (!room)
+    LogError("the data directory is almost full: sending waits until space is freed",
+             {{"free_bytes", stats.disk_free_bytes}});
+  if (ok) LogInfo("the data directory has room again: sending goes on");
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    shard->Ask([&](Scheduler& scheduler) { scheduler.AllowSending(ok); });
+  }
+}
+
+void NodeImpl::CountQueue() {
+  std::vector<WaitingRows> all;
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    shard->Ask([&](Scheduler& scheduler) {
+      const std::vector<WaitingRows> here = CountWaiting(scheduler);
+      all.insert(all.end(), here.begin(), here.end());
+    });
+  }
+  const std::lock_guard lock(counted_mutex_);
+  waiting_ = std::move(all);
+}
+
+void NodeImpl::Upkeep() {
+  absl::Time next_sweep = absl::Now() + kSweepEvery;
+  std::unique_lock lock(upkeep_mutex_);
+  while (!stopping_) {
+    lock.unlock();
+    const absl::Time now = absl::Now();
+    WatchStorage();
+    CountQueue();
+    campaigns_->StartDue(now);
+    if (now >= next_sweep) {
+      const std::shared_ptr<const Options> current = options();
+      const absl::Status swept = store_->Sweep(now, current->retention.settled_rows, current->retention.events);
+      if (!swept.ok()) LogError("retention could not be applied; it is tried again in an hour", {{"why", swept}});
+      next_sweep = now + kSweepEvery;
+    }
+    lock.lock();
+    upkeep_wakes_.wait_for(lock, absl::ToChronoNanoseconds(kUpkeepEvery), [this] { return stopping_; });
+  }
+}
+
+}  // namespace sealift::engine

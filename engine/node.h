@@ -1,0 +1,174 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "queue/campaign.h"
+#include "queue/store.h"
+#include "queue/types.h"
+
+namespace sealift::engine {
+
+class CampaignLoader;
+class CampaignTable;
+class Metrics;
+class Shard;
+struct Options;
+
+// Which rows a queue command is about. An empty filter is refused by the commands; `everything` says it on purpose.
+struct QueueFilter {
+  std::optional<std::string> domain, provider, campaign, stream, id;
+  bool everything = false;
+  bool empty() const { return !domain && !provider && !campaign && !stream && !id && !everything; }
+};
+
+// A campaign as its operator sees it. `deferred` and `held` are parts of `queued`: rows that a failure keeps waiting
+// (their own, or that of the site they go to), and rows that wait because no host of their site offers the TLS they
+// require.
+struct CampaignStatus {
+  queue::Campaign campaign;
+  std::string state;  // loading ready running paused cancelled done
+  uint64_t deferred = 0;
+  uint64_t held = 0;
+  bool sink = false;  // loaded under delivery = "sink"
+};
+
+struct LoadRequest {
+  std::string name, stream, template_text;
+  std::vector<std::pair<std::string, std::string>> defaults;  // --default name=value
+  std::vector<std::pair<std::string, std::string>> require;   // --require col=value
+  std::string key_column;
+  std::optional<absl::Duration> expires_in;
+  std::string rate;  // "" or as in the configuration, "200/s"
+  bool start = false;
+  std::optional<absl::Time> start_at;
+};
+
+// One reason why rows of a destination wait, as `domain explain` prints it.
+struct WaitReason {
+  std::string reason;  // the metric's label: due, rate, connections, backoff, no_tls, paused, resolving, ...
+  std::string detail;  // which limit, its value
+  std::string set_by;  // the configuration's file:line, "default", or an operator's command
+  std::optional<absl::Time> until;
+  uint64_t rows = 0;
+};
+
+struct DomainExplanation {
+  std::string domain, site, provider;
+  std::vector<std::string> hosts;  // "10 mx1.d1.test"
+  struct LimitInForce {
+    std::string name, value, set_by;
+    std::optional<absl::Time> until;  // when it next allows, if it does not now
+  };
+  std::vector<LimitInForce> limits;
+  std::vector<WaitReason> waits;  // the first that binds first; rows of all add up to `queued`
+  std::vector<std::pair<absl::Time, std::string>> replies;  // the last ones, redacted
+  uint64_t queued = 0;
+  int sessions = 0;
+  std::optional<absl::Time> next_eligible;
+};
+
+struct ShapeRow {
+  std::string domain;
+  uint64_t queued = 0, retrying = 0;
+  uint64_t ages[5] = {};  // under 5 minutes, 1 hour, 4 hours, 1 day, older: since accepted
+};
+
+struct QueueRow {
+  std::string id, campaign, stream, domain, recipient;  // the recipient in full; who prints it masks it
+  std::string state;                                    // fresh, retrying
+  int attempts = 0;
+  std::optional<absl::Time> due;
+  absl::Time accepted, expires;
+};
+
+struct MessageTrace {
+  std::string id, campaign, stream, state, recipient;
+  std::optional<absl::Time> due;
+  std::vector<queue::Event> attempts;  // oldest first
+};
+
+// Node is one Sealift daemon without its sockets for people: the store, the shards, the campaigns, the options in
+// force.
+//
+// Owned by:  tools/sealiftd, for the life of the process.
+// Threads:   every method may be called from any thread but a shard's, and may block on disk or on the shards' answers.
+// Errors:    sentences an operator can act on, with the exit code of their kind (exit_code.h).
+class Node {
+ public:
+  using ReadOptions = std::function<absl::StatusOr<std::shared_ptr<const Options>>()>;
+
+  // Opens the store, starts the shards and sends what is due. `read` reads the configuration again for a reload.
+  static absl::StatusOr<std::unique_ptr<Node>> Start(std::shared_ptr<const Options> options, ReadOptions read);
+  virtual ~Node() = default;
+
+  // Finishes the transactions in flight, commits and stops; after `limit` what is still open is cut.
+  virtual void Drain(absl::Duration limit) = 0;
+
+  virtual std::shared_ptr<const Options> options() const = 0;
+  virtual std::string MetricsText() = 0;   // Prometheus exposition
+  virtual absl::Status Ready() const = 0;  // Ok, or the sentence that says why neither loads nor sending go on
+
+  // Answers what changed, a line a key; refused whole when the file is bad or a change needs a restart.
+  virtual absl::StatusOr<std::vector<std::string>> Reload(bool allow_weaker) = 0;
+
+  // Checks template, stream and name, and opens (or reopens) the load; the caller then feeds the recipients.
+  virtual absl::StatusOr<std::unique_ptr<CampaignLoader>> Load(LoadRequest request) = 0;
+
+  virtual absl::StatusOr<CampaignStatus> Show(std::string_view name) = 0;
+  virtual absl::StatusOr<std::vector<CampaignStatus>> List() = 0;
+  virtual absl::Status StartCampaign(std::string_view name, std::optional<absl::Time> at) = 0;
+  virtual absl::Status Pause(std::string_view name) = 0;
+  virtual absl::Status Resume(std::string_view name) = 0;
+  virtual absl::StatusOr<CampaignStatus> Cancel(std::string_view name, bool erase) = 0;
+
+  // The exact bytes that row gets (its first attempt's Date, `date`, or now) while it is in the store.
+  virtual absl::StatusOr<std::string> Preview(std::string_view name, uint32_t row, std::optional<absl::Time> date) = 0;
+
+  virtual absl::StatusOr<std::vector<ShapeRow>> Shape(const QueueFilter& filter) = 0;
+  struct QueuePage {
+    std::vector<QueueRow> rows;
+    std::string cursor;  // empty: no more
+  };
+  virtual absl::StatusOr<QueuePage> ListRows(const QueueFilter& filter, std::string cursor, int max) = 0;
+  // How many rows a retry would move, or moved.
+  virtual absl::StatusOr<uint64_t> Retry(const QueueFilter& filter, std::string_view rate, bool dry_run) = 0;
+
+  virtual absl::StatusOr<DomainExplanation> Explain(std::string_view domain) = 0;
+  virtual absl::StatusOr<MessageTrace> Trace(std::string_view id) = 0;
+  virtual absl::StatusOr<queue::EventsPage> Events(std::string after, int max, const queue::EventFilter& filter) = 0;
+  virtual std::string MessageId(const queue::MessageKey& key) const = 0;
+};
+
+// CampaignLoader takes the bytes of a recipient file and turns them into accepted rows.
+//
+// A file that was loaded before, in whole or in part, adds nothing twice: what the store has is compared and skipped.
+// Threads:   one, a blocking one.
+class CampaignLoader {
+ public:
+  struct Rejection {
+    uint64_t line = 0;
+    std::string column, reason;  // never the cell's value
+  };
+  struct Summary {
+    std::string name;
+    uint64_t accepted = 0, rejected = 0, suppressed = 0, duplicates = 0;  // of the whole file, earlier runs included
+    bool resumed = false, already_loaded = false, started = false, sink = false;
+  };
+  virtual ~CampaignLoader() = default;
+  virtual void OnRejection(std::function<void(const Rejection&)> sink) = 0;
+  virtual absl::Status Feed(std::span<const char> bytes) = 0;
+  virtual absl::StatusOr<Summary> Finish() = 0;  // durable on return
+};
+
+}  // namespace sealift::engine

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/campaigns.h"
+#include "engine/explain.h"
+#include "engine/limits.h"
+#include "engine/metrics_text.h"
+#include "engine/node.h"
+#include "engine/shard.h"
+
+namespace sealift::engine {
+
+// The node as it runs: node.h says what for. What it does not do itself stands beside it: campaigns.h decides what is
+// sent, campaign_loader.h takes in recipients, explain.h asks the shards why rows wait.
+class NodeImpl final : public Node {
+ public:
+  NodeImpl(std::shared_ptr<const Options> options, ReadOptions read);
+  ~NodeImpl() override;
+
+  absl::Status Open();
+
+  void Drain(absl::Duration limit) override;
+  std::shared_ptr<const Options> options() const override;
+  std::string MetricsText() override;
+  absl::Status Ready() const override;
+  absl::StatusOr<std::vector<std::string>> Reload(bool allow_weaker) override;
+
+  absl::StatusOr<std::unique_ptr<CampaignLoader>> Load(LoadRequest request) override;
+  absl::StatusOr<CampaignStatus> Show(std::string_view name) override;
+  absl::StatusOr<std::vector<CampaignStatus>> List() override;
+  absl::Status StartCampaign(std::string_view name, std::optional<absl::Time> at) override;
+  absl::Status Pause(std::string_view name) override { return campaigns_->Pause(name); }
+  absl::Status Resume(std::string_view name) override { return campaigns_->Resume(name); }
+  absl::StatusOr<CampaignStatus> Cancel(std::string_view name, bool erase) override;
+  absl::StatusOr<std::string> Preview(std::string_view name, uint32_t row, std::optional<absl::Time> date) override;
+
+  absl::StatusOr<std::vector<ShapeRow>> Shape(const QueueFilter& filter) override;
+  absl::StatusOr<QueuePage> ListRows(const QueueFilter& filter, std::string cursor, int max) override;
+  absl::StatusOr<uint64_t> Retry(const QueueFilter& filter, std::string_view rate, bool dry_run) override;
+  absl::StatusOr<DomainExplanation> Explain(std::string_view domain) override;
+  absl::StatusOr<MessageTrace> Trace(std::string_view id) override;
+  absl::StatusOr<queue::EventsPage> Events(std::string after, int max, const queue::EventFilter& filter) override;
+  std::string MessageId(const queue::MessageKey& key) const override;
+
+ private:
+  CampaignStatus StatusOf(const queue::Campaign& campaign);
+  // The campaigns that a filter means; an error for a name that is none.
+  absl::StatusOr<std::vector<queue::Campaign>> Matching(const QueueFilter& filter);
+  // Every lane of them that a filter means.
+  absl::Status ForEachLane(const QueueFilter& filter,
+                           const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit);
+  std::string ProviderOf(const std::string& domain);
+
+  absl::Status AdmitLoad() const;
+  void WatchStorage();
+  void CountQueue();
+  void AddMetrics();
+  void Upkeep();
+
+  mutable std::mutex options_mutex_;
+  std::shared_ptr<const Options> options_;
+  const ReadOptions read_;
+  Limits limits_;
+  Metrics metrics_;
+  std::unique_ptr<queue::Store> store_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::atomic<bool> shards_made_{false};
+  std::unique_ptr<Campaigns> campaigns_;
+  std::unique_ptr<engine::MetricsText> metrics_text_;
+  std::atomic<bool> storage_ok_{true};
+
+  mutable std::mutex counted_mutex_;  // guards what Upkeep has counted for the metrics
+  std::vector<WaitingRows> waiting_;
+
+  std::mutex upkeep_mutex_;
+  std::condition_variable upkeep_wakes_;
+  bool stopping_ = false;
+  bool drained_ = false;
+  std::thread upkeep_;
+};
+
+}  // namespace sealift::engine

@@ -1,0 +1,113 @@
+// What a scrape asks of the node: counts that the store, the resolvers and the kernel keep.
+#include <unistd.h>
+
+#include <cstdio>
+#include <map>
+#include <utility>
+
+#include "engine/node_impl.h"
+
+namespace sealift::engine {
+namespace {
+
+double ResidentBytes() {
+  std::FILE* const file = std::fopen("/proc/self/statm", "re");
+  if (file == nullptr) return 0;
+  unsigned long total = 0;
+  unsigned long resident = 0;
+  const int read = std::fscanf(file, "%lu %lu", &total, &resident);
+  std::fclose(file);
+  return read == 2 ? static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
+}  // namespace
+
+std::string NodeImpl::MetricsText() { return metrics_text_->Render(); }
+
+void NodeImpl::AddMetrics() {
+  using Sample = engine::MetricsText::Sample;
+  metrics_text_ = std::make_unique<engine::MetricsText>();
+  metrics_text_->Add(&metrics_);
+  for (const std::unique_ptr<Shard>& shard : shards_) metrics_text_->Add(&shard->metrics());
+  metrics_.gauge(Metric::kDeliveryMode, {Campaigns::ModeName(options_->delivery)})->Set(1);
+
+  metrics_text_->AddCallback(Metric::kQueueMessages, [this] {
+    std::map<std::string, queue::Counters> streams;
+    const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
+    if (campaigns.ok()) {
+      for (const queue::Campaign& campaign : *campaigns) {
+        queue::Counters& sum = streams[campaign.spec.stream];
+        sum.accepted += campaign.counters.queued();
+        sum.retrying += campaign.counters.retrying;
+      }
+    }
+    std::vector<Sample> samples;
+    for (const auto& [stream, sum] : streams) {
+      samples.push_back({{stream, "queued"}, static_cast<double>(sum.accepted - sum.retrying)});
+      samples.push_back({{stream, "retrying"}, static_cast<double>(sum.retrying)});
+    }
+    return samples;
+  });
+  metrics_text_->AddCallback(Metric::kQueueOldest, [this] {
+    std::map<std::string, double> oldest;
+    const absl::Time now = absl::Now();
+    const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
+    if (campaigns.ok()) {
+      for (const queue::Campaign& campaign : *campaigns) {
+        if (campaign.counters.queued() == 0 || campaign.started == absl::InfiniteFuture()) continue;
+        double& age = oldest[campaign.spec.stream];
+        age = std::max(age, absl::ToDoubleSeconds(now - campaign.started));
+      }
+    }
+    std::vector<Sample> samples;
+    for (const auto& [stream, age] : oldest) samples.push_back({{stream}, age});
+    return samples;
+  });
+  metrics_text_->AddCallback(Metric::kQueueWaiting, [this] {
+    const std::lock_guard lock(counted_mutex_);
+    std::map<std::pair<std::string, std::string>, double> sums;
+    for (const WaitingRows& rows : waiting_) sums[{rows.reason, rows.provider}] += static_cast<double>(rows.rows);
+    std::vector<Sample> samples;
+    for (const auto& [labels, rows] : sums) samples.push_back({{labels.first, labels.second}, rows});
+    return samples;
+  });
+  metrics_text_->AddCallback(Metric::kDnsLookups, [this] {
+    std::vector<Sample> samples;
+    for (const std::unique_ptr<Shard>& shard : shards_) {
+      const dns::Resolver::Counts counts = shard->dns_counts();
+      for (int type = 0; type < dns::kQueryTypes; ++type) {
+        const std::string name(dns::ToString(static_cast<dns::QueryType>(type)));
+        const auto index = static_cast<size_t>(type);
+        for (int verdict = 0; verdict < dns::kVerdicts; ++verdict) {
+          const uint64_t count = counts.answers[index][static_cast<size_t>(verdict)];
+          if (count == 0) continue;
+          samples.push_back(
+              {{name, std::string(dns::ToString(static_cast<dns::Verdict>(verdict)))}, static_cast<double>(count)});
+        }
+        if (counts.hits[index] > 0) samples.push_back({{name, "cached"}, static_cast<double>(counts.hits[index])});
+      }
+    }
+    return samples;
+  });
+  metrics_text_->AddCallback(Metric::kDiskFree, [this] {
+    return std::vector<Sample>{{{}, static_cast<double>(store_->Stats().disk_free_bytes)}};
+  });
+  metrics_text_->AddCallback(Metric::kMemory, [this] {
+    const queue::StoreStats stats = store_->Stats();
+    const uint64_t queue = stats.block_cache_bytes + stats.memtable_bytes + stats.table_readers_bytes;
+    return std::vector<Sample>{{{"queue"}, static_cast<double>(queue)}, {{"process"}, ResidentBytes()}};
+  });
+  metrics_text_->AddHistogram(Metric::kQueueCommitSeconds, [this] {
+    const queue::StoreStats stats = store_->Stats();
+    return HistogramSnapshot{
+        .bounds = {queue::StoreStats::kSecondsBounds.begin(), queue::StoreStats::kSecondsBounds.end()},
+        .counts = {stats.seconds_buckets.begin(), stats.seconds_buckets.end()},
+        .sum = stats.seconds_sum};
+  });
+  metrics_text_->AddHistogram(Metric::kQueueCommitRows, [this] {
+    const queue::StoreStats stats = store_->Stats();
+    return HistogramSnapshot{.bounds = {}, .counts = {stats.commits}, .sum = static_cast<double>(stats.rows)};
+  });
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,313 @@
+// The node's questions about the queue: what is in it, why it waits, and trying it again.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <future>
+#include <map>
+#include <utility>
+
+#include "engine/exit_code.h"
+#include "engine/node_impl.h"
+#include "engine/smtp/mailbox.h"
+
+namespace sealift::engine {
+namespace {
+
+constexpr int kPageLanes = 4096;
+
+absl::Status NoFilter() {
+  return WithExit(absl::InvalidArgumentError("no filter: say which rows are meant, or --everything"), ExitCode::kUsage);
+}
+
+// "<id@host>", "id@host" or "id".
+std::string_view BareId(std::string_view id) {
+  if (id.starts_with('<')) id.remove_prefix(1);
+  return id.substr(0, id.find_first_of("@>"));
+}
+
+size_t AgeBucket(absl::Duration age) {
+  if (age < absl::Minutes(5)) return 0;
+  if (age < absl::Hours(1)) return 1;
+  if (age < absl::Hours(4)) return 2;
+  if (age < absl::Hours(24)) return 3;
+  return 4;
+}
+
+// A page of lanes, waited for.
+queue::LanesPage ReadLanes(queue::Store& store, queue::CampaignId id, const std::string& cursor) {
+  auto read = std::make_shared<std::promise<queue::LanesPage>>();
+  std::future<queue::LanesPage> page = read->get_future();
+  store.ReadLanes(id, cursor, kPageLanes, 0, 1, [read](queue::LanesPage got) { read->set_value(std::move(got)); });
+  return page.get();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<queue::Campaign>> NodeImpl::Matching(const QueueFilter& filter) {
+  if (filter.campaign.has_value()) {
+    absl::StatusOr<queue::Campaign> campaign = campaigns_->Find(*filter.campaign);
+    if (!campaign.ok()) return campaign.status();
+    return std::vector<queue::Campaign>{*std::move(campaign)};
+  }
+  absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
+  if (!campaigns.ok()) return campaigns.status();
+  std::erase_if(*campaigns, [&](const queue::Campaign& campaign) {
+    return campaign.counters.queued() == 0 || (filter.stream.has_value() && campaign.spec.stream != *filter.stream);
+  });
+  return campaigns;
+}
+
+std::string NodeImpl::ProviderOf(const std::string& domain) {
+  std::string provider = "other";
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    shard->Ask([&](Scheduler& scheduler) {
+      if (const Site* site = scheduler.directory().FindSite(domain); site != nullptr) provider = site->provider;
+    });
+  }
+  return provider;
+}
+
+absl::Status NodeImpl::ForEachLane(const QueueFilter& filter,
+                                   const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit) {
+  const absl::StatusOr<std::vector<queue::Campaign>> campaigns = Matching(filter);
+  if (!campaigns.ok()) return campaigns.status();
+  std::optional<queue::DestinationId> destination;
+  if (filter.domain.has_value()) {
+    const absl::StatusOr<std::string> domain = ParseDomain(*filter.domain);
+    if (!domain.ok()) return WithExit(domain.status(), ExitCode::kUsage);
+    destination = store_->DestinationOf(*domain);
+  }
+  std::map<std::string, std::string> providers;
+  for (const queue::Campaign& campaign : *campaigns) {
+    std::string cursor;
+    for (bool done = false; !done;) {
+      queue::LanesPage page = ReadLanes(*store_, campaign.id, cursor);
+      if (!page.status.ok()) return page.status;
+      for (const queue::LaneRecord& lane : page.lanes) {
+        if (destination.has_value() && lane.lane.destination != *destination) continue;
+        if (filter.provider.has_value()) {
+          const auto [known, fresh] = providers.try_emplace(lane.domain);
+          if (fresh) known->second = ProviderOf(lane.domain);
+          if (known->second != *filter.provider) continue;
+        }
+        visit(campaign, lane);
+      }
+      cursor = std::move(page.cursor);
+      done = page.done;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<ShapeRow>> NodeImpl::Shape(const QueueFilter& filter) {
+  std::map<std::string, ShapeRow> rows;
+  const absl::Time now = absl::Now();
+  const absl::Status read = ForEachLane(filter, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
+    ShapeRow& row = rows[lane.domain];
+    row.domain = lane.domain;
+    row.queued += lane.queued;
+    row.retrying += lane.retrying;
+    row.ages[AgeBucket(now - campaign.created)] += lane.queued;
+  });
+  if (!read.ok()) return read;
+  std::vector<ShapeRow> shape;
+  for (auto& [domain, row] : rows) shape.push_back(std::move(row));
+  std::ranges::sort(shape, [](const ShapeRow& a, const ShapeRow& b) {
+    return a.queued != b.queued ? a.queued > b.queued : a.domain < b.domain;
+  });
+  return shape;
+}
+
+absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, std::string cursor, int max) {
+  if (filter.empty()) return NoFilter();
+  QueuePage page;
+  const auto add = [&](const queue::Campaign& campaign, const queue::StoredRow& row) {
+    const size_t at = row.recipient.rfind('@');
+    page.rows.push_back({.id = store_->EncodeMessageId(row.message),
+                         .campaign = campaign.spec.name,
+                         .stream = campaign.spec.stream,
+                         .domain = at == std::string::npos ? std::string() : row.recipient.substr(at + 1),
+                         .recipient = row.recipient,
+                         .state = row.attempts > 0 ? "retrying" : "fresh",
+                         .attempts = row.attempts,
+                         .due = row.due == absl::InfinitePast() ? std::nullopt : std::optional(row.due),
+                         .accepted = row.accepted,
+                         .expires = row.expires});
+  };
+  if (filter.id.has_value()) {
+    const std::optional<queue::MessageKey> key = store_->DecodeMessageId(BareId(*filter.id));
+    if (!key.has_value())
+      return WithExit(absl::InvalidArgumentError("that is not a message id of this node"), ExitCode::kUsage);
+    const absl::StatusOr<queue::Trace> trace = store_->TraceMessage(*key);
+    if (!trace.ok()) return trace.status();
+    const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(key->lane.campaign);
+    if (campaign.ok() && trace->row.has_value() && !trace->row->parked) add(*campaign, *trace->row);
+    return page;
+  }
+  const absl::StatusOr<std::vector<queue::Campaign>> campaigns = Matching(filter);
+  if (!campaigns.ok()) return campaigns.status();
+  queue::RowFilter rows;
+  if (filter.domain.has_value()) {
+    const absl::StatusOr<std::string> domain = ParseDomain(*filter.domain);
+    if (!domain.ok()) return WithExit(domain.status(), ExitCode::kUsage);
+    rows.destination = store_->DestinationOf(*domain);
+  }
+  // The cursor is the campaign's number and the store's cursor within it.
+  uint32_t from = 0;
+  std::string within;
+  if (const size_t colon = cursor.find(':'); colon != std::string::npos) {
+    from = static_cast<uint32_t>(std::strtoul(cursor.c_str(), nullptr, 10));
+    within = cursor.substr(colon + 1);
+  }
+  bool begun = cursor.empty();
+  for (const queue::Campaign& campaign : *campaigns) {
+    const uint32_t number = static_cast<uint32_t>(campaign.id);
+    if (!begun && number != from) continue;
+    std::string position = begun ? std::string() : within;
+    begun = true;
+    while (true) {
+      const int left = max - static_cast<int>(page.rows.size());
+      if (left <= 0) {
+        page.cursor = fmt::format("{}:{}", number, position);
+        return page;
+      }
+      const absl::StatusOr<queue::RowsPage> got = store_->ListRows(campaign.id, rows, position, left);
+      if (!got.ok()) return got.status();
+      for (const queue::StoredRow& row : got->rows) add(campaign, row);
+      position = got->cursor;
+      if (got->done) break;
+    }
+  }
+  if (filter.provider.has_value()) {
+    std::erase_if(page.rows, [&](const QueueRow& row) { return ProviderOf(row.domain) != *filter.provider; });
+  }
+  return page;
+}
+
+absl::StatusOr<uint64_t> NodeImpl::Retry(const QueueFilter& filter, std::string_view rate, bool dry_run) {
+  if (filter.empty()) return NoFilter();
+  if (filter.id.has_value()) {
+    return WithExit(
+        absl::InvalidArgumentError("queue retry moves what waits for whole destinations: give --domain, --campaign, "
+                                   "--stream, --provider or --everything instead of --id"),
+        ExitCode::kUsage);
+  }
+  Rate pace;
+  if (!rate.empty()) {
+    const absl::StatusOr<Rate> parsed = ParseRate(rate);
+    if (!parsed.ok()) return WithExit(parsed.status(), ExitCode::kUsage);
+    pace = *parsed;
+  }
+  std::vector<std::pair<queue::LaneRecord, queue::Campaign>> lanes;
+  uint64_t rows = 0;
+  const absl::Status read = ForEachLane(filter, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
+    if (lane.retrying == 0) return;
+    rows += lane.retrying;
+    lanes.emplace_back(lane, campaign);
+  });
+  if (!read.ok()) return read;
+  if (dry_run) return rows;
+  const absl::Time now = absl::Now();
+  uint64_t moved = 0;
+  absl::Status failure;
+  uint64_t ahead = 0;  // rows of the lanes before, when a rate spaces them
+  for (const auto& [lane, campaign] : lanes) {
+    const absl::Time due = pace.unlimited() ? now : now + absl::Seconds(static_cast<double>(ahead) / pace.PerSecond());
+    ahead += lane.retrying;
+    auto result = std::make_shared<std::promise<absl::StatusOr<uint64_t>>>();
+    std::future<absl::StatusOr<uint64_t>> done = result->get_future();
+    const auto answer = [result](const absl::StatusOr<uint64_t>& count) { result->set_value(count); };
+    const std::shared_ptr<ActiveCampaign> active = campaigns_->Active(campaign.id);
+    if (active == nullptr || !active->sending) {
+      store_->MoveDue(lane.lane, {}, due, answer);
+    } else {
+      // The shard that has the lane knows what is claimed; one that nobody has is taken up where its domain begins.
+      Shard* owner = shards_[static_cast<uint64_t>(lane.lane.destination) % shards_.size()].get();
+      for (const std::unique_ptr<Shard>& shard : shards_) {
+        shard->Ask([&](Scheduler& scheduler) {
+          if (scheduler.lanes().Find(lane.lane) != nullptr) owner = shard.get();
+        });
+      }
+      owner->Ask([&](Scheduler& scheduler) { scheduler.MakeDue(lane, active, due, answer); });
+    }
+    const absl::StatusOr<uint64_t> count = done.get();
+    if (count.ok()) {
+      moved += *count;
+    } else {
+      failure = count.status();
+    }
+  }
+  if (!failure.ok()) return failure;
+  return moved;
+}
+
+absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
+  const absl::StatusOr<std::string> domain = ParseDomain(text);
+  if (!domain.ok()) return WithExit(domain.status(), ExitCode::kUsage);
+  DomainExplanation explanation{.domain = *domain, .provider = "other"};
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    shard->Ask([&](Scheduler& scheduler) { ExplainDomain(scheduler, *domain, explanation); });
+  }
+  uint64_t explained = 0;
+  for (const WaitReason& wait : explanation.waits) explained += wait.rows;
+  QueueFilter filter{.domain = *domain};
+  uint64_t not_running = 0;
+  const absl::Status read = ForEachLane(filter, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
+    explanation.queued += lane.queued;
+    if (campaign.state == queue::CampaignState::kRunning) return;
+    not_running += lane.queued;
+    const std::string state(queue::ToString(campaign.state));
+    explanation.waits.push_back({.reason = state,
+                                 .detail = fmt::format("campaign {} is {}", campaign.spec.name, state),
+                                 .set_by = "an operator",
+                                 .until = std::nullopt,
+                                 .rows = lane.queued});
+  });
+  if (!read.ok()) return read;
+  if (explanation.queued > explained + not_running) {
+    explanation.waits.push_back({.reason = "due",
+                                 .detail = "not in memory: nothing of them is due yet",
+                                 .set_by = "the stream's retry schedule",
+                                 .until = std::nullopt,
+                                 .rows = explanation.queued - explained - not_running});
+  }
+  // What binds longest stands first; what may go now, last.
+  std::ranges::sort(explanation.waits, [](const WaitReason& a, const WaitReason& b) {
+    return (a.reason == "sending" ? 1 : 0) < (b.reason == "sending" ? 1 : 0);
+  });
+  for (const WaitReason& wait : explanation.waits) {
+    if (wait.until.has_value() &&
+        (!explanation.next_eligible.has_value() || *wait.until < *explanation.next_eligible)) {
+      explanation.next_eligible = wait.until;
+    }
+  }
+  return explanation;
+}
+
+absl::StatusOr<MessageTrace> NodeImpl::Trace(std::string_view id) {
+  const std::optional<queue::MessageKey> key = store_->DecodeMessageId(BareId(id));
+  const absl::Status unknown = WithExit(
+      absl::NotFoundError("no message of this node has that id; it is the part before the @ of its Message-ID"),
+      ExitCode::kNoInput);
+  if (!key.has_value()) return unknown;
+  absl::StatusOr<queue::Trace> found = store_->TraceMessage(*key);
+  if (!found.ok()) return found.status();
+  if (found->events.empty() && !found->row.has_value()) return unknown;
+  MessageTrace trace{.id = store_->EncodeMessageId(*key)};
+  if (const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(key->lane.campaign); campaign.ok()) {
+    trace.campaign = campaign->spec.name;
+    trace.stream = campaign->spec.stream;
+  }
+  if (found->row.has_value() && !found->row->parked) {
+    trace.state = found->row->attempts > 0 ? "deferred" : "queued";
+    trace.recipient = found->row->recipient;
+    if (found->row->due != absl::InfinitePast()) trace.due = found->row->due;
+  } else if (!found->events.empty()) {
+    trace.state = std::string(queue::ToString(found->events.back().kind));
+    trace.recipient = found->events.back().recipient;
+  }
+  trace.attempts = std::move(found->events);
+  return trace;
+}
+
+}  // namespace sealift::engine

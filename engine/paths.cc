@@ -1,0 +1,180 @@
+#include "engine/paths.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/scheduler.h"
+#include "engine/session.h"
+#include "engine/shaping/retry_schedule.h"
+
+namespace sealift::engine {
+namespace {
+
+constexpr absl::Duration kFullAgain = absl::Minutes(1);         // a host refused one more connection
+constexpr absl::Duration kSlotsAgain = absl::Milliseconds(50);  // another shard may have freed one
+
+}  // namespace
+
+void Path::OnTimer() {
+  if (block.failures > 0 && block.until <= scheduler.services().Now()) scheduler.Refresh(site);
+  scheduler.paths().Pump(site);
+}
+
+Paths::Paths(ShardServices& services, Scheduler& scheduler)
+    : services_(services), scheduler_(scheduler), sessions_(services.ring) {}
+
+Path& Paths::PathOf(Site& site, int source, tls::Policy policy) {
+  for (const std::unique_ptr<Path>& path : site.paths) {
+    if (path->source == source && path->policy == policy) return *path;
+  }
+  const std::string& name = services_.options->sources[static_cast<size_t>(source)].name;
+  site.paths.push_back(std::make_unique<Path>(scheduler_, site, name, policy));
+  Configure(*site.paths.back());
+  return *site.paths.back();
+}
+
+void Paths::Configure(Path& path) {
+  const Options& options = *services_.options;
+  const SourceOptions* const found = options.FindSource(path.source_name);
+  path.source = found == nullptr ? -1 : static_cast<int>(found - options.sources.data());
+  if (found == nullptr) return;
+  const SourceOptions& source = *found;
+  const DestinationSettings settings = options.DestinationFor(path.site.domain, path.site.hosts.front().name);
+  path.source_slots = services_.limits.Count("source " + source.name, source.connections.count);
+  path.connection_limit = settings.connections.count;
+  // Whom the destination counts together: this source alone, the sources that share a pool with it, or all.
+  path.counted_with = {path.source};
+  std::string whose = " from " + source.name;
+  if (settings.per == Per::kNode) {
+    for (int other = 0; other < static_cast<int>(options.sources.size()); ++other) path.counted_with.push_back(other);
+    whose.clear();
+  } else if (settings.per == Per::kPool) {
+    for (const PoolOptions& pool : options.pools) {
+      if (std::ranges::find(pool.source_indexes, path.source) == pool.source_indexes.end()) continue;
+      path.counted_with.insert(path.counted_with.end(), pool.source_indexes.begin(), pool.source_indexes.end());
+      whose = " from pool " + pool.name;
+    }
+  }
+  path.connection_rate =
+      settings.connection_rate.rate.unlimited()
+          ? nullptr
+          : services_.limits.Rate("connection_rate", path.site.key + whose, settings.connection_rate);
+}
+
+void Paths::Pump(Site& site) {
+  if (scheduler_.draining()) return;
+  for (const std::unique_ptr<SendQueue>& queue : site.queues) {
+    if (queue->ready.empty() || queue->permits.empty()) continue;
+    // Sources take turns in opening; a source that may not leaves its turn to the next.
+    const size_t sources = queue->permits.size();
+    for (size_t i = 0; i < sources; ++i) {
+      const size_t turn = (queue->next_source + i) % sources;
+      Path& path = PathOf(site, queue->permits[turn]->source, queue->policy);
+      if (PumpPath(site, *queue, path)) {
+        queue->next_source = (turn + 1) % sources;
+        break;
+      }
+    }
+  }
+}
+
+bool Paths::PumpPath(Site& site, SendQueue& queue, Path& path) {
+  const absl::Time now = services_.Now();
+  if (path.block.until > now) {
+    WakeAt(path, path.block.until);
+    return false;
+  }
+  if (path.refusal.until > now) {  // a limit said no, and until when
+    WakeAt(path, path.refusal.until);
+    return false;
+  }
+  if (path.idle.waiting() > 0) {
+    path.idle.NotifyOne();
+    return true;
+  }
+  if (path.sessions > 0 && queue.rows_ready <= static_cast<size_t>(path.sessions)) return true;
+  if (path.block.failures > 0 && path.sessions > 0) return true;  // one try at a time
+  if (site.SessionsOf(path.counted_with) >= path.connection_limit) return false;
+  if (path.next_open > now) {
+    WakeAt(path, path.next_open);
+    return false;
+  }
+  if (sessions_.size() >= kSessionsMax || !path.source_slots->TryTake()) {
+    WakeAt(path, now + kSlotsAgain);
+    return false;
+  }
+  if (path.connection_rate != nullptr) {
+    const absl::Duration wait = path.connection_rate->Acquire(now, Scheduler::kNoStanding);
+    if (wait > absl::ZeroDuration()) {
+      path.source_slots->Return();
+      path.next_open = now + wait;
+      WakeAt(path, path.next_open);
+      return false;
+    }
+  }
+  ++path.sessions;
+  path.next_open = now + kPace;
+  sessions_.Start(Session::Run(scheduler_, path));
+  if (queue.rows_ready > static_cast<size_t>(path.sessions)) WakeAt(path, path.next_open);
+  return true;
+}
+
+void Paths::WakeAt(Path& path, absl::Time when) {
+  if (path.timer.armed() && path.wake_at <= when && path.wake_at > services_.Now()) return;
+  path.wake_at = when;
+  services_.ArmAt(path.timer, when);
+}
+
+void Paths::OnFruitless(Path& path, Attempt attempt) {
+  if (++path.fruitless < kFruitlessMax) return;
+  attempt.begun = false;
+  OnUnreachable(path, /*no_tls=*/false, std::move(attempt));
+}
+
+void Paths::OnTaken(Path& path) {
+  path.fruitless = 0;
+  if (path.block.failures == 0) return;
+  path.block = Block{};
+  Pump(path.site);
+}
+
+void Paths::OnUnreachable(Path& path, bool no_tls, Attempt attempt) {
+  const absl::Time now = services_.Now();
+  path.site.Remember(now, attempt.text);
+  if (path.answering > 0) {  // other connections of the path are well: the host has as many as it likes
+    path.next_open = now + kFullAgain;
+    return;
+  }
+  if (path.block.until > now) return;  // another session met the same
+  RetrySchedule::Options schedule;
+  for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
+    if (queue->policy == path.policy && queue->stream != nullptr && queue->PermitsOf(path.source) != nullptr) {
+      schedule.intervals = queue->stream->retry;
+      break;
+    }
+  }
+  path.block.failures = path.block.failures + 1;
+  path.block.no_tls = no_tls;
+  path.block.attempt = attempt;
+  path.block.until =
+      RetrySchedule(std::move(schedule)).Next(path.block.failures, now, absl::InfiniteFuture(), services_.random());
+  WakeAt(path, path.block.until);
+  if (no_tls) scheduler_.BounceForNoTls(path, attempt);
+  if (!attempt.begun) return;
+  if (const std::optional<Assignment> head = scheduler_.Head(path); head.has_value())
+    scheduler_.Conclude(*head, attempt);
+}
+
+void Paths::OnSessionEnd(Path& path) {
+  --path.sessions;
+  path.source_slots->Return();
+  Pump(path.site);
+}
+
+void Paths::WakeAll() {
+  scheduler_.directory().ForEach([](Site& site) {
+    for (const std::unique_ptr<Path>& path : site.paths) path->idle.NotifyAll();
+  });
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <string>
+
+#include "engine/runtime/task_group.h"
+#include "engine/shard_services.h"
+#include "engine/site.h"
+
+namespace sealift::engine {
+
+class Scheduler;
+
+// Paths opens sessions where rows wait, no faster than a receiver likes, and leaves alone for a while what does not
+// answer.
+//
+// A path starts with one connection; while rows still wait another follows every kPace, up to the limits. When no host
+// answers, or none offers the TLS that is required, the path is blocked: the row that was tried is deferred, the others
+// stay queued and untouched, and the stream's retry schedule says when to try again.
+//
+// Owned by:  the scheduler.
+// Threads:   the shard's.
+class Paths {
+ public:
+  static constexpr absl::Duration kPace = absl::Milliseconds(20);
+  static constexpr int kFruitlessMax = 3;    // sessions in a row
+  static constexpr int kSessionsMax = 4096;  // of one shard
+
+  Paths(ShardServices& services, Scheduler& scheduler);
+
+  // Rows of the site may wait: wakes an idle session, or opens one, or sets a timer for when one may open.
+  void Pump(Site& site);
+
+  Path& PathOf(Site& site, int source, tls::Policy policy);
+
+  // Calls Pump again at that time.
+  void WakeAt(Path& path, absl::Time when);
+
+  // A session had an answer to a message: the path works.
+  void OnTaken(Path& path);
+  // A session found no host that answers as it should: unless others of the path are well, it is blocked from now on.
+  // `attempt` says what was found instead; where it has not begun on a row of its own, one has it as its outcome.
+  void OnUnreachable(Path& path, bool no_tls, Attempt attempt);
+  // A host let a session in and then took nothing: one such session is an accident, several in a row are as bad as no
+  // answer. The row that met this has its outcome already.
+  void OnFruitless(Path& path, Attempt attempt);
+  // A session has ended, whichever way.
+  void OnSessionEnd(Path& path);
+
+  // After a reload.
+  void Configure(Path& path);
+
+  // Wakes every idle session: there may be work, or it is time to say goodbye.
+  void WakeAll();
+  // Ends when every session has; after Cancel they end where they are.
+  Task<void> Join() { return sessions_.Join(); }
+  void Cancel() { sessions_.Cancel(); }
+  size_t sessions() const { return sessions_.size(); }
+
+ private:
+  bool PumpPath(Site& site, SendQueue& queue, Path& path);
+
+  ShardServices& services_;
+  Scheduler& scheduler_;
+  TaskGroup sessions_;
+};
+
+}  // namespace sealift::engine

@@ -1,0 +1,402 @@
+#include "engine/scheduler.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/shaping/retry_schedule.h"
+
+namespace sealift::engine {
+namespace {
+
+using queue::OutcomeKind;
+
+// Takes a permit of every limit, or of none and says which refused.
+RateInForce* Permit(const SendPermits& permits, uint8_t standing, absl::Time now, absl::Duration& wait) {
+  for (size_t i = 0; i < permits.rates.size(); ++i) {
+    wait = permits.rates[i]->Acquire(now, standing);
+    if (wait == absl::ZeroDuration()) continue;
+    for (size_t taken = 0; taken < i; ++taken) permits.rates[taken]->Return();
+    return permits.rates[i];
+  }
+  return nullptr;
+}
+
+OutcomeKind KindOf(Action action) {
+  switch (action) {
+    case Action::kDeliver:
+      return OutcomeKind::kDelivered;
+    case Action::kBounce:
+      return OutcomeKind::kBounced;
+    case Action::kDefer:
+      return OutcomeKind::kDeferred;
+  }
+  return OutcomeKind::kDeferred;
+}
+
+}  // namespace
+
+Scheduler::Scheduler(ShardServices& services, int unsettled_share)
+    : services_(services),
+      lookups_(services.ring),
+      settler_(services, unsettled_share,
+               {.deferred_durable = [this](Lane& lane, absl::Time due) { lanes_.DueAt(lane, due); },
+                .durable =
+                    [this](Lane& lane) {
+                      lanes_.Want(lane);
+                      if (settler_.empty()) settled_.NotifyAll();
+                    },
+                .room = [this] { OnRoom(); }}),
+      paths_(services, *this),
+      lanes_(services, {.found = [this](Lane& lane) { OnFound(lane); },
+                        .rows = [this](Lane& lane) { OnRows(lane); },
+                        .emptied =
+                            [this](Lane& lane) {
+                              if (lane.queue != nullptr) Unlist(lane);
+                            },
+                        .forgotten = [this](Lane& lane) { OnForgotten(lane); }}),
+      directory_(
+          services, lookups_,
+          {.resolved = [this](Lane& lane, Site& site) { OnResolved(lane, site); },
+           .elsewhere = [this](Lane& lane, const SiteIdentity& site, int shard) { OnElsewhere(lane, site, shard); },
+           .failed = [this](Lane& lane, LaneVerdict verdict) { OnFailed(lane, std::move(verdict)); }}) {}
+
+Scheduler::~Scheduler() = default;
+
+void Scheduler::OnFound(Lane& lane) { directory_.Resolve(lane); }
+
+void Scheduler::OnResolved(Lane& lane, Site& site) {
+  lane.verdict.reset();
+  lane.lookup_failures = 0;
+  lane.queue = &QueueOf(site, lane);
+  ++lane.queue->lanes;
+  if (lane.window.empty()) {
+    lanes_.Want(lane);
+  } else {
+    OnRows(lane);
+  }
+}
+
+void Scheduler::OnElsewhere(Lane& lane, const SiteIdentity& identity, int shard) {
+  if (lane.frozen) return;  // its rows are being moved: it goes once they have their place
+  queue::LaneRecord record{.lane = lane.id,
+                           .domain = lane.domain,
+                           .queued = static_cast<uint64_t>(std::max<int64_t>(lane.queued, 0)),
+                           .retrying = static_cast<uint64_t>(std::max<int64_t>(lane.retrying, 0)),
+                           .next_due = lane.next_due};
+  services_.send_lane(shard, {std::move(record), lane.campaign, identity});
+  lanes_.GiveAway(lane);
+}
+
+void Scheduler::Receive(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign,
+                        const SiteIdentity& identity) {
+  if (!campaign->sending || lanes_.Find(record.lane) != nullptr) return;
+  Lane& lane = lanes_.Receive(record, std::move(campaign));
+  OnResolved(lane, directory_.SiteOf(identity, record.domain));
+}
+
+void Scheduler::OnFailed(Lane& lane, LaneVerdict verdict) {
+  lane.verdict = std::move(verdict);
+  if (lane.window.empty()) {
+    lanes_.Want(lane);
+  } else {
+    ConcludeVerdict(lane);
+  }
+}
+
+// Rows of a domain without a site have its verdict as their outcome: all of them where it bounces, one where it waits.
+void Scheduler::ConcludeVerdict(Lane& lane) {
+  LaneVerdict& verdict = *lane.verdict;
+  const StreamOptions* stream = services_.options->FindStream(lane.campaign->stream);
+  const bool bounces = verdict.Bounces();
+  auto evidence = std::make_shared<queue::Evidence>();
+  evidence->stream = lane.campaign->stream;
+  const bool looked_up_later = verdict.tried;
+  const absl::Time now = services_.Now();
+  while (!lane.window.empty() && !draining_ && MayBegin()) {
+    const bool expired = lane.window.front().pack().expires() <= now;
+    if (!expired && !bounces && verdict.tried) break;
+    const Claim claim = std::move(lane.window.front());
+    lane.window.pop_front();
+    settler_.Begin(lane);
+    if (expired) {
+      Conclude({.claim = claim, .lane = &lane}, {.begun = false});
+      continue;
+    }
+    verdict.tried = true;
+    Conclude({.claim = claim, .lane = &lane}, {.verdict = verdict.verdict, .text = verdict.text, .evidence = evidence});
+  }
+  if (bounces) {
+    lanes_.Want(lane);
+  } else if (verdict.tried && !looked_up_later && stream != nullptr) {
+    const RetrySchedule schedule({.intervals = stream->retry});
+    lanes_.LookUpAt(lane,
+                    schedule.Next(++lane.lookup_failures, services_.Now(), absl::InfiniteFuture(), services_.random()));
+  }
+}
+
+void Scheduler::OnRows(Lane& lane) {
+  if (lane.verdict.has_value()) return ConcludeVerdict(lane);
+  if (lane.queue == nullptr) return;
+  List(lane);
+  ExpireReady(*lane.queue);
+  for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
+    path->refusal = Refusal{};
+    if (path->block.no_tls && path->block.until > services_.Now()) BounceForNoTls(*path, path->block.attempt);
+  }
+  paths_.Pump(*lane.queue->site);
+}
+
+void Scheduler::OnForgotten(Lane& lane) {
+  directory_.Forget(lane);
+  if (lane.queue == nullptr) return;
+  Unlist(lane);
+  SendQueue& queue = *lane.queue;
+  lane.queue = nullptr;
+  if (--queue.lanes > 0) return;
+  std::vector<std::unique_ptr<SendQueue>>& queues = queue.site->queues;
+  std::erase_if(queues, [&](const std::unique_ptr<SendQueue>& entry) { return entry.get() == &queue; });
+}
+
+bool Scheduler::MayBegin() {
+  if (allowed_ && settler_.MayBegin()) return true;
+  starved_ = true;
+  return false;
+}
+
+bool Scheduler::ExpireFront(SendQueue& queue, absl::Time now) {
+  const Claim& front = queue.ready.front()->window.front();
+  if (front.pack().expires() > now) return false;
+  const Assignment expired = TakeFront(queue, nullptr);
+  Conclude(expired, {.verdict = {}, .begun = false});
+  return true;
+}
+
+// Rows expire also while nothing can be sent: this is asked whenever rows arrive and whenever a path has failed.
+void Scheduler::ExpireReady(SendQueue& queue) {
+  const absl::Time now = services_.Now();
+  while (!queue.ready.empty() && MayBegin() && ExpireFront(queue, now)) {
+  }
+}
+
+Assignment Scheduler::TakeFront(SendQueue& queue, std::shared_ptr<const SendPermits> permits) {
+  Lane& lane = *queue.ready.front();
+  queue.ready.pop_front();
+  lane.listed = false;
+  Assignment assignment{
+      .claim = std::move(lane.window.front()), .lane = &lane, .queue = &queue, .permits = std::move(permits)};
+  lane.window.pop_front();
+  --lane.rows_listed;
+  --queue.rows_ready;
+  settler_.Begin(lane);
+  if (!lane.window.empty()) {  // to the end: the lanes of a queue take turns
+    lane.listed = true;
+    queue.ready.push_back(&lane);
+  }
+  lanes_.Want(lane);
+  return assignment;
+}
+
+std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal) {
+  refusal = Refusal{.kind = Refusal::Kind::kNoRows, .until = absl::InfiniteFuture()};
+  if (draining_) return std::nullopt;
+  const absl::Time now = services_.Now();
+  Site& site = path.site;
+  for (size_t i = 0; i < site.queues.size(); ++i) {
+    SendQueue& queue = *site.queues[i];
+    if (queue.ready.empty() || queue.policy != path.policy || !queue.campaign->sending) continue;
+    const std::shared_ptr<const SendPermits>* permits = queue.PermitsOf(path.source);
+    if (permits == nullptr) continue;
+    ExpireReady(queue);
+    if (queue.ready.empty()) continue;
+    if (!MayBegin()) {
+      refusal = {.kind = Refusal::Kind::kUnsettled, .until = absl::InfiniteFuture()};
+      break;
+    }
+    absl::Duration wait;
+    if (RateInForce* refused = Permit(**permits, queue.Standing(), now, wait); refused != nullptr) {
+      services_.metrics.counter(Metric::kThrottleWaits, {refused->kind()})->Add();
+      if (now + wait < refusal.until) refusal = {.kind = Refusal::Kind::kRate, .rate = refused, .until = now + wait};
+      continue;
+    }
+    const Assignment assignment = TakeFront(queue, *permits);
+    // Of equals the one that was served goes behind the others.
+    for (size_t j = i; j + 1 < site.queues.size() && site.queues[j]->Standing() == site.queues[j + 1]->Standing();
+         ++j) {
+      std::swap(site.queues[j], site.queues[j + 1]);
+    }
+    if (queue.rows_ready > 0 && path.idle.waiting() > 0) path.idle.NotifyOne();
+    path.refusal = Refusal{};
+    return assignment;
+  }
+  path.refusal = refusal;
+  if (refusal.kind == Refusal::Kind::kRate) paths_.WakeAt(path, refusal.until);
+  if (refusal.kind != Refusal::Kind::kRate) path.refusal.until = absl::InfinitePast();
+  return std::nullopt;
+}
+
+std::optional<Assignment> Scheduler::Head(Path& path) {
+  if (draining_) return std::nullopt;
+  for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
+    ExpireReady(*queue);
+    if (!MayBegin()) break;
+    if (queue->ready.empty() || queue->policy != path.policy || !queue->campaign->sending) continue;
+    if (queue->PermitsOf(path.source) == nullptr) continue;
+    return TakeFront(*queue, nullptr);
+  }
+  return std::nullopt;
+}
+
+void Scheduler::BounceForNoTls(Path& path, const Attempt& attempt) {
+  if (path.policy == tls::Policy::kOpportunistic) return;  // it does not require what is missing
+  for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
+    if (queue->policy != path.policy || queue->stream == nullptr || queue->stream->on_no_tls != OnNoTls::kBounce)
+      continue;
+    if (queue->PermitsOf(path.source) == nullptr) continue;
+    Attempt bounce = attempt;
+    bounce.verdict.action = Action::kBounce;
+    while (!queue->ready.empty() && MayBegin()) Conclude(TakeFront(*queue, nullptr), bounce);
+  }
+}
+
+void Scheduler::Return(const Assignment& assignment) {
+  Lane& lane = *assignment.lane;
+  if (assignment.permits != nullptr) {
+    for (RateInForce* rate : assignment.permits->rates) rate->Return();
+  }
+  settler_.Return(lane);
+  if (lane.discarded || lane.queue == nullptr) return lanes_.Want(lane);
+  lane.window.push_front(assignment.claim);
+  List(lane);
+  paths_.Pump(*lane.queue->site);
+}
+
+void Scheduler::Conclude(const Assignment& assignment, const Attempt& attempt) {
+  Lane& lane = *assignment.lane;
+  const queue::Row& row = assignment.claim.row();
+  const queue::Pack& pack = assignment.claim.pack();
+  const absl::Time now = services_.Now();
+  const StreamOptions* stream = services_.options->FindStream(lane.campaign->stream);
+  const std::string& stream_name = lane.campaign->stream;
+  const std::string_view source = attempt.evidence != nullptr ? std::string_view(attempt.evidence->source) : "";
+  const std::string_view provider =
+      assignment.queue != nullptr ? std::string_view(assignment.queue->site->provider) : "other";
+  const std::string_view reason = ToString(attempt.verdict.reason_class);
+
+  queue::Outcome outcome;
+  outcome.kind = KindOf(attempt.verdict.action);
+  outcome.time = now;
+  outcome.attempt = static_cast<uint16_t>(row.attempts + (attempt.begun ? 1 : 0));
+  outcome.date = row.date != absl::InfinitePast() ? row.date : attempt.date;
+  outcome.reason_class = std::string(reason);
+  outcome.code = attempt.code;
+  outcome.enhanced = attempt.enhanced;
+  outcome.reply = attempt.text;
+  outcome.evidence = attempt.evidence;
+  if (outcome.kind == OutcomeKind::kDeferred && pack.expires() <= now) outcome.kind = OutcomeKind::kExpired;
+
+  const bool was_retrying = row.attempts > 0;
+  Metrics& metrics = services_.metrics;
+  switch (outcome.kind) {
+    case OutcomeKind::kDelivered:
+      assignment.permits->delivered->Add();
+      assignment.queue->delivery_seconds->Observe(
+          absl::ToDoubleSeconds(now - (was_retrying ? pack.due() : std::max(pack.accepted(), lane.campaign->started))));
+      break;
+    case OutcomeKind::kBounced:
+      metrics.counter(Metric::kMessagesBounced, {stream_name, source, provider, reason})->Add();
+      break;
+    case OutcomeKind::kExpired:
+      outcome.reason_class = "expired";
+      metrics.counter(Metric::kMessagesExpired, {stream_name})->Add();
+      break;
+    default:
+      metrics.counter(Metric::kMessagesDeferred, {stream_name, source, provider, reason})->Add();
+      outcome.due = RetrySchedule({.intervals = stream != nullptr ? stream->retry : StreamOptions().retry})
+                        .Next(std::max<int>(outcome.attempt, 1), now, pack.expires(), services_.random());
+      break;
+  }
+  if (outcome.kind == OutcomeKind::kDeferred) {
+    if (!was_retrying && outcome.attempt > 0) ++lane.retrying;
+  } else {
+    --lane.queued;
+    if (was_retrying) --lane.retrying;
+  }
+  settler_.Settle(lane, assignment.claim, std::move(outcome));
+}
+
+void Scheduler::MakeDue(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign, absl::Time due,
+                        std::function<void(absl::StatusOr<uint64_t>)> done) {
+  lanes_.MakeDue(record, std::move(campaign), due, std::move(done));
+}
+
+void Scheduler::Refresh(Site& site) {
+  if (services_.options->delivery == Delivery::kSink) return;
+  std::vector<Lane*> lanes;
+  lanes_.ForEach([&](Lane& lane) {
+    if (lane.queue != nullptr && lane.queue->site == &site && lane.unsettled == 0 && !lane.reading)
+      lanes.push_back(&lane);
+  });
+  for (Lane* lane : lanes) {
+    OnForgotten(*lane);
+    lanes_.Rewind(*lane);
+    directory_.Resolve(*lane);
+  }
+}
+
+void Scheduler::AllowSending(bool allowed) {
+  allowed_ = allowed;
+  if (allowed) OnRoom();
+}
+
+void Scheduler::OnRoom() {
+  if (!std::exchange(starved_, false)) return;
+  directory_.ForEach([this](Site& site) {
+    for (const std::unique_ptr<Path>& path : site.paths) {
+      if (path->refusal.kind != Refusal::Kind::kUnsettled) continue;
+      path->refusal = Refusal{};
+      paths_.Pump(site);
+    }
+  });
+  lanes_.ForEach([this](Lane& lane) {
+    if (lane.verdict.has_value() && !lane.window.empty()) OnRows(lane);
+  });
+}
+
+Refusal Scheduler::WhyWaiting(const Lane& lane) const {
+  if (lane.queue == nullptr) return {};
+  const absl::Time now = services_.Now();
+  Refusal first{.kind = Refusal::Kind::kNone, .until = absl::InfiniteFuture()};
+  for (const std::shared_ptr<const SendPermits>& permits : lane.queue->permits) {
+    for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
+      if (path->source != permits->source || path->policy != lane.queue->policy) continue;
+      Refusal refusal = path->refusal;
+      if (path->block.until > now) {
+        refusal = {.kind = path->block.no_tls ? Refusal::Kind::kNoTls : Refusal::Kind::kBackoff,
+                   .until = path->block.until};
+      }
+      if (refusal.kind == Refusal::Kind::kNone) return refusal;  // a source may send
+      if (refusal.until < first.until) first = refusal;
+    }
+  }
+  return first;
+}
+
+Task<void> Scheduler::Drain() {
+  draining_ = true;
+  paths_.WakeAll();
+  lookups_.Cancel();
+  co_await lookups_.Join();
+  co_await paths_.Join();
+  settler_.FlushAll();
+  while (!settler_.empty()) {
+    const absl::Status waited = co_await settled_.Wait();
+    if (!waited.ok()) break;
+  }
+}
+
+void Scheduler::EndOfTurn() {
+  lanes_.FlushReads();
+  settler_.Flush();
+}
+
+}  // namespace sealift::engine

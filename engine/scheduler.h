@@ -1,0 +1,125 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "engine/attempt.h"
+#include "engine/directory.h"
+#include "engine/lane.h"
+#include "engine/lane_table.h"
+#include "engine/paths.h"
+#include "engine/runtime/task_group.h"
+#include "engine/settler.h"
+#include "engine/shard_services.h"
+#include "engine/site.h"
+
+namespace sealift::engine {
+
+// A row that a session is to send, with its permits taken.
+struct Assignment {
+  Claim claim;
+  Lane* lane = nullptr;
+  SendQueue* queue = nullptr;
+  std::shared_ptr<const SendPermits> permits;  // null: none were asked
+};
+
+// Scheduler decides which row goes next, and keeps the account of every row that this shard has claimed.
+//
+// A site's queues stand in the order of their streams: transactional before marketing, then by priority; queues of
+// equal standing take turns, and so do the lanes of a queue. A row leaves its lane only with a permit of every limit
+// that binds it, and only while its outcome could be settled.
+//
+// Owned by:  the shard.
+// Threads:   the shard's.
+class Scheduler {
+ public:
+  // Of what is asked for no stream in particular: it never waits behind another.
+  static constexpr uint8_t kNoStanding = 255;
+
+  Scheduler(ShardServices& services, int unsettled_share);
+  ~Scheduler();
+
+  void Run(std::shared_ptr<ActiveCampaign> campaign) { lanes_.Run(std::move(campaign)); }
+  void Stop(queue::CampaignId campaign, std::function<void()> done) { lanes_.Stop(campaign, std::move(done)); }
+
+  // What waits for its due time in this lane is due now.
+  void MakeDue(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign, absl::Time due,
+               std::function<void(absl::StatusOr<uint64_t>)> done);
+
+  // A lane whose site this shard owns, from the shard that resolved it.
+  void Receive(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign, const SiteIdentity& identity);
+
+  // The next row for a session on `path`; or nothing, and why.
+  std::optional<Assignment> Next(Path& path, Refusal& refusal);
+  // The same without asking any limit: for a path that failed, so that a row has that as its outcome.
+  std::optional<Assignment> Head(Path& path);
+
+  // The row has its outcome.
+  void Conclude(const Assignment& assignment, const Attempt& attempt);
+  // Nothing was said about the row: it is the next of its lane again.
+  void Return(const Assignment& assignment);
+
+  // False: the outcome of a transaction could not be committed, so none begins.
+  void AllowSending(bool allowed);
+
+  // New options are in force: limits, queues and paths follow.
+  void Adopt(std::shared_ptr<const Options> options);
+
+  // Nothing more is begun; `Stopped` says when nothing is under way.
+  Task<void> Drain();
+
+  void EndOfTurn();
+  void OnDurable(uint64_t number) { settler_.OnDurable(number); }
+
+  // No host of the site offers the TLS that these rows require, and their streams would rather have them back.
+  void BounceForNoTls(Path& path, const Attempt& attempt);
+
+  // The block of a path is over: its domains may have other hosts by now.
+  void Refresh(Site& site);
+
+  bool draining() const { return draining_; }
+  ShardServices& services() { return services_; }
+  Paths& paths() { return paths_; }
+  LaneTable& lanes() { return lanes_; }
+  Directory& directory() { return directory_; }
+  const Settler& settler() const { return settler_; }
+
+  // Why the rows of a lane wait now.
+  Refusal WhyWaiting(const Lane& lane) const;
+
+ private:
+  void OnFound(Lane& lane);
+  void OnResolved(Lane& lane, Site& site);
+  void OnElsewhere(Lane& lane, const SiteIdentity& identity, int shard);
+  void OnFailed(Lane& lane, LaneVerdict verdict);
+  void OnRows(Lane& lane);
+  void OnForgotten(Lane& lane);
+  void OnRoom();
+
+  SendQueue& QueueOf(Site& site, const Lane& lane);
+  void Configure(SendQueue& queue);
+  void Order(Site& site);
+  void List(Lane& lane);
+  void Unlist(Lane& lane);
+  void ConcludeVerdict(Lane& lane);
+  Assignment TakeFront(SendQueue& queue, std::shared_ptr<const SendPermits> permits);
+  bool ExpireFront(SendQueue& queue, absl::Time now);
+  void ExpireReady(SendQueue& queue);
+  bool MayBegin();
+
+  ShardServices& services_;
+  TaskGroup lookups_;
+  Settler settler_;
+  Paths paths_;
+  LaneTable lanes_;
+  Directory directory_;
+  bool draining_ = false;
+  bool allowed_ = true;
+  bool starved_ = false;  // something waits for outcomes to become durable
+  Signal settled_;
+};
+
+}  // namespace sealift::engine

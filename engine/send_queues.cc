@@ -1,0 +1,116 @@
+// A site's queues: which lanes go together, under which limits, and in which order the queues are served.
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "engine/scheduler.h"
+
+namespace sealift::engine {
+namespace {
+
+tls::Policy PolicyOf(TlsPolicy policy) {
+  switch (policy) {
+    case TlsPolicy::kOpportunistic:
+      return tls::Policy::kOpportunistic;
+    case TlsPolicy::kRequire:
+      return tls::Policy::kRequire;
+    case TlsPolicy::kVerify:
+    case TlsPolicy::kDane:  // refused by the configuration where it is not enforced; never taken for less than verify
+      return tls::Policy::kVerify;
+  }
+  return tls::Policy::kVerify;
+}
+
+}  // namespace
+
+void Scheduler::List(Lane& lane) {
+  SendQueue& queue = *lane.queue;
+  // Rows enter a window only through here, so the difference is what is new.
+  queue.rows_ready += lane.window.size() - lane.rows_listed;
+  lane.rows_listed = lane.window.size();
+  if (lane.listed || lane.window.empty()) return;
+  lane.listed = true;
+  queue.ready.push_back(&lane);
+}
+
+void Scheduler::Unlist(Lane& lane) {
+  SendQueue& queue = *lane.queue;
+  queue.rows_ready -= lane.rows_listed;
+  lane.rows_listed = 0;
+  if (!lane.listed) return;
+  lane.listed = false;
+  std::erase(queue.ready, &lane);
+}
+
+SendQueue& Scheduler::QueueOf(Site& site, const Lane& lane) {
+  const DestinationSettings settings = services_.options->DestinationFor(lane.domain, site.hosts.front().name);
+  for (const std::unique_ptr<SendQueue>& queue : site.queues) {
+    if (queue->campaign->id == lane.id.campaign && queue->settings.blocks == settings.blocks) return *queue;
+  }
+  site.queues.push_back(std::make_unique<SendQueue>());
+  SendQueue& queue = *site.queues.back();
+  queue.site = &site;
+  queue.campaign = lane.campaign;
+  queue.domain = lane.domain;
+  Configure(queue);
+  Order(site);
+  return queue;
+}
+
+void Scheduler::Configure(SendQueue& queue) {
+  const Options& options = *services_.options;
+  Site& site = *queue.site;
+  queue.permits.clear();
+  queue.settings = options.DestinationFor(queue.domain, site.hosts.front().name);
+  queue.stream = options.FindStream(queue.campaign->stream);
+  if (queue.stream == nullptr) return;  // a reload took the stream away: its rows wait, and `explain` says so
+  const StreamOptions& stream = *queue.stream;
+  queue.policy = PolicyOf(queue.settings.tls.has_value() ? Stricter(stream.tls, *queue.settings.tls) : stream.tls);
+  queue.delivery_seconds = services_.metrics.histogram(Metric::kDeliverySeconds, {stream.name});
+  const PoolOptions& pool = options.pools[static_cast<size_t>(stream.pool_index)];
+  for (const int index : pool.source_indexes) {
+    const SourceOptions& source = options.sources[static_cast<size_t>(index)];
+    auto permits = std::make_shared<SendPermits>();
+    permits->source = index;
+    const auto add = [&](std::string_view kind, const std::string& name, const RateLimit& limit) {
+      RateInForce* rate = services_.limits.Rate(kind, name, limit);
+      if (!limit.rate.unlimited()) permits->rates.push_back(rate);
+    };
+    add("source", source.name, source.rate);
+    for (const int block : queue.settings.blocks) {
+      const DestinationOptions& destination = options.destinations[static_cast<size_t>(block)];
+      if (destination.message_rate.rate.unlimited()) continue;
+      // Hosts that judge as one share a provider's limit; otherwise each site has its own.
+      const std::string& whom = destination.provider.empty() ? site.key : destination.provider;
+      std::string name = whom;
+      if (destination.per == Per::kSource) name += " from " + source.name;
+      if (destination.per == Per::kPool) name += " from pool " + pool.name;
+      add("destination", name, destination.message_rate);
+    }
+    add("stream", stream.name, stream.rate);
+    add("campaign", queue.campaign->name, {.rate = queue.campaign->rate, .origin = "campaign load --rate"});
+    permits->delivered =
+        services_.metrics.counter(Metric::kMessagesDelivered, {stream.name, source.name, site.provider});
+    queue.permits.push_back(std::move(permits));
+  }
+  queue.next_source = services_.random() % std::max<size_t>(queue.permits.size(), 1);
+}
+
+void Scheduler::Order(Site& site) {
+  std::ranges::sort(site.queues, [](const auto& a, const auto& b) { return a->Standing() > b->Standing(); });
+}
+
+void Scheduler::Adopt(std::shared_ptr<const Options> options) {
+  services_.options = std::move(options);
+  directory_.ForEach([this](Site& site) {
+    for (const std::unique_ptr<SendQueue>& queue : site.queues) Configure(*queue);
+    for (const std::unique_ptr<Path>& path : site.paths) {
+      path->refusal = Refusal{};
+      paths_.Configure(*path);
+    }
+    Order(site);
+    paths_.Pump(site);
+  });
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,347 @@
+#include "engine/session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/message/date.h"
+#include "engine/runtime/deadline.h"
+#include "engine/smtp/command.h"
+#include "engine/smtp/dot_stuffing.h"
+#include "engine/smtp/redact.h"
+
+namespace sealift::engine {
+namespace {
+
+// The shard-wide words for how a session ended; values of sealift_smtp_sessions_total's label.
+std::string_view ResultOf(const std::optional<Attempt>& failure) {
+  if (!failure.has_value()) return "ok";
+  switch (failure->verdict.reason_class) {
+    case ReasonClass::kTls:
+      return "tls";
+    case ReasonClass::kTimeout:
+      return "timeout";
+    case ReasonClass::kConnection:
+      return "connect";
+    case ReasonClass::kProtocol:
+      return "protocol";
+    default:
+      return failure->code != 0 ? "refused" : "connect";
+  }
+}
+
+Task<absl::Status> WaitFor(Signal& signal) { co_return co_await signal.Wait(); }
+
+}  // namespace
+
+Task<void> Session::Run(Scheduler& scheduler, Path& path) {
+  ShardServices& services = scheduler.services();
+  if (services.options->FindSource(path.source_name) == nullptr) {  // a reload took it away before this began
+    scheduler.paths().OnSessionEnd(path);
+    co_return;
+  }
+  Gauge* const open = services.metrics.gauge(Metric::kSmtpConnections, {path.source_name});
+  open->Add(1);
+  {
+    Session session(scheduler, path);
+    co_await session.Live();
+    services.metrics.counter(Metric::kSmtpSessions, {path.source_name, ResultOf(session.failure_)})->Add();
+  }
+  open->Add(-1);
+  scheduler.paths().OnSessionEnd(path);
+}
+
+Session::Session(Scheduler& scheduler, Path& path)
+    : scheduler_(scheduler),
+      services_(scheduler.services()),
+      path_(path),
+      options_(services_.options),
+      source_(*options_->FindSource(path.source_name)),
+      // The sink is not the MX host, so its certificate cannot be the MX host's; everything short of that holds.
+      policy_(options_->delivery == Delivery::kSink ? std::min(path.policy, tls::Policy::kRequire) : path.policy) {
+  security_.source = path.source_name;
+  security_.policy = std::string(tls::ToString(path.policy));
+}
+
+Task<void> Session::Live() {
+  const bool open = co_await Open();
+  if (!open) co_return;
+  ++path_.answering;
+  co_await SendAll();
+  --path_.answering;
+  if (messages_ == 0 && failure_.has_value()) {
+    scheduler_.paths().OnFruitless(path_, *failure_);
+  }
+}
+
+Task<void> Session::SendAll() {
+  opened_ = services_.Now();
+  const DestinationSettings settings = options_->DestinationFor(path_.site.domain, path_.site.hosts.front().name);
+  const int messages_max = std::min<int64_t>(settings.messages_per_connection,
+                                             static_cast<int64_t>(capabilities_.limit_mail_max.value_or(INT32_MAX)));
+  while (messages_ < messages_max && services_.Now() - opened_ < options_->smtp.session_max) {
+    std::optional<Assignment> assignment = co_await NextAssignment();
+    if (!assignment.has_value()) break;
+    const Next next = co_await Transact(*std::move(assignment));
+    if (next == Next::kEnd) {
+      Close();
+      co_return;
+    }
+    if (messages_++ == 0) scheduler_.paths().OnTaken(path_);
+  }
+  co_await Quit();
+}
+
+Task<std::optional<Assignment>> Session::NextAssignment() {
+  const absl::Duration idle = options_->smtp.idle_timeout;
+  const absl::Time patience = services_.Now() + idle;
+  while (!scheduler_.draining()) {
+    Refusal refusal;
+    std::optional<Assignment> assignment = scheduler_.Next(path_, refusal);
+    if (assignment.has_value()) co_return assignment;
+    const absl::Duration left = patience - services_.Now();
+    if (left <= absl::ZeroDuration()) break;
+    if (refusal.kind == Refusal::Kind::kRate && refusal.until > patience) break;
+    const absl::Status woken = co_await WithDeadline(services_.ring, left, WaitFor(path_.idle));
+    if (!woken.ok()) break;
+  }
+  co_return std::nullopt;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Sending
+
+void Session::Render(const Assignment& assignment) {
+  const queue::Row& row = assignment.claim.row();
+  date_ = row.date != absl::InfinitePast() ? row.date : services_.Now();
+  const std::string id = FormatMessageId(services_.store.EncodeMessageId({.lane = assignment.lane->id, .row = row.id}),
+                                         options_->node.hostname);
+  message_.clear();
+  wire_.clear();
+  const absl::Status rendered = assignment.lane->campaign->content.Render(
+      {.email = row.recipient, .fields = row.fields}, {.message_id = id, .date = date_}, message_);
+  if (rendered.ok()) AppendDotStuffed(message_, wire_);
+}
+
+Task<Session::Next> Session::Transact(Assignment assignment) {
+  const queue::Row& row = assignment.claim.row();
+  Render(assignment);
+  if (wire_.empty()) {
+    // Every row was checked when it was loaded, so this is a fault of ours or of the disk: the row must not be lost for
+    // it.
+    Conclude(assignment, FromFailure(ReasonClass::kInternal, "the message could not be rendered"));
+    co_return Next::kGoOn;
+  }
+  if (capabilities_.size_max.has_value() && message_.size() > *capabilities_.size_max) {
+    Attempt too_large = FromFailure(ReasonClass::kTooLarge, fmt::format("the message has {} bytes, the server takes {}",
+                                                                        message_.size(), *capabilities_.size_max));
+    too_large.verdict.action = Action::kBounce;
+    too_large.enhanced = "5.3.4";
+    Conclude(assignment, std::move(too_large));
+    co_return Next::kGoOn;
+  }
+  const StreamOptions* const stream = options_->FindStream(assignment.lane->campaign->stream);
+  const std::string& bounces =
+      stream != nullptr && !stream->return_path.empty() ? stream->return_path : options_->node.hostname;
+  const std::string sender =
+      fmt::format("b+{}@{}", services_.store.EncodeMessageId({.lane = assignment.lane->id, .row = row.id}), bounces);
+  MailParameters parameters;
+  if (capabilities_.size) parameters.size = message_.size();
+  const std::string mail = MailFrom(sender, parameters);
+  const std::string rcpt = RcptTo(row.recipient);
+  const bool reset = std::exchange(needs_reset_, false);
+  const SmtpOptions& limits = options_->smtp;
+
+  if (replies_.buffered() > 0) {  // a reply that nobody asked for: most often a 421 before the server leaves
+    scheduler_.Return(assignment);
+    co_return Next::kEnd;
+  }
+  if (!capabilities_.pipelining) {
+    if (reset) {
+      const Answer cleared = co_await Command(std::string(kReset), limits.reset_timeout);
+      if (!cleared.ok()) co_return Lost(assignment, Phase::kReset, cleared.status());
+      if (!cleared->IsPositive()) co_return Refused(assignment, Phase::kReset, *cleared);
+    }
+    const Answer mailed = co_await Command(mail, limits.mail_timeout);
+    if (!mailed.ok()) co_return Lost(assignment, Phase::kMail, mailed.status());
+    if (!mailed->IsPositive()) co_return Refused(assignment, Phase::kMail, *mailed);
+    needs_reset_ = true;
+    const Answer received = co_await Command(rcpt, limits.rcpt_timeout);
+    if (!received.ok()) co_return Lost(assignment, Phase::kRcpt, received.status());
+    if (!received->IsPositive()) co_return Refused(assignment, Phase::kRcpt, *received);
+    const Answer data = co_await Command(std::string(kData), limits.data_timeout);
+    if (!data.ok()) co_return Lost(assignment, Phase::kData, data.status());
+    co_return co_await SendContent(std::move(assignment), *data);
+  }
+
+  // RFC 2920: one group that DATA ends; every reply is matched to its command, in order.
+  std::string group = reset ? std::string(kReset) : std::string();
+  group += mail;
+  group += rcpt;
+  group += kData;
+  const absl::Status sent = co_await Send(group, limits.mail_timeout);
+  if (!sent.ok()) co_return Lost(assignment, reset ? Phase::kReset : Phase::kMail, sent);
+  if (reset) {
+    const Answer cleared = co_await WithDeadline(services_.ring, limits.reset_timeout, ReadReply());
+    if (!cleared.ok()) co_return Lost(assignment, Phase::kReset, cleared.status());
+    if (cleared->code == 421) co_return Refused(assignment, Phase::kReset, *cleared);
+  }
+  const Answer mailed = co_await WithDeadline(services_.ring, limits.mail_timeout, ReadReply());
+  if (!mailed.ok()) co_return Lost(assignment, Phase::kMail, mailed.status());
+  if (mailed->code == 421) co_return Refused(assignment, Phase::kMail, *mailed);
+  const Answer received = co_await WithDeadline(services_.ring, limits.rcpt_timeout, ReadReply());
+  if (!received.ok()) co_return Lost(assignment, Phase::kRcpt, received.status());
+  if (received->code == 421) co_return Refused(assignment, Phase::kRcpt, *received);
+  const Answer data = co_await WithDeadline(services_.ring, limits.data_timeout, ReadReply());
+  if (!data.ok()) co_return Lost(assignment, Phase::kData, data.status());
+  if (mailed->IsPositive() && received->IsPositive()) {
+    needs_reset_ = true;
+    co_return co_await SendContent(std::move(assignment), *data);
+  }
+  needs_reset_ = true;
+  Next next =
+      mailed->IsPositive() ? Refused(assignment, Phase::kRcpt, *received) : Refused(assignment, Phase::kMail, *mailed);
+  if (data->IsIntermediate()) {
+    // The server waits for content although nobody is to get it: a lone dot ends it (RFC 2920 3.1).
+    const Answer ended = co_await Command(".\r\n", limits.final_dot_timeout);
+    if (!ended.ok()) next = Next::kEnd;
+    needs_reset_ = false;
+  }
+  if (data->code == 421) next = Next::kEnd;
+  co_return next;
+}
+
+Task<Session::Next> Session::SendContent(Assignment assignment, Reply data) {
+  if (!data.IsIntermediate()) co_return Refused(assignment, Phase::kData, data);
+  if (replies_.buffered() > 0) {
+    // It answered before it had the content: nothing that it says from here on can be believed.
+    co_return Lost(assignment, Phase::kContent,
+                   absl::InvalidArgumentError("the server replied before it had the content"));
+  }
+  const absl::Status sent = co_await Send(wire_, options_->smtp.block_timeout);
+  if (!sent.ok()) co_return Lost(assignment, Phase::kContent, sent);
+  const Answer taken = co_await WithDeadline(services_.ring, options_->smtp.final_dot_timeout, ReadReply());
+  if (!taken.ok()) co_return Lost(assignment, Phase::kContent, taken.status());
+  needs_reset_ = false;
+  if (!taken->IsPositive()) co_return Refused(assignment, Phase::kContent, *taken);
+  Attempt delivered = FromReply(Phase::kContent, *taken, assignment.claim.row().recipient);
+  delivered.verdict.action = Action::kDeliver;
+  Conclude(assignment, std::move(delivered));
+  co_return replies_.buffered() > 0 ? Next::kEnd : Next::kGoOn;
+}
+
+Task<void> Session::Quit() {
+  if (stream_ == nullptr) co_return;
+  const Answer bye = co_await Command(std::string(kQuit), options_->smtp.quit_timeout);
+  (void)bye;  // whatever it is, the conversation is over
+  Close();
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The wire
+
+Task<Session::Answer> Session::ReadReply() {
+  while (true) {
+    absl::StatusOr<std::optional<Reply>> reply = replies_.Next();
+    if (!reply.ok()) co_return reply.status();
+    if (reply->has_value()) co_return **std::move(reply);
+    const absl::StatusOr<size_t> received = co_await stream_->Read(incoming_);
+    if (!received.ok()) co_return received.status();
+    if (*received == 0) co_return absl::UnavailableError("the server closed the connection");
+    replies_.Feed(std::string_view(incoming_.data(), *received));
+  }
+}
+
+Task<Session::Answer> Session::Command(std::string line, absl::Duration limit) {
+  const absl::Status sent = co_await Send(line, limit);
+  if (!sent.ok()) co_return sent;
+  co_return co_await WithDeadline(services_.ring, limit, ReadReply());
+}
+
+Task<absl::Status> Session::Send(std::string_view bytes, absl::Duration limit) {
+  co_return co_await WithDeadline(services_.ring, limit, stream_->Write(std::span(bytes.data(), bytes.size())));
+}
+
+void Session::Close() {
+  if (stream_ == nullptr) return;
+  stream_->Close();
+  stream_.reset();
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Outcomes
+
+Attempt Session::FromReply(Phase phase, const Reply& reply, std::string_view recipient) const {
+  return {.verdict = Classify(phase, reply),
+          .code = reply.code,
+          .enhanced = reply.enhanced.has_value() ? reply.enhanced->ToString() : std::string(),
+          .text = RedactReply(reply.Text(), recipient)};
+}
+
+Attempt Session::FromFailure(ReasonClass reason, std::string text) const {
+  return {.verdict = ClassifyFailure(reason), .text = fmt::format("{}: {}", peer_, text)};
+}
+
+Attempt Session::FromStatus(Phase phase, const absl::Status& status) const {
+  const std::string what(status.message());
+  if (absl::IsDeadlineExceeded(status)) {
+    return FromFailure(ReasonClass::kTimeout, fmt::format("timed out ({})", ToString(phase)));
+  }
+  if (absl::IsInvalidArgument(status)) return FromFailure(ReasonClass::kProtocol, what);
+  if (absl::IsUnauthenticated(status)) return FromFailure(ReasonClass::kTls, what);
+  return FromFailure(ReasonClass::kConnection, fmt::format("{} ({})", what, ToString(phase)));
+}
+
+Session::Opened Session::Failed(Opened how, Attempt attempt) {
+  auto evidence = std::make_shared<queue::Evidence>(security_);
+  evidence->mx = peer_;
+  attempt.evidence = std::move(evidence);
+  failure_ = std::move(attempt);
+  return how;
+}
+
+Session::Next Session::Lost(const Assignment& assignment, Phase phase, const absl::Status& status) {
+  const bool before_anything = phase == Phase::kMail || phase == Phase::kReset;
+  if (messages_ > 0 && before_anything && replies_.buffered() == 0 && absl::IsUnavailable(status)) {
+    // The server had closed an idle connection: that says nothing about this row.
+    scheduler_.Return(assignment);
+    return Next::kEnd;
+  }
+  failure_ = FromStatus(phase, status);
+  Conclude(assignment, *failure_);
+  return Next::kEnd;
+}
+
+Session::Next Session::Refused(const Assignment& assignment, Phase phase, const Reply& reply) {
+  const bool goodbye = reply.code == 421;
+  if (goodbye && messages_ > 0 && (phase == Phase::kMail || phase == Phase::kReset)) {
+    scheduler_.Return(assignment);
+    return Next::kEnd;
+  }
+  Attempt attempt = FromReply(phase, reply, assignment.claim.row().recipient);
+  if (attempt.verdict.action == Action::kDeliver) attempt.verdict.action = Action::kDefer;
+  const bool close = attempt.verdict.close;
+  if (close) failure_ = attempt;
+  path_.site.Remember(services_.Now(), fmt::format("{} {} ({})", reply.code, attempt.text, ToString(phase)));
+  Conclude(assignment, std::move(attempt));
+  return close || replies_.buffered() > 0 ? Next::kEnd : Next::kGoOn;
+}
+
+std::shared_ptr<const queue::Evidence> Session::EvidenceFor(const std::string& stream) {
+  if (evidence_ == nullptr || evidence_->stream != stream) {
+    auto evidence = std::make_shared<queue::Evidence>(security_);
+    evidence->mx = peer_;
+    evidence->stream = stream;
+    evidence_ = std::move(evidence);
+  }
+  return evidence_;
+}
+
+void Session::Conclude(const Assignment& assignment, Attempt attempt) {
+  attempt.date = date_;
+  attempt.evidence = EvidenceFor(assignment.lane->campaign->stream);
+  scheduler_.Conclude(assignment, attempt);
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,68 @@
+#include "engine/settler.h"
+
+#include <utility>
+
+namespace sealift::engine {
+
+Settler::Settler(const ShardServices& services, int share, Callbacks callbacks)
+    : services_(services),
+      share_(share),
+      callbacks_(std::move(callbacks)),
+      linger_timer_(Timer::Calling<&Settler::OnLinger>(this)) {}
+
+void Settler::Settle(Lane& lane, const Claim& claim, queue::Outcome outcome) {
+  OpenPack& open = *claim.open;
+  outcome.pack = open.pack;
+  outcome.index = claim.index;
+  if (open.outcomes.empty()) lingering_.emplace_back(claim.open, &lane);
+  open.outcomes.push_back(std::move(outcome));
+  ++open.settled;
+  if (static_cast<size_t>(open.settled) == open.pack->rows().size()) {
+    HandOver(open, lane);
+  } else if (!linger_timer_.armed()) {
+    services_.ArmAt(linger_timer_, services_.Now() + kLinger);
+  }
+}
+
+void Settler::HandOver(OpenPack& open, Lane& lane) {
+  for (queue::Outcome& outcome : open.outcomes) {
+    const bool deferred = outcome.kind == queue::OutcomeKind::kDeferred;
+    awaited_.push_back(
+        {++last_number_, &lane, deferred ? queue::Store::RoundDue(outcome.due) : absl::InfiniteFuture()});
+    batch_.push_back(std::move(outcome));
+  }
+  open.outcomes.clear();
+}
+
+void Settler::OnLinger() {
+  // Whatever began to wait since the timer was armed goes as well: a few packs are written in two pieces, none waits
+  // long.
+  for (auto& [open, lane] : lingering_) HandOver(*open, *lane);
+  lingering_.clear();
+}
+
+void Settler::Flush() {
+  std::erase_if(lingering_, [](const auto& entry) { return entry.first->outcomes.empty(); });
+  if (!batch_.empty()) services_.store.Settle(services_.index, last_number_, batch_);
+}
+
+void Settler::FlushAll() {
+  OnLinger();
+  Flush();
+}
+
+void Settler::OnDurable(uint64_t number) {
+  bool any = false;
+  while (!awaited_.empty() && awaited_.front().number <= number) {
+    const Awaited settled = awaited_.front();
+    awaited_.pop_front();
+    Return(*settled.lane);
+    any = true;
+    // The lane may be forgotten in the last call.
+    if (settled.due != absl::InfiniteFuture()) callbacks_.deferred_durable(*settled.lane, settled.due);
+    callbacks_.durable(*settled.lane);
+  }
+  if (any && MayBegin()) callbacks_.room();
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "engine/lane.h"
+#include "engine/runtime/timer_wheel.h"
+#include "engine/shard_services.h"
+#include "queue/outcome.h"
+
+namespace sealift::engine {
+
+// Settler turns what sessions report into numbered outcomes and hands them to the store in batches.
+//
+// It keeps the shard's share of the bound on duplicates: a message counts from the moment its transaction begins until
+// its outcome is durable, and when the share is used up nothing new begins. After a crash exactly these can be sent
+// again. The outcomes of one pack wait a moment for each other (kLinger), so that most packs are settled whole.
+//
+// Owned by:  its shard.
+// Threads:   the shard's. The committer's answer arrives through the shard's inbox.
+class Settler {
+ public:
+  static constexpr absl::Duration kLinger = absl::Milliseconds(25);
+
+  struct Callbacks {
+    std::function<void(Lane&, absl::Time due)> deferred_durable;  // a row of the lane is due again then
+    std::function<void(Lane&)> durable;                           // one row less of the lane is unsettled
+    std::function<void()> room;                                   // transactions may begin again
+  };
+
+  // `share` is how many messages of this shard may be begun and not durable.
+  Settler(const ShardServices& services, int share, Callbacks callbacks);
+
+  bool MayBegin() const { return begun_ < share_; }
+  void Begin(Lane& lane) {
+    ++begun_;
+    ++lane.unsettled;
+  }
+  // The transaction was not begun after all; the row is as it was.
+  void Return(Lane& lane) {
+    --begun_;
+    --lane.unsettled;
+  }
+
+  // The row has its outcome; `outcome.pack` and `outcome.index` are set here.
+  void Settle(Lane& lane, const Claim& claim, queue::Outcome outcome);
+
+  // Hands over what is complete; called at the end of every turn of the ring.
+  void Flush();
+  // Hands over everything, complete packs or not.
+  void FlushAll();
+
+  // The store has made every outcome up to this number durable.
+  void OnDurable(uint64_t number);
+
+  int begun() const { return begun_; }
+  bool empty() const { return begun_ == 0; }
+
+ private:
+  struct Awaited {
+    uint64_t number;
+    Lane* lane;
+    absl::Time due;  // of a deferral; else InfiniteFuture
+  };
+
+  void HandOver(OpenPack& open, Lane& lane);
+  void OnLinger();
+
+  const ShardServices& services_;
+  const int share_;
+  Callbacks callbacks_;
+  Timer linger_timer_;
+
+  int begun_ = 0;
+  uint64_t last_number_ = 0;
+  std::vector<std::pair<std::shared_ptr<OpenPack>, Lane*>> lingering_;
+  std::vector<queue::Outcome> batch_;
+  std::deque<Awaited> awaited_;
+};
+
+}  // namespace sealift::engine

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "dns/cache.h"
+#include "engine/metrics.h"
+#include "engine/runtime/inbox.h"
+#include "engine/runtime/ring.h"
+#include "engine/scheduler.h"
+#include "engine/shard_services.h"
+
+namespace sealift::engine {
+
+// Shard is one thread and everything on it: a ring, a resolver, the sessions, and the scheduler that feeds them.
+// Nothing in it locks, blocks or waits on a disk.
+//
+// Owned by:  the node.
+// Threads:   its own. From others: Post, Ask, TryPost, OnDurable, Drain, and the metrics.
+class Shard {
+ public:
+  struct Setup {
+    int index = 0;
+    int shards = 1;
+    int unsettled_share = 4096;
+    queue::Store* store = nullptr;
+    Limits* limits = nullptr;
+    std::shared_ptr<dns::Cache> dns_cache;
+    std::shared_ptr<tls::ClientContext> tls;
+    std::shared_ptr<const Options> options;
+  };
+
+  // The ring's error where this machine forbids io_uring; a resolver's where its servers are wrong.
+  static absl::StatusOr<std::unique_ptr<Shard>> Create(Setup setup);
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  // Starts the thread. `peers` are all shards of the node, by index.
+  void Start(std::vector<Shard*> peers);
+
+  // Runs `message` on this shard; false when it has stopped. Waits while the inbox is full: not for shards.
+  bool Post(ShardServices::Message message);
+  // Runs `question` on this shard and waits until it has run. After the shard has stopped it is not run.
+  void Ask(const std::function<void(Scheduler&)>& question);
+
+  // The store has made this shard's outcomes durable up to that number.
+  void OnDurable(uint64_t number);
+
+  // Finishes what is under way, within `limit`, and ends the thread; Join waits for that.
+  void Drain(absl::Duration limit);
+  void Join();
+
+  bool started() const { return thread_.joinable(); }
+
+  Metrics& metrics() { return metrics_; }
+  dns::Resolver::Counts dns_counts() const { return resolver_->counts(); }
+
+ private:
+  explicit Shard(Setup setup);
+
+  absl::Status Prepare();
+  Task<void> Main();
+  Task<void> ReadInbox();
+  Task<void> Housekeep();
+  void EndOfTurn();
+  void SendLane(int shard, LaneHandover lane);
+  void SendLanes();
+
+  const Setup setup_;
+  Metrics metrics_;
+  std::unique_ptr<Ring> ring_;
+  std::unique_ptr<DnsResolver> resolver_;
+  std::unique_ptr<Network> network_;
+  std::unique_ptr<tls::SessionCache> tls_sessions_;
+  std::unique_ptr<Inbox<ShardServices::Message>> inbox_;
+  std::unique_ptr<ShardServices> services_;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::vector<Shard*> peers_;
+  std::vector<std::pair<int, LaneHandover>> unsent_;
+  std::atomic<uint64_t> durable_{0};
+  uint64_t durable_seen_ = 0;
+  std::atomic<bool> ended_{false};
+  Signal stop_;
+  bool stopping_ = false;
+  absl::Duration drain_limit_;
+  std::thread thread_;
+};
+
+}  // namespace sealift::engine

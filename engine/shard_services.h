@@ -1,0 +1,63 @@
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <random>
+#include <span>
+
+#include "engine/active_campaign.h"
+#include "engine/limits.h"
+#include "engine/metrics.h"
+#include "engine/options.h"
+#include "engine/resolver.h"
+#include "engine/runtime/network.h"
+#include "engine/runtime/ring.h"
+#include "engine/site_identity.h"
+#include "queue/store.h"
+#include "tls/client_context.h"
+#include "tls/session_cache.h"
+
+namespace sealift::engine {
+
+// A lane on its way to the shard that owns its site. It has claimed nothing.
+struct LaneHandover {
+  queue::LaneRecord record;
+  std::shared_ptr<ActiveCampaign> campaign;
+  SiteIdentity site;
+};
+
+// What every part of one shard works with. The parts know these, and not the shard.
+//
+// Owned by:  the shard, which outlives its parts.
+// Threads:   the shard's, but for `post`.
+struct ShardServices {
+  using Message = std::move_only_function<void()>;
+
+  int index = 0;   // of this shard
+  int shards = 1;  // of this node
+  Ring& ring;
+  queue::Store& store;
+  Limits& limits;
+  Metrics& metrics;
+  Network& network;
+  Resolver& resolver;
+  tls::SessionCache& tls_sessions;
+  std::shared_ptr<tls::ClientContext> tls;
+  std::shared_ptr<const Options> options;
+  std::mt19937_64 random;
+
+  // Runs `message` on this shard's thread; for threads that may wait while the inbox is full.
+  std::function<void(Message message)> post;
+  // Gives a lane to the shard that owns its site; kept and tried again while that shard's inbox is full.
+  std::function<void(int shard, LaneHandover lane)> send_lane;
+
+  absl::Time Now() const { return ring.Now(); }
+  void ArmAt(Timer& timer, absl::Time when) const {
+    // Never more than a day at once: whoever is woken early looks at the clock again.
+    const absl::Duration wait = std::clamp(when - ring.Now(), absl::ZeroDuration(), absl::Hours(24));
+    ring.timers().Arm(timer, ring.NowNanos() + absl::ToInt64Nanoseconds(wait));
+  }
+};
+
+}  // namespace sealift::engine

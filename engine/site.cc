@@ -1,0 +1,33 @@
+#include "engine/site.h"
+
+#include <algorithm>
+
+namespace sealift::engine {
+
+const std::shared_ptr<const SendPermits>* SendQueue::PermitsOf(int source) const {
+  for (const std::shared_ptr<const SendPermits>& entry : permits) {
+    if (entry->source == source) return &entry;
+  }
+  return nullptr;
+}
+
+uint8_t SendQueue::Standing() const {
+  if (stream == nullptr) return 0;
+  const int kind = stream->kind == StreamKind::kTransactional ? 128 : 0;
+  return static_cast<uint8_t>(kind + std::clamp(stream->priority, 0, 126));
+}
+
+void Site::Remember(absl::Time now, std::string reply) {
+  if (replies.size() == kRepliesMax) replies.pop_front();
+  replies.emplace_back(now, std::move(reply));
+}
+
+int Site::SessionsOf(const std::vector<int>& sources) const {
+  int sessions = 0;
+  for (const std::unique_ptr<Path>& path : paths) {
+    if (std::ranges::find(sources, path->source) != sources.end()) sessions += path->sessions;
+  }
+  return sessions;
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,123 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "dns/answer.h"
+#include "engine/active_campaign.h"
+#include "engine/attempt.h"
+#include "engine/lane.h"
+#include "engine/limits.h"
+#include "engine/metrics.h"
+#include "engine/options.h"
+#include "engine/runtime/signal.h"
+#include "engine/runtime/timer_wheel.h"
+#include "tls/policy.h"
+
+namespace sealift::engine {
+
+class Scheduler;
+struct Path;
+struct Site;
+
+// Why nothing may be sent right now, and until when. `rate` names the limit where it is one.
+struct Refusal {
+  enum class Kind : uint8_t { kNone, kNoRows, kRate, kUnsettled, kBackoff, kNoTls };
+  Kind kind = Kind::kNone;
+  RateInForce* rate = nullptr;
+  absl::Time until = absl::InfinitePast();
+};
+
+// A path that failed waits, longer each time. One row is tried when it ends; the others stay queued, untouched.
+struct Block {
+  absl::Time until = absl::InfinitePast();
+  int failures = 0;     // in a row
+  bool no_tls = false;  // no host offers the TLS that the path requires
+  Attempt attempt;      // what failed, redacted: "mx1.d1.test [127.0.0.5]: connection refused"
+};
+
+// What one source needs to send for one SendQueue: the rates that must all permit it, and the counters that it adds to.
+struct SendPermits {
+  int source = 0;  // index into Options::sources
+  std::vector<RateInForce*> rates;
+  Counter* delivered = nullptr;
+};
+
+// SendQueue is the lanes of one campaign at one site that the same destination settings bind, in the order of their
+// turn.
+struct SendQueue {
+  Site* site = nullptr;
+  std::shared_ptr<ActiveCampaign> campaign;
+  const StreamOptions* stream = nullptr;  // of the options in force
+  DestinationSettings settings;
+  tls::Policy policy = tls::Policy::kRequire;
+  std::string domain;  // of the lane that made it: what its settings were looked up for
+  int lanes = 0;
+  std::vector<std::shared_ptr<const SendPermits>> permits;  // a source of the stream's pool each
+  size_t next_source = 0;                                   // whose turn it is to open a session
+  std::deque<Lane*> ready;                                  // lanes that have rows in their window
+  size_t rows_ready = 0;
+  Histogram* delivery_seconds = nullptr;
+
+  // What is transactional overtakes, then the higher priority (0 to 100); nothing without a stream.
+  uint8_t Standing() const;
+  // Null: its pool does not have that source.
+  const std::shared_ptr<const SendPermits>* PermitsOf(int source) const;
+};
+
+// Path is a site as one source and one TLS policy reach it: the sessions, the idle ones among them, and what blocks it.
+struct Path {
+  Path(Scheduler& by, Site& of, std::string from, tls::Policy under)
+      : scheduler(by),
+        site(of),
+        source_name(std::move(from)),
+        policy(under),
+        timer(Timer::Calling<&Path::OnTimer>(this)) {}
+  void OnTimer();
+
+  Scheduler& scheduler;
+  Site& site;
+  const std::string source_name;
+  int source = -1;  // index into Options::sources; -1: a reload has taken the source away
+  const tls::Policy policy;
+  int sessions = 0;
+  int fruitless = 0;                            // sessions in a row that a host let in and took nothing from
+  int answering = 0;                            // of `sessions`, those that a host has let in
+  Signal idle;                                  // sessions that wait for a row
+  Timer timer;                                  // when a refusal, a block or the pace of opening ends
+  absl::Time wake_at = absl::InfinitePast();    // what `timer` is armed for
+  absl::Time next_open = absl::InfinitePast();  // another session may be opened
+  int connection_limit = 1;
+  std::vector<int> counted_with;  // sources whose sessions count against connection_limit
+  Block block;
+  Refusal refusal;  // the last one
+  Slots* source_slots = nullptr;
+  RateInForce* connection_rate = nullptr;  // null: none
+};
+
+// Site is the set of hosts that serve a domain; domains with the same hosts are one site.
+//
+// Owned by:  the directory of the shard that owns it.
+// Threads:   that shard's.
+struct Site {
+  std::string key;
+  std::vector<dns::MxHost> hosts;
+  std::string provider;
+  std::string domain;                              // one that it serves: the one that made it
+  std::vector<std::unique_ptr<SendQueue>> queues;  // the one to be served first in front
+  std::vector<std::unique_ptr<Path>> paths;
+  std::deque<std::pair<absl::Time, std::string>> replies;  // the last ones, redacted
+
+  static constexpr size_t kRepliesMax = 8;
+  void Remember(absl::Time now, std::string reply);
+  // Sessions of these sources, over all policies.
+  int SessionsOf(const std::vector<int>& sources) const;
+};
+
+}  // namespace sealift::engine

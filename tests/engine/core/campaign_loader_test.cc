@@ -1,0 +1,355 @@
+#include "engine/campaign_loader.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "engine/exit_code.h"
+#include "tests/engine/core/temporary_folder.h"
+
+namespace sealift::engine {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+using Summary = CampaignLoader::Summary;
+using Rejection = CampaignLoader::Rejection;
+
+constexpr std::string_view kTemplate = "From: news@sender.test\nSubject: Hello\n\nHello {{name}}\n";
+constexpr std::string_view kThree = "email,name\na1@d1.test,Ann\na2@d2.test,Bob\na3@d1.test,Cy\n";
+
+class CampaignLoaderTest : public testing::Test {
+ protected:
+  CampaignLoaderTest() {
+    queue::Store::Options options;
+    options.path = folder_.path() + "/queue";
+    options.kek.fill(7);
+    options.memory_bytes = 32 << 20;
+    options.commit_interval = absl::ZeroDuration();
+    absl::StatusOr<std::unique_ptr<queue::Store>> store = queue::Store::Open(std::move(options));
+    CHECK(store.ok(), "the store opens");
+    store_ = *std::move(store);
+    campaigns_ = std::make_unique<Campaigns>(*store_, shards_, Delivery::kSink);
+  }
+
+  static LoadRequest Request() { return {.name = "spring", .stream = "news", .template_text = std::string(kTemplate)}; }
+
+  std::unique_ptr<RecipientFileLoader> Begin(const LoadRequest& request) {
+    queue::CampaignSpec spec{.name = request.name,
+                             .stream = request.stream,
+                             .mode = "sink",
+                             .template_text = request.template_text,
+                             .defaults = request.defaults,
+                             .settings_json = "{}"};
+    auto loader = std::make_unique<RecipientFileLoader>(
+        *store_, *campaigns_, request, std::move(spec), [this] { return admission_; },
+        [this](uint64_t rows) { reported_ += rows; });
+    loader->OnRejection([this](const Rejection& rejection) { rejections_.push_back(rejection); });
+    return loader;
+  }
+
+  absl::StatusOr<Summary> Load(std::string_view file, const LoadRequest& request = Request(),
+                               size_t chunk_bytes = SIZE_MAX) {
+    const std::unique_ptr<RecipientFileLoader> loader = Begin(request);
+    for (size_t at = 0; at < file.size();) {
+      const std::string_view chunk = file.substr(at, chunk_bytes);
+      const absl::Status fed = loader->Feed(chunk);
+      if (!fed.ok()) return fed;
+      at += chunk.size();
+    }
+    return loader->Finish();
+  }
+
+  std::vector<queue::StoredRow> Rows(const std::string& name = "spring") {
+    const absl::StatusOr<queue::Campaign> campaign = store_->FindCampaign(name);
+    CHECK(campaign.ok(), "it was loaded");
+    absl::StatusOr<queue::RowsPage> page = store_->ListRows(campaign->id, {.fields = true}, "", 10'000);
+    CHECK(page.ok(), "rows can be listed");
+    std::ranges::sort(page->rows, {}, [](const queue::StoredRow& row) { return row.message.row; });
+    return std::move(page->rows);
+  }
+
+  // The file is refused as bad input, and there is no campaign.
+  void ExpectRefused(const absl::StatusOr<Summary>& summary, std::string_view words) {
+    EXPECT_EQ(ExitCodeOf(summary.status()), ExitCode::kBadData) << summary.status();
+    EXPECT_THAT(std::string(summary.status().message()), HasSubstr(std::string(words)));
+    EXPECT_TRUE(absl::IsNotFound(store_->FindCampaign("spring").status()));
+  }
+  // Other content under a known name; what was accepted stays as it was.
+  void ExpectOther(const absl::StatusOr<Summary>& summary, std::string_view words, size_t rows) {
+    EXPECT_EQ(ExitCodeOf(summary.status()), ExitCode::kCannotCreate) << summary.status();
+    EXPECT_THAT(std::string(summary.status().message()), HasSubstr(std::string(words)));
+    EXPECT_THAT(Rows(), SizeIs(rows));
+  }
+
+  TemporaryFolder folder_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::unique_ptr<queue::Store> store_;
+  std::unique_ptr<Campaigns> campaigns_;
+  absl::Status admission_;
+  uint64_t reported_ = 0;
+  std::vector<Rejection> rejections_;
+};
+
+TEST_F(CampaignLoaderTest, EveryRowIsAcceptedInItsOrder) {
+  const absl::StatusOr<Summary> summary = Load(kThree);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->accepted, 3u);
+  EXPECT_EQ(summary->rejected, 0u);
+  EXPECT_FALSE(summary->resumed);
+  EXPECT_FALSE(summary->already_loaded);
+  EXPECT_TRUE(summary->sink);
+  EXPECT_EQ(reported_, 3u);
+  const std::vector<queue::StoredRow> rows = Rows();
+  ASSERT_THAT(rows, SizeIs(3));
+  for (uint32_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(static_cast<uint32_t>(rows[i].message.row), i + 1);
+    EXPECT_EQ(rows[i].recipient, fmt::format("a{}@d{}.test", i + 1, i == 1 ? 2 : 1));
+  }
+  EXPECT_THAT(rows[1].fields, ElementsAre("Bob"));
+  EXPECT_EQ(store_->FindCampaign("spring")->state, queue::CampaignState::kReady);
+}
+
+TEST_F(CampaignLoaderTest, HowTheBytesArriveDoesNotMatter) {
+  const absl::StatusOr<Summary> whole = Load(kThree);
+  const absl::StatusOr<Summary> again = Load(kThree, Request(), 1);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->already_loaded) << "byte by byte it is the same file";
+  LoadRequest other = Request();
+  other.name = "summer";
+  const absl::StatusOr<Summary> pieces = Load(kThree, other, 1);
+  ASSERT_TRUE(pieces.ok()) << pieces.status();
+  EXPECT_EQ(pieces->accepted, 3u);
+}
+
+TEST_F(CampaignLoaderTest, TheLastLineMayLackItsEnd) {
+  const absl::StatusOr<Summary> summary = Load(kThree.substr(0, kThree.size() - 1));
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->accepted, 3u);
+}
+
+TEST_F(CampaignLoaderTest, OnlyTheColumnsThatTheMessageUsesAreKept) {
+  const absl::StatusOr<Summary> summary = Load("birthday,email,name,note\n1970-01-01,a1@d1.test,Ann,secret\n");
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_THAT(Rows().at(0).fields, ElementsAre("Ann"));
+  EXPECT_THAT(store_->FindCampaign("spring")->spec.columns, ElementsAre("name"));
+}
+
+TEST_F(CampaignLoaderTest, AFileWithoutAnEmailColumnIsRefused) {
+  ExpectRefused(Load("mail,name\na1@d1.test,Ann\n"), "email");
+}
+
+TEST_F(CampaignLoaderTest, AFileWithoutAColumnThatTheMessageUsesIsRefused) {
+  ExpectRefused(Load("email,nmae\na1@d1.test,Ann\n"), "name");
+}
+
+TEST_F(CampaignLoaderTest, AnEmptyFileIsRefused) { ExpectRefused(Load(""), "empty"); }
+
+TEST_F(CampaignLoaderTest, AFileThatIsNoCsvIsRefusedWithTheLine) {
+  const absl::StatusOr<Summary> summary = Load("email,name\na1@d1.test,\"Ann\na2@d1.test,Bob\n");
+  EXPECT_EQ(ExitCodeOf(summary.status()), ExitCode::kBadData) << summary.status();
+  EXPECT_THAT(std::string(summary.status().message()), HasSubstr("line 2"));
+  EXPECT_THAT(Rows(), IsEmpty());
+}
+
+TEST_F(CampaignLoaderTest, ABrokenAddressIsRejectedWithItsLineAndNeverShown) {
+  const absl::StatusOr<Summary> summary = Load("email,name\na1@d1.test,Ann\nbroken address,Bob\na3@d1.test,Cy\n");
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->accepted, 2u);
+  EXPECT_EQ(summary->rejected, 1u);
+  ASSERT_THAT(rejections_, SizeIs(1));
+  EXPECT_EQ(rejections_[0].line, 3u);
+  EXPECT_EQ(rejections_[0].column, "email");
+  EXPECT_THAT(rejections_[0].reason, Not(HasSubstr("broken")));
+  EXPECT_EQ(static_cast<uint32_t>(Rows().at(1).message.row), 3u) << "a rejected row keeps its number";
+}
+
+TEST_F(CampaignLoaderTest, AnAddressTwiceIsAcceptedOnce) {
+  const absl::StatusOr<Summary> summary = Load("email,name\na1@d1.test,Ann\na1@D1.test,Ann again\n");
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->accepted, 1u);
+  EXPECT_EQ(summary->duplicates, 1u);
+  EXPECT_THAT(Rows(), SizeIs(1));
+}
+
+TEST_F(CampaignLoaderTest, TheSameFileAgainAddsNothing) {
+  ASSERT_TRUE(Load(kThree).ok());
+  const absl::StatusOr<Summary> again = Load(kThree);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->already_loaded);
+  EXPECT_FALSE(again->resumed);
+  EXPECT_EQ(again->accepted, 3u);
+  EXPECT_EQ(reported_, 3u);
+  EXPECT_THAT(Rows(), SizeIs(3));
+}
+
+TEST_F(CampaignLoaderTest, OtherContentUnderTheSameNameIsRefused) {
+  ASSERT_TRUE(Load(kThree).ok());
+  std::string changed(kThree);
+  changed[changed.find("Bob")] = 'R';
+  ExpectOther(Load(changed), "other content", 3);
+  ExpectOther(Load(changed, Request(), 7), "other content", 3);
+  ExpectOther(Load(std::string(kThree) + "a4@d1.test,Di\n"), "shorter", 3);
+  ExpectOther(Load(std::string(kThree) + "broken,Di\n"), "shorter", 3);
+  ExpectOther(Load(kThree.substr(0, kThree.size() - 14)), "longer", 3);
+}
+
+TEST_F(CampaignLoaderTest, AnotherTemplateStreamOrDefaultUnderTheSameNameIsRefused) {
+  ASSERT_TRUE(Load(kThree).ok());
+  LoadRequest request = Request();
+  request.template_text += "more\n";
+  ExpectOther(Load(kThree, request), "another template", 3);
+  request = Request();
+  request.stream = "offers";
+  ExpectOther(Load(kThree, request), "in the stream 'news'", 3);
+  request = Request();
+  request.defaults = {{"name", "friend"}};
+  ExpectOther(Load(kThree, request), "defaults", 3);
+}
+
+TEST_F(CampaignLoaderTest, ACancelledCampaignIsNotLoadedAgain) {
+  ASSERT_TRUE(Load(kThree).ok());
+  ASSERT_TRUE(store_->Cancel(store_->FindCampaign("spring")->id, false, absl::Now()).ok());
+  const absl::StatusOr<Summary> again = Load(kThree);
+  EXPECT_EQ(ExitCodeOf(again.status()), ExitCode::kCannotCreate) << again.status();
+}
+
+TEST_F(CampaignLoaderTest, WhatWasFedAndNotFinishedWasNeverAccepted) {
+  {
+    const std::unique_ptr<RecipientFileLoader> cut = Begin(Request());
+    ASSERT_TRUE(cut->Feed(kThree.substr(0, 40)).ok());
+  }
+  EXPECT_THAT(Rows(), IsEmpty());
+  EXPECT_EQ(store_->FindCampaign("spring")->state, queue::CampaignState::kLoading);
+  const absl::StatusOr<Summary> again = Load(kThree);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->resumed);
+  EXPECT_EQ(again->accepted, 3u);
+}
+
+// 400 rows of 200 kB: more than the store takes in one commit.
+std::string LargeFile() {
+  std::string file = "email,name\n";
+  for (int i = 1; i <= 400; ++i) file += fmt::format("a{}@d{}.test,{:x>200000}\n", i, i % 7, i);
+  return file;
+}
+
+TEST_F(CampaignLoaderTest, AnInterruptedLoadGoesOnWhereItWasCommitted) {
+  const std::string file = LargeFile();
+  uint64_t committed = 0;
+  {
+    const std::unique_ptr<RecipientFileLoader> cut = Begin(Request());
+    for (size_t at = 0; committed == 0 && at < file.size(); at += 1 << 20) {
+      ASSERT_TRUE(cut->Feed(std::string_view(file).substr(at, 1 << 20)).ok());
+      const absl::StatusOr<queue::Campaign> campaign = store_->FindCampaign("spring");
+      if (campaign.ok()) committed = campaign->counters.accepted;
+    }
+  }
+  ASSERT_GT(committed, 0u);
+  ASSERT_LT(committed, 400u);
+  EXPECT_EQ(reported_, committed);
+
+  const absl::StatusOr<Summary> again = Load(file, Request(), 1'000'003);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->resumed);
+  EXPECT_EQ(again->accepted, 400u);
+  EXPECT_EQ(again->duplicates, 0u) << "what was there is passed over, not found to be there twice";
+  EXPECT_EQ(reported_, 400u);
+  std::set<std::string> recipients;
+  const std::vector<queue::StoredRow> rows = Rows();
+  for (const queue::StoredRow& row : rows) recipients.insert(row.recipient);
+  EXPECT_THAT(rows, SizeIs(400));
+  EXPECT_THAT(recipients, SizeIs(400));
+}
+
+TEST_F(CampaignLoaderTest, AnInterruptedLoadDoesNotGoOnWithAnotherFile) {
+  std::string file = LargeFile();
+  uint64_t committed = 0;
+  {
+    const std::unique_ptr<RecipientFileLoader> cut = Begin(Request());
+    for (size_t at = 0; committed == 0 && at < file.size(); at += 1 << 20) {
+      ASSERT_TRUE(cut->Feed(std::string_view(file).substr(at, 1 << 20)).ok());
+      const absl::StatusOr<queue::Campaign> campaign = store_->FindCampaign("spring");
+      if (campaign.ok()) committed = campaign->counters.accepted;
+    }
+  }
+  file[20'000] = 'y';
+  ExpectOther(Load(file, Request(), 1'000'003), "other content", committed);
+}
+
+TEST_F(CampaignLoaderTest, ACampaignIsLoadedByOneAtATime) {
+  const std::unique_ptr<RecipientFileLoader> first = Begin(Request());
+  ASSERT_TRUE(first->Feed(kThree).ok());
+  const absl::StatusOr<Summary> second = Load(kThree);
+  EXPECT_EQ(ExitCodeOf(second.status()), ExitCode::kTryLater) << second.status();
+  EXPECT_TRUE(first->Finish().ok());
+}
+
+TEST_F(CampaignLoaderTest, NothingIsAcceptedWhereThereIsNoRoom) {
+  admission_ = WithExit(absl::ResourceExhaustedError("the disk is nearly full"), ExitCode::kTryLater);
+  const absl::StatusOr<Summary> summary = Load(kThree);
+  EXPECT_EQ(ExitCodeOf(summary.status()), ExitCode::kTryLater);
+  EXPECT_TRUE(absl::IsNotFound(store_->FindCampaign("spring").status()));
+}
+
+TEST_F(CampaignLoaderTest, RoomIsAskedForBeforeEachCommit) {
+  const std::unique_ptr<RecipientFileLoader> loader = Begin(Request());
+  ASSERT_TRUE(loader->Feed(kThree).ok());
+  admission_ = absl::ResourceExhaustedError("the disk is nearly full");
+  EXPECT_FALSE(loader->Finish().ok());
+  EXPECT_THAT(Rows(), IsEmpty());
+}
+
+TEST_F(CampaignLoaderTest, RowsWithoutTheRequiredValueAreRejected) {
+  LoadRequest request = Request();
+  request.require = {{"consent", "yes"}};
+  const absl::StatusOr<Summary> summary =
+      Load("email,name,consent\na1@d1.test,Ann,yes\na2@d1.test,Bob,no\na3@d1.test,Cy,\n", request);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->accepted, 1u);
+  EXPECT_EQ(summary->rejected, 2u);
+  ASSERT_THAT(rejections_, SizeIs(2));
+  EXPECT_EQ(rejections_[0].line, 3u);
+  EXPECT_EQ(rejections_[0].column, "consent");
+}
+
+TEST_F(CampaignLoaderTest, ARequiredColumnThatIsNotThereIsBadInput) {
+  LoadRequest request = Request();
+  request.require = {{"consent", "yes"}};
+  ExpectRefused(Load(kThree, request), "consent");
+}
+
+TEST_F(CampaignLoaderTest, ADefaultStandsInForAMissingColumn) {
+  LoadRequest request = Request();
+  request.defaults = {{"name", "friend"}};
+  const absl::StatusOr<Summary> summary = Load("email\na1@d1.test\n", request);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->accepted, 1u);
+}
+
+TEST_F(CampaignLoaderTest, ALoadMayStartItsCampaign) {
+  LoadRequest request = Request();
+  request.start = true;
+  const absl::StatusOr<Summary> summary = Load(kThree, request);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_TRUE(summary->started);
+  EXPECT_EQ(store_->FindCampaign("spring")->state, queue::CampaignState::kRunning);
+}
+
+TEST_F(CampaignLoaderTest, ACampaignForLaterIsReadyAndNotStarted) {
+  LoadRequest request = Request();
+  request.start_at = absl::Now() + absl::Hours(1);
+  const absl::StatusOr<Summary> summary = Load(kThree, request);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_FALSE(summary->started);
+  EXPECT_EQ(store_->FindCampaign("spring")->state, queue::CampaignState::kReady);
+}
+
+}  // namespace
+}  // namespace sealift::engine

@@ -1,0 +1,43 @@
+#include "engine/campaign_settings.h"
+
+#include <gtest/gtest.h>
+
+namespace sealift::engine {
+namespace {
+
+TEST(CampaignSettingsTest, WhatIsWrittenIsReadBack) {
+  CampaignSettings settings;
+  settings.rate = {.count = 200, .period = absl::Minutes(1)};
+  settings.start_at = absl::FromUnixMillis(1'800'000'000'123);
+  settings.start = true;
+  const absl::StatusOr<CampaignSettings> read = CampaignSettings::Parse(settings.ToText());
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->rate, settings.rate);
+  EXPECT_EQ(read->start_at, settings.start_at);
+  EXPECT_TRUE(read->start);
+}
+
+TEST(CampaignSettingsTest, NothingIsTheDefaults) {
+  for (const std::string& text : {std::string(), CampaignSettings().ToText()}) {
+    const absl::StatusOr<CampaignSettings> read = CampaignSettings::Parse(text);
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_TRUE(read->rate.unlimited());
+    EXPECT_FALSE(read->start_at.has_value());
+    EXPECT_FALSE(read->start);
+  }
+}
+
+TEST(CampaignSettingsTest, WhatIsNotReadableIsAnError) {
+  for (const std::string_view text : {"{", "[]", "7", "not json", "{\"rate\":\"200 a second\"}"}) {
+    EXPECT_FALSE(CampaignSettings::Parse(text).ok()) << text;
+  }
+}
+
+TEST(CampaignSettingsTest, WhatALaterVersionAddsIsPassedOver) {
+  const absl::StatusOr<CampaignSettings> read = CampaignSettings::Parse(R"({"rate":"5/s","colour":"red"})");
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->rate.count, 5);
+}
+
+}  // namespace
+}  // namespace sealift::engine

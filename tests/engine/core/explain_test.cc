@@ -1,0 +1,133 @@
+#include "engine/explain.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "tests/engine/core/shard_world.h"
+
+namespace sealift::engine {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Pair;
+
+// A shard that opens no session: the test takes the rows.
+class ExplainTest : public ShardWorld {
+ protected:
+  ExplainTest() {
+    options_.smtp.connections = 0;
+    AddDomain("d1.test");
+  }
+  void TearDown() override { Stop(absl::ZeroDuration()); }
+
+  std::map<std::string, uint64_t> Reasons(const std::string& domain) {
+    DomainExplanation explanation;
+    ExplainDomain(scheduler(), domain, explanation);
+    std::map<std::string, uint64_t> reasons;
+    for (const WaitReason& wait : explanation.waits) reasons[wait.reason] += wait.rows;
+    return reasons;
+  }
+};
+
+TEST_F(ExplainTest, RowsOfAllReasonsAddUpToWhatIsQueued) {
+  AddStream("first").kind = StreamKind::kTransactional;
+  AddStream("gone");
+  internet_->SetVerdict("d2.test", dns::Verdict::kServFail);
+  Start();
+
+  // Three rows that were tried.
+  const queue::CampaignId tried = Send("tried", Recipients(3, "d1.test"), {.stream = "first"});
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 3; }));
+  OnShard([&](Scheduler& scheduler) {
+    Path& path = PathTo(scheduler, "d1.test");
+    Refusal refusal;
+    while (const std::optional<Assignment> next = scheduler.Next(path, refusal)) {
+      scheduler.Conclude(*next, {.verdict = {.action = Action::kDefer, .reason_class = ReasonClass::kFull}});
+    }
+  });
+  ASSERT_TRUE(EventuallyTried(tried, 3));
+  // Two whose stream a reload takes away, and five that a rate lets out slowly.
+  const queue::CampaignId orphans = Send("orphans", Recipients(2, "d1.test"), {.stream = "gone"});
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 2; }));
+  std::erase_if(options_.streams, [](const StreamOptions& stream) { return stream.name == "gone"; });
+  const auto without = std::make_shared<const Options>(options_);
+  OnShard([&](Scheduler& scheduler) { scheduler.Adopt(without); });
+  const queue::CampaignId slow =
+      Send("slow", Recipients(5, "d1.test"), {.rate = {.count = 1, .period = absl::Hours(1)}});
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 7; }));
+  std::optional<Assignment> sent;
+  OnShard([&](Scheduler& scheduler) {
+    Path& path = PathTo(scheduler, "d1.test");
+    Refusal refusal;
+    sent = scheduler.Next(path, refusal);
+    EXPECT_FALSE(scheduler.Next(path, refusal).has_value());
+    scheduler.Conclude(*sent, {.verdict = {.action = Action::kDeliver}, .code = 250});
+  });
+  ASSERT_TRUE(EventuallyDelivered(slow, 1));
+  // Four of a domain that cannot be looked up.
+  const queue::CampaignId lost = Send("lost", Recipients(4, "d2.test"));
+  ASSERT_TRUE(EventuallyTried(lost, 1));
+
+  OnShard([&](Scheduler& scheduler) {
+    EXPECT_THAT(Reasons("d1.test"), ElementsAre(Pair("campaign", 4), Pair("due", 3), Pair("stream", 2)));
+    EXPECT_THAT(Reasons("d2.test"), ElementsAre(Pair("dns", 4)));
+    uint64_t waiting = 0;
+    for (const WaitingRows& rows : CountWaiting(scheduler)) waiting += rows.rows;
+    uint64_t queued = 0;
+    for (const queue::CampaignId id : {tried, orphans, slow, lost}) queued += CountersOf(id).queued();
+    EXPECT_EQ(waiting, queued);
+    EXPECT_EQ(queued, 13u);
+  });
+}
+
+TEST_F(ExplainTest, TheLimitThatRefusesIsNamedWithItsValueAndWhoSetIt) {
+  options_.sources[0].rate = {.rate = {.count = 1, .period = absl::Hours(1)}, .origin = "sealift.toml:12"};
+  Start();
+  Send("spring", Recipients(2, "d1.test"));
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 2; }));
+  OnShard([&](Scheduler& scheduler) {
+    Path& path = PathTo(scheduler, "d1.test");
+    Refusal refusal;
+    const std::optional<Assignment> sent = scheduler.Next(path, refusal);
+    EXPECT_FALSE(scheduler.Next(path, refusal).has_value());
+    DomainExplanation explanation;
+    ExplainDomain(scheduler, "d1.test", explanation);
+    EXPECT_THAT(explanation.hosts, ElementsAre("10 mx.d1.test"));
+    ASSERT_EQ(explanation.waits.size(), 1u);
+    EXPECT_EQ(explanation.waits[0].reason, "source");
+    EXPECT_EQ(explanation.waits[0].detail, "source rate of ip1: 1/h");
+    EXPECT_EQ(explanation.waits[0].set_by, "sealift.toml:12");
+    EXPECT_EQ(explanation.waits[0].until, refusal.until);
+    EXPECT_EQ(explanation.limits.at(0).name, "source rate of ip1");
+    EXPECT_EQ(explanation.limits.at(0).until.has_value(), true);
+  });
+}
+
+// Of a site whose host is gone: what was tried, and what waits behind it.
+class ExplainBlockedTest : public ShardWorld {};
+
+TEST_F(ExplainBlockedTest, RowsBehindADeadHostAreSaidToWaitForItAndWhatItSaid) {
+  AddDomain("d1.test");
+  internet_->SetRefusing("mx.d1.test", true);
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(5, "d1.test"));
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  OnShard([&](Scheduler& scheduler) {
+    const BlockedRows blocked = CountBlocked(scheduler, id);
+    EXPECT_EQ(blocked.behind_failures, 4u);
+    EXPECT_EQ(blocked.held, 0u);
+    DomainExplanation explanation;
+    ExplainDomain(scheduler, "d1.test", explanation);
+    ASSERT_EQ(explanation.waits.size(), 1u);
+    EXPECT_EQ(explanation.waits[0].reason, "backoff");
+    EXPECT_EQ(explanation.waits[0].rows, 5u);
+    EXPECT_THAT(explanation.waits[0].detail, HasSubstr("mx.d1.test [127.0.1.1:25]: "));
+    EXPECT_TRUE(explanation.waits[0].until.has_value());
+  });
+}
+
+}  // namespace
+}  // namespace sealift::engine

@@ -1,0 +1,70 @@
+#include "tests/engine/core/internet.h"
+
+#include <fmt/format.h>
+
+#include "engine/runtime/check.h"
+#include "tests/engine/core/memory_stream.h"
+
+namespace sealift::engine {
+
+MailServer& Internet::AddHost(const std::string& name) {
+  auto host = std::make_unique<Host>();
+  host->name = name;
+  host->address = *dns::Address::Parse(fmt::format("127.0.1.{}", hosts_.size() + 1));
+  std::unique_ptr<Host>& entry = hosts_[name];
+  CHECK(entry == nullptr, "a host has one machine");
+  entry = std::move(host);
+  return entry->server;
+}
+
+void Internet::SetRefusing(const std::string& host, bool refusing) { hosts_.at(host)->refusing = refusing; }
+
+void Internet::SetMx(const std::string& domain, std::vector<dns::MxHost> hosts) {
+  mx_[domain] = {.verdict = dns::Verdict::kFound, .hosts = std::move(hosts), .expires = absl::InfiniteFuture()};
+}
+
+void Internet::SetVerdict(const std::string& domain, dns::Verdict verdict) { mx_[domain] = {.verdict = verdict}; }
+
+void Internet::SetNullMx(const std::string& domain) {
+  mx_[domain] = {.verdict = dns::Verdict::kFound, .null_mx = true};
+}
+
+Task<absl::StatusOr<std::unique_ptr<Stream>>> Internet::Connect(Endpoint to, std::optional<Endpoint> from) {
+  (void)from;
+  const absl::Status yielded = co_await ring_.Yield();  // as a real connection, it takes a turn at least
+  if (!yielded.ok()) co_return yielded;
+  for (const auto& [name, host] : hosts_) {
+    if (Endpoint::Ip(AF_INET, std::span(host->address.bytes).first(4), 25) == to) {
+      connects.emplace_back(name, ring_.Now());
+      if (host->refusing) break;
+      auto [ours, theirs] = MemoryStream::Connect();
+      serving_.Start(host->server.Serve(std::move(theirs)));
+      co_return std::move(ours);
+    }
+  }
+  co_return absl::UnavailableError(fmt::format("{}: connection refused", to.ToString()));
+}
+
+Task<dns::MxAnswer> Internet::ResolveMx(std::string domain) {
+  lookups.push_back(domain);
+  const absl::Status yielded = co_await ring_.Yield();
+  if (!yielded.ok()) co_return dns::MxAnswer{.verdict = dns::Verdict::kTimeout};
+  const auto found = mx_.find(domain);
+  if (found == mx_.end()) co_return dns::MxAnswer{.verdict = dns::Verdict::kNxDomain};
+  co_return found->second;
+}
+
+Task<dns::AddressAnswer> Internet::ResolveAddresses(std::string host, int family) {
+  const auto found = hosts_.find(host);
+  if (found == hosts_.end() || family != AF_INET) co_return dns::AddressAnswer{.verdict = dns::Verdict::kNoData};
+  dns::AddressAnswer answer{.verdict = dns::Verdict::kFound, .expires = absl::InfiniteFuture()};
+  answer.addresses.push_back(found->second->address);
+  co_return answer;
+}
+
+Task<void> Internet::Stop() {
+  serving_.Cancel();
+  co_await serving_.Join();
+}
+
+}  // namespace sealift::engine

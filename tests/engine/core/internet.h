@@ -1,0 +1,59 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "engine/resolver.h"
+#include "engine/runtime/network.h"
+#include "engine/runtime/ring.h"
+#include "engine/runtime/task_group.h"
+#include "tests/engine/core/mail_server.h"
+
+namespace sealift::engine {
+
+// Internet is all hosts there are in a test: the names that resolve, and the servers that answer.
+//
+// Owned by:  the test's shard.
+// Threads:   the shard's while that runs; before and after, the test's.
+class Internet final : public Network, public Resolver {
+ public:
+  explicit Internet(Ring& ring) : ring_(ring), serving_(ring) {}
+
+  // A host with a server on port 25. Hosts have addresses on 127.0.1.0/24, in the order of their making.
+  MailServer& AddHost(const std::string& name);
+  // The host's machine is gone, or back: connections are refused.
+  void SetRefusing(const std::string& host, bool refusing);
+  void SetMx(const std::string& domain, std::vector<dns::MxHost> hosts);
+  void SetVerdict(const std::string& domain, dns::Verdict verdict);
+  void SetNullMx(const std::string& domain);
+
+  Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(Endpoint to, std::optional<Endpoint> from) override;
+  Task<dns::MxAnswer> ResolveMx(std::string domain) override;
+  Task<dns::AddressAnswer> ResolveAddresses(std::string host, int family) override;
+
+  // Ends every conversation.
+  Task<void> Stop();
+
+  std::vector<std::pair<std::string, absl::Time>> connects;  // host, when; the refused ones too
+  std::vector<std::string> lookups;                          // domains, of MX
+ private:
+  struct Host {
+    std::string name;
+    dns::Address address;
+    bool refusing = false;
+    MailServer server;
+  };
+
+  Ring& ring_;
+  TaskGroup serving_;
+  std::map<std::string, std::unique_ptr<Host>> hosts_;  // by name
+  std::map<std::string, dns::MxAnswer> mx_;             // by domain
+};
+
+}  // namespace sealift::engine

@@ -1,0 +1,168 @@
+// What becomes of rows whose domain or hosts are not there, now or ever.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "engine/explain.h"
+#include "tests/engine/core/shard_world.h"
+
+namespace sealift::engine {
+namespace {
+
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::Field;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class SchedulerFailureTest : public ShardWorld {};
+
+TEST_F(SchedulerFailureTest, RowsOfADomainThatDoesNotExistBounce) {
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(100, "nowhere.test"));
+  ASSERT_TRUE(Eventually([&] { return CountersOf(id).bounced == 100; }));
+  Stop();
+  EXPECT_THAT(EventsOf(id), Each(Field(&queue::Event::reason_class, "bad_domain")));
+  EXPECT_THAT(internet_->connects, IsEmpty());
+  EXPECT_THAT(internet_->lookups, SizeIs(1));
+}
+
+TEST_F(SchedulerFailureTest, RowsOfADomainThatTakesNoMailBounce) {
+  internet_->SetNullMx("silent.test");
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(20, "silent.test"));
+  ASSERT_TRUE(Eventually([&] { return CountersOf(id).bounced == 20; }));
+  Stop();
+  EXPECT_THAT(EventsOf(id), Each(Field(&queue::Event::reason_class, "no_mx")));
+}
+
+TEST_F(SchedulerFailureTest, AFailedLookupDefersOneRowAndKeepsTheOthersUntouched) {
+  internet_->SetVerdict("d1.test", dns::Verdict::kServFail);
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(20, "d1.test"));
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  Stop();
+  const queue::Counters counters = CountersOf(id);
+  EXPECT_EQ(counters.deferrals, 1u);
+  EXPECT_EQ(counters.retrying, 1u);
+  EXPECT_EQ(counters.queued(), 20u);
+  EXPECT_EQ(EventsOf(id).at(0).reason_class, "dns");
+}
+
+TEST_F(SchedulerFailureTest, WhenTheLookupSucceedsAgainEveryRowIsSent) {
+  options_.streams[0].retry = {absl::Milliseconds(150)};
+  MailServer& mx = AddDomain("d1.test");
+  internet_->SetVerdict("d1.test", dns::Verdict::kServFail);
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(20, "d1.test"));
+  ASSERT_TRUE(EventuallyTried(id, 2)) << "the look-up is tried again, and so is a row";
+  OnShard([&](Scheduler&) { internet_->SetMx("d1.test", {{10, "mx.d1.test"}}); });
+  ASSERT_TRUE(EventuallyDelivered(id, 20));
+  Stop();
+  EXPECT_THAT(mx.contents, SizeIs(20));
+}
+
+TEST_F(SchedulerFailureTest, ALaneOfOneRowSurvivesAFailedLookup) {
+  options_.streams[0].retry = {absl::Milliseconds(150)};
+  AddDomain("d1.test");
+  internet_->SetVerdict("d1.test", dns::Verdict::kServFail);
+  Start();
+  const queue::CampaignId id = Send("spring", {"jane@d1.test"});
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  OnShard([&](Scheduler&) { internet_->SetMx("d1.test", {{10, "mx.d1.test"}}); });
+  ASSERT_TRUE(EventuallyDelivered(id, 1)) << "the row's own time has come, whatever became of the look-up";
+}
+
+TEST_F(SchedulerFailureTest, OutcomesOfOthersDoNotPutOffALookup) {
+  internet_->SetVerdict("d1.test", dns::Verdict::kServFail);
+  AddDomain("d2.test");
+  internet_->SetRefusing("mx.d2.test", true);
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(20, "d1.test"));
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  ASSERT_TRUE(EventuallyTried(Send("summer", Recipients(20, "d2.test")), 1));
+  const queue::LaneId lane{id, store_->DestinationOf("d1.test")};
+  OnShard([&](Scheduler& scheduler) {
+    const absl::Time at = scheduler.lanes().Find(lane)->lookup_at;
+    EXPECT_GT(at, scheduler.services().Now());
+    for (int i = 0; i < 5; ++i) {
+      // Somebody was refused for want of room, and there is room again.
+      scheduler.AllowSending(false);
+      EXPECT_FALSE(scheduler.Head(PathTo(scheduler, "d2.test")).has_value());
+      scheduler.AllowSending(true);
+    }
+    EXPECT_EQ(scheduler.lanes().Find(lane)->lookup_at, at);
+    EXPECT_EQ(scheduler.lanes().Find(lane)->lookup_failures, 1);
+  });
+}
+
+TEST_F(SchedulerFailureTest, AnExpiredRowIsNeverOffered) {
+  MailServer& mx = AddDomain("d1.test");
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"), {.accepted = absl::Now() - absl::Hours(100)});
+  ASSERT_TRUE(Eventually([&] { return CountersOf(id).expired == 3; }));
+  Stop();
+  EXPECT_THAT(mx.contents, IsEmpty());
+  for (const MailServer::Conversation& conversation : mx.conversations) {
+    EXPECT_THAT(conversation.commands, Not(Contains(testing::StartsWith("MAIL"))));
+  }
+  EXPECT_THAT(EventsOf(id), Each(Field(&queue::Event::attempt, 0)));
+}
+
+TEST_F(SchedulerFailureTest, RowsExpireAlsoWhereNoHostAnswers) {
+  AddDomain("d1.test");
+  internet_->SetRefusing("mx.d1.test", true);
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(20, "d1.test"), {.accepted = absl::Now() - absl::Hours(100)});
+  ASSERT_TRUE(Eventually([&] { return CountersOf(id).expired == 20; }, absl::Seconds(5)))
+      << CountersOf(id).expired << " expired: the others wait for one round of retries each";
+}
+
+TEST_F(SchedulerFailureTest, ADeadHostCostsOneRowARoundAndIsTriedAgainAtItsTime) {
+  options_.streams[0].retry = {absl::Milliseconds(300)};
+  MailServer& mx = AddDomain("d1.test");
+  internet_->SetRefusing("mx.d1.test", true);
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(10, "d1.test"));
+  ASSERT_TRUE(EventuallyTried(id, 2));
+  OnShard([&](Scheduler&) { internet_->SetRefusing("mx.d1.test", false); });
+  ASSERT_TRUE(EventuallyDelivered(id, 10));
+  Stop();
+
+  EXPECT_THAT(mx.contents, SizeIs(10));
+  ASSERT_GE(internet_->connects.size(), 3u);
+  for (size_t i = 1; i < 3; ++i) {
+    EXPECT_GE(internet_->connects[i].second - internet_->connects[i - 1].second, absl::Milliseconds(265));
+  }
+  EXPECT_EQ(CountersOf(id).deferrals, internet_->connects.size() - mx.conversations.size());
+}
+
+TEST_F(SchedulerFailureTest, ABlockedHostDoesNotSlowAnother) {
+  AddDomain("dead.test");
+  internet_->SetRefusing("mx.dead.test", true);
+  MailServer& mx = AddDomain("d1.test");
+  Start();
+  std::vector<std::string> recipients = Recipients(50, "dead.test");
+  for (const std::string& other : Recipients(50, "d1.test")) recipients.push_back(other);
+  const queue::CampaignId id = Send("spring", recipients);
+  ASSERT_TRUE(EventuallyDelivered(id, 50));
+  Stop();
+  EXPECT_THAT(mx.contents, SizeIs(50));
+  EXPECT_EQ(CountersOf(id).deferrals, 1u);
+}
+
+TEST_F(SchedulerFailureTest, ADrainEndsWithEveryOutcomeDurable) {
+  MailServer& mx = AddDomain("d1.test");
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(300, "d1.test"));
+  ASSERT_TRUE(EventuallyDelivered(id, 1));
+  Stop();
+  const queue::Counters counters = CountersOf(id);
+  EXPECT_EQ(counters.deferrals, 0u);
+  const std::vector<queue::StoredRow> rows = RowsOf(id);
+  EXPECT_EQ(counters.delivered + rows.size(), 300u);
+  EXPECT_EQ(counters.delivered, EventsOf(id).size());
+  EXPECT_EQ(counters.delivered, mx.contents.size());
+}
+
+}  // namespace
+}  // namespace sealift::engine

@@ -1,0 +1,336 @@
+// Which row goes next, what it needs for that, and that every row is claimed once.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <future>
+#include <set>
+
+#include "tests/engine/core/shard_world.h"
+
+namespace sealift::engine {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// A shard that opens no session: the test takes the rows.
+class SchedulerOrderTest : public ShardWorld {
+ protected:
+  SchedulerOrderTest() {
+    options_.smtp.connections = 0;
+    AddDomain("d1.test");
+  }
+  void TearDown() override { Stop(absl::ZeroDuration()); }
+
+  std::optional<Assignment> Take(Refusal* refusal = nullptr) {
+    Refusal ignored;
+    return scheduler().Next(PathTo(scheduler(), "d1.test"), refusal != nullptr ? *refusal : ignored);
+  }
+  // Campaigns of the next rows, in the order of their turn.
+  std::vector<std::string> TakeCampaigns(int rows) {
+    std::vector<std::string> names;
+    OnShard([&](Scheduler&) {
+      for (int i = 0; i < rows; ++i) {
+        const std::optional<Assignment> next = Take();
+        names.push_back(next.has_value() ? next->queue->campaign->name : "none");
+      }
+    });
+    return names;
+  }
+  bool EventuallyReady(size_t rows) {
+    return Eventually([this, rows] { return RowsReady("d1.test") == rows; });
+  }
+  void Deliver(const Assignment& assignment) {
+    scheduler().Conclude(assignment, {.verdict = {.action = Action::kDeliver}, .code = 250, .date = absl::Now()});
+  }
+  // Takes and delivers rows as they come, until there were `rows`. Their numbers, as often as they came.
+  std::multiset<uint32_t> TakeAll(size_t rows) {
+    std::multiset<uint32_t> taken;
+    EXPECT_TRUE(Eventually([&] {
+      while (const std::optional<Assignment> next = Take()) {
+        taken.insert(static_cast<uint32_t>(next->claim.row().id));
+        Deliver(*next);
+      }
+      return taken.size() >= rows;
+    }));
+    return taken;
+  }
+  static std::multiset<uint32_t> Numbers(uint32_t first, uint32_t last) {
+    std::multiset<uint32_t> numbers;
+    for (uint32_t i = first; i <= last; ++i) numbers.insert(i);
+    return numbers;
+  }
+};
+
+TEST_F(SchedulerOrderTest, TransactionalGoesFirstThenTheHigherPriority) {
+  AddStream("bulk").priority = 50;
+  StreamOptions& alerts = AddStream("alerts");
+  alerts.kind = StreamKind::kTransactional;
+  alerts.priority = 0;
+  Start();
+  Send("letter", Recipients(2, "d1.test"), {.stream = "news"});
+  Send("offer", Recipients(2, "d1.test"), {.stream = "bulk"});
+  Send("result", Recipients(2, "d1.test"), {.stream = "alerts"});
+  ASSERT_TRUE(EventuallyReady(6));
+  EXPECT_THAT(TakeCampaigns(7), ElementsAre("result", "result", "offer", "offer", "letter", "letter", "none"));
+}
+
+TEST_F(SchedulerOrderTest, WhatComesLaterWithAHigherStandingOvertakes) {
+  AddStream("alerts").kind = StreamKind::kTransactional;
+  Start();
+  Send("letter", Recipients(3, "d1.test"), {.stream = "news"});
+  ASSERT_TRUE(EventuallyReady(3));
+  EXPECT_THAT(TakeCampaigns(1), ElementsAre("letter"));
+  Send("result", Recipients(1, "d1.test"), {.stream = "alerts"});
+  ASSERT_TRUE(EventuallyReady(3));
+  EXPECT_THAT(TakeCampaigns(3), ElementsAre("result", "letter", "letter"));
+}
+
+TEST_F(SchedulerOrderTest, CampaignsOfEqualStandingTakeTurns) {
+  Start();
+  Send("a", Recipients(3, "d1.test"));
+  Send("b", Recipients(3, "d1.test"));
+  Send("c", Recipients(3, "d1.test"));
+  ASSERT_TRUE(EventuallyReady(9));
+  const std::vector<std::string> names = TakeCampaigns(9);
+  for (size_t round = 0; round < 9; round += 3) {
+    std::vector<std::string> turn(names.begin() + static_cast<std::ptrdiff_t>(round),
+                                  names.begin() + static_cast<std::ptrdiff_t>(round) + 3);
+    std::ranges::sort(turn);
+    EXPECT_THAT(turn, ElementsAre("a", "b", "c")) << "in the round from row " << round;
+  }
+}
+
+TEST_F(SchedulerOrderTest, DomainsWithTheSameHostsTakeTurns) {
+  internet_->SetMx("d2.test", {{10, "mx.d1.test"}});
+  Start();
+  std::vector<std::string> recipients = Recipients(3, "d1.test");
+  for (const std::string& other : Recipients(3, "d2.test")) recipients.push_back(other);
+  Send("spring", recipients);
+  ASSERT_TRUE(EventuallyReady(6));
+  std::vector<std::string> domains;
+  OnShard([&](Scheduler&) {
+    for (int i = 0; i < 6; ++i) domains.push_back(Take()->lane->domain);
+  });
+  for (size_t i = 1; i < 6; ++i) EXPECT_NE(domains[i - 1], domains[i]);
+}
+
+TEST_F(SchedulerOrderTest, ARefusedPermitSaysWhichLimitAndUntilWhen) {
+  options_.sources[0].rate = {.rate = {.count = 1, .period = absl::Hours(1)}, .origin = "sealift.toml:12"};
+  Start();
+  Send("spring", Recipients(2, "d1.test"));
+  ASSERT_TRUE(EventuallyReady(2));
+  OnShard([&](Scheduler& scheduler) {
+    EXPECT_TRUE(Take().has_value());
+    Refusal refusal;
+    EXPECT_FALSE(Take(&refusal).has_value());
+    ASSERT_EQ(refusal.kind, Refusal::Kind::kRate);
+    EXPECT_EQ(refusal.rate->kind(), "source");
+    EXPECT_EQ(refusal.rate->origin(), "sealift.toml:12");
+    EXPECT_GT(refusal.until, scheduler.services().Now() + absl::Minutes(59));
+    EXPECT_LE(refusal.until, scheduler.services().Now() + absl::Minutes(60));
+  });
+}
+
+TEST_F(SchedulerOrderTest, ARefusalTakesNoPermitOfTheOtherLimits) {
+  options_.sources[0].rate = {.rate = {.count = 100, .period = absl::Seconds(1)}, .origin = "sealift.toml:12"};
+  StreamOptions& alerts = AddStream("alerts");
+  alerts.kind = StreamKind::kTransactional;
+  alerts.rate = {.rate = {.count = 1, .period = absl::Hours(1)}, .origin = "sealift.toml:20"};
+  Start();
+  const queue::CampaignId letter = Send("letter", Recipients(1, "d1.test"), {.stream = "news"});
+  Send("result", Recipients(2, "d1.test"), {.stream = "alerts"});
+  ASSERT_TRUE(EventuallyReady(3));
+  OnShard([&](Scheduler&) {
+    active_[letter]->sending = false;
+    EXPECT_EQ(Take()->queue->campaign->name, "result");
+    for (int i = 0; i < 1000; ++i) {
+      Refusal refusal;
+      ASSERT_FALSE(Take(&refusal).has_value());
+      ASSERT_EQ(refusal.rate->kind(), "stream");
+    }
+    active_[letter]->sending = true;
+    const std::optional<Assignment> next = Take();
+    ASSERT_TRUE(next.has_value()) << "a thousand refusals must not have used up the source's rate";
+    EXPECT_EQ(next->queue->campaign->name, "letter");
+  });
+}
+
+TEST_F(SchedulerOrderTest, AReturnedRowIsNextAgainAndItsPermitsAreFree) {
+  options_.sources[0].rate = {.rate = {.count = 1, .period = absl::Hours(1)}};
+  Start();
+  Send("spring", Recipients(2, "d1.test"));
+  ASSERT_TRUE(EventuallyReady(2));
+  OnShard([&](Scheduler& scheduler) {
+    const std::optional<Assignment> first = Take();
+    ASSERT_TRUE(first.has_value());
+    const queue::RowId row = first->claim.row().id;
+    EXPECT_FALSE(Take().has_value());
+    scheduler.Return(*first);
+    const std::optional<Assignment> again = Take();
+    ASSERT_TRUE(again.has_value());
+    EXPECT_EQ(again->claim.row().id, row);
+  });
+}
+
+TEST_F(SchedulerOrderTest, ACampaignsOwnRateBindsOnlyIt) {
+  Start();
+  Send("slow", Recipients(2, "d1.test"), {.rate = {.count = 1, .period = absl::Hours(1)}});
+  Send("fast", Recipients(3, "d1.test"));
+  ASSERT_TRUE(EventuallyReady(5));
+  std::vector<std::string> names = TakeCampaigns(5);
+  std::ranges::sort(names);
+  EXPECT_THAT(names, ElementsAre("fast", "fast", "fast", "none", "slow"));
+}
+
+TEST_F(SchedulerOrderTest, AReloadLiftsALimitThatRefused) {
+  options_.sources[0].rate = {.rate = {.count = 1, .period = absl::Hours(1)}};
+  Start();
+  Send("spring", Recipients(2, "d1.test"));
+  ASSERT_TRUE(EventuallyReady(2));
+  EXPECT_EQ(TakeCampaigns(2).back(), "none");
+  options_.sources[0].rate = {};
+  const auto lifted = std::make_shared<const Options>(options_);
+  OnShard([&](Scheduler& scheduler) { scheduler.Adopt(lifted); });
+  EXPECT_THAT(TakeCampaigns(1), ElementsAre("spring"));
+}
+
+TEST_F(SchedulerOrderTest, RowsBeyondTheUnsettledShareWaitForOutcomesToBeDurable) {
+  unsettled_share_ = 2;
+  Start();
+  Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(EventuallyReady(3));
+  std::optional<Assignment> first;
+  OnShard([&](Scheduler&) {
+    first = Take();
+    EXPECT_TRUE(Take().has_value());
+    Refusal refusal;
+    EXPECT_FALSE(Take(&refusal).has_value());
+    EXPECT_EQ(refusal.kind, Refusal::Kind::kUnsettled);
+    Deliver(*first);
+    EXPECT_FALSE(Take().has_value()) << "known is not durable";
+  });
+  ASSERT_TRUE(Eventually([&] { return Take().has_value(); }));
+}
+
+TEST_F(SchedulerOrderTest, NothingBeginsWhileOutcomesCannotBeKept) {
+  Start();
+  Send("spring", Recipients(1, "d1.test"));
+  ASSERT_TRUE(EventuallyReady(1));
+  OnShard([&](Scheduler& scheduler) {
+    scheduler.AllowSending(false);
+    EXPECT_FALSE(Take().has_value());
+    EXPECT_FALSE(scheduler.Head(PathTo(scheduler, "d1.test")).has_value());
+    scheduler.AllowSending(true);
+    EXPECT_TRUE(Take().has_value());
+  });
+}
+
+TEST_F(SchedulerOrderTest, EveryRowIsHandedOutOnce) {
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(500, "d1.test"));
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") > 0; }));
+  EXPECT_EQ(TakeAll(500), Numbers(1, 500));
+  ASSERT_TRUE(EventuallyDelivered(id, 500));
+  OnShard([&](Scheduler& scheduler) {
+    EXPECT_FALSE(Take().has_value());
+    EXPECT_EQ(scheduler.lanes().size(), 0u) << "nothing is left of it, so it is forgotten";
+  });
+}
+
+TEST_F(SchedulerOrderTest, APauseGivesRowsBackAndARunFindsEachOfThemOnce) {
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(40, "d1.test"));
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") > 0; }));
+  std::vector<Assignment> sending;
+  OnShard([&](Scheduler&) {
+    for (int i = 0; i < 5; ++i) sending.push_back(*Take());
+  });
+  const std::shared_ptr<std::atomic<bool>> stopped = Pause(id);
+  OnShard([&](Scheduler&) {
+    EXPECT_FALSE(Take().has_value());
+    EXPECT_FALSE(*stopped) << "five are being sent";
+    for (const Assignment& assignment : sending) Deliver(assignment);
+  });
+  ASSERT_TRUE(Eventually([&] { return stopped->load(); }));
+  EXPECT_EQ(CountersOf(id).delivered, 5u);
+
+  Run(id);
+  EXPECT_EQ(TakeAll(35), Numbers(6, 40));
+  ASSERT_TRUE(EventuallyDelivered(id, 40));
+}
+
+TEST_F(SchedulerOrderTest, ARunWhileRowsOfThePauseAreStillBeingSentFindsTheOthersOnce) {
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(40, "d1.test"));
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") > 0; }));
+  std::vector<Assignment> sending;
+  OnShard([&](Scheduler&) {
+    for (int i = 0; i < 5; ++i) sending.push_back(*Take());
+  });
+  Pause(id);
+  Run(id);
+  OnShard([&](Scheduler& scheduler) {
+    for (int i = 0; i < 4; ++i) Deliver(sending[static_cast<size_t>(i)]);
+    scheduler.Return(sending[4]);
+  });
+  EXPECT_EQ(TakeAll(36), Numbers(5, 40)) << "the row that came back is found like the others";
+  ASSERT_TRUE(EventuallyDelivered(id, 40));
+}
+
+TEST_F(SchedulerOrderTest, ARetryThatIsDueGoesBeforeFreshRows) {
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(200, "d1.test"));
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") > 0; }));
+  queue::RowId deferred{};
+  OnShard([&](Scheduler& scheduler) {
+    const std::optional<Assignment> first = Take();
+    deferred = first->claim.row().id;
+    scheduler.Conclude(*first, {.verdict = {.action = Action::kDefer, .reason_class = ReasonClass::kFull}});
+  });
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  const std::shared_ptr<std::atomic<bool>> stopped = Pause(id);
+  ASSERT_TRUE(Eventually([&] { return stopped->load(); }));
+  std::promise<uint64_t> moved;
+  store_->MoveDue({id, store_->DestinationOf("d1.test")}, "", absl::Now() - absl::Seconds(1),
+                  [&](absl::StatusOr<uint64_t> rows) { moved.set_value(rows.value_or(0)); });
+  EXPECT_EQ(moved.get_future().get(), 1u);
+  const std::vector<queue::StoredRow> rows = RowsOf(id);
+  const auto retry = std::ranges::find(rows, 1, &queue::StoredRow::attempts);
+  ASSERT_NE(retry, rows.end());
+  absl::Time now;
+  do {  // the store rounds a due time up, by a tenth of a second at most
+    OnShard([&](Scheduler& scheduler) { now = scheduler.services().Now(); });
+  } while (now <= retry->due);
+  Run(id);
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") > 0; }));
+  OnShard([&](Scheduler&) {
+    const std::optional<Assignment> next = Take();
+    ASSERT_TRUE(next.has_value());
+    EXPECT_EQ(next->claim.row().id, deferred);
+    EXPECT_EQ(next->claim.row().attempts, 1);
+  });
+}
+
+TEST_F(SchedulerOrderTest, MakingALaneDueNeedsNoWaitForItsTime) {
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(1, "d1.test"));
+  ASSERT_TRUE(EventuallyReady(1));
+  OnShard([&](Scheduler& scheduler) {
+    scheduler.Conclude(*Take(), {.verdict = {.action = Action::kDefer, .reason_class = ReasonClass::kFull}});
+  });
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  const queue::LaneRecord record{.lane = {id, store_->DestinationOf("d1.test")}, .domain = "d1.test"};
+  uint64_t moved = 0;
+  OnShard([&](Scheduler& scheduler) {
+    scheduler.MakeDue(record, active_[id], absl::Now() - absl::Seconds(1),
+                      [&](absl::StatusOr<uint64_t> rows) { moved = rows.value_or(0); });
+  });
+  EXPECT_EQ(TakeAll(1), Numbers(1, 1)) << "its retry schedule said an hour";
+  EXPECT_EQ(moved, 1u);
+}
+
+}  // namespace
+}  // namespace sealift::engine

@@ -1,0 +1,198 @@
+// What becomes of rows when servers refuse, leave or break the rules.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/engine/core/shard_world.h"
+
+namespace sealift::engine {
+namespace {
+
+using Answer = MailServer::Answer;
+using Conversation = MailServer::Conversation;
+using queue::OutcomeKind;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
+
+MailServer::Script Answering(std::string command, std::string text, bool hang_up = false) {
+  return [=](const Conversation&, std::string_view said) -> std::optional<Answer> {
+    if (said.starts_with(command)) return Answer{text, hang_up};
+    return std::nullopt;
+  };
+}
+
+class SessionFailureTest : public ShardWorld {
+ protected:
+  // Of the only row, after its only attempt.
+  queue::Event Deferral(queue::CampaignId id) {
+    EXPECT_TRUE(EventuallyTried(id, 1));
+    Stop();
+    EXPECT_EQ(CountersOf(id).retrying, 1u);
+    const std::vector<queue::Event> events = EventsOf(id);
+    EXPECT_THAT(events, SizeIs(1));
+    EXPECT_EQ(events.at(0).kind, OutcomeKind::kDeferred);
+    EXPECT_EQ(events.at(0).attempt, 1);
+    return events.at(0);
+  }
+};
+
+TEST_F(SessionFailureTest, ATransientReplyDefersByTheRetrySchedule) {
+  AddDomain("d1.test").script = Answering("RCPT", "450 4.2.1 mailbox busy");
+  Start();
+  const absl::Time before = absl::Now();
+  const queue::Event event = Deferral(Send("spring", {"jane@d1.test"}));
+  EXPECT_EQ(event.code, 450);
+  EXPECT_GE(event.due, before + absl::Minutes(54));
+  EXPECT_LE(event.due, absl::Now() + absl::Minutes(67));
+}
+
+TEST_F(SessionFailureTest, ARefusedSenderDefersBecauseTheNextRowWouldHearTheSame) {
+  AddDomain("d1.test").script = Answering("MAIL", "550 5.7.1 sender address blocked by our policy");
+  Start();
+  const queue::Event event = Deferral(Send("spring", {"jane@d1.test"}));
+  EXPECT_EQ(event.code, 550);
+}
+
+TEST_F(SessionFailureTest, RefusedContentBounces) {
+  AddDomain("d1.test").script = Answering(".", "554 5.6.0 malformed message");
+  Start();
+  const queue::CampaignId id = Send("spring", {"jane@d1.test"});
+  ASSERT_TRUE(Eventually([&] { return CountersOf(id).bounced == 1; }));
+}
+
+TEST_F(SessionFailureTest, AConnectionLostAfterTheFinalDotDefers) {
+  MailServer& mx = AddDomain("d1.test");
+  mx.script = Answering(".", "", /*hang_up=*/true);
+  Start();
+  const queue::Event event = Deferral(Send("spring", {"jane@d1.test"}));
+  EXPECT_EQ(event.reason_class, "connection");
+  EXPECT_EQ(event.code, 0);
+  EXPECT_THAT(mx.contents, SizeIs(1))
+      << "whether it arrived is unknown: it must wait for its time, not go again at once";
+}
+
+TEST_F(SessionFailureTest, AGoodbyeToTheFirstMailDefers) {
+  MailServer& mx = AddDomain("d1.test");
+  mx.script = Answering("MAIL", "421 4.3.2 shutting down", /*hang_up=*/true);
+  Start();
+  const queue::Event event = Deferral(Send("spring", {"jane@d1.test"}));
+  EXPECT_EQ(event.code, 421);
+  EXPECT_THAT(mx.conversations, SizeIs(1));
+}
+
+TEST_F(SessionFailureTest, AGoodbyeOnAReusedConnectionReturnsTheRowUntried) {
+  MailServer& mx = AddDomain("d1.test");
+  mx.script = [&mx](const Conversation& conversation, std::string_view command) -> std::optional<Answer> {
+    const bool second = mx.conversations.size() == 1 && conversation.commands.size() > 5;
+    if (second && command.starts_with("MAIL")) return Answer{"421 4.7.0 enough for one connection", true};
+    return std::nullopt;
+  };
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(2, "d1.test"));
+  ASSERT_TRUE(EventuallyDelivered(id, 2));
+  Stop();
+
+  EXPECT_THAT(mx.conversations, SizeIs(2));
+  EXPECT_EQ(CountersOf(id).deferrals, 0u);
+  for (const queue::Event& event : EventsOf(id)) EXPECT_EQ(event.attempt, 1);
+}
+
+TEST_F(SessionFailureTest, AnIdleConnectionThatTheServerHasClosedReturnsTheRowUntried) {
+  MailServer& mx = AddDomain("d1.test");
+  mx.script = [&mx](const Conversation&, std::string_view command) -> std::optional<Answer> {
+    if (command == "." && mx.contents.size() == 1) return Answer{"250 2.0.0 taken", true};
+    return std::nullopt;
+  };
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(2, "d1.test"));
+  ASSERT_TRUE(EventuallyDelivered(id, 2));
+  Stop();
+  EXPECT_THAT(mx.conversations, SizeIs(2));
+  EXPECT_EQ(CountersOf(id).deferrals, 0u);
+}
+
+TEST_F(SessionFailureTest, AReplyThatNobodyAskedForEndsTheSessionBeforeTheContent) {
+  MailServer& mx = AddDomain("d1.test");
+  mx.script = Answering("DATA", "354 go ahead\r\n250 2.0.0 taken");
+  Start();
+  const queue::Event event = Deferral(Send("spring", {"jane@d1.test"}));
+  EXPECT_EQ(event.reason_class, "protocol");
+  EXPECT_THAT(mx.contents, IsEmpty());
+  EXPECT_EQ(mx.conversations[0].commands.back(), "DATA") << "not even QUIT: nothing that it says can be believed";
+}
+
+TEST_F(SessionFailureTest, AReplyThatIsNoneEndsTheSession) {
+  MailServer& mx = AddDomain("d1.test");
+  mx.script = Answering("RCPT", "hello there");
+  Start();
+  const queue::Event event = Deferral(Send("spring", {"jane@d1.test"}));
+  EXPECT_EQ(event.reason_class, "protocol");
+}
+
+TEST_F(SessionFailureTest, AfterARefusedGreetingTheNextHostIsTried) {
+  MailServer& first = internet_->AddHost("mx1.d1.test");
+  MailServer& second = internet_->AddHost("mx2.d1.test");
+  internet_->SetMx("d1.test", {{10, "mx1.d1.test"}, {20, "mx2.d1.test"}});
+  first.greeting = "554 5.3.2 no mail here";
+  Start();
+  const queue::CampaignId id = Send("spring", {"jane@d1.test"});
+  ASSERT_TRUE(EventuallyDelivered(id, 1));
+  Stop();
+
+  EXPECT_THAT(first.conversations[0].commands, ElementsAre("QUIT"));
+  EXPECT_THAT(second.contents, SizeIs(1));
+  EXPECT_EQ(CountersOf(id).deferrals, 0u);
+  EXPECT_EQ(EventsOf(id).at(0).attempt, 1);
+  EXPECT_THAT(EventsOf(id).at(0).evidence.mx, StartsWith("mx2.d1.test ["));
+}
+
+TEST_F(SessionFailureTest, TheHostOfTheLowestPreferenceIsTriedFirst) {
+  MailServer& backup = internet_->AddHost("mx2.d1.test");
+  MailServer& first = internet_->AddHost("mx1.d1.test");
+  internet_->SetMx("d1.test", {{10, "mx1.d1.test"}, {20, "mx2.d1.test"}});
+  Start();
+  const queue::CampaignId id = Send("spring", {"jane@d1.test"});
+  ASSERT_TRUE(EventuallyDelivered(id, 1));
+  Stop();
+  EXPECT_THAT(first.contents, SizeIs(1));
+  EXPECT_THAT(backup.conversations, IsEmpty());
+}
+
+TEST_F(SessionFailureTest, AServerThatSaysNothingIsLeftAfterItsTime) {
+  AddDomain("d1.test").greeting = "";
+  options_.smtp.greeting_timeout = absl::Milliseconds(50);
+  Start();
+  const queue::Event event = Deferral(Send("spring", {"jane@d1.test"}));
+  EXPECT_EQ(event.reason_class, "timeout");
+}
+
+TEST_F(SessionFailureTest, AGoodbyeToTheResetReturnsTheNextRowUntried) {
+  MailServer& mx = AddDomain("d1.test");
+  mx.script = [&mx](const Conversation&, std::string_view command) -> std::optional<Answer> {
+    if (command == "RCPT TO:<a1@d1.test>") return Answer{"550 5.1.1 user unknown"};
+    if (command == "DATA" && mx.conversations.size() == 1) return Answer{"503 5.5.1 no valid recipients"};
+    if (command == "RSET") return Answer{"421 4.3.2 bye", true};
+    return std::nullopt;
+  };
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(2, "d1.test"));
+  ASSERT_TRUE(EventuallyDelivered(id, 1));
+  Stop();
+  EXPECT_EQ(CountersOf(id).bounced, 1u);
+  EXPECT_EQ(CountersOf(id).deferrals, 0u);
+  EXPECT_THAT(mx.contents, SizeIs(1));
+}
+
+TEST_F(SessionFailureTest, AnAddressOnThisMachineIsNotConnectedToUnlessAllowed) {
+  options_.dns.allow_private_addresses = false;
+  MailServer& mx = AddDomain("d1.test");
+  Start();
+  const queue::Event event = Deferral(Send("spring", {"jane@d1.test"}));
+  EXPECT_THAT(mx.conversations, IsEmpty());
+  EXPECT_THAT(internet_->connects, IsEmpty());
+}
+
+}  // namespace
+}  // namespace sealift::engine

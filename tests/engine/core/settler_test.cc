@@ -1,0 +1,196 @@
+#include "engine/settler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "tests/engine/core/shard_world.h"
+
+namespace sealift::engine {
+namespace {
+
+using queue::OutcomeKind;
+using ::testing::ElementsAre;
+using ::testing::SizeIs;
+
+// A settler of its own beside a shard that sends nothing, and rows claimed from the store for it.
+class SettlerTest : public ShardWorld {
+ protected:
+  void Begin(int share) {
+    also_on_durable_ = [this](uint64_t number) {
+      durable_.push_back(number);
+      durable_at_ = ring_->NowNanos();
+      if (settler_ != nullptr) settler_->OnDurable(number);
+    };
+    at_end_of_turn_ = [this] {
+      if (settler_ != nullptr) settler_->Flush();
+    };
+    Start();
+    OnShard([&](Scheduler& scheduler) {
+      lane_ = std::make_unique<Lane>(scheduler.lanes());
+      settler_ = std::make_unique<Settler>(scheduler.services(), share,
+                                           Settler::Callbacks{
+                                               .deferred_durable = [this](Lane&, absl::Time due) { due_ = due; },
+                                               .durable = [this](Lane&) { ++rows_durable_; },
+                                               .room = [this] { ++rooms_; },
+                                           });
+    });
+  }
+
+  // The rows of a new campaign, claimed.
+  std::vector<Claim> Claimed(const std::string& name, int rows) {
+    const queue::CampaignId id = Load(name, Recipients(rows, "d1.test"));
+    campaign_ = id;
+    std::vector<queue::LaneRead> reads;
+    reads.push_back({.lane = {id, store_->DestinationOf("d1.test")}, .now = absl::Now(), .packs_max = 16});
+    std::promise<std::vector<queue::LaneWindow>> read;
+    store_->ReadRows(std::move(reads),
+                     [&](std::vector<queue::LaneWindow> windows) { read.set_value(std::move(windows)); });
+    const std::vector<queue::LaneWindow> windows = read.get_future().get();
+    std::vector<Claim> claims;
+    for (const std::shared_ptr<queue::Pack>& pack : windows.at(0).packs) {
+      auto open = std::make_shared<OpenPack>();
+      open->pack = pack;
+      for (size_t i = 0; i < pack->rows().size(); ++i) claims.push_back({open, static_cast<uint8_t>(i)});
+    }
+    EXPECT_THAT(claims, SizeIs(static_cast<size_t>(rows)));
+    return claims;
+  }
+
+  static queue::Outcome Delivered() {
+    queue::Outcome outcome;
+    outcome.kind = OutcomeKind::kDelivered;
+    outcome.time = absl::Now();
+    outcome.attempt = 1;
+    outcome.reason_class = "none";
+    return outcome;
+  }
+
+  queue::CampaignId campaign_{};
+  std::unique_ptr<Lane> lane_;
+  std::unique_ptr<Settler> settler_;
+  std::vector<uint64_t> durable_;  // the numbers that came back
+  int64_t durable_at_ = 0;
+  absl::Time due_ = absl::InfinitePast();
+  int rows_durable_ = 0, rooms_ = 0;
+};
+
+TEST_F(SettlerTest, APackThatIsSettledWholeIsHandedOverAtOnce) {
+  Begin(100);
+  const std::vector<Claim> claims = Claimed("spring", 16);
+  OnShard([&](Scheduler&) {
+    for (const Claim& claim : claims) {
+      settler_->Begin(*lane_);
+      settler_->Settle(*lane_, claim, Delivered());
+      settler_->Flush();
+    }
+  });
+  ASSERT_TRUE(Eventually([&] { return rows_durable_ == 16; }));
+  Stop();
+  EXPECT_THAT(durable_, ElementsAre(16)) << "one batch, its number that of its last outcome";
+  EXPECT_EQ(CountersOf(campaign_).delivered, 16u);
+  EXPECT_TRUE(settler_->empty());
+  EXPECT_EQ(lane_->unsettled, 0);
+}
+
+TEST_F(SettlerTest, NumbersGoOnFromBatchToBatch) {
+  Begin(100);
+  const std::vector<Claim> first = Claimed("spring", 3);
+  const std::vector<Claim> second = Claimed("summer", 2);
+  for (const std::vector<Claim>& claims : {first, second}) {
+    const int before = rows_durable_;
+    OnShard([&](Scheduler&) {
+      for (const Claim& claim : claims) {
+        settler_->Begin(*lane_);
+        settler_->Settle(*lane_, claim, Delivered());
+      }
+    });
+    ASSERT_TRUE(Eventually([&, before] { return rows_durable_ == before + static_cast<int>(claims.size()); }));
+  }
+  Stop();
+  EXPECT_THAT(durable_, ElementsAre(3, 5));
+}
+
+TEST_F(SettlerTest, APartOfAPackWaitsAMomentForTheRest) {
+  Begin(100);
+  const std::vector<Claim> claims = Claimed("spring", 3);
+  int64_t settled_at = 0;
+  OnShard([&](Scheduler&) {
+    settled_at = ring_->NowNanos();
+    settler_->Begin(*lane_);
+    settler_->Settle(*lane_, claims[0], Delivered());
+  });
+  ASSERT_TRUE(Eventually([&] { return rows_durable_ == 1; })) << "the rest never comes";
+  Stop();
+  EXPECT_GE(durable_at_ - settled_at, absl::ToInt64Nanoseconds(Settler::kLinger) - 1'000'000);
+  EXPECT_EQ(CountersOf(campaign_).queued(), 2u);
+}
+
+TEST_F(SettlerTest, EverythingCanBeHandedOverAtOnce) {
+  Begin(100);
+  const std::vector<Claim> claims = Claimed("spring", 3);
+  OnShard([&](Scheduler&) {
+    settler_->Begin(*lane_);
+    settler_->Settle(*lane_, claims[1], Delivered());
+    settler_->FlushAll();
+    settler_->Begin(*lane_);
+    settler_->Settle(*lane_, claims[2], Delivered());
+    settler_->FlushAll();
+  });
+  ASSERT_TRUE(Eventually([&] { return rows_durable_ == 2; }));
+}
+
+TEST_F(SettlerTest, NothingBeginsBeyondTheShareUntilOutcomesAreDurable) {
+  Begin(2);
+  const std::vector<Claim> claims = Claimed("spring", 2);
+  OnShard([&](Scheduler&) {
+    EXPECT_TRUE(settler_->MayBegin());
+    settler_->Begin(*lane_);
+    EXPECT_TRUE(settler_->MayBegin());
+    settler_->Begin(*lane_);
+    EXPECT_FALSE(settler_->MayBegin());
+    settler_->Settle(*lane_, claims[0], Delivered());
+    settler_->FlushAll();
+    EXPECT_FALSE(settler_->MayBegin()) << "known is not durable";
+    EXPECT_EQ(rooms_, 0);
+  });
+  ASSERT_TRUE(Eventually([&] { return rows_durable_ == 1; }));
+  OnShard([&](Scheduler&) {
+    EXPECT_TRUE(settler_->MayBegin());
+    EXPECT_EQ(rooms_, 1);
+    EXPECT_EQ(settler_->begun(), 1);
+  });
+}
+
+TEST_F(SettlerTest, ATransactionThatWasNotBegunGivesItsPlaceBack) {
+  Begin(1);
+  OnShard([&](Scheduler&) {
+    settler_->Begin(*lane_);
+    EXPECT_FALSE(settler_->MayBegin());
+    settler_->Return(*lane_);
+    EXPECT_TRUE(settler_->MayBegin());
+    EXPECT_EQ(lane_->unsettled, 0);
+    EXPECT_TRUE(settler_->empty());
+  });
+}
+
+TEST_F(SettlerTest, ADurableDeferralSaysWhenItsRowIsDueAsTheStoreRoundsIt) {
+  Begin(10);
+  const std::vector<Claim> claims = Claimed("spring", 1);
+  const absl::Time due = absl::FromUnixMillis(absl::ToUnixMillis(absl::Now()) + 3'600'001);
+  OnShard([&](Scheduler&) {
+    queue::Outcome outcome = Delivered();
+    outcome.kind = OutcomeKind::kDeferred;
+    outcome.due = due;
+    settler_->Begin(*lane_);
+    settler_->Settle(*lane_, claims[0], std::move(outcome));
+  });
+  ASSERT_TRUE(Eventually([&] { return rows_durable_ == 1; }));
+  Stop();
+  EXPECT_EQ(due_, queue::Store::RoundDue(due));
+  EXPECT_EQ(RowsOf(campaign_).at(0).due, due_) << "what the lane waits for is what the store has";
+}
+
+}  // namespace
+}  // namespace sealift::engine

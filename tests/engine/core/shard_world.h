@@ -1,0 +1,123 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "engine/active_campaign.h"
+#include "engine/runtime/inbox.h"
+#include "engine/runtime/ring.h"
+#include "engine/runtime/signal.h"
+#include "engine/scheduler.h"
+#include "engine/shard_services.h"
+#include "queue/store.h"
+#include "tests/engine/core/internet.h"
+#include "tests/engine/core/temporary_folder.h"
+
+namespace sealift::engine {
+
+// ShardWorld is one shard with everything that it works with: a real store in a folder of its own, the real scheduler
+// and sessions on a ring and a thread of their own, and an Internet in memory.
+//
+// The test's body is plain code on the test's thread: it scripts servers, calls Start, sends, waits with Eventually,
+// calls Stop, and then looks at what the servers saw.
+class ShardWorld : public testing::Test {
+ protected:
+  struct Content {
+    std::string stream = "news";
+    std::string text = "From: news@sender.test\r\nSubject: Hello\r\n\r\nHello {{email}}.\r\n";
+    absl::Time accepted = absl::Now();
+    Rate rate;
+  };
+
+  ShardWorld();
+  ~ShardWorld() override;
+  void TearDown() override { Stop(); }
+
+  // A stream of `options` in the only pool, opportunistic TLS, and a retry after an hour.
+  StreamOptions& AddStream(const std::string& name);
+  // One host "mx.<domain>" that takes mail for the domain.
+  MailServer& AddDomain(const std::string& domain);
+
+  void Start();
+  // Drains for at most `limit`; the rest is cut. Everything may be looked at from the test's thread afterwards.
+  void Stop(absl::Duration limit = absl::Seconds(30));
+
+  // Runs `question` on the shard's thread and waits for it.
+  void OnShard(const std::function<void(Scheduler&)>& question);
+  // Whether `condition` came true, asked on the shard's thread at the end of every turn.
+  bool Eventually(std::function<bool()> condition, absl::Duration patience = absl::Seconds(30));
+
+  // Rows of a new campaign, in this order from 1.
+  queue::CampaignId Load(const std::string& name, const std::vector<std::string>& recipients, const Content& content);
+  queue::CampaignId Load(const std::string& name, const std::vector<std::string>& recipients) {
+    return Load(name, recipients, Content());
+  }
+  void Run(queue::CampaignId id);
+  // As a pause does; `stopped` becomes true once nothing of it is being sent.
+  std::shared_ptr<std::atomic<bool>> Pause(queue::CampaignId id);
+  // Load, then Run.
+  queue::CampaignId Send(const std::string& name, const std::vector<std::string>& recipients, const Content& content);
+  queue::CampaignId Send(const std::string& name, const std::vector<std::string>& recipients) {
+    return Send(name, recipients, Content());
+  }
+
+  queue::Counters CountersOf(queue::CampaignId id);
+  std::vector<queue::Event> EventsOf(queue::CampaignId id);
+  std::vector<queue::StoredRow> RowsOf(queue::CampaignId id);
+  bool EventuallyDelivered(queue::CampaignId id, uint64_t rows);
+  bool EventuallyTried(queue::CampaignId id, uint64_t deferrals);
+
+  // On the shard's thread, as in a condition of Eventually: the scheduler, and the rows that stand ready at a site.
+  Scheduler& scheduler() { return *scheduler_; }
+  size_t RowsReady(const std::string& domain);
+
+  // The path of the first source to the domain's site.
+  static Path& PathTo(Scheduler& scheduler, const std::string& domain,
+                      tls::Policy policy = tls::Policy::kOpportunistic);
+
+  Options options_;
+  int unsettled_share_ = 4096;
+  std::function<void()> at_end_of_turn_;           // on the shard's thread
+  std::function<void(uint64_t)> also_on_durable_;  // on the shard's thread
+
+  TemporaryFolder folder_;
+  std::unique_ptr<Ring> ring_;
+  std::unique_ptr<Internet> internet_;
+  std::unique_ptr<queue::Store> store_;
+  Limits limits_;
+  Metrics metrics_;
+  std::map<queue::CampaignId, std::shared_ptr<ActiveCampaign>> active_;
+
+ private:
+  using Message = ShardServices::Message;
+
+  Task<void> Main();
+  Task<void> ReadInbox();
+  void EndOfTurn();
+
+  std::unique_ptr<tls::SessionCache> tls_sessions_;
+  std::unique_ptr<Inbox<Message>> inbox_;
+  std::unique_ptr<ShardServices> services_;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::atomic<uint64_t> durable_{0};
+  uint64_t durable_seen_ = 0;
+  std::vector<std::function<bool()>> watches_;  // true: it is done
+  Signal stop_;
+  bool stopping_ = false;
+  absl::Duration drain_limit_;
+  std::thread thread_;
+};
+
+// "a1@d1.test", "a2@d1.test", ...
+std::vector<std::string> Recipients(int count, const std::string& domain);
+
+}  // namespace sealift::engine
