@@ -1,0 +1,218 @@
+#include "engine/admin/api.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "engine/admin/api_call.h"
+#include "engine/admin/api_json.h"
+#include "engine/config_show.h"
+#include "engine/exit_code.h"
+#include "engine/options.h"
+
+namespace sealift::engine {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kBodyBytesMax = 64 << 10;
+constexpr int64_t kTailBytesMax = 1 << 20;
+
+absl::Status Usage(const std::string& why) { return WithExit(absl::InvalidArgumentError(why), ExitCode::kUsage); }
+
+}  // namespace
+
+absl::StatusOr<std::string> Api::Call::Text(const char* member) const {
+  const auto found = body.find(member);
+  if (found == body.end() || found->is_null()) return std::string();
+  if (!found->is_string()) return Usage(fmt::format("`{}` in the request is no text.", member));
+  return found->get<std::string>();
+}
+
+absl::StatusOr<bool> Api::Call::Truth(const char* member) const {
+  const auto found = body.find(member);
+  if (found == body.end() || found->is_null()) return false;
+  if (!found->is_boolean()) return Usage(fmt::format("`{}` in the request is neither true nor false.", member));
+  return found->get<bool>();
+}
+
+absl::StatusOr<int> Api::Call::Number(const std::string& name, int otherwise, int max) const {
+  const std::string text = request.Query(name);
+  if (text.empty()) return otherwise;
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 1 || value > max) {
+    return Usage(fmt::format("`{}` must be a whole number from 1 to {}.", name, max));
+  }
+  return value;
+}
+
+absl::StatusOr<QueueFilter> Api::Call::Filter() const {
+  QueueFilter filter;
+  for (const auto& [member, field] : {std::pair{"domain", &QueueFilter::domain},
+                                      {"provider", &QueueFilter::provider},
+                                      {"campaign", &QueueFilter::campaign},
+                                      {"stream", &QueueFilter::stream},
+                                      {"id", &QueueFilter::id}}) {
+    std::string value = request.Query(member);
+    if (body.is_object()) {
+      absl::StatusOr<std::string> text = Text(member);
+      if (!text.ok()) return text.status();
+      value = *std::move(text);
+    }
+    if (!value.empty()) filter.*field = std::move(value);
+  }
+  filter.everything = request.Query("everything") == "1";
+  if (body.is_object()) {
+    const absl::StatusOr<bool> everything = Truth("everything");
+    if (!everything.ok()) return everything.status();
+    filter.everything = *everything;
+  }
+  if (filter.empty()) {
+    return Usage(
+        "No filter was given. Say which rows: --domain, --provider, --campaign, --stream, --id, or --everything.");
+  }
+  return filter;
+}
+
+Api::Api(Node& node, Audit& audit, Options options) : node_(node), audit_(audit), options_(std::move(options)) {}
+
+void Api::AddTo(UnixListener& listener) {
+  Add(listener, "GET", "/api/v1/node", "version", Audited::kNo, &Api::DescribeNode);
+  Add(listener, "GET", "/api/v1/campaigns", "campaign list", Audited::kNo, &Api::ListCampaigns);
+  Add(listener, "GET", "/api/v1/campaigns/:name", "campaign show", Audited::kNo, &Api::ShowCampaign);
+  Add(listener, "POST", "/api/v1/campaigns/:name/load", "campaign load", Audited::kYes, &Api::LoadCampaign);
+  Add(listener, "POST", "/api/v1/campaigns/:name/start", "campaign start", Audited::kYes, &Api::StartCampaign);
+  Add(listener, "POST", "/api/v1/campaigns/:name/pause", "campaign pause", Audited::kYes, &Api::PauseCampaign);
+  Add(listener, "POST", "/api/v1/campaigns/:name/resume", "campaign resume", Audited::kYes, &Api::ResumeCampaign);
+  Add(listener, "POST", "/api/v1/campaigns/:name/cancel", "campaign cancel", Audited::kYes, &Api::CancelCampaign);
+  Add(listener, "GET", "/api/v1/campaigns/:name/preview", "campaign preview", Audited::kYes, &Api::PreviewCampaign);
+  Add(listener, "GET", "/api/v1/queue/rows", "queue list", Audited::kWhenRevealing, &Api::ListRows);
+  Add(listener, "GET", "/api/v1/queue/shape", "queue shape", Audited::kNo, &Api::ShapeQueue);
+  Add(listener, "POST", "/api/v1/queue/retry", "queue retry", Audited::kYes, &Api::RetryQueue);
+  Add(listener, "GET", "/api/v1/domains/:name/explain", "domain explain", Audited::kNo, &Api::ExplainDomain);
+  Add(listener, "GET", "/api/v1/messages/:name", "message trace", Audited::kWhenRevealing, &Api::TraceMessage);
+  Add(listener, "GET", "/api/v1/events", "events", Audited::kWhenRevealing, &Api::StreamEvents);
+  Add(listener, "POST", "/api/v1/reload", "reload", Audited::kYes, &Api::ReloadConfig);
+  Add(listener, "GET", "/api/v1/config", "config show", Audited::kNo, &Api::ShowConfig);
+  Add(listener, "GET", "/api/v1/audit", "audit tail", Audited::kNo, &Api::TailAudit);
+  Add(listener, "GET", "/api/v1/audit/verify", "audit verify", Audited::kNo, &Api::VerifyAudit);
+}
+
+void Api::Add(UnixListener& listener, const char* method, const char* pattern, const char* command, Audited audited,
+              Act act) {
+  listener.Route(method, pattern, [this, command, audited, act](AdminRequest& request, AdminResponse& response) {
+    Answer(command, audited, act, request, response);
+  });
+}
+
+void Api::Answer(const char* command, Audited audited, Act act, AdminRequest& request, AdminResponse& response) {
+  Call call{request, response, {}, {}};
+  call.entry.uid = request.caller.uid;
+  call.entry.pid = request.caller.pid;
+  call.entry.user = request.caller.user;
+  call.entry.command = command;
+  // A Message-ID's host part would look like an address to the audit file; the id says it all.
+  const std::string name = request.Param("name");
+  call.entry.target = name.substr(0, name.find('@'));
+  call.reveal = request.Query("reveal") == "1";
+  call.audited = audited == Audited::kYes || (audited == Audited::kWhenRevealing && call.reveal);
+  if (call.reveal) call.entry.reason = request.Query("reason");
+
+  if (request.method == "POST" && act != &Api::LoadCampaign) {
+    absl::StatusOr<std::string> body = request.Body(kBodyBytesMax);
+    if (!body.ok()) return Respond(call, body.status(), response);
+    call.body = body->empty() ? json::object() : json::parse(*body, nullptr, false);
+    if (!call.body.is_object()) return Respond(call, Usage("The request's body is no JSON object."), response);
+    if (absl::StatusOr<std::string> reason = call.Text("reason"); reason.ok()) call.entry.reason = *reason;
+  }
+  Respond(call, (this->*act)(call), response);
+}
+
+void Api::Respond(Call& call, absl::StatusOr<json> result, AdminResponse& response) {
+  if (call.audited) {
+    call.entry.result = result.ok() ? "ok" : std::string(result.status().message());
+    if (const absl::Status written = audit_.Append(call.entry); !written.ok()) {
+      const bool changed = result.ok() && call.request.method == "POST";
+      response.stream = nullptr;
+      result = WithExit(absl::InternalError(fmt::format(
+                            "{}{}", changed ? "It was done, but could not be written to the audit file: " : "",
+                            std::string(written.message()))),
+                        ExitCode::kIo);
+    }
+  }
+  if (result.ok()) {
+    if (!response.stream) response.body = Dump(*result);
+    return;
+  }
+  response.status = HttpStatusOf(result.status());
+  response.content_type = "application/json";
+  response.stream = nullptr;
+  const std::string name = call.request.Param("name");
+  response.body = Dump(
+      ErrorJson(result.status(), fmt::format("{}{}{} was refused", call.entry.command, name.empty() ? "" : " ", name)));
+}
+
+absl::StatusOr<json> Api::DescribeNode(Call&) {
+  const std::shared_ptr<const engine::Options> options = node_.options();
+  const absl::Status ready = node_.Ready();
+  json answer = {{"version", options_.version},
+                 {"delivery", ToString(options->delivery)},
+                 {"hostname", options->node.hostname},
+                 {"data_dir", options->node.data_dir},
+                 {"ready", ready.ok()},
+                 {"pid", getpid()}};
+  if (!ready.ok()) answer["why"] = std::string(ready.message());
+  if (options->delivery == Delivery::kSink) answer["notice"] = "SINK: nothing leaves this machine";
+  return answer;
+}
+
+absl::StatusOr<json> Api::ReloadConfig(Call& call) {
+  const absl::StatusOr<bool> allow_weaker = call.Truth("allow_weaker");
+  if (!allow_weaker.ok()) return allow_weaker.status();
+  if (*allow_weaker && call.entry.reason.empty()) {
+    return Usage("A weaker TLS policy needs a reason: --allow-weaker --reason TEXT; it is written to the audit file.");
+  }
+  if (*allow_weaker) call.entry.target = "allow weaker";
+  absl::StatusOr<std::vector<std::string>> changes = node_.Reload(*allow_weaker);
+  if (!changes.ok()) return changes.status();
+  return json{{"changes", *changes}};
+}
+
+absl::StatusOr<json> Api::ShowConfig(Call&) {
+  const std::shared_ptr<const engine::Options> options = node_.options();
+  return json{{"generation", options->generation}, {"toml", ShowEffective(*options)}};
+}
+
+absl::StatusOr<json> Api::TailAudit(Call& call) {
+  const absl::StatusOr<int> lines = call.Number("lines", 20, 10000);
+  if (!lines.ok()) return lines.status();
+  std::ifstream file(options_.data_dir + "/audit", std::ios::binary);
+  if (!file) return WithExit(absl::NotFoundError("The audit file cannot be opened."), ExitCode::kIo);
+  file.seekg(0, std::ios::end);
+  const int64_t size = file.tellg();
+  file.seekg(std::max<int64_t>(0, size - kTailBytesMax));
+  std::string line;
+  if (size > kTailBytesMax) std::getline(file, line);  // the rest of a line
+  std::vector<json> entries;
+  while (std::getline(file, line)) {
+    json entry = json::parse(line, nullptr, false);
+    if (entry.is_discarded()) entry = {{"torn", true}};
+    entries.push_back(std::move(entry));
+  }
+  if (entries.size() > static_cast<size_t>(*lines)) entries.erase(entries.begin(), entries.end() - *lines);
+  return json{{"entries", entries}};
+}
+
+absl::StatusOr<json> Api::VerifyAudit(Call&) {
+  const absl::StatusOr<uint64_t> lines = Audit::Verify(options_.data_dir + "/audit");
+  if (!lines.ok()) return lines.status();
+  return json{{"lines", *lines}, {"intact", true}};
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "engine/admin/audit.h"
+#include "engine/admin/unix_listener.h"
+#include "engine/node.h"
+
+namespace sealift::engine {
+
+// Api is what the CLI speaks: HTTP on the control socket, each route one method of the Node, answers in JSON.
+//
+// Whatever changes something or shows an address is written to the audit file, with the caller's identity from the
+// kernel, before it is answered: refused and failed ones too. Addresses are masked here, so that one that nobody asked
+// to see whole never leaves the daemon. When the audit file cannot be written, nothing is revealed, and a change is
+// answered with an error that says it was made.
+//
+// Owned by:  sealiftd; outlives the listener that it was added to.
+// Threads:   the listener's, any number at once.
+// Errors:    {"error": {...}} with the exit code that the command ends with.
+class Api {
+ public:
+  struct Options {
+    std::string version;
+    std::string data_dir;  // holds `audit`, and the spool of rejections
+    std::function<absl::Time()> clock = absl::Now;
+    absl::Duration follow_interval = absl::Milliseconds(250);  // how often `events --follow` looks
+  };
+
+  Api(Node& node, Audit& audit, Options options);
+
+  void AddTo(UnixListener& listener);
+
+ private:
+  struct Call;
+  using Act = absl::StatusOr<nlohmann::json> (Api::*)(Call&);
+  enum class Audited { kNo, kYes, kWhenRevealing };
+
+  void Add(UnixListener& listener, const char* method, const char* pattern, const char* command, Audited audited,
+           Act act);
+  void Answer(const char* command, Audited audited, Act act, AdminRequest& request, AdminResponse& response);
+  void Respond(Call& call, absl::StatusOr<nlohmann::json> result, AdminResponse& response);
+
+  absl::StatusOr<nlohmann::json> DescribeNode(Call& call);
+  absl::StatusOr<nlohmann::json> ListCampaigns(Call& call);
+  absl::StatusOr<nlohmann::json> ShowCampaign(Call& call);
+  absl::StatusOr<nlohmann::json> LoadCampaign(Call& call);
+  absl::StatusOr<nlohmann::json> StartCampaign(Call& call);
+  absl::StatusOr<nlohmann::json> PauseCampaign(Call& call);
+  absl::StatusOr<nlohmann::json> ResumeCampaign(Call& call);
+  absl::StatusOr<nlohmann::json> CancelCampaign(Call& call);
+  absl::StatusOr<nlohmann::json> PreviewCampaign(Call& call);
+  absl::StatusOr<nlohmann::json> ListRows(Call& call);
+  absl::StatusOr<nlohmann::json> ShapeQueue(Call& call);
+  absl::StatusOr<nlohmann::json> RetryQueue(Call& call);
+  absl::StatusOr<nlohmann::json> ExplainDomain(Call& call);
+  absl::StatusOr<nlohmann::json> TraceMessage(Call& call);
+  absl::StatusOr<nlohmann::json> StreamEvents(Call& call);
+  absl::StatusOr<nlohmann::json> ReloadConfig(Call& call);
+  absl::StatusOr<nlohmann::json> ShowConfig(Call& call);
+  absl::StatusOr<nlohmann::json> TailAudit(Call& call);
+  absl::StatusOr<nlohmann::json> VerifyAudit(Call& call);
+
+  absl::StatusOr<nlohmann::json> CampaignAnswer(const std::string& name);
+  std::string CampaignName(queue::CampaignId id);
+  nlohmann::json EventAnswer(const queue::Event& event, bool reveal);
+
+  Node& node_;
+  Audit& audit_;
+  const Options options_;
+  std::mutex names_mutex_;
+  std::map<queue::CampaignId, std::string> names_;  // a campaign's name never changes
+};
+
+}  // namespace sealift::engine

@@ -1,0 +1,186 @@
+// The routes of queued rows, domains, messages and events.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <utility>
+
+#include "engine/admin/api.h"
+#include "engine/admin/api_call.h"
+#include "engine/admin/api_json.h"
+#include "engine/admin/api_mask.h"
+#include "engine/exit_code.h"
+#include "engine/units.h"
+
+namespace sealift::engine {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kPageMax = 1000;
+constexpr absl::Duration kHeartbeat = absl::Seconds(15);  // an empty line: says to the reader that nothing is broken
+
+absl::Status Usage(const std::string& why) { return WithExit(absl::InvalidArgumentError(why), ExitCode::kUsage); }
+
+std::string Described(const QueueFilter& filter) {
+  if (filter.everything) return "everything";
+  std::string text;
+  for (const auto& [name, value] : {std::pair{"domain", &filter.domain},
+                                    {"provider", &filter.provider},
+                                    {"campaign", &filter.campaign},
+                                    {"stream", &filter.stream},
+                                    {"id", &filter.id}}) {
+    if (value->has_value()) text += fmt::format("{}{}={}", text.empty() ? "" : " ", name, **value);
+  }
+  return text;
+}
+
+absl::StatusOr<queue::OutcomeKind> ParseOutcome(const std::string& text) {
+  using queue::OutcomeKind;
+  for (const OutcomeKind kind : {OutcomeKind::kDelivered, OutcomeKind::kDeferred, OutcomeKind::kBounced,
+                                 OutcomeKind::kExpired, OutcomeKind::kSuppressed, OutcomeKind::kCancelled}) {
+    if (queue::ToString(kind) == text) return kind;
+  }
+  return Usage("There is no such outcome. There are: delivered, deferred, bounced, expired, suppressed, cancelled.");
+}
+
+}  // namespace
+
+absl::StatusOr<json> Api::ListRows(Call& call) {
+  const absl::StatusOr<QueueFilter> filter = call.Filter();
+  if (!filter.ok()) return filter.status();
+  const absl::StatusOr<int> limit = call.Number("limit", 100, kPageMax);
+  if (!limit.ok()) return limit.status();
+  call.entry.target = Described(*filter);
+  const absl::StatusOr<Node::QueuePage> page = node_.ListRows(*filter, call.request.Query("after"), *limit);
+  if (!page.ok()) return page.status();
+  json answer = {{"rows", json::array()}, {"cursor", page->cursor}};
+  for (const QueueRow& row : page->rows) answer["rows"].push_back(ToJson(row, call.reveal));
+  return answer;
+}
+
+absl::StatusOr<json> Api::ShapeQueue(Call& call) {
+  const absl::StatusOr<QueueFilter> filter = call.Filter();
+  if (!filter.ok()) return filter.status();
+  const absl::StatusOr<std::vector<ShapeRow>> shape = node_.Shape(*filter);
+  if (!shape.ok()) return shape.status();
+  json answer = {{"destinations", json::array()}};
+  uint64_t queued = 0;
+  for (const ShapeRow& row : *shape) {
+    answer["destinations"].push_back(ToJson(row));
+    queued += row.queued;
+  }
+  answer["queued"] = queued;
+  return answer;
+}
+
+absl::StatusOr<json> Api::RetryQueue(Call& call) {
+  const absl::StatusOr<QueueFilter> filter = call.Filter();
+  if (!filter.ok()) return filter.status();
+  call.entry.target = Described(*filter);
+  if (call.entry.reason.empty()) return Usage("A retry needs --reason TEXT; it is written to the audit file.");
+  const absl::StatusOr<std::string> rate = call.Text("rate");
+  if (!rate.ok()) return rate.status();
+  if (!rate->empty()) {
+    if (const absl::StatusOr<Rate> parsed = ParseRate(*rate); !parsed.ok())
+      return WithExit(parsed.status(), ExitCode::kUsage);
+  }
+  const absl::StatusOr<bool> dry_run = call.Truth("dry_run");
+  if (!dry_run.ok()) return dry_run.status();
+  if (*dry_run) call.audited = false;
+  const absl::StatusOr<uint64_t> rows = node_.Retry(*filter, *rate, *dry_run);
+  if (!rows.ok()) return rows.status();
+  return json{{"rows", *rows}, {"dry_run", *dry_run}};
+}
+
+absl::StatusOr<json> Api::ExplainDomain(Call& call) {
+  const absl::StatusOr<DomainExplanation> explanation = node_.Explain(call.Name());
+  if (!explanation.ok()) return explanation.status();
+  return ToJson(*explanation);
+}
+
+absl::StatusOr<json> Api::TraceMessage(Call& call) {
+  const absl::StatusOr<MessageTrace> trace = node_.Trace(call.Name());
+  if (!trace.ok()) return trace.status();
+  json answer = {{"id", trace->id},
+                 {"campaign", trace->campaign},
+                 {"stream", trace->stream},
+                 {"state", trace->state},
+                 {"recipient", call.reveal ? trace->recipient : MaskAddress(trace->recipient)},
+                 {"due", trace->due.has_value() ? TimeJson(*trace->due) : json()},
+                 {"attempts", json::array()}};
+  for (const queue::Event& event : trace->attempts) {
+    answer["attempts"].push_back(ToJson(event, trace->id, trace->campaign, call.reveal));
+  }
+  return answer;
+}
+
+std::string Api::CampaignName(queue::CampaignId id) {
+  const std::lock_guard lock(names_mutex_);
+  if (const auto found = names_.find(id); found != names_.end()) return found->second;
+  const absl::StatusOr<std::vector<CampaignStatus>> statuses = node_.List();
+  if (statuses.ok()) {
+    for (const CampaignStatus& status : *statuses) names_[status.campaign.id] = status.campaign.spec.name;
+  }
+  const auto found = names_.find(id);
+  return found == names_.end() ? "" : found->second;
+}
+
+json Api::EventAnswer(const queue::Event& event, bool reveal) {
+  return ToJson(event, node_.MessageId(event.message), CampaignName(event.message.lane.campaign), reveal);
+}
+
+absl::StatusOr<json> Api::StreamEvents(Call& call) {
+  queue::EventFilter filter;
+  if (const std::string campaign = call.request.Query("campaign"); !campaign.empty()) {
+    const absl::StatusOr<CampaignStatus> status = node_.Show(campaign);
+    if (!status.ok()) return status.status();
+    filter.campaign = status->campaign.id;
+  }
+  if (const std::string since = call.request.Query("since"); !since.empty()) {
+    const absl::StatusOr<absl::Time> time = ParseTime(since);
+    if (!time.ok()) return time.status();
+    filter.since = *time;
+  }
+  if (const std::string outcome = call.request.Query("outcome"); !outcome.empty()) {
+    const absl::StatusOr<queue::OutcomeKind> kind = ParseOutcome(outcome);
+    if (!kind.ok()) return kind.status();
+    filter.outcome = *kind;
+  }
+  const absl::StatusOr<int> limit =
+      call.Number("limit", std::numeric_limits<int>::max(), std::numeric_limits<int>::max());
+  if (!limit.ok()) return limit.status();
+  const bool follow = call.request.Query("follow") == "1";
+  call.entry.target = fmt::format("campaign={}", call.request.Query("campaign"));
+
+  // The first page before the answer begins: a cursor that is none is still an error.
+  absl::StatusOr<queue::EventsPage> first =
+      node_.Events(call.request.Query("after"), std::min(kPageMax, *limit), filter);
+  if (!first.ok()) return first.status();
+  call.response.content_type = "application/x-ndjson";
+  call.response.stream = [this, page = *std::move(first), filter, follow, left = *limit,
+                          reveal = call.reveal](AdminWriter& writer) mutable {
+    absl::Duration silent;
+    for (;;) {
+      std::string lines;
+      for (const queue::Event& event : page.events) lines += Dump(EventAnswer(event, reveal)) + "\n";
+      left -= static_cast<int>(page.events.size());
+      if (lines.empty() && silent >= kHeartbeat) lines = "\n";
+      silent = lines.empty() ? silent + options_.follow_interval : absl::ZeroDuration();
+      if (!lines.empty() && !writer.Write(lines)) return;
+      if (left <= 0 || (page.end && !follow) || writer.ended()) return;
+      if (page.end) std::this_thread::sleep_for(absl::ToChronoNanoseconds(options_.follow_interval));
+      absl::StatusOr<queue::EventsPage> next = node_.Events(page.cursor, std::min(kPageMax, left), filter);
+      if (!next.ok()) {
+        writer.Write(Dump(ErrorJson(next.status(), "events ended early")) + "\n");
+        return;
+      }
+      page = *std::move(next);
+    }
+  };
+  return json();
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,192 @@
+#include "engine/admin/audit.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace sealift::engine {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class AuditTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (std::filesystem::temp_directory_path() / "sealift-audit-XXXXXX").string();
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    folder_ = name;
+    path_ = folder_ + "/audit";
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  absl::StatusOr<std::unique_ptr<Audit>> Open() {
+    return Audit::Open(folder_, [] { return absl::FromUnixSeconds(1'800'000'000); });
+  }
+  void Write(int entries) {
+    auto audit = Open();
+    ASSERT_TRUE(audit.ok()) << std::string(audit.status().message());
+    for (int i = 0; i < entries; ++i) ASSERT_TRUE((*audit)->Append(entry_).ok());
+  }
+  std::string Text() const {
+    std::ostringstream text;
+    text << std::ifstream(path_, std::ios::binary).rdbuf();
+    return text.str();
+  }
+  void Replace(const std::string& text) const { std::ofstream(path_, std::ios::binary | std::ios::trunc) << text; }
+
+  std::string folder_, path_;
+  AuditEntry entry_ = {.uid = 1000,
+                       .pid = 42,
+                       .user = "ops",
+                       .command = "campaign start",
+                       .target = "march",
+                       .reason = "approved by legal",
+                       .result = "ok"};
+};
+
+TEST_F(AuditTest, AnEntryIsOneLineWithWhoWhatAndWhy) {
+  Write(1);
+  EXPECT_EQ(Text(),
+            "{\"time\":\"2027-01-15T08:00:00.000Z\",\"uid\":1000,\"pid\":42,\"user\":\"ops\",\"command\":\"campaign "
+            "start\",\"target\":\"march\",\"reason\":\"approved by legal\",\"result\":\"ok\",\"previous\":\"" +
+                std::string(64, '0') + "\"}\n");
+  struct stat about{};
+  ASSERT_EQ(stat(path_.c_str(), &about), 0);
+  EXPECT_EQ(about.st_mode & 07777, 0600u);
+}
+
+TEST_F(AuditTest, TheChainGoesOnOverRestarts) {
+  Write(3);
+  Write(2);
+  const auto lines = Audit::Verify(path_);
+  ASSERT_TRUE(lines.ok()) << std::string(lines.status().message());
+  EXPECT_EQ(*lines, 5u);
+}
+
+TEST_F(AuditTest, NoAddressIsWritten) {
+  entry_.target = "pat@d1.test";
+  entry_.reason = "asked by <sam@d2.test>, and\nby \"x y\"@d3.test";
+  Write(1);
+  EXPECT_THAT(Text(), Not(HasSubstr("d1.test")));
+  EXPECT_THAT(Text(), Not(HasSubstr("d2.test")));
+  EXPECT_THAT(Text(), Not(HasSubstr("d3.test")));
+  EXPECT_THAT(Text(), HasSubstr("asked by [redacted], and"));
+  const std::string text = Text();
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
+}
+
+TEST_F(AuditTest, AChangedARemovedOrAnAddedLineIsFound) {
+  Write(4);
+  const std::string whole = Text();
+  std::string changed = whole;
+  changed.replace(changed.find("march"), 5, "april");
+  Replace(changed);
+  EXPECT_THAT(std::string(Audit::Verify(path_).status().message()), HasSubstr("line 2 does not follow"));
+  Replace(whole.substr(whole.find('\n') + 1));
+  EXPECT_THAT(std::string(Audit::Verify(path_).status().message()), HasSubstr("line 1 does not follow"));
+  Replace(whole.substr(0, whole.find('\n') + 1) + whole);
+  EXPECT_FALSE(Audit::Verify(path_).ok());
+  Replace(whole + "not an entry\n");
+  EXPECT_FALSE(Audit::Verify(path_).ok());
+  Replace(whole);
+  EXPECT_TRUE(Audit::Verify(path_).ok());
+}
+
+TEST_F(AuditTest, AChangedLastLineStopsTheNextStart) {
+  Write(3);
+  std::string text = Text();
+  text.replace(text.find("march", text.find("march") + 5), 5, "april");  // the second line, which the third one seals
+  Replace(text);
+  const auto audit = Open();
+  ASSERT_FALSE(audit.ok());
+  EXPECT_EQ(audit.status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(audit.status().message()), HasSubstr("move it away"));
+}
+
+TEST_F(AuditTest, ATornLineIsKeptAndRecorded) {
+  Write(2);
+  const std::string whole = Text();
+  const size_t last = whole.rfind('\n', whole.size() - 2) + 1;
+  for (const size_t cut : {last + 1, last + 10, whole.size() - 2, whole.size() - 1}) {
+    Replace(whole.substr(0, cut));
+    Write(1);
+    const std::string text = Text();
+    EXPECT_THAT(text, testing::StartsWith(whole.substr(0, cut) + "\n")) << "nothing is cut";
+    EXPECT_THAT(text, HasSubstr("\"audit recovered\""));
+    EXPECT_THAT(text, HasSubstr("torn after " + std::to_string(cut - last) + " bytes"));
+    const auto lines = Audit::Verify(path_);
+    EXPECT_TRUE(lines.ok()) << std::string(lines.status().message());
+    EXPECT_EQ(*lines, 4u);
+  }
+}
+
+TEST_F(AuditTest, ZerosThatAPowerCutLeftAreATornLine) {
+  Write(1);
+  std::ofstream(path_, std::ios::binary | std::ios::app) << std::string(512, '\0');
+  Write(1);
+  EXPECT_TRUE(Audit::Verify(path_).ok());
+  EXPECT_THAT(Text(), HasSubstr("torn after 512 bytes"));
+}
+
+TEST_F(AuditTest, AFileThatOthersCanReadIsRefused) {
+  Write(1);
+  ASSERT_EQ(chmod(path_.c_str(), 0640), 0);
+  EXPECT_THAT(std::string(Open().status().message()), HasSubstr("chmod 0600"));
+}
+
+TEST_F(AuditTest, ASecondDaemonIsKeptOut) {
+  const auto first = Open();
+  ASSERT_TRUE(first.ok());
+  EXPECT_THAT(std::string(Open().status().message()), HasSubstr("in use by another daemon"));
+}
+
+TEST_F(AuditTest, AfterAFailedWriteNothingIsAppendedAnyMore) {
+  std::filesystem::create_symlink("/dev/full", path_);
+  EXPECT_FALSE(Open().ok()) << "a link is not followed";
+  std::filesystem::remove(path_);
+  const auto audit = Open();
+  ASSERT_TRUE(audit.ok());
+  ASSERT_TRUE((*audit)->Append(entry_).ok());
+  const rlimit before = [] {
+    rlimit limit{};
+    getrlimit(RLIMIT_FSIZE, &limit);
+    return limit;
+  }();
+  signal(SIGXFSZ, SIG_IGN);
+  const rlimit small = {.rlim_cur = std::filesystem::file_size(path_) + 10, .rlim_max = before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  EXPECT_FALSE((*audit)->Append(entry_).ok());
+  setrlimit(RLIMIT_FSIZE, &before);
+  const absl::Status later = (*audit)->Append(entry_);
+  EXPECT_THAT(std::string(later.message()), HasSubstr("cannot be written"));
+}
+
+TEST_F(AuditTest, ThreadsAppendWholeLines) {
+  {
+    const auto audit = Open();
+    ASSERT_TRUE(audit.ok());
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        for (int n = 0; n < 25; ++n) EXPECT_TRUE((*audit)->Append(entry_).ok());
+      });
+    }
+  }
+  const auto lines = Audit::Verify(path_);
+  ASSERT_TRUE(lines.ok()) << std::string(lines.status().message());
+  EXPECT_EQ(*lines, 100u);
+}
+
+}  // namespace
+}  // namespace sealift::engine
