@@ -1,0 +1,43 @@
+#include "tools/sink/mail_parameters.h"
+
+#include <charconv>
+#include <string>
+
+#include "tools/sink/smtp_command.h"
+
+namespace sealift::tools::sink {
+namespace {
+
+bool ReadSize(std::string_view text, uint64_t* bytes) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *bytes);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+// The extensions that bring parameters of MAIL: RFC 6531, 8689, 3461.
+bool BroughtBy(std::string_view extension, std::string_view keyword) {
+  const std::string_view name = extension.substr(0, extension.find(' '));
+  if (name == "SMTPUTF8" || name == "REQUIRETLS") return EqualsUpper(keyword, name);
+  return name == "DSN" && (EqualsUpper(keyword, "RET") || EqualsUpper(keyword, "ENVID"));
+}
+
+}  // namespace
+
+MailParameters ReadMailParameters(std::string_view parameters, const Provider& provider) {
+  MailParameters read;
+  std::string_view keyword, value;
+  while (NextParameter(&parameters, &keyword, &value)) {
+    bool offered = false;
+    if (EqualsUpper(keyword, "SIZE")) {
+      offered = ReadSize(value, &read.size_bytes);
+    } else if (EqualsUpper(keyword, "BODY")) {
+      read.eight_bit = EqualsUpper(value, "8BITMIME");
+      offered = provider.eight_bit && (read.eight_bit || EqualsUpper(value, "7BIT"));
+    } else {
+      for (const std::string& extension : provider.extensions) offered |= BroughtBy(extension, keyword);
+    }
+    read.offered &= offered;
+  }
+  return read;
+}
+
+}  // namespace sealift::tools::sink

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "tools/sink/script.h"
+
+namespace sealift::tools::sink {
+
+// What MAIL says about the message to come: SIZE (RFC 1870), BODY (RFC 6152), and what a script's extensions add.
+struct MailParameters {
+  uint64_t size_bytes = 0;
+  bool eight_bit = false;
+  bool offered = true;  // false: one of them is none that this provider's EHLO reply offers, or has no sense
+};
+
+MailParameters ReadMailParameters(std::string_view parameters, const Provider& provider);
+
+}  // namespace sealift::tools::sink
