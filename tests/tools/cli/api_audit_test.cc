@@ -1,0 +1,99 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "engine/exit_code.h"
+#include "tests/tools/cli/control_socket.h"
+
+namespace sealift::tools {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+// Each command that changes or reveals something, and what the audit file says of it.
+struct Audited {
+  std::vector<std::string> words;
+  std::string command, target;
+};
+class AuditedCommandTest : public testing::TestWithParam<Audited> {};
+
+INSTANTIATE_TEST_SUITE_P(
+    All, AuditedCommandTest,
+    testing::Values(Audited{{"campaign", "start", "spring"}, "campaign start", "spring"},
+                    Audited{{"campaign", "pause", "spring"}, "campaign pause", "spring"},
+                    Audited{{"campaign", "resume", "spring"}, "campaign resume", "spring"},
+                    Audited{{"campaign", "cancel", "spring", "--yes"}, "campaign cancel", "spring"},
+                    Audited{{"campaign", "cancel", "spring", "--yes", "--erase"}, "campaign cancel --erase", "spring"},
+                    Audited{{"campaign", "preview", "spring", "--row", "3"}, "campaign preview", "spring row 3"},
+                    Audited{{"queue", "list", "--domain", "d1.test", "--reveal"}, "queue list", "domain=d1.test"},
+                    Audited{
+                        {"queue", "retry", "--domain", "d1.test", "--reason", "r"}, "queue retry", "domain=d1.test"},
+                    Audited{{"message", "trace", "abc@mta1.example.com", "--reveal"}, "message trace", "abc"},
+                    Audited{{"events", "--campaign", "spring", "--reveal"}, "events", "campaign=spring"},
+                    Audited{{"reload"}, "reload", ""}));
+
+TEST_P(AuditedCommandTest, IsWrittenDownOnceWithItsCaller) {
+  ControlSocket socket;
+  const Ran ran = socket.Run(GetParam().words);
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  const std::vector<nlohmann::json> entries = socket.AuditEntries();
+  ASSERT_EQ(entries.size(), 1u);
+  EXPECT_EQ(entries[0]["command"], GetParam().command);
+  EXPECT_EQ(entries[0]["target"], GetParam().target);
+  EXPECT_EQ(entries[0]["uid"], getuid());
+  EXPECT_EQ(entries[0]["pid"], getpid());
+  EXPECT_EQ(entries[0]["result"], "ok");
+}
+
+TEST(AuditTest, ALoadIsWrittenDown) {
+  ControlSocket socket;
+  const std::string eml = socket.WriteFile("t.eml", "Subject: x\n\nx\n"), csv = socket.WriteFile("r.csv", "email\n");
+  EXPECT_EQ(socket.Run({"campaign", "load", "spring", "--stream", "n", "--template", eml, "--recipients", csv}).code,
+            0);
+  ASSERT_EQ(socket.AuditEntries().size(), 1u);
+  EXPECT_EQ(socket.AuditEntries()[0]["command"], "campaign load");
+}
+
+TEST(AuditTest, WhatFailedIsWrittenDownWithItsReason) {
+  ControlSocket socket;
+  EXPECT_EQ(socket.Run({"campaign", "pause", "autumn"}).code, 66);
+  ASSERT_EQ(socket.AuditEntries().size(), 1u);
+  EXPECT_THAT(socket.AuditEntries()[0]["result"].get<std::string>(), HasSubstr("There is no campaign autumn"));
+}
+
+TEST(AuditTest, ReasonsAreWrittenDown) {
+  ControlSocket socket;
+  socket.Run({"queue", "retry", "--domain", "d1.test", "--reason", "their outage is over"});
+  socket.Run({"campaign", "cancel", "spring", "--yes", "--reason", "wrong template"});
+  const std::vector<nlohmann::json> entries = socket.AuditEntries();
+  ASSERT_EQ(entries.size(), 2u);
+  EXPECT_EQ(entries[0]["reason"], "their outage is over");
+  EXPECT_EQ(entries[1]["reason"], "wrong template");
+}
+
+TEST(AuditTest, LookingWithoutRevealingLeavesNoEntry) {
+  ControlSocket socket;
+  for (const auto& words : std::vector<std::vector<std::string>>{{"campaign", "list"},
+                                                                 {"campaign", "show", "spring"},
+                                                                 {"events"},
+                                                                 {"queue", "list", "--everything"},
+                                                                 {"message", "trace", "abc"},
+                                                                 {"domain", "explain", "d1.test"}}) {
+    EXPECT_EQ(socket.Run(words).code, 0);
+  }
+  EXPECT_THAT(socket.AuditEntries(), IsEmpty());
+}
+
+TEST(AuditTest, TailShowsAndVerifyChecks) {
+  ControlSocket socket;
+  socket.Run({"campaign", "pause", "spring"});
+  socket.Run({"campaign", "resume", "spring"});
+  EXPECT_THAT(socket.Run({"audit", "tail", "--lines", "1"}).out,
+              testing::AllOf(HasSubstr("campaign resume"), Not(HasSubstr("campaign pause"))));
+  EXPECT_EQ(socket.Run({"audit", "verify", "--json"}).Json()["intact"], true);
+}
+
+}  // namespace
+}  // namespace sealift::tools

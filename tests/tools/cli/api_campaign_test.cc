@@ -1,0 +1,144 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/tools/cli/control_socket.h"
+
+namespace sealift::tools {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+TEST(CampaignCommandsTest, ShowSaysEveryCounterOfTheContract) {
+  ControlSocket socket;
+  const nlohmann::json shown = socket.Run({"campaign", "show", "spring", "-o", "json"}).Json();
+  for (const char* member : {"loaded", "delivered", "deferred", "bounced", "expired", "suppressed", "cancelled",
+                             "queued", "held", "state"}) {
+    EXPECT_TRUE(shown.contains(member)) << member;
+  }
+  EXPECT_EQ(shown["queued"], 36);
+  EXPECT_EQ(shown["held"], 2);
+}
+
+TEST(CampaignCommandsTest, ACampaignOfSinkModeSaysSoInEverySummary) {
+  ControlSocket socket;
+  const std::string notice = "SINK: nothing leaves this machine";
+  for (const auto& words : std::vector<std::vector<std::string>>{{"campaign", "show", "spring"},
+                                                                 {"campaign", "list"},
+                                                                 {"campaign", "pause", "spring"},
+                                                                 {"campaign", "watch", "spring", "--once"}}) {
+    EXPECT_THAT(socket.Run(words).out, HasSubstr(notice)) << words[1];
+    std::vector<std::string> json = words;
+    json.push_back("--json");
+    EXPECT_THAT(socket.Run(json).out, HasSubstr(notice)) << words[1];
+  }
+}
+
+TEST(CampaignCommandsTest, ACampaignThatIsNotThereIsExit66WithTheDaemonsReason) {
+  ControlSocket socket;
+  const Ran ran = socket.Run({"campaign", "show", "autumn"});
+  EXPECT_EQ(ran.code, 66);
+  EXPECT_THAT(ran.err, HasSubstr("There is no campaign autumn"));
+  const nlohmann::json error = socket.Run({"campaign", "show", "autumn", "-o", "json"}).Json();
+  EXPECT_EQ(error["error"]["exit_code"], 66);
+}
+
+TEST(CampaignCommandsTest, StartResumeAndPauseReachTheNode) {
+  ControlSocket socket;
+  EXPECT_EQ(socket.Run({"campaign", "start", "spring"}).code, 0);
+  EXPECT_EQ(socket.Run({"campaign", "pause", "spring"}).code, 0);
+  EXPECT_EQ(socket.Run({"campaign", "resume", "spring"}).code, 0);
+  EXPECT_THAT(socket.node.calls(), testing::ElementsAre("start spring", "pause spring", "resume spring"));
+}
+
+TEST(CampaignCommandsTest, CancelWithoutATerminalNeedsYes) {
+  ControlSocket socket;
+  const Ran ran = socket.Run({"campaign", "cancel", "spring"});
+  EXPECT_EQ(ran.code, 64);
+  EXPECT_THAT(ran.err, HasSubstr("--yes"));
+  EXPECT_THAT(ran.err, HasSubstr("36 queued rows"));
+  EXPECT_THAT(socket.node.calls(), IsEmpty());
+}
+
+TEST(CampaignCommandsTest, CancelAsksOnATerminalAndTakesNoForAnAnswer) {
+  ControlSocket socket;
+  EXPECT_EQ(socket.Run({"campaign", "cancel", "spring"}, "n\n", true).code, 130);
+  EXPECT_THAT(socket.node.calls(), IsEmpty());
+  EXPECT_EQ(socket.Run({"campaign", "cancel", "spring"}, "y\n", true).code, 0);
+  EXPECT_THAT(socket.node.calls(), Contains("cancel spring false"));
+}
+
+TEST(CampaignCommandsTest, ADryRunOfCancelCountsAndChangesNothing) {
+  ControlSocket socket;
+  const Ran ran = socket.Run({"campaign", "cancel", "spring", "--dry-run", "--json"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_EQ(ran.Json()["would_cancel"], 36);
+  EXPECT_THAT(socket.node.calls(), IsEmpty());
+  EXPECT_THAT(socket.AuditEntries(), IsEmpty());
+}
+
+TEST(CampaignCommandsTest, CancelEraseIsSaidToTheNode) {
+  ControlSocket socket;
+  EXPECT_EQ(socket.Run({"campaign", "cancel", "spring", "--erase", "--yes"}).code, 0);
+  EXPECT_THAT(socket.node.calls(), Contains("cancel spring true"));
+}
+
+TEST(CampaignCommandsTest, PreviewPrintsTheBytesAndNothingElse) {
+  ControlSocket socket;
+  EXPECT_EQ(socket.Run({"campaign", "preview", "spring", "--row", "12"}).out,
+            "To: jane.doe@d1.test\r\n\r\nDear Jane\r\n");
+  EXPECT_THAT(socket.node.calls(), Contains("preview spring 12"));
+}
+
+TEST(CampaignCommandsTest, WatchEndsWhenTheCampaignIsDone) {
+  ControlSocket socket;
+  socket.node.spring.state = "done";
+  socket.node.spring.campaign.counters.delivered = 96;
+  const Ran ran = socket.Run({"campaign", "watch", "spring"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_THAT(ran.out, HasSubstr("96 of 100 delivered (96%)"));
+  EXPECT_THAT(ran.out, HasSubstr("all settled"));
+}
+
+TEST(CampaignCommandsTest, ANameIsOneNameWhateverIsInIt) {
+  ControlSocket socket;
+  EXPECT_EQ(socket.Run({"campaign", "pause", "a ?b&c=%41"}).code, 66);
+  EXPECT_THAT(socket.node.calls(), Contains("pause a ?b&c=%41"));
+  EXPECT_EQ(socket.Run({"campaign", "pause", "spring/../spring"}).code, 66);
+  EXPECT_THAT(socket.node.calls(), testing::SizeIs(1));
+}
+
+TEST(NodeCommandsTest, ReloadSaysWhatChanged) {
+  ControlSocket socket;
+  EXPECT_THAT(socket.Run({"reload"}).out, HasSubstr("source[ip1].rate"));
+  EXPECT_THAT(socket.node.calls(), Contains("reload false"));
+}
+
+TEST(NodeCommandsTest, AWeakerPolicyNeedsAReason) {
+  ControlSocket socket;
+  EXPECT_EQ(socket.Run({"reload", "--allow-weaker"}).code, 64);
+  EXPECT_THAT(socket.node.calls(), IsEmpty());
+  EXPECT_EQ(socket.Run({"reload", "--allow-weaker", "--reason", "their certificate expired"}).code, 0);
+  EXPECT_THAT(socket.node.calls(), Contains("reload true"));
+}
+
+TEST(NodeCommandsTest, VersionSaysBothVersionsAndWhyADaemonIsNotReady) {
+  ControlSocket socket;
+  socket.node.ready = absl::UnavailableError("the disk is full");
+  const Ran ran = socket.Run({"version"});
+  EXPECT_THAT(ran.out, HasSubstr("sealiftd 1.2.3"));
+  EXPECT_THAT(ran.out, HasSubstr("the disk is full"));
+}
+
+TEST(NodeCommandsTest, TheEffectiveConfigurationComesFromTheDaemon) {
+  ControlSocket socket;
+  const Ran ran = socket.Run({"config", "show", "--effective"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_THAT(ran.out, HasSubstr("data_dir"));
+  EXPECT_THAT(ran.out, Not(HasSubstr("\\n")));
+}
+
+}  // namespace
+}  // namespace sealift::tools

@@ -1,0 +1,127 @@
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "engine/exit_code.h"
+#include "tests/tools/cli/control_socket.h"
+
+namespace sealift::tools {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+std::string Contents(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+class CampaignLoadTest : public testing::Test {
+ protected:
+  std::vector<std::string> Load(std::vector<std::string> more = {}) {
+    std::vector<std::string> words = {"campaign",   "load",    "spring",       "--stream", "news",
+                                      "--template", template_, "--recipients", recipients_};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+
+  ControlSocket socket_;
+  const std::string template_ = socket_.WriteFile("t.eml", "Subject: {{x}}\n\nDear {{x}}\n");
+  const std::string recipients_ = socket_.WriteFile("r.csv", "email,x\na@d1.test,A\n");
+};
+
+TEST_F(CampaignLoadTest, TheNodeGetsTemplateSettingsAndTheVeryBytesOfTheFile) {
+  const Ran ran = socket_.Run(Load({"--start", "--expires-in", "6h", "--rate", "100/s", "--default", "x=-", "--require",
+                                    "x=A", "--key-column", "x"}));
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(socket_.node.loaded.template_text, "Subject: {{x}}\n\nDear {{x}}\n");
+  EXPECT_EQ(socket_.node.loaded.expires_in, absl::Hours(6));
+  EXPECT_EQ(socket_.node.loaded.key_column, "x");
+  EXPECT_EQ(socket_.node.loaded.require.size(), 1u);
+  EXPECT_TRUE(socket_.node.loaded.start);
+  EXPECT_EQ(socket_.node.loaded_bytes, "email,x\na@d1.test,A\n");
+  EXPECT_THAT(ran.out, HasSubstr("SINK: nothing leaves this machine"));
+}
+
+TEST_F(CampaignLoadTest, AFileLargerThanAnyBufferArrivesWhole) {
+  std::string rows = "email,x\n";
+  for (int i = 0; rows.size() < 5'000'000; ++i) rows += "r" + std::to_string(i) + "@d1.test,A\n";
+  socket_.WriteFile("r.csv", rows);
+  EXPECT_EQ(socket_.Run(Load()).code, 0);
+  EXPECT_EQ(socket_.node.loaded_bytes, rows);
+}
+
+TEST_F(CampaignLoadTest, StartAtIsATime) {
+  EXPECT_EQ(socket_.Run(Load({"--start-at", "2026-12-01T09:00:00Z"})).code, 0);
+  EXPECT_EQ(absl::FormatTime(*socket_.node.loaded.start_at, absl::UTCTimeZone()), "2026-12-01T09:00:00+00:00");
+  EXPECT_EQ(socket_.Run(Load({"--start-at", "noon"})).code, 64);
+}
+
+TEST_F(CampaignLoadTest, RejectedRowsAreExit3AndListedInAPrivateFile) {
+  socket_.node.rejections = {{4, "email", "it is not an address, \"really\""},
+                             {9, "", "it has 3 fields where the header has 2"}};
+  const std::string path = socket_.Path("rejects.csv");
+  const Ran ran = socket_.Run(Load({"--rejects", path}));
+  EXPECT_EQ(ran.code, 3);
+  EXPECT_EQ(Contents(path),
+            "line,column,reason\n4,email,\"it is not an address, \"\"really\"\"\"\n9,,it has 3 fields where the header "
+            "has 2\n");
+  struct stat status{};
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+}
+
+TEST_F(CampaignLoadTest, TheSameCommandAgainReplacesItsOwnList) {
+  socket_.node.rejections = {{4, "email", "r"}};
+  const std::string path = socket_.Path("rejects.csv");
+  EXPECT_EQ(socket_.Run(Load({"--rejects", path})).code, 3);
+  EXPECT_EQ(socket_.Run(Load({"--rejects", path})).code, 3);
+}
+
+TEST_F(CampaignLoadTest, AFileThatIsNoListOfRejectsIsNeverOverwritten) {
+  const std::string path = socket_.WriteFile("precious.csv", "email\nkeep@d1.test\n");
+  EXPECT_EQ(socket_.Run(Load({"--rejects", path})).code, 73);
+  EXPECT_EQ(Contents(path), "email\nkeep@d1.test\n");
+  EXPECT_THAT(socket_.node.calls(), IsEmpty());
+}
+
+TEST_F(CampaignLoadTest, ARefusedLoadLeavesNoList) {
+  socket_.node.refuse =
+      WithExit(absl::InvalidArgumentError("The template names the column `city`, which the file does not have."),
+               engine::ExitCode::kBadData);
+  const std::string path = socket_.Path("rejects.csv");
+  const Ran ran = socket_.Run(Load({"--rejects", path}));
+  EXPECT_EQ(ran.code, 65);
+  EXPECT_THAT(ran.err, HasSubstr("city"));
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(CampaignLoadTest, ALoadRefusedAtItsFirstBytesStillSaysWhy) {
+  socket_.node.refuse = WithExit(absl::InvalidArgumentError("There is no stream `news`."), engine::ExitCode::kUsage);
+  socket_.WriteFile("r.csv", "email\n" + std::string(8'000'000, 'x'));
+  const Ran ran = socket_.Run(Load());
+  EXPECT_EQ(ran.code, 64);
+  EXPECT_THAT(ran.err, HasSubstr("There is no stream `news`."));
+}
+
+TEST_F(CampaignLoadTest, MissingFilesAreExit66BeforeTheDaemonIsAsked) {
+  EXPECT_EQ(
+      socket_.Run({"campaign", "load", "s", "--stream", "n", "--template", "/nowhere.eml", "--recipients", recipients_})
+          .code,
+      66);
+  EXPECT_EQ(
+      socket_.Run({"campaign", "load", "s", "--stream", "n", "--template", template_, "--recipients", "/nowhere.csv"})
+          .code,
+      66);
+  EXPECT_THAT(socket_.node.calls(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace sealift::tools

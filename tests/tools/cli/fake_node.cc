@@ -1,0 +1,197 @@
+#include "tests/tools/cli/fake_node.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "engine/exit_code.h"
+
+namespace sealift::tools {
+namespace {
+
+using engine::ExitCode;
+using engine::WithExit;
+
+class FakeLoader final : public engine::CampaignLoader {
+ public:
+  FakeLoader(FakeNode& node, std::string name, bool start) : node_(node), name_(std::move(name)), start_(start) {}
+  void OnRejection(std::function<void(const Rejection&)> sink) override { sink_ = std::move(sink); }
+  absl::Status Feed(std::span<const char> bytes) override {
+    node_.loaded_bytes.append(bytes.data(), bytes.size());
+    return absl::OkStatus();
+  }
+  absl::StatusOr<Summary> Finish() override {
+    for (const Rejection& rejection : node_.rejections) sink_(rejection);
+    Summary summary{.name = name_, .accepted = 7};
+    summary.rejected = node_.rejections.size();
+    summary.started = start_;
+    summary.sink = node_.spring.sink;
+    return summary;
+  }
+
+ private:
+  FakeNode& node_;
+  std::string name_;
+  bool start_;
+  std::function<void(const Rejection&)> sink_;
+};
+
+absl::Status NoCampaign(std::string_view name) {
+  return WithExit(absl::NotFoundError(fmt::format("There is no campaign {}. See `sealift campaign list`.", name)),
+                  ExitCode::kNoInput);
+}
+
+}  // namespace
+
+FakeNode::FakeNode() : options_(std::make_shared<engine::Options>()) {
+  spring.campaign.id = queue::CampaignId{7};
+  spring.campaign.spec.name = "spring";
+  spring.campaign.spec.stream = "newsletter";
+  spring.campaign.spec.mode = "sink";
+  spring.campaign.counters.accepted = 100;
+  spring.campaign.counters.delivered = 60;
+  spring.campaign.counters.bounced = 4;
+  spring.state = "running";
+  spring.deferred = 3;
+  spring.held = 2;
+  spring.sink = true;
+  queue::Event event;
+  event.cursor = "c1";
+  event.time = absl::FromUnixSeconds(1'800'000'000);
+  event.message = {{queue::CampaignId{7}, queue::DestinationId{1}}, queue::RowId{12}};
+  event.recipient = kSecret;
+  event.kind = queue::OutcomeKind::kBounced;
+  event.attempt = 1;
+  event.reason_class = "mailbox";
+  event.code = 550;
+  event.enhanced = "5.1.1";
+  event.reply = "No such user";
+  event.evidence = {"newsletter",  "ip1",    "mx1.d1.test [127.0.1.1]", "TLSv1.3", "TLS_AES_256_GCM_SHA384",
+                    "mx1.d1.test", "require"};
+  events.push_back(event);
+}
+
+void FakeNode::Note(std::string call) {
+  const std::lock_guard lock(mutex_);
+  calls_.push_back(std::move(call));
+}
+
+std::vector<std::string> FakeNode::calls() const {
+  const std::lock_guard lock(mutex_);
+  return calls_;
+}
+
+absl::StatusOr<std::vector<std::string>> FakeNode::Reload(bool allow_weaker) {
+  Note(fmt::format("reload {}", allow_weaker));
+  return std::vector<std::string>{"source[ip1].rate: 100/s -> 200/s"};
+}
+
+absl::StatusOr<std::unique_ptr<engine::CampaignLoader>> FakeNode::Load(engine::LoadRequest request) {
+  Note("load " + request.name);
+  if (!refuse.ok()) return refuse;
+  loaded = request;
+  return std::make_unique<FakeLoader>(*this, request.name, request.start);
+}
+
+absl::StatusOr<engine::CampaignStatus> FakeNode::Show(std::string_view name) {
+  if (name != "spring") return NoCampaign(name);
+  return spring;
+}
+
+absl::StatusOr<std::vector<engine::CampaignStatus>> FakeNode::List() {
+  return std::vector<engine::CampaignStatus>{spring};
+}
+
+absl::Status FakeNode::StartCampaign(std::string_view name, std::optional<absl::Time> at) {
+  Note(
+      fmt::format("start {}{}", name, at.has_value() ? " " + absl::FormatTime("%H:%M", *at, absl::UTCTimeZone()) : ""));
+  return name == "spring" ? absl::OkStatus() : NoCampaign(name);
+}
+
+absl::Status FakeNode::Pause(std::string_view name) {
+  Note(fmt::format("pause {}", name));
+  return name == "spring" ? absl::OkStatus() : NoCampaign(name);
+}
+
+absl::Status FakeNode::Resume(std::string_view name) {
+  Note(fmt::format("resume {}", name));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<engine::CampaignStatus> FakeNode::Cancel(std::string_view name, bool erase) {
+  Note(fmt::format("cancel {} {}", name, erase));
+  return spring;
+}
+
+absl::StatusOr<std::string> FakeNode::Preview(std::string_view name, uint32_t row, std::optional<absl::Time>) {
+  Note(fmt::format("preview {} {}", name, row));
+  return fmt::format("To: {}\r\n\r\nDear Jane\r\n", kSecret);
+}
+
+absl::StatusOr<std::vector<engine::ShapeRow>> FakeNode::Shape(const engine::QueueFilter&) {
+  engine::ShapeRow row;
+  row.domain = "d1.test";
+  row.queued = 36;
+  row.retrying = 3;
+  row.ages[0] = 36;
+  return std::vector<engine::ShapeRow>{row};
+}
+
+absl::StatusOr<engine::Node::QueuePage> FakeNode::ListRows(const engine::QueueFilter& filter, std::string cursor,
+                                                           int max) {
+  Note(fmt::format("rows {} {} {}", filter.domain.value_or("-"), cursor, max));
+  engine::QueueRow row;
+  row.id = "abc@mta1.example.com";
+  row.campaign = "spring";
+  row.domain = "d1.test";
+  row.recipient = kSecret;
+  row.state = "fresh";
+  QueuePage page;
+  page.rows.push_back(row);
+  return page;
+}
+
+absl::StatusOr<uint64_t> FakeNode::Retry(const engine::QueueFilter& filter, std::string_view rate, bool dry_run) {
+  Note(fmt::format("retry {} {} {}", filter.domain.value_or("-"), rate, dry_run));
+  return 3;
+}
+
+absl::StatusOr<engine::DomainExplanation> FakeNode::Explain(std::string_view domain) {
+  engine::DomainExplanation explanation;
+  explanation.domain = domain;
+  explanation.waits.push_back({"rate", "message_rate 20/m", "/etc/sealift/sealift.toml:34", std::nullopt, 12});
+  return explanation;
+}
+
+absl::StatusOr<engine::MessageTrace> FakeNode::Trace(std::string_view id) {
+  Note(fmt::format("trace {}", id));
+  engine::MessageTrace trace;
+  trace.id = id;
+  trace.campaign = "spring";
+  trace.state = "bounced";
+  trace.recipient = kSecret;
+  trace.attempts = events;
+  return trace;
+}
+
+// Cursors are "c1", "c2", ...: the n-th event.
+absl::StatusOr<queue::EventsPage> FakeNode::Events(std::string after, int max, const queue::EventFilter& filter) {
+  size_t from = 0;
+  if (!after.empty()) {
+    const auto [end, error] = std::from_chars(after.data() + 1, after.data() + after.size(), from);
+    if (after[0] != 'c' || error != std::errc())
+      return absl::InvalidArgumentError("That is not a cursor of this daemon.");
+  }
+  queue::EventsPage page;
+  page.cursor = after;
+  for (size_t i = from; i < events.size() && page.events.size() < static_cast<size_t>(max); ++i) {
+    page.cursor = fmt::format("c{}", i + 1);
+    if (!filter.outcome.has_value() || *filter.outcome == events[i].kind) page.events.push_back(events[i]);
+  }
+  page.end = page.cursor == fmt::format("c{}", events.size()) || events.empty();
+  return page;
+}
+
+std::string FakeNode::MessageId(const queue::MessageKey&) const { return "abc@mta1.example.com"; }
+
+}  // namespace sealift::tools

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "engine/node.h"
+#include "engine/options.h"
+
+namespace sealift::tools {
+
+// FakeNode is a node that remembers what it was asked and answers what a test told it to.
+//
+// Threads: calls come from the listener's threads, one at a time in these tests; `calls` is read after an answer.
+class FakeNode final : public engine::Node {
+ public:
+  FakeNode();
+
+  void Drain(absl::Duration) override {}
+  std::shared_ptr<const engine::Options> options() const override { return options_; }
+  std::string MetricsText() override { return ""; }
+  absl::Status Ready() const override { return ready; }
+  absl::StatusOr<std::vector<std::string>> Reload(bool allow_weaker) override;
+  absl::StatusOr<std::unique_ptr<engine::CampaignLoader>> Load(engine::LoadRequest request) override;
+  absl::StatusOr<engine::CampaignStatus> Show(std::string_view name) override;
+  absl::StatusOr<std::vector<engine::CampaignStatus>> List() override;
+  absl::Status StartCampaign(std::string_view name, std::optional<absl::Time> at) override;
+  absl::Status Pause(std::string_view name) override;
+  absl::Status Resume(std::string_view name) override;
+  absl::StatusOr<engine::CampaignStatus> Cancel(std::string_view name, bool erase) override;
+  absl::StatusOr<std::string> Preview(std::string_view name, uint32_t row, std::optional<absl::Time> date) override;
+  absl::StatusOr<std::vector<engine::ShapeRow>> Shape(const engine::QueueFilter& filter) override;
+  absl::StatusOr<QueuePage> ListRows(const engine::QueueFilter& filter, std::string cursor, int max) override;
+  absl::StatusOr<uint64_t> Retry(const engine::QueueFilter& filter, std::string_view rate, bool dry_run) override;
+  absl::StatusOr<engine::DomainExplanation> Explain(std::string_view domain) override;
+  absl::StatusOr<engine::MessageTrace> Trace(std::string_view id) override;
+  absl::StatusOr<queue::EventsPage> Events(std::string after, int max, const queue::EventFilter& filter) override;
+  std::string MessageId(const queue::MessageKey& key) const override;
+
+  // What was asked, a line a call: "pause spring".
+  std::vector<std::string> calls() const;
+
+  // One campaign, `spring`, is there.
+  engine::CampaignStatus spring;
+  absl::Status ready;
+  absl::Status refuse;  // what loads answer when not Ok
+  engine::LoadRequest loaded;
+  std::string loaded_bytes;
+  std::vector<engine::CampaignLoader::Rejection> rejections;
+  std::vector<queue::Event> events;
+
+ private:
+  void Note(std::string call);
+
+  std::shared_ptr<engine::Options> options_;
+  mutable std::mutex mutex_;
+  std::vector<std::string> calls_;
+};
+
+// An address that must not be shown to who did not ask: what these tests look for.
+inline constexpr char kSecret[] = "jane.doe@d1.test";
+inline constexpr char kMasked[] = "j***@d1.test";
+
+}  // namespace sealift::tools

@@ -1,0 +1,278 @@
+#include "tools/sealift/commands.h"
+
+namespace sealift::tools {
+namespace {
+
+Flag Switch(const char* name, const char* help) { return {.name = name, .value = "", .help = help}; }
+Flag Option(const char* name, const char* value, const char* help) {
+  return {.name = name, .value = value, .help = help};
+}
+Flag Required(const char* name, const char* value, const char* help) {
+  return {.name = name, .value = value, .help = help, .required = true};
+}
+Flag Repeated(const char* name, const char* value, const char* help) {
+  return {.name = name, .value = value, .help = help, .required = false, .repeatable = true};
+}
+
+// Which rows a queue command is about; no filter is an error.
+std::vector<Flag> Filtered(std::vector<Flag> own) {
+  std::vector<Flag> flags = {
+      Option("domain", "DOMAIN", "rows to this domain"),
+      Option("provider", "NAME", "rows to hosts of this provider"),
+      Option("campaign", "NAME", "rows of this campaign"),
+      Option("stream", "NAME", "rows of this stream"),
+      Option("id", "ID", "the row of this Message-ID"),
+      Switch("everything", "every row; no filter at all is an error"),
+  };
+  flags.insert(flags.end(), own.begin(), own.end());
+  return flags;
+}
+
+Flag Reveal() { return Switch("reveal", "show whole addresses; written to the audit file"); }
+
+std::vector<Command> MakeTree() {
+  return {
+      {"demo",
+       "",
+       "",
+       "Mail a synthetic campaign through the real engine into a built-in sink on loopback",
+       "Needs no configuration, no network and no rights. It makes a private directory, generates a key, a template "
+       "and "
+       "synthetic patients on 60 .test domains, starts sealift-sink (mail servers and the DNS that leads to them) and "
+       "sealiftd, loads and starts the campaign, shows how it goes, and ends when only rows are left that wait for "
+       "another try or for TLS. Exit 0 says that every row is accounted for. It is for trying, not for production.",
+       "sealift demo --recipients 2000",
+       {Option("recipients", "N", "how many to mail; default 10000"),
+        Switch("keep", "leave the directory with all its data, to look at afterwards")},
+       RunDemo},
+
+      {"campaign",
+       "load",
+       "NAME",
+       "Load a template and its recipients as a campaign",
+       "The campaign is then `ready` and sends nothing until --start, --start-at or `campaign start`. The same NAME "
+       "and "
+       "files again resume where they stopped and add nothing twice. Rejected rows go into the --rejects file as "
+       "line,column,reason, never with a cell's value; the file is made with mode 0600 and is not overwritten. Exit 3: "
+       "some rows were rejected, the rest was accepted.",
+       "sealift campaign load spring --stream newsletter --template spring.eml --recipients patients.csv --start",
+       {Required("stream", "NAME", "the stream of the configuration that it goes out by"),
+        Required("template", "FILE", "an RFC 5322 message (.eml) with {{name}} fields"),
+        Required("recipients", "FILE", "CSV with a header row and a column `email`; - is standard input"),
+        Switch("start", "start sending as soon as it is loaded"),
+        Option("start-at", "TIME", "start at this time: 2026-12-01T09:00:00Z, now+30m"),
+        Option("expires-in", "DURATION",
+               "give up on a row this long after its acceptance, instead of the stream's: 6h, 3d"),
+        Option("rejects", "FILE", "where rejected rows are listed"),
+        Option("rate", "RATE", "never faster than this: 200/s, 5000/h"),
+        Option("key-column", "COLUMN", "your own name for a row, repeated in its events"),
+        Repeated("require", "COLUMN=VALUE", "reject rows whose column is not this, such as consent=yes"),
+        Repeated("default", "COLUMN=VALUE", "what an empty or absent column counts as")},
+       RunCampaignLoad},
+      {"campaign",
+       "list",
+       "",
+       "List campaigns with state and counters",
+       "",
+       "sealift campaign list",
+       {},
+       RunCampaignList},
+      {"campaign",
+       "show",
+       "NAME",
+       "Show one campaign's state and counters",
+       "loaded = delivered + bounced + expired + suppressed + cancelled + queued; deferred and held rows are queued "
+       "ones.",
+       "sealift campaign show spring -o json",
+       {},
+       RunCampaignShow},
+      {"campaign",
+       "watch",
+       "NAME",
+       "Follow a campaign until it is done",
+       "One line that changes on a terminal, a line a second elsewhere. It also ends when the campaign is paused, "
+       "cancelled "
+       "or not started; Ctrl-C leaves the campaign alone.",
+       "sealift campaign watch spring",
+       {Option("interval", "DURATION", "between two looks; default 1s"), Switch("once", "look once")},
+       RunCampaignWatch},
+      {"campaign",
+       "preview",
+       "[NAME]",
+       "Print the exact bytes that a row would get",
+       "Either of a loaded campaign's row, with its own Message-ID (written to the audit file, as it shows an "
+       "address), or "
+       "offline of a template and a recipient file before anything is loaded, with a made-up Message-ID.",
+       "sealift campaign preview --template spring.eml --recipients patients.csv --row 1",
+       {Option("row", "N", "the data row of the recipient file, from 1; default 1"),
+        Option("date", "TIME", "the Date to show, for a row that was not tried yet; default now"),
+        Option("template", "FILE", "offline: the template"), Option("recipients", "FILE", "offline: the recipients"),
+        Repeated("default", "COLUMN=VALUE", "offline: what an empty or absent column counts as")},
+       RunCampaignPreview},
+      {"campaign",
+       "start",
+       "NAME",
+       "Start sending a loaded campaign",
+       "",
+       "sealift campaign start spring",
+       {},
+       RunCampaignStart},
+      {"campaign",
+       "pause",
+       "NAME",
+       "Stop sending a campaign, keeping its rows queued",
+       "Messages whose transaction has begun are finished.",
+       "sealift campaign pause spring",
+       {},
+       RunCampaignPause},
+      {"campaign",
+       "resume",
+       "NAME",
+       "Go on sending a paused campaign",
+       "",
+       "sealift campaign resume spring",
+       {},
+       RunCampaignResume},
+      {"campaign",
+       "cancel",
+       "NAME",
+       "End a campaign: its queued rows are never sent",
+       "It cannot be undone. Asks first on a terminal; without one it needs --yes.",
+       "sealift campaign cancel spring --dry-run",
+       {Switch("erase", "also forget the campaign's data key, which makes its content unreadable for good"),
+        Switch("dry-run", "only say how many rows it would cancel"), Switch("yes", "do not ask"),
+        Option("reason", "TEXT", "why, for the audit file")},
+       RunCampaignCancel},
+
+      {"queue", "list", "", "List queued rows", "A page at a time; --after takes the cursor of the page before.",
+       "sealift queue list --domain d1.test --limit 20",
+       Filtered({Option("limit", "N", "rows in a page, up to 1000; default 100"),
+                 Option("after", "CURSOR", "continue a page"), Reveal()}),
+       RunQueueList},
+      {"queue", "shape", "", "Show queued rows by destination and age", "", "sealift queue shape --everything",
+       Filtered({}), RunQueueShape},
+      {"queue", "retry", "", "Make rows that wait for another try due now", "Backoff, limits and windows still bind.",
+       "sealift queue retry --domain d1.test --reason 'their outage is over'",
+       Filtered({Required("reason", "TEXT", "why, for the audit file"),
+                 Option("rate", "RATE", "spread over time: 100/s"),
+                 Switch("dry-run", "only say how many rows it would move")}),
+       RunQueueRetry},
+
+      {"domain",
+       "explain",
+       "DOMAIN",
+       "Say why mail to a domain goes as it does",
+       "Every limit on it now, the first that binds, who set it, the last replies, and when it next goes on.",
+       "sealift domain explain d1.test",
+       {},
+       RunDomainExplain},
+      {"message",
+       "trace",
+       "ID",
+       "Show one message's state and every attempt",
+       "ID is its Message-ID, with or without the angle brackets.",
+       "sealift message trace '<id@mta1.example.com>'",
+       {Reveal()},
+       RunMessageTrace},
+      {"events",
+       "",
+       "",
+       "Print outcomes, oldest first, a JSON object a line",
+       "Each line has a durable cursor: pass the last one that you processed as --after and you see every later "
+       "outcome at "
+       "least once.",
+       "sealift events --campaign spring --outcome bounced",
+       {Switch("follow", "go on as they happen"), Option("after", "CURSOR", "only later ones"),
+        Option("campaign", "NAME", "only of this campaign"),
+        Option("since", "TIME", "only since: 2026-12-01T09:00:00Z, now-2h"),
+        Option("outcome", "delivered|deferred|bounced|expired|suppressed|cancelled", "only these"),
+        Option("limit", "N", "at most so many"), Reveal()},
+       RunEvents},
+
+      {"config",
+       "check",
+       "",
+       "Check a configuration file without a daemon",
+       "Lists every mistake with its file, line and column.",
+       "sealift config check --config /etc/sealift/sealift.toml",
+       {},
+       RunConfigCheck},
+      {"config",
+       "show",
+       "",
+       "Show the configuration in force",
+       "Every key with its value and where it was set, from the running daemon; with --file from the file alone.",
+       "sealift config show --effective",
+       {Switch("effective", "defaults included (always so)"),
+        Switch("file", "read the file instead of asking the daemon")},
+       RunConfigShow},
+      {"reload",
+       "",
+       "",
+       "Make the daemon read its configuration again",
+       "A file with a mistake, or a change that needs a restart, changes nothing.",
+       "sealift reload",
+       {Switch("allow-weaker", "accept a weaker TLS policy; needs --reason"),
+        Option("reason", "TEXT", "why, for the audit file")},
+       RunReload},
+      {"audit",
+       "tail",
+       "",
+       "Show the latest entries of the audit file",
+       "",
+       "sealift audit tail --lines 20",
+       {Option("lines", "N", "how many; default 20")},
+       RunAuditTail},
+      {"audit",
+       "verify",
+       "",
+       "Check that no line of the audit file was changed or removed",
+       "Each line carries the digest of the one before it.",
+       "sealift audit verify",
+       {},
+       RunAuditVerify},
+      {"key",
+       "init",
+       "FILE",
+       "Write a new key encryption key",
+       "32 random bytes, mode 0600; a file that is there is never overwritten. Keep a copy where the data is not: "
+       "without it "
+       "nothing in the queue can be read again.",
+       "sealift key init /etc/sealift/kek",
+       {},
+       RunKeyInit},
+      {"completion",
+       "",
+       "SHELL",
+       "Print a completion script for bash or zsh",
+       "",
+       "source <(sealift completion bash)",
+       {},
+       RunCompletion},
+      {"reference",
+       "",
+       "",
+       "Print the reference page of all commands, in Markdown",
+       "",
+       "sealift reference > commands.md",
+       {},
+       RunReference},
+      {"version",
+       "",
+       "",
+       "Print the versions of this program and of the daemon",
+       "Without a daemon only its own.",
+       "sealift version",
+       {},
+       RunVersion},
+  };
+}
+
+}  // namespace
+
+const std::vector<Command>& CommandTree() {
+  static const std::vector<Command> tree = MakeTree();
+  return tree;
+}
+
+}  // namespace sealift::tools

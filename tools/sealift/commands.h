@@ -1,0 +1,51 @@
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "engine/exit_code.h"
+#include "tools/sealift/command.h"
+
+namespace sealift::tools {
+
+// The commands of the tree. Each asks the daemon (or does its offline work), prints through the console and says what
+// the process exits with; a failure is printed by whoever called it.
+
+using CommandResult = absl::StatusOr<engine::ExitCode>;
+
+// demo/
+CommandResult RunDemo(const Invocation& call, Console& console);
+
+// commands_load.cc
+CommandResult RunCampaignLoad(const Invocation& call, Console& console);
+
+// commands_campaign.cc
+CommandResult RunCampaignList(const Invocation& call, Console& console);
+CommandResult RunCampaignShow(const Invocation& call, Console& console);
+CommandResult RunCampaignWatch(const Invocation& call, Console& console);
+CommandResult RunCampaignStart(const Invocation& call, Console& console);
+CommandResult RunCampaignPause(const Invocation& call, Console& console);
+CommandResult RunCampaignResume(const Invocation& call, Console& console);
+CommandResult RunCampaignCancel(const Invocation& call, Console& console);
+
+// commands_preview.cc
+CommandResult RunCampaignPreview(const Invocation& call, Console& console);
+
+// commands_queue.cc
+CommandResult RunQueueList(const Invocation& call, Console& console);
+CommandResult RunQueueShape(const Invocation& call, Console& console);
+CommandResult RunQueueRetry(const Invocation& call, Console& console);
+CommandResult RunDomainExplain(const Invocation& call, Console& console);
+CommandResult RunMessageTrace(const Invocation& call, Console& console);
+CommandResult RunEvents(const Invocation& call, Console& console);
+
+// commands_node.cc
+CommandResult RunConfigCheck(const Invocation& call, Console& console);
+CommandResult RunConfigShow(const Invocation& call, Console& console);
+CommandResult RunReload(const Invocation& call, Console& console);
+CommandResult RunAuditTail(const Invocation& call, Console& console);
+CommandResult RunAuditVerify(const Invocation& call, Console& console);
+CommandResult RunKeyInit(const Invocation& call, Console& console);
+CommandResult RunCompletion(const Invocation& call, Console& console);
+CommandResult RunReference(const Invocation& call, Console& console);
+CommandResult RunVersion(const Invocation& call, Console& console);
+
+}  // namespace sealift::tools

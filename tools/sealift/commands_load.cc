@@ -1,0 +1,136 @@
+// campaign load
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "tools/sealift/arguments.h"
+#include "tools/sealift/commands.h"
+#include "tools/sealift/daemon_client.h"
+#include "tools/sealift/failure.h"
+#include "tools/sealift/files.h"
+#include "tools/sealift/rejects_file.h"
+
+namespace sealift::tools {
+namespace {
+
+using engine::ExitCode;
+using nlohmann::json;
+
+constexpr size_t kPieceBytes = 256 << 10;
+constexpr size_t kShownRejections = 5;
+
+absl::StatusOr<json> PairsOf(const Invocation& call, const char* flag) {
+  json pairs = json::array();
+  for (const std::string& text : call.Values(flag)) {
+    const auto pair = ParsePair(flag, text);
+    if (!pair.ok()) return pair.status();
+    pairs.push_back({pair->first, pair->second});
+  }
+  return pairs;
+}
+
+// The first line of the request; see engine/admin/api_load_body.h.
+absl::StatusOr<json> HeadOf(const Invocation& call, const std::string& template_text) {
+  json head = {
+      {"stream", call.Value("stream")}, {"template_bytes", template_text.size()}, {"start", call.Has("start")}};
+  for (const auto& [flag, member] :
+       {std::pair{"key-column", "key_column"}, {"expires-in", "expires_in"}, {"rate", "rate"}}) {
+    if (call.Has(flag)) head[member] = call.Value(flag);
+  }
+  if (call.Has("start-at")) {
+    if (call.Has("start")) {
+      return Fail(ExitCode::kUsage, {"campaign load: --start and --start-at exclude each other", "",
+                                     "A campaign starts once.", "Give one of the two."});
+    }
+    const absl::StatusOr<absl::Time> at = ParseTimeArgument("start-at", call.Value("start-at"), absl::Now());
+    if (!at.ok()) return at.status();
+    head["start_at"] = FormatTimeArgument(*at);
+  }
+  for (const auto& [flag, member] : {std::pair{"default", "defaults"}, {"require", "require"}}) {
+    absl::StatusOr<json> pairs = PairsOf(call, flag);
+    if (!pairs.ok()) return pairs.status();
+    head[member] = *std::move(pairs);
+  }
+  return head;
+}
+
+void PrintSummary(const json& summary, Console& console) {
+  console.Record(summary, {{"name", "campaign"},
+                           {"accepted", "accepted"},
+                           {"rejected", "rejected"},
+                           {"suppressed", "suppressed"},
+                           {"duplicates", "duplicates"}});
+  const std::string name = CellText(summary.value("name", json("")));
+  if (summary.value("already_loaded", false)) console.Say("This file was loaded before; nothing was added.");
+  if (summary.value("resumed", false)) console.Say("The load went on where it had stopped.");
+  if (summary.contains("notice")) console.Say(CellText(summary["notice"]));
+  if (summary.value("started", false)) {
+    console.Say(fmt::format("It is being sent. Follow it with: sealift campaign watch {}", name));
+  } else {
+    console.Say(fmt::format("Nothing is sent until: sealift campaign start {}", name));
+  }
+}
+
+}  // namespace
+
+CommandResult RunCampaignLoad(const Invocation& call, Console& console) {
+  const absl::StatusOr<std::string> template_text = ReadWholeFile(call.Value("template"), "template");
+  if (!template_text.ok()) return template_text.status();
+  const absl::StatusOr<json> head = HeadOf(call, *template_text);
+  if (!head.ok()) return head.status();
+  absl::StatusOr<InputFile> recipients = InputFile::Open(call.Value("recipients"), "recipients");
+  if (!recipients.ok()) return recipients.status();
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  absl::StatusOr<RejectsFile> rejects = RejectsFile::Create(call.Value("rejects"));
+  if (!rejects.ok()) return rejects.status();
+
+  std::string beginning = head->dump(-1, ' ', false, json::error_handler_t::replace) + "\n" + *template_text;
+  const auto next = [&](std::string* piece) -> absl::StatusOr<bool> {
+    if (!beginning.empty()) {
+      *piece = std::move(beginning);
+      beginning.clear();
+      return true;
+    }
+    return recipients->Read(piece, kPieceBytes);
+  };
+  json summary;
+  size_t shown = 0;
+  const absl::Status sent = daemon->Upload(
+      "/api/v1/campaigns/" + PathPart(call.arguments[0]) + "/load", next, [&](std::string_view line) -> absl::Status {
+        const json answer = json::parse(line, nullptr, false);
+        if (answer.contains("summary")) summary = answer["summary"];
+        if (answer.contains("error")) return DaemonClient::ErrorOf(line);
+        if (!answer.contains("rejected")) return absl::OkStatus();
+        const json& rejected = answer["rejected"];
+        const uint64_t number = rejected.value("line", uint64_t{0});
+        const std::string column = rejected.value("column", ""), reason = rejected.value("reason", "");
+        if (shown++ < kShownRejections) {
+          console.err() << fmt::format("line {}{}: {}\n", number, column.empty() ? "" : ", " + Printable(column),
+                                       Printable(reason));
+        }
+        return rejects->Add(number, column, reason);
+      });
+  if (!sent.ok()) return sent;
+  if (shown > kShownRejections) console.err() << fmt::format("and {} more rejected rows\n", shown - kShownRejections);
+  if (const absl::Status kept = rejects->Keep(); !kept.ok()) return kept;
+  if (summary.is_null())
+    return Fail(ExitCode::kInternal, {"campaign load: the daemon did not say how it ended", daemon->socket(), "",
+                                      "See `sealift campaign list`."});
+  PrintSummary(summary, console);
+  if (summary.value("rejected", uint64_t{0}) == 0) return ExitCode::kOk;
+  if (!call.Has("rejects")) {
+    console.err()
+        << "Some rows were rejected; the same command with --rejects FILE lists them and adds nothing twice.\n";
+  } else {
+    console.err() << "The rejected rows are in " << call.Value("rejects") << "\n";
+  }
+  return ExitCode::kPartly;
+}
+
+}  // namespace sealift::tools

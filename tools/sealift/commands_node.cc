@@ -1,0 +1,153 @@
+// config check, config show, reload, audit tail, audit verify, version
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/config_file.h"
+#include "engine/config_show.h"
+#include "tools/sealift/arguments.h"
+#include "tools/sealift/commands.h"
+#include "tools/sealift/daemon_client.h"
+#include "tools/sealift/failure.h"
+
+namespace sealift::tools {
+namespace {
+
+using engine::ExitCode;
+using nlohmann::json;
+
+absl::StatusOr<engine::Config> ReadConfig(const Invocation& call) {
+  engine::Config config = engine::LoadConfig(call.config);
+  if (absl::IsNotFound(config.status())) {
+    return Fail(ExitCode::kNoInput, {"there is no configuration", call.config, std::string(config.status().message()),
+                                     "Name the file with --config or SEALIFT_CONFIG."});
+  }
+  return config;
+}
+
+json ProblemJson(const engine::ConfigProblem& problem) {
+  return {{"file", problem.file}, {"line", problem.line}, {"column", problem.column}, {"text", problem.text}};
+}
+
+absl::Status Refused(const engine::Config& config, const std::string& path) {
+  std::string why;
+  for (const engine::ConfigProblem& problem : config.errors) why += (why.empty() ? "" : "\n") + problem.ToString();
+  return Fail(
+      ExitCode::kConfig,
+      {fmt::format("the configuration has {} mistake{}", config.errors.size(), config.errors.size() == 1 ? "" : "s"),
+       path, why, "Correct each; a running daemon keeps what it has until a reload succeeds."});
+}
+
+}  // namespace
+
+CommandResult RunConfigCheck(const Invocation& call, Console& console) {
+  const absl::StatusOr<engine::Config> config = ReadConfig(call);
+  if (!config.ok()) return config.status();
+  if (!config->errors.empty()) return Refused(*config, call.config);
+  json answer = {{"file", call.config},
+                 {"ok", true},
+                 {"delivery", engine::ToString(config->options->delivery)},
+                 {"streams", config->options->streams.size()},
+                 {"sources", config->options->sources.size()},
+                 {"warnings", json::array()}};
+  for (const engine::ConfigProblem& problem : config->warnings) {
+    answer["warnings"].push_back(ProblemJson(problem));
+    if (!console.machine()) console.err() << "warning: " << problem.ToString() << "\n";
+  }
+  console.Record(
+      answer,
+      {{"file", "file"}, {"ok", "good"}, {"delivery", "delivery"}, {"streams", "streams"}, {"sources", "sources"}});
+  return ExitCode::kOk;
+}
+
+CommandResult RunConfigShow(const Invocation& call, Console& console) {
+  json answer;
+  if (call.Has("file")) {
+    const absl::StatusOr<engine::Config> config = ReadConfig(call);
+    if (!config.ok()) return config.status();
+    if (!config->errors.empty()) return Refused(*config, call.config);
+    answer = {{"toml", engine::ShowEffective(*config->options)}};
+  } else {
+    absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+    if (!daemon.ok()) return daemon.status();
+    absl::StatusOr<json> shown = daemon->Get("/api/v1/config");
+    if (!shown.ok()) return shown.status();
+    answer = *std::move(shown);
+  }
+  if (console.machine()) {
+    console.Record(answer, {});
+  } else {
+    console.out() << answer.value("toml", "") << std::flush;
+  }
+  return ExitCode::kOk;
+}
+
+CommandResult RunReload(const Invocation& call, Console& console) {
+  if (call.Has("allow-weaker") && call.Value("reason").empty()) {
+    return Fail(ExitCode::kUsage,
+                {"reload: --allow-weaker needs --reason", "",
+                 "A weaker TLS policy is written to the audit file with its reason.", "Give --reason TEXT."});
+  }
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  const absl::StatusOr<json> answer =
+      daemon->Post("/api/v1/reload", {{"allow_weaker", call.Has("allow-weaker")}, {"reason", call.Value("reason")}});
+  if (!answer.ok()) return answer.status();
+  if (console.format() == Format::kTable) {
+    const json changes = answer->value("changes", json::array());
+    if (changes.empty()) console.Say("The configuration was read again; nothing has changed.");
+    for (const json& change : changes) console.Say(CellText(change));
+  } else {
+    console.Record(*answer, {{"changes", "changes"}});
+  }
+  return ExitCode::kOk;
+}
+
+CommandResult RunAuditTail(const Invocation& call, Console& console) {
+  const absl::StatusOr<int> lines = ParseCount("lines", call.Value("lines", "20"), 1, 10000);
+  if (!lines.ok()) return lines.status();
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  const absl::StatusOr<json> answer = daemon->Get("/api/v1/audit", {{"lines", std::to_string(*lines)}});
+  if (!answer.ok()) return answer.status();
+  console.Rows(*answer, "entries",
+               {{"time", "TIME"},
+                {"user", "USER"},
+                {"command", "COMMAND"},
+                {"target", "TARGET"},
+                {"reason", "REASON"},
+                {"result", "RESULT"}});
+  return ExitCode::kOk;
+}
+
+CommandResult RunAuditVerify(const Invocation& call, Console& console) {
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  const absl::StatusOr<json> answer = daemon->Get("/api/v1/audit/verify");
+  if (!answer.ok()) return answer.status();
+  console.Record(*answer, {{"lines", "lines"}, {"intact", "intact"}});
+  return ExitCode::kOk;
+}
+
+CommandResult RunVersion(const Invocation& call, Console& console) {
+  json answer = {{"version", SEALIFT_VERSION}, {"daemon", nullptr}};
+  // A daemon that does not run, or a configuration that is not there, is no failure of this question.
+  if (absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call); daemon.ok()) {
+    if (const absl::StatusOr<json> node = daemon->Get("/api/v1/node"); node.ok()) answer["daemon"] = *node;
+  }
+  if (console.format() != Format::kTable) {
+    console.Record(answer, {{"version", "version"}});
+    return ExitCode::kOk;
+  }
+  console.Say(fmt::format("sealift {}", SEALIFT_VERSION));
+  if (const json& node = answer["daemon"]; node.is_object()) {
+    console.Say(
+        fmt::format("sealiftd {}, delivery {}, {}", CellText(node.value("version", json(""))),
+                    CellText(node.value("delivery", json(""))),
+                    node.value("ready", false) ? "ready" : "not ready: " + CellText(node.value("why", json("")))));
+    if (node.contains("notice")) console.Say(CellText(node["notice"]));
+  }
+  return ExitCode::kOk;
+}
+
+}  // namespace sealift::tools

@@ -1,0 +1,230 @@
+// queue list, shape, retry; domain explain; message trace; events
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tools/sealift/arguments.h"
+#include "tools/sealift/commands.h"
+#include "tools/sealift/daemon_client.h"
+#include "tools/sealift/failure.h"
+
+namespace sealift::tools {
+namespace {
+
+using engine::ExitCode;
+using nlohmann::json;
+
+constexpr const char* kFilters[] = {"domain", "provider", "campaign", "stream", "id"};
+
+absl::StatusOr<DaemonClient::Parameters> FilterOf(const Invocation& call) {
+  DaemonClient::Parameters filter;
+  for (const char* name : kFilters) {
+    if (call.Has(name)) filter[name] = call.Value(name);
+  }
+  if (call.Has("everything")) filter["everything"] = "1";
+  if (filter.empty()) {
+    return Fail(ExitCode::kUsage,
+                {fmt::format("{}: which rows?", call.command->Name()), "", "No filter was given.",
+                 "Give one or more of --domain, --provider, --campaign, --stream, --id, or say --everything."});
+  }
+  return filter;
+}
+
+const std::vector<Column>& EventColumns() {
+  static const std::vector<Column> columns = {{"cursor", "CURSOR"},
+                                              {"time", "TIME"},
+                                              {"id", "ID"},
+                                              {"key", "KEY"},
+                                              {"campaign", "CAMPAIGN"},
+                                              {"stream", "STREAM"},
+                                              {"source", "SOURCE"},
+                                              {"mx", "MX"},
+                                              {"attempt", "ATTEMPT"},
+                                              {"outcome", "OUTCOME"},
+                                              {"class", "CLASS"},
+                                              {"code", "CODE"},
+                                              {"enhanced", "ENHANCED"},
+                                              {"reply", "REPLY"},
+                                              {"tls", "TLS"},
+                                              {"cipher", "CIPHER"},
+                                              {"verified", "VERIFIED"},
+                                              {"policy", "POLICY"},
+                                              {"recipient", "RECIPIENT"}};
+  return columns;
+}
+
+}  // namespace
+
+CommandResult RunQueueList(const Invocation& call, Console& console) {
+  absl::StatusOr<DaemonClient::Parameters> parameters = FilterOf(call);
+  if (!parameters.ok()) return parameters.status();
+  if (call.Has("limit")) {
+    const absl::StatusOr<int> limit = ParseCount("limit", call.Value("limit"), 1, 1000);
+    if (!limit.ok()) return limit.status();
+    (*parameters)["limit"] = std::to_string(*limit);
+  }
+  if (call.Has("after")) (*parameters)["after"] = call.Value("after");
+  if (call.Has("reveal")) (*parameters)["reveal"] = "1";
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  const absl::StatusOr<json> answer = daemon->Get("/api/v1/queue/rows", *parameters);
+  if (!answer.ok()) return answer.status();
+  console.Rows(*answer, "rows",
+               {{"id", "ID"},
+                {"campaign", "CAMPAIGN"},
+                {"recipient", "RECIPIENT"},
+                {"state", "STATE"},
+                {"attempts", "TRIES"},
+                {"due", "DUE"},
+                {"expires", "EXPIRES"}});
+  const std::string cursor = answer->value("cursor", "");
+  if (!cursor.empty() && console.format() != Format::kJson)
+    console.err() << "There are more: --after " << cursor << "\n";
+  return ExitCode::kOk;
+}
+
+CommandResult RunQueueShape(const Invocation& call, Console& console) {
+  const absl::StatusOr<DaemonClient::Parameters> parameters = FilterOf(call);
+  if (!parameters.ok()) return parameters.status();
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  const absl::StatusOr<json> answer = daemon->Get("/api/v1/queue/shape", *parameters);
+  if (!answer.ok()) return answer.status();
+  console.Rows(*answer, "destinations",
+               {{"domain", "DOMAIN"},
+                {"queued", "QUEUED"},
+                {"retrying", "RETRYING"},
+                {"under_5m", "<5M"},
+                {"under_1h", "<1H"},
+                {"under_4h", "<4H"},
+                {"under_1d", "<1D"},
+                {"older", "OLDER"}});
+  return ExitCode::kOk;
+}
+
+CommandResult RunQueueRetry(const Invocation& call, Console& console) {
+  const absl::StatusOr<DaemonClient::Parameters> filter = FilterOf(call);
+  if (!filter.ok()) return filter.status();
+  json body = {{"reason", call.Value("reason")}, {"rate", call.Value("rate")}, {"dry_run", call.Has("dry-run")}};
+  for (const auto& [name, value] : *filter) body[name] = name == "everything" ? json(true) : json(value);
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  const absl::StatusOr<json> answer = daemon->Post("/api/v1/queue/retry", body);
+  if (!answer.ok()) return answer.status();
+  console.Record(*answer, {{"rows", call.Has("dry-run") ? "rows that would be due now" : "rows that are due now"}});
+  return ExitCode::kOk;
+}
+
+CommandResult RunDomainExplain(const Invocation& call, Console& console) {
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  const absl::StatusOr<json> answer = daemon->Get("/api/v1/domains/" + PathPart(call.arguments[0]) + "/explain");
+  if (!answer.ok()) return answer.status();
+  console.Record(*answer, {{"domain", "domain"},
+                           {"site", "site"},
+                           {"provider", "provider"},
+                           {"hosts", "hosts"},
+                           {"queued", "queued"},
+                           {"sessions", "open sessions"},
+                           {"next_eligible", "goes on at"}});
+  if (console.format() != Format::kTable) return ExitCode::kOk;
+  if (!answer->value("waits", json::array()).empty()) {
+    console.Say("\nWhy rows wait, what binds first on top:");
+    console.Rows(
+        *answer, "waits",
+        {{"rows", "ROWS"}, {"reason", "REASON"}, {"detail", "DETAIL"}, {"set_by", "SET BY"}, {"until", "UNTIL"}});
+  }
+  if (!answer->value("limits", json::array()).empty()) {
+    console.Say("\nLimits in force:");
+    console.Rows(*answer, "limits",
+                 {{"name", "LIMIT"}, {"value", "VALUE"}, {"set_by", "SET BY"}, {"until", "FREE AT"}});
+  }
+  if (!answer->value("replies", json::array()).empty()) {
+    console.Say("\nLast replies:");
+    console.Rows(*answer, "replies", {{"time", "TIME"}, {"reply", "REPLY"}});
+  }
+  return ExitCode::kOk;
+}
+
+CommandResult RunMessageTrace(const Invocation& call, Console& console) {
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  std::string id = call.arguments[0];
+  if (id.starts_with("<") && id.ends_with(">")) id = id.substr(1, id.size() - 2);
+  DaemonClient::Parameters parameters;
+  if (call.Has("reveal")) parameters["reveal"] = "1";
+  const absl::StatusOr<json> answer = daemon->Get("/api/v1/messages/" + PathPart(id), parameters);
+  if (!answer.ok()) return answer.status();
+  console.Record(*answer, {{"id", "id"},
+                           {"campaign", "campaign"},
+                           {"stream", "stream"},
+                           {"recipient", "recipient"},
+                           {"state", "state"},
+                           {"due", "due"}});
+  if (console.format() != Format::kTable) return ExitCode::kOk;
+  console.Say("");
+  console.Rows(*answer, "attempts",
+               {{"attempt", "TRY"},
+                {"time", "TIME"},
+                {"outcome", "OUTCOME"},
+                {"class", "CLASS"},
+                {"mx", "MX"},
+                {"source", "SOURCE"},
+                {"tls", "TLS"},
+                {"cipher", "CIPHER"},
+                {"verified", "VERIFIED"},
+                {"policy", "POLICY"},
+                {"reply", "REPLY"}});
+  return ExitCode::kOk;
+}
+
+CommandResult RunEvents(const Invocation& call, Console& console) {
+  DaemonClient::Parameters parameters;
+  for (const char* name : {"after", "campaign", "outcome"}) {
+    if (call.Has(name)) parameters[name] = call.Value(name);
+  }
+  if (call.Has("since")) {
+    const absl::StatusOr<absl::Time> since = ParseTimeArgument("since", call.Value("since"), absl::Now());
+    if (!since.ok()) return since.status();
+    parameters["since"] = FormatTimeArgument(*since);
+  }
+  if (call.Has("limit")) {
+    const absl::StatusOr<int> limit = ParseCount("limit", call.Value("limit"), 1, 1'000'000'000);
+    if (!limit.ok()) return limit.status();
+    parameters["limit"] = std::to_string(*limit);
+  }
+  if (call.Has("follow")) parameters["follow"] = "1";
+  if (call.Has("reveal")) parameters["reveal"] = "1";
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+
+  // NDJSON unless a table or CSV was asked for by name; -o json is the same lines, so that a stream has no end to wait
+  // for.
+  const bool lines = !call.format.has_value() || console.machine();
+  bool headed = false;
+  const absl::Status ended = daemon->Lines("/api/v1/events", parameters, [&](std::string_view line) -> absl::Status {
+    if (line.empty()) return absl::OkStatus();
+    if (line.starts_with("{\"error\"")) return DaemonClient::ErrorOf(line);
+    if (lines) {
+      console.out() << line << "\n" << std::flush;
+    } else {
+      json event = json::parse(line, nullptr, false);
+      if (event.is_discarded())
+        return Fail(ExitCode::kInternal, {"events: an unreadable line", daemon->socket(), "", ""});
+      std::vector<Column> columns = EventColumns();
+      if (console.format() == Format::kTable) {
+        columns = {{"time", "TIME"},       {"campaign", "CAMPAIGN"}, {"recipient", "RECIPIENT"},
+                   {"outcome", "OUTCOME"}, {"class", "CLASS"},       {"mx", "MX"},
+                   {"reply", "REPLY"}};
+      }
+      console.Row(event, columns, !headed);
+      headed = true;
+    }
+    return console.out() ? absl::OkStatus() : absl::CancelledError("the reader is gone");
+  });
+  if (absl::IsCancelled(ended)) return ExitCode::kOk;
+  if (!ended.ok()) return ended;
+  return ExitCode::kOk;
+}
+
+}  // namespace sealift::tools

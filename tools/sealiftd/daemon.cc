@@ -1,0 +1,144 @@
+#include "tools/sealiftd/daemon.h"
+
+#include <fmt/format.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <memory>
+#include <thread>
+
+#include "absl/status/statusor.h"
+#include "engine/admin/api.h"
+#include "engine/admin/audit.h"
+#include "engine/admin/http_listener.h"
+#include "engine/admin/unix_listener.h"
+#include "engine/config_file.h"
+#include "engine/kek.h"
+#include "engine/log.h"
+#include "engine/node.h"
+#include "engine/options.h"
+#include "tools/sealiftd/data_directory.h"
+#include "tools/sealiftd/process.h"
+
+namespace sealift::tools {
+namespace {
+
+using engine::ExitCode;
+
+ExitCode Refuse(const absl::Status& status) {
+  fmt::print(stderr, "sealiftd: {}\n", std::string(status.message()));
+  return engine::ExitCodeOf(status);
+}
+
+absl::StatusOr<std::shared_ptr<const engine::Options>> ReadOptions(const std::string& path, uint64_t generation) {
+  const engine::Config config = engine::LoadConfig(path, generation);
+  for (const engine::ConfigProblem& warning : config.warnings)
+    fmt::print(stderr, "sealiftd: warning: {}\n", warning.ToString());
+  if (config.options != nullptr && config.errors.empty()) return config.options;
+  return WithExit(config.status(), absl::IsNotFound(config.status()) ? ExitCode::kNoInput : ExitCode::kConfig);
+}
+
+// A failure to start is the configuration's fault unless it says otherwise: a missing source, an unreadable key.
+absl::Status AtStart(absl::Status status) {
+  return engine::ExitCodeOf(status) == ExitCode::kUsage ? WithExit(std::move(status), ExitCode::kConfig) : status;
+}
+
+void ReloadFor(engine::Node& node, engine::Audit& audit, const signalfd_siginfo& sender) {
+  absl::StatusOr<std::vector<std::string>> changes = node.Reload(/*allow_weaker=*/false);
+  engine::AuditEntry entry;
+  entry.uid = sender.ssi_uid;
+  entry.pid = static_cast<pid_t>(sender.ssi_pid);
+  const passwd* user = getpwuid(sender.ssi_uid);
+  entry.user = user == nullptr ? std::to_string(sender.ssi_uid) : user->pw_name;
+  entry.command = "reload";
+  entry.reason = "SIGHUP";
+  entry.result = changes.ok() ? "ok" : std::string(changes.status().message());
+  if (const absl::Status written = audit.Append(entry); !written.ok()) {
+    engine::LogError("a reload could not be written to the audit file", {{"why", written}});
+  }
+  if (!changes.ok()) {
+    engine::LogError("the configuration was not taken over; the one before stays in force",
+                     {{"why", changes.status()}});
+    return;
+  }
+  engine::SetLogLevel(node.options()->log.level);
+  engine::LogInfo("the configuration was read again", {{"changes", changes->size()}});
+  for (const std::string& change : *changes) engine::LogInfo("changed", {{"key", change}});
+}
+
+// Reloads until a signal says to stop.
+void ServeSignals(Signals& signals, engine::Node& node, engine::Audit& audit) {
+  for (;;) {
+    const signalfd_siginfo signal = signals.Wait();
+    if (signal.ssi_signo != SIGHUP) return;
+    ReloadFor(node, audit, signal);
+  }
+}
+
+}  // namespace
+
+ExitCode CheckConfiguration(const std::string& config) {
+  const absl::StatusOr<std::shared_ptr<const engine::Options>> options = ReadOptions(config, 1);
+  if (!options.ok()) return Refuse(options.status());
+  if (const absl::StatusOr<engine::Kek> kek = engine::LoadKek(**options); !kek.ok()) {
+    return Refuse(WithExit(kek.status(), ExitCode::kConfig));
+  }
+  fmt::print("{}: good\n", config);
+  return ExitCode::kOk;
+}
+
+ExitCode RunDaemon(const std::string& config) {
+  HardenProcess();
+  Signals signals;
+  const absl::StatusOr<std::shared_ptr<const engine::Options>> options = ReadOptions(config, 1);
+  if (!options.ok()) return Refuse(options.status());
+  engine::SetLogLevel((*options)->log.level);
+  const std::string data_dir = (*options)->node.data_dir;
+  const absl::StatusOr<DataDirectory> directory = DataDirectory::Take(data_dir);
+  if (!directory.ok()) return Refuse(directory.status());
+  absl::StatusOr<std::unique_ptr<engine::Audit>> audit = engine::Audit::Open(data_dir);
+  if (!audit.ok()) return Refuse(WithExit(audit.status(), ExitCode::kIo));
+
+  std::atomic<uint64_t> generation{1};
+  absl::StatusOr<std::unique_ptr<engine::Node>> node =
+      engine::Node::Start(*options, [&config, &generation] { return ReadOptions(config, ++generation); });
+  if (!node.ok()) return Refuse(AtStart(node.status()));
+
+  engine::Api api(**node, **audit, {.version = SEALIFT_VERSION, .data_dir = data_dir});
+  engine::UnixListener control({.path = data_dir + "/control.sock"});
+  api.AddTo(control);
+  if (const absl::Status started = control.Start(); !started.ok()) return Refuse(WithExit(started, ExitCode::kIo));
+  std::unique_ptr<engine::HttpListener> http;
+  if (!(*options)->http.listen.empty()) {
+    absl::StatusOr<std::unique_ptr<engine::HttpListener>> started = engine::HttpListener::Start(
+        (*options)->http.listen,
+        {.metrics = [&node] { return (*node)->MetricsText(); }, .ready = [&node] { return (*node)->Ready(); }});
+    if (!started.ok()) return Refuse(WithExit(started.status(), ExitCode::kIo));
+    http = *std::move(started);
+  }
+  if ((*options)->delivery == engine::Delivery::kSink) engine::LogInfo("SINK: nothing leaves this machine");
+  engine::LogInfo("ready", {{"version", SEALIFT_VERSION}, {"data_dir", data_dir}});
+  fmt::print("ready\n");
+  std::fflush(stdout);
+  NotifySupervisor("READY=1");
+
+  ServeSignals(signals, **node, **audit);
+  NotifySupervisor("STOPPING=1");
+  engine::LogInfo("stopping: finishing what is in flight; a second signal stops at once");
+  // The queue is crash-safe: stopping at once costs at most what a crash would.
+  std::thread([&signals] {
+    signals.Wait();
+    _exit(static_cast<int>(ExitCode::kInterrupted));
+  }).detach();
+  control.Stop();
+  (*node)->Drain((*node)->options()->node.drain);
+  http.reset();
+  node->reset();
+  engine::LogInfo("stopped");
+  std::fflush(nullptr);
+  _exit(static_cast<int>(ExitCode::kOk));  // a thread still waits for a signal that need not come
+}
+
+}  // namespace sealift::tools
