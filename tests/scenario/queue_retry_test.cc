@@ -1,0 +1,57 @@
+// A destination was down and its rows wait for hours; `queue retry` makes them due at once.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <memory>
+
+#include "tests/scenario/harness/sink.h"
+#include "tests/scenario/harness/world.h"
+
+namespace sealift::scenario {
+namespace {
+
+using ::testing::HasSubstr;
+
+using QueueRetryTest = World;
+
+TEST_F(QueueRetryTest, RowsThatWaitForAnotherTryGoOutNow) {
+  // A recipient is turned away the first time and taken the second.
+  const Sink sink(dir,
+                  fmt::format("[[provider]]\nname = \"all\"\ndomains = [\"d{{1..4}}.test\"]\n"
+                              "mx = [{{ host = \"mx.all.test\", address = \"{}\" }}]\n"
+                              "[[provider.rule]]\nat = \"rcpt\"\nfirst = 1\nreply = \"450 4.3.2 Maintenance\"\n",
+                              net.Address(10)),
+                  net.Address(2, 5353));
+  settings.streams = {{"news", "tls = \"opportunistic\"\nretry = [\"4h\"]"}};
+  StartDaemon();
+  Load("spring", Template(), Recipients(40, Domains(4)), {"--start"});
+  ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["deferrals"].Number() == 40; }));
+  EXPECT_EQ(sink.arrivals(), 0u);
+
+  const Answer list = Sealift({"queue", "list", "--domain", "d1.test"});
+  EXPECT_EQ(list.exit_code, 0) << list.Describe();
+  EXPECT_THAT(list.out, HasSubstr("***@d1.test")) << "addresses are masked: " << list.out;
+  EXPECT_EQ(Sealift({"queue", "retry", "--domain", "d1.test"}).exit_code, 64) << "it takes a reason";
+  EXPECT_EQ(Sealift({"queue", "retry", "--domain", "d1.test", "--dry-run", "--reason", "test"}).exit_code, 0);
+  EXPECT_EQ(sink.arrivals(), 0u);
+
+  const Answer retry = Sealift({"queue", "retry", "--domain", "d1.test", "--reason", "their outage is over"});
+  ASSERT_EQ(retry.exit_code, 0) << retry.Describe();
+  ASSERT_TRUE(ShowsUntil("spring", kSoon, [](const Json& now) { return now["delivered"].Number() == 10; }));
+  EXPECT_EQ(Show("spring")["queued"].Number(), 30) << "only the rows of that domain went";
+
+  ASSERT_EQ(Sealift({"queue", "retry", "--everything", "--reason", "all clear"}).exit_code, 0);
+  ASSERT_TRUE(ShowsUntil("spring", kSoon, [](const Json& now) { return now["delivered"].Number() == 40; }));
+
+  // One message's life, from its id.
+  const std::vector<Json> events = Events("spring");
+  ASSERT_FALSE(events.empty());
+  const Answer trace = Sealift({"message", "trace", events[0]["id"].Text()});
+  EXPECT_EQ(trace.exit_code, 0) << trace.Describe();
+  EXPECT_THAT(trace.out, HasSubstr("Maintenance"));
+  EXPECT_THAT(trace.out, HasSubstr("delivered"));
+  StopDaemon();
+}
+
+}  // namespace
+}  // namespace sealift::scenario
