@@ -16,6 +16,8 @@ constexpr absl::Duration kPassesApart = absl::Milliseconds(250);
 
 uint32_t Number(queue::CampaignId id) { return static_cast<uint32_t>(id); }
 
+bool IsRetry(const queue::Pack& pack) { return pack.due() != absl::InfinitePast(); }
+
 }  // namespace
 
 void Lane::OnDue() { table.OnDue(*this); }
@@ -118,14 +120,15 @@ Lane& LaneTable::Receive(const queue::LaneRecord& record, std::shared_ptr<Active
 
 void LaneTable::OnDue(Lane& lane) {
   if (lane.reading) return;  // what it brings says when the lane is due
-  if (lane.next_due <= services_.Now()) lane.more = true;
+  const bool due = lane.next_due <= services_.Now();
+  if (due) lane.more = true;
   if (lane.verdict.has_value()) {
     lane.verdict.reset();
-    if (!lane.more) ArmDue(lane);  // the look-up had the timer: what was deferred meanwhile has a time of its own
+    if (!due) ArmDue(lane);  // the look-up had the timer: what was deferred meanwhile has a time of its own
     callbacks_.found(lane);
     return;
   }
-  if (!lane.more) return ArmDue(lane);  // woken early
+  if (!due) return ArmDue(lane);  // woken early
   Want(lane);
 }
 
@@ -151,15 +154,23 @@ void LaneTable::Want(Lane& lane) {
   if (!lane.more) return MaybeForget(lane);
   if (lane.queue == nullptr && !lane.verdict.has_value()) return;  // its site is not known: nobody would take the rows
   if (lane.verdict.has_value() && !lane.verdict->Bounces() && lane.verdict->tried) return;
-  if (lane.window.size() > static_cast<size_t>(lane.packs_next) * queue::Pack::kRowsMax / 2) return;
+  if (lane.window.size() <= static_cast<size_t>(lane.packs_next) * queue::Pack::kRowsMax / 2) {
+    Read(lane, /*fresh_too=*/true);
+    lane.packs_next = std::min(lane.packs_next * 2, kPacksMax);
+  } else if (lane.next_due <= services_.Now() && lane.window.size() <= kWindowMax) {
+    Read(lane, /*fresh_too=*/false);  // a retry does not wait behind the fresh rows that are here already
+  }
+}
+
+void LaneTable::Read(Lane& lane, bool fresh_too) {
   lane.reading = true;
   lane.next_due = absl::InfiniteFuture();
   reads_.push_back({.lane = lane.id,
                     .fresh = lane.fresh_cursor,
                     .retry = lane.retry_cursor,
                     .now = services_.Now(),
-                    .packs_max = lane.packs_next});
-  lane.packs_next = std::min(lane.packs_next * 2, kPacksMax);
+                    .packs_max = lane.packs_next,
+                    .fresh_too = fresh_too});
 }
 
 void LaneTable::FlushReads() {
@@ -196,13 +207,18 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
   lane.retry_cursor = std::move(window.retry);
   lane.next_due = std::min(lane.next_due, window.next_due);
   lane.more = !window.fresh_done || lane.next_due <= services_.Now();
+  // Retries go behind the retries that are here and before the fresh rows.
+  auto place = std::ranges::find_if_not(lane.window, [](const Claim& claim) { return IsRetry(claim.pack()); });
   for (std::shared_ptr<queue::Pack>& pack : window.packs) {
     auto open = std::make_shared<OpenPack>();
     open->pack = std::move(pack);
+    if (!IsRetry(*open->pack)) place = lane.window.end();
     const size_t rows = open->pack->rows().size();
-    for (size_t i = 0; i < rows; ++i) lane.window.push_back({.open = open, .index = static_cast<uint8_t>(i)});
+    for (size_t i = 0; i < rows; ++i) {
+      place = std::next(lane.window.insert(place, {.open = open, .index = static_cast<uint8_t>(i)}));
+    }
   }
-  if (!lane.more) ArmDue(lane);
+  ArmDue(lane);
   if (!lane.window.empty()) {
     callbacks_.rows(lane);
   } else {

@@ -26,7 +26,9 @@ namespace sealift::engine {
 class LaneTable {
  public:
   static constexpr size_t kLanesMax = 16'384;
-  static constexpr int kPacksMax = 8;  // of one lane's window
+  static constexpr int kPacksMax = 8;  // of one read
+  // A lane whose window has more rows reads nothing, so a window never has more than this and one read.
+  static constexpr size_t kWindowMax = static_cast<size_t>(kPacksMax) * queue::Pack::kRowsMax;
 
   struct Callbacks {
     std::function<void(Lane&)> found;      // a lane was taken up: it needs its site
@@ -99,6 +101,7 @@ class LaneTable {
   void PassOver(Pager& pager, absl::Time due);
   void OnWindows(std::vector<queue::LaneWindow> windows);
   void OnWindow(Lane& lane, queue::LaneWindow window);
+  void Read(Lane& lane, bool fresh_too);
   void ArmDue(Lane& lane);
   void Discard(Lane& lane);
   void MaybeForget(Lane& lane);

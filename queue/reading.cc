@@ -81,13 +81,16 @@ LaneWindow ReadWindow(RowsPass* pass, Unsealer* unsealer, const LaneRead& read, 
 
   // In key order fresh packs come first; how many of them there is room for is known only after the retries.
   KeysAndValues fresh, retries;
-  pass->Advance(FreshKeyAfter(read.lane, read.fresh).Encode());
-  std::optional<RowsKey> key = pass->Key(read.lane);
-  for (; key && key->due_ms == RowsKey::kFresh && fresh.size() < max; key = pass->Key(read.lane)) {
-    fresh.push_back(pass->Copy());
-    pass->Next();
+  std::optional<RowsKey> key;
+  if (read.fresh_too) {
+    pass->Advance(FreshKeyAfter(read.lane, read.fresh).Encode());
+    key = pass->Key(read.lane);
+    for (; key && key->due_ms == RowsKey::kFresh && fresh.size() < max; key = pass->Key(read.lane)) {
+      fresh.push_back(pass->Copy());
+      pass->Next();
+    }
+    window.fresh_done = !key || key->due_ms != RowsKey::kFresh;
   }
-  window.fresh_done = !key || key->due_ms != RowsKey::kFresh;
 
   pass->Advance(RetryKeyAfter(read.lane, read.retry).Encode());
   key = pass->Key(read.lane);

@@ -27,6 +27,7 @@ struct LaneRead {
   std::string fresh, retry;
   absl::Time now;  // retries due up to now are read
   int packs_max = 16;
+  bool fresh_too = true;  // false: only retries; `fresh` and what is known of it stay as they are
 };
 
 // A lane's next rows. Each is returned once for a sequence of cursors, however much is settled in between.

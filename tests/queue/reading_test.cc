@@ -50,6 +50,22 @@ TEST_F(ReadingTest, NoRowIsSkippedOrReadTwiceWhileSettledRowsVanish) {
   EXPECT_EQ(seen, Range(1, 400)) << "each once, in order";
 }
 
+TEST_F(ReadingTest, FreshRowsThatAreNotAskedForStayWhereTheyAre) {
+  LoadRows(campaign_, 1, 64, 1);
+  const auto packs = ReadAll(campaign_);
+  Settle(AllOf(packs[0], OutcomeKind::kDeferred, kNow, kNow + absl::Minutes(1)));
+  LaneRead read{.lane = packs[0]->lane(), .fresh = {}, .retry = {}, .now = kNow + absl::Minutes(5), .packs_max = 4};
+  read.fresh_too = false;
+  const LaneWindow retries = ReadOne(read);
+  ASSERT_TRUE(retries.status.ok());
+  EXPECT_EQ(RowIds(retries.packs), Range(1, 16));
+  EXPECT_FALSE(retries.fresh_done);
+  read.fresh = retries.fresh;
+  read.retry = retries.retry;
+  read.fresh_too = true;
+  EXPECT_EQ(RowIds(ReadOne(read).packs), Range(17, 64));
+}
+
 TEST_F(ReadingTest, RetriesThatAreDueComeBeforeFreshRows) {
   LoadRows(campaign_, 1, 64, 1);
   const auto packs = ReadAll(campaign_);

@@ -77,6 +77,34 @@ TEST_F(SchedulerOrderTest, TransactionalGoesFirstThenTheHigherPriority) {
   EXPECT_THAT(TakeCampaigns(7), ElementsAre("result", "result", "offer", "offer", "letter", "letter", "none"));
 }
 
+TEST_F(SchedulerOrderTest, ARetryThatBecomesDueGoesBeforeTheFreshRowsOfTheWindow) {
+  options_.streams[0].retry = {absl::Milliseconds(10)};
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(300, "d1.test"));
+  // Once the first row is taken the lane reads ahead: more than would be read again for want of rows.
+  ASSERT_TRUE(EventuallyReady(queue::Pack::kRowsMax));
+  OnShard([&](Scheduler&) { Deliver(*Take()); });
+  ASSERT_TRUE(EventuallyReady(3 * queue::Pack::kRowsMax - 1));
+  const queue::LaneId lane{id, store_->DestinationOf("d1.test")};
+  const auto defer = [&](const Assignment& assignment) {
+    scheduler().Conclude(assignment, {.verdict = {.action = Action::kDefer}, .code = 450, .date = absl::Now()});
+  };
+  const auto number_at = [&](size_t place) {
+    const std::deque<Claim>& window = scheduler().lanes().Find(lane)->window;
+    return window.size() > place && window[place].row().attempts > 0 ? static_cast<uint32_t>(window[place].row().id)
+                                                                     : 0;
+  };
+  std::optional<Assignment> first, second;
+  OnShard([&](Scheduler&) {
+    first = Take();
+    second = Take();
+    defer(*first);
+  });
+  ASSERT_TRUE(Eventually([&] { return number_at(0) == 2; }));
+  OnShard([&](Scheduler&) { defer(*second); });
+  EXPECT_TRUE(Eventually([&] { return number_at(0) == 2 && number_at(1) == 3; })) << "the earlier retry is in front";
+}
+
 TEST_F(SchedulerOrderTest, WhatComesLaterWithAHigherStandingOvertakes) {
   AddStream("alerts").kind = StreamKind::kTransactional;
   Start();
