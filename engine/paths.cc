@@ -16,7 +16,7 @@ constexpr absl::Duration kSlotsAgain = absl::Milliseconds(50);  // another shard
 }  // namespace
 
 void Path::OnTimer() {
-  if (block.failures > 0 && block.until <= scheduler.services().Now()) scheduler.Refresh(site);
+  if (sessions == 0 && block.failures > 0 && block.until <= scheduler.services().Now()) scheduler.Refresh(site);
   scheduler.paths().Pump(site);
 }
 
@@ -107,6 +107,7 @@ bool Paths::PumpPath(Site& site, SendQueue& queue, Path& path) {
     const absl::Duration wait = path.connection_rate->Acquire(now, Scheduler::kNoStanding);
     if (wait > absl::ZeroDuration()) {
       path.source_slots->Return();
+      services_.metrics.counter(Metric::kThrottleWaits, {path.connection_rate->kind()})->Add();
       path.next_open = now + wait;
       WakeAt(path, path.next_open);
       return false;
@@ -114,6 +115,7 @@ bool Paths::PumpPath(Site& site, SendQueue& queue, Path& path) {
   }
   ++path.sessions;
   path.next_open = now + kPace;
+  path.retry = queue.stream->retry;
   sessions_.Start(Session::Run(scheduler_, path));
   if (queue.rows_ready > static_cast<size_t>(path.sessions)) WakeAt(path, path.next_open);
   return true;
@@ -126,12 +128,15 @@ void Paths::WakeAt(Path& path, absl::Time when) {
 }
 
 void Paths::OnFruitless(Path& path, Attempt attempt) {
-  if (++path.fruitless < kFruitlessMax) return;
+  if (path.block.until > services_.Now() || ++path.fruitless < kFruitlessMax) return;
+  path.fruitless = 0;  // when the block is over it has as many tries again
+  if (path.taking > 0) return OnFull(path);
   attempt.begun = false;
-  OnUnreachable(path, /*no_tls=*/false, std::move(attempt));
+  BlockPath(path, /*no_tls=*/false, std::move(attempt));
 }
 
 void Paths::OnTaken(Path& path) {
+  ++path.taking;
   path.fruitless = 0;
   if (path.block.failures == 0) return;
   path.block = Block{};
@@ -139,25 +144,21 @@ void Paths::OnTaken(Path& path) {
 }
 
 void Paths::OnUnreachable(Path& path, bool no_tls, Attempt attempt) {
+  path.site.Remember(services_.Now(), attempt.text);
+  if (path.answering > 0) return OnFull(path);
+  if (path.block.until > services_.Now()) return;  // another session met the same
+  BlockPath(path, no_tls, std::move(attempt));
+}
+
+void Paths::OnFull(Path& path) { path.next_open = services_.Now() + kFullAgain; }
+
+void Paths::BlockPath(Path& path, bool no_tls, Attempt attempt) {
   const absl::Time now = services_.Now();
-  path.site.Remember(now, attempt.text);
-  if (path.answering > 0) {  // other connections of the path are well: the host has as many as it likes
-    path.next_open = now + kFullAgain;
-    return;
-  }
-  if (path.block.until > now) return;  // another session met the same
-  RetrySchedule::Options schedule;
-  for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
-    if (queue->policy == path.policy && queue->stream != nullptr && queue->PermitsOf(path.source) != nullptr) {
-      schedule.intervals = queue->stream->retry;
-      break;
-    }
-  }
   path.block.failures = path.block.failures + 1;
   path.block.no_tls = no_tls;
   path.block.attempt = attempt;
-  path.block.until =
-      RetrySchedule(std::move(schedule)).Next(path.block.failures, now, absl::InfiniteFuture(), services_.random());
+  path.block.until = RetrySchedule({.intervals = path.retry})
+                         .Next(path.block.failures, now, absl::InfiniteFuture(), services_.random());
   WakeAt(path, path.block.until);
   if (no_tls) scheduler_.BounceForNoTls(path, attempt);
   if (!attempt.begun) return;
@@ -168,6 +169,7 @@ void Paths::OnUnreachable(Path& path, bool no_tls, Attempt attempt) {
 void Paths::OnSessionEnd(Path& path) {
   --path.sessions;
   path.source_slots->Return();
+  if (path.sessions == 0) path.next_open = std::min(path.next_open, services_.Now() + kPace);  // it is full no more
   Pump(path.site);
 }
 

@@ -35,7 +35,7 @@ class Paths {
   // Calls Pump again at that time.
   void WakeAt(Path& path, absl::Time when);
 
-  // A session had an answer to a message: the path works.
+  // A session had its first answer to a message: the path works.
   void OnTaken(Path& path);
   // A session found no host that answers as it should: unless others of the path are well, it is blocked from now on.
   // `attempt` says what was found instead; where it has not begun on a row of its own, one has it as its outcome.
@@ -58,6 +58,9 @@ class Paths {
 
  private:
   bool PumpPath(Site& site, SendQueue& queue, Path& path);
+  // Other connections of the path are well: the host has as many as it likes.
+  void OnFull(Path& path);
+  void BlockPath(Path& path, bool no_tls, Attempt attempt);
 
   ShardServices& services_;
   Scheduler& scheduler_;

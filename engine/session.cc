@@ -70,6 +70,7 @@ Task<void> Session::Live() {
   ++path_.answering;
   co_await SendAll();
   --path_.answering;
+  if (messages_ > 0) --path_.taking;
   if (messages_ == 0 && failure_.has_value()) {
     scheduler_.paths().OnFruitless(path_, *failure_);
   }

@@ -89,12 +89,14 @@ struct Path {
   int sessions = 0;
   int fruitless = 0;                            // sessions in a row that a host let in and took nothing from
   int answering = 0;                            // of `sessions`, those that a host has let in
+  int taking = 0;                               // of `answering`, those that had an answer to a message
   Signal idle;                                  // sessions that wait for a row
   Timer timer;                                  // when a refusal, a block or the pace of opening ends
   absl::Time wake_at = absl::InfinitePast();    // what `timer` is armed for
   absl::Time next_open = absl::InfinitePast();  // another session may be opened
   int connection_limit = 1;
-  std::vector<int> counted_with;  // sources whose sessions count against connection_limit
+  std::vector<int> counted_with;      // sources whose sessions count against connection_limit
+  std::vector<absl::Duration> retry;  // of the stream that the last session was opened for: when a block ends
   Block block;
   Refusal refusal;  // the last one
   Slots* source_slots = nullptr;

@@ -136,6 +136,76 @@ TEST_F(SchedulerFailureTest, ADeadHostCostsOneRowARoundAndIsTriedAgainAtItsTime)
   EXPECT_EQ(CountersOf(id).deferrals, internet_->connects.size() - mx.conversations.size());
 }
 
+TEST_F(SchedulerFailureTest, AHostThatTakesNothingHasAsManyTriesInEveryRound) {
+  options_.streams[0].retry = {absl::Milliseconds(100), absl::Hours(1)};
+  AddDomain("d1.test").script = [](const MailServer::Conversation&,
+                                   std::string_view command) -> std::optional<MailServer::Answer> {
+    if (command == ".") return MailServer::Answer{"", /*hang_up=*/true};
+    return std::nullopt;
+  };
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(20, "d1.test"));
+  // The second round is the last one for an hour.
+  ASSERT_TRUE(EventuallyTried(id, 2 * Paths::kFruitlessMax)) << CountersOf(id).deferrals;
+  OnShard([&](Scheduler& scheduler) {
+    const Path& path = PathTo(scheduler, "d1.test");
+    EXPECT_EQ(path.block.failures, 2);
+    EXPECT_GT(path.block.until, scheduler.services().Now() + absl::Minutes(30));
+  });
+}
+
+TEST_F(SchedulerFailureTest, AHostThatTakesNothingIsBlockedAlsoWhileOneOfItsConnectionsHangs) {
+  options_.smtp.connections = 4;
+  MailServer& mx = AddDomain("d1.test");
+  mx.script = [&mx](const MailServer::Conversation& conversation,
+                    std::string_view command) -> std::optional<MailServer::Answer> {
+    if (command != ".") return std::nullopt;
+    return MailServer::Answer{"", /*hang_up=*/&conversation != &mx.conversations.front()};
+  };
+  Start();
+  Send("spring", Recipients(20, "d1.test"));
+  EXPECT_TRUE(Eventually([&] {
+    return scheduler().directory().FindSite("d1.test") != nullptr && PathTo(scheduler(), "d1.test").block.failures == 1;
+  }));
+  Stop(absl::ZeroDuration());
+}
+
+TEST_F(SchedulerFailureTest, AHostThatHasEnoughConnectionsIsTriedAgainOnceThereAreNone) {
+  options_.smtp.connections = 4;
+  options_.smtp.final_dot_timeout = absl::Milliseconds(300);
+  MailServer& mx = AddDomain("d1.test");
+  // The first conversation takes one message and says nothing to the second; three others are cut meanwhile.
+  mx.script = [&mx](const MailServer::Conversation& conversation,
+                    std::string_view command) -> std::optional<MailServer::Answer> {
+    const bool first = &conversation == &mx.conversations.front();
+    if (command != "." || mx.conversations.size() > 4 || (first && mx.contents.size() == 1)) return std::nullopt;
+    return MailServer::Answer{"", /*hang_up=*/!first};
+  };
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(20, "d1.test"));
+  EXPECT_TRUE(EventuallyDelivered(id, 16)) << CountersOf(id).delivered;
+}
+
+TEST_F(SchedulerFailureTest, AHostThatFailsWhenItsRowsHaveGoneWaitsByTheSameSchedule) {
+  options_.streams[0].retry = {absl::Milliseconds(50)};
+  AddDomain("d1.test");
+  internet_->SetRefusing("mx.d1.test", true);
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  const std::shared_ptr<std::atomic<bool>> stopped = Pause(id);
+  ASSERT_TRUE(Eventually([&] {
+    const Path& path = PathTo(scheduler(), "d1.test");
+    return *stopped && path.sessions == 0 && path.block.until <= scheduler().services().Now();
+  }));
+  OnShard([](Scheduler& scheduler) {
+    Path& path = PathTo(scheduler, "d1.test");
+    path.block.failures = 10;
+    scheduler.paths().OnUnreachable(path, /*no_tls=*/false, {});
+    EXPECT_LT(path.block.until, scheduler.services().Now() + absl::Minutes(1)) << "the schedule of no stream";
+  });
+}
+
 TEST_F(SchedulerFailureTest, ABlockedHostDoesNotSlowAnother) {
   AddDomain("dead.test");
   internet_->SetRefusing("mx.dead.test", true);
