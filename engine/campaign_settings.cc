@@ -18,16 +18,20 @@ absl::StatusOr<CampaignSettings> CampaignSettings::Parse(std::string_view text) 
   CampaignSettings settings;
   if (text.empty()) return settings;
   const nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return absl::DataLossError("the campaign's settings are not readable");
-  if (const auto found = json.find("rate"); found != json.end() && found->is_string()) {
+  const absl::Status unreadable = absl::DataLossError("the campaign's settings are not readable");
+  if (!json.is_object()) return unreadable;
+  if (const auto found = json.find("rate"); found != json.end()) {
+    if (!found->is_string()) return unreadable;
     const absl::StatusOr<Rate> rate = ParseRate(found->get<std::string>());
     if (!rate.ok()) return rate.status();
     settings.rate = *rate;
   }
-  if (const auto found = json.find("start_at"); found != json.end() && found->is_number_integer()) {
+  if (const auto found = json.find("start_at"); found != json.end()) {
+    if (!found->is_number_integer()) return unreadable;
     settings.start_at = absl::FromUnixMillis(found->get<int64_t>());
   }
-  if (const auto found = json.find("start"); found != json.end() && found->is_boolean()) {
+  if (const auto found = json.find("start"); found != json.end()) {
+    if (!found->is_boolean()) return unreadable;
     settings.start = found->get<bool>();
   }
   return settings;

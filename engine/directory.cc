@@ -32,7 +32,7 @@ LaneVerdict VerdictOf(const dns::MxAnswer& answer) {
       return {ClassifyFailure(ReasonClass::kNoMx), "the domain's MX records name no usable host"};
     default:
       return {ClassifyFailure(ReasonClass::kDns),
-              fmt::format("the MX lookup failed for now ({})", dns::ToString(answer.verdict))};
+              fmt::format("the MX lookup failed ({})", dns::ToString(answer.verdict))};
   }
 }
 

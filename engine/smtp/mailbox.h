@@ -24,10 +24,9 @@ struct Mailbox {
 };
 
 // Parses `local@domain`, without angle brackets, white space or a display name. Limits are those of RFC 5321 4.5.3.1:
-// 64 bytes of local part, 255 of domain, 254 of both, so that a path with its brackets stays within 256. Refused:
-// address literals
-// (`user@[192.0.2.1]`), a domain of one label, a local part beyond ASCII (it needs SMTPUTF8), and every control
-// character.
+// 64 bytes of local part, 253 of domain, 254 of both, so that a path with its brackets stays within 256. Refused:
+// address literals (`user@[192.0.2.1]`), a domain of one label, a local part beyond ASCII (it needs SMTPUTF8), and
+// every control character.
 absl::StatusOr<Mailbox> ParseMailbox(std::string_view text);
 
 // The same into a mailbox whose strings are reused, for loads of millions of rows. On an error `mailbox` is

@@ -28,7 +28,8 @@ TEST(CampaignSettingsTest, NothingIsTheDefaults) {
 }
 
 TEST(CampaignSettingsTest, WhatIsNotReadableIsAnError) {
-  for (const std::string_view text : {"{", "[]", "7", "not json", "{\"rate\":\"200 a second\"}"}) {
+  for (const std::string_view text : {"{", "[]", "7", "not json", "{\"rate\":\"200 a second\"}", "{\"rate\":5}",
+                                      "{\"start\":\"yes\"}", "{\"start_at\":\"tomorrow\"}"}) {
     EXPECT_FALSE(CampaignSettings::Parse(text).ok()) << text;
   }
 }

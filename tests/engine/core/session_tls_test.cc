@@ -136,6 +136,50 @@ TEST_F(SessionTlsTest, RowsThatMayNotWaitBounceWhereTlsIsNotOffered) {
   EXPECT_EQ(EventsOf(id).at(0).reason_class, "tls");
 }
 
+TEST_F(SessionTlsTest, RowsThatMayNotWaitDoNotBounceWhileAHostMayHaveTls) {
+  Require(TlsPolicy::kRequire);
+  options_.streams[0].on_no_tls = OnNoTls::kBounce;
+  internet_->AddHost("mx1.d1.test");
+  internet_->AddHost("mx2.d1.test");
+  internet_->SetMx("d1.test", {{10, "mx1.d1.test"}, {20, "mx2.d1.test"}});
+  internet_->SetRefusing("mx2.d1.test", true);
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  Stop();
+  EXPECT_EQ(CountersOf(id).bounced, 0u);
+  EXPECT_EQ(CountersOf(id).queued(), 3u);
+}
+
+TEST_F(SessionTlsTest, ATemporaryRefusalOfStartTlsIsNoLackOfIt) {
+  Require(TlsPolicy::kRequire);
+  options_.streams[0].on_no_tls = OnNoTls::kBounce;
+  MailServer& mx = AddDomain("d1.test");
+  mx.tls = Certified("mx.d1.test");
+  mx.script = [](const Conversation&, std::string_view command) -> std::optional<Answer> {
+    if (command == "STARTTLS") return Answer{"454 4.7.0 not now"};
+    return std::nullopt;
+  };
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  Stop();
+  EXPECT_EQ(CountersOf(id).bounced, 0u);
+  EXPECT_EQ(CountersOf(id).queued(), 3u);
+}
+
+TEST_F(SessionTlsTest, WhatRequiresNoTlsDoesNotBounceForTheLackOfIt) {
+  options_.streams[0].on_no_tls = OnNoTls::kBounce;
+  MailServer& mx = AddDomain("d1.test");
+  mx.instead_of_handshake = "this is no TLS\r\n";
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  Stop();
+  EXPECT_EQ(CountersOf(id).bounced, 0u);
+  EXPECT_EQ(CountersOf(id).queued(), 3u);
+}
+
 TEST_F(SessionTlsTest, AfterARefusedStartTlsNothingIsSaidInClear) {
   MailServer& mx = AddDomain("d1.test");
   mx.tls = Certified("mx.d1.test");

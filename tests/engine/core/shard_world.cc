@@ -73,6 +73,7 @@ void ShardWorld::Start() {
   ASSERT_TRUE(tls.ok()) << tls.status();
   tls_sessions_ = std::make_unique<tls::SessionCache>(tls::SessionCache::Options{});
   services_.reset(new ShardServices{
+      .shards = shards_,
       .ring = *ring_,
       .store = *store_,
       .limits = limits_,
@@ -84,7 +85,11 @@ void ShardWorld::Start() {
       .options = std::make_shared<const Options>(options_),
       .random = std::mt19937_64(4),
       .post = [this](Message message) { inbox_->Push(std::move(message)); },
-      .send_lane = [](int, LaneHandover) { CHECK(false, "there is one shard"); },
+      .send_lane =
+          [this](int, LaneHandover lane) {
+            CHECK(on_handover_ != nullptr, "there is one shard");
+            on_handover_(std::move(lane));
+          },
   });
   scheduler_ = std::make_unique<Scheduler>(*services_, unsettled_share_);
   ring_->SetEndOfTurn([this] { EndOfTurn(); });

@@ -86,6 +86,8 @@ class ShardWorld : public testing::Test {
 
   Options options_;
   int unsettled_share_ = 4096;
+  int shards_ = 1;                                 // of the node; this is the first
+  std::function<void(LaneHandover)> on_handover_;  // on the shard's thread: a lane that another shard owns
   std::function<void()> at_end_of_turn_;           // on the shard's thread
   std::function<void(uint64_t)> also_on_durable_;  // on the shard's thread
 

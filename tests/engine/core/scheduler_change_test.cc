@@ -1,0 +1,90 @@
+// What changes while rows are under way: the options, the rows' time, the shard that a lane belongs to.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/engine/core/shard_world.h"
+
+namespace sealift::engine {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+class SchedulerChangeTest : public ShardWorld {};
+
+TEST_F(SchedulerChangeTest, ASourceThatAReloadTakesAwayBeforeItsSessionBeginsSendsNothing) {
+  options_.smtp.connections = 0;
+  options_.sources.push_back(
+      {.name = "ip2", .address = "127.0.0.2", .family = AF_INET, .hostname = "mail2.sender.test"});
+  MailServer& mx = AddDomain("d1.test");
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 3; }));
+
+  Options open = options_;
+  open.smtp.connections = 1;
+  Options moved = open;
+  moved.sources.erase(moved.sources.begin());
+  moved.pools[0].sources = {"ip2"};
+  OnShard([&](Scheduler& scheduler) {
+    scheduler.Adopt(std::make_shared<const Options>(open));
+    EXPECT_EQ(PathTo(scheduler, "d1.test").sessions, 1);
+    scheduler.Adopt(std::make_shared<const Options>(moved));
+  });
+  ASSERT_TRUE(EventuallyDelivered(id, 3));
+  Stop();
+  EXPECT_THAT(mx.contents, SizeIs(3));
+  for (const queue::Event& event : EventsOf(id)) EXPECT_EQ(event.evidence.source, "ip2");
+}
+
+TEST_F(SchedulerChangeTest, ALaneWhoseRowsAreBeingMovedGoesToItsShardOnceTheyAre) {
+  shards_ = 2;
+  std::vector<std::string> domains, recipients;  // those that this shard looks after until their site is known
+  for (int n = 1; n <= 40; ++n) {
+    const std::string domain = fmt::format("d{}.test", n);
+    if (static_cast<uint64_t>(store_->DestinationOf(domain)) % 2 != 0) continue;
+    internet_->SetVerdict(domain, dns::Verdict::kServFail);
+    domains.push_back(domain);
+    recipients.push_back("jane@" + domain);
+  }
+  queue::CampaignId id{};
+  std::set<std::string> gone, early;  // domains: handed over, and among them those whose row had not been moved
+  on_handover_ = [&](LaneHandover lane) {
+    EXPECT_TRUE(gone.insert(lane.record.domain).second) << "a lane goes once";
+    for (const queue::StoredRow& row : RowsOf(id)) {
+      if (row.recipient == "jane@" + lane.record.domain && row.due > absl::Now() + absl::Minutes(30))
+        early.insert(lane.record.domain);
+    }
+  };
+  Start();
+  id = Send("spring", recipients);
+  ASSERT_TRUE(EventuallyTried(id, recipients.size()));
+  const std::shared_ptr<std::atomic<bool>> stopped = Pause(id);
+  ASSERT_TRUE(Eventually([&] { return stopped->load(); }));
+
+  size_t moved = 0;
+  OnShard([&](Scheduler& scheduler) {
+    active_.at(id)->sending = true;
+    for (const std::string& domain : domains) {
+      AddDomain(domain);
+      const queue::LaneRecord record{
+          .lane = {id, store_->DestinationOf(domain)}, .domain = domain, .queued = 1, .retrying = 1};
+      scheduler.MakeDue(record, active_.at(id), absl::Now(), [&](const absl::StatusOr<uint64_t>& rows) {
+        EXPECT_EQ(rows.value_or(0), 1u);
+        ++moved;
+      });
+    }
+  });
+  ASSERT_TRUE(Eventually([&] { return moved == domains.size(); }));
+  ASSERT_TRUE(Eventually([&] { return CountersOf(id).delivered + gone.size() == domains.size(); }));
+  Stop();
+  EXPECT_THAT(gone, Not(IsEmpty()));
+  EXPECT_THAT(early, IsEmpty());
+}
+
+}  // namespace
+}  // namespace sealift::engine
