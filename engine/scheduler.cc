@@ -78,11 +78,12 @@ void Scheduler::OnResolved(Lane& lane, Site& site) {
 
 void Scheduler::OnElsewhere(Lane& lane, const SiteIdentity& identity, int shard) {
   if (lane.frozen) return;  // its rows are being moved: it goes once they have their place
+  // A lane that has something due now says so; infinity would mean that nothing of it is ever due.
   queue::LaneRecord record{.lane = lane.id,
                            .domain = lane.domain,
                            .queued = static_cast<uint64_t>(std::max<int64_t>(lane.queued, 0)),
                            .retrying = static_cast<uint64_t>(std::max<int64_t>(lane.retrying, 0)),
-                           .next_due = lane.next_due};
+                           .next_due = lane.more ? absl::InfinitePast() : lane.next_due};
   services_.send_lane(shard, {std::move(record), lane.campaign, identity});
   lanes_.GiveAway(lane);
 }

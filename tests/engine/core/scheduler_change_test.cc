@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "tests/engine/core/shard_world.h"
@@ -84,6 +85,37 @@ TEST_F(SchedulerChangeTest, ALaneWhoseRowsAreBeingMovedGoesToItsShardOnceTheyAre
   Stop();
   EXPECT_THAT(gone, Not(IsEmpty()));
   EXPECT_THAT(early, IsEmpty());
+}
+
+TEST_F(SchedulerChangeTest, ALaneThatGoesToAnotherShardIsNotForgottenWhileItsRetriesAreDue) {
+  constexpr int kDomains = 16;  // half of them are found here, and half of those belong to the other shard
+  shards_ = 2;
+  options_.streams[0].retry = {absl::Milliseconds(1)};
+  std::vector<std::string> recipients;
+  uint64_t found_here = 0;
+  for (int i = 0; i < kDomains; ++i) {
+    const std::string domain = "d" + std::to_string(i) + ".test";
+    AddDomain(domain);
+    internet_->SetRefusing("mx." + domain, true);
+    recipients.push_back("jane@" + domain);
+    found_here += static_cast<uint64_t>(store_->DestinationOf(domain)) % 2 == 0;
+  }
+  Start();
+  const queue::CampaignId id = Send("spring", recipients);
+  ASSERT_TRUE(Eventually([&] { return CountersOf(id).retrying == found_here; }));
+  const std::shared_ptr<std::atomic<bool>> paused = Pause(id);
+  ASSERT_TRUE(Eventually([&] { return paused->load(); }));
+  const auto any_waits = [&] {
+    const absl::Time now = absl::Now();
+    return std::ranges::any_of(RowsOf(id), [now](const queue::StoredRow& row) { return row.due > now; });
+  };
+  while (any_waits()) {
+  }
+  OnShard([&](Scheduler&) {
+    for (int i = 0; i < kDomains; ++i) internet_->SetRefusing("mx.d" + std::to_string(i) + ".test", false);
+  });
+  Run(id);
+  EXPECT_TRUE(EventuallyDelivered(id, found_here)) << CountersOf(id).delivered << " of " << found_here;
 }
 
 }  // namespace

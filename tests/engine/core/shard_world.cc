@@ -87,13 +87,19 @@ void ShardWorld::Start() {
       .post = [this](Message message) { inbox_->Push(std::move(message)); },
       .send_lane =
           [this](int, LaneHandover lane) {
-            CHECK(on_handover_ != nullptr, "there is one shard");
+            CHECK(shards_ > 1, "there is one shard");
+            if (on_handover_ == nullptr) return ReceiveLater(std::move(lane));
             on_handover_(std::move(lane));
           },
   });
   scheduler_ = std::make_unique<Scheduler>(*services_, unsettled_share_);
   ring_->SetEndOfTurn([this] { EndOfTurn(); });
   thread_ = std::thread([this] { ring_->Run(Main()); });
+}
+
+void ShardWorld::ReceiveLater(LaneHandover lane) {
+  CHECK(inbox_->TryPush([this, lane = std::move(lane)] { scheduler_->Receive(lane.record, lane.campaign, lane.site); }),
+        "a lane finds room");
 }
 
 Task<void> ShardWorld::Main() {

@@ -86,8 +86,9 @@ class ShardWorld : public testing::Test {
 
   Options options_;
   int unsettled_share_ = 4096;
-  int shards_ = 1;                                 // of the node; this is the first
-  std::function<void(LaneHandover)> on_handover_;  // on the shard's thread: a lane that another shard owns
+  // With two, this shard stands for both: it finds the lanes that shard 0 finds, and receives what it gives to shard 1.
+  int shards_ = 1;
+  std::function<void(LaneHandover)> on_handover_;  // on the shard's thread: receives it instead
   std::function<void()> at_end_of_turn_;           // on the shard's thread
   std::function<void(uint64_t)> also_on_durable_;  // on the shard's thread
 
@@ -102,6 +103,7 @@ class ShardWorld : public testing::Test {
  private:
   using Message = ShardServices::Message;
 
+  void ReceiveLater(LaneHandover lane);
   Task<void> Main();
   Task<void> ReadInbox();
   void EndOfTurn();
