@@ -35,10 +35,18 @@ World::~World() {
 void World::WriteConfig() { dir.Write("sealift.toml", settings.ToToml()); }
 
 void World::StartDaemon() {
+  LaunchDaemon();
+  AwaitReady();
+}
+
+void World::LaunchDaemon() {
   WriteConfig();
   const std::string log = fmt::format("sealiftd{}", ++starts_);
   daemon = std::make_unique<Process>(std::vector<std::string>{OurProgram("sealiftd"), "--config", config_file},
                                      dir.path() / (log + ".out"), dir.path() / (log + ".err"));
+}
+
+void World::AwaitReady() {
   const bool ready = Eventually(kSoon, [this] {
     return daemon->Out().find("ready") != std::string::npos || daemon->Err().find("ready") != std::string::npos ||
            !daemon->running();

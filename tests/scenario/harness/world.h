@@ -39,6 +39,9 @@ class World : public testing::Test {
 
   // Writes the configuration and starts the daemon; fails the test unless it says `ready`.
   void StartDaemon();
+  // The two halves of it: starts without waiting, and waits.
+  void LaunchDaemon();
+  void AwaitReady();
   // Writes the configuration without starting anything.
   void WriteConfig();
   // Ends the daemon as an operator does, and expects exit 0.
