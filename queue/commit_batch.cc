@@ -6,6 +6,7 @@
 #include <string>
 #include <tuple>
 
+#include "fmt/format.h"
 #include "queue/keys.h"
 #include "queue/pack.h"
 #include "queue/parked_row.h"
@@ -39,6 +40,17 @@ uint64_t* CountOf(OutcomeKind kind, Counters* counters) {
   return &counters->deferrals;
 }
 
+SuppressionChange HardBounce(const Outcome& outcome, std::string_view recipient) {
+  SuppressionChange change{.address = std::string(recipient), .entry = {}};
+  change.entry.what = {.kind = SuppressionKind::kHardBounce, .scope = {}, .sink = outcome.sink};
+  change.entry.time = outcome.time;
+  if (outcome.evidence != nullptr) change.entry.source = outcome.evidence->source;
+  change.entry.provider = outcome.provider;
+  change.entry.reason_class = outcome.reason_class;
+  change.entry.reply = fmt::format("{} {}", outcome.code, outcome.reply);
+  return change;
+}
+
 bool IsParked(OutcomeKind kind) {
   return kind == OutcomeKind::kBounced || kind == OutcomeKind::kExpired || kind == OutcomeKind::kCancelled;
 }
@@ -49,6 +61,8 @@ absl::Status CommitBatch::Build(std::span<const Outcome> outcomes, uint64_t sequ
   packs_.clear();
   deferrals_.clear();
   lanes_.clear();
+  bad_mailboxes_.clear();
+  news_.clear();
   uint64_t earliest = std::numeric_limits<uint64_t>::max();
   for (const Outcome& outcome : outcomes) {
     if (outcome.kind == OutcomeKind::kDeferred) earliest = std::min(earliest, RoundUpDue(Millis(outcome.due)));
@@ -60,6 +74,11 @@ absl::Status CommitBatch::Build(std::span<const Outcome> outcomes, uint64_t sequ
     if (absl::Status status = AddOutcome(outcome, floor_ms, batch); !status.ok()) return status;
   }
   if (absl::Status status = AddDeferred(sequence, batch); !status.ok()) return status;
+  if (!bad_mailboxes_.empty()) {
+    const absl::StatusOr<uint64_t> suppressed =
+        suppressions_->Change(bad_mailboxes_, sealer_, unsealer_, batch, &news_);
+    if (!suppressed.ok()) return suppressed.status();
+  }
   AddPacks(batch);
   AddLanes(sequence, batch);
   tallies_->Write(batch);
@@ -79,6 +98,7 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
   const uint64_t due_ms = deferred ? RoundUpDue(std::max(Millis(outcome.due), floor_ms + 1)) : 0;
 
   events_.Add(outcome, row, deferred ? absl::FromUnixMillis(int64_t(due_ms)) : absl::InfiniteFuture());
+  if (outcome.bad_mailbox) bad_mailboxes_.push_back(HardBounce(outcome, row.recipient));
   LaneChange& lane = lanes_[pack.lane()];
   PutVarint(static_cast<uint32_t>(row.id), &lane.rows);
 

@@ -15,6 +15,7 @@
 #include "queue/lane_value.h"
 #include "queue/outcome.h"
 #include "queue/sealer.h"
+#include "queue/suppression_list.h"
 #include "queue/tallies.h"
 
 namespace rocksdb {
@@ -31,8 +32,15 @@ namespace sealift::queue {
 // Threads:   the committer's.
 class CommitBatch {
  public:
-  CommitBatch(Database* database, KeyRing* ring, Sealer* sealer, Tallies* tallies, DueHorizon* horizon)
-      : database_(database), ring_(ring), sealer_(sealer), tallies_(tallies), horizon_(horizon) {}
+  CommitBatch(Database* database, KeyRing* ring, Sealer* sealer, Unsealer* unsealer, Tallies* tallies,
+              DueHorizon* horizon, SuppressionList* suppressions)
+      : database_(database),
+        ring_(ring),
+        sealer_(sealer),
+        unsealer_(unsealer),
+        tallies_(tallies),
+        horizon_(horizon),
+        suppressions_(suppressions) {}
 
   // Adds everything to `batch`. `sequence` is this commit's own. The caller calls Settled, and horizon->Publish, once
   // it is written.
@@ -40,6 +48,9 @@ class CommitBatch {
 
   // Marks the rows in the packs, which now lack them.
   void Settled();
+
+  // Whom this commit has suppressed.
+  const SuppressionNews& news() const { return news_; }
 
  private:
   struct LaneChange {
@@ -61,14 +72,18 @@ class CommitBatch {
   Database* const database_;
   KeyRing* const ring_;
   Sealer* const sealer_;
+  Unsealer* const unsealer_;
   Tallies* const tallies_;
   DueHorizon* const horizon_;
+  SuppressionList* const suppressions_;
 
   // Of the commit that is being built.
   std::vector<Pack*> packs_;
   std::vector<Deferral> deferrals_;
   absl::flat_hash_map<LaneId, LaneChange> lanes_;
   EventBlock events_;
+  std::vector<SuppressionChange> bad_mailboxes_;
+  SuppressionNews news_;
 };
 
 }  // namespace sealift::queue

@@ -40,12 +40,12 @@ absl::Status CommitContext::Write(rocksdb::WriteBatch* batch) {
   return status;
 }
 
-Committer::Committer(Database* database, KeyRing* ring, const CampaignTable* campaigns, DueHorizon* horizon,
-                     Failure* failure, Options options)
+Committer::Committer(Database* database, KeyRing* ring, const CampaignTable* campaigns, SuppressionList* suppressions,
+                     DueHorizon* horizon, Failure* failure, Options options)
     : options_(std::move(options)),
       failure_(failure),
-      context_(database, ring, campaigns, horizon, failure),
-      batch_(database, ring, &context_.sealer, &context_.tallies, horizon),
+      context_(database, ring, campaigns, suppressions, horizon, failure),
+      batch_(database, ring, &context_.sealer, &context_.unsealer, &context_.tallies, horizon, suppressions),
       inboxes_(static_cast<size_t>(options_.shards)) {}
 
 Committer::~Committer() {
@@ -150,6 +150,7 @@ void Committer::Commit(const std::vector<Outcome>& outcomes, const std::vector<s
     if (!context_.Write(&batch).ok()) return;
     batch_.Settled();
     context_.horizon->Publish();
+    if (!batch_.news().empty() && options_.on_suppressions) options_.on_suppressions(batch_.news());
     const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     const std::lock_guard lock(mutex_);
     ++stats_.commits;

@@ -17,6 +17,7 @@
 #include "queue/key_ring.h"
 #include "queue/outcome.h"
 #include "queue/sealer.h"
+#include "queue/suppression_list.h"
 #include "queue/tallies.h"
 
 namespace sealift::queue {
@@ -24,10 +25,11 @@ namespace sealift::queue {
 // What a piece of work that runs between two commits may use: all of it belongs to the committer's thread.
 class CommitContext {
  public:
-  CommitContext(Database* database, KeyRing* ring, const CampaignTable* campaigns, DueHorizon* horizon,
-                Failure* failure)
+  CommitContext(Database* database, KeyRing* ring, const CampaignTable* campaigns, SuppressionList* suppressions,
+                DueHorizon* horizon, Failure* failure)
       : database(database),
         ring(ring),
+        suppressions(suppressions),
         horizon(horizon),
         failure(failure),
         sealer(ring),
@@ -44,6 +46,7 @@ class CommitContext {
 
   Database* const database;
   KeyRing* const ring;
+  SuppressionList* const suppressions;
   DueHorizon* const horizon;
   Failure* const failure;
   Sealer sealer;
@@ -67,6 +70,7 @@ class Committer {
     size_t inbox_outcomes_max = 4096;  // a shard
     absl::Duration interval;           // between commits, while few outcomes wait
     std::function<void(int shard, uint64_t durable)> on_durable;
+    std::function<void(const SuppressionNews&)> on_suppressions;  // before the on_durable of the same commit
   };
 
   struct Stats {
@@ -75,8 +79,8 @@ class Committer {
     double seconds_sum = 0;
   };
 
-  Committer(Database* database, KeyRing* ring, const CampaignTable* campaigns, DueHorizon* horizon, Failure* failure,
-            Options options);
+  Committer(Database* database, KeyRing* ring, const CampaignTable* campaigns, SuppressionList* suppressions,
+            DueHorizon* horizon, Failure* failure, Options options);
   ~Committer();  // commits what waits
 
   absl::Status Start();

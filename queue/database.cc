@@ -23,7 +23,7 @@ namespace sealift::queue {
 namespace {
 
 constexpr std::array<std::string_view, kColumns> kNames = {"default", "campaigns", "rows", "lanes",
-                                                           "events",  "parked",    "seen"};
+                                                           "events",  "parked",    "seen", "suppressions"};
 
 // RocksDB's own log repeats options and file names; what matters reaches us as a status, and a file less is a leak
 // less.
@@ -144,6 +144,12 @@ rocksdb::ColumnFamilyOptions Database::ColumnOptions(Column column) const {
       break;
     case Column::kEvents:
       options.compaction_filter = old_traces_.get();
+      break;
+    case Column::kSuppressions:
+      // Asked for every row that is claimed, and almost always in vain.
+      options.memtable_whole_key_filtering = true;
+      options.memtable_prefix_bloom_size_ratio = 0.1;
+      table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(12));
       break;
     case Column::kSeen:
     case Column::kParked:

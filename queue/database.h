@@ -18,8 +18,8 @@
 namespace sealift::queue {
 
 // The column families, in the order of their handles.
-enum class Column : size_t { kMeta = 0, kCampaigns, kRows, kLanes, kEvents, kParked, kSeen };
-inline constexpr size_t kColumns = 7;
+enum class Column : size_t { kMeta = 0, kCampaigns, kRows, kLanes, kEvents, kParked, kSeen, kSuppressions };
+inline constexpr size_t kColumns = 8;
 
 // Events of commits before this one are past their retention; the compactions of the events' index drop them.
 struct EventsCut {

@@ -72,6 +72,18 @@ std::string SeenKey(CampaignId campaign, const AddressHash& address) {
   return key;
 }
 
+std::string SuppressionKey(const AddressHash& address) {
+  std::string key;
+  key.reserve(12);
+  for (const uint32_t word : address) PutFixed32(word, &key);
+  return key;
+}
+
+std::optional<AddressHash> DecodeSuppressionKey(std::string_view key) {
+  if (key.size() != 12) return std::nullopt;
+  return AddressHash{Fixed32(key.data()), Fixed32(key.data() + 4), Fixed32(key.data() + 8)};
+}
+
 std::string ParkedKey(CampaignId campaign, RowId row) {
   std::string key = CampaignPrefix(campaign);
   PutFixed32(static_cast<uint32_t>(row), &key);

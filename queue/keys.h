@@ -1,12 +1,12 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/time/time.h"
+#include "queue/address_hash.h"
 #include "queue/types.h"
 
 namespace sealift::queue {
@@ -15,7 +15,7 @@ namespace sealift::queue {
 // name or an address. docs/formats/queue.md lists them.
 
 // Binds a sealed value to its column family: the first byte of its additional data; the key is the rest.
-enum class Seal : char { kCampaign = 'c', kRows = 'r', kLane = 'l', kEvents = 'e', kParked = 'p' };
+enum class Seal : char { kCampaign = 'c', kRows = 'r', kLane = 'l', kEvents = 'e', kParked = 'p', kSuppression = 's' };
 
 // rows: campaign, destination, due (ms; 0: fresh), place. The place of a fresh pack is its first row; a deferred pack's
 // is made of the commit that wrote it, so that no two packs ever have one key.
@@ -47,9 +47,12 @@ std::string PrefixEnd(std::string prefix);
 enum class CampaignPart : char { kHead = 'h', kBody = 'b', kProgress = 'l', kTally = 'o' };
 std::string CampaignKey(CampaignId campaign, CampaignPart part);
 
-// seen: campaign, 96 bits of the keyed hash of the lower-cased address.
-using AddressHash = std::array<uint32_t, 3>;
+// seen: campaign, address.
 std::string SeenKey(CampaignId campaign, const AddressHash& address);
+
+// suppressions: address.
+std::string SuppressionKey(const AddressHash& address);
+std::optional<AddressHash> DecodeSuppressionKey(std::string_view key);
 
 // parked: campaign, row.
 std::string ParkedKey(CampaignId campaign, RowId row);

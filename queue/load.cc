@@ -70,6 +70,13 @@ absl::Status Load::Commit(uint64_t input_offset, std::string_view digest, bool c
     if (absl::Status status = chunk_->DropSeen(context_->database, &seen); !status.ok()) return status;
     duplicates_ += seen;
   }
+  uint64_t suppressed = 0;
+  if (absl::Status status =
+          chunk_->DropSuppressed(*context_->suppressions, context_->mailing, &context_->unsealer, &suppressed);
+      !status.ok()) {
+    return status;
+  }
+  suppressed_ += suppressed;
   Campaign next = progress_;
   next.counters.accepted += chunk_->rows();
   next.counters.duplicates += duplicates_;

@@ -49,12 +49,11 @@ class Load {
   Load& operator=(const Load&) = delete;
 
   // Buffers a row. kDuplicate: this chunk has the address already. An address that an earlier chunk had is found, and
-  // counted as a duplicate, by Commit.
+  // counted as a duplicate, by Commit; so is one that is suppressed, and counted as that.
   absl::StatusOr<Added> Add(const Row& row);
 
-  // Count rows of the input that were not accepted.
+  // Counts a row of the input that was not accepted.
   void Reject() { ++rejected_; }
-  void Suppress() { ++suppressed_; }
 
   // The chunk should be committed before more is added (Add refuses one and a half times as much).
   bool full() const;

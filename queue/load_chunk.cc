@@ -18,15 +18,6 @@ constexpr size_t kLookUpTogether = 512;
 
 }  // namespace
 
-AddressHash HashAddress(const KeyRing& ring, std::string_view recipient, std::string* scratch) {
-  scratch->assign(recipient);
-  for (char& letter : *scratch) {
-    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter + ('a' - 'A'));
-  }
-  const auto hash = SipHash128(ring.address_key(), *scratch);
-  return {static_cast<uint32_t>(hash[0] >> 32), static_cast<uint32_t>(hash[0]), static_cast<uint32_t>(hash[1])};
-}
-
 const char* LoadChunk::Keep(std::string_view bytes) {
   if (bytes.size() > block_left_) {
     const size_t size = std::max(kBlockSize, bytes.size());
@@ -92,6 +83,27 @@ absl::Status LoadChunk::DropSeen(Database* database, uint64_t* found) {
       values[i].Reset();
       if (statuses[i].IsNotFound()) continue;
       if (!statuses[i].ok()) return FromRocks(statuses[i], "look for duplicates");
+      entries_[order[first + i]].dropped = true;
+      ++dropped_;
+      ++*found;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LoadChunk::DropSuppressed(const SuppressionList& list, const Mailing& mailing, Unsealer* unsealer,
+                                       uint64_t* found) {
+  *found = 0;
+  if (!list.any()) return absl::OkStatus();
+  const std::vector<uint32_t> order = InAddressOrder();
+  std::vector<SuppressionList::Question> questions;
+  for (size_t first = 0; first < order.size(); first += questions.size()) {
+    const size_t count = std::min(SuppressionList::kTogether, order.size() - first);
+    questions.clear();
+    for (size_t i = 0; i < count; ++i) questions.push_back({entries_[order[first + i]].address, &mailing});
+    if (absl::Status status = list.Ask(unsealer, questions); !status.ok()) return status;
+    for (size_t i = 0; i < count; ++i) {
+      if (!questions[i].suppressed) continue;
       entries_[order[first + i]].dropped = true;
       ++dropped_;
       ++*found;

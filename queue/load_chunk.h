@@ -11,11 +11,13 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "queue/address_hash.h"
 #include "queue/chunk_writer.h"
 #include "queue/database.h"
 #include "queue/keys.h"
 #include "queue/load.h"
 #include "queue/sealer.h"
+#include "queue/suppression_list.h"
 #include "queue/types.h"
 
 namespace sealift::queue {
@@ -36,6 +38,9 @@ class LoadChunk {
 
   // Takes out the rows whose address the campaign has already; *found: how many.
   absl::Status DropSeen(Database* database, uint64_t* found);
+
+  // Takes out the rows whose recipient is suppressed for this mailing; *found: how many.
+  absl::Status DropSuppressed(const SuppressionList& list, const Mailing& mailing, Unsealer* unsealer, uint64_t* found);
 
   // Writes packs, lanes and seen addresses.
   absl::Status Write(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer);
@@ -71,9 +76,5 @@ class LoadChunk {
   size_t bytes_ = 0;
   std::string scratch_;
 };
-
-// The key of an address in `seen`: of its lower-cased form. Where two mailboxes differ in case alone (RFC 5321 2.4 lets
-// them) one gets the mail, which is what a person who lists an address twice means.
-AddressHash HashAddress(const KeyRing& ring, std::string_view recipient, std::string* scratch);
 
 }  // namespace sealift::queue

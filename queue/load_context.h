@@ -10,6 +10,7 @@
 #include "queue/failure.h"
 #include "queue/key_ring.h"
 #include "queue/sealer.h"
+#include "queue/suppression_list.h"
 
 namespace sealift::queue {
 
@@ -18,12 +19,15 @@ struct LoadContext {
   Database* database;
   KeyRing* ring;
   CampaignTable* campaigns;
+  SuppressionList* suppressions;
   Failure* failure;
   std::atomic<uint64_t>* loaded_rows;
   std::shared_ptr<CampaignGate> gate;
   Campaign campaign;  // as it was when the load began
+  Mailing mailing;    // what its rows are sent as
   absl::Time accepted, expires;
   Sealer sealer;
+  Unsealer unsealer;
 };
 
 }  // namespace sealift::queue

@@ -39,6 +39,10 @@ struct Outcome {
   std::string enhanced;                      // x.y.z
   std::string reply;                         // redacted by the caller: it is kept longer than the recipient
   std::shared_ptr<const Evidence> evidence;  // may be null
+  // kBounced: there is no such mailbox. The recipient is suppressed with this as the evidence, in the same commit.
+  bool bad_mailbox = false;
+  bool sink = false;     // ... as the sink said, not the world
+  std::string provider;  // ... of the hosts that said it
 };
 
 }  // namespace sealift::queue

@@ -118,6 +118,54 @@ LaneWindow ReadWindow(RowsPass* pass, Unsealer* unsealer, const LaneRead& read, 
   return window;
 }
 
+// Asks about every row of the windows together: small lanes have one row each, and a question alone costs as much as
+// several. A window whose rows cannot be judged is not claimed.
+void MarkSuppressed(const SuppressionList& list, const KeyRing& ring, Unsealer* unsealer,
+                    const std::vector<LaneRead>& reads, std::vector<LaneWindow>* windows) {
+  struct Place {
+    LaneWindow* window;
+    const LaneRead* read;
+    size_t pack, row;
+  };
+  std::vector<SuppressionList::Question> questions;
+  std::vector<Place> places;
+  std::string scratch;
+  const auto ask = [&] {
+    const absl::Status status = list.Ask(unsealer, questions);
+    for (size_t i = 0; i < places.size(); ++i) {
+      LaneWindow& window = *places[i].window;
+      if (!status.ok()) {
+        window = {.lane = window.lane,
+                  .status = status,
+                  .packs = {},
+                  .suppressed = {},
+                  .fresh = places[i].read->fresh,
+                  .retry = places[i].read->retry};
+        continue;
+      }
+      if (!questions[i].suppressed) continue;
+      window.suppressed.resize(window.packs.size());
+      window.suppressed[places[i].pack] |= static_cast<uint16_t>(1U << places[i].row);
+    }
+    questions.clear();
+    places.clear();
+  };
+  for (size_t i = 0; i < windows->size(); ++i) {
+    LaneWindow& window = (*windows)[i];
+    for (size_t pack = 0; pack < window.packs.size(); ++pack) {
+      const std::vector<Row>& rows = window.packs[pack]->rows();
+      if (questions.size() + rows.size() > SuppressionList::kTogether) ask();
+      // A failed question empties the window that it was about.
+      if (!window.status.ok()) break;
+      for (size_t row = 0; row < rows.size(); ++row) {
+        questions.push_back({HashAddress(ring, rows[row].recipient, &scratch), &reads[i].mailing});
+        places.push_back({&window, &reads[i], pack, row});
+      }
+    }
+  }
+  ask();
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<Pack>> OpenPack(Unsealer* unsealer, std::string_view key, std::string_view value) {
@@ -147,8 +195,8 @@ RowsKey RetryKeyAfter(LaneId lane, std::string_view cursor) {
   return key;
 }
 
-std::vector<LaneWindow> ReadWindows(Database* database, DueHorizon* horizon, Unsealer* unsealer,
-                                    const std::vector<LaneRead>& reads) {
+std::vector<LaneWindow> ReadWindows(Database* database, DueHorizon* horizon, const SuppressionList& suppressions,
+                                    const KeyRing& ring, Unsealer* unsealer, const std::vector<LaneRead>& reads) {
   std::vector<size_t> order(reads.size());
   std::iota(order.begin(), order.end(), 0);
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return reads[a].lane < reads[b].lane; });
@@ -170,6 +218,7 @@ std::vector<LaneWindow> ReadWindows(Database* database, DueHorizon* horizon, Uns
     }
     first = end;
   }
+  if (suppressions.any()) MarkSuppressed(suppressions, ring, unsealer, reads, &windows);
   return windows;
 }
 

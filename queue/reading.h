@@ -15,6 +15,7 @@
 #include "queue/pack.h"
 #include "queue/sealer.h"
 #include "queue/store.h"
+#include "queue/suppression_list.h"
 
 namespace sealift::queue {
 
@@ -30,8 +31,8 @@ RowsKey RetryKeyAfter(LaneId lane, std::string_view cursor);
 // tombstones), begin at its cursor, and do not outlive the call: each pins files.
 //
 // Threads: one Unsealer a thread.
-std::vector<LaneWindow> ReadWindows(Database* database, DueHorizon* horizon, Unsealer* unsealer,
-                                    const std::vector<LaneRead>& reads);
+std::vector<LaneWindow> ReadWindows(Database* database, DueHorizon* horizon, const SuppressionList& suppressions,
+                                    const KeyRing& ring, Unsealer* unsealer, const std::vector<LaneRead>& reads);
 
 LanesPage ReadLanesPage(Database* database, Unsealer* unsealer, CampaignId campaign, std::string_view cursor, int max,
                         int shard, int shards);

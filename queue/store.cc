@@ -18,7 +18,6 @@
 #include "queue/failure.h"
 #include "queue/key_ring.h"
 #include "queue/keys.h"
-#include "queue/load_chunk.h"
 #include "queue/load_context.h"
 #include "queue/lookups.h"
 #include "queue/message_id.h"
@@ -26,7 +25,9 @@
 #include "queue/reading.h"
 #include "queue/retention.h"
 #include "queue/rocks.h"
+#include "queue/suppression_list.h"
 #include "queue/wire.h"
+#include "rocksdb/write_batch.h"
 
 namespace sealift::queue {
 
@@ -41,6 +42,7 @@ struct Store::Parts {
   std::unique_ptr<Database> database;
   std::unique_ptr<KeyRing> ring;
   std::unique_ptr<CampaignTable> campaigns;
+  std::unique_ptr<SuppressionList> suppressions;
   std::unique_ptr<Committer> committer;
   std::unique_ptr<Readers> readers;
 };
@@ -63,12 +65,17 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(Options options) {
   parts->campaigns = std::make_unique<CampaignTable>(parts->database.get(), parts->ring.get(), &parts->failure);
   if (absl::Status status = parts->campaigns->Open(); !status.ok()) return status;
 
+  parts->suppressions = std::make_unique<SuppressionList>(parts->database.get(), parts->ring.get());
+  if (absl::Status status = parts->suppressions->Open(); !status.ok()) return status;
+
   Committer::Options committing{.shards = parts->options.shards,
                                 .inbox_outcomes_max = parts->options.inbox_outcomes_max,
                                 .interval = parts->options.commit_interval,
-                                .on_durable = parts->options.on_durable};
-  parts->committer = std::make_unique<Committer>(parts->database.get(), parts->ring.get(), parts->campaigns.get(),
-                                                 &parts->horizon, &parts->failure, std::move(committing));
+                                .on_durable = parts->options.on_durable,
+                                .on_suppressions = parts->options.on_suppressions};
+  parts->committer =
+      std::make_unique<Committer>(parts->database.get(), parts->ring.get(), parts->campaigns.get(),
+                                  parts->suppressions.get(), &parts->horizon, &parts->failure, std::move(committing));
   if (absl::Status status = parts->committer->Start(); !status.ok()) return status;
   parts->readers = std::make_unique<Readers>(parts->ring.get(), parts->options.readers);
   return std::unique_ptr<Store>(new Store(std::move(parts)));
@@ -88,7 +95,7 @@ absl::Time Store::RoundDue(absl::Time due) {
 void Store::ReadRows(std::vector<LaneRead> reads, std::move_only_function<void(std::vector<LaneWindow>)> done) {
   parts_->readers->Do(
       [parts = parts_.get(), reads = std::move(reads), done = std::move(done)](Unsealer& unsealer) mutable {
-        done(ReadWindows(parts->database.get(), &parts->horizon, &unsealer, reads));
+        done(ReadWindows(parts->database.get(), &parts->horizon, *parts->suppressions, *parts->ring, &unsealer, reads));
       });
 }
 
@@ -144,7 +151,7 @@ absl::StatusOr<Counters> Store::Cancel(CampaignId id, bool erase, absl::Time now
   }
 }
 
-absl::StatusOr<std::unique_ptr<Load>> Store::BeginLoad(CampaignId id, absl::Time now) {
+absl::StatusOr<std::unique_ptr<Load>> Store::BeginLoad(CampaignId id, absl::Time now, bool transactional) {
   absl::StatusOr<std::shared_ptr<CampaignGate>> gate = parts_->campaigns->Gate(id);
   if (!gate.ok()) return gate.status();
   if (!parts_->campaigns->BeginLoading(gate->get())) {
@@ -159,16 +166,23 @@ absl::StatusOr<std::unique_ptr<Load>> Store::BeginLoad(CampaignId id, absl::Time
     return campaign.status();
   }
   const absl::Duration expires_in = campaign->spec.expires_in;
+  Mailing mailing{.campaign = campaign->spec.name,
+                  .stream = campaign->spec.stream,
+                  .transactional = transactional,
+                  .sink = campaign->spec.mode == "sink"};
   auto context = std::unique_ptr<LoadContext>(new LoadContext{.database = parts_->database.get(),
                                                               .ring = parts_->ring.get(),
                                                               .campaigns = parts_->campaigns.get(),
+                                                              .suppressions = parts_->suppressions.get(),
                                                               .failure = &parts_->failure,
                                                               .loaded_rows = &parts_->loaded_rows,
                                                               .gate = *std::move(gate),
                                                               .campaign = *std::move(campaign),
+                                                              .mailing = std::move(mailing),
                                                               .accepted = now,
                                                               .expires = now + expires_in,
-                                                              .sealer = Sealer(parts_->ring.get())});
+                                                              .sealer = Sealer(parts_->ring.get()),
+                                                              .unsealer = Unsealer(parts_->ring.get())});
   return std::unique_ptr<Load>(new Load(std::move(context)));
 }
 
@@ -210,8 +224,8 @@ absl::StatusOr<StoredRow> Store::ReadRow(CampaignId campaign, RowId row) {
 }
 
 absl::StatusOr<std::optional<MessageKey>> Store::FindRecipient(CampaignId campaign, std::string_view recipient) {
-  std::string scratch, value;
-  const std::string key = SeenKey(campaign, HashAddress(*parts_->ring, recipient, &scratch));
+  std::string value;
+  const std::string key = SeenKey(campaign, AddressOf(recipient));
   const auto found = parts_->database->get()->Get({}, parts_->database->handle(Column::kSeen), key, &value);
   if (found.IsNotFound()) return std::nullopt;
   if (!found.ok()) return FromRocks(found, "look for an address");
@@ -221,6 +235,34 @@ absl::StatusOr<std::optional<MessageKey>> Store::FindRecipient(CampaignId campai
   message.lane = {campaign, DestinationId{in.ReadFixed64()}};
   if (!in.done()) return absl::DataLossError("an entry of the queue's address index is cut short");
   return message;
+}
+
+absl::StatusOr<uint64_t> Store::ChangeSuppressions(std::vector<SuppressionChange> changes, bool announce) {
+  std::promise<absl::StatusOr<uint64_t>> changed;
+  parts_->committer->Do([&](CommitContext& context) {
+    rocksdb::WriteBatch batch;
+    SuppressionNews news;
+    absl::StatusOr<uint64_t> recorded =
+        context.suppressions->Change(changes, &context.sealer, &context.unsealer, &batch, &news);
+    if (recorded.ok() && *recorded > 0) {
+      if (absl::Status status = context.Write(&batch); !status.ok()) recorded = status;
+    }
+    if (recorded.ok() && *recorded > 0 && announce && parts_->options.on_suppressions) {
+      parts_->options.on_suppressions(news);
+    }
+    changed.set_value(std::move(recorded));
+  });
+  return changed.get_future().get();
+}
+
+absl::StatusOr<std::optional<SuppressionRecord>> Store::FindSuppressions(std::string_view address) {
+  Unsealer unsealer(parts_->ring.get());
+  return parts_->suppressions->Find(&unsealer, AddressOf(address));
+}
+
+absl::StatusOr<SuppressionsPage> Store::ListSuppressions(std::string_view cursor, int max) {
+  Unsealer unsealer(parts_->ring.get());
+  return parts_->suppressions->Read(&unsealer, cursor, max);
 }
 
 std::string Store::EncodeMessageId(const MessageKey& message) const {
@@ -233,6 +275,11 @@ std::optional<MessageKey> Store::DecodeMessageId(std::string_view text) const {
 
 DestinationId Store::DestinationOf(std::string_view domain) const {
   return DestinationId{SipHash64(parts_->ring->destination_key(), domain)};
+}
+
+AddressHash Store::AddressOf(std::string_view recipient) const {
+  std::string scratch;
+  return HashAddress(*parts_->ring, recipient, &scratch);
 }
 
 absl::Status Store::Sweep(absl::Time now, absl::Duration settled_rows, absl::Duration events) {

@@ -17,6 +17,8 @@
 #include "queue/load.h"
 #include "queue/outcome.h"
 #include "queue/pack.h"
+#include "queue/suppression.h"
+#include "queue/suppression_list.h"
 #include "queue/types.h"
 
 namespace sealift::queue {
@@ -28,6 +30,7 @@ struct LaneRead {
   absl::Time now;  // retries due up to now are read
   int packs_max = 16;
   bool fresh_too = true;  // false: only retries; `fresh` and what is known of it stay as they are
+  Mailing mailing;  // what the rows are sent as: who of them is suppressed
 };
 
 // A lane's next rows. Each is returned once for a sequence of cursors, however much is settled in between.
@@ -35,6 +38,8 @@ struct LaneWindow {
   LaneId lane;
   absl::Status status;                       // not Ok: nothing was claimed and the cursors are those asked with
   std::vector<std::shared_ptr<Pack>> packs;  // retries that are due first, then fresh ones
+  // Of each pack, a bit a row: its recipient is suppressed. Empty when nobody is.
+  std::vector<uint16_t> suppressed;
   std::string fresh, retry;
   bool fresh_done = false;  // no fresh pack beyond these is committed
   // The earliest retry beyond these that is committed. A deferral counts from the moment it is durable.
@@ -100,6 +105,8 @@ class Store {
     size_t inbox_outcomes_max = 4096;                        // a shard's outcomes that wait for the committer
     absl::Duration commit_interval = absl::Milliseconds(2);  // wait this long for company; zero: commit at once
     std::function<void(int shard, uint64_t durable)> on_durable;
+    // What is in force now of the addresses that a commit has touched; rows that were claimed before do not know it.
+    std::function<void(const SuppressionNews&)> on_suppressions;
     std::function<void(absl::Status)> on_failure;  // once
   };
 
@@ -157,8 +164,21 @@ class Store {
   // index of addresses and the data key are gone; name, counts and events stay.
   absl::StatusOr<Counters> Cancel(CampaignId id, bool erase, absl::Time now);
 
+  // `transactional`: what its stream is; a load leaves out who is suppressed.
   // FailedPrecondition: another load of this campaign is under way, or it is cancelled.
-  absl::StatusOr<std::unique_ptr<Load>> BeginLoad(CampaignId id, absl::Time now);
+  absl::StatusOr<std::unique_ptr<Load>> BeginLoad(CampaignId id, absl::Time now, bool transactional = false);
+
+  // --- Suppressions: block
+  // ---------------------------------------------------------------------------------------------
+
+  // Commits the changes, at most a few thousand, all of them or none; durable on return. `announce`: on_suppressions is
+  // told before that. Without it the caller must see to it that rows claimed before are judged again. Returns how many
+  // there was something to record of.
+  absl::StatusOr<uint64_t> ChangeSuppressions(std::vector<SuppressionChange> changes, bool announce);
+
+  absl::StatusOr<std::optional<SuppressionRecord>> FindSuppressions(std::string_view address);
+
+  absl::StatusOr<SuppressionsPage> ListSuppressions(std::string_view cursor, int max);
 
   // --- Evidence and look-ups: block
   // ------------------------------------------------------------------------------------
@@ -184,6 +204,7 @@ class Store {
   std::string EncodeMessageId(const MessageKey& message) const;
   std::optional<MessageKey> DecodeMessageId(std::string_view text) const;
   DestinationId DestinationOf(std::string_view domain) const;
+  AddressHash AddressOf(std::string_view recipient) const;
 
   // --- Upkeep
   // ----------------------------------------------------------------------------------------------------------

@@ -48,6 +48,8 @@ TEST_F(CrashTest, WhatWasAcknowledgedIsThereAfterADeathWithoutClosing) {
     Settle(AllOf(packs[0], OutcomeKind::kDelivered));
     Settle({MakeOutcome(packs[1], 0, OutcomeKind::kDeferred, kNow, kNow + absl::Minutes(1))});
     (void)load->release();  // the load dies in the middle of a chunk
+    const SuppressionChange opt_out{"patient1@d1.test", {.what = {.kind = SuppressionKind::kOptOut}, .time = kNow}};
+    ASSERT_TRUE(store_->ChangeSuppressions({opt_out}, true).ok());
   });
   Open();
   const auto campaign = store_->FindCampaign("spring");
@@ -58,6 +60,7 @@ TEST_F(CrashTest, WhatWasAcknowledgedIsThereAfterADeathWithoutClosing) {
   EXPECT_EQ(campaign->input_offset, 101'000u);
   EXPECT_EQ(RowIds(ReadAll(campaign->id, kNow + absl::Minutes(1))).size(), 10'100u - 16u);
   EXPECT_EQ(store_->ReadEvents("", 100, {})->events.size(), 17u);
+  EXPECT_TRUE(store_->FindSuppressions("patient1@d1.test")->has_value());
 }
 
 TEST_F(CrashTest, FilesOfAnUnfinishedIngestionAreRemoved) {

@@ -42,7 +42,6 @@ TEST_F(LoadTest, AnInterruptedLoadResumesBehindItsLastCommit) {
     const auto load = Begin();
     for (uint32_t id = 1; id <= 50; ++id) ASSERT_TRUE(Add(*load, MakeRow(id)).ok());
     load->Reject();
-    load->Suppress();
     ASSERT_TRUE(load->Commit(500, "digest of 500", false).ok());
     for (uint32_t id = 51; id <= 70; ++id) ASSERT_TRUE(Add(*load, MakeRow(id)).ok());
     load->Reject();
@@ -64,7 +63,6 @@ TEST_F(LoadTest, AnInterruptedLoadResumesBehindItsLastCommit) {
   EXPECT_EQ(campaign->state, CampaignState::kReady);
   EXPECT_EQ(campaign->counters.accepted, 80u);
   EXPECT_EQ(campaign->counters.rejected, 2u);
-  EXPECT_EQ(campaign->counters.suppressed_at_load, 1u);
   EXPECT_EQ(RowIds(ReadAll(campaign_)), Range(1, 80));
 }
 

@@ -61,6 +61,11 @@ TEST_F(SecrecyTest, NothingThatWasLoadedStandsInAFile) {
     packs.pop_back();
     Settle({outcome});
   }
+  SuppressionChange opt_out{"canary-local7@canary-domain.test",
+                            {.what = {.kind = SuppressionKind::kOptOut}, .time = kNow}};
+  opt_out.entry.what.scope = {SuppressionScope::Of::kCampaign, "canary-name"};
+  opt_out.entry.reason = "canary-reason";
+  ASSERT_TRUE(store_->ChangeSuppressions({opt_out}, true).ok());
   const auto expect_none = [&] {
     for (const char* canary : {"canary", "local12", "CANARY"}) EXPECT_TRUE(FilesWith(canary).empty()) << canary;
   };
