@@ -19,12 +19,13 @@ absl::Status BadInput(std::string sentence) {
 }  // namespace
 
 RecipientFileLoader::RecipientFileLoader(queue::Store& store, Campaigns& campaigns, LoadRequest request,
-                                         queue::CampaignSpec spec, AdmitChunk admit,
+                                         queue::CampaignSpec spec, StreamKind kind, AdmitChunk admit,
                                          std::function<void(uint64_t)> accepted)
     : store_(store),
       campaigns_(campaigns),
       request_(std::move(request)),
       spec_(std::move(spec)),
+      kind_(kind),
       admit_(std::move(admit)),
       accepted_(std::move(accepted)),
       digest_(EVP_MD_CTX_new()) {
@@ -122,7 +123,8 @@ absl::Status RecipientFileLoader::Begin() {
     if (!created.ok()) return created.status();
     id = created->id;
   }
-  absl::StatusOr<std::unique_ptr<queue::Load>> load = store_.BeginLoad(id, absl::Now());
+  absl::StatusOr<std::unique_ptr<queue::Load>> load =
+      store_.BeginLoad(id, absl::Now(), kind_ == StreamKind::kTransactional);
   if (!load.ok()) return WithExit(load.status(), ExitCode::kTryLater);
   load_ = *std::move(load);
   return absl::OkStatus();

@@ -31,8 +31,9 @@ class RecipientFileLoader final : public CampaignLoader {
  public:
   using AdmitChunk = std::function<absl::Status()>;  // whether the disk and the store take more
 
+  // `kind`: of the stream, which decides who of the recipients is suppressed.
   RecipientFileLoader(queue::Store& store, Campaigns& campaigns, LoadRequest request, queue::CampaignSpec spec,
-                      AdmitChunk admit, std::function<void(uint64_t)> accepted);
+                      StreamKind kind, AdmitChunk admit, std::function<void(uint64_t)> accepted);
 
   void OnRejection(std::function<void(const Rejection&)> sink) override { on_rejection_ = std::move(sink); }
   absl::Status Feed(std::span<const char> bytes) override;
@@ -60,6 +61,7 @@ class RecipientFileLoader final : public CampaignLoader {
   Campaigns& campaigns_;
   const LoadRequest request_;
   queue::CampaignSpec spec_;
+  const StreamKind kind_;
   const AdmitChunk admit_;
   const std::function<void(uint64_t)> accepted_;
   std::function<void(const Rejection&)> on_rejection_;

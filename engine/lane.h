@@ -64,6 +64,7 @@ struct Lane {
   SendQueue* queue = nullptr;  // null until its domain is resolved
 
   std::deque<Claim> window;
+  std::deque<Claim> withheld;              // claimed, and to be settled as suppressed
   size_t rows_listed = 0;                  // of the window, as its queue has counted them
   std::string fresh_cursor, retry_cursor;  // where the next read starts
   int packs_next = 1;                      // how many packs the next read asks for; grows while the lane drains
@@ -81,7 +82,7 @@ struct Lane {
   Timer due_timer;
 
   // Nothing of it is in use: it can be forgotten and found again in the store.
-  bool Idle() const { return window.empty() && unsettled == 0 && !reading && !frozen; }
+  bool Idle() const { return window.empty() && withheld.empty() && unsettled == 0 && !reading && !frozen; }
 };
 
 }  // namespace sealift::engine

@@ -137,8 +137,30 @@ void LaneTable::LookUpAt(Lane& lane, absl::Time when) {
   services_.ArmAt(lane.due_timer, when);
 }
 
+void LaneTable::GiveBack() {
+  std::vector<queue::LaneId> ids;
+  for (const auto& [id, lane] : lanes_) {
+    if (!lane->Idle()) ids.push_back(id);
+  }
+  for (const queue::LaneId& id : ids) {
+    Lane* const lane = Find(id);
+    if (lane == nullptr) continue;
+    Discard(*lane);
+    MaybeForget(*lane);
+  }
+}
+
+queue::Mailing LaneTable::MailingOf(const Lane& lane) const {
+  const StreamOptions* const stream = services_.options->FindStream(lane.campaign->stream);
+  return {.campaign = lane.campaign->name,
+          .stream = lane.campaign->stream,
+          .transactional = stream != nullptr && stream->kind == StreamKind::kTransactional,
+          .sink = services_.options->delivery == Delivery::kSink};
+}
+
 void LaneTable::Rewind(Lane& lane) {
   lane.window.clear();
+  lane.withheld.clear();
   lane.fresh_cursor.clear();
   lane.retry_cursor.clear();
   lane.more = true;
@@ -154,6 +176,7 @@ void LaneTable::Want(Lane& lane) {
   if (!lane.more) return MaybeForget(lane);
   if (lane.queue == nullptr && !lane.verdict.has_value()) return;  // its site is not known: nobody would take the rows
   if (lane.verdict.has_value() && !lane.verdict->Bounces() && lane.verdict->tried) return;
+  if (!lane.withheld.empty()) return;  // they go first: nothing else bounds them
   if (lane.window.size() <= static_cast<size_t>(lane.packs_next) * queue::Pack::kRowsMax / 2) {
     Read(lane, /*fresh_too=*/true);
     lane.packs_next = std::min(lane.packs_next * 2, kPacksMax);
@@ -170,7 +193,8 @@ void LaneTable::Read(Lane& lane, bool fresh_too) {
                     .retry = lane.retry_cursor,
                     .now = services_.Now(),
                     .packs_max = lane.packs_next,
-                    .fresh_too = fresh_too});
+                    .fresh_too = fresh_too,
+                    .mailing = MailingOf(lane)});
 }
 
 void LaneTable::FlushReads() {
@@ -207,19 +231,25 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
   lane.retry_cursor = std::move(window.retry);
   lane.next_due = std::min(lane.next_due, window.next_due);
   lane.more = !window.fresh_done || lane.next_due <= services_.Now();
+  window.suppressed.resize(window.packs.size());
   // Retries go behind the retries that are here and before the fresh rows.
   auto place = std::ranges::find_if_not(lane.window, [](const Claim& claim) { return IsRetry(claim.pack()); });
-  for (std::shared_ptr<queue::Pack>& pack : window.packs) {
+  for (size_t pack = 0; pack < window.packs.size(); ++pack) {
     auto open = std::make_shared<OpenPack>();
-    open->pack = std::move(pack);
+    open->pack = std::move(window.packs[pack]);
     if (!IsRetry(*open->pack)) place = lane.window.end();
     const size_t rows = open->pack->rows().size();
     for (size_t i = 0; i < rows; ++i) {
-      place = std::next(lane.window.insert(place, {.open = open, .index = static_cast<uint8_t>(i)}));
+      const Claim claim{.open = open, .index = static_cast<uint8_t>(i)};
+      if ((window.suppressed[pack] >> i & 1) != 0) {
+        lane.withheld.push_back(claim);
+      } else {
+        place = std::next(lane.window.insert(place, claim));
+      }
     }
   }
   ArmDue(lane);
-  if (!lane.window.empty()) {
+  if (!lane.window.empty() || !lane.withheld.empty()) {
     callbacks_.rows(lane);
   } else {
     Want(lane);
@@ -268,6 +298,7 @@ void LaneTable::Discard(Lane& lane) {
   if (lane.discarded) return;
   lane.discarded = true;
   lane.window.clear();
+  lane.withheld.clear();
   services_.ring.timers().Disarm(lane.due_timer);
   callbacks_.emptied(lane);
 }
@@ -276,9 +307,10 @@ void LaneTable::MaybeForget(Lane& lane) {
   if (!lane.Idle()) return;
   if (lane.discarded) {
     if (!lane.campaign->sending) return Forget(lane);
-    // Paused and resumed meanwhile: what it gave back is read again.
+    // It is sent all the same: resumed meanwhile, or only to be judged again.
     lane.discarded = false;
     Rewind(lane);
+    if (lane.verdict.has_value() && lane.verdict->tried) services_.ArmAt(lane.due_timer, lane.lookup_at);
     return Want(lane);
   }
   if (lane.more) return;

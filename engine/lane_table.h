@@ -67,6 +67,12 @@ class LaneTable {
   // Gives back the window of a lane that has nothing under way, to read it again from the start.
   void Rewind(Lane& lane);
 
+  // Gives back every row that is not being sent; each lane is read again once what it is sending is durable.
+  void GiveBack();
+
+  // What the lane's rows are sent as.
+  queue::Mailing MailingOf(const Lane& lane) const;
+
   // Sends the reads that this turn asked for.
   void FlushReads();
 

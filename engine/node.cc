@@ -107,6 +107,7 @@ absl::Status NodeImpl::Open() {
           [this](int shard, uint64_t number) {
             if (shards_made_.load(std::memory_order_acquire)) shards_[static_cast<size_t>(shard)]->OnDurable(number);
           },
+      .on_suppressions = [this](const queue::SuppressionNews& news) { Announce(news); },
       .on_failure =
           [](const absl::Status& why) {
             LogError("the queue can no longer be written: accepting and sending have stopped", {{"why", why}});
@@ -134,6 +135,10 @@ absl::Status NodeImpl::Open() {
   }
   shards_made_.store(true, std::memory_order_release);
   campaigns_ = std::make_unique<Campaigns>(*store_, shards_, options->delivery);
+  suppressions_ = std::make_unique<Suppressions>(
+      *store_, [this] { return this->options(); },
+      Suppressions::Shards{.heard = [this] { AskShards([](Scheduler&) {}); },
+                           .judge_again = [this] { AskShards([](Scheduler& scheduler) { scheduler.JudgeAgain(); }); }});
   AddMetrics();
   for (const std::unique_ptr<Shard>& shard : shards_) shard->Start(peers);
   const absl::Status recovered = campaigns_->Recover();
@@ -209,6 +214,16 @@ absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
   return changes;
 }
 
+void NodeImpl::Announce(const queue::SuppressionNews& news) {
+  if (!shards_made_.load(std::memory_order_acquire)) return;  // nothing was claimed yet
+  const auto shared = std::make_shared<const queue::SuppressionNews>(news);
+  for (const std::unique_ptr<Shard>& shard : shards_) shard->Hear(shared);
+}
+
+void NodeImpl::AskShards(const std::function<void(Scheduler&)>& question) {
+  for (const std::unique_ptr<Shard>& shard : shards_) shard->Ask(question);
+}
+
 absl::Status NodeImpl::AdmitLoad() const {
   const absl::Status failed = store_->failure();
   if (!failed.ok()) return WithExit(failed, ExitCode::kIo);
@@ -268,7 +283,7 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
                            .settings_json = settings.ToText()};
   Counter* const loaded = metrics_.counter(Metric::kMessagesLoaded, {request.stream});
   return std::make_unique<RecipientFileLoader>(
-      *store_, *campaigns_, std::move(request), std::move(spec), [this] { return AdmitLoad(); },
+      *store_, *campaigns_, std::move(request), std::move(spec), stream->kind, [this] { return AdmitLoad(); },
       [loaded](uint64_t rows) { loaded->Add(rows); });
 }
 

@@ -23,6 +23,7 @@ class CampaignLoader;
 class CampaignTable;
 class Metrics;
 class Shard;
+class Suppressions;
 struct Options;
 
 // Which rows a queue command is about. An empty filter is refused by the commands; `everything` says it on purpose.
@@ -143,6 +144,8 @@ class Node {
   virtual absl::StatusOr<QueuePage> ListRows(const QueueFilter& filter, std::string cursor, int max) = 0;
   // How many rows a retry would move, or moved.
   virtual absl::StatusOr<uint64_t> Retry(const QueueFilter& filter, std::string_view rate, bool dry_run) = 0;
+
+  virtual Suppressions& suppressions() = 0;
 
   virtual absl::StatusOr<DomainExplanation> Explain(std::string_view domain) = 0;
   virtual absl::StatusOr<MessageTrace> Trace(std::string_view id) = 0;

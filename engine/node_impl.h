@@ -14,6 +14,7 @@
 #include "engine/metrics_text.h"
 #include "engine/node.h"
 #include "engine/shard.h"
+#include "engine/suppressions.h"
 
 namespace sealift::engine {
 
@@ -44,6 +45,7 @@ class NodeImpl final : public Node {
   absl::StatusOr<std::vector<ShapeRow>> Shape(const QueueFilter& filter) override;
   absl::StatusOr<QueuePage> ListRows(const QueueFilter& filter, std::string cursor, int max) override;
   absl::StatusOr<uint64_t> Retry(const QueueFilter& filter, std::string_view rate, bool dry_run) override;
+  Suppressions& suppressions() override { return *suppressions_; }
   absl::StatusOr<DomainExplanation> Explain(std::string_view domain) override;
   absl::StatusOr<MessageTrace> Trace(std::string_view id) override;
   absl::StatusOr<queue::EventsPage> Events(std::string after, int max, const queue::EventFilter& filter) override;
@@ -61,6 +63,9 @@ class NodeImpl final : public Node {
   absl::Status AdmitLoad() const;
   void WatchStorage();
   void CountQueue();
+  // Tells every shard whom a commit has suppressed.
+  void Announce(const queue::SuppressionNews& news);
+  void AskShards(const std::function<void(Scheduler&)>& question);
   void AddMetrics();
   void Upkeep();
 
@@ -73,6 +78,7 @@ class NodeImpl final : public Node {
   std::vector<std::unique_ptr<Shard>> shards_;
   std::atomic<bool> shards_made_{false};
   std::unique_ptr<Campaigns> campaigns_;
+  std::unique_ptr<Suppressions> suppressions_;
   std::unique_ptr<engine::MetricsText> metrics_text_;
   std::atomic<bool> storage_ok_{true};
 

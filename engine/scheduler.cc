@@ -136,6 +136,8 @@ void Scheduler::ConcludeVerdict(Lane& lane) {
 }
 
 void Scheduler::OnRows(Lane& lane) {
+  SettleWithheld(lane);
+  if (lane.window.empty()) return lanes_.Want(lane);
   if (lane.verdict.has_value()) return ConcludeVerdict(lane);
   if (lane.queue == nullptr) return;
   List(lane);
@@ -304,6 +306,9 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& attempt) {
           absl::ToDoubleSeconds(now - (was_retrying ? pack.due() : std::max(pack.accepted(), lane.campaign->started))));
       break;
     case OutcomeKind::kBounced:
+      outcome.bad_mailbox = attempt.verdict.reason_class == ReasonClass::kBadMailbox && attempt.code / 100 == 5;
+      outcome.sink = services_.options->delivery == Delivery::kSink;
+      outcome.provider = std::string(provider);
       metrics.counter(Metric::kMessagesBounced, {stream_name, source, provider, reason})->Add();
       break;
     case OutcomeKind::kExpired:
@@ -316,6 +321,12 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& attempt) {
                         .Next(std::max<int>(outcome.attempt, 1), now, pack.expires(), services_.random());
       break;
   }
+  Settle(assignment, std::move(outcome));
+}
+
+void Scheduler::Settle(const Assignment& assignment, queue::Outcome outcome) {
+  Lane& lane = *assignment.lane;
+  const bool was_retrying = assignment.claim.row().attempts > 0;
   if (outcome.kind == OutcomeKind::kDeferred) {
     if (!was_retrying && outcome.attempt > 0) ++lane.retrying;
   } else {
@@ -359,7 +370,7 @@ void Scheduler::OnRoom() {
     }
   });
   lanes_.ForEach([this](Lane& lane) {
-    if (lane.verdict.has_value() && !lane.window.empty()) OnRows(lane);
+    if (!lane.withheld.empty() || (lane.verdict.has_value() && !lane.window.empty())) OnRows(lane);
   });
 }
 

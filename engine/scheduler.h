@@ -15,6 +15,7 @@
 #include "engine/settler.h"
 #include "engine/shard_services.h"
 #include "engine/site.h"
+#include "engine/suppression_overlay.h"
 
 namespace sealift::engine {
 
@@ -61,6 +62,15 @@ class Scheduler {
   void Conclude(const Assignment& assignment, const Attempt& attempt);
   // Nothing was said about the row: it is the next of its lane again.
   void Return(const Assignment& assignment);
+  // Just before MAIL: whether nothing that became known since the row was claimed forbids to send it. False: the row
+  // has its outcome or was given back, and is not the session's any more.
+  bool Confirm(const Assignment& assignment);
+
+  // Somebody was suppressed.
+  void Hear(const queue::SuppressionNews& news);
+  // Gives back what was claimed and is not being sent, so that it is read and judged again: more was suppressed than
+  // Hear was told, or somebody is suppressed no more.
+  void JudgeAgain();
 
   // False: the outcome of a transaction could not be committed, so none begins.
   void AllowSending(bool allowed);
@@ -109,6 +119,11 @@ class Scheduler {
   bool ExpireFront(SendQueue& queue, absl::Time now);
   void ExpireReady(SendQueue& queue);
   bool MayBegin();
+  void Settle(const Assignment& assignment, queue::Outcome outcome);
+  void SettleWithheld(Lane& lane);
+  void Withhold(const Assignment& assignment);
+  // Whether a stream becomes transactional, or ceases to be: other suppressions bind it then.
+  static bool KindsChange(const Options& before, const Options& after);
 
   ShardServices& services_;
   TaskGroup lookups_;
@@ -116,6 +131,7 @@ class Scheduler {
   Paths paths_;
   LaneTable lanes_;
   Directory directory_;
+  SuppressionOverlay suppressed_since_;
   bool draining_ = false;
   bool allowed_ = true;
   bool starved_ = false;  // something waits for outcomes to become durable

@@ -101,7 +101,9 @@ void Scheduler::Order(Site& site) {
 }
 
 void Scheduler::Adopt(std::shared_ptr<const Options> options) {
+  const bool kinds_change = KindsChange(*services_.options, *options);
   services_.options = std::move(options);
+  if (kinds_change) JudgeAgain();
   directory_.ForEach([this](Site& site) {
     for (const std::unique_ptr<SendQueue>& queue : site.queues) Configure(*queue);
     for (const std::unique_ptr<Path>& path : site.paths) {

@@ -89,6 +89,7 @@ Task<void> Session::SendAll() {
       Close();
       co_return;
     }
+    if (next == Next::kNotSent) continue;
     if (messages_++ == 0) scheduler_.paths().OnTaken(path_);
   }
   co_await Quit();
@@ -151,7 +152,6 @@ Task<Session::Next> Session::Transact(Assignment assignment) {
   if (capabilities_.size) parameters.size = message_.size();
   const std::string mail = MailFrom(sender, parameters);
   const std::string rcpt = RcptTo(row.recipient);
-  const bool reset = std::exchange(needs_reset_, false);
   const SmtpOptions& limits = options_->smtp;
 
   if (replies_.buffered() > 0) {  // a reply that nobody asked for: most often a 421 before the server leaves
@@ -159,11 +159,12 @@ Task<Session::Next> Session::Transact(Assignment assignment) {
     co_return Next::kEnd;
   }
   if (!capabilities_.pipelining) {
-    if (reset) {
+    if (std::exchange(needs_reset_, false)) {
       const Answer cleared = co_await Command(std::string(kReset), limits.reset_timeout);
       if (!cleared.ok()) co_return Lost(assignment, Phase::kReset, cleared.status());
       if (!cleared->IsPositive()) co_return Refused(assignment, Phase::kReset, *cleared);
     }
+    if (!scheduler_.Confirm(assignment)) co_return Next::kNotSent;
     const Answer mailed = co_await Command(mail, limits.mail_timeout);
     if (!mailed.ok()) co_return Lost(assignment, Phase::kMail, mailed.status());
     if (!mailed->IsPositive()) co_return Refused(assignment, Phase::kMail, *mailed);
@@ -176,7 +177,9 @@ Task<Session::Next> Session::Transact(Assignment assignment) {
     co_return co_await SendContent(std::move(assignment), *data);
   }
 
+  if (!scheduler_.Confirm(assignment)) co_return Next::kNotSent;
   // RFC 2920: one group that DATA ends; every reply is matched to its command, in order.
+  const bool reset = std::exchange(needs_reset_, false);
   std::string group = reset ? std::string(kReset) : std::string();
   group += mail;
   group += rcpt;

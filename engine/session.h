@@ -40,7 +40,7 @@ class Session {
 
  private:
   enum class Opened { kYes, kNoTls, kNo };
-  enum class Next { kGoOn, kEnd };
+  enum class Next { kGoOn, kNotSent, kEnd };
 
   // A command's reply, or what became of the connection instead.
   using Answer = absl::StatusOr<Reply>;

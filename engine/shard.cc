@@ -145,6 +145,10 @@ void Shard::OnDurable(uint64_t number) {
   (void)woken;
 }
 
+void Shard::Hear(std::shared_ptr<const queue::SuppressionNews> news) {
+  Post([this, news = std::move(news)] { scheduler_->Hear(*news); });
+}
+
 void Shard::SendLane(int shard, LaneHandover lane) {
   unsent_.emplace_back(shard, std::move(lane));
   SendLanes();

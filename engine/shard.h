@@ -53,6 +53,9 @@ class Shard {
   // The store has made this shard's outcomes durable up to that number.
   void OnDurable(uint64_t number);
 
+  // Somebody was suppressed: known to the scheduler before whatever is asked of it next.
+  void Hear(std::shared_ptr<const queue::SuppressionNews> news);
+
   // Finishes what is under way, within `limit`, and ends the thread; Join waits for that.
   void Drain(absl::Duration limit);
   void Join();

@@ -30,7 +30,7 @@ struct LaneRead {
   absl::Time now;  // retries due up to now are read
   int packs_max = 16;
   bool fresh_too = true;  // false: only retries; `fresh` and what is known of it stay as they are
-  Mailing mailing;  // what the rows are sent as: who of them is suppressed
+  Mailing mailing;        // what the rows are sent as: who of them is suppressed
 };
 
 // A lane's next rows. Each is returned once for a sequence of cursors, however much is settled in between.

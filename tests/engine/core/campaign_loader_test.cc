@@ -48,7 +48,7 @@ class CampaignLoaderTest : public testing::Test {
                              .defaults = request.defaults,
                              .settings_json = "{}"};
     auto loader = std::make_unique<RecipientFileLoader>(
-        *store_, *campaigns_, request, std::move(spec), [this] { return admission_; },
+        *store_, *campaigns_, request, std::move(spec), kind_, [this] { return admission_; },
         [this](uint64_t rows) { reported_ += rows; });
     loader->OnRejection([this](const Rejection& rejection) { rejections_.push_back(rejection); });
     return loader;
@@ -92,6 +92,7 @@ class CampaignLoaderTest : public testing::Test {
   std::vector<std::unique_ptr<Shard>> shards_;
   std::unique_ptr<queue::Store> store_;
   std::unique_ptr<Campaigns> campaigns_;
+  StreamKind kind_ = StreamKind::kMarketing;
   absl::Status admission_;
   uint64_t reported_ = 0;
   std::vector<Rejection> rejections_;
@@ -218,6 +219,27 @@ TEST_F(CampaignLoaderTest, ACancelledCampaignIsNotLoadedAgain) {
   ASSERT_TRUE(store_->Cancel(store_->FindCampaign("spring")->id, false, absl::Now()).ok());
   const absl::StatusOr<Summary> again = Load(kThree);
   EXPECT_EQ(ExitCodeOf(again.status()), ExitCode::kCannotCreate) << again.status();
+}
+
+TEST_F(CampaignLoaderTest, WhoOptedOutIsLeftOutAndCounted) {
+  queue::SuppressionChange opt_out{.address = "a2@d2.test", .entry = {}};
+  opt_out.entry.what.kind = queue::SuppressionKind::kOptOut;
+  ASSERT_TRUE(store_->ChangeSuppressions({opt_out}, false).ok());
+  const absl::StatusOr<Summary> summary = Load("email,name\na1@d1.test,Ann\nA2@D2.test,Bob\na3@d1.test,Cy\n");
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->accepted, 2u);
+  EXPECT_EQ(summary->suppressed, 1u);
+  EXPECT_EQ(summary->duplicates, 0u);
+  EXPECT_EQ(reported_, 2u);
+  EXPECT_THAT(Rows(), SizeIs(2));
+}
+
+TEST_F(CampaignLoaderTest, ATransactionalLoadTakesWhoOptedOut) {
+  queue::SuppressionChange opt_out{.address = "a2@d2.test", .entry = {}};
+  opt_out.entry.what.kind = queue::SuppressionKind::kOptOut;
+  ASSERT_TRUE(store_->ChangeSuppressions({opt_out}, false).ok());
+  kind_ = StreamKind::kTransactional;
+  EXPECT_EQ(Load(kThree)->accepted, 3u);
 }
 
 TEST_F(CampaignLoaderTest, WhatWasFedAndNotFinishedWasNeverAccepted) {

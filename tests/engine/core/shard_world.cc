@@ -42,6 +42,9 @@ ShardWorld::ShardWorld() {
     const bool woken = inbox_->TryPush([] {});
     (void)woken;
   };
+  store.on_suppressions = [this](const queue::SuppressionNews& news) {
+    inbox_->Push([this, news] { scheduler_->Hear(news); });
+  };
   absl::StatusOr<std::unique_ptr<queue::Store>> opened = queue::Store::Open(std::move(store));
   CHECK(opened.ok(), "the store opens");
   store_ = *std::move(opened);
@@ -221,6 +224,14 @@ queue::CampaignId ShardWorld::Send(const std::string& name, const std::vector<st
   const queue::CampaignId id = Load(name, recipients, content);
   Run(id);
   return id;
+}
+
+void ShardWorld::Suppress(const std::string& address, queue::SuppressionKind kind, bool announce) {
+  queue::SuppressionChange change{.address = address, .entry = {}};
+  change.entry.what.kind = kind;
+  change.entry.time = absl::Now();
+  CHECK(store_->ChangeSuppressions({change}, announce).ok(), "a suppression is committed");
+  if (announce) OnShard([](Scheduler&) {});  // it has heard
 }
 
 queue::Counters ShardWorld::CountersOf(queue::CampaignId id) {

@@ -70,6 +70,9 @@ class ShardWorld : public testing::Test {
     return Send(name, recipients, Content());
   }
 
+  // Commits an entry of the suppression list, as an operator's command does; `announce`: the shard hears of it.
+  void Suppress(const std::string& address, queue::SuppressionKind kind, bool announce = true);
+
   queue::Counters CountersOf(queue::CampaignId id);
   std::vector<queue::Event> EventsOf(queue::CampaignId id);
   std::vector<queue::StoredRow> RowsOf(queue::CampaignId id);

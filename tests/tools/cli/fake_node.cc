@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cstdlib>
+#include <filesystem>
 
 #include "engine/exit_code.h"
 
@@ -43,7 +45,50 @@ absl::Status NoCampaign(std::string_view name) {
 
 }  // namespace
 
+FakeNode::~FakeNode() {
+  suppressions_.reset();
+  store_.reset();
+  if (!directory_.empty()) std::filesystem::remove_all(directory_);
+}
+
+engine::Suppressions& FakeNode::suppressions() {
+  const std::lock_guard lock(mutex_);
+  if (suppressions_ != nullptr) return *suppressions_;
+  std::string pattern = std::filesystem::temp_directory_path().string() + "/sealift-list-XXXXXX";
+  directory_ = mkdtemp(pattern.data());
+  queue::Store::Options options;
+  options.path = directory_ + "/queue";
+  options.memory_bytes = 32 << 20;
+  options.commit_interval = absl::ZeroDuration();
+  absl::StatusOr<std::unique_ptr<queue::Store>> store = queue::Store::Open(std::move(options));
+  if (!store.ok()) std::abort();
+  store_ = *std::move(store);
+  suppressions_ = std::make_unique<engine::Suppressions>(
+      *store_, [this] { return options_; },
+      engine::Suppressions::Shards{.heard = [] {}, .judge_again = [this] { ++judged_again; }});
+  return *suppressions_;
+}
+
+void FakeNode::Bounce(const std::vector<std::string>& addresses, absl::Time when) {
+  suppressions();
+  std::vector<queue::SuppressionChange> changes;
+  for (const std::string& address : addresses) {
+    changes.push_back({address,
+                       {.what = {.kind = queue::SuppressionKind::kHardBounce},
+                        .time = when,
+                        .source = "ip1",
+                        .provider = "google",
+                        .reason_class = "bad_mailbox",
+                        .reply = "550 5.1.1 <redacted> unknown"}});
+  }
+  if (!store_->ChangeSuppressions(std::move(changes), false).ok()) std::abort();
+}
+
 FakeNode::FakeNode() : options_(std::make_shared<engine::Options>()) {
+  options_->streams.resize(2);
+  options_->streams[0].name = "newsletter";
+  options_->streams[1].name = "receipts";
+  options_->streams[1].kind = engine::StreamKind::kTransactional;
   spring.campaign.id = queue::CampaignId{7};
   spring.campaign.spec.name = "spring";
   spring.campaign.spec.stream = "newsletter";

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include "engine/node.h"
 #include "engine/options.h"
+#include "engine/suppressions.h"
 
 namespace sealift::tools {
 
@@ -15,6 +17,7 @@ namespace sealift::tools {
 class FakeNode final : public engine::Node {
  public:
   FakeNode();
+  ~FakeNode() override;
 
   void Drain(absl::Duration) override {}
   std::shared_ptr<const engine::Options> options() const override { return options_; }
@@ -36,9 +39,15 @@ class FakeNode final : public engine::Node {
   absl::StatusOr<engine::MessageTrace> Trace(std::string_view id) override;
   absl::StatusOr<queue::EventsPage> Events(std::string after, int max, const queue::EventFilter& filter) override;
   std::string MessageId(const queue::MessageKey& key) const override;
+  // The real list, in a store of its own that is made when it is first asked for.
+  engine::Suppressions& suppressions() override;
 
   // What was asked, a line a call: "pause spring".
   std::vector<std::string> calls() const;
+
+  // Makes the list, and has hard bounces on it: these addresses, as ip1 was told by google at that time.
+  void Bounce(const std::vector<std::string>& addresses, absl::Time when);
+  int judged_again = 0;
 
   // One campaign, `spring`, is there.
   engine::CampaignStatus spring;
@@ -52,7 +61,10 @@ class FakeNode final : public engine::Node {
  private:
   void Note(std::string call);
 
-  std::shared_ptr<engine::Options> options_;
+  std::shared_ptr<engine::Options> options_;  // `newsletter` is a marketing stream, `receipts` a transactional one
+  std::string directory_;                     // of the store
+  std::unique_ptr<queue::Store> store_;
+  std::unique_ptr<engine::Suppressions> suppressions_;
   mutable std::mutex mutex_;
   std::vector<std::string> calls_;
 };

@@ -1,0 +1,72 @@
+// Rows that are not sent because their recipient is suppressed: found when they are claimed, or just before MAIL by
+// what became known since.
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "engine/scheduler.h"
+
+namespace sealift::engine {
+
+void Scheduler::Hear(const queue::SuppressionNews& news) {
+  if (!suppressed_since_.Add(news)) lanes_.GiveBack();
+}
+
+void Scheduler::JudgeAgain() {
+  suppressed_since_.Clear();
+  lanes_.GiveBack();
+}
+
+bool Scheduler::Confirm(const Assignment& assignment) {
+  Lane& lane = *assignment.lane;
+  if (lane.discarded) {
+    Return(assignment);
+    return false;
+  }
+  if (suppressed_since_.empty()) return true;
+  const queue::AddressHash address = services_.store.AddressOf(assignment.claim.row().recipient);
+  if (!suppressed_since_.Binds(address, lanes_.MailingOf(lane))) return true;
+  if (assignment.permits != nullptr) {
+    for (RateInForce* rate : assignment.permits->rates) rate->Return();
+  }
+  Withhold(assignment);
+  return false;
+}
+
+void Scheduler::SettleWithheld(Lane& lane) {
+  while (!lane.withheld.empty() && !draining_ && MayBegin()) {
+    const Claim claim = std::move(lane.withheld.front());
+    lane.withheld.pop_front();
+    settler_.Begin(lane);
+    Withhold({.claim = claim, .lane = &lane});
+  }
+}
+
+void Scheduler::Withhold(const Assignment& assignment) {
+  const Lane& lane = *assignment.lane;
+  const queue::Row& row = assignment.claim.row();
+  auto evidence = std::make_shared<queue::Evidence>();
+  evidence->stream = lane.campaign->stream;
+  queue::Outcome outcome;
+  outcome.kind = queue::OutcomeKind::kSuppressed;
+  outcome.time = services_.Now();
+  outcome.attempt = row.attempts;
+  outcome.date = row.date;
+  outcome.reason_class = "suppressed";
+  outcome.evidence = std::move(evidence);
+  services_.metrics.counter(Metric::kMessagesSuppressed, {lane.campaign->stream})->Add();
+  Settle(assignment, std::move(outcome));
+}
+
+bool Scheduler::KindsChange(const Options& before, const Options& after) {
+  const auto transactional = [](const Options& options, const std::string& name) {
+    const StreamOptions* const stream = options.FindStream(name);
+    return stream != nullptr && stream->kind == StreamKind::kTransactional;
+  };
+  const auto differs = [&](const StreamOptions& stream) {
+    return transactional(before, stream.name) != transactional(after, stream.name);
+  };
+  return std::ranges::any_of(before.streams, differs) || std::ranges::any_of(after.streams, differs);
+}
+
+}  // namespace sealift::engine
