@@ -98,6 +98,15 @@ void Api::AddTo(UnixListener& listener) {
   Add(listener, "GET", "/api/v1/domains/:name/explain", "domain explain", Audited::kNo, &Api::ExplainDomain);
   Add(listener, "GET", "/api/v1/messages/:name", "message trace", Audited::kWhenRevealing, &Api::TraceMessage);
   Add(listener, "GET", "/api/v1/events", "events", Audited::kWhenRevealing, &Api::StreamEvents);
+  Add(listener, "POST", "/api/v1/suppressions/add", "suppression add", Audited::kYes, &Api::AddSuppression);
+  Add(listener, "POST", "/api/v1/suppressions/remove", "suppression remove", Audited::kYes, &Api::RemoveSuppression);
+  Add(listener, "POST", "/api/v1/suppressions/check", "suppression check", Audited::kNo, &Api::CheckSuppression);
+  Add(listener, "POST", "/api/v1/suppressions/history", "suppression history", Audited::kNo,
+      &Api::ShowSuppressionHistory);
+  Add(listener, "GET", "/api/v1/suppressions", "suppression list", Audited::kWhenRevealing, &Api::ListSuppressions);
+  Add(listener, "POST", "/api/v1/suppressions/import", "suppression import", Audited::kYes, &Api::ImportSuppressions);
+  Add(listener, "GET", "/api/v1/suppressions/export", "suppression export", Audited::kYes, &Api::ExportSuppressions);
+  Add(listener, "POST", "/api/v1/suppressions/undo", "suppression undo", Audited::kYes, &Api::UndoSuppressions);
   Add(listener, "POST", "/api/v1/reload", "reload", Audited::kYes, &Api::ReloadConfig);
   Add(listener, "GET", "/api/v1/config", "config show", Audited::kNo, &Api::ShowConfig);
   Add(listener, "GET", "/api/v1/audit", "audit tail", Audited::kNo, &Api::TailAudit);
@@ -124,7 +133,7 @@ void Api::Answer(const char* command, Audited audited, Act act, AdminRequest& re
   call.audited = audited == Audited::kYes || (audited == Audited::kWhenRevealing && call.reveal);
   if (call.reveal) call.entry.reason = request.Query("reason");
 
-  if (request.method == "POST" && act != &Api::LoadCampaign) {
+  if (request.method == "POST" && act != &Api::LoadCampaign && act != &Api::ImportSuppressions) {
     absl::StatusOr<std::string> body = request.Body(kBodyBytesMax);
     if (!body.ok()) return Respond(call, body.status(), response);
     call.body = body->empty() ? json::object() : json::parse(*body, nullptr, false);

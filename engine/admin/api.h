@@ -62,6 +62,14 @@ class Api {
   absl::StatusOr<nlohmann::json> ExplainDomain(Call& call);
   absl::StatusOr<nlohmann::json> TraceMessage(Call& call);
   absl::StatusOr<nlohmann::json> StreamEvents(Call& call);
+  absl::StatusOr<nlohmann::json> AddSuppression(Call& call);
+  absl::StatusOr<nlohmann::json> RemoveSuppression(Call& call);
+  absl::StatusOr<nlohmann::json> CheckSuppression(Call& call);
+  absl::StatusOr<nlohmann::json> ShowSuppressionHistory(Call& call);
+  absl::StatusOr<nlohmann::json> ListSuppressions(Call& call);
+  absl::StatusOr<nlohmann::json> ImportSuppressions(Call& call);
+  absl::StatusOr<nlohmann::json> ExportSuppressions(Call& call);
+  absl::StatusOr<nlohmann::json> UndoSuppressions(Call& call);
   absl::StatusOr<nlohmann::json> ReloadConfig(Call& call);
   absl::StatusOr<nlohmann::json> ShowConfig(Call& call);
   absl::StatusOr<nlohmann::json> TailAudit(Call& call);

@@ -28,6 +28,14 @@ std::vector<Flag> Filtered(std::vector<Flag> own) {
   return flags;
 }
 
+// Which suppressions a command is about.
+std::vector<Flag> Suppressions(const char* kind, const char* stream, const char* campaign, std::vector<Flag> own) {
+  std::vector<Flag> flags = {Option("kind", "opt_out|complaint|hard_bounce|manual", kind),
+                             Option("stream", "NAME", stream), Option("campaign", "NAME", campaign)};
+  flags.insert(flags.end(), own.begin(), own.end());
+  return flags;
+}
+
 Flag Reveal() { return Switch("reveal", "show whole addresses; written to the audit file"); }
 
 std::vector<Command> MakeTree() {
@@ -188,6 +196,88 @@ std::vector<Command> MakeTree() {
         Option("outcome", "delivered|deferred|bounced|expired|suppressed|cancelled", "only these"),
         Option("limit", "N", "at most so many"), Reveal()},
        RunEvents},
+
+      {"suppression", "add", "ADDR", "Send an address no more mail",
+       "It holds for every stream and campaign unless one is named. The kind decides what it binds: opt_out and "
+       "complaint "
+       "bind marketing streams and never transactional ones; hard_bounce and manual bind every mail. Case does not "
+       "matter, nor whether a domain is written in its own letters or as xn--. Nothing is sent to it from the moment "
+       "that the command returns, and that survives a crash.",
+       "sealift suppression add jane@d1.test --kind opt_out --reason 'asked by phone'",
+       Suppressions("why; default manual", "only in this stream", "only in this campaign, loaded already or not",
+                    {Option("reason", "TEXT", "for the history and the audit file")}),
+       RunSuppressionAdd},
+      {"suppression", "remove", "ADDR", "Take suppressions of an address back",
+       "Nothing is deleted: the removal is a new entry of its history, with the reason. Only what holds everywhere is "
+       "taken back unless a stream or campaign is named. Asks first on a terminal.",
+       "sealift suppression remove jane@d1.test --kind hard_bounce --reason 'mailbox is back'",
+       Suppressions("only of this kind; default every kind", "what holds in this stream", "what holds in this campaign",
+                    {Required("reason", "TEXT", "why, for the history and the audit file"),
+                     Switch("dry-run", "only say how many it would take back"), Switch("yes", "do not ask")}),
+       RunSuppressionRemove},
+      {"suppression",
+       "check",
+       "ADDR",
+       "Say whether an address gets mail",
+       "Of a marketing stream, unless a stream or a loaded campaign is named. Exit 0 either way.",
+       "sealift suppression check jane@d1.test --stream newsletter -o json",
+       {Option("stream", "NAME", "as a mail of this stream"), Option("campaign", "NAME", "as a mail of this campaign")},
+       RunSuppressionCheck},
+      {"suppression",
+       "history",
+       "ADDR",
+       "Show everything that was said of an address",
+       "Every suppression and removal with its time, its reason and, of a bounce, the reply. `key` is what the audit "
+       "file "
+       "calls the address.",
+       "sealift suppression history jane@d1.test",
+       {},
+       RunSuppressionHistory},
+      {"suppression", "list", "", "List suppressions that are in force",
+       "A page at a time; --after takes the cursor of the page before. The order says nothing.",
+       "sealift suppression list --kind hard_bounce --limit 20",
+       Suppressions("only of this kind", "only those that hold in this stream", "only those that hold in this campaign",
+                    {Option("limit", "N", "in a page, up to 1000; default 100"),
+                     Option("after", "CURSOR", "continue a page"), Reveal()}),
+       RunSuppressionList},
+      {"suppression", "import", "FILE", "Suppress every address of a CSV file",
+       "A header row and a column `email`; columns kind, stream, campaign, reason, time, source, provider, class and "
+       "reply "
+       "are read where they are, as `suppression export` writes them. - is standard input. The file may have any "
+       "length; "
+       "the command ends when all of it is on disk. What is in force already stays as it is, so the same file again "
+       "adds "
+       "nothing. Exit 3: some rows were rejected, the rest holds.",
+       "sealift suppression import unsubscribed.csv --kind opt_out --rejects rejects.csv",
+       Suppressions("of rows that do not say theirs; needed when there is no such column", "only in this stream",
+                    "only in this campaign",
+                    {Option("reason", "TEXT", "for the history and the audit file"),
+                     Option("rejects", "FILE", "where rejected rows are listed: line, column, reason")}),
+       RunSuppressionImport},
+      {"suppression", "export", "", "Print suppressions that are in force, as CSV",
+       "What `suppression import` reads. It holds whole addresses, so it needs --reveal and is written to the audit "
+       "file. "
+       "-o ndjson prints an object a line. What only the sink said is left out.",
+       "sealift suppression export --reveal > suppressions.csv",
+       Suppressions("only of this kind", "only those that hold in this stream", "only those that hold in this campaign",
+                    {Reveal()}),
+       RunSuppressionExport},
+      {"suppression",
+       "undo",
+       "",
+       "Take back the hard bounces that a source was told",
+       "For when hosts that had blocked a source said that nobody is there. Asks first on a terminal; without one it "
+       "needs "
+       "--yes.",
+       "sealift suppression undo --source ip1 --since now-2h --until now --provider google --reason 'they blocked us' "
+       "--dry-run",
+       {Required("source", "NAME", "the sending source that was told"),
+        Required("since", "TIME", "from this time on: 2026-12-01T09:00:00Z, now-2h"),
+        Required("until", "TIME", "and before this one: now"),
+        Option("provider", "NAME", "only by hosts of this provider"),
+        Required("reason", "TEXT", "why, for the history and the audit file"),
+        Switch("dry-run", "only say how many it would take back"), Switch("yes", "do not ask")},
+       RunSuppressionUndo},
 
       {"config",
        "check",

@@ -29,6 +29,16 @@ CommandResult RunCampaignCancel(const Invocation& call, Console& console);
 // commands_preview.cc
 CommandResult RunCampaignPreview(const Invocation& call, Console& console);
 
+// commands_suppression.cc
+CommandResult RunSuppressionAdd(const Invocation& call, Console& console);
+CommandResult RunSuppressionRemove(const Invocation& call, Console& console);
+CommandResult RunSuppressionCheck(const Invocation& call, Console& console);
+CommandResult RunSuppressionHistory(const Invocation& call, Console& console);
+CommandResult RunSuppressionList(const Invocation& call, Console& console);
+CommandResult RunSuppressionImport(const Invocation& call, Console& console);
+CommandResult RunSuppressionExport(const Invocation& call, Console& console);
+CommandResult RunSuppressionUndo(const Invocation& call, Console& console);
+
 // commands_queue.cc
 CommandResult RunQueueList(const Invocation& call, Console& console);
 CommandResult RunQueueShape(const Invocation& call, Console& console);

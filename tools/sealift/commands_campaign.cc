@@ -2,12 +2,12 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <iostream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "engine/units.h"
 #include "tools/sealift/commands.h"
+#include "tools/sealift/confirmation.h"
 #include "tools/sealift/daemon_client.h"
 #include "tools/sealift/failure.h"
 #include "tools/sealift/progress_line.h"
@@ -67,22 +67,6 @@ CommandResult Change(const Invocation& call, Console& console, const char* verb,
   console.Record(*answer, CampaignDetails());
   SayNotice(*answer, console);
   return ExitCode::kOk;
-}
-
-absl::StatusOr<bool> Confirmed(const Invocation& call, Console& console, const json& dry_run) {
-  if (call.Has("yes")) return true;
-  const std::string rows = fmt::format("{} queued rows of {} would never be sent",
-                                       dry_run.value("would_cancel", uint64_t{0}), call.arguments[0]);
-  if (!console.terminal().in || !console.terminal().err) {
-    return Fail(ExitCode::kUsage, {fmt::format("campaign cancel {}: not done without --yes", call.arguments[0]), "",
-                                   fmt::format("{}, for good, and there is no terminal to ask on.", rows),
-                                   "Give --yes to do it, or --dry-run to only count."});
-  }
-  console.err() << rows << (call.Has("erase") ? ", and its content would be erased" : "")
-                << ". Cancel it for good? [y/N] " << std::flush;
-  std::string line;
-  std::getline(console.in(), line);
-  return line == "y" || line == "Y" || line == "yes";
 }
 
 }  // namespace
@@ -169,7 +153,11 @@ CommandResult RunCampaignCancel(const Invocation& call, Console& console) {
         {{"name", "campaign"}, {"state", "state"}, {"would_cancel", "would be cancelled"}, {"delivered", "delivered"}});
     return ExitCode::kOk;
   }
-  const absl::StatusOr<bool> confirmed = Confirmed(call, console, *dry_run);
+  const absl::StatusOr<bool> confirmed = Confirmed(
+      call, console,
+      fmt::format("{} queued rows of {} would never be sent{}, for good", dry_run->value("would_cancel", uint64_t{0}),
+                  call.arguments[0], call.Has("erase") ? ", and its content would be erased" : ""),
+      "Cancel it?");
   if (!confirmed.ok()) return confirmed.status();
   if (!*confirmed) {
     console.err() << "Nothing was changed.\n";

@@ -1,0 +1,271 @@
+// suppression add, remove, check, import, export, list, history, undo
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tools/sealift/arguments.h"
+#include "tools/sealift/commands.h"
+#include "tools/sealift/confirmation.h"
+#include "tools/sealift/daemon_client.h"
+#include "tools/sealift/failure.h"
+#include "tools/sealift/files.h"
+#include "tools/sealift/rejects_file.h"
+
+namespace sealift::tools {
+namespace {
+
+using engine::ExitCode;
+using nlohmann::json;
+
+constexpr char kPath[] = "/api/v1/suppressions";
+constexpr size_t kPieceBytes = 256 << 10;
+constexpr size_t kShownRejections = 5;
+
+const std::vector<Column>& EntryColumns() {
+  static const std::vector<Column> columns = {{"kind", "KIND"},         {"stream", "STREAM"}, {"campaign", "CAMPAIGN"},
+                                              {"time", "TIME"},         {"by", "BY"},         {"source", "SOURCE"},
+                                              {"provider", "PROVIDER"}, {"reason", "REASON"}, {"reply", "REPLY"}};
+  return columns;
+}
+
+std::vector<Column> With(Column first, const std::vector<Column>& others) {
+  std::vector<Column> columns = {std::move(first)};
+  columns.insert(columns.end(), others.begin(), others.end());
+  return columns;
+}
+
+// The address and which of its suppressions are meant.
+json BodyOf(const Invocation& call) {
+  json body = {{"address", call.arguments[0]}};
+  for (const char* flag : {"kind", "stream", "campaign", "reason"}) body[flag] = call.Value(flag);
+  return body;
+}
+
+DaemonClient::Parameters FilterOf(const Invocation& call) {
+  DaemonClient::Parameters filter;
+  for (const char* flag : {"kind", "stream", "campaign"}) {
+    if (call.Has(flag)) filter[flag] = call.Value(flag);
+  }
+  if (call.Has("reveal")) filter["reveal"] = "1";
+  return filter;
+}
+
+// A record, and below it in a table what its lists hold.
+void Print(const json& answer, const char* list, const std::vector<Column>& summary, const std::vector<Column>& lines,
+           Console& console) {
+  if (console.format() == Format::kCsv || console.format() == Format::kNdjson) {
+    return console.Rows(answer, list, lines);
+  }
+  console.Record(answer, summary);
+  if (console.format() != Format::kTable || answer.value(list, json::array()).empty()) return;
+  console.Say("");
+  console.Rows(answer, list, lines);
+}
+
+}  // namespace
+
+CommandResult RunSuppressionAdd(const Invocation& call, Console& console) {
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  const absl::StatusOr<json> answer = daemon->Post(std::string(kPath) + "/add", BodyOf(call));
+  if (!answer.ok()) return answer.status();
+  console.Record(*answer, {{"recipient", "recipient"}, {"key", "key"}, {"added", "added"}});
+  if (answer->value("added", uint64_t{0}) == 0) console.Say("It was in force already; nothing was changed.");
+  return ExitCode::kOk;
+}
+
+CommandResult RunSuppressionRemove(const Invocation& call, Console& console) {
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  const std::string path = std::string(kPath) + "/remove";
+  const std::vector<Column> columns = {{"recipient", "recipient"},
+                                       {"key", "key"},
+                                       {"removed", call.Has("dry-run") ? "would be taken back" : "taken back"}};
+  json body = BodyOf(call);
+  body["dry_run"] = true;
+  const absl::StatusOr<json> dry_run = daemon->Post(path, body);
+  if (!dry_run.ok()) return dry_run.status();
+  if (call.Has("dry-run")) {
+    console.Record(*dry_run, columns);
+    return ExitCode::kOk;
+  }
+  const absl::StatusOr<bool> confirmed =
+      Confirmed(call, console,
+                fmt::format("{} suppressions of {} would be taken back", dry_run->value("removed", uint64_t{0}),
+                            dry_run->value("recipient", "")),
+                "Mail this address again?", Unasked::kGoOn);
+  if (!confirmed.ok()) return confirmed.status();
+  if (!*confirmed) {
+    console.err() << "Nothing was changed.\n";
+    return ExitCode::kInterrupted;
+  }
+  body["dry_run"] = false;
+  const absl::StatusOr<json> answer = daemon->Post(path, body);
+  if (!answer.ok()) return answer.status();
+  console.Record(*answer, columns);
+  return ExitCode::kOk;
+}
+
+CommandResult RunSuppressionCheck(const Invocation& call, Console& console) {
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  const absl::StatusOr<json> answer = daemon->Post(std::string(kPath) + "/check", BodyOf(call));
+  if (!answer.ok()) return answer.status();
+  Print(*answer, "in_force",
+        {{"recipient", "recipient"}, {"key", "key"}, {"suppressed", "suppressed"}, {"sent_as", "if sent as"}},
+        With({"binds", "BINDS"}, EntryColumns()), console);
+  return ExitCode::kOk;
+}
+
+CommandResult RunSuppressionHistory(const Invocation& call, Console& console) {
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  const absl::StatusOr<json> answer =
+      daemon->Post(std::string(kPath) + "/history", json{{"address", call.arguments[0]}});
+  if (!answer.ok()) return answer.status();
+  Print(*answer, "history", {{"recipient", "recipient"}, {"key", "key"}}, With({"act", "ACT"}, EntryColumns()),
+        console);
+  if (answer->value("history", json::array()).empty()) console.Say("It was never suppressed.");
+  return ExitCode::kOk;
+}
+
+CommandResult RunSuppressionList(const Invocation& call, Console& console) {
+  DaemonClient::Parameters parameters = FilterOf(call);
+  if (call.Has("limit")) {
+    const absl::StatusOr<int> limit = ParseCount("limit", call.Value("limit"), 1, 1000);
+    if (!limit.ok()) return limit.status();
+    parameters["limit"] = std::to_string(*limit);
+  }
+  if (call.Has("after")) parameters["after"] = call.Value("after");
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  const absl::StatusOr<json> answer = daemon->Get(kPath, parameters);
+  if (!answer.ok()) return answer.status();
+  console.Rows(*answer, "suppressions", With({"recipient", "RECIPIENT"}, EntryColumns()));
+  const std::string cursor = answer->value("cursor", "");
+  if (!cursor.empty() && console.format() != Format::kJson) {
+    console.err() << "There are more: --after " << cursor << "\n";
+  }
+  return ExitCode::kOk;
+}
+
+CommandResult RunSuppressionImport(const Invocation& call, Console& console) {
+  absl::StatusOr<InputFile> file = InputFile::Open(call.arguments[0], "FILE");
+  if (!file.ok()) return file.status();
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  absl::StatusOr<RejectsFile> rejects = RejectsFile::Create(call.Value("rejects"));
+  if (!rejects.ok()) return rejects.status();
+  json head = json::object();
+  for (const char* flag : {"kind", "stream", "campaign", "reason"}) head[flag] = call.Value(flag);
+  std::string beginning = head.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  const auto next = [&](std::string* piece) -> absl::StatusOr<bool> {
+    if (beginning.empty()) return file->Read(piece, kPieceBytes);
+    *piece = std::move(beginning);
+    beginning.clear();
+    return true;
+  };
+  json summary;
+  size_t shown = 0;
+  const absl::Status sent =
+      daemon->Upload(std::string(kPath) + "/import", next, [&](std::string_view line) -> absl::Status {
+        const json answer = json::parse(line, nullptr, false);
+        if (answer.contains("summary")) summary = answer["summary"];
+        if (answer.contains("error")) return DaemonClient::ErrorOf(line);
+        if (!answer.contains("rejected")) return absl::OkStatus();
+        const json& rejected = answer["rejected"];
+        const uint64_t number = rejected.value("line", uint64_t{0});
+        const std::string column = rejected.value("column", ""), reason = rejected.value("reason", "");
+        if (shown++ < kShownRejections) {
+          console.err() << fmt::format("line {}{}: {}\n", number, column.empty() ? "" : ", " + Printable(column),
+                                       Printable(reason));
+        }
+        return rejects->Add(number, column, reason);
+      });
+  if (!sent.ok()) return sent;
+  if (shown > kShownRejections) console.err() << fmt::format("and {} more rejected rows\n", shown - kShownRejections);
+  if (const absl::Status kept = rejects->Keep(); !kept.ok()) return kept;
+  if (summary.is_null()) {
+    return Fail(ExitCode::kInternal, {"suppression import: the daemon did not say how it ended", daemon->socket(), "",
+                                      "Give the same command again: nothing is added twice."});
+  }
+  console.Record(summary, {{"added", "added"}, {"already_in_force", "in force already"}, {"rejected", "rejected"}});
+  return summary.value("rejected", uint64_t{0}) == 0 ? ExitCode::kOk : ExitCode::kPartly;
+}
+
+CommandResult RunSuppressionExport(const Invocation& call, Console& console) {
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  // CSV unless lines were asked for: what `suppression import` reads.
+  const bool lines = call.format.has_value() && console.machine();
+  const std::vector<Column> columns = {{"email", "email"},       {"kind", "kind"},         {"stream", "stream"},
+                                       {"campaign", "campaign"}, {"time", "time"},         {"reason", "reason"},
+                                       {"source", "source"},     {"provider", "provider"}, {"class", "class"},
+                                       {"reply", "reply"}};
+  console.SetFormat(lines ? console.format() : Format::kCsv);
+  bool headed = false, complete = false;
+  const auto print = [&](std::string_view line) -> absl::Status {
+    if (line.starts_with("{\"error\"")) return DaemonClient::ErrorOf(line);
+    if (line == "{\"end\":true}") {
+      complete = true;
+      return absl::OkStatus();
+    }
+    if (lines) {
+      console.out() << line << "\n";
+    } else {
+      const json row = json::parse(line, nullptr, false);
+      if (row.is_discarded()) {
+        return Fail(ExitCode::kInternal, {"suppression export: an unreadable line", daemon->socket(), "", ""});
+      }
+      console.Row(row, columns, !headed);
+      headed = true;
+    }
+    return console.out() ? absl::OkStatus() : absl::CancelledError("the reader is gone");
+  };
+  const absl::Status ended = daemon->Lines(std::string(kPath) + "/export", FilterOf(call), print);
+  if (!ended.ok() && !absl::IsCancelled(ended)) return ended;
+  if (!complete) {
+    return Fail(ExitCode::kIo, {"suppression export: the list is not complete", daemon->socket(),
+                                "The answer ended early.", "Give the same command again."});
+  }
+  if (!lines && !headed) console.out() << "email,kind,stream,campaign,time,reason,source,provider,class,reply\n";
+  return ExitCode::kOk;
+}
+
+CommandResult RunSuppressionUndo(const Invocation& call, Console& console) {
+  json body = {
+      {"source", call.Value("source")}, {"provider", call.Value("provider")}, {"reason", call.Value("reason")}};
+  const absl::Time now = absl::Now();
+  for (const char* flag : {"since", "until"}) {
+    const absl::StatusOr<absl::Time> time = ParseTimeArgument(flag, call.Value(flag), now);
+    if (!time.ok()) return time.status();
+    body[flag] = FormatTimeArgument(*time);
+  }
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  const std::string path = std::string(kPath) + "/undo";
+  body["dry_run"] = true;
+  const absl::StatusOr<json> dry_run = daemon->Post(path, body);
+  if (!dry_run.ok()) return dry_run.status();
+  if (call.Has("dry-run")) {
+    console.Record(*dry_run, {{"removed", "hard bounces that would be taken back"}});
+    return ExitCode::kOk;
+  }
+  const absl::StatusOr<bool> confirmed =
+      Confirmed(call, console,
+                fmt::format("{} hard bounces of {} would be taken back", dry_run->value("removed", uint64_t{0}),
+                            call.Value("source")),
+                "Mail these addresses again?");
+  if (!confirmed.ok()) return confirmed.status();
+  if (!*confirmed) {
+    console.err() << "Nothing was changed.\n";
+    return ExitCode::kInterrupted;
+  }
+  body["dry_run"] = false;
+  const absl::StatusOr<json> answer = daemon->Post(path, body);
+  if (!answer.ok()) return answer.status();
+  console.Record(*answer, {{"removed", "hard bounces that were taken back"}});
+  return ExitCode::kOk;
+}
+
+}  // namespace sealift::tools
