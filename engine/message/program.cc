@@ -206,9 +206,34 @@ absl::Status Program::Render(const Template::Row& row, const Template::Identity&
   if (out.capacity() < size_before + literals.size() + literals.size() / 8 + 256) {
     out.reserve(size_before + literals.size() + literals.size() / 8 + 256);
   }
+  return RunSteps(0, row, identity, out);
+}
+
+std::optional<Sha256> Program::HashFixedBody() const {
+  for (size_t i = body_begin; i < steps.size(); ++i) {
+    switch (steps[i].kind) {
+      case Step::Kind::kLiteral:
+      case Step::Kind::kBeginText:
+      case Step::Kind::kTextLiteral:
+      case Step::Kind::kEndText:
+      case Step::Kind::kEndTextLines:
+        break;
+      default:
+        return std::nullopt;
+    }
+  }
+  std::string body;
+  const absl::Status rendered = RunSteps(body_begin, {}, {}, body);
+  if (!rendered.ok()) return std::nullopt;
+  return HashRelaxedBody(body);
+}
+
+absl::Status Program::RunSteps(size_t begin, const Template::Row& row, const Template::Identity& identity,
+                               std::string& out) const {
+  const size_t size_before = out.size();
   QuotedPrintableWriter text(out);
   const std::string_view store = literals;
-  for (size_t i = 0; i < steps.size(); ++i) {
+  for (size_t i = begin; i < steps.size(); ++i) {
     const Step& step = steps[i];
     switch (step.kind) {
       case Step::Kind::kLiteral:

@@ -5,10 +5,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "engine/message/dkim_canonical.h"
 #include "engine/message/template.h"
 
 namespace sealift::engine {
@@ -94,13 +96,22 @@ class Program {
   absl::Status Check(const Template::Row& row) const;
   absl::Status Render(const Template::Row& row, const Template::Identity& identity, std::string& out) const;
 
+  // The hash of a body that is the same for every row; nothing when a step of it depends on one.
+  std::optional<Sha256> HashFixedBody() const;
+
   // Filled by TemplateCompiler.
   std::string literals;
   std::vector<Step> steps;
   std::vector<Slot> slots;
   std::vector<HeaderSlots> headers;
   std::vector<std::string> needed_columns;
-  size_t columns = 0;  // of a row
+  size_t columns = 0;     // of a row
+  size_t body_begin = 0;  // the step that the body begins with
+  std::optional<Sha256> fixed_body_hash;
+
+ private:
+  absl::Status RunSteps(size_t begin, const Template::Row& row, const Template::Identity& identity,
+                        std::string& out) const;
 };
 
 }  // namespace sealift::engine

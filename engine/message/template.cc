@@ -28,4 +28,6 @@ absl::Status Template::Render(const Row& row, const Identity& identity, std::str
 
 const std::vector<std::string>& Template::needed_columns() const { return program_->needed_columns; }
 
+const std::optional<Sha256>& Template::fixed_body_hash() const { return program_->fixed_body_hash; }
+
 }  // namespace sealift::engine

@@ -5,11 +5,14 @@
 #include <absl/time/time.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "engine/message/dkim_key.h"
 
 namespace sealift::engine {
 
@@ -77,6 +80,9 @@ class Template {
 
   // The columns whose values are used, in the order of their first use, defaults included, `email` left out.
   const std::vector<std::string>& needed_columns() const;
+
+  // What DKIM hashes of the body (HashRelaxedBody), where no field stands in it, so that all rows share it.
+  const std::optional<Sha256>& fixed_body_hash() const;
 
  private:
   explicit Template(std::shared_ptr<const Program> program) : program_(std::move(program)) {}

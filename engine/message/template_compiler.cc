@@ -175,6 +175,7 @@ absl::StatusOr<std::shared_ptr<const Program>> TemplateCompiler::Run(std::string
   Literal("\r\n");
   if (absl::Status status = EmitEntity(*entity, true); !status.ok()) return status;
   program_->literals.shrink_to_fit();
+  program_->fixed_body_hash = program_->HashFixedBody();
   return program_;
 }
 
@@ -353,8 +354,10 @@ absl::Status TemplateCompiler::EmitMultipart(Entity& entity, bool top) {
   }
   if (absl::Status status = EmitFields(entity, top); !status.ok()) return status;
   const std::string boundary = *entity.type.Find("boundary");
+  Literal("\r\n");
+  if (top) BeginBody();
   for (Entity& child : entity.children) {
-    Literal(fmt::format("\r\n--{}\r\n", boundary));
+    Literal(fmt::format("{}--{}\r\n", &child == &entity.children.front() ? "" : "\r\n", boundary));
     if (absl::Status status = EmitEntity(child, false); !status.ok()) return status;
   }
   Literal(fmt::format("\r\n--{}--\r\n", boundary));
@@ -384,6 +387,7 @@ absl::Status TemplateCompiler::EmitText(Entity& entity, bool top) {
   if (absl::Status status = EmitFields(entity, top); !status.ok()) return status;
   if (!typed && !copied) Literal(fmt::format("Content-Type: {}\r\n", entity.type.ToString()));
   Literal(fmt::format("Content-Transfer-Encoding: {}\r\n\r\n", copied ? "7bit" : "quoted-printable"));
+  if (top) BeginBody();
   if (copied) {
     Lines(text);
     if (top && !text.empty() && !text.ends_with('\n')) Literal("\r\n");
@@ -416,6 +420,7 @@ absl::Status TemplateCompiler::EmitAttachment(const Entity& entity, bool top) {
   }
   if (absl::Status status = EmitFields(entity, top); !status.ok()) return status;
   Literal(fmt::format("Content-Transfer-Encoding: {}\r\n\r\n", IsIdentity(encoding) ? "7bit" : encoding));
+  if (top) BeginBody();
   Lines(body);
   if (top && !body.ends_with('\n')) Literal("\r\n");
   return absl::OkStatus();
@@ -533,12 +538,16 @@ absl::StatusOr<uint32_t> TemplateCompiler::SlotOf(const MustacheToken& token) {
 
 void TemplateCompiler::Literal(std::string_view bytes) {
   if (bytes.empty()) return;
-  if (program_->steps.empty() || program_->steps.back().kind != StepKind::kLiteral) {
+  const bool new_step = program_->steps.empty() || program_->steps.back().kind != StepKind::kLiteral ||
+                        program_->steps.size() == program_->body_begin;
+  if (new_step) {
     Add(StepKind::kLiteral).begin = program_->literals.size();
   }
   program_->literals += bytes;
   program_->steps.back().size += bytes.size();
 }
+
+void TemplateCompiler::BeginBody() { program_->body_begin = program_->steps.size(); }
 
 void TemplateCompiler::Lines(std::string_view text) { Literal(WithCrLf(text)); }
 

@@ -46,6 +46,7 @@ class TemplateCompiler {
   absl::StatusOr<uint32_t> SlotOf(const MustacheToken& token);
 
   void Literal(std::string_view bytes);
+  void BeginBody();                   // of the message: what follows is no header of it
   void Lines(std::string_view text);  // LF becomes CRLF
   Program::Step& Add(Program::Step::Kind kind);
 

@@ -1,0 +1,115 @@
+#include "engine/message/dkim_canonical.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+
+#include "engine/message/utf8.h"
+
+namespace sealift::engine {
+namespace {
+
+constexpr size_t kBlock = 1024;
+
+// Fetched once: to look it up by name costs more than to hash a header.
+const EVP_MD* Sha256Digest() {
+  static const EVP_MD* const digest = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return digest;
+}
+
+class Hasher {
+ public:
+  Hasher() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
+    EVP_DigestInit_ex2(context_.get(), Sha256Digest(), nullptr);
+  }
+  void Add(std::string_view bytes) {
+    if (!bytes.empty()) EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size());
+  }
+  Sha256 Finish() {
+    Sha256 hash;
+    EVP_DigestFinal_ex(context_.get(), hash.data(), nullptr);
+    return hash;
+  }
+
+ private:
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+};
+
+constexpr bool IsBlank(char c) { return c == ' ' || c == '\t'; }
+
+// Whether relaxing would change something in [begin, end), which another byte follows. Written to be vectorised: most
+// text needs no change, and this is then all that it costs beside the hash.
+bool NeedsRelaxing(const char* begin, const char* end) {
+  unsigned found = 0;
+  for (const char* at = begin; at < end; ++at) {
+    const char next = at[1];
+    const bool before_blank = (next == ' ') | (next == '\t') | (next == '\r');
+    found |=
+        static_cast<unsigned>(*at == '\t') | (static_cast<unsigned>(*at == ' ') & static_cast<unsigned>(before_blank));
+  }
+  return found != 0;
+}
+
+}  // namespace
+
+Sha256 HashOf(std::string_view bytes) {
+  Sha256 hash;
+  EVP_Digest(bytes.data(), bytes.size(), hash.data(), nullptr, Sha256Digest(), nullptr);
+  return hash;
+}
+
+Sha256 HashRelaxedBody(std::string_view body) {
+  Hasher hasher;
+  // White space at the ends of lines goes, and then the empty lines at the end: together all of both.
+  while (!body.empty() && (IsBlank(body.back()) || body.back() == '\r' || body.back() == '\n')) body.remove_suffix(1);
+  if (body.empty()) return hasher.Finish();
+  const char* const last = body.data() + body.size() - 1;  // no white space: every blank has a byte after it
+  const char* plain = body.data();                         // what is hashed as it stands begins here
+  std::array<char, kBlock> relaxed;
+  for (const char* at = plain; at < last;) {
+    const char* const end = std::min(at + kBlock, last);
+    if (!NeedsRelaxing(at, end)) {
+      at = end;
+      continue;
+    }
+    hasher.Add({plain, at});
+    size_t size = 0;
+    while (at < end) {
+      if (!IsBlank(*at)) {
+        relaxed[size++] = *at++;
+        continue;
+      }
+      while (IsBlank(*at)) ++at;  // to `last` at most
+      if (*at != '\r') relaxed[size++] = ' ';
+    }
+    hasher.Add({relaxed.data(), size});
+    plain = at;
+  }
+  hasher.Add({plain, last + 1});
+  hasher.Add("\r\n");
+  return hasher.Finish();
+}
+
+void AppendRelaxedField(std::string_view field, std::string& out) {
+  const size_t colon = field.find(':');
+  for (const char c : Trimmed(field.substr(0, colon))) out += LowerCase(c);
+  out += ':';
+  const std::string_view value =
+      colon == std::string_view::npos ? std::string_view() : Trimmed(field.substr(colon + 1));
+  bool blank = false;
+  for (const char c : value) {
+    if (c == '\r' || c == '\n') continue;  // a fold: the white space after it stays
+    if (IsBlank(c)) {
+      blank = true;
+      continue;
+    }
+    if (blank) out += ' ';
+    blank = false;
+    out += c;
+  }
+  out += "\r\n";
+}
+
+}  // namespace sealift::engine

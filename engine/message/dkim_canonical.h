@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "engine/message/dkim_key.h"
+
+namespace sealift::engine {
+
+// The two "relaxed" forms that DKIM hashes (RFC 6376 3.4.2 and 3.4.4). What comes in has CRLF line ends only; messages
+// that are rendered have by construction.
+
+// The SHA-256 of a message's body, relaxed: a run of white space is one space, none ends a line, no empty line ends the
+// body.
+Sha256 HashRelaxedBody(std::string_view body);
+
+// Appends one header field, relaxed, with its line end: the name in lower case, unfolded, a run of white space one
+// space, none around the colon or at the end. `field` is "Name: value" with its folds, with or without the last CRLF.
+void AppendRelaxedField(std::string_view field, std::string& out);
+
+Sha256 HashOf(std::string_view bytes);
+
+}  // namespace sealift::engine

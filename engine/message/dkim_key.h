@@ -1,0 +1,60 @@
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+struct evp_pkey_st;
+
+namespace sealift::engine {
+
+using Sha256 = std::array<uint8_t, 32>;
+
+enum class DkimAlgorithm : uint8_t {
+  kRsaSha256,      // RFC 6376 3.3.1
+  kEd25519Sha256,  // RFC 8463
+};
+
+std::string_view ToString(DkimAlgorithm algorithm);  // as a= says it: "rsa-sha256"
+std::string_view KeyType(DkimAlgorithm algorithm);   // as k= says it: "rsa"
+
+// DkimKey is a private key that signs mail, parsed once.
+//
+// Owned by:  whoever signs; copies share the key.
+// Threads:   any, several at once.
+// Memory:    OpenSSL's, wiped when the last copy goes.
+// Errors:    never a byte of the key.
+class DkimKey {
+ public:
+  // A PEM private key (PKCS#8 or PKCS#1), RSA of any size or Ed25519, without a passphrase. How long an RSA key must be
+  // is the caller's to say.
+  static absl::StatusOr<DkimKey> Parse(std::string_view pem);
+  // `bits` is of RSA alone.
+  static absl::StatusOr<DkimKey> Generate(DkimAlgorithm algorithm, int bits = 2048);
+
+  DkimAlgorithm algorithm() const { return algorithm_; }
+  int bits() const;
+
+  // What the DNS record's p= holds: base64 of the SubjectPublicKeyInfo (RSA), or of the 32 bytes (Ed25519).
+  const std::string& public_key() const { return public_key_; }
+
+  // PKCS#8. The caller wipes it.
+  absl::StatusOr<std::string> ToPem() const;
+
+  // The raw signature of what has this hash: RSASSA-PKCS1-v1_5 with SHA-256, or PureEdDSA of the hash itself.
+  absl::StatusOr<std::string> Sign(const Sha256& hash) const;
+
+ private:
+  DkimKey(std::shared_ptr<evp_pkey_st> key, DkimAlgorithm algorithm, std::string public_key);
+  static absl::StatusOr<DkimKey> Of(std::shared_ptr<evp_pkey_st> key);
+
+  std::shared_ptr<evp_pkey_st> key_;
+  DkimAlgorithm algorithm_;
+  std::string public_key_;
+};
+
+}  // namespace sealift::engine

@@ -1,0 +1,131 @@
+#include "engine/message/dkim_signer.h"
+
+#include <absl/strings/escaping.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/message/utf8.h"
+
+namespace sealift::engine {
+namespace {
+
+constexpr size_t kLineBytes = 76;
+
+struct Field {
+  std::string_view name;
+  std::string_view whole;  // with its folds, without the last line end
+  bool taken = false;
+};
+
+// The fields of a header, which ends at an empty line or with the text.
+std::vector<Field> FieldsOf(std::string_view header) {
+  std::vector<Field> fields;
+  fields.reserve(32);
+  while (!header.empty() && !header.starts_with("\r\n")) {
+    size_t end = header.find("\r\n");
+    while (end != std::string_view::npos && end + 2 < header.size() &&
+           (header[end + 2] == ' ' || header[end + 2] == '\t'))
+      end = header.find("\r\n", end + 2);
+    const std::string_view whole = header.substr(0, end);
+    fields.push_back({.name = Trimmed(whole.substr(0, whole.find(':'))), .whole = whole});
+    header.remove_prefix(end == std::string_view::npos ? header.size() : end + 2);
+  }
+  return fields;
+}
+
+// The relaxed form of those that `names` names, in its order.
+std::string Relaxed(std::vector<Field> fields, const std::vector<std::string_view>& names) {
+  std::string relaxed;
+  for (const std::string_view name : names) {
+    for (size_t i = fields.size(); i-- > 0;) {
+      if (fields[i].taken || !EqualsIgnoreCase(fields[i].name, name)) continue;
+      fields[i].taken = true;
+      AppendRelaxedField(fields[i].whole, relaxed);
+      break;
+    }
+  }
+  return relaxed;
+}
+
+Sha256 HashWith(std::string relaxed, std::string_view signature) {
+  AppendRelaxedField(signature, relaxed);
+  relaxed.resize(relaxed.size() - 2);  // the last line end is not hashed
+  return HashOf(relaxed);
+}
+
+void AppendBase64(std::string_view bytes, size_t column, std::string& out) {
+  std::string encoded;
+  absl::Base64Escape(std::string(bytes), &encoded);
+  for (size_t at = 0; at < encoded.size();) {
+    const size_t piece = std::min(kLineBytes - column, encoded.size() - at);
+    out.append(encoded, at, piece);
+    at += piece;
+    if (at == encoded.size()) break;
+    out += "\r\n  ";
+    column = 2;
+  }
+}
+
+// h=, folded before a name that would not fit.
+void AppendNames(const std::vector<std::string_view>& names, std::string& out) {
+  size_t column = 3;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (i > 0) {
+      out += ':';
+      ++column;
+    }
+    if (column + names[i].size() + 1 > kLineBytes) {
+      out += "\r\n  ";
+      column = 2;
+    }
+    out += names[i];
+    column += names[i].size();
+  }
+}
+
+}  // namespace
+
+Sha256 HashDkimHeader(std::string_view header, const std::vector<std::string_view>& names, std::string_view signature) {
+  return HashWith(Relaxed(FieldsOf(header), names), signature);
+}
+
+absl::Status DkimSigner::Sign(std::string_view message, const std::optional<Sha256>& body_hash,
+                              std::string& fields) const {
+  const size_t size_before = fields.size();
+  const size_t end = message.find("\r\n\r\n");
+  const std::string_view body = end == std::string_view::npos ? std::string_view() : message.substr(end + 4);
+  const Sha256 hash = body_hash.has_value() ? *body_hash : HashRelaxedBody(body);
+  std::vector<Field> present = FieldsOf(message.substr(0, end));
+
+  std::vector<std::string_view> names;
+  names.reserve(64);
+  for (const std::string_view name : kDkimFields) {
+    for (const Field& field : present) {
+      if (EqualsIgnoreCase(field.name, name)) names.push_back(name);
+    }
+    names.push_back(name);  // one that is not there: none can be added
+  }
+  const std::string relaxed = Relaxed(std::move(present), names);
+
+  for (const DkimIdentity& identity : identities_) {
+    std::string signature = fmt::format("DKIM-Signature: v=1; a={}; c=relaxed/relaxed;\r\n d={};\r\n s={};\r\n h=",
+                                        ToString(identity.key.algorithm()), identity.domain, identity.selector);
+    AppendNames(names, signature);
+    signature += ";\r\n bh=";
+    AppendBase64({reinterpret_cast<const char*>(hash.data()), hash.size()}, 4, signature);
+    signature += ";\r\n b=";
+    const absl::StatusOr<std::string> signed_hash = identity.key.Sign(HashWith(relaxed, signature));
+    if (!signed_hash.ok()) {
+      fields.resize(size_before);
+      return signed_hash.status();
+    }
+    AppendBase64(*signed_hash, 3, signature);
+    signature += "\r\n";
+    fields += signature;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace sealift::engine
