@@ -278,6 +278,31 @@ std::vector<Command> MakeTree() {
         Required("reason", "TEXT", "why, for the history and the audit file"),
         Switch("dry-run", "only say how many it would take back"), Switch("yes", "do not ask")},
        RunSuppressionUndo},
+      {"dkim",
+       "generate",
+       "FILE",
+       "Make a DKIM key and print the DNS record that publishes it",
+       "FILE is made with mode 0600 and never overwritten. To change keys without a gap: generate the new one under a "
+       "new selector, publish its record, add its [[dkim]] behind the one in use and reload; once `dkim check` says "
+       "that "
+       "it matches, move it to the front and reload; a week later take away the old block and its record.",
+       "sealift dkim generate /etc/sealift/s1.pem --domain example.com --selector s1",
+       {Required("domain", "DOMAIN", "the domain that signs: that of the From address, or above it"),
+        Required("selector", "SELECTOR", "a name for this key, new to the domain: s1, 2026q4"),
+        Option("algorithm", "rsa|ed25519", "default rsa; have one of each, for not all receivers know ed25519"),
+        Option("bits", "2048|3072|4096", "of an RSA key; default 2048")},
+       RunDkimGenerate},
+      {"dkim",
+       "check",
+       "[DOMAIN]",
+       "Compare the configured DKIM keys with what the DNS publishes",
+       "Reads the configuration file and its key files, and asks the DNS servers that it names. STATE is one of: "
+       "matches; missing (no record); differs (another key, or a record that forbids the use); revoked (an empty p=); "
+       "unclear (several records, or text that is none); dns_failed (ask again later); no_key (the key file cannot be "
+       "used). Exit 0: all match. 65: some do not. 75: the DNS could not be asked, the others match.",
+       "sealift dkim check example.com",
+       {},
+       RunDkimCheck},
 
       {"config",
        "check",

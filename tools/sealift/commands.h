@@ -47,6 +47,10 @@ CommandResult RunDomainExplain(const Invocation& call, Console& console);
 CommandResult RunMessageTrace(const Invocation& call, Console& console);
 CommandResult RunEvents(const Invocation& call, Console& console);
 
+// commands_dkim.cc
+CommandResult RunDkimGenerate(const Invocation& call, Console& console);
+CommandResult RunDkimCheck(const Invocation& call, Console& console);
+
 // commands_node.cc
 CommandResult RunConfigCheck(const Invocation& call, Console& console);
 CommandResult RunConfigShow(const Invocation& call, Console& console);

@@ -3,12 +3,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include "engine/config_file.h"
 #include "engine/config_show.h"
 #include "tools/sealift/arguments.h"
 #include "tools/sealift/commands.h"
 #include "tools/sealift/daemon_client.h"
 #include "tools/sealift/failure.h"
+#include "tools/sealift/read_config.h"
 
 namespace sealift::tools {
 namespace {
@@ -16,26 +16,8 @@ namespace {
 using engine::ExitCode;
 using nlohmann::json;
 
-absl::StatusOr<engine::Config> ReadConfig(const Invocation& call) {
-  engine::Config config = engine::LoadConfig(call.config);
-  if (absl::IsNotFound(config.status())) {
-    return Fail(ExitCode::kNoInput, {"there is no configuration", call.config, std::string(config.status().message()),
-                                     "Name the file with --config or SEALIFT_CONFIG."});
-  }
-  return config;
-}
-
 json ProblemJson(const engine::ConfigProblem& problem) {
   return {{"file", problem.file}, {"line", problem.line}, {"column", problem.column}, {"text", problem.text}};
-}
-
-absl::Status Refused(const engine::Config& config, const std::string& path) {
-  std::string why;
-  for (const engine::ConfigProblem& problem : config.errors) why += (why.empty() ? "" : "\n") + problem.ToString();
-  return Fail(
-      ExitCode::kConfig,
-      {fmt::format("the configuration has {} mistake{}", config.errors.size(), config.errors.size() == 1 ? "" : "s"),
-       path, why, "Correct each; a running daemon keeps what it has until a reload succeeds."});
 }
 
 }  // namespace

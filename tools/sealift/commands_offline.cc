@@ -19,12 +19,7 @@ namespace sealift::tools {
 
 using engine::ExitCode;
 
-absl::Status WriteNewKey(const std::string& path) {
-  std::array<unsigned char, 32> key{};
-  if (getrandom(key.data(), key.size(), 0) != static_cast<ssize_t>(key.size())) {
-    return Fail(ExitCode::kInternal, {"no key could be made", path,
-                                      fmt::format("The system gave no random bytes: {}.", std::strerror(errno)), ""});
-  }
+absl::Status WriteNewFile(const std::string& path, std::string_view key) {
   const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) {
     const bool exists = errno == EEXIST;
@@ -39,11 +34,21 @@ absl::Status WriteNewKey(const std::string& path) {
       write(fd, key.data(), key.size()) == static_cast<ssize_t>(key.size()) && fchmod(fd, 0600) == 0 && fsync(fd) == 0;
   const int error = errno;
   close(fd);
-  explicit_bzero(key.data(), key.size());
   if (written) return absl::OkStatus();
   unlink(path.c_str());
   return Fail(ExitCode::kIo,
               {"the key was not written", path, fmt::format("{}.", std::strerror(error)), "Nothing was left behind."});
+}
+
+absl::Status WriteNewKey(const std::string& path) {
+  std::array<char, 32> key{};
+  if (getrandom(key.data(), key.size(), 0) != static_cast<ssize_t>(key.size())) {
+    return Fail(ExitCode::kInternal, {"no key could be made", path,
+                                      fmt::format("The system gave no random bytes: {}.", std::strerror(errno)), ""});
+  }
+  absl::Status written = WriteNewFile(path, {key.data(), key.size()});
+  explicit_bzero(key.data(), key.size());
+  return written;
 }
 
 CommandResult RunKeyInit(const Invocation& call, Console& console) {
