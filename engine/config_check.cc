@@ -121,6 +121,20 @@ void CheckSources(ConfigDraft& draft) {
   }
 }
 
+void CheckDkim(ConfigDraft& draft) {
+  const Options& o = draft.options;
+  std::map<std::pair<std::string, std::string>, size_t> taken;  // domain and selector -> element
+  for (size_t i = 0; i < o.dkim.size(); ++i) {
+    const DkimOptions& dkim = o.dkim[i];
+    const auto [it, fresh] = taken.emplace(std::pair(dkim.domain, dkim.selector), i);
+    if (fresh || dkim.selector.empty()) continue;
+    draft.Error(ElementKey("dkim", dkim, i) + ".selector",
+                fmt::format("selector {} of {} stands twice: a selector has one record in the DNS and so one key; give "
+                            "each key a selector of its own",
+                            TomlString(dkim.selector), dkim.domain));
+  }
+}
+
 void CheckStreams(ConfigDraft& draft) {
   Options& o = draft.options;
   std::vector<std::string> signers;
@@ -134,7 +148,11 @@ void CheckStreams(ConfigDraft& draft) {
       draft.Error(key + ".pool", Unknown("pool", stream.pool, NamesOf(o.pools)));
     }
     if (stream.retry.empty()) draft.Error(key + ".retry", "`retry` is empty; give at least one wait, as in [\"30m\"]");
+    std::set<std::string> signs;
     for (const std::string& domain : stream.dkim) {
+      if (!signs.insert(domain).second) {
+        draft.Error(key + ".dkim", fmt::format("domain {} stands twice; remove one", TomlString(domain)));
+      }
       if (std::find(signers.begin(), signers.end(), domain) == signers.end()) {
         draft.Error(key + ".dkim", fmt::format("there is no [[dkim]] with domain {}{}", TomlString(domain),
                                                DidYouMean(domain, signers)));
@@ -231,6 +249,7 @@ void CheckConfig(ConfigDraft& draft) {
   CheckNode(draft);
   CheckTimeouts(draft);
   CheckSources(draft);
+  CheckDkim(draft);
   CheckStreams(draft);
   CheckDestinations(draft);
   CheckPromises(draft);

@@ -219,7 +219,7 @@ struct Fields<DkimOptions> {
     each(Field{.name = "selector", .help = "The s= of a signature.", .required = true, .text = Text::kHost},
          o.selector);
     each(Field{.name = "key_file",
-               .help = "The private key (PEM), RSA or Ed25519.",
+               .help = "The private key (PEM), RSA of 2048 to 4096 bits or Ed25519; mode 0400 or 0600.",
                .required = true,
                .text = Text::kPath},
          o.key_file);
@@ -283,7 +283,9 @@ struct Fields<StreamOptions> {
          o.tls);
     each(Field{.name = "on_no_tls", .help = "What becomes of a message whose destination cannot meet `tls`."},
          o.on_no_tls);
-    each(Field{.name = "dkim", .help = "Domains of [[dkim]] that sign.", .enforced = false}, o.dkim);
+    each(Field{.name = "dkim",
+               .help = "Domains of [[dkim]] that sign; a signature by one RSA and one Ed25519 key of each."},
+         o.dkim);
     each(Field{.name = "return_path",
                .help = "Domain of the envelope sender; default: node.hostname.",
                .text = Text::kHost},
@@ -352,7 +354,10 @@ void EachSection(auto& o, auto&& each, auto&& each_array) {
   each(Section{.name = "keys", .help = "The key that opens the queue; one of the three.", .restart = true}, o.keys);
   each(Section{.name = "storage", .help = "The disk."}, o.storage);
   each(Section{.name = "retention", .help = "How long things are kept."}, o.retention);
-  each_array(Section{.name = "dkim", .help = "A signing key.", .enforced = false}, o.dkim);
+  each_array(Section{.name = "dkim",
+                     .help = "A signing key. Of those of one domain the first of each algorithm signs; the others "
+                             "stand by, to be published before they take over."},
+             o.dkim);
   each_array(Section{.name = "source", .help = "An IP address to send from."}, o.sources);
   each_array(Section{.name = "pool", .help = "Sources that share work."}, o.pools);
   each_array(Section{.name = "provider", .help = "MX hosts that judge as one."}, o.providers);

@@ -40,7 +40,7 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane) {
     wait.set_by = "the configuration";
     return wait;
   }
-  const bool anything_due = !lane.window.empty() || lane.more || lane.reading;
+  const bool anything_due = !lane.window.empty() || lane.ahead > 0 || lane.more || lane.reading;
   if (!anything_due) {
     wait.reason = "due";
     wait.detail = "every row was tried and waits for its next attempt";
@@ -60,6 +60,10 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane) {
     case Refusal::Kind::kUnsettled:
       wait.detail = "as many messages as node.unsettled_max allows wait for their outcome to be durable";
       wait.set_by = "node.unsettled_max";
+      break;
+    case Refusal::Kind::kSigning:
+      wait.detail = "its messages are being signed: the signer threads have more to do than they manage";
+      wait.set_by = fmt::format("stream {} dkim", lane.campaign->stream);
       break;
     case Refusal::Kind::kBackoff:
     case Refusal::Kind::kNoTls:
@@ -127,6 +131,8 @@ std::string_view ToString(Refusal::Kind kind) {
       return "rate";
     case Refusal::Kind::kUnsettled:
       return "unsettled";
+    case Refusal::Kind::kSigning:
+      return "signing";
     case Refusal::Kind::kBackoff:
       return "backoff";
     case Refusal::Kind::kNoTls:

@@ -66,6 +66,7 @@ struct Lane {
   std::deque<Claim> window;
   std::deque<Claim> withheld;              // claimed, and to be settled as suppressed
   size_t rows_listed = 0;                  // of the window, as its queue has counted them
+  size_t ahead = 0;                        // rows in its queue's ready list
   std::string fresh_cursor, retry_cursor;  // where the next read starts
   int packs_next = 1;                      // how many packs the next read asks for; grows while the lane drains
   int unsettled = 0;                       // rows handed out whose outcome is not durable
@@ -82,7 +83,9 @@ struct Lane {
   Timer due_timer;
 
   // Nothing of it is in use: it can be forgotten and found again in the store.
-  bool Idle() const { return window.empty() && withheld.empty() && unsettled == 0 && !reading && !frozen; }
+  bool Idle() const {
+    return window.empty() && withheld.empty() && ahead == 0 && unsettled == 0 && !reading && !frozen;
+  }
 };
 
 }  // namespace sealift::engine

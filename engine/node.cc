@@ -93,6 +93,9 @@ absl::Status NodeImpl::Open() {
   if (!sources.ok()) return sources;
   const absl::StatusOr<Kek> kek = LoadKek(*options);
   if (!kek.ok()) return WithExit(kek.status(), ExitCode::kConfig);
+  absl::StatusOr<std::shared_ptr<const SigningKeys>> keys = SigningKeys::Load(*options);
+  if (!keys.ok()) return WithExit(keys.status(), ExitCode::kConfig);
+  signing_keys_ = *keys;
   absl::StatusOr<std::shared_ptr<tls::ClientContext>> tls = tls::ClientContext::Create(
       {.min_version = std::string(ToString(options->tls.min_version)), .ca_file = options->tls.ca_file});
   if (!tls.ok()) return WithExit(tls.status(), ExitCode::kConfig);
@@ -118,6 +121,8 @@ absl::Status NodeImpl::Open() {
 
   auto dns_cache = std::make_shared<dns::Cache>(dns::Cache::Options{
       .entries_max = std::max<size_t>(options->dns.cache.bytes / 512, 1024)});  // an answer has some hundred bytes
+  // One a core, as the shards: where mail is signed, that is what the cores do most.
+  signers_ = std::make_unique<Signers>(std::max(1, static_cast<int>(std::thread::hardware_concurrency())), metrics_);
   const int share = std::max(1, options->node.unsettled_max / shards);
   std::vector<Shard*> peers;
   for (int i = 0; i < shards; ++i) {
@@ -126,9 +131,11 @@ absl::Status NodeImpl::Open() {
                                                                   .unsettled_share = share,
                                                                   .store = store_.get(),
                                                                   .limits = &limits_,
+                                                                  .signers = signers_.get(),
                                                                   .dns_cache = dns_cache,
                                                                   .tls = *tls,
-                                                                  .options = options});
+                                                                  .options = options,
+                                                                  .signing_keys = *keys});
     if (!shard.ok()) return shard.status();
     peers.push_back(shard->get());
     shards_.push_back(*std::move(shard));
@@ -169,6 +176,11 @@ std::shared_ptr<const Options> NodeImpl::options() const {
   return options_;
 }
 
+std::shared_ptr<const SigningKeys> NodeImpl::signing_keys() const {
+  const std::lock_guard lock(options_mutex_);
+  return signing_keys_;
+}
+
 absl::Status NodeImpl::Ready() const {
   const absl::Status failed = store_->failure();
   if (!failed.ok()) return failed;
@@ -182,8 +194,10 @@ absl::Status NodeImpl::Ready() const {
 absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
   const absl::StatusOr<std::shared_ptr<const Options>> read = read_();
   if (!read.ok()) return WithExit(read.status(), ExitCode::kConfig);
+  const absl::StatusOr<std::shared_ptr<const SigningKeys>> keys = SigningKeys::Load(**read);
+  if (!keys.ok()) return WithExit(keys.status(), ExitCode::kConfig);
   const std::shared_ptr<const Options> before = options();
-  std::vector<std::string> changes;
+  std::vector<std::string> changes = ReplacedKeys(*signing_keys(), **keys);
   std::string restart;
   for (const ConfigChange& change : DiffOptions(*before, **read)) {
     changes.push_back(fmt::format("{}: {} -> {}", change.key, change.before.empty() ? "(none)" : change.before,
@@ -207,10 +221,11 @@ absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
   auto next = std::make_shared<Options>(**read);
   next->generation = before->generation + 1;
   for (const std::unique_ptr<Shard>& shard : shards_) {
-    shard->Ask([&](Scheduler& scheduler) { scheduler.Adopt(next); });
+    shard->Ask([&](Scheduler& scheduler) { scheduler.Adopt(next, *keys); });
   }
   const std::lock_guard lock(options_mutex_);
   options_ = std::move(next);
+  signing_keys_ = *keys;
   return changes;
 }
 
@@ -356,7 +371,12 @@ absl::StatusOr<std::string> NodeImpl::Preview(std::string_view name, uint32_t ro
   const absl::Status rendered = content->Render({.email = stored->recipient, .fields = fields},
                                                 {.message_id = id, .date = date.value_or(sent)}, message);
   if (!rendered.ok()) return rendered;
-  return message;
+  const std::shared_ptr<const DkimSigner> signer = signing_keys()->SignerOf(campaign->spec.stream);
+  if (signer == nullptr) return message;
+  std::string whole;
+  const absl::Status signed_it = signer->Sign(message, content->fixed_body_hash(), whole);
+  if (!signed_it.ok()) return signed_it;
+  return whole + message;
 }
 
 std::string NodeImpl::MessageId(const queue::MessageKey& key) const { return store_->EncodeMessageId(key); }

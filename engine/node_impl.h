@@ -14,6 +14,8 @@
 #include "engine/metrics_text.h"
 #include "engine/node.h"
 #include "engine/shard.h"
+#include "engine/signers.h"
+#include "engine/signing_keys.h"
 #include "engine/suppressions.h"
 
 namespace sealift::engine {
@@ -52,6 +54,7 @@ class NodeImpl final : public Node {
   std::string MessageId(const queue::MessageKey& key) const override;
 
  private:
+  std::shared_ptr<const SigningKeys> signing_keys() const;
   CampaignStatus StatusOf(const queue::Campaign& campaign);
   // The campaigns that a filter means; an error for a name that is none.
   absl::StatusOr<std::vector<queue::Campaign>> Matching(const QueueFilter& filter);
@@ -71,12 +74,14 @@ class NodeImpl final : public Node {
 
   mutable std::mutex options_mutex_;
   std::shared_ptr<const Options> options_;
+  std::shared_ptr<const SigningKeys> signing_keys_;
   const ReadOptions read_;
   Limits limits_;
   Metrics metrics_;
   std::unique_ptr<queue::Store> store_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::atomic<bool> shards_made_{false};
+  std::unique_ptr<Signers> signers_;  // goes before the shards, which it answers
   std::unique_ptr<Campaigns> campaigns_;
   std::unique_ptr<Suppressions> suppressions_;
   std::unique_ptr<engine::MetricsText> metrics_text_;

@@ -64,7 +64,7 @@ void Paths::Configure(Path& path) {
 void Paths::Pump(Site& site) {
   if (scheduler_.draining()) return;
   for (const std::unique_ptr<SendQueue>& queue : site.queues) {
-    if (queue->ready.empty() || queue->permits.empty()) continue;
+    if (!queue->HasRows() || queue->permits.empty()) continue;
     // Sources take turns in opening; a source that may not leaves its turn to the next.
     const size_t sources = queue->permits.size();
     for (size_t i = 0; i < sources; ++i) {
@@ -72,6 +72,7 @@ void Paths::Pump(Site& site) {
       Path& path = PathOf(site, queue->permits[turn]->source, queue->policy);
       if (PumpPath(site, *queue, path)) {
         queue->next_source = (turn + 1) % sources;
+        scheduler_.Prepare(*queue);
         break;
       }
     }
@@ -90,10 +91,15 @@ bool Paths::PumpPath(Site& site, SendQueue& queue, Path& path) {
   }
   if (path.idle.waiting() > 0) {
     path.idle.NotifyOne();
+    if (queue.signer != nullptr) WakeAt(path, now + kPace);  // it may find that its row is still being signed
     return true;
   }
   if (path.sessions > 0 && queue.rows_ready <= static_cast<size_t>(path.sessions)) return true;
   if (path.block.failures > 0 && path.sessions > 0) return true;  // one try at a time
+  if (path.sessions > 0 && !scheduler_.HasRowToSend(queue)) {     // the signers have yet to catch up
+    WakeAt(path, now + kPace);
+    return true;
+  }
   if (site.SessionsOf(path.counted_with) >= path.connection_limit) return false;
   if (path.next_open > now) {
     WakeAt(path, path.next_open);
@@ -171,6 +177,8 @@ void Paths::OnSessionEnd(Path& path) {
   path.source_slots->Return();
   if (path.sessions == 0) path.next_open = std::min(path.next_open, services_.Now() + kPace);  // it is full no more
   Pump(path.site);
+  const bool any = std::ranges::any_of(path.site.paths, [](const auto& other) { return other->sessions > 0; });
+  if (!any) scheduler_.Unprepare(path.site);
 }
 
 void Paths::WakeAll() {

@@ -1,6 +1,7 @@
 #include "engine/scheduler.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "engine/shaping/retry_schedule.h"
@@ -58,7 +59,9 @@ Scheduler::Scheduler(ShardServices& services, int unsettled_share)
           services, lookups_,
           {.resolved = [this](Lane& lane, Site& site) { OnResolved(lane, site); },
            .elsewhere = [this](Lane& lane, const SiteIdentity& site, int shard) { OnElsewhere(lane, site, shard); },
-           .failed = [this](Lane& lane, LaneVerdict verdict) { OnFailed(lane, std::move(verdict)); }}) {}
+           .failed = [this](Lane& lane, LaneVerdict verdict) { OnFailed(lane, std::move(verdict)); }}),
+      sign_ahead_(services, {.taken = [this](Lane& lane) { lanes_.Want(lane); },
+                             .ready = [this](SendQueue& queue) { paths_.Pump(*queue.site); }}) {}
 
 Scheduler::~Scheduler() = default;
 
@@ -156,6 +159,7 @@ void Scheduler::OnForgotten(Lane& lane) {
   SendQueue& queue = *lane.queue;
   lane.queue = nullptr;
   if (--queue.lanes > 0) return;
+  sign_ahead_.Forget(queue);
   std::vector<std::unique_ptr<SendQueue>>& queues = queue.site->queues;
   std::erase_if(queues, [&](const std::unique_ptr<SendQueue>& entry) { return entry.get() == &queue; });
 }
@@ -167,8 +171,7 @@ bool Scheduler::MayBegin() {
 }
 
 bool Scheduler::ExpireFront(SendQueue& queue, absl::Time now) {
-  const Claim& front = queue.ready.front()->window.front();
-  if (front.pack().expires() > now) return false;
+  if (queue.Front().pack().expires() > now) return false;
   const Assignment expired = TakeFront(queue, nullptr);
   Conclude(expired, {.verdict = {}, .begun = false});
   return true;
@@ -177,25 +180,24 @@ bool Scheduler::ExpireFront(SendQueue& queue, absl::Time now) {
 // Rows expire also while nothing can be sent: this is asked whenever rows arrive and whenever a path has failed.
 void Scheduler::ExpireReady(SendQueue& queue) {
   const absl::Time now = services_.Now();
-  while (!queue.ready.empty() && MayBegin() && ExpireFront(queue, now)) {
+  while (queue.HasRows() && MayBegin() && ExpireFront(queue, now)) {
   }
 }
 
 Assignment Scheduler::TakeFront(SendQueue& queue, std::shared_ptr<const SendPermits> permits) {
-  Lane& lane = *queue.ready.front();
-  queue.ready.pop_front();
-  lane.listed = false;
-  Assignment assignment{
-      .claim = std::move(lane.window.front()), .lane = &lane, .queue = &queue, .permits = std::move(permits)};
-  lane.window.pop_front();
-  --lane.rows_listed;
-  --queue.rows_ready;
-  settler_.Begin(lane);
-  if (!lane.window.empty()) {  // to the end: the lanes of a queue take turns
-    lane.listed = true;
-    queue.ready.push_back(&lane);
+  Assignment assignment{.queue = &queue, .permits = std::move(permits)};
+  if (queue.ahead.empty()) {
+    std::tie(assignment.lane, assignment.claim) = queue.PopFront();
+  } else {
+    ReadyRow& front = queue.ahead.front();
+    assignment.lane = front.lane;
+    assignment.message = sign_ahead_.Take(front);
+    assignment.claim = std::move(front.claim);
+    queue.ahead.pop_front();
   }
-  lanes_.Want(lane);
+  --queue.rows_ready;
+  settler_.Begin(*assignment.lane);
+  lanes_.Want(*assignment.lane);
   return assignment;
 }
 
@@ -206,14 +208,18 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal) {
   Site& site = path.site;
   for (size_t i = 0; i < site.queues.size(); ++i) {
     SendQueue& queue = *site.queues[i];
-    if (queue.ready.empty() || queue.policy != path.policy || !queue.campaign->sending) continue;
+    if (!queue.HasRows() || queue.policy != path.policy || !queue.campaign->sending) continue;
     const std::shared_ptr<const SendPermits>* permits = queue.PermitsOf(path.source);
     if (permits == nullptr) continue;
     ExpireReady(queue);
-    if (queue.ready.empty()) continue;
+    if (!queue.HasRows()) continue;
     if (!MayBegin()) {
       refusal = {.kind = Refusal::Kind::kUnsettled, .until = absl::InfiniteFuture()};
       break;
+    }
+    if (queue.signer != nullptr && !sign_ahead_.IsReady(queue)) {
+      if (refusal.kind == Refusal::Kind::kNoRows) refusal.kind = Refusal::Kind::kSigning;
+      continue;
     }
     absl::Duration wait;
     if (RateInForce* refused = Permit(**permits, queue.Standing(), now, wait); refused != nullptr) {
@@ -222,6 +228,7 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal) {
       continue;
     }
     const Assignment assignment = TakeFront(queue, *permits);
+    Prepare(queue);
     // Of equals the one that was served goes behind the others.
     for (size_t j = i; j + 1 < site.queues.size() && site.queues[j]->Standing() == site.queues[j + 1]->Standing();
          ++j) {
@@ -242,7 +249,7 @@ std::optional<Assignment> Scheduler::Head(Path& path) {
   for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
     ExpireReady(*queue);
     if (!MayBegin()) break;
-    if (queue->ready.empty() || queue->policy != path.policy || !queue->campaign->sending) continue;
+    if (!queue->HasRows() || queue->policy != path.policy || !queue->campaign->sending) continue;
     if (queue->PermitsOf(path.source) == nullptr) continue;
     return TakeFront(*queue, nullptr);
   }
@@ -257,7 +264,7 @@ void Scheduler::BounceForNoTls(Path& path, const Attempt& attempt) {
     if (queue->PermitsOf(path.source) == nullptr) continue;
     Attempt bounce = attempt;
     bounce.verdict.action = Action::kBounce;
-    while (!queue->ready.empty() && MayBegin()) Conclude(TakeFront(*queue, nullptr), bounce);
+    while (queue->HasRows() && MayBegin()) Conclude(TakeFront(*queue, nullptr), bounce);
   }
 }
 
@@ -268,8 +275,14 @@ void Scheduler::Return(const Assignment& assignment) {
   }
   settler_.Return(lane);
   if (lane.discarded || lane.queue == nullptr) return lanes_.Want(lane);
-  lane.window.push_front(assignment.claim);
-  List(lane);
+  if (assignment.message != nullptr && lane.queue->signer != nullptr) {
+    lane.queue->ahead.emplace_front(assignment.claim, &lane, assignment.message);
+    ++lane.ahead;
+    ++lane.queue->rows_ready;
+  } else {
+    lane.window.push_front(assignment.claim);
+    List(lane);
+  }
   paths_.Pump(*lane.queue->site);
 }
 

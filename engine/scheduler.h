@@ -14,6 +14,7 @@
 #include "engine/runtime/task_group.h"
 #include "engine/settler.h"
 #include "engine/shard_services.h"
+#include "engine/sign_ahead.h"
 #include "engine/site.h"
 #include "engine/suppression_overlay.h"
 
@@ -25,6 +26,7 @@ struct Assignment {
   Lane* lane = nullptr;
   SendQueue* queue = nullptr;
   std::shared_ptr<const SendPermits> permits;  // null: none were asked
+  std::shared_ptr<SignedMessage> message;      // null: the session renders it
 };
 
 // Scheduler decides which row goes next, and keeps the account of every row that this shard has claimed.
@@ -75,8 +77,8 @@ class Scheduler {
   // False: the outcome of a transaction could not be committed, so none begins.
   void AllowSending(bool allowed);
 
-  // New options are in force: limits, queues and paths follow.
-  void Adopt(std::shared_ptr<const Options> options);
+  // New options and keys are in force: limits, queues, paths and signatures follow.
+  void Adopt(std::shared_ptr<const Options> options, std::shared_ptr<const SigningKeys> keys);
 
   // Nothing more is begun; `Stopped` says when nothing is under way.
   Task<void> Drain();
@@ -96,6 +98,15 @@ class Scheduler {
   LaneTable& lanes() { return lanes_; }
   Directory& directory() { return directory_; }
   const Settler& settler() const { return settler_; }
+
+  // A session may soon ask for rows of this queue.
+  void Prepare(SendQueue& queue) {
+    if (queue.signer != nullptr) sign_ahead_.Fill(queue);
+  }
+  // Another session would find a row to send.
+  bool HasRowToSend(SendQueue& queue) { return queue.signer == nullptr || sign_ahead_.IsReady(queue); }
+  // The last session of the site has ended.
+  void Unprepare(Site& site);
 
   // Why the rows of a lane wait now.
   Refusal WhyWaiting(const Lane& lane) const;
@@ -132,6 +143,7 @@ class Scheduler {
   LaneTable lanes_;
   Directory directory_;
   SuppressionOverlay suppressed_since_;
+  SignAhead sign_ahead_;
   bool draining_ = false;
   bool allowed_ = true;
   bool starved_ = false;  // something waits for outcomes to become durable

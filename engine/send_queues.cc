@@ -35,8 +35,9 @@ void Scheduler::List(Lane& lane) {
 
 void Scheduler::Unlist(Lane& lane) {
   SendQueue& queue = *lane.queue;
-  queue.rows_ready -= lane.rows_listed;
+  queue.rows_ready -= lane.rows_listed + lane.ahead;
   lane.rows_listed = 0;
+  sign_ahead_.Drop(queue, lane);
   if (!lane.listed) return;
   lane.listed = false;
   std::erase(queue.ready, &lane);
@@ -63,6 +64,10 @@ void Scheduler::Configure(SendQueue& queue) {
   queue.permits.clear();
   queue.settings = options.DestinationFor(queue.domain, site.hosts.front().name);
   queue.stream = options.FindStream(queue.campaign->stream);
+  std::shared_ptr<const DkimSigner> signer = services_.signing_keys->SignerOf(queue.campaign->stream);
+  const bool as_before = queue.signer != nullptr && signer != nullptr && queue.signer->SignsAs(*signer);
+  if (!as_before) sign_ahead_.GiveBack(queue);  // what was signed is signed again, or goes unsigned
+  queue.signer = std::move(signer);
   if (queue.stream == nullptr) return;  // a reload took the stream away: its rows wait, and `explain` says so
   const StreamOptions& stream = *queue.stream;
   queue.policy = PolicyOf(queue.settings.tls.has_value() ? Stricter(stream.tls, *queue.settings.tls) : stream.tls);
@@ -100,9 +105,14 @@ void Scheduler::Order(Site& site) {
   std::ranges::sort(site.queues, [](const auto& a, const auto& b) { return a->Standing() > b->Standing(); });
 }
 
-void Scheduler::Adopt(std::shared_ptr<const Options> options) {
+void Scheduler::Unprepare(Site& site) {
+  for (const std::unique_ptr<SendQueue>& queue : site.queues) sign_ahead_.GiveBack(*queue);
+}
+
+void Scheduler::Adopt(std::shared_ptr<const Options> options, std::shared_ptr<const SigningKeys> keys) {
   const bool kinds_change = KindsChange(*services_.options, *options);
   services_.options = std::move(options);
+  services_.signing_keys = std::move(keys);
   if (kinds_change) JudgeAgain();
   directory_.ForEach([this](Site& site) {
     for (const std::unique_ptr<SendQueue>& queue : site.queues) Configure(*queue);

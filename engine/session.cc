@@ -115,6 +115,12 @@ Task<std::optional<Assignment>> Session::NextAssignment() {
 // Sending
 
 void Session::Render(const Assignment& assignment) {
+  if (assignment.message != nullptr) {
+    date_ = assignment.message->date;
+    content_ = assignment.message->wire;
+    message_bytes_ = assignment.message->size;
+    return;
+  }
   const queue::Row& row = assignment.claim.row();
   date_ = row.date != absl::InfinitePast() ? row.date : services_.Now();
   const std::string id = FormatMessageId(services_.store.EncodeMessageId({.lane = assignment.lane->id, .row = row.id}),
@@ -124,20 +130,22 @@ void Session::Render(const Assignment& assignment) {
   const absl::Status rendered = assignment.lane->campaign->content.Render(
       {.email = row.recipient, .fields = row.fields}, {.message_id = id, .date = date_}, message_);
   if (rendered.ok()) AppendDotStuffed(message_, wire_);
+  content_ = wire_;
+  message_bytes_ = message_.size();
 }
 
 Task<Session::Next> Session::Transact(Assignment assignment) {
   const queue::Row& row = assignment.claim.row();
   Render(assignment);
-  if (wire_.empty()) {
+  if (content_.empty()) {
     // Every row was checked when it was loaded, so this is a fault of ours or of the disk: the row must not be lost for
     // it.
     Conclude(assignment, FromFailure(ReasonClass::kInternal, "the message could not be rendered"));
     co_return Next::kGoOn;
   }
-  if (capabilities_.size_max.has_value() && message_.size() > *capabilities_.size_max) {
+  if (capabilities_.size_max.has_value() && message_bytes_ > *capabilities_.size_max) {
     Attempt too_large = FromFailure(ReasonClass::kTooLarge, fmt::format("the message has {} bytes, the server takes {}",
-                                                                        message_.size(), *capabilities_.size_max));
+                                                                        message_bytes_, *capabilities_.size_max));
     too_large.verdict.action = Action::kBounce;
     too_large.enhanced = "5.3.4";
     Conclude(assignment, std::move(too_large));
@@ -149,7 +157,7 @@ Task<Session::Next> Session::Transact(Assignment assignment) {
   const std::string sender =
       fmt::format("b+{}@{}", services_.store.EncodeMessageId({.lane = assignment.lane->id, .row = row.id}), bounces);
   MailParameters parameters;
-  if (capabilities_.size) parameters.size = message_.size();
+  if (capabilities_.size) parameters.size = message_bytes_;
   const std::string mail = MailFrom(sender, parameters);
   const std::string rcpt = RcptTo(row.recipient);
   const SmtpOptions& limits = options_->smtp;
@@ -223,7 +231,7 @@ Task<Session::Next> Session::SendContent(Assignment assignment, Reply data) {
     co_return Lost(assignment, Phase::kContent,
                    absl::InvalidArgumentError("the server replied before it had the content"));
   }
-  const absl::Status sent = co_await Send(wire_, options_->smtp.block_timeout);
+  const absl::Status sent = co_await Send(content_, options_->smtp.block_timeout);
   if (!sent.ok()) co_return Lost(assignment, Phase::kContent, sent);
   const Answer taken = co_await WithDeadline(services_.ring, options_->smtp.final_dot_timeout, ReadReply());
   if (!taken.ok()) co_return Lost(assignment, Phase::kContent, taken.status());

@@ -103,8 +103,10 @@ class Session {
   std::shared_ptr<const queue::Evidence> evidence_;
   std::optional<Attempt> failure_;  // of the last host that was tried
 
-  absl::Time date_;  // of the message being sent
-  std::string message_, wire_;
+  absl::Time date_;             // of the message being sent
+  std::string message_, wire_;  // where this session renders it
+  std::string_view content_;    // as DATA carries it, with its lone dot; empty: it could not be made
+  size_t message_bytes_ = 0;    // of the message itself
   std::array<char, 4096> incoming_;
 };
 

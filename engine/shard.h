@@ -31,9 +31,11 @@ class Shard {
     int unsettled_share = 4096;
     queue::Store* store = nullptr;
     Limits* limits = nullptr;
+    Signers* signers = nullptr;
     std::shared_ptr<dns::Cache> dns_cache;
     std::shared_ptr<tls::ClientContext> tls;
     std::shared_ptr<const Options> options;
+    std::shared_ptr<const SigningKeys> signing_keys;
   };
 
   // The ring's error where this machine forbids io_uring; a resolver's where its servers are wrong.

@@ -13,12 +13,15 @@
 #include "engine/resolver.h"
 #include "engine/runtime/network.h"
 #include "engine/runtime/ring.h"
+#include "engine/signing_keys.h"
 #include "engine/site_identity.h"
 #include "queue/store.h"
 #include "tls/client_context.h"
 #include "tls/session_cache.h"
 
 namespace sealift::engine {
+
+class Signers;
 
 // A lane on its way to the shard that owns its site. It has claimed nothing.
 struct LaneHandover {
@@ -40,11 +43,13 @@ struct ShardServices {
   queue::Store& store;
   Limits& limits;
   Metrics& metrics;
+  Signers& signers;
   Network& network;
   Resolver& resolver;
   tls::SessionCache& tls_sessions;
   std::shared_ptr<tls::ClientContext> tls;
   std::shared_ptr<const Options> options;
+  std::shared_ptr<const SigningKeys> signing_keys;
   std::mt19937_64 random;
 
   // Runs `message` on this shard's thread; for threads that may wait while the inbox is full.

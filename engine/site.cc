@@ -11,6 +11,28 @@ const std::shared_ptr<const SendPermits>* SendQueue::PermitsOf(int source) const
   return nullptr;
 }
 
+std::pair<Lane*, Claim> SendQueue::PopFront() {
+  Lane& lane = *ready.front();
+  ready.pop_front();
+  lane.listed = false;
+  Claim claim = std::move(lane.window.front());
+  lane.window.pop_front();
+  --lane.rows_listed;
+  if (!lane.window.empty()) {
+    lane.listed = true;
+    ready.push_back(&lane);
+  }
+  return {&lane, std::move(claim)};
+}
+
+void SendQueue::PushFront(Lane& lane, Claim claim) {
+  lane.window.push_front(std::move(claim));
+  ++lane.rows_listed;
+  if (lane.listed) return;
+  lane.listed = true;
+  ready.push_front(&lane);
+}
+
 uint8_t SendQueue::Standing() const {
   if (stream == nullptr) return 0;
   const int kind = stream->kind == StreamKind::kTransactional ? 128 : 0;

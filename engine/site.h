@@ -22,13 +22,15 @@
 
 namespace sealift::engine {
 
+class DkimSigner;
 class Scheduler;
 struct Path;
+struct SignedMessage;
 struct Site;
 
 // Why nothing may be sent right now, and until when. `rate` names the limit where it is one.
 struct Refusal {
-  enum class Kind : uint8_t { kNone, kNoRows, kRate, kUnsettled, kBackoff, kNoTls };
+  enum class Kind : uint8_t { kNone, kNoRows, kRate, kUnsettled, kSigning, kBackoff, kNoTls };
   Kind kind = Kind::kNone;
   RateInForce* rate = nullptr;
   absl::Time until = absl::InfinitePast();
@@ -49,6 +51,13 @@ struct SendPermits {
   Counter* delivered = nullptr;
 };
 
+// A row that has left its lane to be signed before a session asks for it: engine/sign_ahead.h.
+struct ReadyRow {
+  Claim claim;
+  Lane* lane = nullptr;
+  std::shared_ptr<SignedMessage> message;
+};
+
 // SendQueue is the lanes of one campaign at one site that the same destination settings bind, in the order of their
 // turn.
 struct SendQueue {
@@ -62,8 +71,20 @@ struct SendQueue {
   std::vector<std::shared_ptr<const SendPermits>> permits;  // a source of the stream's pool each
   size_t next_source = 0;                                   // whose turn it is to open a session
   std::deque<Lane*> ready;                                  // lanes that have rows in their window
-  size_t rows_ready = 0;
+  size_t rows_ready = 0;                                    // in their windows, and ahead
+  std::shared_ptr<const DkimSigner> signer;                 // null: the stream does not sign
+  std::deque<ReadyRow> ahead;                               // they go before `ready`; empty without a signer
+  size_t message_bytes = 64 << 10;                          // at most, as far as is known
+  bool waits_for_signers = false;
   Histogram* delivery_seconds = nullptr;
+
+  bool HasRows() const { return !ahead.empty() || !ready.empty(); }
+  // The row that goes next. There is one.
+  const Claim& Front() const { return ahead.empty() ? ready.front()->window.front() : ahead.front().claim; }
+  // The front row of the lane whose turn it is, which then goes behind the others. There is one.
+  std::pair<Lane*, Claim> PopFront();
+  // It is the next of its lane again, and the lane's turn.
+  void PushFront(Lane& lane, Claim claim);
 
   // What is transactional overtakes, then the higher priority (0 to 100); nothing without a stream.
   uint8_t Standing() const;

@@ -35,6 +35,21 @@ int NoPassphrase(char*, int, int, void* asked) {
   return -1;
 }
 
+// An Ed25519 key's public half is computed from the private one; an RSA key's file holds both.
+bool BelongTogether(EVP_PKEY* key, const DkimKey& parsed) {
+  if (parsed.algorithm() != DkimAlgorithm::kRsaSha256) return true;
+  const Sha256 hash{};
+  const absl::StatusOr<std::string> signature = parsed.Sign(hash);
+  const ContextPtr context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr), &EVP_PKEY_CTX_free);
+  const bool verified = signature.ok() && context != nullptr && EVP_PKEY_verify_init(context.get()) == 1 &&
+                        EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PADDING) == 1 &&
+                        EVP_PKEY_CTX_set_signature_md(context.get(), EVP_sha256()) == 1 &&
+                        EVP_PKEY_verify(context.get(), reinterpret_cast<const unsigned char*>(signature->data()),
+                                        signature->size(), hash.data(), hash.size()) == 1;
+  ERR_clear_error();
+  return verified;
+}
+
 }  // namespace
 
 std::string_view ToString(DkimAlgorithm algorithm) {
@@ -62,13 +77,12 @@ absl::StatusOr<DkimKey> DkimKey::Parse(std::string_view pem) {
         "holds no private key in PEM (a block that begins with -----BEGIN PRIVATE "
         "KEY-----)");
   }
-  const ContextPtr check(EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr), &EVP_PKEY_CTX_free);
-  if (check == nullptr || EVP_PKEY_pairwise_check(check.get()) != 1) {
-    ERR_clear_error();
+  absl::StatusOr<DkimKey> parsed = Of(key);
+  if (parsed.ok() && !BelongTogether(key.get(), *parsed)) {
     return absl::InvalidArgumentError(
         "holds a key whose private and public half do not belong together: it is damaged");
   }
-  return Of(std::move(key));
+  return parsed;
 }
 
 absl::StatusOr<DkimKey> DkimKey::Generate(DkimAlgorithm algorithm, int bits) {

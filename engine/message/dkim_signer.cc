@@ -91,6 +91,12 @@ Sha256 HashDkimHeader(std::string_view header, const std::vector<std::string_vie
   return HashWith(Relaxed(FieldsOf(header), names), signature);
 }
 
+bool DkimSigner::SignsAs(const DkimSigner& other) const {
+  return std::ranges::equal(identities_, other.identities_, [](const DkimIdentity& a, const DkimIdentity& b) {
+    return a.domain == b.domain && a.selector == b.selector && a.key.public_key() == b.key.public_key();
+  });
+}
+
 absl::Status DkimSigner::Sign(std::string_view message, const std::optional<Sha256>& body_hash,
                               std::string& fields) const {
   const size_t size_before = fields.size();

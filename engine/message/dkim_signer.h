@@ -39,6 +39,9 @@ class DkimSigner {
 
   const std::vector<DkimIdentity>& identities() const { return identities_; }
 
+  // Whether the two make the same signatures.
+  bool SignsAs(const DkimSigner& other) const;
+
  private:
   const std::vector<DkimIdentity> identities_;
 };

@@ -54,7 +54,7 @@ TEST_F(ExplainTest, RowsOfAllReasonsAddUpToWhatIsQueued) {
   ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 2; }));
   std::erase_if(options_.streams, [](const StreamOptions& stream) { return stream.name == "gone"; });
   const auto without = std::make_shared<const Options>(options_);
-  OnShard([&](Scheduler& scheduler) { scheduler.Adopt(without); });
+  OnShard([&](Scheduler& scheduler) { scheduler.Adopt(without, scheduler.services().signing_keys); });
   const queue::CampaignId slow =
       Send("slow", Recipients(5, "d1.test"), {.rate = {.count = 1, .period = absl::Hours(1)}});
   ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 7; }));

@@ -32,9 +32,9 @@ TEST_F(SchedulerChangeTest, ASourceThatAReloadTakesAwayBeforeItsSessionBeginsSen
   moved.sources.erase(moved.sources.begin());
   moved.pools[0].sources = {"ip2"};
   OnShard([&](Scheduler& scheduler) {
-    scheduler.Adopt(std::make_shared<const Options>(open));
+    scheduler.Adopt(std::make_shared<const Options>(open), scheduler.services().signing_keys);
     EXPECT_EQ(PathTo(scheduler, "d1.test").sessions, 1);
-    scheduler.Adopt(std::make_shared<const Options>(moved));
+    scheduler.Adopt(std::make_shared<const Options>(moved), scheduler.services().signing_keys);
   });
   ASSERT_TRUE(EventuallyDelivered(id, 3));
   Stop();

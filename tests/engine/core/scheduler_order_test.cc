@@ -221,7 +221,7 @@ TEST_F(SchedulerOrderTest, AReloadLiftsALimitThatRefused) {
   EXPECT_EQ(TakeCampaigns(2).back(), "none");
   options_.sources[0].rate = {};
   const auto lifted = std::make_shared<const Options>(options_);
-  OnShard([&](Scheduler& scheduler) { scheduler.Adopt(lifted); });
+  OnShard([&](Scheduler& scheduler) { scheduler.Adopt(lifted, scheduler.services().signing_keys); });
   EXPECT_THAT(TakeCampaigns(1), ElementsAre("spring"));
 }
 

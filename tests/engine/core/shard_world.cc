@@ -52,6 +52,7 @@ ShardWorld::ShardWorld() {
 
 ShardWorld::~ShardWorld() {
   Stop();
+  signers_.reset();
   scheduler_.reset();
   store_.reset();
 }
@@ -74,6 +75,9 @@ MailServer& ShardWorld::AddDomain(const std::string& domain) {
 void ShardWorld::Start() {
   const absl::StatusOr<std::shared_ptr<tls::ClientContext>> tls = tls::ClientContext::Create({});
   ASSERT_TRUE(tls.ok()) << tls.status();
+  const absl::StatusOr<std::shared_ptr<const SigningKeys>> keys = SigningKeys::Load(options_);
+  ASSERT_TRUE(keys.ok()) << keys.status();
+  signers_ = std::make_unique<Signers>(2, metrics_);
   tls_sessions_ = std::make_unique<tls::SessionCache>(tls::SessionCache::Options{});
   services_.reset(new ShardServices{
       .shards = shards_,
@@ -81,11 +85,13 @@ void ShardWorld::Start() {
       .store = *store_,
       .limits = limits_,
       .metrics = metrics_,
+      .signers = *signers_,
       .network = *internet_,
       .resolver = *internet_,
       .tls_sessions = *tls_sessions_,
       .tls = *tls,
       .options = std::make_shared<const Options>(options_),
+      .signing_keys = *keys,
       .random = std::mt19937_64(4),
       .post = [this](Message message) { inbox_->Push(std::move(message)); },
       .send_lane =

@@ -115,6 +115,7 @@ class ShardWorld : public testing::Test {
   std::unique_ptr<Inbox<Message>> inbox_;
   std::unique_ptr<ShardServices> services_;
   std::unique_ptr<Scheduler> scheduler_;
+  std::unique_ptr<Signers> signers_;
   std::atomic<uint64_t> durable_{0};
   uint64_t durable_seen_ = 0;
   std::vector<std::function<bool()>> watches_;  // true: it is done

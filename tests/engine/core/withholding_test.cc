@@ -33,7 +33,7 @@ class WithholdingTest : public ShardWorld {
     options_.streams[0].rate.rate = Rate{};
     options_.streams[0].kind = kind;
     const auto lifted = std::make_shared<const Options>(options_);
-    OnShard([&](Scheduler& scheduler) { scheduler.Adopt(lifted); });
+    OnShard([&](Scheduler& scheduler) { scheduler.Adopt(lifted, scheduler.services().signing_keys); });
   }
   bool EventuallySettled(queue::CampaignId id) {
     return Eventually([this, id] { return CountersOf(id).queued() == 0; });
@@ -252,7 +252,7 @@ TEST_F(WithholdingTest, ABadMailboxBindsWhatOtherCampaignsHaveClaimed) {
       if (said.find("a7@") != std::string_view::npos) return Answer{"550 5.1.1 no such user"};
       return std::nullopt;
     };
-    scheduler.Adopt(with_receipts);
+    scheduler.Adopt(with_receipts, scheduler.services().signing_keys);
   });
   const queue::CampaignId receipts = Send("receipts", {"a7@d1.test"}, {.stream = "receipts"});
   ASSERT_TRUE(Eventually([&] { return CountersOf(receipts).bounced == 1; }));

@@ -1,0 +1,124 @@
+#include "engine/sign_ahead.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/message/date.h"
+
+namespace sealift::engine {
+
+size_t SignAhead::RowsMax(const SendQueue& queue) const {
+  size_t sessions = 0;
+  for (const std::unique_ptr<Path>& path : queue.site->paths) sessions += static_cast<size_t>(path->sessions);
+  return std::max<size_t>(std::min(sessions * kSessionBytes, kListBytes) / queue.message_bytes, 2);
+}
+
+void SignAhead::Fill(SendQueue& queue) {
+  Enlist(queue);
+  Ask();
+}
+
+void SignAhead::Enlist(SendQueue& queue) {
+  if (queue.signer == nullptr || queue.waits_for_signers || queue.ready.empty() || !queue.campaign->sending) return;
+  if (queue.ahead.size() >= RowsMax(queue)) return;
+  queue.waits_for_signers = true;
+  const auto behind =
+      std::ranges::find_if(waiting_, [&](const SendQueue* other) { return other->Standing() < queue.Standing(); });
+  waiting_.insert(behind, &queue);
+}
+
+// A row at a time of each queue, so that all of equal standing fill together.
+void SignAhead::Ask() {
+  while (under_way_ < kUnderWayMax && !waiting_.empty()) {
+    SendQueue& queue = *waiting_.front();
+    waiting_.pop_front();
+    queue.waits_for_signers = false;
+    if (queue.signer == nullptr || queue.ready.empty()) continue;
+    auto [lane, claim] = queue.PopFront();
+    ++lane->ahead;
+    Request(queue, queue.ahead.emplace_back(std::move(claim), lane));
+    callbacks_.taken(*lane);
+    Enlist(queue);
+  }
+}
+
+void SignAhead::Request(SendQueue& queue, ReadyRow& row) {
+  const queue::Row& values = row.claim.row();
+  row.message = std::make_shared<SignedMessage>();
+  row.message->date = values.date != absl::InfinitePast() ? values.date : services_.Now();
+  row.message->waiting = &queue;
+  ++under_way_;
+  services_.signers.Sign(
+      {.campaign = queue.campaign,
+       .pack = row.claim.open->pack,
+       .row = row.claim.index,
+       .signer = queue.signer,
+       .message_id = FormatMessageId(services_.store.EncodeMessageId({.lane = row.lane->id, .row = values.id}),
+                                     services_.options->node.hostname),
+       .message = row.message,
+       .done = [this, message = row.message] { services_.post([this, message] { OnSigned(message); }); }});
+}
+
+void SignAhead::OnSigned(const std::shared_ptr<SignedMessage>& message) {
+  --under_way_;
+  message->ready = true;
+  SendQueue* const queue = std::exchange(message->waiting, nullptr);
+  if (queue != nullptr) {
+    queue->message_bytes = std::max(queue->message_bytes, message->wire.size());
+    if (queue->ahead.front().message == message) callbacks_.ready(*queue);
+  }
+  Ask();
+}
+
+bool SignAhead::IsReady(SendQueue& queue) {
+  if (queue.ahead.empty()) {
+    Fill(queue);
+    return false;
+  }
+  ReadyRow& front = queue.ahead.front();
+  if (!front.message->ready) return false;
+  const bool fresh = front.claim.row().date == absl::InfinitePast();
+  if (!fresh || services_.Now() - front.message->date <= kDateAgeMax) return true;
+  if (under_way_ < kUnderWayMax) {
+    Request(queue, front);
+  } else {
+    GiveBack(queue);
+    Fill(queue);
+  }
+  return false;
+}
+
+std::shared_ptr<SignedMessage> SignAhead::Take(ReadyRow& front) {
+  --front.lane->ahead;
+  if (!front.message->ready) {
+    front.message->waiting = nullptr;
+    front.message = nullptr;
+  }
+  return std::move(front.message);
+}
+
+void SignAhead::GiveBack(SendQueue& queue) {
+  while (!queue.ahead.empty()) {
+    ReadyRow& row = queue.ahead.back();
+    row.message->waiting = nullptr;
+    --row.lane->ahead;
+    queue.PushFront(*row.lane, std::move(row.claim));
+    queue.ahead.pop_back();
+  }
+}
+
+void SignAhead::Drop(SendQueue& queue, Lane& lane) {
+  if (lane.ahead == 0) return;
+  std::erase_if(queue.ahead, [&](ReadyRow& row) {
+    if (row.lane != &lane) return false;
+    row.message->waiting = nullptr;
+    return true;
+  });
+  lane.ahead = 0;
+}
+
+void SignAhead::Forget(SendQueue& queue) {
+  if (queue.waits_for_signers) std::erase(waiting_, &queue);
+}
+
+}  // namespace sealift::engine

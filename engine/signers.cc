@@ -1,0 +1,82 @@
+#include "engine/signers.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "engine/log.h"
+#include "engine/smtp/dot_stuffing.h"
+
+namespace sealift::engine {
+namespace {
+
+constexpr int kNicer = 5;  // than the shards, where they compete for a core
+
+}  // namespace
+
+Signers::Signers(int threads, Metrics& metrics)
+    : rsa_(metrics.counter(Metric::kDkimSignatures, {ToString(DkimAlgorithm::kRsaSha256)})),
+      ed25519_(metrics.counter(Metric::kDkimSignatures, {ToString(DkimAlgorithm::kEd25519Sha256)})) {
+  for (int i = 0; i < threads; ++i) threads_.emplace_back([this, i] { Run(i); });
+}
+
+Signers::~Signers() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Signers::Sign(Work work) {
+  {
+    const std::lock_guard lock(mutex_);
+    works_.push_back(std::move(work));
+  }
+  wake_.notify_one();
+}
+
+std::optional<Signers::Work> Signers::Next() {
+  std::unique_lock lock(mutex_);
+  wake_.wait(lock, [this] { return stop_ || !works_.empty(); });
+  if (stop_) return std::nullopt;
+  std::optional<Work> work(std::move(works_.front()));
+  works_.pop_front();
+  return work;
+}
+
+void Signers::Run(int index) {
+  pthread_setname_np(pthread_self(), fmt::format("signer {}", index).c_str());
+  const auto thread = static_cast<id_t>(gettid());
+  if (setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + kNicer) != 0) {
+    LogWarning("a signer thread runs at the shards' priority: the system allows no other", {});
+  }
+  std::string message;
+  while (std::optional<Work> work = Next()) {
+    if (work->message.use_count() > 1) Make(*work, message);  // else the shard has dropped it
+    work->done();
+  }
+}
+
+void Signers::Make(Work& work, std::string& message) const {
+  const queue::Row& row = work.pack->rows()[work.row];
+  const Template& content = work.campaign->content;
+  message.clear();
+  const absl::Status rendered = content.Render({.email = row.recipient, .fields = row.fields},
+                                               {.message_id = work.message_id, .date = work.message->date}, message);
+  if (!rendered.ok()) return;
+  std::string& wire = work.message->wire;
+  const absl::Status signed_it = work.signer->Sign(message, content.fixed_body_hash(), wire);
+  if (!signed_it.ok()) return;
+  work.message->size = wire.size() + message.size();
+  AppendDotStuffed(message, wire);
+  for (const DkimIdentity& identity : work.signer->identities()) {
+    (identity.key.algorithm() == DkimAlgorithm::kRsaSha256 ? rsa_ : ed25519_)->Add();
+  }
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "engine/active_campaign.h"
+#include "engine/message/dkim_signer.h"
+#include "engine/metrics.h"
+#include "queue/pack.h"
+
+namespace sealift::engine {
+
+struct SendQueue;
+
+// A message, rendered and signed before a session asks for it. Its signer thread writes the first two; the shard reads
+// them once it has been told.
+struct SignedMessage {
+  std::string wire;  // as DATA carries it; empty: it could not be made
+  size_t size = 0;   // of the message itself
+
+  absl::Time date;               // its Date header
+  SendQueue* waiting = nullptr;  // the shard's: who is to be told; null: it was dropped, or is ready
+  bool ready = false;            // the shard's
+};
+
+// Signers are the threads that render and sign messages: an RSA signature is the dearest step of a message by far, and
+// a shard has other sessions to serve meanwhile. They run at a lower priority than the shards.
+//
+// Owned by:  the node; destroyed before the shards that `done` speaks to.
+// Threads:   Sign from any. Its queue is bounded by its callers: each shard has at most SignAhead::kUnderWayMax here.
+class Signers {
+ public:
+  struct Work {
+    std::shared_ptr<const ActiveCampaign> campaign;
+    std::shared_ptr<const queue::Pack> pack;
+    uint8_t row = 0;  // of the pack
+    std::shared_ptr<const DkimSigner> signer;
+    std::string message_id;  // with its angle brackets
+    std::shared_ptr<SignedMessage> message;
+    std::move_only_function<void()> done;  // called on the signer's thread, also when nobody wants the message any more
+  };
+
+  Signers(int threads, Metrics& metrics);
+  ~Signers();  // what is under way ends; what waits is dropped
+  Signers(const Signers&) = delete;
+  Signers& operator=(const Signers&) = delete;
+
+  void Sign(Work work);
+
+ private:
+  void Run(int index);
+  std::optional<Work> Next();  // nothing: it is over
+  void Make(Work& work, std::string& message) const;
+
+  Counter* const rsa_;
+  Counter* const ed25519_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Work> works_;
+  bool stop_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace sealift::engine

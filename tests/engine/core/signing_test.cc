@@ -1,0 +1,325 @@
+// Rows of a stream that signs: signed before their turn, sent as they were signed, and still their lane's until then.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+
+#include "engine/smtp/dot_stuffing.h"
+#include "tests/engine/core/shard_world.h"
+
+namespace sealift::engine {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
+
+class SigningTest : public ShardWorld {
+ protected:
+  SigningTest() {
+    AddKey("s1");
+    options_.streams[0].dkim = {"sender.test"};
+  }
+
+  void AddKey(const std::string& selector, DkimAlgorithm algorithm = DkimAlgorithm::kEd25519Sha256) {
+    const std::string path = folder_.path() + "/" + selector + ".pem";
+    std::ofstream(path) << *DkimKey::Generate(algorithm)->ToPem();
+    ASSERT_EQ(::chmod(path.c_str(), 0600), 0);
+    options_.dkim.push_back({.domain = "sender.test", .selector = selector, .key_file = path});
+  }
+  std::shared_ptr<const SigningKeys> Keys() {
+    absl::StatusOr<std::shared_ptr<const SigningKeys>> keys = SigningKeys::Load(options_);
+    EXPECT_TRUE(keys.ok()) << keys.status();
+    return *std::move(keys);
+  }
+  uint64_t Signatures(std::string_view algorithm) {
+    return metrics_.counter(Metric::kDkimSignatures, {algorithm})->value();
+  }
+
+  // Whether what a server got is what signing its unsigned part gives, as often as there are keys.
+  void ExpectSigned(const std::string& content, size_t signatures) {
+    size_t at = 0;
+    for (size_t i = 0; i < signatures; ++i) {
+      ASSERT_THAT(content.substr(at), StartsWith("DKIM-Signature: v=1; "));
+      at = std::min(content.find("\r\nDKIM-Signature: ", at), content.find("\r\nDate: ", at)) + 2;
+    }
+    ASSERT_THAT(content.substr(at), StartsWith("Date: "));
+    std::string fields;
+    ASSERT_TRUE(Keys()->SignerOf("news")->Sign(content.substr(at), std::nullopt, fields).ok());
+    EXPECT_EQ(content.substr(0, at), fields);
+  }
+};
+
+TEST_F(SigningTest, EveryMessageCarriesTheSignaturesOfItsStreamsKeys) {
+  AddKey("s2", DkimAlgorithm::kRsaSha256);
+  AddKey("later");  // of the same algorithm as s1: it stands by
+  MailServer& mx = AddDomain("d1.test");
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(40, "d1.test"));
+  ASSERT_TRUE(EventuallyDelivered(id, 40));
+  Stop();
+  ASSERT_THAT(mx.contents, SizeIs(40));
+  for (const std::string& content : mx.contents) {
+    ExpectSigned(content, 2);
+    EXPECT_THAT(content, Not(HasSubstr("s=later")));
+  }
+  EXPECT_EQ(std::set<std::string>(mx.contents.begin(), mx.contents.end()).size(), 40U);
+  EXPECT_GE(Signatures("ed25519-sha256"), 40U);
+  EXPECT_EQ(Signatures("rsa-sha256"), Signatures("ed25519-sha256"));
+}
+
+TEST_F(SigningTest, SignedAndUnsignedStreamsShareASite) {
+  AddStream("plain");
+  MailServer& mx = AddDomain("d1.test");
+  Start();
+  const queue::CampaignId spring = Send("spring", Recipients(20, "d1.test"));
+  const queue::CampaignId notes = Send("notes", Recipients(20, "d1.test"), {.stream = "plain"});
+  ASSERT_TRUE(EventuallyDelivered(spring, 20));
+  ASSERT_TRUE(EventuallyDelivered(notes, 20));
+  Stop();
+  const auto is_signed = [](const std::string& content) { return content.starts_with("DKIM-Signature: "); };
+  EXPECT_EQ(std::ranges::count_if(mx.contents, is_signed), 20);
+  EXPECT_THAT(mx.contents, SizeIs(40));
+}
+
+TEST_F(SigningTest, ManySitesAndCampaignsAreAllSentOnce) {
+  std::vector<MailServer*> servers;
+  std::vector<std::string> recipients;
+  for (int i = 1; i <= 30; ++i) {
+    servers.push_back(&AddDomain(fmt::format("d{}.test", i)));
+    const std::vector<std::string> here = Recipients(7, fmt::format("d{}.test", i));
+    recipients.insert(recipients.end(), here.begin(), here.end());
+  }
+  Start();
+  const queue::CampaignId one = Send("one", recipients);
+  const queue::CampaignId two = Send("two", recipients);
+  ASSERT_TRUE(EventuallyDelivered(one, recipients.size()));
+  ASSERT_TRUE(EventuallyDelivered(two, recipients.size()));
+  Stop();
+  for (const MailServer* server : servers) EXPECT_THAT(server->contents, SizeIs(14));
+}
+
+TEST_F(SigningTest, ALineThatBeginsWithADotIsStuffedAfterSigning) {
+  MailServer& mx = AddDomain("d1.test");
+  Start();
+  const queue::CampaignId id =
+      Send("spring", {"jane@d1.test"}, {.text = "From: news@sender.test\r\n\r\n.hidden\r\n..\r\n"});
+  ASSERT_TRUE(EventuallyDelivered(id, 1));
+  Stop();
+  ASSERT_THAT(mx.contents, SizeIs(1));
+  std::string content = mx.contents[0];
+  EXPECT_THAT(content, HasSubstr("\r\n..hidden\r\n...\r\n"));
+  for (size_t at = content.find("\r\n."); at != std::string::npos; at = content.find("\r\n.", at + 3))
+    content.erase(at + 2, 1);
+  ExpectSigned(content, 1);
+}
+
+TEST_F(SigningTest, ARetryHasTheBytesOfTheFirstAttempt) {
+  options_.streams[0].retry = {absl::Milliseconds(1200)};
+  MailServer& mx = AddDomain("d1.test");
+  mx.script = [&mx](const MailServer::Conversation&, std::string_view command) -> std::optional<MailServer::Answer> {
+    if (command == "." && mx.contents.size() == 1) return MailServer::Answer{"451 4.7.1 greylisted"};
+    return std::nullopt;
+  };
+  Start();
+  const queue::CampaignId id = Send("spring", {"jane@d1.test"});
+  ASSERT_TRUE(EventuallyDelivered(id, 1));
+  Stop();
+  ASSERT_THAT(mx.contents, SizeIs(2));
+  EXPECT_EQ(mx.contents[0], mx.contents[1]);
+}
+
+// A shard that opens no session: the test takes the rows.
+class ReadyListTest : public SigningTest {
+ protected:
+  ReadyListTest() {
+    options_.smtp.connections = 0;
+    AddDomain("d1.test");
+  }
+  void TearDown() override { Stop(absl::ZeroDuration()); }
+
+  std::optional<Assignment> Take(Refusal* refusal = nullptr) {
+    Refusal ignored;
+    return scheduler().Next(PathTo(scheduler(), "d1.test"), refusal != nullptr ? *refusal : ignored);
+  }
+  SendQueue& Queue() { return *scheduler().directory().FindSite("d1.test")->queues.front(); }
+  bool FrontIsReady() { return !Queue().ahead.empty() && Queue().ahead.front().message->ready; }
+
+  // Loads and runs a campaign, asks for a row as a session would, and waits until it is signed.
+  queue::CampaignId Prepared(int rows, const Content& content = Content()) {
+    const queue::CampaignId id = Send("spring", Recipients(rows, "d1.test"), content);
+    EXPECT_TRUE(Eventually([this, rows] { return RowsReady("d1.test") >= static_cast<size_t>(std::min(rows, 10)); }));
+    OnShard([&](Scheduler&) {
+      Refusal refusal;
+      EXPECT_FALSE(Take(&refusal).has_value()) << "it is not signed";
+      EXPECT_EQ(refusal.kind, Refusal::Kind::kSigning);
+    });
+    EXPECT_TRUE(Eventually([this] { return FrontIsReady(); }));
+    return id;
+  }
+  void Deliver(const Assignment& assignment) {
+    scheduler().Conclude(assignment, {.verdict = {.action = Action::kDeliver}, .code = 250, .date = absl::Now()});
+  }
+  std::multiset<uint32_t> TakeAll(size_t rows) {
+    std::multiset<uint32_t> taken;
+    EXPECT_TRUE(Eventually([&] {
+      while (const std::optional<Assignment> next = Take()) {
+        EXPECT_NE(next->message, nullptr);
+        EXPECT_THAT(next->message->wire, StartsWith("DKIM-Signature: "));
+        taken.insert(static_cast<uint32_t>(next->claim.row().id));
+        Deliver(*next);
+      }
+      return taken.size() >= rows;
+    }));
+    return taken;
+  }
+  static std::multiset<uint32_t> Numbers(uint32_t first, uint32_t last) {
+    std::multiset<uint32_t> numbers;
+    for (uint32_t i = first; i <= last; ++i) numbers.insert(i);
+    return numbers;
+  }
+};
+
+TEST_F(ReadyListTest, RowsGoInTheirOrderEachOnce) {
+  Start();
+  Prepared(100);
+  EXPECT_EQ(TakeAll(100), Numbers(1, 100));
+  EXPECT_TRUE(Eventually([this] { return scheduler().lanes().size() == 0; })) << "nothing is left of the lane";
+}
+
+TEST_F(ReadyListTest, ItHoldsNoMoreThanSessionsCanUse) {
+  Start();
+  Prepared(10);
+  OnShard([&](Scheduler&) {
+    EXPECT_EQ(Queue().ahead.size(), 2U) << "without sessions";
+    EXPECT_EQ(Queue().rows_ready, 10U) << "those in the list count";
+  });
+}
+
+TEST_F(ReadyListTest, APausedCampaignsRowsAreReadAgainAndSentOnce) {
+  Start();
+  const queue::CampaignId id = Prepared(40);
+  const auto stopped = Pause(id);
+  ASSERT_TRUE(Eventually([stopped] { return stopped->load(); }));
+  OnShard([&](Scheduler& scheduler) { EXPECT_EQ(scheduler.lanes().size(), 0U); });
+  EXPECT_THAT(RowsOf(id), SizeIs(40));
+  Run(id);
+  ASSERT_TRUE(Eventually([this] { return RowsReady("d1.test") >= 10; }));
+  EXPECT_EQ(TakeAll(40), Numbers(1, 40));
+}
+
+TEST_F(ReadyListTest, ARowThatExpiresWhileItIsReadyIsNotSent) {
+  Start();
+  const absl::Time expires = absl::Now() + absl::Seconds(2);
+  const queue::CampaignId id = Prepared(3, {.accepted = expires - absl::Hours(72)});
+  for (absl::Time now; now < expires;) OnShard([&](Scheduler& scheduler) { now = scheduler.services().Now(); });
+  OnShard([&](Scheduler&) { EXPECT_FALSE(Take().has_value()); });
+  EXPECT_TRUE(Eventually([this, id] { return CountersOf(id).expired == 3; }));
+}
+
+TEST_F(ReadyListTest, AReturnedRowGoesNextAsItWasSigned) {
+  Start();
+  Prepared(5);
+  OnShard([&](Scheduler& scheduler) {
+    const std::optional<Assignment> first = Take();
+    ASSERT_TRUE(first.has_value());
+    scheduler.Return(*first);
+    const std::optional<Assignment> again = Take();
+    ASSERT_TRUE(again.has_value());
+    EXPECT_EQ(again->claim.row().id, first->claim.row().id);
+    EXPECT_EQ(again->message, first->message);
+    Deliver(*again);
+  });
+  EXPECT_EQ(TakeAll(4), Numbers(2, 5));
+}
+
+TEST_F(ReadyListTest, AReloadWithOtherKeysSignsAgain) {
+  Start();
+  Prepared(10);
+  options_.dkim.clear();
+  AddKey("next");
+  const auto options = std::make_shared<const Options>(options_);
+  const std::shared_ptr<const SigningKeys> keys = Keys();
+  OnShard([&](Scheduler& scheduler) {
+    scheduler.Adopt(options, keys);
+    EXPECT_FALSE(Take().has_value()) << "what the old key signed is not sent";
+  });
+  ASSERT_TRUE(Eventually([this] { return FrontIsReady(); }));
+  OnShard([&](Scheduler&) {
+    const std::optional<Assignment> next = Take();
+    ASSERT_TRUE(next.has_value());
+    EXPECT_THAT(next->message->wire, HasSubstr("s=next;"));
+    EXPECT_EQ(static_cast<uint32_t>(next->claim.row().id), 1U);
+    Deliver(*next);
+  });
+  EXPECT_EQ(TakeAll(9), Numbers(2, 10));
+}
+
+TEST_F(ReadyListTest, AReloadWithTheSameKeysKeepsWhatIsSigned) {
+  Start();
+  Prepared(10);
+  const auto options = std::make_shared<const Options>(options_);
+  const std::shared_ptr<const SigningKeys> keys = Keys();
+  OnShard([&](Scheduler& scheduler) {
+    scheduler.Adopt(options, keys);
+    EXPECT_TRUE(Take().has_value());
+  });
+}
+
+TEST_F(ReadyListTest, AReloadThatEndsSigningSendsUnsigned) {
+  Start();
+  Prepared(10);
+  options_.streams[0].dkim.clear();
+  const auto options = std::make_shared<const Options>(options_);
+  const std::shared_ptr<const SigningKeys> keys = Keys();
+  OnShard([&](Scheduler& scheduler) {
+    scheduler.Adopt(options, keys);
+    std::multiset<uint32_t> taken;
+    while (const std::optional<Assignment> next = Take()) {
+      EXPECT_EQ(next->message, nullptr);
+      taken.insert(static_cast<uint32_t>(next->claim.row().id));
+      Deliver(*next);
+    }
+    EXPECT_EQ(taken, Numbers(1, 10));
+  });
+}
+
+TEST_F(ReadyListTest, ADateThatHasGrownOldIsSetAnewBeforeTheFirstAttempt) {
+  Start();
+  Prepared(3);
+  absl::Time old;
+  OnShard([&](Scheduler&) {
+    old = Queue().ahead.front().message->date -= SignAhead::kDateAgeMax + absl::Seconds(1);
+    EXPECT_FALSE(Take().has_value());
+  });
+  ASSERT_TRUE(Eventually([this] { return FrontIsReady(); }));
+  OnShard([&](Scheduler&) {
+    const std::optional<Assignment> next = Take();
+    ASSERT_TRUE(next.has_value());
+    EXPECT_GT(next->message->date, old);
+    EXPECT_EQ(static_cast<uint32_t>(next->claim.row().id), 1U);
+    Deliver(*next);
+  });
+  EXPECT_EQ(TakeAll(2), Numbers(2, 3));
+}
+
+TEST_F(ReadyListTest, WhenTheLastSessionHasEndedRowsAreTheirLanesAgain) {
+  Start();
+  Prepared(10);
+  OnShard([&](Scheduler& scheduler) {
+    Site& site = *scheduler.directory().FindSite("d1.test");
+    scheduler.Unprepare(site);
+    EXPECT_TRUE(Queue().ahead.empty());
+    EXPECT_EQ(Queue().rows_ready, 10U);
+  });
+  EXPECT_EQ(TakeAll(10), Numbers(1, 10));
+}
+
+}  // namespace
+}  // namespace sealift::engine
