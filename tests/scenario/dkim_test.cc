@@ -1,0 +1,262 @@
+// Signed mail, from the key's making to other people's verifiers: a thousand messages of every shape go through a real
+// Postfix and are verified as they lie in its mailboxes, and keys change without a message that is signed by none.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <array>
+#include <ctime>
+#include <filesystem>
+
+#include "tests/scenario/harness/certificate.h"
+#include "tests/scenario/harness/dkim_verifiers.h"
+#include "tests/scenario/harness/eventually.h"
+#include "tests/scenario/harness/name_server.h"
+#include "tests/scenario/harness/postfix.h"
+#include "tests/scenario/harness/world.h"
+
+namespace sealift::scenario {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// Bodies and headers that canonical forms differ on: white space, empty lines, folds, dots, encodings, parts.
+const std::vector<std::string>& Shapes() {
+  static const std::string html =
+      "<html><body><p>Dear&nbsp;<b>{{name}}</b>,</p>\n<p  class=x >  two  spaces\t</p></body></html>\n";
+  static const std::string parts =
+      "MIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=\"=_b\"\n\n--=_b\nContent-Type: text/plain; "
+      "charset=utf-8\n\nDear {{name}},\n\nplain \n\n--=_b\nContent-Type: text/html; charset=utf-8\n\n" +
+      html + "--=_b--\n";
+  static const std::vector<std::string> shapes = {
+      "Subject: short\n\nDear {{name}}\n",
+      "Subject: fixed body\n\nThe same for everyone.\n",
+      "Subject: no body\n\n",
+      "Subject: blank lines at the end\n\nDear {{name}}\n\n\n  \n\t\n",
+      "Subject: no last line end\n\nDear {{name}}",
+      "Subject: white space\n\n  indented\n\ttab\there\t \nends in blanks   \n   \nand {{name}} \n",
+      "Subject: fixed white space\n\n  a  b\t\tc \n\n \n.\n..two\n",
+      "Subject: dots\n\n.\n..\n.{{name}}\nFrom {{city}}\n",
+      "Subject:   folded\n subject of\n\tthree lines {{name}}\n\nbody\n",
+      "Subject: {{name}} {{name}} {{name}} {{name}} {{name}} {{name}} long\n\nbody of {{city}}\n",
+      "Subject: Gr\xC3\xBC\xC3\x9F"
+      "e an {{name}}\n\nSch\xC3\xB6ne Gr\xC3\xBC\xC3\x9F"
+      "e nach {{city}} \xE2\x80\x94 bis bald.\n",
+      "Subject: html\nContent-Type: text/html; charset=utf-8\n\n" + html,
+      "Subject: parts\n" + parts,
+      "Subject: attachment\nContent-Type: multipart/mixed; boundary=m\n\n--m\n\nDear {{name}}\n--m\nContent-Type: "
+      "application/pdf; name=a.pdf\nContent-Transfer-Encoding: base64\nContent-Disposition: attachment; filename=\"a "
+      "b.pdf\"\n\n"
+      "JVBERi0xLjQKJeLjz9MK\n--m--\n",
+      "Subject: lists\nList-Unsubscribe: <https://u.sender.test/{{name}}>\nList-Unsubscribe-Post: "
+      "List-Unsubscribe=One-Click\nList-Id: <news.sender.test>\nFeedback-ID: a:b:c:d\nReply-To: Clinic "
+      "<r@sender.test>\n\nHi {{name}}\n",
+      "subject: odd header names\nX-One: a\nX-One: b\nCC: other@sender.test\nREFERENCES: <a@b>\n\nHi {{name}}\n",
+      "Subject: section\n\n{{#city}}You live in {{city}}.{{/city}}{{^city}}No city.{{/city}}\n",
+      "Subject: long lines\n\n{{name}} " + std::string(900, 'x') + " {{city}}\n" + std::string(2000, 'y') + "\n",
+      "Subject: an unquoted \"name\" (comment)\nSender: Office <office@sender.test>\n\n{{{name}}}\n",
+      "Subject: many lines\n\n" + std::string(400, '\n') + "{{name}}\n" + std::string(40, '\n'),
+  };
+  return shapes;
+}
+
+class DkimTest : public World {
+ protected:
+  DkimTest() {
+    settings.streams = {{"news", "tls = \"opportunistic\"\ndkim = [\"sender.test\"]"}};
+    records_ = {"mx1.test. 60 IN A " + net.Address(10)};
+    for (const std::string& domain : Domains(4)) records_.push_back(domain + ". 60 IN MX 10 mx1.test.");
+  }
+
+  // Makes a key with `dkim generate`; its record can be published, its block configured.
+  struct Key {
+    std::string name, text, zone, block;
+  };
+  Key Generate(const std::string& selector, const std::string& algorithm) {
+    const std::string file = dir.path() / (selector + ".pem");
+    const Answer made = Sealift(
+        {"dkim", "generate", file, "--domain", "sender.test", "--selector", selector, "--algorithm", algorithm});
+    EXPECT_EQ(made.exit_code, 0) << made.Describe();
+    Key key{made.json["name"].Text(), made.json["text"].Text(), made.json["zone"].Text(), made.json["config"].Text()};
+    keys_[key.name] = key.text;
+    return key;
+  }
+  std::unique_ptr<Postfix> StartPostfix() {
+    authority_ = std::make_unique<CertificateAuthority>(dir);
+    return std::make_unique<Postfix>(dir, Postfix::Options{.address = net.Address(10),
+                                                           .hostname = "mx1.test",
+                                                           .domains = Domains(4),
+                                                           .certificate = authority_->Sign("mx1.test"),
+                                                           .extra = ""});
+  }
+  // Sends one campaign to its end. Row N goes to NAME-rN.
+  void Send(const std::string& name, const std::string& shape, int rows) {
+    std::string people = "email,name,city\n";
+    const std::vector<std::string> names = {"Jane",
+                                            "J\xC3\xA4ne  M\xC3\xBCller",
+                                            "\"O'Neil,  Pat \"",
+                                            "x",
+                                            "\" two  blanks \"",
+                                            ".dot",
+                                            "\"a\nb\"",
+                                            "<b>&amp;",
+                                            "=20",
+                                            "\xE5\xB1\xB1\xE7\x94\xB0"};
+    const bool in_header = shape.substr(0, shape.find("\n\n")).find("{{name}}") != std::string::npos;
+    for (int row = 1; row <= rows; ++row) {
+      std::string value = names[static_cast<size_t>(row) % names.size()];
+      if (in_header && value.find('\n') != std::string::npos) value = "plain";
+      people +=
+          fmt::format("{}-r{}@d{}.test,{},{}\n", name, row, row % 4 + 1, value, row % 3 == 0 ? "" : "\"City,  1\"");
+    }
+    const std::string letter = dir.Write(name + ".eml", "From: Clinic <news@sender.test>\nTo: {{email}}\n" + shape);
+    const Answer load = Load(name, letter, dir.Write(name + ".csv", people), {"--start"});
+    EXPECT_EQ(load.json["accepted"].Number(), rows) << load.Describe();
+  }
+  bool Delivered(const std::string& name, int rows) {
+    return ShowsUntil(name, kInTime, [rows](const Json& now) { return now["delivered"].Number() == rows; });
+  }
+  std::string Check(const std::string& selector, const Answer& answer) {
+    for (const Json& row : answer.json["keys"].Items()) {
+      if (row["selector"].Text() == selector) return row["state"].Text();
+    }
+    return "not there";
+  }
+
+  std::vector<std::string> records_;
+  std::map<std::string, std::string> keys_;
+  std::unique_ptr<CertificateAuthority> authority_;
+};
+
+TEST_F(DkimTest, AThousandMessagesOfEveryShapeVerifyEverywhere) {
+  const Key rsa = Generate("r1", "rsa"), ed25519 = Generate("e1", "ed25519");
+  records_.push_back(rsa.zone);
+  records_.push_back(ed25519.zone);
+  settings.tables = rsa.block + ed25519.block;
+  const auto names = NameServer::Nsd(dir, net.Address(2), records_);
+  const auto postfix = StartPostfix();
+  StartDaemon();
+  const Answer check = Sealift({"dkim", "check"});
+  EXPECT_EQ(check.exit_code, 0) << check.Describe();
+  EXPECT_EQ(Check("r1", check), "matches");
+  EXPECT_EQ(Check("e1", check), "matches");
+
+  const int rows = 1000 / static_cast<int>(Shapes().size());
+  for (size_t i = 0; i < Shapes().size(); ++i) Send(fmt::format("shape{}", i), Shapes()[i], rows);
+  for (size_t i = 0; i < Shapes().size(); ++i)
+    ASSERT_TRUE(Delivered(fmt::format("shape{}", i), rows)) << postfix->Log();
+  ASSERT_TRUE(Eventually(kSoon, [&] { return postfix->mails() == 1000; })) << postfix->Log();
+
+  std::vector<std::string> messages;
+  for (const auto& [recipient, mail] : postfix->Mailboxes()) messages.push_back(mail.content);
+  ASSERT_EQ(messages.size(), 1000u);
+  EXPECT_THAT(VerifyWithOpenDkim(dir, keys_, messages), Each(ElementsAre("pass", "pass")));
+  EXPECT_THAT(VerifyWithDkimPy(dir, keys_, messages), Each(ElementsAre("pass", "pass")));
+  EXPECT_THAT(VerifyWithMailDkim(dir, keys_, messages), Each(ElementsAre("pass", "invalid")));
+  EXPECT_GE(Metric("sealift_dkim_signatures_total{algorithm=\"rsa-sha256\"}"), 1000);
+  EXPECT_EQ(Metric("sealift_dkim_signatures_total{algorithm=\"ed25519-sha256\"}"),
+            Metric("sealift_dkim_signatures_total{algorithm=\"rsa-sha256\"}"));
+
+  // The verifiers can say no.
+  std::vector<std::string> changed = {messages[0]};
+  changed[0].replace(changed[0].find("Clinic"), 6, "Bandit");
+  EXPECT_THAT(VerifyWithDkimPy(dir, keys_, changed)[0], Each(::testing::Ne("pass")));
+  StopDaemon();
+}
+
+// Nobody knows the second in which a message will be sent, so a preview is printed for each that it can be.
+TEST_F(DkimTest, WhatIsDeliveredIsWhatPreviewPrintedForItsDate) {
+  const Key rsa = Generate("r1", "rsa"), ed25519 = Generate("e1", "ed25519");
+  settings.tables = rsa.block + ed25519.block;
+  const auto names = NameServer::Nsd(dir, net.Address(2), records_);
+  const auto postfix = StartPostfix();
+  StartDaemon();
+  Load("spring", Template(), Recipients(1, {"d1.test"}));
+  std::vector<std::string> previews;
+  std::time_t second = std::time(nullptr) + 10;
+  for (int i = 0; i < 60; ++i, ++second) {
+    std::array<char, 32> date{};
+    std::strftime(date.data(), date.size(), "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&second));
+    const Answer preview = SealiftPlain({"campaign", "preview", "spring", "--date", date.data()});
+    ASSERT_EQ(preview.exit_code, 0) << preview.Describe();
+    previews.push_back(preview.out);
+  }
+  EXPECT_EQ(SignaturesOf(previews[0]).size(), 2u);
+  ASSERT_TRUE(Eventually(kSoon, [&] { return std::time(nullptr) >= second - 60; }));
+  ASSERT_EQ(Sealift({"campaign", "start", "spring"}).exit_code, 0);
+  ASSERT_TRUE(Delivered("spring", 1)) << postfix->Log();
+  ASSERT_TRUE(Eventually(kSoon, [&] { return postfix->mails() == 1; })) << postfix->Log();
+  EXPECT_THAT(previews, ::testing::Contains(postfix->Mailboxes().begin()->second.content));
+  StopDaemon();
+}
+
+TEST_F(DkimTest, ANewSelectorStandsByUntilAReloadPutsItFirst) {
+  const Key old_key = Generate("e1", "ed25519"), new_key = Generate("e2", "ed25519");
+  settings.tables = old_key.block + new_key.block;
+  const auto names = NameServer::Nsd(dir, net.Address(2), records_);
+  const auto postfix = StartPostfix();
+  StartDaemon();
+  Send("before", Shapes()[0], 8);
+  ASSERT_TRUE(Delivered("before", 8)) << postfix->Log();
+  settings.tables = new_key.block + old_key.block;
+  WriteConfig();
+  const Answer reload = Sealift({"reload"});
+  ASSERT_EQ(reload.exit_code, 0) << reload.Describe();
+  Send("after", Shapes()[0], 8);
+  ASSERT_TRUE(Delivered("after", 8)) << postfix->Log();
+  ASSERT_TRUE(Eventually(kSoon, [&] { return postfix->mails() == 16; })) << postfix->Log();
+  std::vector<std::string> messages;
+  for (const auto& [recipient, mail] : postfix->Mailboxes()) {
+    messages.push_back(mail.content);
+    const std::vector<std::string> signatures = SignaturesOf(mail.content);
+    ASSERT_EQ(signatures.size(), 1u) << mail.content;
+    EXPECT_THAT(signatures[0], HasSubstr(recipient.starts_with("before") ? " s=e1;" : " s=e2;"));
+  }
+  EXPECT_THAT(VerifyWithDkimPy(dir, keys_, messages), Each(ElementsAre("pass")));
+
+  // A key file that is no good any more changes nothing.
+  std::filesystem::permissions(dir.path() / "e2.pem", std::filesystem::perms(0644));
+  const Answer refused = Sealift({"reload"});
+  EXPECT_EQ(refused.exit_code, 78) << refused.Describe();
+  EXPECT_THAT(refused.out + refused.err, HasSubstr("chmod 0600"));
+  StopDaemon();
+
+  // And a daemon does not start with it.
+  Process second({OurProgram("sealiftd"), "--config", config_file}, dir.path() / "second.out",
+                 dir.path() / "second.err");
+  EXPECT_EQ(second.WaitFor(kSoon).value_or(-1), 78);
+  EXPECT_THAT(second.Err(), HasSubstr("chmod 0600"));
+}
+
+TEST_F(DkimTest, CheckTellsWhatTheDnsPublishes) {
+  const Key good = Generate("good", "rsa"), gone = Generate("gone", "ed25519"), other = Generate("other", "rsa"),
+            revoked = Generate("revoked", "ed25519"), twice = Generate("twice", "rsa");
+  records_.push_back(good.zone);
+  records_.push_back("other._domainkey.sender.test. 60 IN TXT \"" + good.text.substr(0, 250) + "\"");
+  records_.push_back("revoked._domainkey.sender.test. 60 IN TXT \"v=DKIM1; k=ed25519; p=\"");
+  records_.push_back(twice.zone);
+  records_.push_back("twice._domainkey.sender.test. 60 IN TXT \"v=DKIM1; p=AAAA\"");
+  settings.tables = good.block + gone.block + other.block + revoked.block + twice.block;
+  settings.streams = {{"news", "dkim = [\"sender.test\"]"}};
+  WriteConfig();
+  {
+    const auto names = NameServer::Nsd(dir, net.Address(2), records_);
+    const Answer answer = Sealift({"dkim", "check"});
+    EXPECT_EQ(answer.exit_code, 65) << answer.Describe();
+    EXPECT_EQ(Check("good", answer), "matches");
+    EXPECT_EQ(Check("gone", answer), "missing");
+    EXPECT_EQ(Check("other", answer), "differs");
+    EXPECT_EQ(Check("revoked", answer), "revoked");
+    EXPECT_EQ(Check("twice", answer), "unclear");
+  }
+  settings.tables = good.block;
+  settings.dns_server = net.Address(2, 5399);  // nobody is there
+  WriteConfig();
+  const Answer silent = Sealift({"dkim", "check"});
+  EXPECT_EQ(silent.exit_code, 75) << silent.Describe();
+  EXPECT_EQ(Check("good", silent), "dns_failed");
+}
+
+}  // namespace
+}  // namespace sealift::scenario
