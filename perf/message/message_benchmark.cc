@@ -2,12 +2,16 @@
 // it.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/message/csv_reader.h"
+#include "engine/message/dkim_signer.h"
 #include "engine/message/recipient_reader.h"
 #include "engine/message/template.h"
 #include "engine/shaping/classification.h"
@@ -61,6 +65,85 @@ void RenderTenKilobytes(benchmark::State& state) {
   state.counters["message_bytes"] = static_cast<double>(out.size());
 }
 BENCHMARK(RenderTenKilobytes);
+
+void HashBodyOfTenKilobytes(benchmark::State& state) {
+  std::string message;
+  benchmark::DoNotOptimize(CompiledTemplate().Render({.email = "jane.doe@d1.test", .fields = kFields},
+                                                     {.message_id = "<a@example.com>", .date = absl::UnixEpoch()},
+                                                     message));
+  const std::string_view body = std::string_view(message).substr(message.find("\r\n\r\n") + 4);
+  for (auto _ : state) benchmark::DoNotOptimize(HashRelaxedBody(body));
+  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * body.size()));
+}
+BENCHMARK(HashBodyOfTenKilobytes);
+
+// Everything that a signer thread does for a message with one key, but the signature itself.
+void RenderAndHashTenKilobytes(benchmark::State& state) {
+  constexpr std::string_view kSignature =
+      "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; s=s1; "
+      "h=From:From:Sender:Reply-To:To:To:Cc:Subject:Subject:Date:Date:Message-ID:Message-ID; b=";
+  const Template compiled = CompiledTemplate();
+  std::string message, wire;
+  for (auto _ : state) {
+    message.clear();
+    wire.clear();
+    benchmark::DoNotOptimize(compiled.Render(
+        {.email = "jane.doe@d1.test", .fields = kFields},
+        {.message_id = "<abcdefghijklmnopqrstuvwxyz@mta1.example.com>", .date = absl::UnixEpoch()}, message));
+    const size_t end = message.find("\r\n\r\n");
+    benchmark::DoNotOptimize(HashRelaxedBody(std::string_view(message).substr(end + 4)));
+    benchmark::DoNotOptimize(HashDkimHeader(std::string_view(message).substr(0, end),
+                                            {std::begin(kDkimFields), std::end(kDkimFields)}, kSignature));
+    AppendDotStuffed(message, wire);
+    benchmark::DoNotOptimize(wire.data());
+  }
+}
+BENCHMARK(RenderAndHashTenKilobytes);
+
+DkimKey KeyOf(DkimAlgorithm algorithm) { return *DkimKey::Generate(algorithm); }
+
+// What OpenSSL takes for a signature and nothing else, its context made once: read RenderAndSign... beside it.
+void RawRsa2048Signature(benchmark::State& state) {
+  EVP_PKEY* const key = EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", size_t{2048});
+  EVP_PKEY_CTX* const context = EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr);
+  EVP_PKEY_sign_init(context);
+  EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING);
+  EVP_PKEY_CTX_set_signature_md(context, EVP_sha256());
+  const Sha256 hash = HashOf("text");
+  std::array<unsigned char, 256> signature;
+  for (auto _ : state) {
+    size_t size = signature.size();
+    benchmark::DoNotOptimize(EVP_PKEY_sign(context, signature.data(), &size, hash.data(), hash.size()));
+  }
+  EVP_PKEY_CTX_free(context);
+  EVP_PKEY_free(key);
+}
+BENCHMARK(RawRsa2048Signature);
+
+void RawEd25519Signature(benchmark::State& state) {
+  const DkimKey key = KeyOf(DkimAlgorithm::kEd25519Sha256);
+  const Sha256 hash = HashOf("text");
+  for (auto _ : state) benchmark::DoNotOptimize(key.Sign(hash));
+}
+BENCHMARK(RawEd25519Signature);
+
+void RenderAndSignTenKilobytes(benchmark::State& state, DkimAlgorithm algorithm) {
+  const Template compiled = CompiledTemplate();
+  const DkimSigner signer({{"example.com", "s1", KeyOf(algorithm)}});
+  std::string message, wire;
+  for (auto _ : state) {
+    message.clear();
+    wire.clear();
+    benchmark::DoNotOptimize(compiled.Render(
+        {.email = "jane.doe@d1.test", .fields = kFields},
+        {.message_id = "<abcdefghijklmnopqrstuvwxyz@mta1.example.com>", .date = absl::UnixEpoch()}, message));
+    benchmark::DoNotOptimize(signer.Sign(message, compiled.fixed_body_hash(), wire));
+    AppendDotStuffed(message, wire);
+    benchmark::DoNotOptimize(wire.data());
+  }
+}
+BENCHMARK_CAPTURE(RenderAndSignTenKilobytes, Rsa2048, DkimAlgorithm::kRsaSha256);
+BENCHMARK_CAPTURE(RenderAndSignTenKilobytes, Ed25519, DkimAlgorithm::kEd25519Sha256);
 
 void CheckRow(benchmark::State& state) {
   const Template compiled = CompiledTemplate();
