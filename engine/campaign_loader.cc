@@ -33,15 +33,15 @@ RecipientFileLoader::RecipientFileLoader(queue::Store& store, Campaigns& campaig
 }
 
 absl::Status RecipientFileLoader::Feed(std::span<const char> bytes) {
-  chunk_ = std::string_view(bytes.data(), bytes.size());
-  reader_.Feed(chunk_);
+  unhashed_.append(bytes.data(), bytes.size());
+  fed_ += bytes.size();
+  reader_.Feed(std::string_view(bytes.data(), bytes.size()));
   const absl::Status read = Read();
   if (!read.ok()) return read;
   const absl::Status same = ComparePrefix();
   if (!same.ok()) return same;
-  HashUpTo(chunk_begin_ + chunk_.size());
-  chunk_begin_ += chunk_.size();
-  chunk_ = {};
+  HashUpTo(reader_.offset());
+  unhashed_.erase(0, unhashed_.size() - (fed_ - hashed_));
   return absl::OkStatus();
 }
 
@@ -178,14 +178,16 @@ absl::Status RecipientFileLoader::CommitChunk(uint64_t offset, bool complete) {
   if (!admitted.ok()) return admitted;
   const uint64_t before = load_->counters().accepted;
   const absl::Status committed = load_->Commit(offset, DigestAt(offset), complete);
-  if (!committed.ok()) return WithExit(committed, ExitCode::kIo);
+  if (!committed.ok()) {
+    return WithExit(committed, absl::IsResourceExhausted(committed) ? ExitCode::kTryLater : ExitCode::kIo);
+  }
   accepted_(load_->counters().accepted - before);
   return absl::OkStatus();
 }
 
 void RecipientFileLoader::HashUpTo(uint64_t offset) {
   if (offset <= hashed_) return;
-  EVP_DigestUpdate(digest_.get(), chunk_.data() + (hashed_ - chunk_begin_), offset - hashed_);
+  EVP_DigestUpdate(digest_.get(), unhashed_.data() + unhashed_.size() - (fed_ - hashed_), offset - hashed_);
   hashed_ = offset;
 }
 
@@ -202,7 +204,7 @@ std::string RecipientFileLoader::DigestAt(uint64_t offset) {
 }
 
 absl::Status RecipientFileLoader::ComparePrefix() {
-  if (compared_ || !known_.has_value() || chunk_begin_ + chunk_.size() < resume_at_) return absl::OkStatus();
+  if (compared_ || !known_.has_value() || fed_ < resume_at_) return absl::OkStatus();
   if (DigestAt(resume_at_) != known_->input_digest) return OtherContent("from a file with other content");
   compared_ = true;
   return absl::OkStatus();
@@ -214,9 +216,8 @@ absl::StatusOr<CampaignLoader::Summary> RecipientFileLoader::Finish() {
   if (!read.ok()) return read;
   if (!content_.has_value())
     return BadInput("the recipient file is empty; its first row names the columns, 'email' among them");
-  if (known_.has_value() && (!compared_ || chunk_begin_ < resume_at_)) return OtherContent("from a longer file");
-  if (known_.has_value() && known_->load_complete && chunk_begin_ != resume_at_)
-    return OtherContent("from a shorter file");
+  if (known_.has_value() && (!compared_ || fed_ < resume_at_)) return OtherContent("from a longer file");
+  if (known_.has_value() && known_->load_complete && fed_ != resume_at_) return OtherContent("from a shorter file");
   Summary summary;
   summary.name = spec_.name;
   summary.sink = spec_.mode == "sink";
@@ -224,7 +225,7 @@ absl::StatusOr<CampaignLoader::Summary> RecipientFileLoader::Finish() {
   summary.resumed = known_.has_value() && !summary.already_loaded;
   queue::Counters counters;
   if (load_ != nullptr) {
-    const absl::Status committed = CommitChunk(chunk_begin_, true);
+    const absl::Status committed = CommitChunk(fed_, true);
     if (!committed.ok()) return committed;
     counters = load_->counters();
     load_.reset();

@@ -77,9 +77,9 @@ class RecipientFileLoader final : public CampaignLoader {
   bool compared_ = true;                  // ... and that were found to be the same
 
   Digest digest_;
-  std::string_view chunk_;    // what was fed last
-  uint64_t chunk_begin_ = 0;  // its place in the input
-  uint64_t hashed_ = 0;       // bytes that digest_ has seen
+  uint64_t fed_ = 0;      // bytes of the input
+  uint64_t hashed_ = 0;   // of them, that digest_ has seen
+  std::string unhashed_;  // the others: a row may end in what was fed before the reader shows it
 };
 
 }  // namespace sealift::engine

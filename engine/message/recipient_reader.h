@@ -55,6 +55,9 @@ class RecipientReader {
 
   absl::StatusOr<Step> Next();
 
+  // Bytes of the input up to the end of the row that was read last; every later one ends behind it.
+  uint64_t offset() const { return csv_.offset(); }
+
   // Of what Next returned; valid until the next call.
   const Recipient& recipient() const { return recipient_; }
   const Rejection& rejection() const { return rejection_; }

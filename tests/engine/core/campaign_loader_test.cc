@@ -290,6 +290,22 @@ TEST_F(CampaignLoaderTest, AnInterruptedLoadGoesOnWhereItWasCommitted) {
   EXPECT_THAT(recipients, SizeIs(400));
 }
 
+TEST_F(CampaignLoaderTest, AnInterruptedLoadGoesOnThoughItsBytesComeInOtherPieces) {
+  const std::string file = LargeFile();
+  {
+    const std::unique_ptr<RecipientFileLoader> cut = Begin(Request());
+    for (size_t at = 0; reported_ == 0 && at < file.size(); at += 4096) {  // a row is many pieces
+      ASSERT_TRUE(cut->Feed(std::string_view(file).substr(at, 4096)).ok());
+    }
+  }
+  ASSERT_LT(reported_, 400u);
+  const absl::StatusOr<Summary> again = Load(file, Request(), 10'000);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->resumed);
+  EXPECT_EQ(again->accepted, 400u);
+  EXPECT_EQ(again->duplicates, 0u);
+}
+
 TEST_F(CampaignLoaderTest, AnInterruptedLoadDoesNotGoOnWithAnotherFile) {
   std::string file = LargeFile();
   uint64_t committed = 0;
