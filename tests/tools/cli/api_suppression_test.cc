@@ -218,6 +218,15 @@ TEST_F(SuppressionCommandsTest, WhatIsExportedCanBeImportedElsewhere) {
   EXPECT_THAT(LinesOf(again.out), UnorderedElementsAreArray(LinesOf(exported.out))) << "nothing is lost on the way";
 }
 
+TEST_F(SuppressionCommandsTest, WhatTheSinkSaidStaysOnTheNode) {
+  socket_.node.Bounce({"bob@d1.test"}, absl::FromUnixSeconds(1'790'000'000), /*sink=*/true);
+  EXPECT_TRUE(Suppressed("bob@d1.test")) << "this node sends to the sink";
+  EXPECT_EQ(Run({"list", "--json"}).Json()["suppressions"][0]["delivery"], "sink");
+  EXPECT_THAT(Run({"export", "--reveal"}).out, Not(HasSubstr("bob@")));
+  ASSERT_EQ(Run({"remove", "bob@d1.test", "--reason", "r"}).code, 0);
+  EXPECT_FALSE(Suppressed("bob@d1.test"));
+}
+
 TEST_F(SuppressionCommandsTest, AnEmptyListIsAHeaderRow) {
   const Ran ran = Run({"export", "--reveal"});
   EXPECT_EQ(ran.code, 0);

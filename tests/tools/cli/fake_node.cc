@@ -69,12 +69,12 @@ engine::Suppressions& FakeNode::suppressions() {
   return *suppressions_;
 }
 
-void FakeNode::Bounce(const std::vector<std::string>& addresses, absl::Time when) {
+void FakeNode::Bounce(const std::vector<std::string>& addresses, absl::Time when, bool sink) {
   suppressions();
   std::vector<queue::SuppressionChange> changes;
   for (const std::string& address : addresses) {
     changes.push_back({address,
-                       {.what = {.kind = queue::SuppressionKind::kHardBounce},
+                       {.what = {.kind = queue::SuppressionKind::kHardBounce, .scope = {}, .sink = sink},
                         .time = when,
                         .source = "ip1",
                         .provider = "google",

@@ -45,8 +45,9 @@ class FakeNode final : public engine::Node {
   // What was asked, a line a call: "pause spring".
   std::vector<std::string> calls() const;
 
-  // Makes the list, and has hard bounces on it: these addresses, as ip1 was told by google at that time.
-  void Bounce(const std::vector<std::string>& addresses, absl::Time when);
+  // Makes the list, and has hard bounces on it: these addresses, as ip1 was told by google at that
+  // time, or by the sink in its place.
+  void Bounce(const std::vector<std::string>& addresses, absl::Time when, bool sink = false);
   int judged_again = 0;
 
   // One campaign, `spring`, is there.
