@@ -25,6 +25,11 @@ constexpr size_t kNameBytesMax = 64;
 
 absl::Status Usage(std::string why) { return WithExit(absl::InvalidArgumentError(std::move(why)), ExitCode::kUsage); }
 
+absl::Status CheckReason(std::string_view reason) {
+  if (reason.size() <= kReasonBytesMax) return absl::OkStatus();
+  return Usage(fmt::format("the reason has {} bytes; {} are the most", reason.size(), kReasonBytesMax));
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> ParseSuppressedAddress(std::string_view text) {
@@ -49,9 +54,7 @@ absl::StatusOr<SuppressionScope> Suppressions::ScopeOf(const Which& which) const
 }
 
 absl::StatusOr<SuppressionEntry> Suppressions::Entry(const Which& which, const Given& given) const {
-  if (given.reason.size() > kReasonBytesMax) {
-    return Usage(fmt::format("the reason has {} bytes; {} are the most", given.reason.size(), kReasonBytesMax));
-  }
+  if (absl::Status fits = CheckReason(given.reason); !fits.ok()) return fits;
   absl::StatusOr<SuppressionScope> scope = ScopeOf(which);
   if (!scope.ok()) return scope.status();
   SuppressionEntry entry;
@@ -99,6 +102,7 @@ absl::StatusOr<Suppressions::Change> Suppressions::Remove(std::string_view addre
                                                           const Given& given, bool dry_run) {
   const absl::StatusOr<std::string> parsed = ParseSuppressedAddress(address);
   if (!parsed.ok()) return parsed.status();
+  if (absl::Status fits = CheckReason(given.reason); !fits.ok()) return fits;
   const absl::StatusOr<SuppressionScope> scope = ScopeOf(which);
   if (!scope.ok()) return scope.status();
   absl::StatusOr<SuppressionRecord> record = Read(*parsed);
@@ -106,12 +110,8 @@ absl::StatusOr<Suppressions::Change> Suppressions::Remove(std::string_view addre
   std::vector<SuppressionChange> changes;
   for (const SuppressionEntry* entry : record->InForce()) {
     if (entry->what.scope != *scope || (which.kind && entry->what.kind != *which.kind)) continue;
-    changes.push_back({*parsed,
-                       {.what = entry->what,
-                        .added = false,
-                        .time = absl::Now(),
-                        .reason = given.reason.substr(0, kReasonBytesMax),
-                        .by = given.by}});
+    changes.push_back(
+        {*parsed, {.what = entry->what, .added = false, .time = absl::Now(), .reason = given.reason, .by = given.by}});
   }
   if (changes.empty()) {
     return WithExit(absl::NotFoundError(fmt::format(
@@ -189,6 +189,7 @@ absl::StatusOr<Suppressions::Page> Suppressions::List(const Filter& filter, std:
 
 absl::StatusOr<uint64_t> Suppressions::TakeBack(const Undo& undo, const Given& given, bool dry_run) {
   if (undo.since >= undo.until) return Usage("the time range is empty: --since must be before --until");
+  if (absl::Status fits = CheckReason(given.reason); !fits.ok()) return fits;
   uint64_t taken_back = 0;
   absl::Status failed;
   std::string cursor;
@@ -204,12 +205,9 @@ absl::StatusOr<uint64_t> Suppressions::TakeBack(const Undo& undo, const Given& g
         if (entry->what.kind != SuppressionKind::kHardBounce || entry->source != undo.source) continue;
         if (!undo.provider.empty() && entry->provider != undo.provider) continue;
         if (entry->time < undo.since || entry->time >= undo.until) continue;
-        changes.push_back({record.address,
-                           {.what = entry->what,
-                            .added = false,
-                            .time = absl::Now(),
-                            .reason = given.reason.substr(0, kReasonBytesMax),
-                            .by = given.by}});
+        changes.push_back(
+            {record.address,
+             {.what = entry->what, .added = false, .time = absl::Now(), .reason = given.reason, .by = given.by}});
       }
     }
     cursor = page->cursor;

@@ -97,6 +97,7 @@ TEST_F(SuppressionCommandsTest, WhatWouldBindNothingIsRefused) {
 TEST_F(SuppressionCommandsTest, ARemovalIsANewEntryWithItsReason) {
   ASSERT_EQ(Run({"add", "jane@d1.test"}).code, 0);
   EXPECT_EQ(Run({"remove", "jane@d1.test"}).code, 64) << "it needs a reason";
+  EXPECT_EQ(Run({"remove", "jane@d1.test", "--reason", std::string(501, 'r')}).code, 64) << "and one that can be kept";
   EXPECT_EQ(Run({"remove", "jane@d1.test", "--reason", "r", "--dry-run", "--json"}).Json()["removed"], 1);
   EXPECT_TRUE(Suppressed("jane@d1.test")) << "a dry run changes nothing";
   EXPECT_EQ(Run({"remove", "JANE@d1.test", "--reason", "she asked", "--json"}).Json()["removed"], 1);
