@@ -65,6 +65,13 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane) {
       wait.detail = "its messages are being signed: the signer threads have more to do than they manage";
       wait.set_by = fmt::format("stream {} dkim", lane.campaign->stream);
       break;
+    case Refusal::Kind::kStorage: {
+      const absl::Status stopped = scheduler.services().store.failure();
+      wait.detail = stopped.ok() ? "the data directory has less free space than storage.stop_send_below asks for"
+                                 : std::string(stopped.message());
+      wait.set_by = stopped.ok() ? "storage.stop_send_below" : "the data directory's disk";
+      break;
+    }
     case Refusal::Kind::kBackoff:
     case Refusal::Kind::kNoTls:
       for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
@@ -133,6 +140,8 @@ std::string_view ToString(Refusal::Kind kind) {
       return "unsettled";
     case Refusal::Kind::kSigning:
       return "signing";
+    case Refusal::Kind::kStorage:
+      return "storage";
     case Refusal::Kind::kBackoff:
       return "backoff";
     case Refusal::Kind::kNoTls:

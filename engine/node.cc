@@ -25,6 +25,8 @@ namespace sealift::engine {
 namespace {
 
 constexpr absl::Duration kUpkeepEvery = absl::Seconds(1);
+// For the outcomes of what may be unsettled; what the queue buffers in memory comes to it.
+constexpr uint64_t kReserveBytes = 16 << 20;
 constexpr absl::Duration kSweepEvery = absl::Hours(1);
 constexpr absl::Duration kCancelPatience = absl::Seconds(30);
 constexpr size_t kTemplateBytesMax = 32 << 20;
@@ -112,9 +114,12 @@ absl::Status NodeImpl::Open() {
           },
       .on_suppressions = [this](const queue::SuppressionNews& news) { Announce(news); },
       .on_failure =
-          [](const absl::Status& why) {
-            LogError("the queue can no longer be written: accepting and sending have stopped", {{"why", why}});
+          [this](const absl::Status& why) {
+            if (why.ok()) return;
+            storage_stopped_ = true;
+            LogError("the queue cannot be written: accepting and sending have stopped", {{"why", why}});
           },
+      .reserve_bytes = options->node.memory.bytes / 8 + kReserveBytes,
   });
   if (!store.ok()) return store.status();
   store_ = *std::move(store);
@@ -241,7 +246,7 @@ void NodeImpl::AskShards(const std::function<void(Scheduler&)>& question) {
 
 absl::Status NodeImpl::AdmitLoad() const {
   const absl::Status failed = store_->failure();
-  if (!failed.ok()) return WithExit(failed, ExitCode::kIo);
+  if (!failed.ok()) return WithExit(failed, absl::IsResourceExhausted(failed) ? ExitCode::kTryLater : ExitCode::kIo);
   const queue::StoreStats stats = store_->Stats();
   const uint64_t floor = options()->storage.stop_load_below.Bytes(stats.disk_bytes);
   if (stats.disk_free_bytes >= floor) return absl::OkStatus();
@@ -388,12 +393,14 @@ absl::StatusOr<queue::EventsPage> NodeImpl::Events(std::string after, int max, c
 void NodeImpl::WatchStorage() {
   const queue::StoreStats stats = store_->Stats();
   const bool room = stats.disk_free_bytes >= options()->storage.stop_send_below.Bytes(stats.disk_bytes);
-  const bool ok = room && store_->failure().ok();
-  if (ok == storage_ok_.exchange(ok)) return;
+  // A stop that began and ended since the last look counts: whoever was refused meanwhile waits to be called.
+  const bool stopped = storage_stopped_.exchange(false);
+  const bool ok = room && store_->writable();
+  if (ok == storage_ok_.exchange(ok) && !stopped) return;
   if (!room)
     LogError("the data directory is almost full: sending waits until space is freed",
              {{"free_bytes", stats.disk_free_bytes}});
-  if (ok) LogInfo("the data directory has room again: sending goes on");
+  if (ok) LogInfo("the queue can be written and has room: sending goes on");
   for (const std::unique_ptr<Shard>& shard : shards_) {
     shard->Ask([&](Scheduler& scheduler) { scheduler.AllowSending(ok); });
   }

@@ -85,7 +85,7 @@ class NodeImpl final : public Node {
   std::unique_ptr<Campaigns> campaigns_;
   std::unique_ptr<Suppressions> suppressions_;
   std::unique_ptr<engine::MetricsText> metrics_text_;
-  std::atomic<bool> storage_ok_{true};
+  std::atomic<bool> storage_ok_{true}, storage_stopped_{false};
 
   mutable std::mutex counted_mutex_;  // guards what Upkeep has counted for the metrics
   std::vector<WaitingRows> waiting_;

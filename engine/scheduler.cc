@@ -165,7 +165,7 @@ void Scheduler::OnForgotten(Lane& lane) {
 }
 
 bool Scheduler::MayBegin() {
-  if (allowed_ && settler_.MayBegin()) return true;
+  if (allowed_ && services_.store.writable() && settler_.MayBegin()) return true;
   starved_ = true;
   return false;
 }
@@ -214,7 +214,8 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal) {
     ExpireReady(queue);
     if (!queue.HasRows()) continue;
     if (!MayBegin()) {
-      refusal = {.kind = Refusal::Kind::kUnsettled, .until = absl::InfiniteFuture()};
+      refusal = {.kind = settler_.MayBegin() ? Refusal::Kind::kStorage : Refusal::Kind::kUnsettled,
+                 .until = absl::InfiniteFuture()};
       break;
     }
     if (queue.signer != nullptr && !sign_ahead_.IsReady(queue)) {
@@ -377,7 +378,7 @@ void Scheduler::OnRoom() {
   if (!std::exchange(starved_, false)) return;
   directory_.ForEach([this](Site& site) {
     for (const std::unique_ptr<Path>& path : site.paths) {
-      if (path->refusal.kind != Refusal::Kind::kUnsettled) continue;
+      if (path->refusal.kind != Refusal::Kind::kUnsettled && path->refusal.kind != Refusal::Kind::kStorage) continue;
       path->refusal = Refusal{};
       paths_.Pump(site);
     }
@@ -389,6 +390,9 @@ void Scheduler::OnRoom() {
 
 Refusal Scheduler::WhyWaiting(const Lane& lane) const {
   if (lane.queue == nullptr) return {};
+  if (!allowed_ || !services_.store.writable()) {
+    return {.kind = Refusal::Kind::kStorage, .until = absl::InfiniteFuture()};
+  }
   const absl::Time now = services_.Now();
   Refusal first{.kind = Refusal::Kind::kNone, .until = absl::InfiniteFuture()};
   for (const std::shared_ptr<const SendPermits>& permits : lane.queue->permits) {

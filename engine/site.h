@@ -30,7 +30,7 @@ struct Site;
 
 // Why nothing may be sent right now, and until when. `rate` names the limit where it is one.
 struct Refusal {
-  enum class Kind : uint8_t { kNone, kNoRows, kRate, kUnsettled, kSigning, kBackoff, kNoTls };
+  enum class Kind : uint8_t { kNone, kNoRows, kRate, kUnsettled, kStorage, kSigning, kBackoff, kNoTls };
   Kind kind = Kind::kNone;
   RateInForce* rate = nullptr;
   absl::Time until = absl::InfinitePast();

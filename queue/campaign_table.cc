@@ -83,7 +83,7 @@ absl::Status CampaignTable::WriteHead(const Campaign& campaign, rocksdb::WriteBa
 }
 
 absl::Status CampaignTable::WriteHeadLocked(const Campaign& campaign, rocksdb::WriteBatch* batch) {
-  if (failure_->failed()) return failure_->status();
+  if (failure_->stopped()) return failure_->status();
   std::string head, sealed;
   EncodeHead(campaign, &head);
   const std::string key = CampaignKey(campaign.id, CampaignPart::kHead);
@@ -96,7 +96,7 @@ absl::Status CampaignTable::WriteHeadLocked(const Campaign& campaign, rocksdb::W
   synced.sync = true;
   if (const auto written = database_->get()->Write(synced, batch); !written.ok()) {
     const absl::Status status = FromRocks(written, "commit a campaign's state");
-    failure_->Set(status);
+    failure_->Note(status);
     return status;
   }
   // What can be large stays on disk.

@@ -67,7 +67,7 @@ absl::Status FileWriter::Commit() {
     argument.options.write_global_seqno = false;
     arguments.push_back(std::move(argument));
   }
-  return FromRocks(database_->get()->IngestExternalFiles(arguments), "commit a load");
+  return database_->Ingest(arguments);
 }
 
 }  // namespace sealift::queue

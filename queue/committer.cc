@@ -16,6 +16,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// While the file system is full.
+constexpr std::chrono::milliseconds kLookAgain(250);
+
 // So many outcomes are worth a commit of their own without waiting for company.
 constexpr size_t kBatchOutcomes = 512;
 
@@ -32,21 +35,40 @@ absl::Status CommitContext::Open() {
 }
 
 absl::Status CommitContext::Write(rocksdb::WriteBatch* batch) {
-  if (failure->failed()) return failure->status();
   rocksdb::WriteOptions synced;
   synced.sync = true;
-  const absl::Status status = FromRocks(database->get()->Write(synced, batch), "commit");
-  if (!status.ok()) failure->Set(status);
-  return status;
+  while (!failure->final()) {
+    const absl::Status status = FromRocks(database->get()->Write(synced, batch), "commit");
+    if (status.ok()) return status;
+    failure->Note(status);
+    // What did not fit left at most a torn record at the end of a log that is not written any more.
+    if (failure->final() || !regain_()) break;
+  }
+  return failure->status();
+}
+
+absl::Status CommitContext::Probe() {
+  std::string number;
+  PutFixed64(sequence_, &number);
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  return FromRocks(database->get()->Put(synced, ToSlice(kSequenceKey), ToSlice(number)), "commit");
 }
 
 Committer::Committer(Database* database, KeyRing* ring, const CampaignTable* campaigns, SuppressionList* suppressions,
                      DueHorizon* horizon, Failure* failure, Options options)
     : options_(std::move(options)),
       failure_(failure),
-      context_(database, ring, campaigns, suppressions, horizon, failure),
+      context_(database, ring, campaigns, suppressions, horizon, failure, [this] { return Regain(); }),
       batch_(database, ring, &context_.sealer, &context_.unsealer, &context_.tallies, horizon, suppressions),
-      inboxes_(static_cast<size_t>(options_.shards)) {}
+      inboxes_(static_cast<size_t>(options_.shards)) {
+  failure_->OnFull([this] {
+    {
+      const std::lock_guard lock(mutex_);
+    }  // whoever is about to wait has seen it, or waits
+    wake_.notify_all();
+  });
+}
 
 Committer::~Committer() {
   {
@@ -64,7 +86,7 @@ absl::Status Committer::Start() {
 }
 
 bool Committer::Settle(int shard, uint64_t last, std::vector<Outcome>& batch) {
-  if (failure_->failed()) return false;
+  if (failure_->final()) return false;
   {
     const std::lock_guard lock(mutex_);
     Inbox& inbox = inboxes_[static_cast<size_t>(shard)];
@@ -104,7 +126,11 @@ bool Committer::Take(std::vector<Outcome>* outcomes, std::vector<std::pair<int, 
     return stop_ || !works_.empty() ||
            std::any_of(inboxes_.begin(), inboxes_.end(), [](const Inbox& inbox) { return inbox.touched; });
   };
-  wake_.wait(lock, something);
+  if (failure_->full()) {
+    wake_.wait_for(lock, kLookAgain, something);
+  } else {
+    wake_.wait(lock, [&] { return something() || failure_->full(); });
+  }
   // A sync costs the same for one outcome as for hundreds, and nobody waits for it: let some gather.
   if (options_.interval > absl::ZeroDuration()) {
     wake_.wait_for(lock, absl::ToChronoNanoseconds(options_.interval),
@@ -132,8 +158,9 @@ void Committer::Run() {
   std::vector<std::pair<int, uint64_t>> numbers;
   std::vector<std::move_only_function<void(CommitContext&)>> works;
   while (Take(&outcomes, &numbers, &works)) {
-    if (!numbers.empty() && !failure_->failed()) Commit(outcomes, numbers);
+    if (!numbers.empty() && !failure_->final()) Commit(outcomes, numbers);
     for (auto& work : works) work(context_);
+    if (failure_->full()) GoOn();
     outcomes.clear();
     numbers.clear();
     works.clear();
@@ -145,7 +172,7 @@ void Committer::Commit(const std::vector<Outcome>& outcomes, const std::vector<s
     rocksdb::WriteBatch batch;
     const Clock::time_point begin = Clock::now();
     if (absl::Status status = batch_.Build(outcomes, context_.NextSequence(), &batch); !status.ok()) {
-      return failure_->Set(status);
+      return failure_->Note(status);
     }
     if (!context_.Write(&batch).ok()) return;
     batch_.Settled();
@@ -164,6 +191,25 @@ void Committer::Commit(const std::vector<Outcome>& outcomes, const std::vector<s
   for (const auto& [shard, last] : numbers) {
     if (options_.on_durable) options_.on_durable(shard, last);
   }
+}
+
+bool Committer::Regain() {
+  if (!context_.database->reserve().Release()) {
+    std::unique_lock lock(mutex_);
+    if (wake_.wait_for(lock, kLookAgain, [this] { return stop_; })) return false;
+  }
+  const absl::Status resumed = context_.database->Resume();
+  if (!resumed.ok()) failure_->Note(resumed);
+  return true;
+}
+
+// The end of a stop: RocksDB writes, there is room for the reserve, and a write becomes durable.
+void Committer::GoOn() {
+  absl::Status status = context_.database->Resume();
+  if (status.ok()) status = context_.database->reserve().Take();
+  if (status.ok()) status = context_.Probe();
+  if (status.ok()) return failure_->Clear();
+  failure_->Note(status);
 }
 
 }  // namespace sealift::queue

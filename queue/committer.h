@@ -25,8 +25,9 @@ namespace sealift::queue {
 // What a piece of work that runs between two commits may use: all of it belongs to the committer's thread.
 class CommitContext {
  public:
+  // `regain` makes room in a full file system, or waits for it; false: nobody wants it any more.
   CommitContext(Database* database, KeyRing* ring, const CampaignTable* campaigns, SuppressionList* suppressions,
-                DueHorizon* horizon, Failure* failure)
+                DueHorizon* horizon, Failure* failure, std::function<bool()> regain)
       : database(database),
         ring(ring),
         suppressions(suppressions),
@@ -34,13 +35,17 @@ class CommitContext {
         failure(failure),
         sealer(ring),
         unsealer(ring),
-        tallies(database, campaigns) {}
+        tallies(database, campaigns),
+        regain_(std::move(regain)) {}
 
   // Reads the number of the newest commit.
   absl::Status Open();
 
-  // One synced write; a failure is final.
+  // One synced write. While the file system is full it waits for room; any other failure is final.
   absl::Status Write(rocksdb::WriteBatch* batch);
+
+  // Shows that a write becomes durable.
+  absl::Status Probe();
 
   uint64_t NextSequence() { return ++sequence_; }
 
@@ -54,6 +59,7 @@ class CommitContext {
   Tallies tallies;
 
  private:
+  const std::function<bool()> regain_;
   uint64_t sequence_ = 0;
 };
 
@@ -62,7 +68,9 @@ class CommitContext {
 //
 // Owned by:  Store.
 // Threads:   Settle and Do from any; callbacks on the committer's own.
-// Errors:    a write that fails ends it: see Failure. It then accepts nothing.
+// Errors:    see Failure. When the file system is full it gives the reserve back, commits what was handed over, and
+//            looks four times a second whether there is room for the reserve again; only then is anything new accepted.
+//            Any other failure ends it.
 class Committer {
  public:
   struct Options {
@@ -104,6 +112,8 @@ class Committer {
   bool Take(std::vector<Outcome>* outcomes, std::vector<std::pair<int, uint64_t>>* numbers,
             std::vector<std::move_only_function<void(CommitContext&)>>* works);
   void Commit(const std::vector<Outcome>& outcomes, const std::vector<std::pair<int, uint64_t>>& numbers);
+  bool Regain();
+  void GoOn();
 
   const Options options_;
   Failure* const failure_;

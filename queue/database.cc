@@ -5,17 +5,21 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <mutex>
 #include <system_error>
 #include <vector>
 
 #include "fmt/format.h"
+#include "queue/fail_stop.h"
 #include "queue/keys.h"
 #include "queue/lane_value.h"
+#include "queue/log_check.h"
 #include "queue/private_file_system.h"
 #include "queue/rocks.h"
 #include "queue/rows_merge.h"
 #include "queue/wire.h"
 #include "rocksdb/filter_policy.h"
+#include "rocksdb/listener.h"
 #include "rocksdb/slice_transform.h"
 #include "rocksdb/table.h"
 
@@ -24,6 +28,9 @@ namespace {
 
 constexpr std::array<std::string_view, kColumns> kNames = {"default", "campaigns", "rows", "lanes",
                                                            "events",  "parked",    "seen", "suppressions"};
+
+// Beside the write buffers, to go on after the file system was full.
+constexpr uint64_t kRoomBeside = 8 << 20;
 
 // RocksDB's own log repeats options and file names; what matters reaches us as a status, and a file less is a leak
 // less.
@@ -48,17 +55,60 @@ class OldTraceFilter : public rocksdb::CompactionFilter {
   const EventsCut* const cut_;
 };
 
-// The directory must be ours alone; one that does not exist is made so.
-absl::Status PrepareDirectory(const std::string& path) {
+// Tells what RocksDB's own threads met.
+class BackgroundErrors : public rocksdb::EventListener {
+ public:
+  explicit BackgroundErrors(Failure* failure) : failure_(failure) {}
+  void OnBackgroundError(rocksdb::BackgroundErrorReason /*reason*/, rocksdb::Status* error) override {
+    if (failure_ == nullptr) return;
+    if (error->IsNoSpace() && error->severity() >= rocksdb::Status::Severity::kFatalError) {
+      // A new log could not be begun: RocksDB does not know where it stands, and cannot be resumed.
+      return failure_->Fail(absl::UnavailableError(fmt::format(
+          "the queue cannot begin another log: its file system is full ({}). Free space there, then restart "
+          "sealiftd",
+          error->ToString())));
+    }
+    failure_->Note(FromRocks(*error, "write its files"));
+  }
+  // The committer resumes, once there is room.
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason /*reason*/, rocksdb::Status /*error*/,
+                            bool* by_itself) override {
+    *by_itself = false;
+  }
+
+ private:
+  Failure* const failure_;
+};
+
+std::shared_ptr<rocksdb::FileSystem> StopAtFailure(const Database::Options& options) {
+  return std::make_shared<FailStop>(
+      options.file_system ? options.file_system : rocksdb::FileSystem::Default(),
+      [failure = options.failure](const rocksdb::IOStatus& status) {
+        if (failure == nullptr) return;
+        failure->Fail(absl::UnavailableError(
+            fmt::format("the queue cannot make its writes durable: a write or sync failed ({}). It is not tried again, "
+                        "for what the disk holds now is not known. Check the disk, then restart sealiftd",
+                        status.ToString())));
+      });
+}
+
+// The directory must be ours alone; one that does not exist is made so, and is there after a power cut.
+absl::Status PrepareDirectory(rocksdb::FileSystem* file_system, const std::string& path) {
   struct stat found;
   if (::stat(path.c_str(), &found) != 0) {
-    if (errno != ENOENT || ::mkdir(path.c_str(), 0700) != 0) {
-      return absl::FailedPreconditionError(
-          fmt::format("the queue's directory {} cannot be created: {}. Create its parent, "
-                      "writable by the daemon's user",
-                      path, std::strerror(errno)));
-    }
-    return absl::OkStatus();
+    rocksdb::IOStatus made = rocksdb::IOStatus::IOError(std::strerror(errno));
+    if (errno == ENOENT) made = file_system->CreateDir(path, {}, nullptr);
+    if (made.ok() && ::chmod(path.c_str(), 0700) != 0) made = rocksdb::IOStatus::IOError(std::strerror(errno));
+    std::unique_ptr<rocksdb::FSDirectory> parent;
+    const std::string parent_path = std::filesystem::path(path).parent_path();
+    if (made.ok()) made = file_system->NewDirectory(parent_path.empty() ? "." : parent_path, {}, &parent, nullptr);
+    if (made.ok()) made = parent->Fsync({}, nullptr);
+    if (made.ok()) return absl::OkStatus();
+    if (made.IsNoSpace()) return FromRocks(made, fmt::format("make {}", path));
+    return absl::FailedPreconditionError(
+        fmt::format("the queue's directory {} cannot be created: {}. Create its parent, "
+                    "writable by the daemon's user",
+                    path, made.ToString()));
   }
   if (!S_ISDIR(found.st_mode)) {
     return absl::FailedPreconditionError(fmt::format("the queue's path {} is not a directory", path));
@@ -73,16 +123,17 @@ absl::Status PrepareDirectory(const std::string& path) {
 
 }  // namespace
 
-Database::Database(std::string path, size_t memory_bytes)
-    : path_(std::move(path)),
-      memory_bytes_(memory_bytes),
+Database::Database(Options options)
+    : options_(std::move(options)),
       events_cut_(std::make_unique<EventsCut>()),
       empty_lanes_(std::make_unique<EmptyLaneFilter>()),
       old_traces_(std::make_unique<OldTraceFilter>(events_cut_.get())),
       // Write buffers are charged to the cache: both together stay within memory_bytes.
-      cache_(rocksdb::NewLRUCache(memory_bytes, 4, false, 0.5)),
-      write_buffers_(std::make_shared<rocksdb::WriteBufferManager>(memory_bytes / 4, cache_)),
-      env_(rocksdb::NewCompositeEnv(std::make_shared<PrivateFileSystem>())) {}
+      cache_(rocksdb::NewLRUCache(options_.memory_bytes, 4, false, 0.5)),
+      write_buffers_(std::make_shared<rocksdb::WriteBufferManager>(options_.memory_bytes / 4, cache_)),
+      file_system_(std::make_shared<PrivateFileSystem>(StopAtFailure(options_))),
+      env_(rocksdb::NewCompositeEnv(file_system_)),
+      reserve_(options_.path + "/reserve", options_.reserve_bytes) {}
 
 Database::~Database() {
   for (rocksdb::ColumnFamilyHandle* handle : handles_) {
@@ -91,18 +142,18 @@ Database::~Database() {
   if (db_) (void)db_->Close();
 }
 
-rocksdb::DBOptions Database::Options() const {
+rocksdb::DBOptions Database::RocksOptions() const {
   rocksdb::DBOptions options;
   options.env = env_.get();
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.paranoid_checks = true;
-  // A record that a crash tore at the end of the log was never acknowledged. A damaged one before it was: that is an
-  // error.
-  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  // CheckLogs has cut off what a crash tore, which was never acknowledged.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kAbsoluteConsistency;
   options.track_and_verify_wals_in_manifest = true;
   // A failed sync is never tried again as if nothing had happened.
   options.max_bgerror_resume_count = 0;
+  options.listeners = {std::make_shared<BackgroundErrors>(options_.failure)};
   options.write_buffer_manager = write_buffers_;
   options.max_open_files = 512;
   options.max_background_jobs = 3;
@@ -125,7 +176,7 @@ rocksdb::ColumnFamilyOptions Database::ColumnOptions(Column column) const {
   // Sealed values do not compress, and compressing the rest would mix campaigns in one dictionary.
   options.compression = rocksdb::kNoCompression;
   options.bottommost_compression = rocksdb::kNoCompression;
-  options.write_buffer_size = std::min<size_t>(16 << 20, std::max<size_t>(memory_bytes_ / 16, 1 << 20));
+  options.write_buffer_size = std::min<size_t>(16 << 20, std::max<size_t>(options_.memory_bytes / 16, 1 << 20));
   options.max_write_buffer_number = 4;
   options.target_file_size_base = 32 << 20;
   options.level_compaction_dynamic_level_bytes = true;
@@ -164,14 +215,17 @@ rocksdb::ColumnFamilyOptions Database::ColumnOptions(Column column) const {
   return options;
 }
 
-rocksdb::Options Database::FileOptions(Column column) const { return {Options(), ColumnOptions(column)}; }
+rocksdb::Options Database::FileOptions(Column column) const { return {RocksOptions(), ColumnOptions(column)}; }
 
-std::string Database::NextFilePath() { return fmt::format("{}/incoming/{}.sst", path_, files_.fetch_add(1)); }
+std::string Database::NextFilePath() { return fmt::format("{}/incoming/{}.sst", options_.path, files_.fetch_add(1)); }
 
-absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path, size_t memory_bytes) {
-  if (absl::Status status = PrepareDirectory(path); !status.ok()) return status;
-  std::unique_ptr<Database> database(new Database(path, memory_bytes));
-  if (absl::Status status = database->OpenFiles(); !status.ok()) return status;
+absl::StatusOr<std::unique_ptr<Database>> Database::Open(Options options) {
+  std::unique_ptr<Database> database(new Database(std::move(options)));
+  const std::string& path = database->path();
+  if (absl::Status status = PrepareDirectory(database->file_system_.get(), path); !status.ok()) return status;
+  absl::Status opened = database->OpenFiles();
+  if (absl::IsResourceExhausted(opened) && database->reserve_.Release()) opened = database->OpenFiles();
+  if (!opened.ok()) return opened;
   if (absl::Status status = database->CheckFormat(); !status.ok()) return status;
   const std::string incoming = path + "/incoming";
   std::error_code error;
@@ -183,21 +237,49 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   return database;
 }
 
+absl::Status Database::Resume() {
+  // What is buffered is written first, and a resumption that finds no room again may leave RocksDB beyond another.
+  uint64_t room = 0;
+  const rocksdb::IOStatus asked = file_system_->GetFreeSpace(options_.path, {}, &room, nullptr);
+  if (asked.ok() && room < options_.memory_bytes / 4 + kRoomBeside) {
+    return absl::ResourceExhaustedError(
+        fmt::format("the queue cannot write again: its file system has {} MiB. Free space there", room >> 20));
+  }
+  const std::unique_lock lock(resuming_);
+  resumed_.store(true, std::memory_order_release);
+  // As RocksDB does itself after other failures of its manifest, and then relies upon.
+  (void)db_->DisableFileDeletions();
+  const rocksdb::Status status = db_->Resume();
+  (void)db_->EnableFileDeletions(/*force=*/true);
+  return FromRocks(status, "write again");
+}
+
+absl::Status Database::Ingest(const std::vector<rocksdb::IngestExternalFileArg>& files) {
+  const std::shared_lock lock(resuming_);
+  if (!may_ingest()) {
+    return absl::ResourceExhaustedError(
+        "the queue cannot commit a load: its file system was full meanwhile. Run the same command again");
+  }
+  return FromRocks(db_->IngestExternalFiles(files), "commit a load");
+}
+
 absl::Status Database::OpenFiles() {
-  const rocksdb::DBOptions options = Options();
+  if (absl::Status status = CheckLogs(file_system_.get(), options_.path); !status.ok()) return status;
+  const rocksdb::DBOptions options = RocksOptions();
   std::vector<std::string> existing;
-  if (std::filesystem::exists(path_ + "/CURRENT")) {
-    const rocksdb::Status listed = rocksdb::DB::ListColumnFamilies(options, path_, &existing);
+  if (std::filesystem::exists(options_.path + "/CURRENT")) {
+    const rocksdb::Status listed = rocksdb::DB::ListColumnFamilies(options, options_.path, &existing);
     if (!listed.ok()) {
-      return absl::DataLossError(fmt::format(
-          "the queue in {} cannot be read: {}. Restore the data directory from a backup", path_, listed.ToString()));
+      return absl::DataLossError(
+          fmt::format("the queue in {} cannot be read: {}. Restore the data directory from a backup", options_.path,
+                      listed.ToString()));
     }
   }
   for (const std::string& name : existing) {
     if (std::find(kNames.begin(), kNames.end(), name) == kNames.end()) {
       return absl::FailedPreconditionError(fmt::format(
           "the queue in {} was written by a newer version (it has a part '{}'). Run that version, or a newer one",
-          path_, name));
+          options_.path, name));
     }
   }
   std::vector<rocksdb::ColumnFamilyDescriptor> columns;
@@ -206,16 +288,16 @@ absl::Status Database::OpenFiles() {
   }
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status opened = rocksdb::DB::Open(options, path_, columns, &handles, &db);
+  const rocksdb::Status opened = rocksdb::DB::Open(options, options_.path, columns, &handles, &db);
   if (!opened.ok()) {
     const std::string text = opened.ToString();
     if (opened.IsIOError() && text.find("LOCK") != std::string::npos) {
       return absl::FailedPreconditionError(fmt::format(
           "the queue in {} is in use by another sealiftd. Stop that one first, or give this one a data_dir of "
           "its own",
-          path_));
+          options_.path));
     }
-    return FromRocks(opened, fmt::format("open {}", path_));
+    return FromRocks(opened, fmt::format("open {}", options_.path));
   }
   db_.reset(db);
   std::copy(handles.begin(), handles.end(), handles_.begin());
@@ -228,8 +310,8 @@ absl::Status Database::CheckFormat() {
   if (found.IsNotFound()) {
     std::string node_key;
     if (!db_->Get({}, ToSlice(kNodeKey), &node_key).IsNotFound()) {
-      return absl::DataLossError(
-          fmt::format("the queue in {} has lost its format version. Restore the data directory from a backup", path_));
+      return absl::DataLossError(fmt::format(
+          "the queue in {} has lost its format version. Restore the data directory from a backup", options_.path));
     }
     rocksdb::WriteOptions synced;
     synced.sync = true;
@@ -240,7 +322,7 @@ absl::Status Database::CheckFormat() {
     return absl::FailedPreconditionError(fmt::format(
         "the queue in {} has format {}; this version reads format {}. Run the version that wrote it, or a newer "
         "one",
-        path_, version, kFormatVersion));
+        options_.path, version, kFormatVersion));
   }
   return absl::OkStatus();
 }

@@ -4,10 +4,14 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <shared_mutex>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "queue/failure.h"
+#include "queue/reserve.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/compaction_filter.h"
 #include "rocksdb/db.h"
@@ -36,7 +40,15 @@ class Database {
  public:
   static constexpr uint32_t kFormatVersion = 1;
 
-  static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path, size_t memory_bytes);
+  struct Options {
+    std::string path;
+    size_t memory_bytes = 128 << 20;
+    uint64_t reserve_bytes = 0;
+    std::shared_ptr<rocksdb::FileSystem> file_system;  // null: the system's
+    Failure* failure = nullptr;                        // hears of failed syncs and of RocksDB's own writes
+  };
+
+  static absl::StatusOr<std::unique_ptr<Database>> Open(Options options);
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
@@ -45,33 +57,44 @@ class Database {
   rocksdb::DB* get() const { return db_.get(); }
   rocksdb::ColumnFamilyHandle* handle(Column column) const { return handles_[static_cast<size_t>(column)]; }
 
+  // Makes RocksDB write again after the file system was full. From then on until the next start nothing is ingested:
+  // RocksDB 7.8 keeps the mark that it was stopped, and its ingestions then take the file number 0 and end the process.
+  absl::Status Resume();
+  bool may_ingest() const { return !resumed_.load(std::memory_order_acquire); }
+  // ResourceExhausted when it may not.
+  absl::Status Ingest(const std::vector<rocksdb::IngestExternalFileArg>& files);
+  Reserve& reserve() { return reserve_; }
+
   // For files that are ingested into `column`.
   rocksdb::Options FileOptions(Column column) const;
   // A new path for such a file, on the same file system; leftovers of an earlier run were removed by Open.
   std::string NextFilePath();
 
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return options_.path; }
   EventsCut& events_cut() { return *events_cut_; }
   uint64_t BlockCacheBytes() const { return cache_->GetUsage(); }
 
  private:
-  Database(std::string path, size_t memory_bytes);
+  explicit Database(Options options);
 
   absl::Status OpenFiles();
   absl::Status CheckFormat();
-  rocksdb::DBOptions Options() const;
+  rocksdb::DBOptions RocksOptions() const;
   rocksdb::ColumnFamilyOptions ColumnOptions(Column column) const;
 
-  const std::string path_;
-  const size_t memory_bytes_;
+  const Options options_;
   const std::unique_ptr<EventsCut> events_cut_;
   const std::unique_ptr<rocksdb::CompactionFilter> empty_lanes_, old_traces_;
   const std::shared_ptr<rocksdb::Cache> cache_;
   const std::shared_ptr<rocksdb::WriteBufferManager> write_buffers_;
+  const std::shared_ptr<rocksdb::FileSystem> file_system_;
   const std::unique_ptr<rocksdb::Env> env_;
+  Reserve reserve_;
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kColumns> handles_{};
   std::atomic<uint64_t> files_ = 0;
+  std::atomic<bool> resumed_ = false;
+  std::shared_mutex resuming_;  // shared: an ingestion is under way
 };
 
 }  // namespace sealift::queue

@@ -83,6 +83,7 @@ absl::Status KeyRing::Load() {
       }
       keys_.emplace(KeyName{kind, Fixed32(key.data() + prefix.size())}, secret);
     }
+    if (!it->status().ok()) return FromRocks(it->status(), "read its keys");  // the next Seek would forget it
   }
   for (it->Seek(ToSlice(kIncarnationPrefix)); it->Valid() && it->key().starts_with(ToSlice(kIncarnationPrefix));
        it->Next()) {

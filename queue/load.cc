@@ -63,7 +63,7 @@ absl::Status Load::Commit(uint64_t input_offset, std::string_view digest, bool c
   // A cancellation waits for the chunk on its way, and none follows it.
   const std::lock_guard lock(context_->gate->mutex);
   if (context_->gate->cancelled) return absl::CancelledError("the campaign was cancelled while it was loaded");
-  if (context_->failure->failed()) return context_->failure->status();
+  if (context_->failure->stopped()) return context_->failure->status();
 
   if (progress_.counters.accepted > 0) {
     uint64_t seen = 0;
@@ -88,7 +88,7 @@ absl::Status Load::Commit(uint64_t input_offset, std::string_view digest, bool c
   next.load_complete = complete;
 
   std::unique_ptr<ChunkWriter> writer;
-  if (chunk_->rows() < kFileRowsMin) {
+  if (chunk_->rows() < kFileRowsMin || !context_->database->may_ingest()) {
     writer = std::make_unique<BatchWriter>(context_->database);
   } else {
     writer = std::make_unique<FileWriter>(context_->database);
@@ -98,7 +98,7 @@ absl::Status Load::Commit(uint64_t input_offset, std::string_view digest, bool c
   if (status.ok()) status = writer->Prepare();
   if (!status.ok()) return status;
   if (status = writer->Commit(); !status.ok()) {
-    context_->failure->Set(status);
+    context_->failure->Note(status);
     return status;
   }
   context_->loaded_rows->fetch_add(chunk_->rows(), std::memory_order_relaxed);

@@ -7,13 +7,13 @@
 
 namespace sealift::queue {
 
-// The file system, but that every file which RocksDB makes is its owner's alone (0600), whatever the umask. The
+// A file system, but that every file which RocksDB makes is its owner's alone (0600), whatever the umask. The
 // directory keeps others out already; a copy made of it should too.
 //
 // Threads: any.
 class PrivateFileSystem : public rocksdb::FileSystemWrapper {
  public:
-  PrivateFileSystem() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
+  explicit PrivateFileSystem(const std::shared_ptr<rocksdb::FileSystem>& target) : FileSystemWrapper(target) {}
 
   const char* Name() const override { return "sealift.private"; }
 

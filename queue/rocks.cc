@@ -15,7 +15,8 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view doing) {
         "a backup",
         doing, text));
   }
-  if (status.IsNoSpace() || text.find("No space left") != std::string::npos) {
+  if (status.IsNoSpace() || text.find("No space left") != std::string::npos ||
+      text.find("quota exceeded") != std::string::npos) {
     return absl::ResourceExhaustedError(
         fmt::format("the queue cannot {}: its file system is full ({}). Free space there", doing, text));
   }

@@ -53,7 +53,11 @@ Store::~Store() = default;
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(Options options) {
   auto parts = std::make_unique<Parts>(std::move(options));
-  absl::StatusOr<std::unique_ptr<Database>> database = Database::Open(parts->options.path, parts->options.memory_bytes);
+  absl::StatusOr<std::unique_ptr<Database>> database = Database::Open({.path = parts->options.path,
+                                                                       .memory_bytes = parts->options.memory_bytes,
+                                                                       .reserve_bytes = parts->options.reserve_bytes,
+                                                                       .file_system = parts->options.file_system,
+                                                                       .failure = &parts->failure});
   if (!database.ok()) return database.status();
   parts->database = *std::move(database);
 
@@ -77,6 +81,11 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(Options options) {
       std::make_unique<Committer>(parts->database.get(), parts->ring.get(), parts->campaigns.get(),
                                   parts->suppressions.get(), &parts->horizon, &parts->failure, std::move(committing));
   if (absl::Status status = parts->committer->Start(); !status.ok()) return status;
+  if (absl::Status status = parts->database->reserve().Take(); absl::IsResourceExhausted(status)) {
+    parts->failure.Note(status);  // what is there can be looked at; nothing is accepted or sent before there is room
+  } else if (!status.ok()) {
+    return status;
+  }
   parts->readers = std::make_unique<Readers>(parts->ring.get(), parts->options.readers);
   return std::unique_ptr<Store>(new Store(std::move(parts)));
 }
@@ -86,6 +95,8 @@ bool Store::Settle(int shard, uint64_t last, std::vector<Outcome>& batch) {
 }
 
 absl::Status Store::failure() const { return parts_->failure.status(); }
+
+bool Store::writable() const { return !parts_->failure.stopped(); }
 
 absl::Time Store::RoundDue(absl::Time due) {
   return absl::FromUnixMillis(
@@ -283,10 +294,10 @@ AddressHash Store::AddressOf(std::string_view recipient) const {
 }
 
 absl::Status Store::Sweep(absl::Time now, absl::Duration settled_rows, absl::Duration events) {
-  if (parts_->failure.failed()) return parts_->failure.status();
+  if (parts_->failure.stopped()) return parts_->failure.status();
   if (now - parts_->ring->incarnation_drawn() >= absl::Hours(24)) {
     if (absl::Status status = parts_->ring->Renew(now); !status.ok()) {
-      parts_->failure.Set(status);
+      parts_->failure.Note(status);
       return status;
     }
   }

@@ -21,6 +21,10 @@
 #include "queue/suppression_list.h"
 #include "queue/types.h"
 
+namespace rocksdb {
+class FileSystem;
+}
+
 namespace sealift::queue {
 
 // Asks for a lane's next rows. A cursor is what the last window of this lane returned; empty: the lane's start.
@@ -92,8 +96,9 @@ struct StoreStats {
 // Threads:   any. Callbacks of reads run on a reader's thread, those of commits on the committer's; they must not block
 // and
 //            must not call what is marked "blocks".
-// Errors:    an absl::Status says what, where and what next, and never contains an address, a name or content. After a
-//            failed write or sync the store accepts nothing more until it is opened again: failure() says why.
+// Errors:    an absl::Status says what, where and what next, and never contains an address, a name or content. While
+//            its file system is full the store accepts nothing, and goes on by itself once there is room; after any
+//            other failed write or sync it accepts nothing more until it is opened again. failure() says why.
 class Store {
  public:
   struct Options {
@@ -107,7 +112,9 @@ class Store {
     std::function<void(int shard, uint64_t durable)> on_durable;
     // What is in force now of the addresses that a commit has touched; rows that were claimed before do not know it.
     std::function<void(const SuppressionNews&)> on_suppressions;
-    std::function<void(absl::Status)> on_failure;  // once
+    std::function<void(absl::Status)> on_failure;      // why it stops; and Ok when it goes on after a full disk
+    uint64_t reserve_bytes = 0;                        // of disk, held for the outcomes in flight when it is full
+    std::shared_ptr<rocksdb::FileSystem> file_system;  // null: the system's; tests give one that fails
   };
 
   // FailedPrecondition: in use, readable by others, of a newer format, or under another key. DataLoss: corrupt.
@@ -123,11 +130,13 @@ class Store {
 
   // Hands over outcomes, in order; `last` is the number of the newest and comes back through on_durable once it is
   // synced. Empties `batch` and returns true; or, while the shard's inbox is full (it is free again at the next
-  // on_durable) or after a failure, leaves it and returns false.
+  // on_durable) or after a failure that is final, leaves it and returns false.
   bool Settle(int shard, uint64_t last, std::vector<Outcome>& batch);
 
-  // Ok, or why nothing is committed any more.
+  // Ok, or why nothing new is accepted.
   absl::Status failure() const;
+  // Whether that is Ok; no transaction begins while it is not, for its outcome could not be committed. No lock.
+  bool writable() const;
 
   // The due time that a deferral until `due` is committed with, or a later one: what is due together can share a pack.
   static absl::Time RoundDue(absl::Time due);

@@ -25,7 +25,7 @@ class SecrecyTest : public StoreTest {
 
   // Opens the files beneath the store, as somebody with the disk would.
   void Tamper(const std::function<void(Database&)>& change) {
-    auto database = Database::Open(path_, 32 << 20);
+    auto database = Database::Open({.path = path_, .memory_bytes = 32 << 20});
     ASSERT_TRUE(database.ok()) << database.status();
     change(**database);
   }

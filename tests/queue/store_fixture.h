@@ -66,8 +66,12 @@ class StoreTest : public ::testing::Test {
       durable_[shard] = durable;
       changed_.notify_all();
     };
+    Configure(options);
     return Store::Open(std::move(options));
   }
+
+  // What a test wants of its own.
+  virtual void Configure(Store::Options& /*options*/) {}
 
   void Open() {
     auto store = TryOpen();

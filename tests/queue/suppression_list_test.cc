@@ -127,7 +127,7 @@ TEST_F(SuppressionListTest, ARecordThatDoesNotOpenIsNotTakenForNone) {
   const std::string key = SuppressionKey(store_->AddressOf("patient3@d0.test"));
   store_.reset();
   {
-    auto database = Database::Open(path_, 32 << 20);
+    auto database = Database::Open({.path = path_, .memory_bytes = 32 << 20});
     ASSERT_TRUE(database.ok());
     rocksdb::ColumnFamilyHandle* const column = (*database)->handle(Column::kSuppressions);
     std::string value;

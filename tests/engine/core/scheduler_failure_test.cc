@@ -220,6 +220,58 @@ TEST_F(SchedulerFailureTest, ABlockedHostDoesNotSlowAnother) {
   EXPECT_EQ(CountersOf(id).deferrals, 1u);
 }
 
+TEST_F(SchedulerFailureTest, WhileTheDiskIsFullNothingBeginsAndWhatWasSentIsNotSentAgain) {
+  MailServer& mx = AddDomain("d1.test");
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(500, "d1.test"));
+  ASSERT_TRUE(EventuallyDelivered(id, 10));
+  disk_->Arm(queue::FaultFileSystem::Fault::kNoSpace, 1, /*syncs_only=*/false);
+  while (store_->writable()) OnShard([](Scheduler&) {});
+  size_t sent = 0;
+  OnShard([&](Scheduler& scheduler) {
+    EXPECT_FALSE(scheduler.Head(PathTo(scheduler, "d1.test")).has_value());
+    Refusal refusal;
+    EXPECT_FALSE(scheduler.Next(PathTo(scheduler, "d1.test"), refusal).has_value());
+    EXPECT_EQ(refusal.kind, Refusal::Kind::kStorage);
+    DomainExplanation explanation;
+    ExplainDomain(scheduler, "d1.test", explanation);
+    ASSERT_THAT(explanation.waits, SizeIs(1));
+    EXPECT_EQ(explanation.waits[0].reason, "storage");
+    EXPECT_THAT(explanation.waits[0].detail, testing::HasSubstr("Free space there"));
+    EXPECT_GT(scheduler.settler().begun(), 0) << "outcomes wait";
+    sent = mx.contents.size();
+  });
+  EXPECT_LT(sent, 500u);
+  EXPECT_LT(CountersOf(id).delivered, 500u) << "look-ups go on";
+
+  disk_->Heal();
+  ASSERT_TRUE(Eventually([&] { return scheduler().settler().empty(); })) << "outcomes are not committed";
+  while (!store_->writable()) OnShard([](Scheduler&) {});
+  OnShard([](Scheduler& scheduler) { scheduler.AllowSending(true); });
+  ASSERT_TRUE(EventuallyDelivered(id, 500));
+  Stop();
+  EXPECT_THAT(mx.contents, SizeIs(500)) << "a row was sent twice";
+}
+
+TEST_F(SchedulerFailureTest, BelowTheWatermarkNothingBeginsAndTheReasonIsShown) {
+  MailServer& mx = AddDomain("d1.test");
+  Start();
+  OnShard([](Scheduler& scheduler) { scheduler.AllowSending(false); });
+  const queue::CampaignId id = Send("spring", Recipients(10, "d1.test"));
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 10; }));
+  OnShard([&](Scheduler& scheduler) {
+    DomainExplanation explanation;
+    ExplainDomain(scheduler, "d1.test", explanation);
+    ASSERT_THAT(explanation.waits, SizeIs(1));
+    EXPECT_EQ(explanation.waits[0].reason, "storage");
+    EXPECT_EQ(explanation.waits[0].set_by, "storage.stop_send_below");
+    EXPECT_EQ(explanation.waits[0].rows, 10u);
+    EXPECT_THAT(mx.contents, IsEmpty());
+    scheduler.AllowSending(true);
+  });
+  EXPECT_TRUE(EventuallyDelivered(id, 10));
+}
+
 TEST_F(SchedulerFailureTest, ADrainEndsWithEveryOutcomeDurable) {
   MailServer& mx = AddDomain("d1.test");
   Start();

@@ -36,6 +36,8 @@ ShardWorld::ShardWorld() {
   store.kek.fill(7);
   store.memory_bytes = 32 << 20;
   store.commit_interval = absl::ZeroDuration();
+  disk_ = std::make_shared<queue::FaultFileSystem>(folder_.path() + "/graveyard");
+  store.file_system = disk_;
   store.on_durable = [this](int, uint64_t durable) {
     durable_.store(durable, std::memory_order_release);
     // Only to wake the ring: when the inbox is full, it is awake.

@@ -21,6 +21,7 @@
 #include "queue/store.h"
 #include "tests/engine/core/internet.h"
 #include "tests/engine/core/temporary_folder.h"
+#include "tests/queue/fault_file_system.h"
 
 namespace sealift::engine {
 
@@ -98,6 +99,7 @@ class ShardWorld : public testing::Test {
   TemporaryFolder folder_;
   std::unique_ptr<Ring> ring_;
   std::unique_ptr<Internet> internet_;
+  std::shared_ptr<queue::FaultFileSystem> disk_;  // the store's
   std::unique_ptr<queue::Store> store_;
   Limits limits_;
   Metrics metrics_;

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+
+namespace sealift::queue {
+
+// Reserve is a file that holds the space which the outcomes in flight need. When the file system is found full it is
+// given back: what was sent can then be recorded, and nothing new begins until it is held again.
+//
+// Owned by:  Database.
+// Threads:   one at a time: Store::Open's, then the committer's.
+class Reserve {
+ public:
+  Reserve(std::string path, uint64_t bytes) : path_(std::move(path)), bytes_(bytes) {}
+
+  // Holds the space. ResourceExhausted: there is not as much.
+  absl::Status Take();
+  // Also what an earlier run held. True: there is more room than before.
+  bool Release();
+
+ private:
+  const std::string path_;
+  const uint64_t bytes_;
+  bool held_ = false;
+};
+
+}  // namespace sealift::queue

@@ -1,0 +1,169 @@
+// One bit of a stored queue flips, in any of its files: it is found, the message says what is damaged and what to do;
+// or the bit did not matter and everything is there. Never less, and never something else.
+#include <fstream>
+#include <random>
+#include <set>
+
+#include "tests/queue/store_fixture.h"
+
+namespace sealift::queue {
+namespace {
+
+class BitFlipTest : public StoreTest {
+ protected:
+  // A queue with tables, a log with records behind them, and a manifest that names files which were ingested last.
+  void Build() {
+    Open();
+    campaign_ = Create();
+    LoadRows(campaign_, 1, 4'000, 20);  // ingested
+    auto packs = ReadAll(campaign_);
+    for (size_t i = 0; i < 5; ++i) Settle(AllOf(packs[i], OutcomeKind::kDelivered));
+    Reopen();  // what the log held becomes tables
+    packs = ReadAll(campaign_);
+    for (size_t i = 0; i < 5; ++i) {
+      Settle(AllOf(packs[i], OutcomeKind::kDeferred, kNow, kNow + absl::Minutes(5)));
+    }
+    LoadRows(campaign_, 4'001, 4'010, 3);
+    Settle(AllOf(ReadAll(campaign_).back(), OutcomeKind::kBounced));
+    expected_ = See();
+    ASSERT_TRUE(expected_.ok()) << expected_.status();
+    store_.reset();
+    std::filesystem::copy(path_, root_ + "/whole", std::filesystem::copy_options::recursive);
+  }
+
+  // All that a queue says: rows with their due times, events, counts, lanes.
+  absl::StatusOr<std::string> See() {
+    auto campaign = store_->FindCampaign("spring");
+    if (!campaign.ok()) return campaign.status();
+    const Counters& counters = campaign->counters;
+    std::string seen = fmt::format("{} {} {} {} {} {}\n", counters.accepted, counters.delivered, counters.bounced,
+                                   counters.deferrals, counters.retrying, campaign->spec.template_text);
+    std::string cursor;
+    for (bool done = false; !done;) {
+      auto page = store_->ListRows(campaign->id, {.destination = {}, .retrying = {}, .fields = true}, cursor, 1000);
+      if (!page.ok()) return page.status();
+      for (const StoredRow& row : page->rows) {
+        seen += fmt::format("{} {} {} {}\n", static_cast<uint32_t>(row.message.row), row.recipient, row.attempts,
+                            absl::ToUnixMillis(row.due));
+      }
+      cursor = page->cursor;
+      done = page->done;
+    }
+    for (cursor.clear();;) {
+      auto page = store_->ReadEvents(cursor, 1000, {});
+      if (!page.ok()) return page.status();
+      if (page->events.empty()) break;
+      for (const Event& event : page->events) {
+        seen += fmt::format("{} {}\n", static_cast<uint32_t>(event.message.row), ToString(event.kind));
+      }
+      cursor = page->events.back().cursor;
+    }
+    std::promise<LanesPage> promise;
+    store_->ReadLanes(campaign->id, "", 1000, 0, 1, [&](LanesPage read) { promise.set_value(std::move(read)); });
+    LanesPage lanes = promise.get_future().get();
+    if (!lanes.status.ok()) return lanes.status;
+    for (const LaneRecord& lane : lanes.lanes) {
+      seen += fmt::format("{} {} {}\n", lane.domain, lane.queued, lane.retrying);
+    }
+    for (const uint32_t row : {1U, 2'000U, 4'005U}) {
+      auto found = store_->FindRecipient(campaign->id, MakeRow(row, row > 4'000 ? 3 : 20).recipient);
+      if (!found.ok()) return found.status();
+      seen += fmt::format("{}\n", *found ? static_cast<uint32_t>((*found)->row) : 0);
+    }
+    return seen;
+  }
+
+  void Restore() {
+    store_.reset();
+    std::filesystem::remove_all(path_);
+    std::filesystem::copy(root_ + "/whole", path_, std::filesystem::copy_options::recursive);
+  }
+
+  std::vector<std::string> FilesLike(const std::string& part) const {
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(root_ + "/whole")) {
+      const std::string name = entry.path().filename();
+      if (entry.is_regular_file() && entry.file_size() > 0 && name.find(part) != std::string::npos)
+        files.push_back(name);
+    }
+    return files;
+  }
+
+  // Flips `flips` bits drawn from the file, one at a time; every bit when that is fewer. Returns how many were found.
+  int FlipIn(const std::string& name, size_t flips) {
+    const uint64_t bits = std::filesystem::file_size(root_ + "/whole/" + name) * 8;
+    std::mt19937_64 random(bits);
+    int found = 0;
+    for (size_t i = 0; i < std::min<uint64_t>(flips, bits); ++i) {
+      const uint64_t bit = flips >= bits ? i : random() % bits;
+      SCOPED_TRACE(fmt::format("bit {} of byte {} of {}", bit % 8, bit / 8, name));
+      Restore();
+      std::fstream file(path_ + "/" + name, std::ios::in | std::ios::out | std::ios::binary);
+      file.seekg(static_cast<std::streamoff>(bit / 8));
+      const char byte = static_cast<char>(file.get() ^ (1 << (bit % 8)));
+      file.seekp(static_cast<std::streamoff>(bit / 8));
+      file.put(byte);
+      file.close();
+      auto store = TryOpen();
+      absl::StatusOr<std::string> seen;
+      if (store.ok()) {
+        store_ = *std::move(store);
+        seen = See();
+      } else {
+        seen = store.status();
+      }
+      if (seen.ok()) {
+        EXPECT_TRUE(*seen == *expected_) << "the damage changed what is shown, and nobody said so";
+      } else {
+        ++found;
+        EXPECT_TRUE(absl::IsDataLoss(seen.status())) << seen.status();
+        EXPECT_NE(seen.status().message().find("backup"), absl::string_view::npos) << seen.status();
+      }
+      if (HasFailure()) return found;
+    }
+    return found;
+  }
+
+  CampaignId campaign_{};
+  absl::StatusOr<std::string> expected_;
+};
+
+TEST_F(BitFlipTest, InATable) {
+  Build();
+  const auto tables = FilesLike(".sst");
+  ASSERT_GE(tables.size(), 5u);
+  int found = 0;
+  for (const std::string& table : tables) found += FlipIn(table, 12);
+  EXPECT_GT(found, 0);
+}
+
+TEST_F(BitFlipTest, InTheLog) {
+  Build();
+  const auto logs = FilesLike(".log");
+  ASSERT_FALSE(logs.empty());
+  for (const std::string& log : logs) EXPECT_EQ(FlipIn(log, 150), 150) << log;
+}
+
+TEST_F(BitFlipTest, InTheManifest) {
+  Build();
+  const auto manifests = FilesLike("MANIFEST");
+  ASSERT_EQ(manifests.size(), 1u);
+  EXPECT_EQ(FlipIn(manifests[0], 200), 200);
+}
+
+TEST_F(BitFlipTest, InTheNameOfTheManifest) {
+  Build();
+  EXPECT_GT(FlipIn("CURRENT", 1000), 100);
+}
+
+TEST_F(BitFlipTest, AManifestThatNobodyNamesIsNotTakenForAnEmptyQueue) {
+  Build();
+  Restore();
+  std::filesystem::remove(path_ + "/CURRENT");
+  const auto store = TryOpen();
+  EXPECT_TRUE(absl::IsDataLoss(store.status())) << store.status();
+  EXPECT_NE(store.status().message().find("CURRENT"), absl::string_view::npos) << store.status();
+}
+
+}  // namespace
+}  // namespace sealift::queue
