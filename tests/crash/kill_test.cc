@@ -33,6 +33,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr uint64_t kUnsettledMax = 300;
+constexpr uint64_t kManyKills = 200;
 constexpr uint64_t kRowsInFlight = 7'000;  // acknowledged and not arrived: there is always something to send
 constexpr uint32_t kFirstSourceAddress = 100, kSourceAddresses = 100;
 constexpr uint64_t kCompactionNanoseconds = 200'000;  // more than a look whether there is something to do
@@ -227,7 +228,8 @@ class KillTest : public scenario::World {
     Begin();
     if (decision.moment != Moment::kStart) {
       ASSERT_NO_FATAL_FAILURE(AwaitReady());
-      Audit();
+      // A start leaves tables to compact, and by the end of an audit they are.
+      if (decision.moment != Moment::kCompaction) Audit();
     }
     if (Reach(decision.moment)) ++reached_[static_cast<size_t>(decision.moment)];
     Killer::Wait(decision.delay);
@@ -285,7 +287,9 @@ TEST_F(KillTest, NothingAcknowledgedIsLostAndEveryDuplicateIsExplained) {
   EXPECT_TRUE(findings.empty()) << fmt::format("{}", fmt::join(findings, "\n"));
   std::string moments;
   for (size_t i = 0; i < reached_.size(); ++i) {
-    EXPECT_GT(reached_[i], 0U) << "no kill came at a moment of " << ToString(static_cast<Moment>(i));
+    // Compactions here take milliseconds: a few kills can miss them all.
+    const bool sure = kills_ >= kManyKills || static_cast<Moment>(i) != Moment::kCompaction;
+    EXPECT_TRUE(reached_[i] > 0 || !sure) << "no kill came at a moment of " << ToString(static_cast<Moment>(i));
     moments += fmt::format(" {} {}", reached_[i], ToString(static_cast<Moment>(i)));
   }
   fmt::print(
