@@ -62,7 +62,8 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane) {
       wait.set_by = "node.unsettled_max";
       break;
     case Refusal::Kind::kSigning:
-      wait.detail = "its messages are being signed: the signer threads have more to do than they manage";
+      wait.detail =
+          "its messages are being signed; when this lasts, the signer threads have more to do than they manage";
       wait.set_by = fmt::format("stream {} dkim", lane.campaign->stream);
       break;
     case Refusal::Kind::kStorage: {

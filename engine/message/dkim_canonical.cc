@@ -42,12 +42,11 @@ constexpr bool IsBlank(char c) { return c == ' ' || c == '\t'; }
 // Whether relaxing would change something in [begin, end), which another byte follows. Written to be vectorised: most
 // text needs no change, and this is then all that it costs beside the hash.
 bool NeedsRelaxing(const char* begin, const char* end) {
-  unsigned found = 0;
+  uint8_t found = 0;
   for (const char* at = begin; at < end; ++at) {
     const char next = at[1];
     const bool before_blank = (next == ' ') | (next == '\t') | (next == '\r');
-    found |=
-        static_cast<unsigned>(*at == '\t') | (static_cast<unsigned>(*at == ' ') & static_cast<unsigned>(before_blank));
+    found = static_cast<uint8_t>(found | ((*at == '\t') | ((*at == ' ') & before_blank)));
   }
   return found != 0;
 }
