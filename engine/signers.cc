@@ -57,7 +57,8 @@ void Signers::Run(int index) {
   }
   std::string message;
   while (std::optional<Work> work = Next()) {
-    if (work->message.use_count() > 1) Make(*work, message);  // else the shard has dropped it
+    // The work and its `done` hold the message: when nobody else does, the shard has dropped it.
+    if (work->message.use_count() > 2) Make(*work, message);
     work->done();
   }
 }
