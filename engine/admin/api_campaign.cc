@@ -41,17 +41,17 @@ absl::StatusOr<json> Api::StartCampaign(Call& call) {
     if (!time.ok()) return time.status();
     at = *time;
   }
-  if (const absl::Status started = node_.StartCampaign(call.Name(), at); !started.ok()) return started;
+  if (absl::Status started = node_.StartCampaign(call.Name(), at); !started.ok()) return started;
   return CampaignAnswer(call.Name());
 }
 
 absl::StatusOr<json> Api::PauseCampaign(Call& call) {
-  if (const absl::Status paused = node_.Pause(call.Name()); !paused.ok()) return paused;
+  if (absl::Status paused = node_.Pause(call.Name()); !paused.ok()) return paused;
   return CampaignAnswer(call.Name());
 }
 
 absl::StatusOr<json> Api::ResumeCampaign(Call& call) {
-  if (const absl::Status resumed = node_.Resume(call.Name()); !resumed.ok()) return resumed;
+  if (absl::Status resumed = node_.Resume(call.Name()); !resumed.ok()) return resumed;
   return CampaignAnswer(call.Name());
 }
 

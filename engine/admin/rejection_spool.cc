@@ -34,7 +34,7 @@ void RejectionSpool::Add(uint64_t line, std::string_view column, std::string_vie
 
 bool RejectionSpool::Rewind() {
   if (fflush(file_) != 0) failed_ = true;
-  std::rewind(file_);
+  if (fseek(file_, 0, SEEK_SET) != 0) failed_ = true;
   return !failed_;
 }
 
