@@ -1,11 +1,6 @@
 // campaign load
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "tools/sealift/arguments.h"
@@ -14,15 +9,13 @@
 #include "tools/sealift/failure.h"
 #include "tools/sealift/files.h"
 #include "tools/sealift/rejects_file.h"
+#include "tools/sealift/row_upload.h"
 
 namespace sealift::tools {
 namespace {
 
 using engine::ExitCode;
 using nlohmann::json;
-
-constexpr size_t kPieceBytes = 256 << 10;
-constexpr size_t kShownRejections = 5;
 
 absl::StatusOr<json> PairsOf(const Invocation& call, const char* flag) {
   json pairs = json::array();
@@ -90,38 +83,15 @@ CommandResult RunCampaignLoad(const Invocation& call, Console& console) {
   absl::StatusOr<RejectsFile> rejects = RejectsFile::Create(call.Value("rejects"));
   if (!rejects.ok()) return rejects.status();
 
-  std::string beginning = head->dump(-1, ' ', false, json::error_handler_t::replace) + "\n" + *template_text;
-  const auto next = [&](std::string* piece) -> absl::StatusOr<bool> {
-    if (!beginning.empty()) {
-      *piece = std::move(beginning);
-      beginning.clear();
-      return true;
-    }
-    return recipients->Read(piece, kPieceBytes);
-  };
-  json summary;
-  size_t shown = 0;
-  const absl::Status sent = daemon->Upload(
-      "/api/v1/campaigns/" + PathPart(call.arguments[0]) + "/load", next, [&](std::string_view line) -> absl::Status {
-        const json answer = json::parse(line, nullptr, false);
-        if (answer.contains("summary")) summary = answer["summary"];
-        if (answer.contains("error")) return DaemonClient::ErrorOf(line);
-        if (!answer.contains("rejected")) return absl::OkStatus();
-        const json& rejected = answer["rejected"];
-        const uint64_t number = rejected.value("line", uint64_t{0});
-        const std::string column = rejected.value("column", ""), reason = rejected.value("reason", "");
-        if (shown++ < kShownRejections) {
-          console.err() << fmt::format("line {}{}: {}\n", number, column.empty() ? "" : ", " + Printable(column),
-                                       Printable(reason));
-        }
-        return rejects->Add(number, column, reason);
-      });
-  if (!sent.ok()) return sent;
-  if (shown > kShownRejections) console.err() << fmt::format("and {} more rejected rows\n", shown - kShownRejections);
-  if (const absl::Status kept = rejects->Keep(); !kept.ok()) return kept;
-  if (summary.is_null())
-    return Fail(ExitCode::kInternal, {"campaign load: the daemon did not say how it ended", daemon->socket(), "",
-                                      "See `sealift campaign list`."});
+  const absl::StatusOr<json> uploaded =
+      Upload(*daemon,
+             {.command = "campaign load",
+              .path = "/api/v1/campaigns/" + PathPart(call.arguments[0]) + "/load",
+              .beginning = head->dump(-1, ' ', false, json::error_handler_t::replace) + "\n" + *template_text,
+              .look_next = "See `sealift campaign list`."},
+             *recipients, *rejects, console);
+  if (!uploaded.ok()) return uploaded.status();
+  const json& summary = *uploaded;
   PrintSummary(summary, console);
   if (summary.value("rejected", uint64_t{0}) == 0) return ExitCode::kOk;
   if (!call.Has("rejects")) {

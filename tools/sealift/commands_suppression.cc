@@ -10,6 +10,7 @@
 #include "tools/sealift/failure.h"
 #include "tools/sealift/files.h"
 #include "tools/sealift/rejects_file.h"
+#include "tools/sealift/row_upload.h"
 
 namespace sealift::tools {
 namespace {
@@ -18,8 +19,6 @@ using engine::ExitCode;
 using nlohmann::json;
 
 constexpr char kPath[] = "/api/v1/suppressions";
-constexpr size_t kPieceBytes = 256 << 10;
-constexpr size_t kShownRejections = 5;
 
 const std::vector<Column>& EntryColumns() {
   static const std::vector<Column> columns = {{"kind", "KIND"},         {"stream", "STREAM"}, {"campaign", "CAMPAIGN"},
@@ -158,39 +157,16 @@ CommandResult RunSuppressionImport(const Invocation& call, Console& console) {
   if (!rejects.ok()) return rejects.status();
   json head = json::object();
   for (const char* flag : {"kind", "stream", "campaign", "reason"}) head[flag] = call.Value(flag);
-  std::string beginning = head.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-  const auto next = [&](std::string* piece) -> absl::StatusOr<bool> {
-    if (beginning.empty()) return file->Read(piece, kPieceBytes);
-    *piece = std::move(beginning);
-    beginning.clear();
-    return true;
-  };
-  json summary;
-  size_t shown = 0;
-  const absl::Status sent =
-      daemon->Upload(std::string(kPath) + "/import", next, [&](std::string_view line) -> absl::Status {
-        const json answer = json::parse(line, nullptr, false);
-        if (answer.contains("summary")) summary = answer["summary"];
-        if (answer.contains("error")) return DaemonClient::ErrorOf(line);
-        if (!answer.contains("rejected")) return absl::OkStatus();
-        const json& rejected = answer["rejected"];
-        const uint64_t number = rejected.value("line", uint64_t{0});
-        const std::string column = rejected.value("column", ""), reason = rejected.value("reason", "");
-        if (shown++ < kShownRejections) {
-          console.err() << fmt::format("line {}{}: {}\n", number, column.empty() ? "" : ", " + Printable(column),
-                                       Printable(reason));
-        }
-        return rejects->Add(number, column, reason);
-      });
-  if (!sent.ok()) return sent;
-  if (shown > kShownRejections) console.err() << fmt::format("and {} more rejected rows\n", shown - kShownRejections);
-  if (const absl::Status kept = rejects->Keep(); !kept.ok()) return kept;
-  if (summary.is_null()) {
-    return Fail(ExitCode::kInternal, {"suppression import: the daemon did not say how it ended", daemon->socket(), "",
-                                      "Give the same command again: nothing is added twice."});
-  }
-  console.Record(summary, {{"added", "added"}, {"already_in_force", "in force already"}, {"rejected", "rejected"}});
-  return summary.value("rejected", uint64_t{0}) == 0 ? ExitCode::kOk : ExitCode::kPartly;
+  const absl::StatusOr<json> summary =
+      Upload(*daemon,
+             {.command = "suppression import",
+              .path = std::string(kPath) + "/import",
+              .beginning = head.dump(-1, ' ', false, json::error_handler_t::replace) + "\n",
+              .look_next = "Give the same command again: nothing is added twice."},
+             *file, *rejects, console);
+  if (!summary.ok()) return summary.status();
+  console.Record(*summary, {{"added", "added"}, {"already_in_force", "in force already"}, {"rejected", "rejected"}});
+  return summary->value("rejected", uint64_t{0}) == 0 ? ExitCode::kOk : ExitCode::kPartly;
 }
 
 CommandResult RunSuppressionExport(const Invocation& call, Console& console) {
