@@ -1,7 +1,6 @@
 #include "engine/kek.h"
 
 #include <fcntl.h>
-#include <openssl/crypto.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -9,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -18,19 +18,14 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/secret_file.h"
 #include "fmt/format.h"
 
 namespace sealift::engine {
 namespace {
 
 constexpr std::chrono::seconds kCommandTimeout{10};
-
-// The bytes of a key on their way; wiped when done with.
-struct Secret {
-  std::array<char, 256> bytes{};
-  size_t size = 0;
-  ~Secret() { OPENSSL_cleanse(bytes.data(), bytes.size()); }
-};
+constexpr size_t kSecretBytesMax = 256;
 
 int HexDigit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -42,16 +37,16 @@ int HexDigit(char c) {
 // 32 bytes as they are; or, from a command, 64 hexadecimal digits and a newline.
 absl::StatusOr<Kek> FromSecret(const Secret& secret, bool hex_too, std::string_view origin) {
   Kek kek{};
-  if (secret.size == kek.size()) {
-    std::memcpy(kek.data(), secret.bytes.data(), kek.size());
+  std::string_view text = secret.bytes();
+  if (text.size() == kek.size()) {
+    std::memcpy(kek.data(), text.data(), kek.size());
     return kek;
   }
-  size_t size = secret.size;
-  while (size > 0 && (secret.bytes.at(size - 1) == '\n' || secret.bytes.at(size - 1) == '\r')) --size;
-  bool hex = hex_too && size == 2 * kek.size();
+  while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
+  bool hex = hex_too && text.size() == 2 * kek.size();
   for (size_t i = 0; hex && i < kek.size(); ++i) {
-    const int high = HexDigit(secret.bytes.at(2 * i));
-    const int low = HexDigit(secret.bytes.at(2 * i + 1));
+    const int high = HexDigit(text[2 * i]);
+    const int low = HexDigit(text[2 * i + 1]);
     hex = high >= 0 && low >= 0;
     kek.at(i) = static_cast<uint8_t>((high * 16 + low) & 0xff);
   }
@@ -59,77 +54,75 @@ absl::StatusOr<Kek> FromSecret(const Secret& secret, bool hex_too, std::string_v
   return absl::InvalidArgumentError(fmt::format(
       "{} holds {}{} bytes; a key is exactly 32 bytes{}. Restore the key that this queue was made with, or, for a new "
       "queue, make one: head -c 32 /dev/urandom > FILE",
-      origin, secret.size == secret.bytes.size() ? "more than " : "", secret.size,
-      hex_too ? " (or 64 hexadecimal digits)" : ""));
+      origin, secret.full() ? "at least " : "", secret.bytes().size(), hex_too ? " (or 64 hexadecimal digits)" : ""));
 }
 
-absl::Status ReadAll(int fd, Secret& secret, std::string_view origin) {
-  while (secret.size < secret.bytes.size()) {
-    const ssize_t n = ::read(fd, secret.bytes.data() + secret.size, secret.bytes.size() - secret.size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return absl::UnavailableError(fmt::format("{} cannot be read ({})", origin, std::strerror(errno)));
-    if (n == 0) break;
-    secret.size += static_cast<size_t>(n);
-  }
-  return absl::OkStatus();
+std::string OriginOf(const std::string& path, std::string_view key, const Options& options) {
+  return fmt::format("the key file {} ({}, set at {})", path, key, options.WhereSet(key));
 }
 
-absl::StatusOr<Kek> FromFile(const std::string& path, std::string_view key, const Options& options, bool ours) {
-  const std::string origin = fmt::format("the key file {} ({}, set at {})", path, key, options.WhereSet(key));
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  if (fd < 0) {
-    const int error = errno;
-    if (error == ENOENT) {
-      return absl::NotFoundError(
-          fmt::format("{} does not exist: without it the queue cannot be opened. Restore it, or, for a new queue, make "
-                      "one: (umask 077; head -c 32 /dev/urandom > {})",
-                      origin, path));
-    }
-    if (error == ELOOP) {
-      return absl::PermissionDeniedError(fmt::format("{} is a symbolic link; name the file itself", origin));
-    }
-    return absl::PermissionDeniedError(fmt::format(
-        "{} cannot be opened ({}); make it readable for the user that runs sealiftd", origin, std::strerror(error)));
-  }
-  struct Closer {
-    int fd;
-    ~Closer() { ::close(fd); }
-  } closer{fd};
+absl::StatusOr<SecretFile> OpenKey(const std::string& path, std::string_view key, const Options& options) {
+  return SecretFile::Open(
+      path, {.origin = OriginOf(path, key, options),
+             .if_absent = fmt::format("without it the queue cannot be opened. Restore it, or, for a new queue, make "
+                                      "one: (umask 077; head -c 32 /dev/urandom > {})",
+                                      path),
+             .if_shared = fmt::format("others than its owner can use it; chmod 0400 {}", path)});
+}
 
+absl::StatusOr<Kek> ReadKey(const SecretFile& file, std::string_view origin) {
+  const absl::StatusOr<Secret> secret = file.Read(kSecretBytesMax);
+  if (!secret.ok()) return secret.status();
+  return FromSecret(*secret, false, origin);
+}
+
+// The device of data_dir; of the nearest folder above it when it is not there yet.
+dev_t DataDevice(const Options& options) {
   struct stat about{};
-  if (::fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) {
-    return absl::PermissionDeniedError(fmt::format("{} is not a regular file", origin));
+  std::string folder = options.node.data_dir;
+  while (folder.size() > 1 && ::stat(folder.c_str(), &about) != 0) {
+    folder.resize(std::max<size_t>(1, folder.rfind('/')));
   }
-  if (ours) {
-    if (about.st_uid != ::geteuid() && about.st_uid != 0) {
-      return absl::PermissionDeniedError(fmt::format(
-          "{} belongs to user {}, who could change it; chown it to the user that runs sealiftd", origin, about.st_uid));
-    }
-    if ((about.st_mode & 0177) != 0) {
-      return absl::PermissionDeniedError(fmt::format(
-          "{} has mode {:04o}: others than its owner can use it; chmod 0400 {}", origin, about.st_mode & 07777, path));
-    }
-    struct stat data{};
-    // A data directory that is not there yet will be made in the nearest folder above it that is.
-    std::string folder = options.node.data_dir;
-    while (folder.size() > 1 && ::stat(folder.c_str(), &data) != 0)
-      folder.resize(std::max<size_t>(1, folder.rfind('/')));
-    if (folder.size() <= 1) (void)::stat("/", &data);
-    if (options.delivery == Delivery::kLive && !options.keys.accept_local_kek && data.st_dev == about.st_dev) {
-      return absl::FailedPreconditionError(fmt::format(
-          "{} is on the same device as data_dir ({}): whoever takes that disk has the queue and its key. Use "
-          "kek_command or kek_credential, move the file, or accept it with accept_local_kek = true",
-          origin, options.node.data_dir));
-    }
+  if (folder.size() <= 1) (void)::stat("/", &about);
+  return about.st_dev;
+}
+
+absl::StatusOr<Kek> FromFile(const Options& options) {
+  constexpr std::string_view kKey = "keys.kek_file";
+  const std::string& path = options.keys.kek_file;
+  const absl::StatusOr<SecretFile> file = OpenKey(path, kKey, options);
+  if (!file.ok()) return file.status();
+  if (absl::Status status = file->CheckPrivate(); !status.ok()) return status;
+  const std::string origin = OriginOf(path, kKey, options);
+  if (options.delivery == Delivery::kLive && !options.keys.accept_local_kek && file->device() == DataDevice(options)) {
+    return absl::FailedPreconditionError(
+        fmt::format("{} is on the same device as data_dir ({}): whoever takes that disk has the queue and its key. Use "
+                    "kek_command or kek_credential, move the file, or accept it with accept_local_kek = true",
+                    origin, options.node.data_dir));
   }
-  Secret secret;
-  if (absl::Status status = ReadAll(fd, secret, origin); !status.ok()) return status;
-  return FromSecret(secret, false, origin);
+  return ReadKey(*file, origin);
+}
+
+absl::StatusOr<Kek> FromCredential(const Options& options) {
+  constexpr std::string_view kKey = "keys.kek_credential";
+  const std::string& name = options.keys.kek_credential;
+  const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
+  if (folder == nullptr || *folder != '/') {
+    return absl::FailedPreconditionError(fmt::format(
+        "kek_credential names \"{}\" (set at {}), but systemd gave no credentials: $CREDENTIALS_DIRECTORY is not set. "
+        "Add LoadCredential={}:PATH to the unit, or use kek_file",
+        name, options.WhereSet(kKey), name));
+  }
+  // Who may read it is for systemd to say.
+  const std::string path = fmt::format("{}/{}", folder, name);
+  const absl::StatusOr<SecretFile> file = OpenKey(path, kKey, options);
+  if (!file.ok()) return file.status();
+  return ReadKey(*file, OriginOf(path, kKey, options));
 }
 
 // Reads what the program prints until it closes its output, within the time.
 absl::Status ReadOutput(int fd, std::chrono::steady_clock::time_point end, Secret& secret, std::string_view origin) {
-  while (secret.size < secret.bytes.size()) {
+  while (!secret.full()) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
     pollfd ready{.fd = fd, .events = POLLIN, .revents = 0};
     const int n = left.count() <= 0 ? 0 : ::poll(&ready, 1, static_cast<int>(left.count()));
@@ -138,9 +131,8 @@ absl::Status ReadOutput(int fd, std::chrono::steady_clock::time_point end, Secre
       return absl::DeadlineExceededError(fmt::format("{} printed no key within {} seconds; run it by hand to see why",
                                                      origin, kCommandTimeout.count()));
     }
-    const ssize_t got = ::read(fd, secret.bytes.data() + secret.size, secret.bytes.size() - secret.size);
+    const ssize_t got = secret.ReadSome(fd);
     if (got == 0) break;
-    if (got > 0) secret.size += static_cast<size_t>(got);
     if (got < 0 && errno != EINTR) {
       return absl::UnavailableError(fmt::format("the output of {} cannot be read ({})", origin, std::strerror(errno)));
     }
@@ -176,7 +168,7 @@ absl::StatusOr<Kek> FromCommand(const Options& options) {
     return absl::PermissionDeniedError(
         fmt::format("{} cannot be started ({}); check its path and mode", origin, std::strerror(error)));
   }
-  Secret secret;
+  Secret secret(kSecretBytesMax);
   const auto end = std::chrono::steady_clock::now() + kCommandTimeout;
   const absl::Status status = ReadOutput(pipe[0], end, secret, origin);
   ::close(pipe[0]);
@@ -205,18 +197,8 @@ absl::StatusOr<Kek> FromCommand(const Options& options) {
 
 absl::StatusOr<Kek> LoadKek(const Options& options) {
   if (!options.keys.kek_command.empty()) return FromCommand(options);
-  if (!options.keys.kek_credential.empty()) {
-    const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
-    if (folder == nullptr || *folder != '/') {
-      return absl::FailedPreconditionError(fmt::format(
-          "kek_credential names \"{}\" (set at {}), but systemd gave no credentials: $CREDENTIALS_DIRECTORY is not "
-          "set. "
-          "Add LoadCredential={}:PATH to the unit, or use kek_file",
-          options.keys.kek_credential, options.WhereSet("keys.kek_credential"), options.keys.kek_credential));
-    }
-    return FromFile(fmt::format("{}/{}", folder, options.keys.kek_credential), "keys.kek_credential", options, false);
-  }
-  return FromFile(options.keys.kek_file, "keys.kek_file", options, true);
+  if (!options.keys.kek_credential.empty()) return FromCredential(options);
+  return FromFile(options);
 }
 
 }  // namespace sealift::engine

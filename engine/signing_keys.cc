@@ -1,62 +1,17 @@
 #include "engine/signing_keys.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <openssl/crypto.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "engine/message/dkim_record.h"
+#include "engine/secret_file.h"
 
 namespace sealift::engine {
 namespace {
 
 constexpr size_t kFileBytesMax = 16 << 10;
-
-struct Closer {
-  int fd;
-  ~Closer() { ::close(fd); }
-};
-
-// The bytes of a key file; wiped when done with.
-struct Secret {
-  std::array<char, kFileBytesMax + 1> bytes{};
-  size_t size = 0;
-  ~Secret() { OPENSSL_cleanse(bytes.data(), bytes.size()); }
-};
-
-absl::Status CheckFile(const struct stat& about, const std::string& file, const std::string& path) {
-  if (!S_ISREG(about.st_mode)) return absl::PermissionDeniedError(fmt::format("{} is not a regular file", file));
-  if (about.st_uid != ::geteuid() && about.st_uid != 0) {
-    return absl::PermissionDeniedError(fmt::format(
-        "{} belongs to user {}, who could change it; chown it to the user that runs sealiftd", file, about.st_uid));
-  }
-  if ((about.st_mode & 0177) != 0) {
-    return absl::PermissionDeniedError(
-        fmt::format("{} has mode {:04o}: others than its owner can use it, and could sign mail in your name; chmod "
-                    "0600 {}",
-                    file, about.st_mode & 07777, path));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Read(int fd, Secret& secret, const std::string& file) {
-  while (secret.size < secret.bytes.size()) {
-    const ssize_t n = ::read(fd, secret.bytes.data() + secret.size, secret.bytes.size() - secret.size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return absl::UnavailableError(fmt::format("{} cannot be read ({})", file, std::strerror(errno)));
-    if (n == 0) return absl::OkStatus();
-    secret.size += static_cast<size_t>(n);
-  }
-  return absl::InvalidArgumentError(
-      fmt::format("{} has more than {} bytes, which no key has; name the key's own file", file, kFileBytesMax));
-}
 
 std::string Remake(const DkimIdentity& identity) {
   return fmt::format("make a new one under a new selector: sealift dkim generate FILE --domain {} --selector NEW",
@@ -83,33 +38,25 @@ absl::Status CheckStrength(const DkimIdentity& identity, std::string_view origin
 }  // namespace
 
 absl::StatusOr<DkimKey> ReadSigningKey(const std::string& path, std::string_view origin) {
-  const std::string file = fmt::format("the DKIM key file {} ({})", path, origin);
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  if (fd < 0) {
-    const int error = errno;
-    if (error == ENOENT) {
-      return absl::NotFoundError(fmt::format(
-          "{} does not exist: mail would go out unsigned. Restore it, or make one: sealift dkim generate {} --domain "
-          "DOMAIN --selector SELECTOR",
-          file, path));
-    }
-    if (error == ELOOP) {
-      return absl::PermissionDeniedError(fmt::format("{} is a symbolic link; name the file itself", file));
-    }
-    return absl::PermissionDeniedError(fmt::format(
-        "{} cannot be opened ({}); make it readable for the user that runs sealiftd", file, std::strerror(error)));
+  const std::string name = fmt::format("the DKIM key file {} ({})", path, origin);
+  const absl::StatusOr<SecretFile> file = SecretFile::Open(
+      path, {.origin = name,
+             .if_absent = fmt::format("mail would go out unsigned. Restore it, or make one: sealift dkim generate {} "
+                                      "--domain DOMAIN --selector SELECTOR",
+                                      path),
+             .if_shared = fmt::format(
+                 "others than its owner can use it, and could sign mail in your name; chmod 0600 {}", path)});
+  if (!file.ok()) return file.status();
+  if (absl::Status status = file->CheckPrivate(); !status.ok()) return status;
+  const absl::StatusOr<Secret> secret = file->Read(kFileBytesMax + 1);
+  if (!secret.ok()) return secret.status();
+  if (secret->full()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} has more than {} bytes, which no key has; name the key's own file", name, kFileBytesMax));
   }
-  const Closer closer{fd};
-  struct stat about{};
-  if (::fstat(fd, &about) != 0) {
-    return absl::UnavailableError(fmt::format("{} cannot be examined ({})", file, std::strerror(errno)));
-  }
-  if (absl::Status status = CheckFile(about, file, path); !status.ok()) return status;
-  Secret secret;
-  if (absl::Status status = Read(fd, secret, file); !status.ok()) return status;
-  absl::StatusOr<DkimKey> key = DkimKey::Parse({secret.bytes.data(), secret.size});
+  absl::StatusOr<DkimKey> key = DkimKey::Parse(secret->bytes());
   if (key.ok()) return key;
-  return absl::InvalidArgumentError(fmt::format("{} {}", file, std::string(key.status().message())));
+  return absl::InvalidArgumentError(fmt::format("{} {}", name, std::string(key.status().message())));
 }
 
 absl::StatusOr<std::shared_ptr<const SigningKeys>> SigningKeys::Load(const Options& options) {
