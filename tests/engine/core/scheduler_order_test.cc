@@ -6,7 +6,7 @@
 #include <future>
 #include <set>
 
-#include "tests/engine/core/shard_world.h"
+#include "tests/engine/core/row_taker.h"
 
 namespace sealift::engine {
 namespace {
@@ -15,19 +15,8 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-// A shard that opens no session: the test takes the rows.
-class SchedulerOrderTest : public ShardWorld {
+class SchedulerOrderTest : public RowTaker<ShardWorld> {
  protected:
-  SchedulerOrderTest() {
-    options_.smtp.connections = 0;
-    AddDomain("d1.test");
-  }
-  void TearDown() override { Stop(absl::ZeroDuration()); }
-
-  std::optional<Assignment> Take(Refusal* refusal = nullptr) {
-    Refusal ignored;
-    return scheduler().Next(PathTo(scheduler(), "d1.test"), refusal != nullptr ? *refusal : ignored);
-  }
   // Campaigns of the next rows, in the order of their turn.
   std::vector<std::string> TakeCampaigns(int rows) {
     std::vector<std::string> names;
@@ -41,26 +30,6 @@ class SchedulerOrderTest : public ShardWorld {
   }
   bool EventuallyReady(size_t rows) {
     return Eventually([this, rows] { return RowsReady("d1.test") == rows; });
-  }
-  void Deliver(const Assignment& assignment) {
-    scheduler().Conclude(assignment, {.verdict = {.action = Action::kDeliver}, .code = 250, .date = absl::Now()});
-  }
-  // Takes and delivers rows as they come, until there were `rows`. Their numbers, as often as they came.
-  std::multiset<uint32_t> TakeAll(size_t rows) {
-    std::multiset<uint32_t> taken;
-    EXPECT_TRUE(Eventually([&] {
-      while (const std::optional<Assignment> next = Take()) {
-        taken.insert(static_cast<uint32_t>(next->claim.row().id));
-        Deliver(*next);
-      }
-      return taken.size() >= rows;
-    }));
-    return taken;
-  }
-  static std::multiset<uint32_t> Numbers(uint32_t first, uint32_t last) {
-    std::multiset<uint32_t> numbers;
-    for (uint32_t i = first; i <= last; ++i) numbers.insert(i);
-    return numbers;
   }
 };
 

@@ -9,7 +9,7 @@
 #include <set>
 
 #include "engine/smtp/dot_stuffing.h"
-#include "tests/engine/core/shard_world.h"
+#include "tests/engine/core/row_taker.h"
 
 namespace sealift::engine {
 namespace {
@@ -135,18 +135,11 @@ TEST_F(SigningTest, ARetryHasTheBytesOfTheFirstAttempt) {
   EXPECT_EQ(mx.contents[0], mx.contents[1]);
 }
 
-// A shard that opens no session: the test takes the rows.
-class ReadyListTest : public SigningTest {
+class ReadyListTest : public RowTaker<SigningTest> {
  protected:
-  ReadyListTest() {
-    options_.smtp.connections = 0;
-    AddDomain("d1.test");
-  }
-  void TearDown() override { Stop(absl::ZeroDuration()); }
-
-  std::optional<Assignment> Take(Refusal* refusal = nullptr) {
-    Refusal ignored;
-    return scheduler().Next(PathTo(scheduler(), "d1.test"), refusal != nullptr ? *refusal : ignored);
+  void Expect(const Assignment& assignment) override {
+    EXPECT_NE(assignment.message, nullptr);
+    EXPECT_THAT(assignment.message->wire, StartsWith("DKIM-Signature: "));
   }
   SendQueue& Queue() { return *scheduler().directory().FindSite("d1.test")->queues.front(); }
   bool FrontIsReady() { return !Queue().ahead.empty() && Queue().ahead.front().message->ready; }
@@ -162,27 +155,6 @@ class ReadyListTest : public SigningTest {
     });
     EXPECT_TRUE(Eventually([this] { return FrontIsReady(); }));
     return id;
-  }
-  void Deliver(const Assignment& assignment) {
-    scheduler().Conclude(assignment, {.verdict = {.action = Action::kDeliver}, .code = 250, .date = absl::Now()});
-  }
-  std::multiset<uint32_t> TakeAll(size_t rows) {
-    std::multiset<uint32_t> taken;
-    EXPECT_TRUE(Eventually([&] {
-      while (const std::optional<Assignment> next = Take()) {
-        EXPECT_NE(next->message, nullptr);
-        EXPECT_THAT(next->message->wire, StartsWith("DKIM-Signature: "));
-        taken.insert(static_cast<uint32_t>(next->claim.row().id));
-        Deliver(*next);
-      }
-      return taken.size() >= rows;
-    }));
-    return taken;
-  }
-  static std::multiset<uint32_t> Numbers(uint32_t first, uint32_t last) {
-    std::multiset<uint32_t> numbers;
-    for (uint32_t i = first; i <= last; ++i) numbers.insert(i);
-    return numbers;
   }
 };
 
