@@ -4,6 +4,7 @@ namespace sealift::engine {
 namespace {
 
 constexpr std::string_view kHidden = "<redacted>";
+constexpr size_t kTellingBytesMin = 5;
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
@@ -57,15 +58,18 @@ std::string HideAddresses(std::string_view text) {
   return result;
 }
 
-// `word` wherever it stands alone, in any case.
+// `word` in any case: one that is short enough to be a part of other words only where it stands alone.
 void HideWord(std::string_view word, std::string& text) {
   if (word.empty()) return;
+  const bool alone = word.size() < kTellingBytesMin;
   size_t i = 0;
   while (i + word.size() <= text.size()) {
     bool same = true;
     for (size_t k = 0; same && k < word.size(); ++k) same = Lower(text[i + k]) == Lower(word[k]);
     const size_t end = i + word.size();
-    same = same && (i == 0 || !IsAlphanumeric(text[i - 1])) && (end == text.size() || !IsAlphanumeric(text[end]));
+    if (alone) {
+      same = same && (i == 0 || !IsAlphanumeric(text[i - 1])) && (end == text.size() || !IsAlphanumeric(text[end]));
+    }
     if (same && text.compare(i > 0 ? i - 1 : 0, kHidden.size(), kHidden) != 0) {
       text.replace(i, word.size(), kHidden);
       i += kHidden.size();

@@ -33,6 +33,7 @@ TEST(RedactTest, LocalPartAloneGoesToo) {
             "Unknown user <redacted> (<redacted>)");
   EXPECT_EQ(RedactReply("no janet, jane", "jane@d1.test"), "no janet, <redacted>");
   EXPECT_EQ(RedactReply("user jane unknown", "jane+tag@d1.test"), "user <redacted> unknown");
+  EXPECT_EQ(RedactReply("id-17Jane.doe2 unknown", "jane.doe@d1.test"), "id-17<redacted>2 unknown");
   EXPECT_EQ(RedactReply("user john doe unknown", "\"john doe\"@d1.test"), "user <redacted> unknown");
 }
 

@@ -1,0 +1,69 @@
+// A recipient file: read in any pieces it has the same rows, and a row's end is never within another row.
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "engine/message/recipient_reader.h"
+#include "tests/fuzz/property.h"
+
+namespace sealift::fuzz {
+namespace {
+
+using engine::RecipientReader;
+
+// Every row with its place, as text.
+std::vector<std::string> Rows(const std::vector<std::string>& pieces) {
+  RecipientReader reader;
+  std::vector<std::string> rows;
+  size_t next = 0;
+  uint64_t row = 0, offset = 0;
+  while (true) {
+    const absl::StatusOr<RecipientReader::Step> step = reader.Next();
+    if (!step.ok()) {
+      rows.emplace_back("error");
+      return rows;
+    }
+    switch (*step) {
+      case RecipientReader::Step::kNeedMore:
+        if (next == pieces.size()) {
+          reader.Finish();
+        } else {
+          reader.Feed(pieces[next++]);
+        }
+        break;
+      case RecipientReader::Step::kEnd:
+        return rows;
+      case RecipientReader::Step::kRecipient: {
+        const RecipientReader::Recipient& recipient = reader.recipient();
+        Holds(recipient.fields.size() == reader.columns().size(), "a row has a field a column");
+        Holds(recipient.row == ++row && recipient.offset > offset, "rows go forward");
+        offset = recipient.offset;
+        rows.push_back(fmt::format("{} {} {} {}", recipient.line, recipient.row, recipient.offset, recipient.email));
+        for (const std::string_view field : recipient.fields) rows.back().append(" | ").append(field);
+        break;
+      }
+      case RecipientReader::Step::kRejected: {
+        const RecipientReader::Rejection& rejected = reader.rejection();
+        Holds(rejected.row == ++row && rejected.offset > offset, "rows go forward");
+        offset = rejected.offset;
+        rows.push_back(fmt::format("{} {} {} {}", rejected.line, rejected.row, rejected.offset, rejected.reason));
+        break;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
+  FuzzedDataProvider input(bytes, size);
+  const size_t piece_max = input.ConsumeIntegralInRange<size_t>(1, 32);
+  const std::string text = input.ConsumeRemainingBytesAsString();
+  std::vector<std::string> pieces;
+  for (size_t at = 0; at < text.size(); at += piece_max) pieces.push_back(text.substr(at, piece_max));
+  Holds(Rows({text}) == Rows(pieces), "rows do not depend on how they arrive");
+  return 0;
+}
+
+}  // namespace sealift::fuzz
