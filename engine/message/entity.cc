@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/message/template_error.h"
 #include "engine/message/utf8.h"
 
 namespace sealift::engine {
@@ -12,10 +13,6 @@ namespace {
 constexpr int kDepthMax = 16;
 constexpr int kPartsMax = 1000;
 constexpr size_t kFieldNameBytesMax = 76;  // longer ones exist only to break line limits
-
-absl::Status ErrorAt(int line, std::string_view what) {
-  return absl::InvalidArgumentError(fmt::format("line {}: {}", line, what));
-}
 
 bool IsTokenCharacter(char c) {  // RFC 2045 5.1
   return c > 0x20 && c < 0x7F && std::string_view("()<>@,;:\\\"/[]?=").find(c) == std::string_view::npos;
@@ -50,8 +47,8 @@ std::string Unfolded(std::string_view raw) {
 class EntityParser {
  public:
   absl::Status Parse(std::string_view source, int line, int depth, Entity& entity) {
-    if (depth > kDepthMax) return ErrorAt(line, fmt::format("parts are nested deeper than {}", kDepthMax));
-    if (++parts_ > kPartsMax) return ErrorAt(line, fmt::format("the message has more than {} parts", kPartsMax));
+    if (depth > kDepthMax) return TemplateError(line, fmt::format("parts are nested deeper than {}", kDepthMax));
+    if (++parts_ > kPartsMax) return TemplateError(line, fmt::format("the message has more than {} parts", kPartsMax));
     if (absl::Status status = ParseFields(source, line, depth, entity); !status.ok()) return status;
     if (absl::Status status = ReadFields(entity); !status.ok()) return status;
     entity.body = source;
@@ -71,13 +68,13 @@ class EntityParser {
       const size_t colon = text.find(':');
       if (colon == std::string_view::npos || !IsFieldName(text.substr(0, colon))) {
         if (text.starts_with("From ") && entity.fields.empty()) {
-          return ErrorAt(first_line, "this is a mailbox's \"From \" line, not a header: remove it");
+          return TemplateError(first_line, "this is a mailbox's \"From \" line, not a header: remove it");
         }
         if (text.front() == ' ' || text.front() == '\t') {
-          return ErrorAt(first_line, "a folded line stands where a header must begin");
+          return TemplateError(first_line, "a folded line stands where a header must begin");
         }
-        return ErrorAt(first_line,
-                       "this is not a header (Name: value): if the text begins here, put an empty line before it");
+        return TemplateError(
+            first_line, "this is not a header (Name: value): if the text begins here, put an empty line before it");
       }
       while (source.starts_with(' ') || source.starts_with('\t')) {
         const std::string_view more = TakeLine(source);
@@ -89,10 +86,10 @@ class EntityParser {
       field.raw = text.substr(colon + 1);
       field.value = Unfolded(field.raw);
       field.line = first_line;
-      if (HasControl(field.value)) return ErrorAt(first_line, "the header has a control character");
+      if (HasControl(field.value)) return TemplateError(first_line, "the header has a control character");
       entity.fields.push_back(std::move(field));
     }
-    if (depth == 0) return ErrorAt(line, "the headers are not followed by an empty line and a body");
+    if (depth == 0) return TemplateError(line, "the headers are not followed by an empty line and a body");
     return absl::OkStatus();
   }
 
@@ -100,8 +97,9 @@ class EntityParser {
     entity.type.value = "text/plain";
     if (const HeaderField* field = entity.Find("Content-Type"); field != nullptr) {
       absl::StatusOr<ParameterizedValue> type = ParseParameterizedValue(field->value);
-      if (!type.ok()) return ErrorAt(field->line, std::string(type.status().message()));
-      if (type->value.find('/') == std::string::npos) return ErrorAt(field->line, "Content-Type has no type/subtype");
+      if (!type.ok()) return TemplateError(field->line, std::string(type.status().message()));
+      if (type->value.find('/') == std::string::npos)
+        return TemplateError(field->line, "Content-Type has no type/subtype");
       entity.type = *std::move(type);
     }
     if (const HeaderField* field = entity.Find("Content-Transfer-Encoding"); field != nullptr) {
@@ -109,7 +107,7 @@ class EntityParser {
     }
     if (const HeaderField* field = entity.Find("Content-Disposition"); field != nullptr) {
       absl::StatusOr<ParameterizedValue> disposition = ParseParameterizedValue(field->value);
-      if (!disposition.ok()) return ErrorAt(field->line, std::string(disposition.status().message()));
+      if (!disposition.ok()) return TemplateError(field->line, std::string(disposition.status().message()));
       entity.attachment = disposition->value == "attachment";
     }
     return absl::OkStatus();
@@ -118,7 +116,8 @@ class EntityParser {
   absl::Status ParseChildren(int depth, Entity& entity) {
     const std::string* boundary = entity.type.Find("boundary");
     if (boundary == nullptr || boundary->empty() || boundary->size() > 70) {
-      return ErrorAt(entity.body_line, fmt::format("{} has no boundary of 1 to 70 characters", entity.type.value));
+      return TemplateError(entity.body_line,
+                           fmt::format("{} has no boundary of 1 to 70 characters", entity.type.value));
     }
     const std::string delimiter = "--" + *boundary;
     std::string_view rest = entity.body;
@@ -151,9 +150,11 @@ class EntityParser {
       }
     }
     if (part_begin == nullptr || closed) {
-      return ErrorAt(entity.body_line, fmt::format("the {} has no parts: no line is its boundary", entity.type.value));
+      return TemplateError(entity.body_line,
+                           fmt::format("the {} has no parts: no line is its boundary", entity.type.value));
     }
-    return ErrorAt(line, fmt::format("the {} that begins on line {} is not closed by its boundary and two hyphens",
+    return TemplateError(line,
+                         fmt::format("the {} that begins on line {} is not closed by its boundary and two hyphens",
                                      entity.type.value, entity.body_line));
   }
 

@@ -4,14 +4,11 @@
 
 #include <algorithm>
 
+#include "engine/message/template_error.h"
 #include "engine/message/utf8.h"
 
 namespace sealift::engine {
 namespace {
-
-absl::Status ErrorAt(int line, std::string_view what) {
-  return absl::InvalidArgumentError(fmt::format("line {}: {}", line, what));
-}
 
 bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t") == std::string_view::npos; }
 
@@ -27,7 +24,7 @@ class Tokenizer {
     }
     AddText(text_.size());
     if (!sections_.empty()) {
-      return ErrorAt(
+      return TemplateError(
           sections_.back().line,
           fmt::format("the section {{{{#{0}}}}} is not closed in this part: add {{{{/{0}}}}}", sections_.back().name));
     }
@@ -58,15 +55,15 @@ class Tokenizer {
     const size_t inside = open + closing.size();
     const size_t close = text_.find(closing, inside);
     if (close == std::string_view::npos) {
-      return ErrorAt(line,
-                     fmt::format("a tag begins with {} and is not closed with {}", triple ? "{{{" : "{{", closing));
+      return TemplateError(
+          line, fmt::format("a tag begins with {} and is not closed with {}", triple ? "{{{" : "{{", closing));
     }
     const size_t end = close + closing.size();
     std::string_view name = text_.substr(inside, close - inside);
     const char sign = triple || name.empty() ? '\0' : name.front();
     if (sign == '>')
-      return ErrorAt(line, "partials ({{>name}}) are not supported: write the text in the template itself");
-    if (sign == '=') return ErrorAt(line, "changing the delimiters ({{=...=}}) is not supported: use {{ and }}");
+      return TemplateError(line, "partials ({{>name}}) are not supported: write the text in the template itself");
+    if (sign == '=') return TemplateError(line, "changing the delimiters ({{=...=}}) is not supported: use {{ and }}");
     if (sign == '!') {
       TakeSilent(open, end);
       return absl::OkStatus();
@@ -74,9 +71,9 @@ class Tokenizer {
     const bool signed_tag = sign == '#' || sign == '^' || sign == '/' || sign == '&';
     if (signed_tag) name.remove_prefix(1);
     name = Trimmed(name);
-    if (name.empty()) return ErrorAt(line, "a tag without a name: write {{name}} with a column's name");
+    if (name.empty()) return TemplateError(line, "a tag without a name: write {{name}} with a column's name");
     if (name.find_first_of("\n{}") != std::string_view::npos) {
-      return ErrorAt(line, "a tag's name has a brace or a line end in it: is an earlier tag not closed?");
+      return TemplateError(line, "a tag's name has a brace or a line end in it: is an earlier tag not closed?");
     }
     switch (sign) {
       case '#':
@@ -99,11 +96,11 @@ class Tokenizer {
 
   absl::Status TakeClose(size_t open, size_t end, std::string_view name, int line) {
     if (sections_.empty())
-      return ErrorAt(line, fmt::format("{{{{/{}}}}} closes a section that was not opened here", name));
+      return TemplateError(line, fmt::format("{{{{/{}}}}} closes a section that was not opened here", name));
     const Section section = sections_.back();
     if (name != section.name && name != ".") {
-      return ErrorAt(line, fmt::format("{{{{/{}}}}} stands where {{{{/{}}}}} must close the section of line {}", name,
-                                       section.name, section.line));
+      return TemplateError(line, fmt::format("{{{{/{}}}}} stands where {{{{/{}}}}} must close the section of line {}",
+                                             name, section.name, section.line));
     }
     TakeSilent(open, end);
     sections_.pop_back();
@@ -113,7 +110,7 @@ class Tokenizer {
 
   absl::Status ResolveDot(int line, std::string_view& name) const {
     if (name != ".") return absl::OkStatus();
-    if (sections_.empty()) return ErrorAt(line, "{{.}} stands outside a section: write the column's name");
+    if (sections_.empty()) return TemplateError(line, "{{.}} stands outside a section: write the column's name");
     name = sections_.back().name;
     return absl::OkStatus();
   }

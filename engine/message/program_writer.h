@@ -1,0 +1,50 @@
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "engine/message/mustache.h"
+#include "engine/message/program.h"
+#include "engine/message/template.h"
+
+namespace sealift::engine {
+
+// ProgramWriter puts a Program together step by step, and finds where a row has the value of a name.
+//
+// Owned by:  one compilation; `options` outlives it.
+// Threads:   one.
+class ProgramWriter {
+ public:
+  enum class Columns {
+    kGiven,  // a name that is neither a column nor has a default is an error
+    kAny,    // every name is taken for a column
+  };
+
+  ProgramWriter(const Template::Options& options, Columns columns);
+
+  void Literal(std::string_view bytes);
+  void Lines(std::string_view text);  // LF becomes CRLF
+  Program::Step& Add(Program::Step::Kind kind);
+  void AddHeader(HeaderSlots header);
+
+  // Of the message: what follows is no header of it.
+  void BeginBody();
+
+  // The index of the slot that a tag names. Errors: InvalidArgument with the line, the columns and what to do.
+  absl::StatusOr<uint32_t> SlotOf(const MustacheToken& tag);
+
+  Program& program() { return *program_; }
+
+  // The program, complete. Nothing may be written afterwards.
+  std::shared_ptr<const Program> Finish();
+
+ private:
+  const Template::Options& options_;
+  const Columns columns_;
+  std::shared_ptr<Program> program_ = std::make_shared<Program>();
+};
+
+}  // namespace sealift::engine
