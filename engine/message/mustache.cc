@@ -10,6 +10,9 @@
 namespace sealift::engine {
 namespace {
 
+constexpr std::string_view kOpen = "{{";
+constexpr std::string_view kWhite = " \t\n";
+
 bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t") == std::string_view::npos; }
 
 class Tokenizer {
@@ -18,7 +21,7 @@ class Tokenizer {
 
   absl::StatusOr<std::vector<MustacheToken>> Run() {
     while (true) {
-      const size_t open = text_.find("{{", done_);
+      const size_t open = text_.find(open_, done_);
       if (open == std::string_view::npos) break;
       if (absl::Status status = TakeTag(open); !status.ok()) return status;
     }
@@ -50,20 +53,22 @@ class Tokenizer {
   absl::Status TakeTag(size_t open) {
     line_ = LineOf(open);
     const int line = line_;
-    const bool triple = text_.substr(open, 3) == "{{{";
-    const std::string_view closing = triple ? "}}}" : "}}";
-    const size_t inside = open + closing.size();
+    const std::string_view behind = text_.substr(open + open_.size());
+    if (behind.starts_with('=')) return TakeDelimiters(open);
+    const bool triple = open_ == kOpen && behind.starts_with('{');
+    const std::string closing = triple ? "}}}" : close_;
+    const size_t inside = open + open_.size() + (triple ? 1 : 0);
     const size_t close = text_.find(closing, inside);
     if (close == std::string_view::npos) {
       return TemplateError(
-          line, fmt::format("a tag begins with {} and is not closed with {}", triple ? "{{{" : "{{", closing));
+          line, fmt::format("a tag begins with {} and is not closed with {}", triple ? "{{{" : open_, closing));
     }
     const size_t end = close + closing.size();
     std::string_view name = text_.substr(inside, close - inside);
     const char sign = triple || name.empty() ? '\0' : name.front();
-    if (sign == '>')
+    if (sign == '>') {
       return TemplateError(line, "partials ({{>name}}) are not supported: write the text in the template itself");
-    if (sign == '=') return TemplateError(line, "changing the delimiters ({{=...=}}) is not supported: use {{ and }}");
+    }
     if (sign == '!') {
       TakeSilent(open, end);
       return absl::OkStatus();
@@ -72,7 +77,7 @@ class Tokenizer {
     if (signed_tag) name.remove_prefix(1);
     name = Trimmed(name);
     if (name.empty()) return TemplateError(line, "a tag without a name: write {{name}} with a column's name");
-    if (name.find_first_of("\n{}") != std::string_view::npos) {
+    if (name.find_first_of("\n{}") != std::string_view::npos || name.find(open_) != std::string_view::npos) {
       return TemplateError(line, "a tag's name has a brace or a line end in it: is an earlier tag not closed?");
     }
     switch (sign) {
@@ -92,6 +97,27 @@ class Tokenizer {
         tokens_.push_back({triple || sign == '&' ? Kind::kRawValue : Kind::kValue, name, line});
         return absl::OkStatus();
     }
+  }
+
+  // {{=<% %>=}}: what begins and ends a tag from here to the end of the text.
+  absl::Status TakeDelimiters(size_t open) {
+    static constexpr std::string_view kHow =
+        "the delimiters are changed by two words between equals signs, without white space and equals signs in them: "
+        "{{=<% %>=}}";
+    const size_t inside = open + open_.size() + 1;
+    const size_t close = text_.find('=' + close_, inside);
+    if (close == std::string_view::npos) return TemplateError(line_, kHow);
+    const std::string_view words = Trimmed(text_.substr(inside, close - inside));
+    const std::string_view first = words.substr(0, words.find_first_of(kWhite));
+    const std::string_view second = Trimmed(words.substr(first.size()));
+    if (second.empty() || second.find_first_of(kWhite) != std::string_view::npos ||
+        words.find('=') != std::string_view::npos) {
+      return TemplateError(line_, kHow);
+    }
+    TakeSilent(open, close + 1 + close_.size());
+    open_ = first;
+    close_ = second;
+    return absl::OkStatus();
   }
 
   absl::Status TakeClose(size_t open, size_t end, std::string_view name, int line) {
@@ -140,6 +166,8 @@ class Tokenizer {
   const SourceText& source_;
   const std::string_view text_;
   const bool standalone_;
+  std::string open_ = std::string(kOpen);
+  std::string close_ = "}}";
   size_t done_ = 0;
   size_t counted_ = 0;
   size_t lines_before_ = 0;

@@ -35,11 +35,11 @@ struct MustacheToken {
 };
 
 // Splits `source` as the Mustache specification says; {{.}} names the section it stands in. Sections are checked to
-// nest. `standalone`: a tag without output that is alone on its line takes the line with it, as the specification asks;
-// in a header there are no lines.
+// nest. Delimiters that a {{=<% %>=}} changes stay changed to the end of `source`. `standalone`: a tag without output
+// that is alone on its line takes the line with it, as the specification asks; in a header there are no lines.
 //
-// Errors: InvalidArgument with the line: a tag or a section that is not closed, an empty name, a partial, a change of
-// delimiters.
+// Errors: InvalidArgument with the line: a tag or a section that is not closed, an empty name, a partial, delimiters
+// that are none.
 absl::StatusOr<std::vector<MustacheToken>> ParseMustache(const SourceText& source, bool standalone);
 
 }  // namespace sealift::engine

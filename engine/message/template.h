@@ -27,8 +27,10 @@ class Program;
 //   {{{name}}} {{&name}}   the same without the HTML or URL escaping
 //   {{#name}}..{{/name}}   only when the value is not empty;  {{^name}}..{{/name}}  only when it is
 //   {{! comment }}         nothing
-// Inside a section {{.}} is its value. Partials and changed delimiters are refused. `email` is always there: the
-// recipient. A default stands in for an absent column and for an empty value.
+//   {{=<% %>=}}            nothing; tags are <%name%> from here to the end of the part or header
+// Inside a section {{.}} is its value. A row is flat text: {{a.b}} is the column named a.b, any value that is not empty
+// is true ("false" and "0" too), and no section repeats. Partials are refused. `email` is always there: the recipient.
+// A default stands in for an absent column and for an empty value.
 //
 // Whatever the values hold, the result is one message of the template's own shape: 7-bit, CRLF, no line over 998 bytes.
 // Every text part that has a tag, or is not 7-bit as it stands, is quoted-printable; its literals are encoded when

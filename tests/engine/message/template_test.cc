@@ -102,6 +102,27 @@ TEST(TemplateTest, TagsAloneOnTheirLinesTakeThemAlong) {
   EXPECT_EQ(TextOf("a {{! note }}\nb\n", {}, {}), "a \nb\n");
 }
 
+TEST(TemplateTest, DelimitersCanBeChanged) {
+  EXPECT_EQ(TextOf("{{=<% %>=}}<%v%> {{v}} <%&v%>\n", {"v"}, {"x"}), "x {{v}} x\n");
+  EXPECT_EQ(TextOf("[{{=[ ]=}}[v]]\n", {"v"}, {"x"}), "[x]\n");
+  EXPECT_EQ(TextOf("a\n {{= | | =}} \n|#v|\n|v|\n|/v|\nb\n", {"v"}, {"x"}), "a\nx\nb\n");
+  EXPECT_EQ(TextOf("{{=| |=}}|!note||={{ }}=|{{v}}{{{v}}}\n", {"v"}, {"x"}), "xx\n");
+}
+
+TEST(TemplateTest, ChangedDelimitersEndWithTheirPartOrHeader) {
+  const Template compiled = Compiled(std::string(kFrom) +
+                                         "Subject: {{=<% %>=}}<%v%> {{v}}\nX-Tag: {{v}} <%v%>\n"
+                                         "Content-Type: multipart/mixed; boundary=b\n\n--b\n\n{{=| |=}}|v|\n--b\n\n"
+                                         "{{v}} |v|\n--b--\n",
+                                     {"v"});
+  const absl::StatusOr<std::string> message = Rendered(compiled, {"x"});
+  const Received received(*message);
+  EXPECT_EQ(received.Header("Subject"), "x {{v}}");
+  EXPECT_EQ(received.Header("X-Tag"), "x <%v%>");
+  EXPECT_EQ(Received::Text(received.entity.children[0]), "x");
+  EXPECT_EQ(Received::Text(received.entity.children[1]), "x |v|");
+}
+
 TEST(TemplateTest, DefaultsStandForAbsentColumnsAndEmptyValues) {
   const Template compiled = Compiled(std::string(kFrom) + "\n{{name}} {{plan}} {{empty}}\n", {"name"},
                                      {{"name", "friend"}, {"plan", "basic"}, {"empty", ""}});
@@ -143,7 +164,12 @@ TEST(TemplateTest, BrokenTagsAreErrorsWithTheLine) {
       {"x{{/a}}", "line 3: {{/a}} closes a section that was not opened here"},
       {"{{#a}}{{#b}}{{/a}}{{/b}}", "line 3: {{/a}} stands where {{/b}} must close the section of line 3"},
       {"{{>part}}", "line 3: partials ({{>name}}) are not supported"},
-      {"{{=<% %>=}}", "line 3: changing the delimiters ({{=...=}}) is not supported"},
+      {"{{=<% %>}}", "line 3: the delimiters are changed by two words between equals signs"},
+      {"{{=<%=}}", "line 3: the delimiters are changed by two words"},
+      {"{{=<% %> %>=}}", "line 3: the delimiters are changed by two words"},
+      {"{{=<= =>=}}", "line 3: the delimiters are changed by two words"},
+      {"{{=<% %>=}}\n<%name", "line 4: a tag begins with <% and is not closed with %>"},
+      {"{{=<% %>=}}\n<%>part%>", "line 4: partials ({{>name}}) are not supported"},
       {"{{.}}", "line 3: {{.}} stands outside a section"},
       {"{{a\nb}}", "line 3: a tag's name has a brace or a line end in it"},
       {"{{a {{b}}", "line 3: a tag's name has a brace or a line end in it"},
