@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -73,6 +74,11 @@ absl::StatusOr<uint32_t> ProgramWriter::SlotOf(const MustacheToken& tag) {
     known = true;
     break;
   }
+  for (const TemplateDefault& own : defaults_) {
+    if (own.name != name || is_email) continue;
+    slot.fallback = own.value;
+    known = true;
+  }
   for (const auto& [default_name, value] : options_.defaults) {
     if (default_name != name || is_email) continue;
     slot.fallback = value;
@@ -87,7 +93,8 @@ absl::StatusOr<uint32_t> ProgramWriter::SlotOf(const MustacheToken& tag) {
     if (columns.size() > kColumnsNamedMax) there += fmt::format(" and {} more", columns.size() - kColumnsNamedMax);
     return TemplateError(
         tag.line, fmt::format("{{{{{0}}}}}: the recipients have no column {0}{1}. Their columns are: {2}. "
-                              "Correct the name, add the column, or give a default: --default {0}=TEXT",
+                              "Correct the name, add the column, or give a default: --default {0}=TEXT, or `default "
+                              "{0} = TEXT` between lines of --- before the headers",
                               name, suggestion.empty() ? "" : fmt::format(" (did you mean {}?)", suggestion), there));
   }
   if (!is_email) program_->needed_columns.push_back(name);
@@ -95,7 +102,14 @@ absl::StatusOr<uint32_t> ProgramWriter::SlotOf(const MustacheToken& tag) {
   return static_cast<uint32_t>(program_->slots.size() - 1);
 }
 
-std::shared_ptr<const Program> ProgramWriter::Finish() {
+absl::StatusOr<std::shared_ptr<const Program>> ProgramWriter::Finish() {
+  for (const TemplateDefault& own : defaults_) {
+    if (std::ranges::any_of(program_->slots, [&own](const Slot& slot) { return slot.name == own.name; })) continue;
+    const std::string suggestion = Suggestion(own.name, program_->needed_columns);
+    return TemplateError(
+        own.line, fmt::format("no tag of the template is named {}{}: correct the name or remove the default", own.name,
+                              suggestion.empty() ? "" : fmt::format(" (did you mean {}?)", suggestion)));
+  }
   program_->literals.shrink_to_fit();
   program_->fixed_body_hash = program_->HashFixedBody();
   return program_;

@@ -5,7 +5,10 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <utility>
+#include <vector>
 
+#include "engine/message/front_matter.h"
 #include "engine/message/mustache.h"
 #include "engine/message/program.h"
 #include "engine/message/template.h"
@@ -25,6 +28,9 @@ class ProgramWriter {
 
   ProgramWriter(const Template::Options& options, Columns columns);
 
+  // What the template itself says; the options' defaults go before it.
+  void SetDefaults(std::vector<TemplateDefault> defaults) { defaults_ = std::move(defaults); }
+
   void Literal(std::string_view bytes);
   void Lines(std::string_view text);  // LF becomes CRLF
   Program::Step& Add(Program::Step::Kind kind);
@@ -38,12 +44,14 @@ class ProgramWriter {
 
   Program& program() { return *program_; }
 
-  // The program, complete. Nothing may be written afterwards.
-  std::shared_ptr<const Program> Finish();
+  // The program, complete. Nothing may be written afterwards. Errors: InvalidArgument with the line when the template
+  // has a default that no tag asks for.
+  absl::StatusOr<std::shared_ptr<const Program>> Finish();
 
  private:
   const Template::Options& options_;
   const Columns columns_;
+  std::vector<TemplateDefault> defaults_;
   std::shared_ptr<Program> program_ = std::make_shared<Program>();
 };
 

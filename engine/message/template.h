@@ -30,7 +30,8 @@ class Program;
 //   {{=<% %>=}}            nothing; tags are <%name%> from here to the end of the part or header
 // Inside a section {{.}} is its value. A row is flat text: {{a.b}} is the column named a.b, any value that is not empty
 // is true ("false" and "0" too), and no section repeats. Partials are refused. `email` is always there: the recipient.
-// A default stands in for an absent column and for an empty value.
+// A default stands in for an absent column and for an empty value. It comes from the options, or from the template
+// itself: front matter before the headers (front_matter.h), whose defaults the options' go before.
 //
 // Whatever the values hold, the result is one message of the template's own shape: 7-bit, CRLF, no line over 998 bytes.
 // Every text part that has a tag, or is not 7-bit as it stands, is quoted-printable; its literals are encoded when
@@ -47,8 +48,7 @@ class Program;
 // Threads:   any.
 // Memory:    about the size of the source. Render allocates nothing but what `out` needs to grow.
 // Errors:    Compile: InvalidArgument with the line, what is wrong and what to do. Check and Render: InvalidArgument
-// that names the
-//            column, never a value.
+//            that names the column, never a value.
 class Template {
  public:
   struct Options {

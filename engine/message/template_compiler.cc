@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/message/front_matter.h"
 #include "engine/message/quoted_printable.h"
 #include "engine/message/seven_bit.h"
 #include "engine/message/template_error.h"
@@ -100,7 +101,10 @@ absl::StatusOr<SourceText> DecodedText(const Entity& entity) {
 absl::StatusOr<std::shared_ptr<const Program>> TemplateCompiler::Run(std::string_view eml) {
   const absl::StatusOr<std::string> source = Normalized(eml);
   if (!source.ok()) return source.status();
-  absl::StatusOr<Entity> entity = ParseEntity(*source);
+  absl::StatusOr<FrontMatter> matter = ReadFrontMatter(*source);
+  if (!matter.ok()) return matter.status();
+  writer_.SetDefaults(std::move(matter->defaults));
+  absl::StatusOr<Entity> entity = ParseEntity(matter->message, matter->message_line);
   if (!entity.ok()) return entity.status();
   if (absl::Status status = HeaderCompiler::Check(*entity); !status.ok()) return status;
   writer_.Literal("Date: ");

@@ -131,6 +131,41 @@ TEST(TemplateTest, DefaultsStandForAbsentColumnsAndEmptyValues) {
   EXPECT_THAT(compiled.needed_columns(), ElementsAre("name", "plan", "empty"));
 }
 
+TEST(TemplateTest, FrontMatterGivesDefaults) {
+  const std::string eml =
+      "---\n# of who has none\n\ndefault First Name =  dear friend \ndefault plan=a=b\ndefault empty =\n---\n" +
+      std::string(kFrom) + "\n{{First Name}}|{{plan}}|{{empty}}|\n";
+  EXPECT_EQ(Received(*Rendered(Compiled(eml), {})).Text(), "dear friend|a=b||\n");
+  EXPECT_EQ(Received(*Rendered(Compiled(eml, {"First Name"}), {"Jane"})).Text(), "Jane|a=b||\n");
+  EXPECT_EQ(Received(*Rendered(Compiled(eml, {"First Name"}), {""})).Text(), "dear friend|a=b||\n");
+  EXPECT_EQ(Received(*Rendered(Compiled(eml, {}, {{"plan", "gold"}}), {})).Text(), "dear friend|gold||\n")
+      << "what is said on the command line goes before";
+  std::string crlf;
+  for (const char c : eml) crlf += c == '\n' ? std::string("\r\n") : std::string(1, c);
+  EXPECT_EQ(Received(*Rendered(Compiled(crlf), {})).Text(), "dear friend|a=b||\n");
+}
+
+TEST(TemplateTest, FrontMatterIsRefusedWithTheLine) {
+  const std::string rest = "---\n" + std::string(kFrom) + "\n{{name}}\n";
+  const std::pair<std::string, std::string_view> cases[] = {
+      {"---\ndefault name = x\n" + std::string(kFrom) + "\n{{name}}\n", "line 3: this is not front matter"},
+      {"---\ndefault name = x\n", "line 1: the front matter that begins here is not closed"},
+      {"---", "line 1: the front matter that begins here is not closed"},
+      {"---\ndefaults name = x\n" + rest, "line 2: this is not front matter"},
+      {"---\ndefault\n" + rest, "line 2: this is not front matter"},
+      {"---\ndefault name: x\n" + rest, "line 2: this is not front matter"},
+      {"---\ndefault = x\n" + rest, "line 2: the default has no name"},
+      {"---\ndefault name = x\ndefault name = y\n" + rest, "line 3: name has a default already, on line 2"},
+      {"---\ndefault Email = x\n" + rest, "line 2: email needs no default"},
+      {"---\ndefault name = a\x01z\n" + rest, "line 2: the default has a control character"},
+      {"---\ndefault name = caf\xE9\n" + rest, "line 2: the front matter is not UTF-8"},
+      {"---\n\ndefault names = x\n" + rest, "line 3: no tag of the template is named names (did you mean name?)"},
+      {"---\ndefault name = x\n" + rest + "{{nope}}\n", "line 7: {{nope}}"},
+  };
+  for (const auto& [eml, error] : cases)
+    EXPECT_THAT(CompileError(eml, {"name"}), StartsWith(std::string(error))) << eml;
+}
+
 TEST(TemplateTest, EmailIsAlwaysThere) {
   EXPECT_EQ(TextOf("{{email}} {{Email}}\n", {}, {}), "jane@d1.test jane@d1.test\n");
 }
@@ -140,10 +175,12 @@ TEST(TemplateTest, ColumnsAreFoundByTheirExactName) {
 }
 
 TEST(TemplateTest, MissingColumnIsAnErrorThatHelps) {
-  EXPECT_EQ(CompileError(std::string(kFrom) + "Subject: x\n\nDear\n{{fist_name}}\n", {"first_name", "plan"}),
-            "line 5: {{fist_name}}: the recipients have no column fist_name (did you mean first_name?). Their columns "
-            "are: email, first_name, plan. "
-            "Correct the name, add the column, or give a default: --default fist_name=TEXT");
+  EXPECT_EQ(
+      CompileError(std::string(kFrom) + "Subject: x\n\nDear\n{{fist_name}}\n", {"first_name", "plan"}),
+      "line 5: {{fist_name}}: the recipients have no column fist_name (did you mean first_name?). Their columns "
+      "are: email, first_name, plan. "
+      "Correct the name, add the column, or give a default: --default fist_name=TEXT, or `default fist_name = TEXT` "
+      "between lines of --- before the headers");
   EXPECT_THAT(CompileError(std::string(kFrom) + "Subject: {{nope}}\n\nx\n"),
               StartsWith("line 2: {{nope}}: the recipients have no column nope. Their columns are: email."));
   EXPECT_THAT(CompileError(std::string(kFrom) + "\n{{#nope}}x{{/nope}}\n"), StartsWith("line 3: {{nope}}"));
