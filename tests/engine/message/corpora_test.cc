@@ -206,36 +206,11 @@ TEST_F(CorporaTest, CsvSpectrumReadsAsItsJsonSays) {
 }
 
 TEST_F(CorporaTest, NoNaughtyStringChangesTheShapeOfAMessage) {
-  const Template compiled = Compiled(
-      "From: {{v}} <news@example.com>\nTo: \"{{v}}\" <{{email}}>\nSubject: {{v}}\nX-Tag: a {{{v}}} "
-      "b\nList-Unsubscribe: <https://u.example.com/{{v}}>\n"
-      "Content-Type: multipart/alternative; boundary=b\n\n--b\n\n{{v}}\n--b\nContent-Type: "
-      "text/html\n\n<p>{{v}}{{{v}}}</p>\n--b--\n",
-      {"v"});
-  int rendered = 0;
-  const auto expect_safe = [&](const std::string& value) {
-    const std::vector<std::string_view> fields = {value};
-    const bool fine = compiled.Check({.email = "jane@d1.test", .fields = fields}).ok();
-    const absl::StatusOr<std::string> message = Rendered(compiled, fields);
-    ASSERT_EQ(fine, message.ok());
-    if (!fine) return;
-    ++rendered;
-    const Received received(*message);
-    ASSERT_EQ(received.entity.fields.size(), 9U) << value;
-    ASSERT_EQ(received.entity.children.size(), 2U) << value;
-    EXPECT_EQ(DecodeEncodedWords(received.Header("Subject")), Trimmed(value));
-    std::string expected;
-    for (size_t i = 0; i < value.size(); ++i) expected += value[i];
-    EXPECT_EQ(Received::Text(received.entity.children[0]), expected);
-  };
-  for (const Json& entry : Json::parse(Contents(folder_ / "naughty_strings.json")))
-    expect_safe(entry.get<std::string>());
-  for (int c = 0; c < 256; ++c) {
-    for (const std::string& value :
-         {std::string(1, static_cast<char>(c)), "a" + std::string(1, static_cast<char>(c)) + "b"})
-      expect_safe(value);
+  size_t rendered = 0;
+  for (const Json& entry : Json::parse(Contents(folder_ / "naughty_strings.json"))) {
+    rendered += ExpectShapeKept(entry.get<std::string>()) ? 1 : 0;
   }
-  EXPECT_GT(rendered, 500);
+  EXPECT_GT(rendered, 500U);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "tests/engine/message/wire.h"
+#include "tests/hostile_values.h"
 
 namespace sealift::engine {
 namespace {
@@ -307,6 +308,14 @@ TEST(TemplateTest, TemplateIsCopiedCheaplyAndRendersTheSame) {
   const Template compiled = Compiled(kMultipart, {"name"});
   const Template copy = compiled;
   EXPECT_EQ(*Rendered(compiled, {"x"}), *Rendered(copy, {"x"}));
+}
+
+TEST(TemplateTest, NoHostileValueChangesTheShapeOfAMessage) {
+  std::vector<std::string> values = HostileValues();
+  for (int c = 0; c < 256; ++c) values.push_back("a" + std::string(1, static_cast<char>(c)) + "b");
+  size_t rendered = 0;
+  for (const std::string& value : values) rendered += ExpectShapeKept(value) ? 1 : 0;
+  EXPECT_GT(rendered, 150U);
 }
 
 TEST(TemplateTest, AnyValueGivesOneMessageOfTheSameShape) {

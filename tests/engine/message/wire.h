@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/message/encoded_word.h"
 #include "engine/message/entity.h"
 #include "engine/message/quoted_printable.h"
 #include "engine/message/template.h"
@@ -102,6 +103,29 @@ inline Template Compiled(std::string_view eml, std::vector<std::string> columns 
 inline std::string CompileError(std::string_view eml, std::vector<std::string> columns = {}) {
   const absl::StatusOr<Template> compiled = Template::Compile(eml, {.columns = std::move(columns), .defaults = {}});
   return compiled.ok() ? "none" : std::string(compiled.status().message());
+}
+
+// Renders a message that has the value in every place where one may stand. False when a header refuses the value; else
+// the message is the template's, with the value in it.
+inline bool ExpectShapeKept(const std::string& value) {
+  static const Template compiled = Compiled(
+      "From: {{v}} <news@example.com>\nTo: \"{{v}}\" <{{email}}>\nSubject: {{v}}\nX-Tag: a {{{v}}} b\n"
+      "List-Unsubscribe: <https://u.example.com/{{v}}>\n"
+      "Content-Type: multipart/alternative; boundary=b\n\n--b\n\n{{v}}\n--b\nContent-Type: text/html\n\n"
+      "<p>{{v}}{{{v}}}</p>\n--b--\n",
+      {"v"});
+  const std::vector<std::string_view> fields = {value};
+  const bool fine = compiled.Check({.email = "jane@d1.test", .fields = fields}).ok();
+  const absl::StatusOr<std::string> message = Rendered(compiled, fields);
+  EXPECT_EQ(fine, message.ok());
+  if (!message.ok()) return false;
+  const Received received(*message);
+  EXPECT_EQ(received.entity.fields.size(), 9U) << value;
+  EXPECT_EQ(received.entity.children.size(), 2U) << value;
+  if (received.entity.children.size() != 2) return true;
+  EXPECT_EQ(DecodeEncodedWords(received.Header("Subject")), Trimmed(value));
+  EXPECT_EQ(Received::Text(received.entity.children[0]), value);
+  return true;
 }
 
 }  // namespace sealift::engine

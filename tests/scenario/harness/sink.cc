@@ -58,11 +58,12 @@ std::vector<Sink::Arrival> Sink::Ledger() const {
     std::vector<std::string> fields;
     std::istringstream parts(line);
     for (std::string part; std::getline(parts, part, '\t');) fields.push_back(part);
-    if (fields.size() < 7) {
+    if (fields.size() < 8) {
       ADD_FAILURE() << "a ledger line that is none: " << line;
       continue;
     }
-    arrivals.push_back({std::atof(fields[0].c_str()), fields[1], fields[2], fields[3], fields[5] == "1", fields[6]});
+    arrivals.push_back(
+        {std::atof(fields[0].c_str()), fields[1], fields[2], fields[3], fields[5] == "1", fields[6], fields[7]});
   }
   return arrivals;
 }

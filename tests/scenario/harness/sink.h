@@ -26,6 +26,7 @@ class Sink {
     std::string provider, mailbox, message_id;
     bool tls = false;
     std::string source;
+    std::string file;  // in the folder of --store, or "-"
   };
   std::vector<Arrival> Ledger() const;
   size_t arrivals() const;
