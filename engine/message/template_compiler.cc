@@ -1,11 +1,11 @@
 #include "engine/message/template_compiler.h"
 
-#include <absl/strings/escaping.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "engine/message/base64.h"
 #include "engine/message/front_matter.h"
 #include "engine/message/quoted_printable.h"
 #include "engine/message/seven_bit.h"
@@ -45,21 +45,6 @@ absl::StatusOr<std::string> Normalized(std::string_view eml) {
     }
   }
   return text;
-}
-
-std::string Base64Lines(const std::string& bytes) {
-  std::string encoded;
-  absl::Base64Escape(bytes, &encoded);
-  std::string lines;
-  for (size_t i = 0; i < encoded.size(); i += 76) {
-    if (i > 0) lines += '\n';
-    lines.append(encoded, i, 76);
-  }
-  return lines;
-}
-
-bool DecodeBase64(std::string_view text, std::string& decoded) {
-  return absl::Base64Unescape(std::string(text), &decoded);
 }
 
 std::string WithCrLf(std::string_view text) {
