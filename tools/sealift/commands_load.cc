@@ -8,6 +8,7 @@
 #include "tools/sealift/daemon_client.h"
 #include "tools/sealift/failure.h"
 #include "tools/sealift/files.h"
+#include "tools/sealift/message_flags.h"
 #include "tools/sealift/rejects_file.h"
 #include "tools/sealift/row_upload.h"
 
@@ -72,7 +73,7 @@ void PrintSummary(const json& summary, Console& console) {
 }  // namespace
 
 CommandResult RunCampaignLoad(const Invocation& call, Console& console) {
-  const absl::StatusOr<std::string> template_text = ReadWholeFile(call.Value("template"), "template");
+  const absl::StatusOr<std::string> template_text = MessageOf(call);
   if (!template_text.ok()) return template_text.status();
   const absl::StatusOr<json> head = HeadOf(call, *template_text);
   if (!head.ok()) return head.status();

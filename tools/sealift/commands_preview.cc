@@ -13,6 +13,7 @@
 #include "tools/sealift/daemon_client.h"
 #include "tools/sealift/failure.h"
 #include "tools/sealift/files.h"
+#include "tools/sealift/message_flags.h"
 
 namespace sealift::tools {
 namespace {
@@ -93,12 +94,12 @@ absl::StatusOr<PreviewRow> FindRow(const std::string& path, int row) {
 }
 
 CommandResult PreviewOffline(const Invocation& call, Console& console, int row, absl::Time date) {
-  if (!call.Has("template") || !call.Has("recipients")) {
+  if (!HasMessage(call) || !call.Has("recipients")) {
     return Fail(ExitCode::kUsage,
-                {"campaign preview: --template and --recipients go together", "", "One of the two is missing.",
+                {"campaign preview: a message and --recipients go together", "", "One of the two is missing.",
                  fmt::format("For example: {}", call.command->example)});
   }
-  const absl::StatusOr<std::string> text = ReadWholeFile(call.Value("template"), "template");
+  const absl::StatusOr<std::string> text = MessageOf(call);
   if (!text.ok()) return text.status();
   const absl::StatusOr<PreviewRow> found = FindRow(call.Value("recipients"), row);
   if (!found.ok()) return found.status();
@@ -137,7 +138,7 @@ CommandResult RunCampaignPreview(const Invocation& call, Console& console) {
     if (!time.ok()) return time.status();
     date = *time;
   }
-  if (call.Has("template") || call.Has("recipients")) {
+  if (HasMessage(call) || call.Has("recipients")) {
     if (!call.arguments.empty()) {
       return Fail(ExitCode::kUsage, {"campaign preview: of a campaign or of files?", "",
                                      "Both a NAME and files were given.", "Give one of the two."});
@@ -146,7 +147,7 @@ CommandResult RunCampaignPreview(const Invocation& call, Console& console) {
   }
   if (call.arguments.empty()) {
     return Fail(ExitCode::kUsage,
-                {"campaign preview: NAME is missing", "", "It needs a campaign's name, or --template and --recipients.",
+                {"campaign preview: NAME is missing", "", "It needs a campaign's name, or a message and --recipients.",
                  fmt::format("For example: {}", call.command->example)});
   }
   absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);

@@ -65,8 +65,8 @@ TEST(CommandLineTest, MistypedWordsGetTheNearestOnes) {
 
 TEST(CommandLineTest, WhatIsMissingIsNamedWithAnExample) {
   EXPECT_THAT(Refused({"campaign", "show"}).what, HasSubstr("NAME is missing"));
-  const Failure failure = Refused({"campaign", "load", "spring", "--stream", "s", "--recipients", "r"});
-  EXPECT_THAT(failure.what, HasSubstr("--template is missing"));
+  const Failure failure = Refused({"campaign", "load", "spring", "--template", "t", "--recipients", "r"});
+  EXPECT_THAT(failure.what, HasSubstr("--stream is missing"));
   EXPECT_THAT(failure.next, HasSubstr("sealift campaign load spring"));
   EXPECT_THAT(Refused({"campaign"}).why, HasSubstr("load"));
   EXPECT_THAT(Refused({"queue", "shape", "extra"}).what, HasSubstr("extra"));
