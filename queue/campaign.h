@@ -25,6 +25,7 @@ struct CampaignSpec {
   std::vector<std::pair<std::string, std::string>> defaults;  // column, value where a row has none
   absl::Duration expires_in = absl::Hours(72);                // after a row was accepted
   std::string settings_json;                                  // the engine's; the queue does not read it
+  bool finished = false;                                      // its messages arrived rendered: there is no template
 };
 
 // Counts of rows. From one snapshot: accepted = queued() + delivered + bounced + expired + suppressed + cancelled.

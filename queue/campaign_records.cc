@@ -51,6 +51,7 @@ void EncodeBody(const CampaignSpec& spec, std::string* out) {
     PutBytes(value, out);
   }
   PutBytes(spec.settings_json, out);
+  if (spec.finished) out->push_back(1);
 }
 
 bool DecodeBody(std::string_view from, CampaignSpec* spec) {
@@ -65,6 +66,7 @@ bool DecodeBody(std::string_view from, CampaignSpec* spec) {
     spec->defaults.emplace_back(std::move(column), std::string(in.Bytes()));
   }
   spec->settings_json = in.Bytes();
+  spec->finished = in.left() > 0 && in.Byte() == 1;
   return in.done();
 }
 

@@ -106,6 +106,7 @@ absl::Status CampaignTable::WriteHeadLocked(const Campaign& campaign, rocksdb::W
   entry.head.spec.columns.clear();
   entry.head.spec.defaults.clear();
   entry.head.spec.settings_json.clear();
+  entry.head.spec.finished = false;
   if (!entry.gate) entry.gate = std::make_shared<CampaignGate>();
   names_.emplace(campaign.spec.name, campaign.id);
   return absl::OkStatus();

@@ -32,7 +32,7 @@ absl::StatusOr<Counters> CancelCampaign(CommitContext& context, CampaignTable* c
   }
   if (erase) {
     campaign->erased = true;
-    for (const Column column : {Column::kRows, Column::kSeen, Column::kParked}) {
+    for (const Column column : {Column::kRows, Column::kSeen, Column::kParked, Column::kBodies}) {
       batch.DeleteRange(database->handle(column), prefix, end);
     }
     batch.Delete(database->handle(Column::kCampaigns), CampaignKey(id, CampaignPart::kBody));

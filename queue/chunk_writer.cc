@@ -26,6 +26,10 @@ FileWriter::~FileWriter() {
   }
 }
 
+void FileWriter::Attach(Column column, std::vector<std::string> paths) {
+  attached_[static_cast<size_t>(column)] = std::move(paths);
+}
+
 absl::Status FileWriter::Open(Column column) {
   File& file = files_[static_cast<size_t>(column)];
   if (file.writer) return absl::OkStatus();
@@ -59,10 +63,12 @@ absl::Status FileWriter::Prepare() {
 absl::Status FileWriter::Commit() {
   std::vector<rocksdb::IngestExternalFileArg> arguments;
   for (size_t column = 0; column < kColumns; ++column) {
-    if (!files_[column].writer) continue;
+    std::vector<std::string> paths = attached_[column];
+    if (files_[column].writer) paths.push_back(files_[column].path);
+    if (paths.empty()) continue;
     rocksdb::IngestExternalFileArg argument;
     argument.column_family = database_->handle(static_cast<Column>(column));
-    argument.external_files = {files_[column].path};
+    argument.external_files = std::move(paths);
     argument.options.move_files = true;
     argument.options.write_global_seqno = false;
     arguments.push_back(std::move(argument));

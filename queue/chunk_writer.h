@@ -46,6 +46,10 @@ class FileWriter : public ChunkWriter {
  public:
   explicit FileWriter(Database* database) : database_(database) {}
   ~FileWriter() override;  // removes what was not ingested
+
+  // Ingests these too: whole files of `column`, in the order of their keys. They stay their owner's to remove.
+  void Attach(Column column, std::vector<std::string> paths);
+
   absl::Status Put(Column column, std::string_view key, std::string_view value) override;
   absl::Status Merge(Column column, std::string_view key, std::string_view value) override;
   absl::Status Prepare() override;
@@ -61,6 +65,7 @@ class FileWriter : public ChunkWriter {
 
   Database* const database_;
   std::array<File, kColumns> files_;
+  std::array<std::vector<std::string>, kColumns> attached_;
 };
 
 }  // namespace sealift::queue

@@ -64,11 +64,19 @@ std::string CampaignKey(CampaignId campaign, CampaignPart part) {
   return key;
 }
 
-std::string SeenKey(CampaignId campaign, const AddressHash& address) {
+std::string SeenKey(CampaignId campaign, const AddressHash& address, BodyId body) {
   std::string key;
-  key.reserve(16);
+  key.reserve(20);
   PutCampaign(campaign, &key);
   for (const uint32_t word : address) PutFixed32(word, &key);
+  if (body != BodyId{}) PutFixed32(static_cast<uint32_t>(body), &key);
+  return key;
+}
+
+std::string BodyKey(CampaignId campaign, BodyId body, uint32_t piece) {
+  std::string key = CampaignPrefix(campaign);
+  PutFixed32(static_cast<uint32_t>(body), &key);
+  PutFixed32(piece, &key);
   return key;
 }
 

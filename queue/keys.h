@@ -15,7 +15,15 @@ namespace sealift::queue {
 // name or an address. docs/formats/queue.md lists them.
 
 // Binds a sealed value to its column family: the first byte of its additional data; the key is the rest.
-enum class Seal : char { kCampaign = 'c', kRows = 'r', kLane = 'l', kEvents = 'e', kParked = 'p', kSuppression = 's' };
+enum class Seal : char {
+  kCampaign = 'c',
+  kRows = 'r',
+  kLane = 'l',
+  kEvents = 'e',
+  kParked = 'p',
+  kSuppression = 's',
+  kBody = 'b'
+};
 
 // rows: campaign, destination, due (ms; 0: fresh), place. The place of a fresh pack is its first row; a deferred pack's
 // is made of the commit that wrote it, so that no two packs ever have one key.
@@ -47,8 +55,11 @@ std::string PrefixEnd(std::string prefix);
 enum class CampaignPart : char { kHead = 'h', kBody = 'b', kProgress = 'l', kTally = 'o' };
 std::string CampaignKey(CampaignId campaign, CampaignPart part);
 
-// seen: campaign, address.
-std::string SeenKey(CampaignId campaign, const AddressHash& address);
+// seen: campaign, address; and the finished message, where that is what the row gets.
+std::string SeenKey(CampaignId campaign, const AddressHash& address, BodyId body = BodyId{});
+
+// bodies: campaign, finished message, piece (counted from 0).
+std::string BodyKey(CampaignId campaign, BodyId body, uint32_t piece);
 
 // suppressions: address.
 std::string SuppressionKey(const AddressHash& address);

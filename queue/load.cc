@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "queue/body_files.h"
 #include "queue/campaign_records.h"
 #include "queue/chunk_writer.h"
 #include "queue/keys.h"
@@ -31,6 +32,7 @@ Load::Load(std::unique_ptr<LoadContext> context) : context_(std::move(context)) 
   progress_ = context_->campaign;
   last_row_ = progress_.input_rows;
   chunk_ = std::make_unique<LoadChunk>(progress_.id, context_->ring);
+  bodies_ = std::make_unique<BodyFiles>(context_->database, progress_.id);
 }
 
 Load::~Load() { context_->campaigns->EndLoading(context_->gate.get()); }
@@ -56,7 +58,26 @@ absl::StatusOr<Load::Added> Load::Add(const Row& row) {
   return Added::kDuplicate;
 }
 
-bool Load::full() const { return chunk_->rows() >= kChunkRowsMax || chunk_->bytes() >= kChunkBytesMax; }
+bool Load::full() const {
+  return chunk_->rows() >= kChunkRowsMax || chunk_->bytes() >= kChunkBytesMax || bodies_->bytes() >= kChunkBytesMax;
+}
+
+absl::Status Load::BeginBody(BodyId body) {
+  if (!context_->database->may_ingest()) {
+    return absl::ResourceExhaustedError(
+        "the queue takes no finished messages until sealiftd is restarted: its file system was full meanwhile");
+  }
+  return bodies_->Begin(body);
+}
+
+absl::Status Load::AddPiece(std::string_view piece) {
+  if (piece.size() > kPieceBytesMax) return absl::InvalidArgumentError("a piece of a finished message is too long");
+  return bodies_->Add(&context_->sealer, piece);
+}
+
+absl::Status Load::KeepBody() { return bodies_->Keep(); }
+
+void Load::DropBody() { bodies_->Drop(); }
 
 absl::Status Load::Commit(uint64_t input_offset, std::string_view digest, bool complete) {
   if (digest.size() > kDigestMax) return absl::InvalidArgumentError("the digest of a load's input is too long");
@@ -88,7 +109,12 @@ absl::Status Load::Commit(uint64_t input_offset, std::string_view digest, bool c
   next.load_complete = complete;
 
   std::unique_ptr<ChunkWriter> writer;
-  if (chunk_->rows() < kFileRowsMin || !context_->database->may_ingest()) {
+  if (!bodies_->empty()) {
+    if (absl::Status status = bodies_->Finish(); !status.ok()) return status;
+    auto files = std::make_unique<FileWriter>(context_->database);
+    files->Attach(Column::kBodies, bodies_->paths());
+    writer = std::move(files);
+  } else if (chunk_->rows() < kFileRowsMin || !context_->database->may_ingest()) {
     writer = std::make_unique<BatchWriter>(context_->database);
   } else {
     writer = std::make_unique<FileWriter>(context_->database);
@@ -105,6 +131,7 @@ absl::Status Load::Commit(uint64_t input_offset, std::string_view digest, bool c
   progress_ = std::move(next);
   rejected_ = suppressed_ = duplicates_ = 0;
   chunk_ = std::make_unique<LoadChunk>(progress_.id, context_->ring);
+  bodies_ = std::make_unique<BodyFiles>(context_->database, progress_.id);
   return absl::OkStatus();
 }
 

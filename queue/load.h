@@ -13,6 +13,7 @@
 
 namespace sealift::queue {
 
+class BodyFiles;
 class LoadChunk;
 struct LoadContext;
 
@@ -25,6 +26,15 @@ struct LoadContext;
 //   while (row) { if (load->full()) load->Commit(offset, digest, false); load->Add(row); }
 //   load->Commit(offset, digest, true);
 //
+// A campaign of finished messages has besides its rows what they get. The bytes of a message are given first, in pieces
+// that are sealed and written as they come, then its rows:
+//
+//   load->BeginBody(message); while (piece) load->AddPiece(piece); load->KeepBody();  // or DropBody
+//   for (recipient) load->Add(row of that message);
+//   if (load->full()) load->Commit(...)
+//
+// The files of pieces become part of the queue in the ingestion that holds the rows.
+//
 // What was added and not committed when a Load is destroyed was never accepted.
 //
 // Owned by:  the caller; must not outlive its Store. One at a time a campaign.
@@ -35,11 +45,13 @@ class Load {
   static constexpr size_t kChunkRowsMax = 500'000;
   static constexpr size_t kChunkBytesMax = 64 << 20;
   static constexpr size_t kRowBytesMax = 1 << 20;  // recipient and fields of one row
+  static constexpr size_t kPieceBytesMax = 128 << 10;
 
   struct Row {
     RowId id{};                                // greater than every id added to this campaign before
     std::string_view recipient, domain;        // domain: lower-case A-label
     std::span<const std::string_view> fields;  // in the order of the campaign's columns
+    BodyId body{};                             // what it gets, if that is a finished message
   };
 
   enum class Added { kAccepted, kDuplicate };
@@ -48,9 +60,17 @@ class Load {
   Load(const Load&) = delete;
   Load& operator=(const Load&) = delete;
 
-  // Buffers a row. kDuplicate: this chunk has the address already. An address that an earlier chunk had is found, and
-  // counted as a duplicate, by Commit; so is one that is suppressed, and counted as that.
+  // Buffers a row. kDuplicate: this chunk has the address already, for the same message where it is a finished one. An
+  // address that an earlier chunk had is found, and counted as a duplicate, by Commit; so is one that is suppressed,
+  // and counted as that.
   absl::StatusOr<Added> Add(const Row& row);
+
+  // A finished message; `body` is greater than every one that was begun before. ResourceExhausted: the file system was
+  // full since the last start, and until the next one nothing is ingested.
+  absl::Status BeginBody(BodyId body);
+  absl::Status AddPiece(std::string_view piece);  // at most kPieceBytesMax
+  absl::Status KeepBody();                        // it is whole
+  void DropBody();                                // it never was
 
   // Counts a row of the input that was not accepted.
   void Reject() { ++rejected_; }
@@ -75,6 +95,7 @@ class Load {
 
   std::unique_ptr<LoadContext> context_;
   std::unique_ptr<LoadChunk> chunk_;
+  std::unique_ptr<BodyFiles> bodies_;  // of the chunk
   Campaign progress_;
   uint64_t rejected_ = 0, suppressed_ = 0, duplicates_ = 0;  // since the last Commit
   uint32_t last_row_ = 0;

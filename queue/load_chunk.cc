@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 #include "queue/lane_value.h"
 #include "queue/pack.h"
@@ -36,7 +37,8 @@ const char* LoadChunk::Keep(std::string_view bytes) {
 bool LoadChunk::Add(const Load::Row& row) {
   Entry entry;
   entry.address = HashAddress(*ring_, row.recipient, &scratch_);
-  if (!addresses_.insert(entry.address).second) return false;
+  entry.message = row.body;
+  if (!addresses_.emplace(entry.address, row.body).second) return false;
   entry.destination = DestinationId{SipHash64(ring_->destination_key(), row.domain)};
   entry.id = row.id;
   domains_.try_emplace(entry.destination, row.domain);
@@ -51,13 +53,16 @@ bool LoadChunk::Add(const Load::Row& row) {
 std::vector<uint32_t> LoadChunk::InAddressOrder() const {
   struct Place {
     AddressHash address;
+    BodyId message;
     uint32_t index;
-    bool operator<(const Place& other) const { return address < other.address; }
+    bool operator<(const Place& other) const {
+      return std::tie(address, message) < std::tie(other.address, other.message);
+    }
   };
   std::vector<Place> places;
   places.reserve(entries_.size());
   for (uint32_t i = 0; i < entries_.size(); ++i) {
-    if (!entries_[i].dropped) places.push_back({entries_[i].address, i});
+    if (!entries_[i].dropped) places.push_back({entries_[i].address, entries_[i].message, i});
   }
   std::sort(places.begin(), places.end());
   std::vector<uint32_t> order(places.size());
@@ -75,7 +80,10 @@ absl::Status LoadChunk::DropSeen(Database* database, uint64_t* found) {
   for (size_t first = 0; first < order.size(); first += kLookUpTogether) {
     const size_t count = std::min(kLookUpTogether, order.size() - first);
     keys.clear();
-    for (size_t i = 0; i < count; ++i) keys.push_back(SeenKey(campaign_, entries_[order[first + i]].address));
+    for (size_t i = 0; i < count; ++i) {
+      const Entry& entry = entries_[order[first + i]];
+      keys.push_back(SeenKey(campaign_, entry.address, entry.message));
+    }
     slices.assign(keys.begin(), keys.end());
     database->get()->MultiGet({}, database->handle(Column::kSeen), count, slices.data(), values.data(), statuses.data(),
                               /*sorted_input=*/true);
@@ -168,9 +176,8 @@ absl::Status LoadChunk::WriteSeen(ChunkWriter* writer) {
     value.clear();
     PutFixed32(static_cast<uint32_t>(entry.id), &value);
     PutFixed64(static_cast<uint64_t>(entry.destination), &value);
-    if (absl::Status status = writer->Put(Column::kSeen, SeenKey(campaign_, entry.address), value); !status.ok()) {
-      return status;
-    }
+    const std::string key = SeenKey(campaign_, entry.address, entry.message);
+    if (absl::Status status = writer->Put(Column::kSeen, key, value); !status.ok()) return status;
   }
   return absl::OkStatus();
 }

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -33,7 +34,7 @@ class LoadChunk {
  public:
   LoadChunk(CampaignId campaign, const KeyRing* ring) : campaign_(campaign), ring_(ring) {}
 
-  // False: the chunk has this address.
+  // False: the chunk has this address, for the same message.
   bool Add(const Load::Row& row);
 
   // Takes out the rows whose address the campaign has already; *found: how many.
@@ -53,7 +54,8 @@ class LoadChunk {
     DestinationId destination;
     RowId id;
     AddressHash address;
-    const char* body;
+    BodyId message;
+    const char* body;  // of the row
     uint32_t body_size;
     bool dropped = false;
   };
@@ -67,7 +69,7 @@ class LoadChunk {
   const KeyRing* const ring_;
   std::vector<Entry> entries_;  // in the order of the input
   size_t dropped_ = 0;
-  absl::flat_hash_set<AddressHash> addresses_;
+  absl::flat_hash_set<std::pair<AddressHash, BodyId>> addresses_;
   absl::flat_hash_map<DestinationId, std::string> domains_;
 
   std::vector<std::unique_ptr<char[]>> blocks_;

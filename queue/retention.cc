@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "queue/bodies.h"
 #include "queue/event_log.h"
 #include "queue/keys.h"
 #include "queue/parked_row.h"
@@ -65,6 +66,29 @@ absl::Status ForgetCancelled(Database* database, Committer* committer, CampaignT
   return absl::OkStatus();
 }
 
+// What the rows that are left may still get, or show, stays.
+absl::Status ForgetBodies(Database* database, Committer* committer, CampaignTable* campaigns) {
+  absl::StatusOr<std::vector<Campaign>> all = campaigns->List();
+  if (!all.ok()) return all.status();
+  for (const Campaign& campaign : *all) {
+    if (!campaign.load_complete && campaign.state != CampaignState::kCancelled) continue;
+    const auto has = [&](Column column) {
+      const std::string prefix = CampaignPrefix(campaign.id);
+      const std::unique_ptr<rocksdb::Iterator> it(database->get()->NewIterator({}, database->handle(column)));
+      it->Seek(prefix);
+      return !it->status().ok() || (it->Valid() && it->key().starts_with(prefix));
+    };
+    if (!has(Column::kBodies) || has(Column::kRows) || has(Column::kParked)) continue;
+    const absl::Status status = WriteOn(committer, [&](CommitContext&, rocksdb::WriteBatch* batch) {
+      const std::string prefix = CampaignPrefix(campaign.id);
+      batch->DeleteRange(database->handle(Column::kBodies), prefix, PrefixEnd(prefix));
+    });
+    if (!status.ok()) return status;
+    if (absl::Status dropped = DropBodyFiles(database, campaign.id); !dropped.ok()) return dropped;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ForgetEvents(Database* database, Committer* committer, absl::Time before) {
   const absl::StatusOr<uint64_t> first_kept = FirstBlockSince(database, before);
   if (!first_kept.ok()) return first_kept.status();
@@ -85,6 +109,7 @@ absl::Status ForgetOld(Database* database, Committer* committer, CampaignTable* 
   if (absl::Status status = ForgetParked(database, committer, settled_before); !status.ok()) return status;
   if (absl::Status status = ForgetCancelled(database, committer, campaigns, settled_before); !status.ok())
     return status;
+  if (absl::Status status = ForgetBodies(database, committer, campaigns); !status.ok()) return status;
   return ForgetEvents(database, committer, events_before);
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "queue/bodies.h"
 #include "queue/campaign_table.h"
 #include "queue/cancellation.h"
 #include "queue/committer.h"
@@ -118,6 +119,18 @@ void Store::ReadLanes(CampaignId campaign, std::string cursor, int max, int shar
       });
 }
 
+void Store::ReadPiece(CampaignId campaign, BodyId body, uint32_t piece,
+                      std::move_only_function<void(absl::StatusOr<std::string>)> done) {
+  parts_->readers->Do([=, parts = parts_.get(), done = std::move(done)](Unsealer& unsealer) mutable {
+    done(ReadBodyPiece(parts->database.get(), &unsealer, campaign, body, piece));
+  });
+}
+
+absl::StatusOr<std::string> Store::ReadPiece(CampaignId campaign, BodyId body, uint32_t piece) {
+  Unsealer unsealer(parts_->ring.get());
+  return ReadBodyPiece(parts_->database.get(), &unsealer, campaign, body, piece);
+}
+
 void Store::MoveDue(LaneId lane, std::string after, absl::Time due,
                     std::move_only_function<void(absl::StatusOr<uint64_t> rows)> done) {
   DueMove::Start(parts_->committer.get(), lane, after, due, std::move(done));
@@ -158,6 +171,7 @@ absl::StatusOr<Counters> Store::Cancel(CampaignId id, bool erase, absl::Time now
     (*gate)->cancelled = true;
     if (!erase) return counters;
     if (absl::Status status = ScrubKeys(parts_->database.get()); !status.ok()) return status;
+    if (absl::Status status = DropBodyFiles(parts_->database.get(), id); !status.ok()) return status;
     return counters;
   }
 }
@@ -235,12 +249,15 @@ absl::StatusOr<StoredRow> Store::ReadRow(CampaignId campaign, RowId row) {
 }
 
 absl::StatusOr<std::optional<MessageKey>> Store::FindRecipient(CampaignId campaign, std::string_view recipient) {
-  std::string value;
   const std::string key = SeenKey(campaign, AddressOf(recipient));
-  const auto found = parts_->database->get()->Get({}, parts_->database->handle(Column::kSeen), key, &value);
-  if (found.IsNotFound()) return std::nullopt;
-  if (!found.ok()) return FromRocks(found, "look for an address");
-  WireReader in(value);
+  const std::unique_ptr<rocksdb::Iterator> it(
+      parts_->database->get()->NewIterator({}, parts_->database->handle(Column::kSeen)));
+  it->Seek(key);
+  if (!it->Valid() || !it->key().starts_with(key)) {
+    if (!it->status().ok()) return FromRocks(it->status(), "look for an address");
+    return std::nullopt;
+  }
+  WireReader in(ToView(it->value()));
   MessageKey message;
   message.row = RowId{in.ReadFixed32()};
   message.lane = {campaign, DestinationId{in.ReadFixed64()}};

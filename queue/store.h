@@ -150,6 +150,10 @@ class Store {
   void ReadLanes(CampaignId campaign, std::string cursor, int max, int shard, int shards,
                  std::move_only_function<void(LanesPage)> done);
 
+  // A piece of a finished message, as its load gave it. NotFound: it is not kept.
+  void ReadPiece(CampaignId campaign, BodyId body, uint32_t piece,
+                 std::move_only_function<void(absl::StatusOr<std::string>)> done);
+
   // Gives the lane's retries that lie after the cursor `after` (empty: all) and are due later than `due` the new due
   // time. Rows move in chunks; a crash between two leaves the rest where it was. `done` runs on the committer's thread.
   void MoveDue(LaneId lane, std::string after, absl::Time due,
@@ -203,7 +207,11 @@ class Store {
   // NotFound: the row was delivered, never accepted, or its retention has passed.
   absl::StatusOr<StoredRow> ReadRow(CampaignId campaign, RowId row);
 
-  // The message to this address (domain lower-case A-label), if the campaign accepted it.
+  // A piece of a finished message, as the call above.
+  absl::StatusOr<std::string> ReadPiece(CampaignId campaign, BodyId body, uint32_t piece);
+
+  // The message to this address (domain lower-case A-label), if the campaign accepted it; the first of the finished
+  // messages to it.
   absl::StatusOr<std::optional<MessageKey>> FindRecipient(CampaignId campaign, std::string_view recipient);
 
   // --- Names: no lock, no wait
@@ -218,8 +226,9 @@ class Store {
   // --- Upkeep
   // ----------------------------------------------------------------------------------------------------------
 
-  // Forgets parked rows and cancelled campaigns' rows settled before `now - settled_rows` and events before `now -
-  // events`; draws a new incarnation once a day. Blocks; meant hourly.
+  // Forgets parked rows and cancelled campaigns' rows settled before `now - settled_rows`, the finished messages of
+  // campaigns that have no row left, and events before `now - events`; draws a new incarnation once a day. Blocks;
+  // meant hourly.
   absl::Status Sweep(absl::Time now, absl::Duration settled_rows, absl::Duration events);
 
   StoreStats Stats() const;

@@ -16,6 +16,9 @@ enum class DestinationId : uint64_t {};
 // A data row of a campaign's input, counted from 1.
 enum class RowId : uint32_t {};
 
+// A finished message of a campaign, counted from 1 in the order of its input. Zero: none.
+enum class BodyId : uint32_t {};
+
 // The rows of one campaign for one destination: what the scheduler moves forward as one.
 struct LaneId {
   CampaignId campaign{};

@@ -45,10 +45,20 @@ TEST(CampaignRecordsTest, EveryPartIsReadAsItWasWritten) {
   EXPECT_EQ(read.input_rows, 17u);
   EXPECT_EQ(read.counters, campaign.counters);
 
+  EXPECT_FALSE(read.spec.finished);
+
   for (size_t size = 0; size < head.size(); ++size) EXPECT_FALSE(DecodeHead(head.substr(0, size), &read));
   for (size_t size = 0; size < body.size(); ++size) EXPECT_FALSE(DecodeBody(body.substr(0, size), &read.spec));
   for (size_t size = 0; size < progress.size(); ++size) EXPECT_FALSE(DecodeProgress(progress.substr(0, size), &read));
   for (size_t size = 0; size < tally.size(); ++size) EXPECT_FALSE(DecodeTally(tally.substr(0, size), &read.counters));
+}
+
+TEST(CampaignRecordsTest, ACampaignOfFinishedMessagesIsKnownAsOne) {
+  std::string body;
+  EncodeBody({.name = "statements", .finished = true}, &body);
+  CampaignSpec read;
+  ASSERT_TRUE(DecodeBody(body, &read));
+  EXPECT_TRUE(read.finished);
 }
 
 }  // namespace
