@@ -13,8 +13,8 @@ constexpr size_t kAppendBytes = 4096;
 
 }  // namespace
 
-CsvReader::CsvReader(const Options& options) : options_(options) {
-  assert(options.separator != '"' && options.separator != '\n' && options.separator != '\r');
+CsvReader::CsvReader(char separator, const Limits& limits) : separator_(separator), limits_(limits) {
+  assert(separator != '"' && separator != '\n' && separator != '\r');
 }
 
 void CsvReader::Feed(std::string_view chunk) {
@@ -27,7 +27,7 @@ void CsvReader::Finish() { finished_ = true; }
 
 // A row is read straight from the caller's chunk. Only one that spans chunks goes through the buffer, which is looked
 // at again when it has doubled: however small the chunks are, no byte is looked at more than a few times.
-absl::StatusOr<CsvReader::Step> CsvReader::Next() {
+absl::StatusOr<RowReader::Step> CsvReader::Next() {
   while (true) {
     const bool buffered = buffer_begin_ < buffer_.size();
     if (!buffered) {
@@ -43,11 +43,11 @@ absl::StatusOr<CsvReader::Step> CsvReader::Next() {
     if (scan == Scan::kIncomplete) {
       // A byte order mark may just have been stepped over.
       const size_t size = text.size();
-      if (size > options_.row_bytes_max || last) {
+      if (size > limits_.row_bytes_max || last) {
         return absl::InvalidArgumentError(
             last ? fmt::format("line {}: a quote is opened in this row and never closed", line_)
                  : fmt::format("line {}: the row is longer than {} bytes: is a quote not closed?", line_,
-                               options_.row_bytes_max));
+                               limits_.row_bytes_max));
       }
       if (scan_at_ <= size) scan_at_ = 2 * size;
       if (!buffered) {
@@ -100,8 +100,9 @@ CsvReader::Scan CsvReader::ScanRow(std::string_view text, bool last) {
   unescaped_fields_.clear();
   unescaped_.clear();
   reason_ = {};
+  column_.reset();
   lines_ = 1;
-  const char separator = options_.separator;
+  const char separator = separator_;
   const size_t size = text.size();
   size_t at = 0;
   while (true) {
@@ -137,7 +138,7 @@ CsvReader::Scan CsvReader::ScanRow(std::string_view text, bool last) {
   for (const Unescaped& field : unescaped_fields_) {
     fields_[field.field] = std::string_view(unescaped_).substr(field.begin, field.size);
   }
-  if (taken_ > options_.row_bytes_max) Bad("the row is too long");
+  if (taken_ > limits_.row_bytes_max) Bad("the row is too long");
   if (!reason_.empty()) return Scan::kBadRow;
   const bool empty_line = fields_.size() == 1 && fields_[0].empty() && text.substr(0, 1) != "\"";
   return empty_line ? Scan::kEmptyLine : Scan::kRow;
@@ -175,8 +176,11 @@ void CsvReader::ScanQuoted(std::string_view text, size_t& at) {
 }
 
 void CsvReader::AddField(std::string_view field) {
-  if (field.size() > options_.field_bytes_max) Bad("a field is too long");
-  if (fields_.size() >= options_.fields_max) {
+  if (field.size() > limits_.field_bytes_max && reason_.empty()) {
+    Bad("a field is too long");
+    column_ = fields_.size();
+  }
+  if (fields_.size() >= limits_.fields_max) {
     Bad("the row has too many fields");
     return;
   }

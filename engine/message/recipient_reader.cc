@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/message/csv_reader.h"
+#include "engine/message/ndjson_reader.h"
 #include "engine/message/suggestion.h"
 #include "engine/message/utf8.h"
 
@@ -13,29 +15,37 @@ namespace {
 
 constexpr size_t kColumnNameBytesMax = 200;
 
+std::unique_ptr<RowReader> MakeRowReader(RecipientFormat format, const RowReader::Limits& limits) {
+  if (format == RecipientFormat::kNdjson) return std::make_unique<NdjsonReader>(limits);
+  return std::make_unique<CsvReader>(format == RecipientFormat::kTsv ? '\t' : ',', limits);
+}
+
 }  // namespace
+
+RecipientReader::RecipientReader(RecipientFormat format, const RowReader::Limits& limits)
+    : format_(format), rows_(MakeRowReader(format, limits)) {}
 
 absl::StatusOr<RecipientReader::Step> RecipientReader::Next() {
   while (true) {
-    const absl::StatusOr<CsvReader::Step> step = csv_.Next();
+    const absl::StatusOr<RowReader::Step> step = rows_->Next();
     if (!step.ok()) return step.status();
     switch (*step) {
-      case CsvReader::Step::kNeedMore:
+      case RowReader::Step::kNeedMore:
         return Step::kNeedMore;
-      case CsvReader::Step::kEnd:
+      case RowReader::Step::kEnd:
         if (!has_columns_) {
-          return absl::InvalidArgumentError(
-              "the recipient file is empty: its first line must name the columns, email among them");
+          return absl::InvalidArgumentError(fmt::format(
+              "the recipient file is empty: its first {} must name the columns, email among them", Header()));
         }
         return Step::kEnd;
-      case CsvReader::Step::kBadRow:
+      case RowReader::Step::kBadRow:
         if (!has_columns_) {
-          return absl::InvalidArgumentError(
-              fmt::format("line {}: the row that names the columns cannot be read: {}", csv_.line(), csv_.reason()));
+          return absl::InvalidArgumentError(fmt::format("line {}: the row that names the columns cannot be read: {}",
+                                                        rows_->line(), rows_->reason()));
         }
         ++row_;
-        return Reject({}, std::string(csv_.reason()));
-      case CsvReader::Step::kRow:
+        return Reject(ColumnOf(rows_->column()), std::string(rows_->reason()));
+      case RowReader::Step::kRow:
         if (has_columns_) return Accept();
         if (absl::Status status = ReadHeader(); !status.ok()) return status;
         break;
@@ -46,15 +56,18 @@ absl::StatusOr<RecipientReader::Step> RecipientReader::Next() {
 absl::Status RecipientReader::ReadHeader() {
   std::vector<std::string> names;
   bool has_email = false;
-  for (const std::string_view field : csv_.fields()) {
+  for (const std::string_view field : rows_->fields()) {
     const std::string_view name = Trimmed(field);
     const size_t number = names.size() + 1;
     const auto error = [&](std::string_view what) {
-      return absl::InvalidArgumentError(fmt::format("line {}: column {} {}", csv_.line(), number, what));
+      return absl::InvalidArgumentError(fmt::format("line {}: column {} {}", rows_->line(), number, what));
     };
     if (name.empty()) return error("has no name");
     if (name.size() > kColumnNameBytesMax) return error("has a name longer than 200 bytes");
     if (!IsUtf8(name)) return error("has a name that is not UTF-8: save the file as UTF-8");
+    if (format_ == RecipientFormat::kCsv && name.find('\t') != std::string_view::npos) {
+      return error("has a tab in its name: a file whose columns are separated by tabs is loaded with --format tsv");
+    }
     if (HasControl(name)) return error("has a name with a control character");
     if (EqualsIgnoreCase(name, "email")) {
       if (has_email) return error("is a second column email");
@@ -65,24 +78,39 @@ absl::Status RecipientReader::ReadHeader() {
     }
     names.emplace_back(name);
   }
-  if (!has_email) {
-    const std::string close = Suggestion("email", names);
-    const size_t shown = std::min<size_t>(names.size(), 20);
-    return absl::InvalidArgumentError(
-        fmt::format("line {}: no column is named email{}. The first line must name the columns; these are: {}{}",
-                    csv_.line(), close.empty() ? "" : fmt::format(" (rename {}?)", close),
-                    fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
-                    shown < names.size() ? fmt::format(" and {} more", names.size() - shown) : ""));
-  }
+  if (!has_email) return NoEmail(names);
   names.erase(names.begin() + static_cast<std::ptrdiff_t>(email_index_));
   columns_ = std::move(names);
   has_columns_ = true;
   return absl::OkStatus();
 }
 
+// A file without a header row has a recipient in its first line: nothing of that is shown.
+absl::Status RecipientReader::NoEmail(const std::vector<std::string>& names) const {
+  if (std::ranges::any_of(names, [](const std::string& name) { return name.find('@') != std::string::npos; })) {
+    return absl::InvalidArgumentError(fmt::format(
+        "line {}: no column is named email, and an address stands where a name should: the first {} must name the "
+        "columns",
+        rows_->line(), Header()));
+  }
+  const std::string close = Suggestion("email", names);
+  const size_t shown = std::min<size_t>(names.size(), 20);
+  return absl::InvalidArgumentError(
+      fmt::format("line {}: no column is named email{}. The first {} must name the columns; these are: {}{}",
+                  rows_->line(), close.empty() ? "" : fmt::format(" (rename {}?)", close), Header(),
+                  fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
+                  shown < names.size() ? fmt::format(" and {} more", names.size() - shown) : ""));
+}
+
+std::string_view RecipientReader::ColumnOf(std::optional<size_t> field) const {
+  if (!field.has_value() || *field > columns_.size()) return {};
+  if (*field == email_index_) return "email";
+  return columns_[*field - (*field > email_index_ ? 1 : 0)];
+}
+
 RecipientReader::Step RecipientReader::Accept() {
   ++row_;
-  const std::span<const std::string_view> fields = csv_.fields();
+  const std::span<const std::string_view> fields = rows_->fields();
   if (fields.size() != columns_.size() + 1) {
     return Reject(
         {}, fmt::format("it has {} fields where the first line names {} columns", fields.size(), columns_.size() + 1));
@@ -102,12 +130,12 @@ RecipientReader::Step RecipientReader::Accept() {
   email_ += mailbox_.local;
   email_ += '@';
   email_ += mailbox_.domain;
-  recipient_ = {csv_.line(), row_, csv_.offset(), &mailbox_, email_, fields_};
+  recipient_ = {rows_->line(), row_, rows_->offset(), &mailbox_, email_, fields_};
   return Step::kRecipient;
 }
 
 RecipientReader::Step RecipientReader::Reject(std::string_view column, std::string reason) {
-  rejection_ = {csv_.line(), row_, csv_.offset(), std::string(column), std::move(reason)};
+  rejection_ = {rows_->line(), row_, rows_->offset(), std::string(column), std::move(reason)};
   return Step::kRejected;
 }
 

@@ -3,19 +3,24 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "engine/message/csv_reader.h"
+#include "engine/message/recipient_format.h"
+#include "engine/message/row_reader.h"
 #include "engine/smtp/mailbox.h"
 
 namespace sealift::engine {
 
 // RecipientReader turns a recipient file into recipients: a header row that names the columns, `email` among them in
-// any case, then one row a recipient. Names are trimmed; names other than `email` keep their case.
+// any case, then one row a recipient. Names are trimmed; names other than `email` keep their case. In NDJSON the
+// members of the first object are the columns.
 //
 // Row numbers count every data row, good or bad, from 1, so that they are the same each time the file is read: a load
 // that was interrupted reads the file again and passes over rows whose `offset` it has already committed.
@@ -23,8 +28,7 @@ namespace sealift::engine {
 // Owned by:  one load.
 // Threads:   one at a time.
 // Errors:    a bad row is an answer (kRejected). What makes the file useless is InvalidArgument: no `email`, a name
-// twice
-//            or empty, an unclosed quote. Texts name lines and columns, never a value.
+//            twice or empty, an unclosed quote. Texts name lines and columns, never a value.
 class RecipientReader {
  public:
   struct Recipient {
@@ -46,17 +50,18 @@ class RecipientReader {
 
   enum class Step { kRecipient, kRejected, kNeedMore, kEnd };
 
-  RecipientReader() : RecipientReader(CsvReader::Options{}) {}
-  explicit RecipientReader(const CsvReader::Options& options) : csv_(options) {}
+  explicit RecipientReader(RecipientFormat format = RecipientFormat::kCsv)
+      : RecipientReader(format, RowReader::Limits{}) {}
+  RecipientReader(RecipientFormat format, const RowReader::Limits& limits);
 
-  // As CsvReader's.
-  void Feed(std::string_view chunk) { csv_.Feed(chunk); }
-  void Finish() { csv_.Finish(); }
+  // As RowReader's.
+  void Feed(std::string_view chunk) { rows_->Feed(chunk); }
+  void Finish() { rows_->Finish(); }
 
   absl::StatusOr<Step> Next();
 
   // Bytes of the input up to the end of the row that was read last; every later one ends behind it.
-  uint64_t offset() const { return csv_.offset(); }
+  uint64_t offset() const { return rows_->offset(); }
 
   // Of what Next returned; valid until the next call.
   const Recipient& recipient() const { return recipient_; }
@@ -69,10 +74,15 @@ class RecipientReader {
 
  private:
   absl::Status ReadHeader();
+  std::string_view Header() const { return format_ == RecipientFormat::kNdjson ? "object" : "line"; }
+  absl::Status NoEmail(const std::vector<std::string>& names) const;
+  // The column that the row's field is of; empty when the row has no such column.
+  std::string_view ColumnOf(std::optional<size_t> field) const;
   Step Accept();
   Step Reject(std::string_view column, std::string reason);
 
-  CsvReader csv_;
+  const RecipientFormat format_;
+  const std::unique_ptr<RowReader> rows_;
   bool has_columns_ = false;
   size_t email_index_ = 0;
   std::vector<std::string> columns_;

@@ -12,6 +12,7 @@
 
 #include "engine/message/csv_reader.h"
 #include "engine/message/dkim_signer.h"
+#include "engine/message/ndjson_reader.h"
 #include "engine/message/recipient_reader.h"
 #include "engine/message/template.h"
 #include "engine/shaping/classification.h"
@@ -202,6 +203,29 @@ void RecipientRow(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * 10000);
 }
 BENCHMARK(RecipientRow);
+
+std::string EightMembers(int rows) {
+  std::string ndjson;
+  for (int i = 0; i < rows; ++i)
+    ndjson += fmt::format(
+        "{{\"email\":\"patient{}@d{}.test\",\"first_name\":\"Jane\",\"last_name\":\"Doe, "
+        "Jr.\",\"city\":\"Springfield\","
+        "\"plan\":\"gold\",\"day\":\"Monday\",\"time\":\"10:15\",\"code\":{}}}\n",
+        i, i % 60, i * 7919);
+  return ndjson;
+}
+
+void NdjsonRow(benchmark::State& state) {
+  const std::string ndjson = EightMembers(10000);
+  for (auto _ : state) {
+    NdjsonReader reader;
+    reader.Feed(ndjson);
+    reader.Finish();
+    while (*reader.Next() == RowReader::Step::kRow) benchmark::DoNotOptimize(reader.fields().data());
+  }
+  state.SetItemsProcessed(state.iterations() * 10000);
+}
+BENCHMARK(NdjsonRow);
 
 // MAIL, RCPT, DATA and the final dot.
 void RepliesOfATransaction(benchmark::State& state) {

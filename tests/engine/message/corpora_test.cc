@@ -170,7 +170,8 @@ TEST_F(CorporaTest, CsvSpectrumReadsAsItsJsonSays) {
     const std::string text = Contents(entry.path());
     const std::string stem = entry.path().stem().string();
     Json expected = Json::parse(Contents(folder_ / "csv" / "json" / (stem + ".json")), nullptr, false);
-    if (stem == "location_coordinates") continue;  // its JSON has another telephone number than its CSV
+    // Its JSON has another telephone number than its CSV.
+    if (stem == "location_coordinates") expected["Contact Phone Number"] = "2095257564";
     if (expected.is_object()) expected = Json::array({expected});
     for (const size_t chunk : {size_t{1}, size_t{7}, text.size()}) {
       CsvReader reader;
@@ -202,7 +203,7 @@ TEST_F(CorporaTest, CsvSpectrumReadsAsItsJsonSays) {
     }
     ++files;
   }
-  EXPECT_GE(files, 11);
+  EXPECT_GE(files, 12);
 }
 
 TEST_F(CorporaTest, NoNaughtyStringChangesTheShapeOfAMessage) {

@@ -14,9 +14,9 @@ namespace {
 using ::testing::ElementsAre;
 
 // Every row as "line:field|field", bad ones as "line:!reason", then "error: ..." when the reading ends so.
-std::vector<std::string> Rows(std::string_view text, size_t chunk_bytes = 1 << 20,
-                              const CsvReader::Options& options = {}) {
-  CsvReader reader(options);
+std::vector<std::string> Rows(std::string_view text, size_t chunk_bytes = 1 << 20, const RowReader::Limits& limits = {},
+                              char separator = ',') {
+  CsvReader reader(separator, limits);
   std::vector<std::string> rows;
   // The chunk is replaced, so that a view into an old one is found by the address sanitizer.
   std::unique_ptr<char[]> chunk;
@@ -102,7 +102,7 @@ TEST(CsvReaderTest, UnclosedQuoteEndsTheReading) {
 }
 
 TEST(CsvReaderTest, RowsFieldsAndFieldBytesAreCapped) {
-  const CsvReader::Options options{.separator = ',', .field_bytes_max = 10, .row_bytes_max = 50, .fields_max = 4};
+  const RowReader::Limits options{.field_bytes_max = 10, .row_bytes_max = 50, .fields_max = 4};
   EXPECT_THAT(Rows("12345678901,x\nok\n", 100, options), ElementsAre("1:!a field is too long", "2:ok"));
   EXPECT_THAT(Rows("1,2,3,4,5\nok\n", 100, options), ElementsAre("1:!the row has too many fields", "2:ok"));
   EXPECT_THAT(Rows("\"" + std::string(200, 'x'), 7, options),
@@ -111,8 +111,9 @@ TEST(CsvReaderTest, RowsFieldsAndFieldBytesAreCapped) {
               ElementsAre("1:!the row has too many fields", "2:ok"));
 }
 
-TEST(CsvReaderTest, OtherSeparators) {
-  EXPECT_THAT(Rows("a\tb,c\n", 100, {.separator = '\t'}), ElementsAre("1:a|b,c"));
+TEST(CsvReaderTest, TabsSeparateByTheSameRules) {
+  EXPECT_THAT(Rows("a\tb,c\r\n\"x\ty\"\t\"say \"\"hi\"\"\"\n", 3, {}, '\t'),
+              ElementsAre("1:a|b,c", "2:x\ty|say \"hi\""));
 }
 
 TEST(CsvReaderTest, OffsetIsTheEndOfTheRow) {

@@ -15,8 +15,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 // "row@line email field|field" for a recipient, "row@line !column: reason" for a rejection.
-std::vector<std::string> Read(std::string_view text) {
-  RecipientReader reader;
+std::vector<std::string> Read(std::string_view text, RecipientFormat format = RecipientFormat::kCsv) {
+  RecipientReader reader(format, {.field_bytes_max = 1000});
   reader.Feed(text);
   reader.Finish();
   std::vector<std::string> rows;
@@ -93,7 +93,69 @@ TEST(RecipientReaderTest, UselessFilesAreErrors) {
               ElementsAre("1@2 a@d1.test ", "error: line 3: a quote is opened in this row and never closed"));
 }
 
+TEST(RecipientReaderTest, AFieldThatIsTooLongIsNamed) {
+  EXPECT_THAT(Read("name,email,note\nJane,jane@d1.test," + std::string(1001, 'x') + "\n"),
+              ElementsAre("1@2 !note: a field is too long"));
+}
+
+TEST(RecipientReaderTest, TabsAreForTsv) {
+  EXPECT_THAT(Read("email\tname\njane@d1.test\tDoe, Jane\n", RecipientFormat::kTsv),
+              ElementsAre("1@2 jane@d1.test Doe, Jane"));
+  EXPECT_THAT(
+      Read("email\tname\njane@d1.test\tJane\n"),
+      ElementsAre("error: line 1: column 1 has a tab in its name: a file whose columns are separated by tabs is "
+                  "loaded with --format tsv"));
+}
+
+TEST(RecipientReaderTest, NdjsonHasTheMembersOfItsFirstObjectAsColumns) {
+  EXPECT_THAT(Read("{\"name\":\"Jane\",\"Email\":\"jane@d1.test\",\"n\":1.50}\n{\"n\":null,\"Email\":\"joe@d1.test\","
+                   "\"name\":true}\n",
+                   RecipientFormat::kNdjson),
+              ElementsAre("1@1 jane@d1.test Jane|1.50", "2@2 joe@d1.test true|"));
+}
+
+TEST(RecipientReaderTest, NdjsonRowsAreRejectedWithLineAndColumn) {
+  EXPECT_THAT(Read("{\"a\":[1],\"email\":\"a@d1.test\",\"b\":2}\n"
+                   "\n"
+                   "{\"a\":1,\"email\":\"b@d1.test\",\"b\":{\"c\":2}}\n"
+                   "{\"a\":1,\"b\":1}\n"
+                   "{\"a\":\"x\\u0000\",\"email\":\"c@d1.test\",\"b\":1}\n"
+                   "{\"a\":1,\"email\":\"nobody\",\"b\":1}\n"
+                   "{\"a\":1,\"email\":\"d@d1.test\",\"b\":\"" +
+                       std::string(1001, 'x') + "\"}\n{\"a\":1,\"email\":\"e@d1.test\",\"b\":1}",
+                   RecipientFormat::kNdjson),
+              ElementsAre("1@1 !a: it is a list or an object: a value is text, a number, true, false or null",
+                          "2@3 !b: it is a list or an object: a value is text, a number, true, false or null",
+                          "3@4 !email: it is missing: an empty value is \"\" or null", "4@5 !a: it has a NUL character",
+                          "5@6 !email: it has no @", "6@7 !b: a field is too long", "7@8 e@d1.test 1|1"));
+}
+
+TEST(RecipientReaderTest, UselessNdjsonIsAnError) {
+  EXPECT_THAT(Read("{\"name\":\"Jane\"}\n", RecipientFormat::kNdjson),
+              ElementsAre("error: line 1: no column is named email. The first object must name the columns; these are: "
+                          "name"));
+  EXPECT_THAT(Read("[{\"email\":\"a@d1.test\"}]\n", RecipientFormat::kNdjson),
+              ElementsAre("error: line 1: the row that names the columns cannot be read: it is no JSON object: NDJSON "
+                          "has an object a line"));
+  EXPECT_THAT(Read("{\"email\":\"a@d1.test\",\"x\":1,\"x\":2}\n", RecipientFormat::kNdjson),
+              ElementsAre("error: line 1: column 3 has the same name as column 2"));
+  EXPECT_THAT(Read("", RecipientFormat::kNdjson),
+              ElementsAre("error: the recipient file is empty: its first object must name the columns, email among "
+                          "them"));
+}
+
+TEST(RecipientReaderTest, AFileWithoutAHeaderRowIsRefusedWithoutItsFirstRecipient) {
+  const std::vector<std::string> rows = Read("jane@d1.test,secret\njoe@d1.test,secret\n");
+  EXPECT_THAT(rows, ElementsAre("error: line 1: no column is named email, and an address stands where a name should: "
+                                "the first line must name the columns"));
+}
+
 TEST(RecipientReaderTest, ReasonsNeverQuoteTheRow) {
+  for (const std::string& row : Read("{\"email\":\"a@d1.test\"}\n{\"email\":\"secret\"}\n{\"secret\":1}\n{\"email\":"
+                                     "\"a@d1.test\",\"secret\":1}\n{\"email\":\"a@d1.test\"} secret\n{secret}\n",
+                                     RecipientFormat::kNdjson)) {
+    EXPECT_THAT(row, Not(HasSubstr("secret")));
+  }
   for (const std::string& row :
        Read("email,name\nsecret "
             "secret@d1.test,x\nsecret,secret,secret\n\"secret\"secret,secret\nx@d1.test,secret\xFF\n")) {
