@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct ActiveCampaign {
   absl::Time started = absl::InfinitePast();
   engine::Rate rate;  // --rate of its load; unlimited by default
   Template content;
+  std::optional<size_t> key_field = std::nullopt;  // which of a row's fields names it in events (--key-column)
   std::atomic<bool> sending{true};  // false: paused or cancelled; what is in flight ends, nothing new begins
 };
 

@@ -1,6 +1,9 @@
 #include "engine/settler.h"
 
+#include <optional>
 #include <utility>
+
+#include "engine/active_campaign.h"
 
 namespace sealift::engine {
 
@@ -14,6 +17,8 @@ void Settler::Settle(Lane& lane, const Claim& claim, queue::Outcome outcome) {
   OpenPack& open = *claim.open;
   outcome.pack = open.pack;
   outcome.index = claim.index;
+  const std::optional<size_t> key = lane.campaign->key_field;
+  if (key.has_value() && *key < claim.row().fields.size()) outcome.key = claim.row().fields[*key];
   if (open.outcomes.empty()) lingering_.emplace_back(claim.open, &lane);
   open.outcomes.push_back(std::move(outcome));
   ++open.settled;

@@ -17,6 +17,7 @@ struct Event {
   absl::Time time;
   MessageKey message;
   std::string recipient;
+  std::string key;  // the sender's own name for the row; empty: none
   OutcomeKind kind = OutcomeKind::kDelivered;
   uint16_t attempt = 0;
   absl::Time due = absl::InfiniteFuture();  // kDeferred: as committed

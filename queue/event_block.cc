@@ -9,7 +9,7 @@
 namespace sealift::queue {
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kVersion = 2;
 constexpr size_t kReplyMax = 2048;
 
 }  // namespace
@@ -42,6 +42,7 @@ void EventBlock::Add(const Outcome& outcome, const Row& row, absl::Time due) {
   PutVarint(outcome.attempt, &records_);
   PutTime(due, &records_);
   PutBytes(row.recipient, &records_);
+  PutBytes(outcome.key, &records_);
   PutVarint(Intern(outcome.reason_class), &records_);
   PutVarint(static_cast<uint64_t>(std::max(outcome.code, 0)), &records_);
   PutVarint(Intern(outcome.enhanced), &records_);
@@ -103,6 +104,7 @@ absl::StatusOr<std::vector<Event>> EventBlock::Decode(uint64_t sequence, std::st
     event.attempt = static_cast<uint16_t>(in.Varint());
     event.due = in.Time();
     event.recipient = in.Bytes();
+    event.key = in.Bytes();
     event.reason_class = text();
     event.code = static_cast<int>(in.Varint());
     event.enhanced = text();

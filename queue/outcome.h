@@ -38,6 +38,7 @@ struct Outcome {
   int code = 0;                              // of the reply; 0 when there was none
   std::string enhanced;                      // x.y.z
   std::string reply;                         // redacted by the caller: it is kept longer than the recipient
+  std::string_view key;                      // the sender's own name for the row, a view into the pack's; empty: none
   std::shared_ptr<const Evidence> evidence;  // may be null
   // kBounced: there is no such mailbox. The recipient is suppressed with this as the evidence, in the same commit.
   bool bad_mailbox = false;

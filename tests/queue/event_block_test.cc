@@ -23,6 +23,7 @@ Outcome MakeOutcome(std::shared_ptr<const Evidence> evidence) {
   outcome.code = 451;
   outcome.enhanced = "4.7.1";
   outcome.reply = "try again";
+  outcome.key = "K-7";
   outcome.evidence = std::move(evidence);
   return outcome;
 }
@@ -44,6 +45,7 @@ TEST(EventBlockTest, DecodesWhatWasAddedAndSharesEvidence) {
   const Event& event = (*events)[0];
   EXPECT_EQ(event.message, (MessageKey{{CampaignId{3}, DestinationId{4}}, RowId{12}}));
   EXPECT_EQ(event.recipient, "someone@d1.test");
+  EXPECT_EQ(event.key, "K-7");
   EXPECT_EQ(event.kind, OutcomeKind::kDeferred);
   EXPECT_EQ(event.time, kTime);
   EXPECT_EQ(event.due, kTime + absl::Minutes(5));

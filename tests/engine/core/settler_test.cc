@@ -39,9 +39,10 @@ class SettlerTest : public ShardWorld {
   }
 
   // The rows of a new campaign, claimed.
-  std::vector<Claim> Claimed(const std::string& name, int rows) {
-    const queue::CampaignId id = Load(name, Recipients(rows, "d1.test"));
+  std::vector<Claim> Claimed(const std::string& name, int rows, const Content& content = {}) {
+    const queue::CampaignId id = Load(name, Recipients(rows, "d1.test"), content);
     campaign_ = id;
+    OnShard([&](Scheduler&) { lane_->campaign = active_.at(id); });
     std::vector<queue::LaneRead> reads;
     reads.push_back({.lane = {id, store_->DestinationOf("d1.test")}, .now = absl::Now(), .packs_max = 16});
     std::promise<std::vector<queue::LaneWindow>> read;
@@ -92,6 +93,22 @@ TEST_F(SettlerTest, APackThatIsSettledWholeIsHandedOverAtOnce) {
   EXPECT_EQ(CountersOf(campaign_).delivered, 16u);
   EXPECT_TRUE(settler_->empty());
   EXPECT_EQ(lane_->unsettled, 0);
+}
+
+TEST_F(SettlerTest, AnEventCarriesTheRowsKey) {
+  Begin(100);
+  const std::vector<Claim> claims = Claimed("spring", 1, {.key = "K-7"});
+  OnShard([&](Scheduler&) {
+    settler_->Begin(*lane_);
+    settler_->Settle(*lane_, claims[0], Delivered());
+    settler_->Flush();
+  });
+  ASSERT_TRUE(Eventually([&] { return rows_durable_ == 1; }));
+  Stop();
+  const absl::StatusOr<queue::EventsPage> page = store_->ReadEvents("", 10, {});
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_THAT(page->events, SizeIs(1));
+  EXPECT_EQ(page->events[0].key, "K-7");
 }
 
 TEST_F(SettlerTest, NumbersGoOnFromBatchToBatch) {

@@ -192,6 +192,8 @@ queue::CampaignId ShardWorld::Load(const std::string& name, const std::vector<st
                                    const Content& content) {
   queue::CampaignSpec spec{
       .name = name, .stream = content.stream, .mode = "live", .template_text = content.text, .settings_json = "{}"};
+  if (!content.key.empty()) spec.columns = {"key"};
+  const std::vector<std::string_view> fields(spec.columns.size(), content.key);
   const absl::StatusOr<queue::Campaign> campaign = store_->CreateCampaign(spec, content.accepted);
   CHECK(campaign.ok(), "a campaign of that name is new");
   absl::StatusOr<std::unique_ptr<queue::Load>> load = store_->BeginLoad(campaign->id, content.accepted);
@@ -200,15 +202,16 @@ queue::CampaignId ShardWorld::Load(const std::string& name, const std::vector<st
   for (const std::string& recipient : recipients) {
     const std::string domain = recipient.substr(recipient.find('@') + 1);
     const absl::StatusOr<queue::Load::Added> added =
-        (*load)->Add({.id = queue::RowId{++row}, .recipient = recipient, .domain = domain, .fields = {}});
+        (*load)->Add({.id = queue::RowId{++row}, .recipient = recipient, .domain = domain, .fields = fields});
     CHECK(added.ok(), "a row fits");
   }
   CHECK((*load)->Commit(row, "digest", true).ok(), "a load is committed");
 
   absl::StatusOr<Template> compiled = CompileTemplate(spec);
   if (!compiled.ok()) ADD_FAILURE() << compiled.status();
-  active_[campaign->id] = std::make_shared<ActiveCampaign>(campaign->id, name, content.stream, content.accepted,
-                                                           content.rate, *std::move(compiled));
+  active_[campaign->id] = std::make_shared<ActiveCampaign>(
+      campaign->id, name, content.stream, content.accepted, content.rate, *std::move(compiled),
+      content.key.empty() ? std::nullopt : std::optional<size_t>(0));
   return campaign->id;
 }
 

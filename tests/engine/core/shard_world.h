@@ -37,6 +37,7 @@ class ShardWorld : public testing::Test {
     std::string text = "From: news@sender.test\r\nSubject: Hello\r\n\r\nHello {{email}}.\r\n";
     absl::Time accepted = absl::Now();
     Rate rate;
+    std::string key;  // of every row; "": rows are named by their number
   };
 
   ShardWorld();
