@@ -9,7 +9,6 @@
 #include "engine/runtime/deadline.h"
 #include "engine/smtp/command.h"
 #include "engine/smtp/dot_stuffing.h"
-#include "engine/smtp/redact.h"
 
 namespace sealift::engine {
 namespace {
@@ -57,12 +56,13 @@ Session::Session(Scheduler& scheduler, Path& path)
       services_(scheduler.services()),
       path_(path),
       options_(services_.options),
-      source_(*options_->FindSource(path.source_name)),
-      // The sink is not the MX host, so its certificate cannot be the MX host's; everything short of that holds.
-      policy_(options_->delivery == Delivery::kSink ? std::min(path.policy, tls::Policy::kRequire) : path.policy) {
-  security_.source = path.source_name;
-  security_.policy = std::string(tls::ToString(path.policy));
-}
+      connection_({.ring = services_.ring,
+                   .network = services_.network,
+                   .resolver = services_.resolver,
+                   .tls = services_.tls,
+                   .tls_sessions = &services_.tls_sessions,
+                   .metrics = &services_.metrics},
+                  options_, *options_->FindSource(path.source_name), path.policy) {}
 
 Task<void> Session::Live() {
   const bool open = co_await Open();
@@ -76,23 +76,46 @@ Task<void> Session::Live() {
   }
 }
 
+// Finds a host that answers: by preference, equals in any order (RFC 5321 5.1).
+Task<bool> Session::Open() {
+  std::vector<dns::MxHost> hosts = path_.site.hosts;
+  dns::ShuffleTies(hosts, [this](size_t n) { return services_.random() % n; });
+  bool no_tls = !hosts.empty();  // every host let us in and offered too little
+  for (const dns::MxHost& host : hosts) {
+    const Connection::Opened opened = co_await connection_.Open(host.name);
+    if (opened == Connection::Opened::kYes) co_return true;
+    no_tls = no_tls && opened == Connection::Opened::kNoTls;
+    const Scope& scope = co_await CurrentScope();
+    if (scope.ended()) co_return false;
+  }
+  failure_ = connection_.failure();
+  Attempt attempt =
+      failure_.has_value() ? *failure_ : connection_.FromFailure(ReasonClass::kConnection, "no host could be tried");
+  if (no_tls) attempt.verdict = ClassifyFailure(ReasonClass::kTls);
+  // Whatever a host says before MAIL is not about the row.
+  attempt.verdict.action = Action::kDefer;
+  scheduler_.paths().OnUnreachable(path_, no_tls, std::move(attempt));
+  co_return false;
+}
+
 Task<void> Session::SendAll() {
   opened_ = services_.Now();
   const DestinationSettings settings = options_->DestinationFor(path_.site.domain, path_.site.hosts.front().name);
-  const int messages_max = std::min<int64_t>(settings.messages_per_connection,
-                                             static_cast<int64_t>(capabilities_.limit_mail_max.value_or(INT32_MAX)));
+  const int messages_max =
+      std::min<int64_t>(settings.messages_per_connection,
+                        static_cast<int64_t>(connection_.capabilities().limit_mail_max.value_or(INT32_MAX)));
   while (messages_ < messages_max && services_.Now() - opened_ < options_->smtp.session_max) {
     std::optional<Assignment> assignment = co_await NextAssignment();
     if (!assignment.has_value()) break;
     const Next next = co_await Transact(*std::move(assignment));
     if (next == Next::kEnd) {
-      Close();
+      connection_.Close();
       co_return;
     }
     if (next == Next::kNotSent) continue;
     if (messages_++ == 0) scheduler_.paths().OnTaken(path_);
   }
-  co_await Quit();
+  co_await connection_.Quit();
 }
 
 Task<std::optional<Assignment>> Session::NextAssignment() {
@@ -140,12 +163,13 @@ Task<Session::Next> Session::Transact(Assignment assignment) {
   if (content_.empty()) {
     // Every row was checked when it was loaded, so this is a fault of ours or of the disk: the row must not be lost for
     // it.
-    Conclude(assignment, FromFailure(ReasonClass::kInternal, "the message could not be rendered"));
+    Conclude(assignment, connection_.FromFailure(ReasonClass::kInternal, "the message could not be rendered"));
     co_return Next::kGoOn;
   }
-  if (capabilities_.size_max.has_value() && message_bytes_ > *capabilities_.size_max) {
-    Attempt too_large = FromFailure(ReasonClass::kTooLarge, fmt::format("the message has {} bytes, the server takes {}",
-                                                                        message_bytes_, *capabilities_.size_max));
+  if (connection_.capabilities().size_max.has_value() && message_bytes_ > *connection_.capabilities().size_max) {
+    Attempt too_large = connection_.FromFailure(
+        ReasonClass::kTooLarge, fmt::format("the message has {} bytes, the server takes {}", message_bytes_,
+                                            *connection_.capabilities().size_max));
     too_large.verdict.action = Action::kBounce;
     too_large.enhanced = "5.3.4";
     Conclude(assignment, std::move(too_large));
@@ -157,30 +181,30 @@ Task<Session::Next> Session::Transact(Assignment assignment) {
   const std::string sender =
       fmt::format("b+{}@{}", services_.store.EncodeMessageId({.lane = assignment.lane->id, .row = row.id}), bounces);
   MailParameters parameters;
-  if (capabilities_.size) parameters.size = message_bytes_;
+  if (connection_.capabilities().size) parameters.size = message_bytes_;
   const std::string mail = MailFrom(sender, parameters);
   const std::string rcpt = RcptTo(row.recipient);
   const SmtpOptions& limits = options_->smtp;
 
-  if (replies_.buffered() > 0) {  // a reply that nobody asked for: most often a 421 before the server leaves
+  if (connection_.has_unread()) {  // a reply that nobody asked for: most often a 421 before the server leaves
     scheduler_.Return(assignment);
     co_return Next::kEnd;
   }
-  if (!capabilities_.pipelining) {
+  if (!connection_.capabilities().pipelining) {
     if (std::exchange(needs_reset_, false)) {
-      const Answer cleared = co_await Command(std::string(kReset), limits.reset_timeout);
+      const Connection::Answer cleared = co_await connection_.Command(std::string(kReset), limits.reset_timeout);
       if (!cleared.ok()) co_return Lost(assignment, Phase::kReset, cleared.status());
       if (!cleared->IsPositive()) co_return Refused(assignment, Phase::kReset, *cleared);
     }
     if (!scheduler_.Confirm(assignment)) co_return Next::kNotSent;
-    const Answer mailed = co_await Command(mail, limits.mail_timeout);
+    const Connection::Answer mailed = co_await connection_.Command(mail, limits.mail_timeout);
     if (!mailed.ok()) co_return Lost(assignment, Phase::kMail, mailed.status());
     if (!mailed->IsPositive()) co_return Refused(assignment, Phase::kMail, *mailed);
     needs_reset_ = true;
-    const Answer received = co_await Command(rcpt, limits.rcpt_timeout);
+    const Connection::Answer received = co_await connection_.Command(rcpt, limits.rcpt_timeout);
     if (!received.ok()) co_return Lost(assignment, Phase::kRcpt, received.status());
     if (!received->IsPositive()) co_return Refused(assignment, Phase::kRcpt, *received);
-    const Answer data = co_await Command(std::string(kData), limits.data_timeout);
+    const Connection::Answer data = co_await connection_.Command(std::string(kData), limits.data_timeout);
     if (!data.ok()) co_return Lost(assignment, Phase::kData, data.status());
     co_return co_await SendContent(std::move(assignment), *data);
   }
@@ -192,20 +216,22 @@ Task<Session::Next> Session::Transact(Assignment assignment) {
   group += mail;
   group += rcpt;
   group += kData;
-  const absl::Status sent = co_await Send(group, limits.mail_timeout);
+  const absl::Status sent = co_await connection_.Send(group, limits.mail_timeout);
   if (!sent.ok()) co_return Lost(assignment, reset ? Phase::kReset : Phase::kMail, sent);
   if (reset) {
-    const Answer cleared = co_await WithDeadline(services_.ring, limits.reset_timeout, ReadReply());
+    const Connection::Answer cleared =
+        co_await WithDeadline(services_.ring, limits.reset_timeout, connection_.ReadReply());
     if (!cleared.ok()) co_return Lost(assignment, Phase::kReset, cleared.status());
     if (cleared->code == 421) co_return Refused(assignment, Phase::kReset, *cleared);
   }
-  const Answer mailed = co_await WithDeadline(services_.ring, limits.mail_timeout, ReadReply());
+  const Connection::Answer mailed = co_await WithDeadline(services_.ring, limits.mail_timeout, connection_.ReadReply());
   if (!mailed.ok()) co_return Lost(assignment, Phase::kMail, mailed.status());
   if (mailed->code == 421) co_return Refused(assignment, Phase::kMail, *mailed);
-  const Answer received = co_await WithDeadline(services_.ring, limits.rcpt_timeout, ReadReply());
+  const Connection::Answer received =
+      co_await WithDeadline(services_.ring, limits.rcpt_timeout, connection_.ReadReply());
   if (!received.ok()) co_return Lost(assignment, Phase::kRcpt, received.status());
   if (received->code == 421) co_return Refused(assignment, Phase::kRcpt, *received);
-  const Answer data = co_await WithDeadline(services_.ring, limits.data_timeout, ReadReply());
+  const Connection::Answer data = co_await WithDeadline(services_.ring, limits.data_timeout, connection_.ReadReply());
   if (!data.ok()) co_return Lost(assignment, Phase::kData, data.status());
   if (mailed->IsPositive() && received->IsPositive()) {
     needs_reset_ = true;
@@ -216,7 +242,7 @@ Task<Session::Next> Session::Transact(Assignment assignment) {
       mailed->IsPositive() ? Refused(assignment, Phase::kRcpt, *received) : Refused(assignment, Phase::kMail, *mailed);
   if (data->IsIntermediate()) {
     // The server waits for content although nobody is to get it: a lone dot ends it (RFC 2920 3.1).
-    const Answer ended = co_await Command(".\r\n", limits.final_dot_timeout);
+    const Connection::Answer ended = co_await connection_.Command(".\r\n", limits.final_dot_timeout);
     if (!ended.ok()) next = Next::kEnd;
     needs_reset_ = false;
   }
@@ -226,101 +252,35 @@ Task<Session::Next> Session::Transact(Assignment assignment) {
 
 Task<Session::Next> Session::SendContent(Assignment assignment, Reply data) {
   if (!data.IsIntermediate()) co_return Refused(assignment, Phase::kData, data);
-  if (replies_.buffered() > 0) {
+  if (connection_.has_unread()) {
     // It answered before it had the content: nothing that it says from here on can be believed.
     co_return Lost(assignment, Phase::kContent,
                    absl::InvalidArgumentError("the server replied before it had the content"));
   }
-  const absl::Status sent = co_await Send(content_, options_->smtp.block_timeout);
+  const absl::Status sent = co_await connection_.Send(content_, options_->smtp.block_timeout);
   if (!sent.ok()) co_return Lost(assignment, Phase::kContent, sent);
-  const Answer taken = co_await WithDeadline(services_.ring, options_->smtp.final_dot_timeout, ReadReply());
+  const Connection::Answer taken =
+      co_await WithDeadline(services_.ring, options_->smtp.final_dot_timeout, connection_.ReadReply());
   if (!taken.ok()) co_return Lost(assignment, Phase::kContent, taken.status());
   needs_reset_ = false;
   if (!taken->IsPositive()) co_return Refused(assignment, Phase::kContent, *taken);
-  Attempt delivered = FromReply(Phase::kContent, *taken, assignment.claim.row().recipient);
+  Attempt delivered = connection_.FromReply(Phase::kContent, *taken, assignment.claim.row().recipient);
   delivered.verdict.action = Action::kDeliver;
   Conclude(assignment, std::move(delivered));
-  co_return replies_.buffered() > 0 ? Next::kEnd : Next::kGoOn;
-}
-
-Task<void> Session::Quit() {
-  if (stream_ == nullptr) co_return;
-  const Answer bye = co_await Command(std::string(kQuit), options_->smtp.quit_timeout);
-  (void)bye;  // whatever it is, the conversation is over
-  Close();
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// The wire
-
-Task<Session::Answer> Session::ReadReply() {
-  while (true) {
-    absl::StatusOr<std::optional<Reply>> reply = replies_.Next();
-    if (!reply.ok()) co_return reply.status();
-    if (reply->has_value()) co_return **std::move(reply);
-    const absl::StatusOr<size_t> received = co_await stream_->Read(incoming_);
-    if (!received.ok()) co_return received.status();
-    if (*received == 0) co_return absl::UnavailableError("the server closed the connection");
-    replies_.Feed(std::string_view(incoming_.data(), *received));
-  }
-}
-
-Task<Session::Answer> Session::Command(std::string line, absl::Duration limit) {
-  const absl::Status sent = co_await Send(line, limit);
-  if (!sent.ok()) co_return sent;
-  co_return co_await WithDeadline(services_.ring, limit, ReadReply());
-}
-
-Task<absl::Status> Session::Send(std::string_view bytes, absl::Duration limit) {
-  co_return co_await WithDeadline(services_.ring, limit, stream_->Write(std::span(bytes.data(), bytes.size())));
-}
-
-void Session::Close() {
-  if (stream_ == nullptr) return;
-  stream_->Close();
-  stream_.reset();
+  co_return connection_.has_unread() ? Next::kEnd : Next::kGoOn;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Outcomes
 
-Attempt Session::FromReply(Phase phase, const Reply& reply, std::string_view recipient) const {
-  return {.verdict = Classify(phase, reply),
-          .code = reply.code,
-          .enhanced = reply.enhanced.has_value() ? reply.enhanced->ToString() : std::string(),
-          .text = RedactReply(reply.Text(), recipient)};
-}
-
-Attempt Session::FromFailure(ReasonClass reason, std::string text) const {
-  return {.verdict = ClassifyFailure(reason), .text = fmt::format("{}: {}", peer_, text)};
-}
-
-Attempt Session::FromStatus(Phase phase, const absl::Status& status) const {
-  const std::string what(status.message());
-  if (absl::IsDeadlineExceeded(status)) {
-    return FromFailure(ReasonClass::kTimeout, fmt::format("timed out ({})", ToString(phase)));
-  }
-  if (absl::IsInvalidArgument(status)) return FromFailure(ReasonClass::kProtocol, what);
-  if (absl::IsUnauthenticated(status)) return FromFailure(ReasonClass::kTls, what);
-  return FromFailure(ReasonClass::kConnection, fmt::format("{} ({})", what, ToString(phase)));
-}
-
-Session::Opened Session::Failed(Opened how, Attempt attempt) {
-  auto evidence = std::make_shared<queue::Evidence>(security_);
-  evidence->mx = peer_;
-  attempt.evidence = std::move(evidence);
-  failure_ = std::move(attempt);
-  return how;
-}
-
 Session::Next Session::Lost(const Assignment& assignment, Phase phase, const absl::Status& status) {
   const bool before_anything = phase == Phase::kMail || phase == Phase::kReset;
-  if (messages_ > 0 && before_anything && replies_.buffered() == 0 && absl::IsUnavailable(status)) {
+  if (messages_ > 0 && before_anything && !connection_.has_unread() && absl::IsUnavailable(status)) {
     // The server had closed an idle connection: that says nothing about this row.
     scheduler_.Return(assignment);
     return Next::kEnd;
   }
-  failure_ = FromStatus(phase, status);
+  failure_ = connection_.FromStatus(phase, status);
   Conclude(assignment, *failure_);
   return Next::kEnd;
 }
@@ -331,19 +291,18 @@ Session::Next Session::Refused(const Assignment& assignment, Phase phase, const 
     scheduler_.Return(assignment);
     return Next::kEnd;
   }
-  Attempt attempt = FromReply(phase, reply, assignment.claim.row().recipient);
+  Attempt attempt = connection_.FromReply(phase, reply, assignment.claim.row().recipient);
   if (attempt.verdict.action == Action::kDeliver) attempt.verdict.action = Action::kDefer;
   const bool close = attempt.verdict.close;
   if (close) failure_ = attempt;
   path_.site.Remember(services_.Now(), fmt::format("{} {} ({})", reply.code, attempt.text, ToString(phase)));
   Conclude(assignment, std::move(attempt));
-  return close || replies_.buffered() > 0 ? Next::kEnd : Next::kGoOn;
+  return close || connection_.has_unread() ? Next::kEnd : Next::kGoOn;
 }
 
 std::shared_ptr<const queue::Evidence> Session::EvidenceFor(const std::string& stream) {
   if (evidence_ == nullptr || evidence_->stream != stream) {
-    auto evidence = std::make_shared<queue::Evidence>(security_);
-    evidence->mx = peer_;
+    auto evidence = std::make_shared<queue::Evidence>(connection_.evidence());
     evidence->stream = stream;
     evidence_ = std::move(evidence);
   }

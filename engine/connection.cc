@@ -1,42 +1,36 @@
-// How a session finds a host that answers, and secures the connection before it says anything that matters.
+#include "engine/connection.h"
+
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "engine/runtime/deadline.h"
-#include "engine/session.h"
 #include "engine/smtp/command.h"
+#include "engine/smtp/redact.h"
 #include "engine/tls_stream.h"
 
 namespace sealift::engine {
 
-Task<bool> Session::Open() {
-  std::vector<dns::MxHost> hosts = path_.site.hosts;
-  dns::ShuffleTies(hosts, [this](size_t n) { return services_.random() % n; });
-  bool no_tls = !hosts.empty();  // every host let us in and offered too little
-  for (const dns::MxHost& host : hosts) {
-    const Opened opened = co_await OpenHost(host);
-    if (opened == Opened::kYes) {
-      failure_.reset();
-      co_return true;
-    }
-    no_tls = no_tls && opened == Opened::kNoTls;
-    const Scope& scope = co_await CurrentScope();
-    if (scope.ended()) co_return false;
-  }
-  Attempt attempt = failure_.has_value() ? *failure_ : FromFailure(ReasonClass::kConnection, "no host could be tried");
-  if (no_tls) attempt.verdict = ClassifyFailure(ReasonClass::kTls);
-  // Whatever a host says before MAIL is not about the row.
-  attempt.verdict.action = Action::kDefer;
-  scheduler_.paths().OnUnreachable(path_, no_tls, std::move(attempt));
-  co_return false;
+Connection::Connection(Services services, std::shared_ptr<const Options> options, const SourceOptions& source,
+                       tls::Policy policy)
+    : services_(std::move(services)),
+      options_(std::move(options)),
+      source_(source),
+      // The sink is not the MX host, so its certificate cannot be the MX host's; everything short of that holds.
+      policy_(options_->delivery == Delivery::kSink ? std::min(policy, tls::Policy::kRequire) : policy) {
+  security_.source = source.name;
+  security_.policy = std::string(tls::ToString(policy));
 }
 
-Task<Session::Opened> Session::OpenHost(dns::MxHost host) {
-  host_ = host.name;
-  server_ = fmt::format("{}:{}", host.name, options_->smtp.port);
-  const std::vector<Endpoint> endpoints = co_await Endpoints(host.name);
+// ---------------------------------------------------------------------------------------------------------------------
+// Opening
+
+Task<Connection::Opened> Connection::Open(std::string host) {
+  host_ = std::move(host);
+  const std::vector<Endpoint> endpoints = co_await Endpoints();
   Opened opened = Opened::kNo;
   for (const Endpoint& endpoint : endpoints) {
     peer_ = fmt::format("{} [{}]", host_, endpoint.ToString());
@@ -45,18 +39,19 @@ Task<Session::Opened> Session::OpenHost(dns::MxHost host) {
     Close();
     if (opened == Opened::kNoTls) break;  // another address of the host is the same server
   }
+  if (opened == Opened::kYes) failure_.reset();
   co_return opened;
 }
 
-Task<std::vector<Endpoint>> Session::Endpoints(std::string host) {
+Task<std::vector<Endpoint>> Connection::Endpoints() {
   std::vector<Endpoint> endpoints;
   if (options_->delivery == Delivery::kSink) {
     const absl::StatusOr<Endpoint> sink = Endpoint::Parse(options_->sink.address);
     if (sink.ok()) endpoints.push_back(*sink);
     co_return endpoints;
   }
-  peer_ = host;
-  const dns::AddressAnswer answer = co_await services_.resolver.ResolveAddresses(host, source_.family);
+  peer_ = host_;
+  const dns::AddressAnswer answer = co_await services_.resolver.ResolveAddresses(host_, source_.family);
   if (answer.verdict != dns::Verdict::kFound) {
     failure_ =
         FromFailure(ReasonClass::kDns, fmt::format("the address lookup failed ({})", dns::ToString(answer.verdict)));
@@ -74,7 +69,7 @@ Task<std::vector<Endpoint>> Session::Endpoints(std::string host) {
   co_return endpoints;
 }
 
-Task<Session::Opened> Session::Connect(Endpoint to) {
+Task<Connection::Opened> Connection::Connect(Endpoint to) {
   std::optional<Endpoint> from;
   const std::optional<dns::Address> address = dns::Address::Parse(source_.address);
   // In sink mode nothing leaves this machine, so a public source address need not be one of its own.
@@ -95,7 +90,7 @@ Task<Session::Opened> Session::Connect(Endpoint to) {
   co_return co_await Greet();
 }
 
-Task<Session::Opened> Session::Greet() {
+Task<Connection::Opened> Connection::Greet() {
   const Answer greeting = co_await WithDeadline(services_.ring, options_->smtp.greeting_timeout, ReadReply());
   if (!greeting.ok()) co_return Failed(Opened::kNo, FromStatus(Phase::kGreeting, greeting.status()));
   if (!greeting->IsPositive()) {
@@ -113,7 +108,7 @@ Task<Session::Opened> Session::Greet() {
   co_return co_await StartTls();
 }
 
-Task<Session::Opened> Session::Hello() {
+Task<Connection::Opened> Connection::Hello() {
   const std::string& name = source_.hostname;
   const Answer ehlo = co_await Command(Ehlo(name), options_->smtp.ehlo_timeout);
   if (!ehlo.ok()) co_return Failed(Opened::kNo, FromStatus(Phase::kEhlo, ehlo.status()));
@@ -133,7 +128,7 @@ Task<Session::Opened> Session::Hello() {
   co_return Failed(Opened::kNo, std::move(refused));
 }
 
-Task<Session::Opened> Session::StartTls() {
+Task<Connection::Opened> Connection::StartTls() {
   const Answer ready = co_await Command(std::string(kStartTls), options_->smtp.starttls_timeout);
   if (!ready.ok()) co_return Failed(Opened::kNo, FromStatus(Phase::kStartTls, ready.status()));
   if (!ready->IsPositive()) {
@@ -148,8 +143,8 @@ Task<Session::Opened> Session::StartTls() {
       tls::Channel::Client(services_.tls, {.sni = host_,
                                            .policy = policy_,
                                            .verify_name = policy_ == tls::Policy::kVerify ? host_ : std::string(),
-                                           .sessions = &services_.tls_sessions,
-                                           .session_key = server_});
+                                           .sessions = services_.tls_sessions,
+                                           .session_key = fmt::format("{}:{}", host_, options_->smtp.port)});
   if (!channel.ok()) co_return Failed(Opened::kNo, FromStatus(Phase::kStartTls, channel.status()));
   auto secured = std::make_unique<TlsStream>(std::move(stream_), *std::move(channel));
   TlsStream& tls = *secured;
@@ -166,8 +161,84 @@ Task<Session::Opened> Session::StartTls() {
   security_.tls_version = details.version;
   security_.cipher = details.cipher;
   security_.verified_name = details.verified_name;
-  services_.metrics.counter(Metric::kTlsHandshakes, {details.version, details.resumed ? "yes" : "no"})->Add();
+  if (services_.metrics != nullptr) {
+    services_.metrics->counter(Metric::kTlsHandshakes, {details.version, details.resumed ? "yes" : "no"})->Add();
+  }
   co_return co_await Hello();
+}
+
+Task<void> Connection::Quit() {
+  if (stream_ == nullptr) co_return;
+  const Answer bye = co_await Command(std::string(kQuit), options_->smtp.quit_timeout);
+  (void)bye;  // whatever it is, the conversation is over
+  Close();
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The wire
+
+Task<Connection::Answer> Connection::ReadReply() {
+  while (true) {
+    absl::StatusOr<std::optional<Reply>> reply = replies_.Next();
+    if (!reply.ok()) co_return reply.status();
+    if (reply->has_value()) co_return **std::move(reply);
+    const absl::StatusOr<size_t> received = co_await stream_->Read(incoming_);
+    if (!received.ok()) co_return received.status();
+    if (*received == 0) co_return absl::UnavailableError("the server closed the connection");
+    replies_.Feed(std::string_view(incoming_.data(), *received));
+  }
+}
+
+Task<Connection::Answer> Connection::Command(std::string line, absl::Duration limit) {
+  const absl::Status sent = co_await Send(line, limit);
+  if (!sent.ok()) co_return sent;
+  co_return co_await WithDeadline(services_.ring, limit, ReadReply());
+}
+
+Task<absl::Status> Connection::Send(std::string_view bytes, absl::Duration limit) {
+  co_return co_await WithDeadline(services_.ring, limit, stream_->Write(std::span(bytes.data(), bytes.size())));
+}
+
+void Connection::Close() {
+  if (stream_ == nullptr) return;
+  stream_->Close();
+  stream_.reset();
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// What failed
+
+Attempt Connection::FromReply(Phase phase, const Reply& reply, std::string_view recipient) const {
+  return {.verdict = Classify(phase, reply),
+          .code = reply.code,
+          .enhanced = reply.enhanced.has_value() ? reply.enhanced->ToString() : std::string(),
+          .text = RedactReply(reply.Text(), recipient)};
+}
+
+Attempt Connection::FromFailure(ReasonClass reason, std::string text) const {
+  return {.verdict = ClassifyFailure(reason), .text = fmt::format("{}: {}", peer_, text)};
+}
+
+Attempt Connection::FromStatus(Phase phase, const absl::Status& status) const {
+  const std::string what(status.message());
+  if (absl::IsDeadlineExceeded(status)) {
+    return FromFailure(ReasonClass::kTimeout, fmt::format("timed out ({})", ToString(phase)));
+  }
+  if (absl::IsInvalidArgument(status)) return FromFailure(ReasonClass::kProtocol, what);
+  if (absl::IsUnauthenticated(status)) return FromFailure(ReasonClass::kTls, what);
+  return FromFailure(ReasonClass::kConnection, fmt::format("{} ({})", what, ToString(phase)));
+}
+
+Connection::Opened Connection::Failed(Opened how, Attempt attempt) {
+  attempt.evidence = std::make_shared<queue::Evidence>(evidence());
+  failure_ = std::move(attempt);
+  return how;
+}
+
+queue::Evidence Connection::evidence() const {
+  queue::Evidence evidence = security_;
+  evidence.mx = peer_;
+  return evidence;
 }
 
 }  // namespace sealift::engine

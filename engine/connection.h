@@ -1,0 +1,112 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "engine/attempt.h"
+#include "engine/metrics.h"
+#include "engine/options.h"
+#include "engine/resolver.h"
+#include "engine/runtime/endpoint.h"
+#include "engine/runtime/network.h"
+#include "engine/runtime/ring.h"
+#include "engine/runtime/stream.h"
+#include "engine/runtime/task.h"
+#include "engine/smtp/capabilities.h"
+#include "engine/smtp/reply.h"
+#include "engine/smtp/reply_parser.h"
+#include "tls/client_context.h"
+#include "tls/policy.h"
+#include "tls/session_cache.h"
+
+namespace sealift::engine {
+
+// Connection is one SMTP connection as far as it goes without mail: it finds an address of a host that answers, says
+// EHLO, and secures the connection as the policy asks (RFC 5321 3.1 and 3.2, RFC 3207).
+//
+// Before TLS it says EHLO, STARTTLS and QUIT and nothing else where its policy requires TLS; a host that offered
+// STARTTLS is never spoken to in clear in the same attempt, whatever breaks. In sink mode every host is the sink.
+//
+// Owned by:  a session, which sends over it; or a probe, which looks at what it found and says QUIT.
+// Threads:   the ring's.
+// Time:      a deadline a phase, counted for the whole phase, so that a server that drips a byte at a time gains
+// nothing.
+// Errors:    an Attempt: what a row that was sent now would have as its outcome, redacted.
+class Connection {
+ public:
+  // What it works with; outlives it.
+  struct Services {
+    Ring& ring;
+    Network& network;
+    Resolver& resolver;
+    std::shared_ptr<tls::ClientContext> tls;
+    tls::SessionCache* tls_sessions = nullptr;  // null: every handshake is a whole one
+    Metrics* metrics = nullptr;                 // where handshakes are counted; null: nowhere
+  };
+
+  // kNoTls: the host let us in and offers less than the policy asks.
+  enum class Opened { kYes, kNoTls, kNo };
+
+  // A command's reply, or what became of the connection instead.
+  using Answer = absl::StatusOr<Reply>;
+
+  // `source` is one of `options`.
+  Connection(Services services, std::shared_ptr<const Options> options, const SourceOptions& source,
+             tls::Policy policy);
+
+  // Tries the addresses of `host`, one after the other, until one lets it in. May be called again after it did not.
+  Task<Opened> Open(std::string host);
+  Task<void> Quit();
+  void Close();
+
+  Task<Answer> Command(std::string line, absl::Duration limit);
+  Task<Answer> ReadReply();
+  Task<absl::Status> Send(std::string_view bytes, absl::Duration limit);
+  // The server has said more than was asked for.
+  bool has_unread() const { return replies_.buffered() > 0; }
+
+  const Capabilities& capabilities() const { return capabilities_; }
+  // "mx1.d1.test [192.0.2.1]"
+  const std::string& peer() const { return peer_; }
+  // How it is secured, and by whom it was opened.
+  queue::Evidence evidence() const;
+  // Why the last address that was tried did not do; nothing where there was none to try.
+  const std::optional<Attempt>& failure() const { return failure_; }
+
+  // What failed, as the outcome of a row.
+  Attempt FromReply(Phase phase, const Reply& reply, std::string_view recipient) const;
+  Attempt FromFailure(ReasonClass reason, std::string text) const;
+  Attempt FromStatus(Phase phase, const absl::Status& status) const;
+
+ private:
+  Task<std::vector<Endpoint>> Endpoints();
+  Task<Opened> Connect(Endpoint to);
+  Task<Opened> Greet();
+  Task<Opened> Hello();
+  Task<Opened> StartTls();
+  Opened Failed(Opened how, Attempt attempt);
+
+  const Services services_;
+  const std::shared_ptr<const Options> options_;  // those in force when it began
+  const SourceOptions& source_;
+  const tls::Policy policy_;
+
+  std::string host_;  // "mx1.d1.test"
+  std::string peer_;
+  std::unique_ptr<Stream> stream_;
+  ReplyParser replies_;
+  Capabilities capabilities_;
+  bool in_tls_ = false;
+  queue::Evidence security_;
+  std::optional<Attempt> failure_;
+  std::array<char, 4096> incoming_;
+};
+
+}  // namespace sealift::engine
