@@ -8,12 +8,23 @@
 
 #include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
+#include "engine/message/utf8.h"
 
 namespace sealift::engine {
 namespace {
 
 absl::Status BadInput(std::string sentence) {
   return WithExit(absl::InvalidArgumentError(std::move(sentence)), ExitCode::kBadData);
+}
+
+constexpr size_t kKeyBytesMax = 128;
+
+// Why this cannot be a row's key; empty when it can. Several rows may have the same.
+std::string_view WhyNoKey(std::string_view key) {
+  if (key.empty()) return "it is empty, and --key-column names each row by it";
+  if (key.size() > kKeyBytesMax) return "it is longer than 128 bytes, and --key-column names each row by it";
+  if (HasControl(key)) return "it has a control character, and --key-column names each row by it";
+  return {};
 }
 
 }  // namespace
@@ -28,6 +39,7 @@ RecipientFileLoader::RecipientFileLoader(queue::Store& store, Campaigns& campaig
       kind_(kind),
       admit_(std::move(admit)),
       accepted_(std::move(accepted)),
+      reader_(request_.format),
       digest_(EVP_MD_CTX_new()) {
   EVP_DigestInit_ex(digest_.get(), EVP_sha256(), nullptr);
 }
@@ -92,20 +104,16 @@ absl::Status RecipientFileLoader::Begin() {
     }
     required_.emplace_back(static_cast<size_t>(found - columns.begin()), value);
   }
+  const absl::Status key_found = FindKeyColumn();
+  if (!key_found.ok()) return key_found;
   absl::StatusOr<Template> content = CompileTemplate(spec_);
   if (!content.ok()) return content.status();
   content_ = *std::move(content);
 
   const absl::StatusOr<queue::Campaign> known = store_.FindCampaign(spec_.name);
   if (known.ok()) {
-    const queue::CampaignSpec& before = known->spec;
-    if (known->erased || known->state == queue::CampaignState::kCancelled) return OtherContent("and is cancelled");
-    if (before.mode != spec_.mode) return OtherContent("under the other delivery mode");
-    if (before.template_text != spec_.template_text) return OtherContent("with another template");
-    if (before.stream != spec_.stream) return OtherContent(fmt::format("in the stream '{}'", before.stream));
-    if (before.columns != spec_.columns || before.defaults != spec_.defaults) {
-      return OtherContent("with other columns or defaults");
-    }
+    const absl::Status same = CompareWith(*known);
+    if (!same.ok()) return same;
     known_ = *known;
     resume_at_ = known->input_offset;
     compared_ = resume_at_ == 0;
@@ -127,6 +135,50 @@ absl::Status RecipientFileLoader::Begin() {
       store_.BeginLoad(id, absl::Now(), kind_ == StreamKind::kTransactional);
   if (!load.ok()) return WithExit(load.status(), ExitCode::kTryLater);
   load_ = *std::move(load);
+  return absl::OkStatus();
+}
+
+// The key is sealed with the row as one more of its fields; a template may use it as well.
+absl::Status RecipientFileLoader::FindKeyColumn() {
+  const std::string& name = request_.key_column;
+  if (name.empty()) return absl::OkStatus();
+  if (EqualsIgnoreCase(name, "email")) {
+    return WithExit(absl::InvalidArgumentError(
+                        "--key-column cannot be email: a key is shown where addresses are masked. Name a column whose "
+                        "values mean something to you alone, such as a customer number"),
+                    ExitCode::kUsage);
+  }
+  const std::vector<std::string>& columns = reader_.columns();
+  const auto found = std::ranges::find(columns, name);
+  if (found == columns.end()) {
+    return BadInput(
+        fmt::format("--key-column names the column '{}', which the recipient file does not have; it has: {}", name,
+                    fmt::join(columns, ", ")));
+  }
+  key_ = static_cast<size_t>(found - columns.begin());
+  if (std::ranges::find(spec_.columns, name) != spec_.columns.end()) return absl::OkStatus();
+  kept_.push_back(*key_);
+  spec_.columns.push_back(name);
+  return absl::OkStatus();
+}
+
+absl::Status RecipientFileLoader::CompareWith(const queue::Campaign& before) const {
+  const queue::CampaignSpec& spec = before.spec;
+  if (before.erased || before.state == queue::CampaignState::kCancelled) return OtherContent("and is cancelled");
+  if (spec.mode != spec_.mode) return OtherContent("under the other delivery mode");
+  if (spec.template_text != spec_.template_text) return OtherContent("with another template");
+  if (spec.stream != spec_.stream) return OtherContent(fmt::format("in the stream '{}'", spec.stream));
+  const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(spec.settings_json);
+  if (!settings.ok()) return settings.status();
+  if (settings->key_column != request_.key_column) {
+    return OtherContent(settings->key_column.empty() ? "without --key-column"
+                                                     : fmt::format("with --key-column {}", settings->key_column));
+  }
+  if (settings->format != request_.format) return OtherContent(fmt::format("as {}", ToString(settings->format)));
+  if (settings->require != request_.require) return OtherContent("with another --require");
+  if (spec.columns != spec_.columns || spec.defaults != spec_.defaults) {
+    return OtherContent("with other columns or defaults");
+  }
   return absl::OkStatus();
 }
 
@@ -156,6 +208,14 @@ absl::Status RecipientFileLoader::Take(const RecipientReader::Recipient& recipie
                               .column = reader_.columns()[index],
                               .reason = "it is not the value that --require asks for"});
     return absl::OkStatus();
+  }
+  if (key_.has_value()) {
+    const std::string_view why = WhyNoKey(recipient.fields[*key_]);
+    if (!why.empty()) {
+      Reject(recipient.offset,
+             {.line = recipient.line, .column = reader_.columns()[*key_], .reason = std::string(why)});
+      return absl::OkStatus();
+    }
   }
   fields_.clear();
   for (const size_t index : kept_) fields_.push_back(recipient.fields[index]);

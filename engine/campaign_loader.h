@@ -47,6 +47,8 @@ class RecipientFileLoader final : public CampaignLoader {
 
   absl::Status Read();
   absl::Status Begin();  // the header row is known
+  absl::Status FindKeyColumn();
+  absl::Status CompareWith(const queue::Campaign& before) const;  // an earlier load under the same name
   absl::Status Take(const RecipientReader::Recipient& recipient);
   absl::Status CommitChunk(uint64_t offset, bool complete);
   void Reject(uint64_t offset, Rejection rejection);
@@ -68,7 +70,8 @@ class RecipientFileLoader final : public CampaignLoader {
 
   RecipientReader reader_;
   std::optional<Template> content_;
-  std::vector<size_t> kept_;  // of the file's columns, those that the template uses
+  std::vector<size_t> kept_;  // of the file's columns, those that the template uses, and the key
+  std::optional<size_t> key_;
   std::vector<std::pair<size_t, std::string>> required_;
   std::vector<std::string_view> fields_;
   std::unique_ptr<queue::Load> load_;

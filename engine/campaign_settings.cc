@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace sealift::engine {
@@ -11,6 +12,9 @@ std::string CampaignSettings::ToText() const {
   if (!rate.unlimited()) json["rate"] = engine::ToText(rate);
   if (start_at.has_value()) json["start_at"] = absl::ToUnixMillis(*start_at);
   if (start) json["start"] = true;
+  if (!key_column.empty()) json["key_column"] = key_column;
+  if (format != RecipientFormat::kCsv) json["format"] = engine::ToString(format);
+  if (!require.empty()) json["require"] = require;
   return json.dump();
 }
 
@@ -34,7 +38,29 @@ absl::StatusOr<CampaignSettings> CampaignSettings::Parse(std::string_view text) 
     if (!found->is_boolean()) return unreadable;
     settings.start = found->get<bool>();
   }
+  if (const auto found = json.find("key_column"); found != json.end()) {
+    if (!found->is_string()) return unreadable;
+    settings.key_column = found->get<std::string>();
+  }
+  if (const auto found = json.find("format"); found != json.end()) {
+    const auto format = ParseRecipientFormat(found->is_string() ? found->get<std::string>() : "");
+    if (!format.has_value()) return unreadable;
+    settings.format = *format;
+  }
+  if (const auto found = json.find("require"); found != json.end()) {
+    if (!found->is_array()) return unreadable;
+    for (const nlohmann::json& pair : *found) {
+      if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string() || !pair[1].is_string()) return unreadable;
+      settings.require.emplace_back(pair[0].get<std::string>(), pair[1].get<std::string>());
+    }
+  }
   return settings;
+}
+
+std::optional<size_t> CampaignSettings::KeyField(const std::vector<std::string>& columns) const {
+  const auto found = key_column.empty() ? columns.end() : std::ranges::find(columns, key_column);
+  if (found == columns.end()) return std::nullopt;
+  return static_cast<size_t>(found - columns.begin());
 }
 
 }  // namespace sealift::engine

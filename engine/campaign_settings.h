@@ -3,9 +3,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "engine/message/recipient_format.h"
 #include "engine/units.h"
 
 namespace sealift::engine {
@@ -15,6 +18,14 @@ struct CampaignSettings {
   Rate rate;                           // --rate; unlimited by default
   std::optional<absl::Time> start_at;  // --start-at: it starts by itself then
   bool start = false;                  // --start: it starts once it is loaded completely
+
+  // What a load that resumes must have been begun with, beside the spec.
+  std::string key_column;  // --key-column; "": events name rows by their number
+  RecipientFormat format = RecipientFormat::kCsv;
+  std::vector<std::pair<std::string, std::string>> require;  // --require
+
+  // Which of a row's fields names it in events, of a campaign with these columns.
+  std::optional<size_t> KeyField(const std::vector<std::string>& columns) const;
 
   std::string ToText() const;
   static absl::StatusOr<CampaignSettings> Parse(std::string_view text);

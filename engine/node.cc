@@ -265,10 +265,6 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
                                                "underscores, and begins with a letter or digit"),
                     ExitCode::kUsage);
   }
-  if (!request.key_column.empty()) {
-    return WithExit(absl::UnimplementedError("--key-column is not in this version of Sealift; nothing was accepted"),
-                    ExitCode::kUsage);
-  }
   const std::shared_ptr<const Options> options = this->options();
   const StreamOptions* const stream = options->FindStream(request.stream);
   if (stream == nullptr) {
@@ -286,7 +282,11 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
   }
   const absl::StatusOr<std::vector<std::string>> columns = Template::ColumnsOf(request.template_text);
   if (!columns.ok()) return WithExit(columns.status(), ExitCode::kBadData);
-  CampaignSettings settings{.start_at = request.start_at, .start = request.start};
+  CampaignSettings settings{.start_at = request.start_at,
+                            .start = request.start,
+                            .key_column = request.key_column,
+                            .format = request.format,
+                            .require = request.require};
   if (!request.rate.empty()) {
     const absl::StatusOr<Rate> rate = ParseRate(request.rate);
     if (!rate.ok()) return WithExit(rate.status(), ExitCode::kUsage);

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "engine/message/recipient_format.h"
 #include "queue/campaign.h"
 #include "queue/store.h"
 #include "queue/types.h"
@@ -48,7 +49,8 @@ struct LoadRequest {
   std::string name, stream, template_text;
   std::vector<std::pair<std::string, std::string>> defaults;  // --default name=value
   std::vector<std::pair<std::string, std::string>> require;   // --require col=value
-  std::string key_column;
+  std::string key_column;                                     // "": rows are named by their number
+  RecipientFormat format = RecipientFormat::kCsv;
   std::optional<absl::Duration> expires_in;
   std::string rate;  // "" or as in the configuration, "200/s"
   bool start = false;
@@ -87,14 +89,15 @@ struct ShapeRow {
 
 struct QueueRow {
   std::string id, campaign, stream, domain, recipient;  // the recipient in full; who prints it masks it
-  std::string state;                                    // fresh, retrying
+  std::string key;    // as its events carry it: what --key-column says, else the row's number
+  std::string state;  // fresh, retrying
   int attempts = 0;
   std::optional<absl::Time> due;
   absl::Time accepted, expires;
 };
 
 struct MessageTrace {
-  std::string id, campaign, stream, state, recipient;
+  std::string id, key, campaign, stream, state, recipient;
   std::optional<absl::Time> due;
   std::vector<queue::Event> attempts;  // oldest first
 };

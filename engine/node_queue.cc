@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
 #include "engine/node_impl.h"
 #include "engine/smtp/mailbox.h"
@@ -14,6 +15,7 @@ namespace sealift::engine {
 namespace {
 
 constexpr int kPageLanes = 4096;
+constexpr int kPageRowsWithFields = 32;
 
 absl::Status NoFilter() {
   return WithExit(absl::InvalidArgumentError("no filter: say which rows are meant, or --everything"), ExitCode::kUsage);
@@ -31,6 +33,17 @@ size_t AgeBucket(absl::Duration age) {
   if (age < absl::Hours(4)) return 2;
   if (age < absl::Hours(24)) return 3;
   return 4;
+}
+
+std::optional<size_t> KeyField(const queue::Campaign& campaign) {
+  const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign.spec.settings_json);
+  return settings.ok() ? settings->KeyField(campaign.spec.columns) : std::nullopt;
+}
+
+// What a row's events call it.
+std::string KeyText(const queue::StoredRow& row, std::optional<size_t> key) {
+  if (key.has_value() && *key < row.fields.size()) return row.fields[*key];
+  return fmt::format("{}", static_cast<uint32_t>(row.message.row));
 }
 
 // A page of lanes, waited for.
@@ -121,13 +134,14 @@ absl::StatusOr<std::vector<ShapeRow>> NodeImpl::Shape(const QueueFilter& filter)
 absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, std::string cursor, int max) {
   if (filter.empty()) return NoFilter();
   QueuePage page;
-  const auto add = [&](const queue::Campaign& campaign, const queue::StoredRow& row) {
+  const auto add = [&](const queue::Campaign& campaign, std::optional<size_t> key, const queue::StoredRow& row) {
     const size_t at = row.recipient.rfind('@');
     page.rows.push_back({.id = store_->EncodeMessageId(row.message),
                          .campaign = campaign.spec.name,
                          .stream = campaign.spec.stream,
                          .domain = at == std::string::npos ? std::string() : row.recipient.substr(at + 1),
                          .recipient = row.recipient,
+                         .key = KeyText(row, key),
                          .state = row.attempts > 0 ? "retrying" : "fresh",
                          .attempts = row.attempts,
                          .due = row.due == absl::InfinitePast() ? std::nullopt : std::optional(row.due),
@@ -141,7 +155,9 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
     const absl::StatusOr<queue::Trace> trace = store_->TraceMessage(*key);
     if (!trace.ok()) return trace.status();
     const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(key->lane.campaign);
-    if (campaign.ok() && trace->row.has_value() && !trace->row->parked) add(*campaign, *trace->row);
+    if (campaign.ok() && trace->row.has_value() && !trace->row->parked) {
+      add(*campaign, KeyField(*campaign), *trace->row);
+    }
     return page;
   }
   const absl::StatusOr<std::vector<queue::Campaign>> campaigns = Matching(filter);
@@ -165,15 +181,22 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
     if (!begun && number != from) continue;
     std::string position = begun ? std::string() : within;
     begun = true;
+    // The list of campaigns is without their settings; with fields a row may be large, so that few are read at a time.
+    std::optional<size_t> key;
+    if (const absl::StatusOr<queue::Campaign> whole = store_->GetCampaign(campaign.id); whole.ok()) {
+      key = KeyField(*whole);
+    }
+    rows.fields = key.has_value();
     while (true) {
       const int left = max - static_cast<int>(page.rows.size());
       if (left <= 0) {
         page.cursor = fmt::format("{}:{}", number, position);
         return page;
       }
-      const absl::StatusOr<queue::RowsPage> got = store_->ListRows(campaign.id, rows, position, left);
+      const absl::StatusOr<queue::RowsPage> got =
+          store_->ListRows(campaign.id, rows, position, rows.fields ? std::min(left, kPageRowsWithFields) : left);
       if (!got.ok()) return got.status();
-      for (const queue::StoredRow& row : got->rows) add(campaign, row);
+      for (const queue::StoredRow& row : got->rows) add(campaign, key, row);
       position = got->cursor;
       if (got->done) break;
     }
@@ -297,6 +320,7 @@ absl::StatusOr<MessageTrace> NodeImpl::Trace(std::string_view id) {
   if (const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(key->lane.campaign); campaign.ok()) {
     trace.campaign = campaign->spec.name;
     trace.stream = campaign->spec.stream;
+    if (found->row.has_value()) trace.key = KeyText(*found->row, KeyField(*campaign));
   }
   if (found->row.has_value() && !found->row->parked) {
     trace.state = found->row->attempts > 0 ? "deferred" : "queued";
@@ -306,6 +330,8 @@ absl::StatusOr<MessageTrace> NodeImpl::Trace(std::string_view id) {
     trace.state = std::string(queue::ToString(found->events.back().kind));
     trace.recipient = found->events.back().recipient;
   }
+  if (trace.key.empty() && !found->events.empty()) trace.key = found->events.back().key;
+  if (trace.key.empty()) trace.key = fmt::format("{}", static_cast<uint32_t>(key->row));
   trace.attempts = std::move(found->events);
   return trace;
 }

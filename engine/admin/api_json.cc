@@ -51,6 +51,7 @@ json ToJson(const CampaignStatus& status, absl::Time now) {
                  {"deferrals", counters.deferrals},
                  {"rejected", counters.rejected},
                  {"duplicates", counters.duplicates},
+                 {"input_rows", campaign.input_rows},
                  {"suppressed_at_load", counters.suppressed_at_load}};
   if (status.state == "running" && campaign.started < now) {
     answer["settled_per_second"] =
@@ -70,6 +71,7 @@ json ToJson(const QueueRow& row, bool reveal) {
           {"campaign", row.campaign},
           {"stream", row.stream},
           {"domain", row.domain},
+          {"key", row.key},
           {"recipient", reveal ? row.recipient : MaskAddress(row.recipient)},
           {"state", row.state},
           {"attempts", row.attempts},
@@ -112,7 +114,7 @@ json ToJson(const queue::Event& event, std::string_view id, std::string_view cam
   return {{"cursor", event.cursor},
           {"time", TimeJson(event.time)},
           {"id", id},
-          {"key", fmt::format("{}", static_cast<uint32_t>(event.message.row))},
+          {"key", event.key.empty() ? fmt::format("{}", static_cast<uint32_t>(event.message.row)) : event.key},
           {"campaign", campaign},
           {"stream", event.evidence.stream},
           {"source", event.evidence.source},

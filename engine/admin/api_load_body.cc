@@ -45,9 +45,10 @@ absl::Status ReadText(const json& head, const char* member, std::string* out) {
 absl::Status LoadBody::ReadHead(std::string_view line) {
   const json head = json::parse(line, nullptr, false);
   if (!head.is_object()) return Unreadable("its first line is no JSON object");
-  std::string expires_in, start_at;
+  std::string expires_in, start_at, format;
   for (const auto& [member, out] : {std::pair{"stream", &request_.stream},
                                     {"key_column", &request_.key_column},
+                                    {"format", &format},
                                     {"rate", &request_.rate},
                                     {"expires_in", &expires_in},
                                     {"start_at", &start_at}}) {
@@ -58,6 +59,11 @@ absl::Status LoadBody::ReadHead(std::string_view line) {
   if (head.contains("start")) {
     if (!head["start"].is_boolean()) return Unreadable("`start` is neither true nor false");
     request_.start = head["start"].get<bool>();
+  }
+  if (!format.empty()) {
+    const std::optional<RecipientFormat> parsed = ParseRecipientFormat(format);
+    if (!parsed.has_value()) return Unreadable("`format` is none of csv, tsv, ndjson");
+    request_.format = *parsed;
   }
   if (!expires_in.empty()) {
     const absl::StatusOr<absl::Duration> parsed = ParseDuration(expires_in);

@@ -105,6 +105,7 @@ absl::StatusOr<json> Api::TraceMessage(Call& call) {
   const absl::StatusOr<MessageTrace> trace = node_.Trace(call.Name());
   if (!trace.ok()) return trace.status();
   json answer = {{"id", trace->id},
+                 {"key", trace->key},
                  {"campaign", trace->campaign},
                  {"stream", trace->stream},
                  {"state", trace->state},

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <set>
 
+#include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
 #include "tests/engine/core/temporary_folder.h"
 
@@ -41,12 +42,15 @@ class CampaignLoaderTest : public testing::Test {
   static LoadRequest Request() { return {.name = "spring", .stream = "news", .template_text = std::string(kTemplate)}; }
 
   std::unique_ptr<RecipientFileLoader> Begin(const LoadRequest& request) {
-    queue::CampaignSpec spec{.name = request.name,
-                             .stream = request.stream,
-                             .mode = "sink",
-                             .template_text = request.template_text,
-                             .defaults = request.defaults,
-                             .settings_json = "{}"};
+    queue::CampaignSpec spec{
+        .name = request.name,
+        .stream = request.stream,
+        .mode = "sink",
+        .template_text = request.template_text,
+        .defaults = request.defaults,
+        .settings_json =
+            CampaignSettings{.key_column = request.key_column, .format = request.format, .require = request.require}
+                .ToText()};
     auto loader = std::make_unique<RecipientFileLoader>(
         *store_, *campaigns_, request, std::move(spec), kind_, [this] { return admission_; },
         [this](uint64_t rows) { reported_ += rows; });
@@ -387,6 +391,137 @@ TEST_F(CampaignLoaderTest, ACampaignForLaterIsReadyAndNotStarted) {
   ASSERT_TRUE(summary.ok()) << summary.status();
   EXPECT_FALSE(summary->started);
   EXPECT_EQ(store_->FindCampaign("spring")->state, queue::CampaignState::kReady);
+}
+
+constexpr std::string_view kThreeLines =
+    "{\"email\":\"a1@d1.test\",\"name\":\"Ann\"}\n{\"name\":\"Bob\",\"email\":\"a2@d2.test\"}\n"
+    "{\"email\":\"a3@d1.test\",\"name\":\"Cy\"}\n";
+
+TEST_F(CampaignLoaderTest, EveryFormatMakesTheSameRows) {
+  LoadRequest tsv = Request(), ndjson = Request();
+  tsv.name = "tsv";
+  tsv.format = RecipientFormat::kTsv;
+  ndjson.name = "ndjson";
+  ndjson.format = RecipientFormat::kNdjson;
+  std::string tabs(kThree);
+  std::ranges::replace(tabs, ',', '\t');
+  ASSERT_TRUE(Load(kThree).ok());
+  ASSERT_TRUE(Load(tabs, tsv).ok());
+  ASSERT_TRUE(Load(kThreeLines, ndjson).ok());
+  const std::vector<queue::StoredRow> rows = Rows();
+  for (const char* name : {"tsv", "ndjson"}) {
+    const std::vector<queue::StoredRow> others = Rows(name);
+    ASSERT_THAT(others, SizeIs(rows.size())) << name;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      EXPECT_EQ(others[i].message.row, rows[i].message.row) << name;
+      EXPECT_EQ(others[i].recipient, rows[i].recipient) << name;
+      EXPECT_EQ(others[i].fields, rows[i].fields) << name;
+    }
+  }
+}
+
+TEST_F(CampaignLoaderTest, NdjsonAgainAddsNothingHoweverItsBytesArrive) {
+  LoadRequest request = Request();
+  request.format = RecipientFormat::kNdjson;
+  ASSERT_TRUE(Load(kThreeLines, request, 5).ok());
+  const absl::StatusOr<Summary> again = Load(kThreeLines, request, 1);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->already_loaded);
+  ExpectOther(Load(std::string(kThreeLines) + "{\"email\":\"a4@d1.test\",\"name\":\"D\"}\n", request), "shorter", 3);
+}
+
+TEST_F(CampaignLoaderTest, AnInterruptedNdjsonLoadGoesOnWhereItWasCommitted) {
+  LoadRequest request = Request();
+  request.format = RecipientFormat::kNdjson;
+  std::string file;
+  for (int i = 1; i <= 400; ++i) {
+    file += fmt::format("{{\"email\":\"a{}@d{}.test\",\"name\":\"{:x>200000}\"}}\n", i, i % 7, i);
+  }
+  {
+    const std::unique_ptr<RecipientFileLoader> cut = Begin(request);
+    for (size_t at = 0; reported_ == 0 && at < file.size(); at += 10'000) {
+      ASSERT_TRUE(cut->Feed(std::string_view(file).substr(at, 10'000)).ok());
+    }
+  }
+  ASSERT_LT(reported_, 400U);
+  const absl::StatusOr<Summary> again = Load(file, request, 1'000'003);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->resumed);
+  EXPECT_EQ(again->accepted, 400U);
+  EXPECT_EQ(again->duplicates, 0U) << "what was there is passed over, not found to be there twice";
+  EXPECT_THAT(Rows(), SizeIs(400));
+}
+
+TEST_F(CampaignLoaderTest, TheKeyColumnIsKeptWithTheRow) {
+  LoadRequest request = Request();
+  request.key_column = "id";
+  const absl::StatusOr<Summary> summary =
+      Load("id,email,name,note\nK-1,a1@d1.test,Ann,secret\nK-1,a2@d1.test,Bob,x\n", request);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->accepted, 2U) << "two rows may have the same key";
+  const absl::StatusOr<queue::Campaign> campaign = store_->FindCampaign("spring");
+  const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign->spec.settings_json);
+  ASSERT_TRUE(settings.ok());
+  EXPECT_EQ(settings->KeyField(campaign->spec.columns), 1U);
+  EXPECT_THAT(Rows()[0].fields, ElementsAre("Ann", "K-1"));
+}
+
+TEST_F(CampaignLoaderTest, AColumnThatTheMessageUsesMayBeTheKey) {
+  LoadRequest request = Request();
+  request.key_column = "name";
+  ASSERT_TRUE(Load(kThree, request).ok());
+  EXPECT_THAT(Rows()[0].fields, ElementsAre("Ann"));
+}
+
+TEST_F(CampaignLoaderTest, ARowWithoutAUsableKeyIsRejected) {
+  LoadRequest request = Request();
+  request.key_column = "id";
+  const std::string file = "id,email,name\n,a1@d1.test,A\n" + std::string(128, 'k') + ",a2@d1.test,A\n" +
+                           std::string(129, 'k') + ",a3@d1.test,A\n\"x\ny\",a4@d1.test,A\n";
+  const absl::StatusOr<Summary> summary = Load(file, request);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->accepted, 1U);
+  ASSERT_THAT(rejections_, SizeIs(3));
+  EXPECT_EQ(rejections_[0].line, 2U);
+  EXPECT_THAT(rejections_[0].reason, HasSubstr("empty"));
+  EXPECT_EQ(rejections_[1].line, 4U);
+  EXPECT_THAT(rejections_[1].reason, HasSubstr("128"));
+  EXPECT_EQ(rejections_[2].line, 5U);
+  EXPECT_THAT(rejections_[2].reason, HasSubstr("control"));
+  for (const Rejection& rejection : rejections_) EXPECT_EQ(rejection.column, "id");
+}
+
+TEST_F(CampaignLoaderTest, AKeyColumnThatIsNotThereIsRefused) {
+  LoadRequest request = Request();
+  request.key_column = "id";
+  ExpectRefused(Load(kThree, request), "--key-column names the column 'id'");
+}
+
+TEST_F(CampaignLoaderTest, AnAddressIsNoKey) {
+  LoadRequest request = Request();
+  request.key_column = "Email";
+  const absl::StatusOr<Summary> summary = Load(kThree, request);
+  EXPECT_EQ(ExitCodeOf(summary.status()), ExitCode::kUsage);
+  EXPECT_TRUE(absl::IsNotFound(store_->FindCampaign("spring").status()));
+}
+
+TEST_F(CampaignLoaderTest, AnotherKeyFormatOrRequirementUnderTheSameNameIsRefused) {
+  LoadRequest request = Request();
+  request.key_column = "name";
+  request.require = {{"name", "Ann"}};
+  const absl::StatusOr<Summary> first = Load(kThree, request);
+  ASSERT_TRUE(first.ok());
+  ASSERT_EQ(first->accepted, 1U);
+  LoadRequest other = request;
+  other.key_column.clear();
+  ExpectOther(Load(kThree, other), "with --key-column name", 1);
+  other = request;
+  other.require.clear();
+  ExpectOther(Load(kThree, other), "another --require", 1);
+  other = request;
+  other.format = RecipientFormat::kNdjson;
+  ExpectOther(Load(kThreeLines, other), "as csv", 1);
+  EXPECT_TRUE(Load(kThree, request)->already_loaded);
 }
 
 }  // namespace
