@@ -52,4 +52,12 @@ absl::StatusOr<int> ParseCount(const std::string& flag, const std::string& text,
   return value;
 }
 
+absl::StatusOr<engine::RecipientFormat> ParseFormatArgument(const std::string& text, const std::string& file_name) {
+  if (text.empty()) return engine::RecipientFormatOf(file_name);
+  const std::optional<engine::RecipientFormat> format = engine::ParseRecipientFormat(text);
+  if (format.has_value()) return *format;
+  return Fail(engine::ExitCode::kUsage, {"--format: no such format", text, "There are csv, tsv and ndjson.",
+                                         "Give one of them; compression needs no word, it is seen in the file."});
+}
+
 }  // namespace sealift::tools

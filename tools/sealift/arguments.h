@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "engine/message/recipient_format.h"
 
 namespace sealift::tools {
 
@@ -19,5 +20,8 @@ absl::StatusOr<std::pair<std::string, std::string>> ParsePair(const std::string&
 
 // A whole number from `min` to `max`. Errors: exit 64.
 absl::StatusOr<int> ParseCount(const std::string& flag, const std::string& text, int min, int max);
+
+// How a recipient file is written: what --format says, else its name. Errors: exit 64.
+absl::StatusOr<engine::RecipientFormat> ParseFormatArgument(const std::string& text, const std::string& file_name);
 
 }  // namespace sealift::tools

@@ -62,8 +62,8 @@ std::vector<Command> MakeTree() {
        "and "
        "files again resume where they stopped and add nothing twice. Rejected rows go into the --rejects file as "
        "line,column,reason, never with a cell's value; the file is made with mode 0600 and is not overwritten. Exit 3: "
-       "some rows were rejected, the rest was accepted. The message is a --template, or is made of --from, --subject, "
-       "--text, --html and --attach.",
+       "some rows were rejected, the rest was accepted. A gzip or zstd file is unpacked on the way. The message is a "
+       "--template, or is made of --from, --subject, --text, --html and --attach.",
        "sealift campaign load spring --stream newsletter --template spring.eml --recipients patients.csv --start",
        {Required("stream", "NAME", "the stream of the configuration that it goes out by"),
         Option("template", "FILE", "an RFC 5322 message (.eml) with {{name}} fields"),
@@ -72,14 +72,19 @@ std::vector<Command> MakeTree() {
         Option("text", "FILE", "instead of --template: the text, with {{name}} fields"),
         Option("html", "FILE", "instead of --template: the HTML version, with {{name}} fields"),
         Repeated("attach", "FILE", "instead of --template: a file sent along"),
-        Required("recipients", "FILE", "CSV with a header row and a column `email`; - is standard input"),
+        Required("recipients", "FILE", "rows with a column `email`, plain, gzip or zstd; - is standard input"),
+        Option(
+            "format", "FORMAT",
+            "csv or tsv (a header row names the columns) or ndjson (an object a line); default: what the file's name "
+            "says, else csv"),
         Switch("start", "start sending as soon as it is loaded"),
         Option("start-at", "TIME", "start at this time: 2026-12-01T09:00:00Z, now+30m"),
         Option("expires-in", "DURATION",
                "give up on a row this long after its acceptance, instead of the stream's: 6h, 3d"),
         Option("rejects", "FILE", "where rejected rows are listed"),
         Option("rate", "RATE", "never faster than this: 200/s, 5000/h"),
-        Option("key-column", "COLUMN", "your own name for a row, repeated in its events"),
+        Option("key-column", "COLUMN",
+               "your own name for a row (up to 128 bytes), shown in its events instead of its number"),
         Repeated("require", "COLUMN=VALUE", "reject rows whose column is not this, such as consent=yes"),
         Repeated("default", "COLUMN=VALUE", "what an empty or absent column counts as; before the template's own")},
        RunCampaignLoad},
@@ -127,6 +132,7 @@ std::vector<Command> MakeTree() {
         Option("html", "FILE", "offline: instead of --template: the HTML version, with {{name}} fields"),
         Repeated("attach", "FILE", "offline: instead of --template: a file sent along"),
         Option("recipients", "FILE", "offline: the recipients"),
+        Option("format", "FORMAT", "offline: csv, tsv or ndjson; default: what the file's name says, else csv"),
         Repeated("default", "COLUMN=VALUE", "offline: what an empty or absent column counts as")},
        RunCampaignPreview},
       {"campaign",

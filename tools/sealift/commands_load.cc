@@ -10,6 +10,7 @@
 #include "tools/sealift/files.h"
 #include "tools/sealift/message_flags.h"
 #include "tools/sealift/rejects_file.h"
+#include "tools/sealift/row_file.h"
 #include "tools/sealift/row_upload.h"
 
 namespace sealift::tools {
@@ -36,6 +37,10 @@ absl::StatusOr<json> HeadOf(const Invocation& call, const std::string& template_
        {std::pair{"key-column", "key_column"}, {"expires-in", "expires_in"}, {"rate", "rate"}}) {
     if (call.Has(flag)) head[member] = call.Value(flag);
   }
+  const absl::StatusOr<engine::RecipientFormat> format =
+      ParseFormatArgument(call.Value("format"), call.Value("recipients"));
+  if (!format.ok()) return format.status();
+  head["format"] = engine::ToString(*format);
   if (call.Has("start-at")) {
     if (call.Has("start")) {
       return Fail(ExitCode::kUsage, {"campaign load: --start and --start-at exclude each other", "",
@@ -70,6 +75,19 @@ void PrintSummary(const json& summary, Console& console) {
   }
 }
 
+// The file ended where it should not: says what of it the daemon has.
+absl::Status CutShort(DaemonClient& daemon, const Invocation& call, const absl::Status& status) {
+  Failure failure = FailureOf(status);
+  const std::string& name = call.arguments[0];
+  const absl::StatusOr<json> campaign = daemon.Get("/api/v1/campaigns/" + PathPart(name), {});
+  const uint64_t row = campaign.ok() ? campaign->value("input_rows", uint64_t{0}) : 0;
+  failure.what = fmt::format("campaign load: {} was not loaded completely", name);
+  failure.why += row == 0 ? " Nothing of it had been accepted by then."
+                          : fmt::format(" Nothing behind row {} had been accepted by then.", row);
+  failure.next = "Get a whole copy of the file and give the same command again: it goes on there.";
+  return Fail(engine::ExitCodeOf(status), failure);
+}
+
 }  // namespace
 
 CommandResult RunCampaignLoad(const Invocation& call, Console& console) {
@@ -77,7 +95,7 @@ CommandResult RunCampaignLoad(const Invocation& call, Console& console) {
   if (!template_text.ok()) return template_text.status();
   const absl::StatusOr<json> head = HeadOf(call, *template_text);
   if (!head.ok()) return head.status();
-  absl::StatusOr<InputFile> recipients = InputFile::Open(call.Value("recipients"), "recipients");
+  absl::StatusOr<RowFile> recipients = RowFile::Open(call.Value("recipients"), "recipients");
   if (!recipients.ok()) return recipients.status();
   absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
   if (!daemon.ok()) return daemon.status();
@@ -91,7 +109,7 @@ CommandResult RunCampaignLoad(const Invocation& call, Console& console) {
               .beginning = head->dump(-1, ' ', false, json::error_handler_t::replace) + "\n" + *template_text,
               .look_next = "See `sealift campaign list`."},
              *recipients, *rejects, console);
-  if (!uploaded.ok()) return uploaded.status();
+  if (!uploaded.ok()) return recipients->damaged() ? CutShort(*daemon, call, uploaded.status()) : uploaded.status();
   const json& summary = *uploaded;
   PrintSummary(summary, console);
   if (summary.value("rejected", uint64_t{0}) == 0) return ExitCode::kOk;

@@ -14,6 +14,7 @@
 #include "tools/sealift/failure.h"
 #include "tools/sealift/files.h"
 #include "tools/sealift/message_flags.h"
+#include "tools/sealift/row_file.h"
 
 namespace sealift::tools {
 namespace {
@@ -46,10 +47,10 @@ struct PreviewRow {
   std::vector<std::string> columns, fields;
 };
 
-absl::StatusOr<PreviewRow> FindRow(const std::string& path, int row) {
-  absl::StatusOr<InputFile> file = InputFile::Open(path, "recipients");
+absl::StatusOr<PreviewRow> FindRow(const std::string& path, engine::RecipientFormat format, int row) {
+  absl::StatusOr<RowFile> file = RowFile::Open(path, "recipients");
   if (!file.ok()) return file.status();
-  RecipientReader reader;
+  RecipientReader reader(format);
   std::string piece;
   uint64_t rows = 0;
   for (;;) {
@@ -101,7 +102,10 @@ CommandResult PreviewOffline(const Invocation& call, Console& console, int row, 
   }
   const absl::StatusOr<std::string> text = MessageOf(call);
   if (!text.ok()) return text.status();
-  const absl::StatusOr<PreviewRow> found = FindRow(call.Value("recipients"), row);
+  const absl::StatusOr<engine::RecipientFormat> format =
+      ParseFormatArgument(call.Value("format"), call.Value("recipients"));
+  if (!format.ok()) return format.status();
+  const absl::StatusOr<PreviewRow> found = FindRow(call.Value("recipients"), *format, row);
   if (!found.ok()) return found.status();
   engine::Template::Options options{.columns = found->columns, .defaults = {}};
   for (const std::string& given : call.Values("default")) {

@@ -71,6 +71,7 @@ CommandResult RunQueueList(const Invocation& call, Console& console) {
   if (!answer.ok()) return answer.status();
   console.Rows(*answer, "rows",
                {{"id", "ID"},
+                {"key", "KEY"},
                 {"campaign", "CAMPAIGN"},
                 {"recipient", "RECIPIENT"},
                 {"state", "STATE"},
@@ -156,6 +157,7 @@ CommandResult RunMessageTrace(const Invocation& call, Console& console) {
   const absl::StatusOr<json> answer = daemon->Get("/api/v1/messages/" + PathPart(id), parameters);
   if (!answer.ok()) return answer.status();
   console.Record(*answer, {{"id", "id"},
+                           {"key", "key"},
                            {"campaign", "campaign"},
                            {"stream", "stream"},
                            {"recipient", "recipient"},

@@ -8,8 +8,8 @@
 #include "tools/sealift/confirmation.h"
 #include "tools/sealift/daemon_client.h"
 #include "tools/sealift/failure.h"
-#include "tools/sealift/files.h"
 #include "tools/sealift/rejects_file.h"
+#include "tools/sealift/row_file.h"
 #include "tools/sealift/row_upload.h"
 
 namespace sealift::tools {
@@ -149,7 +149,7 @@ CommandResult RunSuppressionList(const Invocation& call, Console& console) {
 }
 
 CommandResult RunSuppressionImport(const Invocation& call, Console& console) {
-  absl::StatusOr<InputFile> file = InputFile::Open(call.arguments[0], "FILE");
+  absl::StatusOr<RowFile> file = RowFile::Open(call.arguments[0], "FILE");
   if (!file.ok()) return file.status();
   absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
   if (!daemon.ok()) return daemon.status();

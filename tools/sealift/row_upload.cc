@@ -20,7 +20,7 @@ constexpr size_t kShownRejections = 5;
 
 }  // namespace
 
-absl::StatusOr<json> Upload(DaemonClient& daemon, RowUpload upload, InputFile& file, RejectsFile& rejects,
+absl::StatusOr<json> Upload(DaemonClient& daemon, RowUpload upload, RowFile& file, RejectsFile& rejects,
                             Console& console) {
   const auto next = [&](std::string* piece) -> absl::StatusOr<bool> {
     if (upload.beginning.empty()) return file.Read(piece, kPieceBytes);

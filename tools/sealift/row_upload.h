@@ -5,9 +5,9 @@
 
 #include "absl/status/statusor.h"
 #include "tools/sealift/daemon_client.h"
-#include "tools/sealift/files.h"
 #include "tools/sealift/output.h"
 #include "tools/sealift/rejects_file.h"
+#include "tools/sealift/row_file.h"
 
 namespace sealift::tools {
 
@@ -21,7 +21,7 @@ struct RowUpload {
 
 // Sends the request, shows the first rejected rows on stderr and lists all of them in `rejects`. Returns the daemon's
 // summary.
-absl::StatusOr<nlohmann::json> Upload(DaemonClient& daemon, RowUpload upload, InputFile& file, RejectsFile& rejects,
+absl::StatusOr<nlohmann::json> Upload(DaemonClient& daemon, RowUpload upload, RowFile& file, RejectsFile& rejects,
                                       Console& console);
 
 }  // namespace sealift::tools

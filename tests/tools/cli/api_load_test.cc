@@ -50,6 +50,31 @@ TEST_F(CampaignLoadTest, TheNodeGetsTemplateSettingsAndTheVeryBytesOfTheFile) {
   EXPECT_THAT(ran.out, HasSubstr("SINK: nothing leaves this machine"));
 }
 
+TEST_F(CampaignLoadTest, TheFormatIsWhatTheNameSaysUnlessItIsGiven) {
+  using engine::RecipientFormat;
+  EXPECT_EQ(socket_.Run(Load()).code, 0);
+  EXPECT_EQ(socket_.node.loaded.format, RecipientFormat::kCsv);
+  EXPECT_EQ(socket_.Run(Load({"--format", "tsv"})).code, 0);
+  EXPECT_EQ(socket_.node.loaded.format, RecipientFormat::kTsv);
+  const std::string lines = socket_.WriteFile("r.ndjson", "{\"email\":\"a@d1.test\",\"x\":\"A\"}\n");
+  EXPECT_EQ(
+      socket_.Run({"campaign", "load", "s", "--stream", "n", "--template", template_, "--recipients", lines}).code, 0);
+  EXPECT_EQ(socket_.node.loaded.format, RecipientFormat::kNdjson);
+  EXPECT_EQ(socket_.Run(Load({"--format", "json"})).code, 64);
+}
+
+// Enough of a gzip file to be known as one.
+TEST_F(CampaignLoadTest, AFileThatIsCutShortIsExit65AndSaysWhatWasAccepted) {
+  socket_.WriteFile("r.csv", std::string("\x1F\x8B\x08\x00\x00\x00\x00\x00\x00\x03", 10));
+  socket_.node.spring.campaign.input_rows = 1234;
+  const Ran ran = socket_.Run(Load());
+  EXPECT_EQ(ran.code, 65);
+  EXPECT_THAT(ran.err, HasSubstr("cut short"));
+  EXPECT_THAT(ran.err, HasSubstr("Nothing behind row 1234"));
+  socket_.node.spring.campaign.input_rows = 0;
+  EXPECT_THAT(socket_.Run(Load()).err, HasSubstr("Nothing of it"));
+}
+
 TEST_F(CampaignLoadTest, AFileLargerThanAnyBufferArrivesWhole) {
   std::string rows = "email,x\n";
   for (int i = 0; rows.size() < 5'000'000; ++i) rows += "r" + std::to_string(i) + "@d1.test,A\n";

@@ -68,9 +68,16 @@ TEST(EventsTest, EachLineHasTheFieldsOfTheContract) {
                                                      "mx", "attempt", "outcome", "class", "code", "enhanced", "reply",
                                                      "tls", "cipher", "verified", "policy", "recipient"));
   EXPECT_EQ(event["campaign"], "spring");
+  EXPECT_EQ(event["key"], "12") << "without a key column, the row's number";
   EXPECT_EQ(event["outcome"], "bounced");
   EXPECT_EQ(event["recipient"], kMasked);
   EXPECT_EQ(event["time"], "2027-01-15T08:00:00.000Z");
+}
+
+TEST(EventsTest, ARowIsNamedByItsKey) {
+  ControlSocket socket;
+  socket.node.events[0].key = "K-7";
+  EXPECT_EQ(socket.Run({"events"}).Json()["key"], "K-7");
 }
 
 TEST(EventsTest, ACursorContinuesAfterItsEvent) {

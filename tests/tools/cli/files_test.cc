@@ -87,6 +87,20 @@ TEST_F(FilesTest, PreviewOfFilesNeedsNoDaemon) {
   EXPECT_EQ(RunWords({"campaign", "preview", "--template", eml}), 64);
 }
 
+TEST_F(FilesTest, PreviewReadsWhatALoadReads) {
+  const std::string eml = Write("t.eml", "From: Clinic <c@clinic.example>\nSubject: Hello {{name}}\n\nDear {{name}}\n");
+  const std::string rows =
+      "{\"email\":\"jane@d1.test\",\"name\":\"Jane\"}\n{\"name\":\"John\",\"email\":\"john@d2.test\"}\n";
+  const std::string named = Write("r.ndjson", rows), unnamed = Write("r", rows);
+  EXPECT_EQ(RunWords({"campaign", "preview", "--template", eml, "--recipients", named, "--row", "2"}), 0) << err_.str();
+  EXPECT_THAT(out_.str(), HasSubstr("Subject: Hello John\r\n"));
+  EXPECT_EQ(RunWords({"campaign", "preview", "--template", eml, "--recipients", unnamed, "--format", "ndjson"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("Subject: Hello Jane\r\n"));
+  EXPECT_EQ(RunWords({"campaign", "preview", "--template", eml, "--recipients", unnamed}), 65) << "csv unless said";
+  EXPECT_EQ(RunWords({"campaign", "preview", "--template", eml, "--recipients", named, "--format", "xlsx"}), 64);
+  EXPECT_THAT(err_.str(), HasSubstr("csv, tsv and ndjson"));
+}
+
 TEST_F(FilesTest, PreviewNamesAColumnThatTheFileLacks) {
   const std::string eml = Write("t.eml", "From: c@clinic.example\nSubject: x\n\nDear {{nmae}}\n");
   const std::string csv = Write("r.csv", "email,name\njane@d1.test,Jane\n");
