@@ -9,6 +9,7 @@
 #include "engine/runtime/deadline.h"
 #include "engine/smtp/command.h"
 #include "engine/smtp/dot_stuffing.h"
+#include "engine/smtp/mailbox.h"
 
 namespace sealift::engine {
 namespace {
@@ -175,6 +176,16 @@ Task<Session::Next> Session::Transact(Assignment assignment) {
     Conclude(assignment, std::move(too_large));
     co_return Next::kGoOn;
   }
+  // A recipient beyond ASCII stands in the envelope and in the header To: RFC 6531 asks for both extensions.
+  const bool smtp_utf8 = NeedsSmtpUtf8(row.recipient);
+  const Capabilities& offered = connection_.capabilities();
+  if (smtp_utf8 && !(offered.smtputf8 && offered.eightbitmime)) {
+    Attempt refused = FromFailure(ReasonClass::kContent, "the address is not ASCII and the server offers no SMTPUTF8");
+    refused.verdict.action = Action::kBounce;
+    refused.enhanced = "5.6.7";
+    Conclude(assignment, std::move(refused));
+    co_return Next::kGoOn;
+  }
   const StreamOptions* const stream = options_->FindStream(assignment.lane->campaign->stream);
   const std::string& bounces =
       stream != nullptr && !stream->return_path.empty() ? stream->return_path : options_->node.hostname;
@@ -182,6 +193,7 @@ Task<Session::Next> Session::Transact(Assignment assignment) {
       fmt::format("b+{}@{}", services_.store.EncodeMessageId({.lane = assignment.lane->id, .row = row.id}), bounces);
   MailParameters parameters;
   if (connection_.capabilities().size) parameters.size = message_bytes_;
+  parameters.smtp_utf8 = parameters.eight_bit = smtp_utf8;
   const std::string mail = MailFrom(sender, parameters);
   const std::string rcpt = RcptTo(row.recipient);
   const SmtpOptions& limits = options_->smtp;

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "engine/message/encoded_word.h"
-#include "engine/message/utf8.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {

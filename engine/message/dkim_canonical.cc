@@ -6,7 +6,7 @@
 #include <array>
 #include <memory>
 
-#include "engine/message/utf8.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {

@@ -8,7 +8,7 @@
 #include <optional>
 #include <utility>
 
-#include "engine/message/utf8.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "engine/message/quoted_printable.h"
-#include "engine/message/utf8.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {

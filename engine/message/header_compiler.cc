@@ -10,8 +10,8 @@
 #include "engine/message/encoded_word.h"
 #include "engine/message/seven_bit.h"
 #include "engine/message/template_error.h"
-#include "engine/message/utf8.h"
 #include "engine/smtp/mailbox.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {
@@ -197,6 +197,11 @@ absl::Status HeaderCompiler::ReadAddresses(const std::vector<MustacheToken>& tok
       if (!mailbox.ok()) {
         return TemplateError(header.line, fmt::format("the header {}: an address is wrong: {}", header.name,
                                                       std::string(mailbox.status().message())));
+      }
+      if (NeedsSmtpUtf8(mailbox->local)) {
+        return TemplateError(header.line, fmt::format("the header {}: an address is beyond ASCII before its @, which "
+                                                      "few servers take: give one that is not",
+                                                      header.name));
       }
       pieces.fixed = mailbox->ToString();
     }

@@ -7,7 +7,7 @@
 
 #include "engine/message/base64.h"
 #include "engine/message/entity.h"
-#include "engine/message/utf8.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {

@@ -8,8 +8,8 @@
 #include "engine/message/date.h"
 #include "engine/message/encoded_word.h"
 #include "engine/message/quoted_printable.h"
-#include "engine/message/utf8.h"
 #include "engine/smtp/mailbox.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {
@@ -155,6 +155,9 @@ absl::Status HeaderSlots::Write(const std::vector<Slot>& slots, const Template::
       if (!mailbox.ok()) {
         return assembler.Blame(
             fmt::format("the value makes no mail address ({})", std::string(mailbox.status().message())));
+      }
+      if (NeedsSmtpUtf8(mailbox->local)) {
+        return assembler.Blame("the value is a mail address beyond ASCII, which only a recipient's may be");
       }
       parsed = mailbox->ToString();
       spec = parsed;

@@ -9,7 +9,7 @@
 
 #include "engine/message/suggestion.h"
 #include "engine/message/template_error.h"
-#include "engine/message/utf8.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {

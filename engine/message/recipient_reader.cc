@@ -8,7 +8,7 @@
 #include "engine/message/csv_reader.h"
 #include "engine/message/ndjson_reader.h"
 #include "engine/message/suggestion.h"
-#include "engine/message/utf8.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {

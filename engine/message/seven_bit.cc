@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/message/utf8.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {

@@ -4,7 +4,7 @@
 #include <numeric>
 #include <vector>
 
-#include "engine/message/utf8.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {

@@ -10,7 +10,7 @@
 #include "engine/message/quoted_printable.h"
 #include "engine/message/seven_bit.h"
 #include "engine/message/template_error.h"
-#include "engine/message/utf8.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {

@@ -25,6 +25,8 @@ std::string Helo(std::string_view hostname) { return fmt::format("HELO {}\r\n", 
 std::string MailFrom(std::string_view sender, const MailParameters& parameters) {
   std::string command = fmt::format("MAIL FROM:<{}>", Whole(sender));
   if (parameters.size.has_value()) command += fmt::format(" SIZE={}", *parameters.size);
+  if (parameters.eight_bit) command += " BODY=8BITMIME";
+  if (parameters.smtp_utf8) command += " SMTPUTF8";
   command += "\r\n";
   return command;
 }

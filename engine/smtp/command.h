@@ -23,6 +23,8 @@ std::string Helo(std::string_view hostname);
 
 struct MailParameters {
   std::optional<uint64_t> size;  // RFC 1870, bytes; only where the server offered SIZE
+  bool eight_bit = false;        // BODY=8BITMIME (RFC 6152); only where the server offered it
+  bool smtp_utf8 = false;        // RFC 6531; only where the server offered it
 };
 
 // `sender` is the envelope sender; empty is the null reverse-path `<>`.

@@ -5,6 +5,8 @@
 
 #include <memory>
 
+#include "engine/smtp/utf8.h"
+
 namespace sealift::engine {
 namespace {
 
@@ -18,15 +20,9 @@ absl::Status Refused(std::string_view reason) { return absl::InvalidArgumentErro
 
 bool IsAlphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
-bool IsAtomText(char c) {  // RFC 5322 3.2.3
-  return IsAlphanumeric(c) || std::string_view("!#$%&'*+-/=?^_`{|}~").find(c) != std::string_view::npos;
-}
-
-bool IsAscii(std::string_view text) {
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) >= 0x80) return false;
-  }
-  return true;
+bool IsAtomText(char c) {  // RFC 5322 3.2.3, RFC 6531 3.3
+  return IsAlphanumeric(c) || static_cast<unsigned char>(c) >= 0x80 ||
+         std::string_view("!#$%&'*+-/=?^_`{|}~").find(c) != std::string_view::npos;
 }
 
 bool IsDotString(std::string_view local) {
@@ -54,7 +50,6 @@ absl::Status TakeQuoted(std::string_view inside, std::string& local) {
       if (++i == inside.size()) return Refused("the local part ends in a backslash");
       c = inside[i];
     }
-    if (c < 0x20 || c == 0x7f) return Refused("it has a control character");
     content += c;
   }
   if (content.empty()) return Refused("the local part is empty");
@@ -129,18 +124,18 @@ absl::Status TakeDomain(std::string_view text, std::string& domain) {
 
 std::string Mailbox::ToString() const { return fmt::format("{}@{}", local, domain); }
 
+bool NeedsSmtpUtf8(std::string_view address) { return !IsAscii(address); }
+
 absl::Status ParseMailbox(std::string_view text, Mailbox& mailbox) {
   if (text.empty()) return Refused("it is empty");
   if (text.size() > 5 * kMailboxBytesMax) return Refused("it is longer than 254 bytes");
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return Refused("it has a control character");
-  }
+  if (!IsUtf8(text)) return Refused("it is not UTF-8");
+  if (HasControl(text)) return Refused("it has a control character");
   const size_t at = text.rfind('@');
   if (at == std::string_view::npos) return Refused("it has no @");
   if (at == 0) return Refused("the local part is empty");
   const std::string_view local = text.substr(0, at);
   const std::string_view domain = text.substr(at + 1);
-  if (!IsAscii(local)) return Refused("the local part is not ASCII: it needs SMTPUTF8");
   if (local.front() == '"') {
     if (local.size() < 2 || local.back() != '"') return Refused("the local part has a quote that is not closed");
     if (absl::Status status = TakeQuoted(local.substr(1, local.size() - 2), mailbox.local); !status.ok()) return status;

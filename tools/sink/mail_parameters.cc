@@ -34,6 +34,7 @@ MailParameters ReadMailParameters(std::string_view parameters, const Provider& p
       offered = provider.eight_bit && (read.eight_bit || EqualsUpper(value, "7BIT"));
     } else {
       for (const std::string& extension : provider.extensions) offered |= BroughtBy(extension, keyword);
+      read.smtp_utf8 |= offered && EqualsUpper(keyword, "SMTPUTF8");
     }
     read.offered &= offered;
   }

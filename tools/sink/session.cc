@@ -127,7 +127,7 @@ Session::Step Session::Command(std::string_view line, bool more, absl::Time now)
   const SmtpCommand command = ReadCommand(line);
   const bool has_path = command.verb == Verb::kMail || command.verb == Verb::kRcpt;
   if (line.size() + 2 > (has_path ? kMailCommandBytesMax : kCommandBytesMax)) counts_.Add(Count::long_command);
-  if (HasEightBit(line)) counts_.Add(Count::eight_bit);
+  if (HasEightBit(line) && !has_path) counts_.Add(Count::eight_bit);  // an address may be announced by SMTPUTF8
   if (more && command.verb != Verb::kStartTls) {
     if (EndsGroup(command.verb)) {
       counts_.Add(Count::pipelined_past);
@@ -226,7 +226,12 @@ Session::Step Session::Mail(std::string_view argument, absl::Time now) {
     return Say("555 5.5.4 Parameter not recognized\r\n");
   }
   if (parameters.size_bytes > server_.provider.size_bytes) return Say("552 5.3.4 Message size exceeds fixed limit\r\n");
+  if (HasEightBit(path->mailbox) && !parameters.smtp_utf8) {
+    counts_.Add(Count::eight_bit);
+    return Say("550 5.6.7 The sender's address needs SMTPUTF8\r\n");
+  }
   eight_bit_ = parameters.eight_bit;
+  smtp_utf8_ = parameters.smtp_utf8;
   if (const Judge::Verdict verdict = server_.judge.Mail(source_, messages_, now); verdict.action != nullptr) {
     counts_.Add(verdict.why);
     return Perform(*verdict.action);
@@ -250,6 +255,10 @@ Session::Step Session::Rcpt(std::string_view argument, absl::Time now) {
   if (!path || path->mailbox.empty()) {
     counts_.Add(Count::bad_syntax);
     return Say("501 5.1.3 Bad recipient address syntax\r\n");
+  }
+  if (HasEightBit(path->mailbox) && !smtp_utf8_) {
+    counts_.Add(Count::eight_bit);
+    return Say("553 5.6.7 The recipient's address needs SMTPUTF8\r\n");
   }
   if (!server_.Serves(path->domain)) {
     counts_.Add(Count::misrouted);
@@ -406,7 +415,7 @@ void Session::CountFlaws() {
 void Session::ResetTransaction() {
   mail_ = mail_tried_ = false;
   chunking_ = last_chunk_ = drop_chunk_ = false;
-  eight_bit_ = false;
+  eight_bit_ = smtp_utf8_ = false;
   mailboxes_.clear();
 }
 

@@ -113,7 +113,7 @@ class Session {
   State state_ = State::kCommand;
   bool tls_ = false, greeted_ = false /* EHLO or HELO was accepted */, left_ = true;
   bool mail_ = false, mail_tried_ = false;  // a transaction is open, or was asked for
-  bool eight_bit_ = false;
+  bool eight_bit_ = false, smtp_utf8_ = false;
   bool chunking_ = false, last_chunk_ = false, drop_chunk_ = false;
   uint64_t chunk_left_ = 0;
   int64_t messages_ = 0;  // transactions begun in this connection

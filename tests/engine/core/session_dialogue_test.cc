@@ -64,6 +64,43 @@ TEST_F(SessionDialogueTest, ADeliveryKeepsTheReplyAndHowItWasMade) {
   EXPECT_EQ(events[0].evidence.policy, "opportunistic");
 }
 
+TEST_F(SessionDialogueTest, ARecipientBeyondAsciiIsAnnounced) {
+  MailServer& mx = AddDomain("d1.test");
+  mx.offers = {"PIPELINING", "8BITMIME", "SMTPUTF8"};
+  Start();
+  const queue::CampaignId id = Send("spring", {"j\xC3\xA4ne@d1.test", "jane@d1.test"});
+  ASSERT_TRUE(EventuallyDelivered(id, 2));
+  Stop();
+
+  std::string said;
+  for (const Conversation& conversation : mx.conversations) {
+    for (const std::string& read : conversation.reads) said += read;
+  }
+  EXPECT_THAT(said, HasSubstr("> BODY=8BITMIME SMTPUTF8\r\nRCPT TO:<j\xC3\xA4ne@d1.test>\r\n"));
+  EXPECT_THAT(said, HasSubstr("\r\nTo: j\xC3\xA4ne@d1.test\r\n"));
+  EXPECT_THAT(said, HasSubstr(">\r\nRCPT TO:<jane@d1.test>\r\n")) << "an ASCII address needs no SMTPUTF8";
+}
+
+TEST_F(SessionDialogueTest, ARecipientBeyondAsciiBouncesWhereTheServerCannotTakeIt) {
+  MailServer& mx = AddDomain("d1.test");
+  mx.offers = {"PIPELINING", "SMTPUTF8"};  // without 8BITMIME it is none (RFC 6531 3.1)
+  Start();
+  const queue::CampaignId id = Send("spring", {"j\xC3\xA4ne@d1.test", "jane@d1.test"});
+  ASSERT_TRUE(EventuallyDelivered(id, 1));
+  Stop();
+
+  const std::vector<queue::Event> events = EventsOf(id);
+  ASSERT_THAT(events, SizeIs(2));
+  const queue::Event& bounced = events[0].kind == OutcomeKind::kBounced ? events[0] : events[1];
+  EXPECT_EQ(bounced.kind, OutcomeKind::kBounced);
+  EXPECT_EQ(bounced.enhanced, "5.6.7");
+  EXPECT_EQ(bounced.reason_class, "content");
+  EXPECT_THAT(bounced.reply, HasSubstr("the server offers no SMTPUTF8"));
+  for (const Conversation& conversation : mx.conversations) {
+    for (const std::string& read : conversation.reads) EXPECT_THAT(read, Not(HasSubstr("\xC3\xA4")));
+  }
+}
+
 TEST_F(SessionDialogueTest, AServerWithoutPipeliningIsSpokenToCommandByCommand) {
   MailServer& mx = AddDomain("d1.test");
   mx.offers = {"ENHANCEDSTATUSCODES"};

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/message/utf8.h"
+#include "engine/smtp/utf8.h"
 #include "tests/engine/message/dkim_keys.h"
 #include "tests/engine/message/wire.h"
 

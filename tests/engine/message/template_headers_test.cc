@@ -111,6 +111,24 @@ TEST(TemplateHeadersTest, ToIsTheRecipientWhenTheTemplateHasNone) {
             "\"a, b\"@d1.test");
 }
 
+TEST(TemplateHeadersTest, OnlyARecipientMayBeBeyondAscii) {
+  const std::string_view jane = "j\xC3\xA4ne@d1.test";
+  for (const std::string_view eml :
+       {"From: a@d1.test\n\n{{email}}\n", "From: a@d1.test\nTo: {{email}}\n\n{{email}}\n"}) {
+    std::string message;
+    ASSERT_TRUE(
+        Compiled(eml)
+            .Render({.email = jane, .fields = {}}, {.message_id = kTestMessageId, .date = absl::UnixEpoch()}, message)
+            .ok());
+    EXPECT_THAT(message, HasSubstr("\r\nTo: j\xC3\xA4ne@d1.test\r\n"));
+    EXPECT_THAT(message, HasSubstr("\r\n\r\nj=C3=A4ne@d1.test\r\n"));
+  }
+  EXPECT_THAT(Written("Reply-To: {{v}}", jane),
+              StartsWith("refused: column v: the value is a mail address beyond ASCII"));
+  EXPECT_THAT(CompileError("From: j\xC3\xA4ne@d1.test\n\nx\n"),
+              StartsWith("line 1: the header From: an address is beyond ASCII before its @"));
+}
+
 TEST(TemplateHeadersTest, HeadersTheEngineOwnsAreRefused) {
   for (const std::string_view name :
        {"Date", "date", "Message-ID", "Message-Id", "Bcc", "Return-Path", "Received", "DKIM-Signature"}) {

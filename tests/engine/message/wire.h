@@ -11,7 +11,7 @@
 #include "engine/message/entity.h"
 #include "engine/message/quoted_printable.h"
 #include "engine/message/template.h"
-#include "engine/message/utf8.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 

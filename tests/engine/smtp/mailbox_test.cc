@@ -92,7 +92,9 @@ TEST(MailboxTest, WhatIsNoMailboxIsRefusedWithAReason) {
       {"\"ja\"ne\"@d1.test", "the local part has a quote inside quotes"},
       {"\"jane\\\"@d1.test", "the local part ends in a backslash"},
       {"\"\"@d1.test", "the local part is empty"},
-      {"j\xC3\xA4ne@d1.test", "the local part is not ASCII: it needs SMTPUTF8"},
+      {"j\xE4ne@d1.test", "it is not UTF-8"},
+      {"\"j\xE4 ne\"@d1.test", "it is not UTF-8"},
+      {"j\xC2\x85ne@d1.test", "it has a control character"},
       {"jane\r\nRCPT TO:<joe@d1.test>", "it has a control character"},
       {"jane@d1.test\n", "it has a control character"},
       {"\"ja\rne\"@d1.test", "it has a control character"},
@@ -100,6 +102,20 @@ TEST(MailboxTest, WhatIsNoMailboxIsRefusedWithAReason) {
       {std::string_view("jane@d1.test\0", 13), "it has a control character"},
   };
   for (const auto& [text, reason] : cases) EXPECT_EQ(Parsed(text), "refused: " + std::string(reason)) << text;
+}
+
+TEST(MailboxTest, LocalPartsBeyondAsciiAreTakenAsTheyAre) {
+  EXPECT_EQ(Parsed("J\xC3\xA4ne@d1.test"), "J\xC3\xA4ne@d1.test");
+  EXPECT_EQ(Parsed("\xE5\xB1\xB1.\xE7\x94\xB0@B\xC3\xBC"
+                   "cher.test"),
+            "\xE5\xB1\xB1.\xE7\x94\xB0@xn--bcher-kva.test");
+  EXPECT_EQ(Parsed("\"J\xC3\xA4ne D\"@d1.test"), "\"J\xC3\xA4ne D\"@d1.test");
+  EXPECT_EQ(Parsed("\"j\xC3\xA4ne\"@d1.test"), "j\xC3\xA4ne@d1.test");
+  std::string long_one;
+  for (int i = 0; i < 33; ++i) long_one += "\xC3\xA4";
+  EXPECT_EQ(Parsed(long_one + "@d1.test"), "refused: the local part is longer than 64 bytes");
+  EXPECT_TRUE(NeedsSmtpUtf8("j\xC3\xA4ne@d1.test"));
+  EXPECT_FALSE(NeedsSmtpUtf8("jane@xn--bcher-kva.test"));
 }
 
 TEST(MailboxTest, BrokenInternationalNamesAreRefused) {

@@ -159,6 +159,9 @@ TEST_F(SessionTest, FaultsAreSeen) {
       {"a domain of others", "EHLO c.example.test\r\nMAIL FROM:<>\r\nRCPT TO:<a@d2.test>\r\n", Count::misrouted},
       {"8 bits unannounced", "EHLO c.example.test\r\nMAIL FROM:<>\r\nRCPT TO:<a@d1.test>\r\nDATA\r\n\xC3\xA4\r\n.\r\n",
        Count::eight_bit},
+      {"8 bits in an address unannounced", "EHLO c.example.test\r\nMAIL FROM:<>\r\nRCPT TO:<\xC3\xA4@d1.test>\r\n",
+       Count::eight_bit},
+      {"8 bits in a sender unannounced", "EHLO c.example.test\r\nMAIL FROM:<\xC3\xA4@s.example>\r\n", Count::eight_bit},
       {"DATA after BDAT", "EHLO c.example.test\r\nMAIL FROM:<>\r\nRCPT TO:<a@d1.test>\r\nBDAT 1\r\nxDATA\r\n",
        Count::bad_sequence},
   };
@@ -171,6 +174,16 @@ TEST_F(SessionTest, FaultsAreSeen) {
   Say("EHLO c.example.test\r\n");
   Say("MAIL FROM:<>\r\nRCPT TO:<a@d1.test>\r\n");
   EXPECT_EQ(counts_->Get(Count::pipelined_unoffered), 1u);
+}
+
+TEST_F(SessionTest, SmtpUtf8AnnouncesAddressesWhereItIsOffered) {
+  Make("extensions = [\"SMTPUTF8\"]\n");
+  EXPECT_EQ(Codes(Say("EHLO c.example.test\r\nMAIL FROM:<> BODY=8BITMIME SMTPUTF8\r\nRCPT TO:<\xC3\xA4@d1.test>\r\n"
+                      "DATA\r\nTo: \xC3\xA4@d1.test\r\n\r\n.\r\n")),
+            "220 250 250 250 354 250");
+  EXPECT_THAT(bag_.mailboxes, ElementsAre("\xC3\xA4@d1.test"));
+  EXPECT_EQ(Faults(), 0u);
+  EXPECT_EQ(Codes(Say("MAIL FROM:<>\r\nRCPT TO:<\xC3\xA4@d1.test>\r\n")), "250 553") << "it holds for one message";
 }
 
 TEST_F(SessionTest, EndlessLinesAreRefusedAndNotKept) {

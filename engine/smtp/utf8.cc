@@ -1,4 +1,4 @@
-#include "engine/message/utf8.h"
+#include "engine/smtp/utf8.h"
 
 #include <algorithm>
 #include <cstdint>

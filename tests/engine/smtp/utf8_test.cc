@@ -1,9 +1,6 @@
-#include "engine/message/utf8.h"
+#include "engine/smtp/utf8.h"
 
 #include <gtest/gtest.h>
-
-#include "engine/message/suggestion.h"
-
 namespace sealift::engine {
 namespace {
 
@@ -32,17 +29,6 @@ TEST(Utf8Test, ControlsAreFound) {
   EXPECT_FALSE(
       HasControl("b\xC3\xBC"
                  "cher \xC2\xA0 \xE2\x80\xA8"));
-}
-
-TEST(SuggestionTest, NearNamesAreSuggestedAndFarOnesAreNot) {
-  const std::vector<std::string> known = {"email", "first_name", "plan"};
-  EXPECT_EQ(Suggestion("fist_name", known), "first_name");
-  EXPECT_EQ(Suggestion("First Name", known), "first_name");
-  EXPECT_EQ(Suggestion("PLAN", known), "plan");
-  EXPECT_EQ(Suggestion("e-mail", known), "email");
-  EXPECT_EQ(Suggestion("voucher", known), "");
-  EXPECT_EQ(Suggestion("", known), "");
-  EXPECT_EQ(Suggestion(std::string(10000, 'x'), known), "");
 }
 
 }  // namespace
