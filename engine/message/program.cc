@@ -58,6 +58,22 @@ bool IsUrlText(std::string_view value) {
   });
 }
 
+// Nothing, or a URL of a scheme that runs nothing.
+bool IsHarmlessLink(std::string_view value) {
+  const std::string_view scheme = value.substr(0, value.find(':'));
+  return value.empty() ||
+         (scheme.size() < value.size() && (EqualsIgnoreCase(scheme, "https") || EqualsIgnoreCase(scheme, "http") ||
+                                           EqualsIgnoreCase(scheme, "mailto") || EqualsIgnoreCase(scheme, "tel")));
+}
+
+// Nothing that ends a declaration, calls a function or names a URL.
+bool IsHarmlessStyle(std::string_view value) {
+  return std::ranges::all_of(value, [](char c) {
+    return (c >= '0' && c <= '9') || (LowerCase(c) >= 'a' && LowerCase(c) <= 'z') ||
+           std::string_view(" #%.,+-_").find(c) != std::string_view::npos;
+  });
+}
+
 // Puts a value's pieces together after checking each. The slot that is to blame, when one is: the last.
 class Assembler {
  public:
@@ -199,6 +215,16 @@ absl::Status Program::Check(const Template::Row& row) const {
   for (const HeaderSlots& header : headers) {
     if (absl::Status status = header.Write(slots, row, nullptr); !status.ok()) return status;
   }
+  for (const Caution& caution : cautions) {
+    const Slot& slot = slots[caution.slot];
+    const bool link = caution.kind == Caution::Kind::kLink;
+    if (link ? IsHarmlessLink(slot.Value(row)) : IsHarmlessStyle(slot.Value(row))) continue;
+    return absl::InvalidArgumentError(
+        fmt::format("column {}: the value {} (line {} of the template)", slot.name,
+                    link ? "begins a link and is no http, https, mailto or tel URL"
+                         : "stands in a style and has more than letters, digits, blanks and # % . , + - _",
+                    caution.line));
+  }
   return absl::OkStatus();
 }
 
@@ -261,9 +287,8 @@ absl::Status Program::RunSteps(size_t begin, const Template::Row& row, const Tem
         text.Literal(store.substr(step.begin, step.head), store.substr(step.begin + step.head, step.size - step.head),
                      step.column);
         break;
-      case Step::Kind::kTextValue:
-      case Step::Kind::kHtmlValue:
-        text.Value(slots[step.slot].Value(row), step.kind == Step::Kind::kHtmlValue);
+      case Step::Kind::kValue:
+        text.Value(slots[step.slot].Value(row), step.escaping);
         break;
       case Step::Kind::kEndText:
       case Step::Kind::kEndTextLines:

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/message/dkim_canonical.h"
+#include "engine/message/quoted_printable.h"
 #include "engine/message/template.h"
 
 namespace sealift::engine {
@@ -78,8 +79,7 @@ class Program {
       kMessageId,
       kBeginText,    // a quoted-printable part begins
       kTextLiteral,  // [begin, begin + head) is its first line, up to begin + size the rest; column after it
-      kTextValue,
-      kHtmlValue,
+      kValue,
       kEndText,       // a boundary follows
       kEndTextLines,  // the message ends: with a line end
       kIf,            // else on to the step `index`
@@ -87,10 +87,22 @@ class Program {
     };
 
     Kind kind = Kind::kLiteral;
+    Escaping escaping = Escaping::kNone;  // kValue
     uint32_t slot = 0;
     uint32_t index = 0;
     size_t begin = 0, size = 0, head = 0;
     int column = 0;
+  };
+
+  // A value in an HTML part that no escaping makes harmless.
+  struct Caution {
+    enum class Kind : uint8_t {
+      kLink,   // it begins a URL: its scheme must be one that only leads somewhere
+      kStyle,  // it stands in CSS: it must be one word or number, or several
+    };
+    Kind kind = Kind::kLink;
+    uint32_t slot = 0;
+    int line = 0;  // in the template
   };
 
   absl::Status Check(const Template::Row& row) const;
@@ -104,6 +116,7 @@ class Program {
   std::vector<Step> steps;
   std::vector<Slot> slots;
   std::vector<HeaderSlots> headers;
+  std::vector<Caution> cautions;
   std::vector<std::string> needed_columns;
   size_t columns = 0;     // of a row
   size_t body_begin = 0;  // the step that the body begins with

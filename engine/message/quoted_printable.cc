@@ -44,6 +44,15 @@ std::string_view HtmlEscape(char c) {
   }
 }
 
+bool StaysInUrl(char c, Escaping escaping) {
+  const bool unreserved = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+                          c == '.' || c == '_' || c == '~';
+  if (unreserved) return true;
+  if (escaping == Escaping::kMailUrl) return c == '@';
+  // RFC 3986 2.2, and what is percent-encoded already.
+  return escaping == Escaping::kUrl && std::string_view(":/?#[]@!$()*+,;=%").find(c) != std::string_view::npos;
+}
+
 // Whether a line must not begin with `text`. An F is a risk when "From " may follow, in this piece or in the next one.
 bool MustNotBeginLine(std::string_view text) {
   constexpr std::string_view kFrom = "From ";
@@ -101,7 +110,12 @@ void QuotedPrintableWriter::Literal(std::string_view head, std::string_view rest
   column_ = column_after;
 }
 
-void QuotedPrintableWriter::Value(std::string_view value, bool html) {
+void QuotedPrintableWriter::Value(std::string_view value, Escaping escaping) {
+  if (escaping > Escaping::kHtml) {
+    Url(value, escaping);
+    return;
+  }
+  const bool html = escaping == Escaping::kHtml;
   size_t done = 0;
   for (size_t i = 0; i < value.size(); ++i) {
     const uint8_t kind = ClassOf(value[i]);
@@ -115,6 +129,25 @@ void QuotedPrintableWriter::Value(std::string_view value, bool html) {
       Text(HtmlEscape(value[i]));
       done = i + 1;
     }
+  }
+  Text(value.substr(done));
+}
+
+void QuotedPrintableWriter::Url(std::string_view value, Escaping escaping) {
+  size_t done = 0;
+  for (size_t i = 0; i < value.size(); ++i) {
+    const char c = value[i];
+    const bool entity = escaping == Escaping::kUrl && (c == '&' || c == '\'');
+    if (!entity && StaysInUrl(c, escaping)) continue;
+    Text(value.substr(done, i - done));
+    done = i + 1;
+    if (entity) {
+      Text(HtmlEscape(c));
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    const char code[] = {'%', kHex[byte >> 4], kHex[byte & 15]};
+    Text({code, sizeof(code)});
   }
   Text(value.substr(done));
 }

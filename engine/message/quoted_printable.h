@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,15 @@ struct QuotedPrintableLiteral {
   int column = 0;    // after `rest`
 
   bool begins_line() const { return head.empty() && !rest.empty(); }
+};
+
+// What becomes of a value before it is encoded.
+enum class Escaping : uint8_t {
+  kNone,
+  kHtml,     // & < > " ' are entities
+  kUrl,      // of a whole URL in an HTML attribute: what no URL has is percent-encoded, & and ' are entities
+  kUrlPart,  // of a piece of one: all but unreserved characters (RFC 3986 2.3) is percent-encoded
+  kMailUrl,  // behind mailto: as kUrlPart, but the at sign stays
 };
 
 // Writes quoted-printable text (RFC 2045 6.7) made of literals and values, keeping the column across both: no encoded
@@ -34,8 +44,8 @@ class QuotedPrintableWriter {
 
   void Literal(std::string_view head, std::string_view rest, int column_after);
 
-  // A value: CRLF, LF and CR are line ends. `html`: & < > " ' are escaped first.
-  void Value(std::string_view value, bool html);
+  // A value: CRLF, LF and CR are line ends, where the escaping leaves them.
+  void Value(std::string_view value, Escaping escaping);
 
   // Before the first piece of a text, whose first line begins here.
   void Begin() { column_ = 0; }
@@ -44,6 +54,7 @@ class QuotedPrintableWriter {
   void End(bool ends_line);
 
  private:
+  void Url(std::string_view value, Escaping escaping);
   void Text(std::string_view text);      // plain text without line ends
   void Encoded(std::string_view units);  // encoded text without line ends and soft breaks
   void Byte(char c);

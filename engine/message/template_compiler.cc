@@ -10,6 +10,7 @@
 #include "engine/message/quoted_printable.h"
 #include "engine/message/seven_bit.h"
 #include "engine/message/template_error.h"
+#include "engine/message/text_compiler.h"
 #include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
@@ -153,7 +154,7 @@ absl::Status TemplateCompiler::EmitText(Entity& entity, bool top) {
     return absl::OkStatus();
   }
   writer_.Add(StepKind::kBeginText);
-  if (absl::Status status = EmitTokens(*tokens, entity.IsHtml()); !status.ok()) return status;
+  if (absl::Status status = TextCompiler(writer_, entity.IsHtml()).Emit(*tokens); !status.ok()) return status;
   writer_.Add(top ? StepKind::kEndTextLines : StepKind::kEndText);
   return absl::OkStatus();
 }
@@ -183,41 +184,6 @@ absl::Status TemplateCompiler::EmitAttachment(const Entity& entity, bool top) {
   if (top) writer_.BeginBody();
   writer_.Lines(body);
   if (top && !body.ends_with('\n')) writer_.Literal("\r\n");
-  return absl::OkStatus();
-}
-
-absl::Status TemplateCompiler::EmitTokens(const std::vector<MustacheToken>& tokens, bool html) {
-  std::vector<size_t> open;
-  for (const MustacheToken& token : tokens) {
-    if (token.kind == Kind::kClose) {
-      writer_.program().steps[open.back()].index = static_cast<uint32_t>(writer_.program().steps.size());
-      open.pop_back();
-      continue;
-    }
-    if (token.kind == Kind::kText) {
-      const QuotedPrintableLiteral literal = QuotedPrintableWriter::Encode(token.text);
-      Program::Step& step = writer_.Add(StepKind::kTextLiteral);
-      step.begin = writer_.program().literals.size();
-      step.head = literal.head.size();
-      step.size = literal.head.size() + literal.rest.size();
-      step.column = literal.column;
-      writer_.program().literals += literal.head;
-      writer_.program().literals += literal.rest;
-      continue;
-    }
-    const absl::StatusOr<uint32_t> slot = writer_.SlotOf(token);
-    if (!slot.ok()) return slot.status();
-    switch (token.kind) {
-      case Kind::kSection:
-      case Kind::kInverted:
-        open.push_back(writer_.program().steps.size());
-        writer_.Add(token.kind == Kind::kSection ? StepKind::kIf : StepKind::kUnless).slot = *slot;
-        break;
-      default:
-        writer_.Add(html && token.kind == Kind::kValue ? StepKind::kHtmlValue : StepKind::kTextValue).slot = *slot;
-        break;
-    }
-  }
   return absl::OkStatus();
 }
 

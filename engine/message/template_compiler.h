@@ -4,11 +4,9 @@
 
 #include <memory>
 #include <string_view>
-#include <vector>
 
 #include "engine/message/entity.h"
 #include "engine/message/header_compiler.h"
-#include "engine/message/mustache.h"
 #include "engine/message/program.h"
 #include "engine/message/program_writer.h"
 #include "engine/message/template.h"
@@ -33,7 +31,6 @@ class TemplateCompiler {
   absl::Status EmitMultipart(Entity& entity, bool top);
   absl::Status EmitText(Entity& entity, bool top);
   absl::Status EmitAttachment(const Entity& entity, bool top);
-  absl::Status EmitTokens(const std::vector<MustacheToken>& tokens, bool html);
 
   ProgramWriter writer_;
   HeaderCompiler headers_{writer_};

@@ -91,7 +91,8 @@ std::string Quoted(const std::string& value) {
 constexpr char kParts[] =
     "MIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=b\n\n"
     "--b\nContent-Type: text/plain; charset=utf-8\n\n[{{v}}]\n"
-    "--b\nContent-Type: text/html; charset=utf-8\n\n<p title=\"{{v}}\">[{{v}}]</p>\n--b--\n";
+    "--b\nContent-Type: text/html; charset=utf-8\n\n<p title=\"{{v}}\">[{{v}}]</p><a "
+    "href=\"https://u.test/?a={{v}}\"></a>\n--b--\n";
 
 class HostileValuesTest : public World {
  protected:
@@ -184,7 +185,9 @@ void ExpectParts(const ReadMail& mail, const std::string& value) {
   EXPECT_EQ(mail.parts[1].type, "text/plain");
   EXPECT_EQ(mail.parts[2].type, "text/html");
   EXPECT_EQ(mail.parts[1].content, "[" + WithCrLf(value) + "]");
-  EXPECT_THAT(mail.tags, ElementsAre(ReadMail::Tag{"p", {{"title", WithCrLf(value)}}})) << value;
+  EXPECT_THAT(mail.tags, ElementsAre(ReadMail::Tag{"p", {{"title", WithCrLf(value)}}},
+                                     ReadMail::Tag{"a", {{"href", "https://u.test/?a=" + PercentEncoded(value)}}}))
+      << value;
   EXPECT_EQ(mail.html_text, "[" + WithCrLf(value) + "]");
   EXPECT_THAT(mail.defects, IsEmpty()) << value;
 }

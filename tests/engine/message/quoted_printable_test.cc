@@ -11,12 +11,12 @@ namespace sealift::engine {
 namespace {
 
 // Writes pieces in turn, literals (LF line ends) at even places and values at odd ones.
-std::string Written(const std::vector<std::string>& pieces, bool html = false) {
+std::string Written(const std::vector<std::string>& pieces, Escaping escaping = Escaping::kNone) {
   std::string out;
   QuotedPrintableWriter writer(out);
   for (size_t i = 0; i < pieces.size(); ++i) {
     if (i % 2 == 1) {
-      writer.Value(pieces[i], html);
+      writer.Value(pieces[i], escaping);
       continue;
     }
     const QuotedPrintableLiteral literal = QuotedPrintableWriter::Encode(pieces[i]);
@@ -82,7 +82,7 @@ TEST(QuotedPrintableTest, EveryLineEndOfAValueIsOne) {
 }
 
 TEST(QuotedPrintableTest, HtmlIsEscapedInValuesOnly) {
-  EXPECT_EQ(Written({"<b>", "<i>&\"'", "</b>"}, true), "<b>&lt;i&gt;&amp;&quot;&#39;</b>\r\n");
+  EXPECT_EQ(Written({"<b>", "<i>&\"'", "</b>"}, Escaping::kHtml), "<b>&lt;i&gt;&amp;&quot;&#39;</b>\r\n");
 }
 
 TEST(QuotedPrintableTest, AnyPiecesComeBackAsTheyWere) {

@@ -88,6 +88,64 @@ TEST(TemplateTest, ValuesAreEscapedForWhereTheyStand) {
             "&lt;&amp;&quot;&#39;&gt;|<&\"'>|<&\"'>\n");
 }
 
+TEST(TemplateTest, ValuesInLinksAreEscapedForTheirPlaceInTheUrl) {
+  const auto html = [](std::string_view body, std::string_view value) {
+    return TextOf(std::string(body) + "\n", {"v"}, {value}, "text/html");
+  };
+  EXPECT_EQ(html("<a href=\"https://x.test/?a={{v}}&b=1\">{{v}}</a>", "a b&c=\"<\xC3\xBC\n"),
+            "<a href=\"https://x.test/?a=a%20b%26c%3D%22%3C%C3%BC%0A&b=1\">a b&amp;c=&quot;&lt;\xC3\xBC\n</a>\n");
+  EXPECT_EQ(html("<a href=\"https://x.test{{v}}\">", "@evil.test"), "<a href=\"https://x.test%40evil.test\">\n");
+  EXPECT_EQ(html("<a href='{{v}}'>", "https://x.test/a?b=c&d='e f\"%20"),
+            "<a href='https://x.test/a?b=c&amp;d=&#39;e%20f%22%20'>\n");
+  EXPECT_EQ(html("<a href=\"mailto:{{v}}?subject={{v}}\">", "a+b@x.test"),
+            "<a href=\"mailto:a%2Bb@x.test?subject=a%2Bb@x.test\">\n");
+  EXPECT_EQ(html("<a href=\"https://x.test/{{{v}}}\">", "a/b?c=d"), "<a href=\"https://x.test/a/b?c=d\">\n");
+  EXPECT_EQ(html("<a href=\"{{#v}}https://x.test/{{/v}}{{v}}\">", "javascript:x"),
+            "<a href=\"https://x.test/javascript%3Ax\">\n");
+}
+
+TEST(TemplateTest, AValueThatBeginsALinkIsCheckedWhenItIsLoaded) {
+  const auto checked = [](std::string_view body, std::string_view value) {
+    const Template compiled =
+        Compiled(std::string(kFrom) + "Content-Type: text/html\n\n" + std::string(body) + "\n", {"v"});
+    const std::vector<std::string_view> fields = {value};
+    return std::string(compiled.Check({.email = "jane@d1.test", .fields = fields}).message());
+  };
+  for (const std::string_view fine : {"", "https://x.test/", "HTTP://x.test", "mailto:a@x.test", "tel:+1"}) {
+    EXPECT_EQ(checked("<a href=\"{{v}}\">", fine), "") << fine;
+  }
+  for (const std::string_view bad :
+       {"javascript:alert(1)", " javascript:alert(1)", "java\nscript:x", "data:text/html,x", "vbscript:x", "x.test",
+        "/path", "//x.test", "https", ":", "\x01javascript:x"}) {
+    EXPECT_EQ(checked("<a href=\"{{v}}\">", bad),
+              "column v: the value begins a link and is no http, https, mailto or tel URL (line 4 of the template)")
+        << bad;
+    EXPECT_NE(checked("<img src='{{{v}}}'>", bad), "") << bad;
+    EXPECT_EQ(checked("<a href=\"https://x.test/{{v}}\" title=\"{{v}}\">{{v}}", bad), "") << bad;
+  }
+  EXPECT_EQ(checked("<p style=\"color: {{v}}\">", "#ff0000"), "");
+  for (const std::string_view bad : {"red; background: url(x)", "x:y", "a\\62", "expression(1)", "a\"b", "a/*"}) {
+    EXPECT_EQ(
+        checked("<style>p { color: {{v}} }</style>", bad),
+        "column v: the value stands in a style and has more than letters, digits, blanks and # % . , + - _ (line 4 "
+        "of the template)")
+        << bad;
+  }
+}
+
+TEST(TemplateTest, WhereNoValueIsHarmlessTheTemplateIsRefused) {
+  const auto error = [](std::string_view body) {
+    return CompileError(std::string(kFrom) + "Content-Type: text/html\n\n" + std::string(body) + "\n", {"v"});
+  };
+  EXPECT_THAT(error("<p>\n<a href={{v}}>"), StartsWith("line 5: {{v}} is an attribute's value without quotes: write "));
+  EXPECT_THAT(error("<p {{v}}>"), StartsWith("line 4: {{v}} stands within a tag"));
+  EXPECT_THAT(error("<{{v}}>"), StartsWith("line 4: {{v}} stands within a tag"));
+  EXPECT_THAT(error("<a onclick=\"go({{v}})\">"), StartsWith("line 4: {{v}} stands in a script"));
+  EXPECT_THAT(error("<script>{{{v}}}</script>"), StartsWith("line 4: {{v}} stands in a script"));
+  EXPECT_THAT(error("{{#v}}<a href=\"{{/v}}x"), StartsWith("line 4: the section v begins in one place of a tag"));
+  EXPECT_EQ(error("<td {{{v}}}>{{#v}}<p class=\"a {{#v}}b{{/v}}\"{{^v}} id=\"c\"{{/v}}>{{/v}}"), "none");
+}
+
 TEST(TemplateTest, ValuesAreNotReadAgain) { EXPECT_EQ(TextOf("{{v}}\n", {"v"}, {"{{email}}"}), "{{email}}\n"); }
 
 TEST(TemplateTest, SectionsFollowTheValue) {

@@ -1,0 +1,113 @@
+#include "engine/message/text_compiler.h"
+
+#include <fmt/format.h>
+
+#include "engine/message/quoted_printable.h"
+#include "engine/message/template_error.h"
+
+namespace sealift::engine {
+namespace {
+
+using Kind = MustacheToken::Kind;
+using StepKind = Program::Step::Kind;
+
+}  // namespace
+
+absl::Status TextCompiler::Emit(const std::vector<MustacheToken>& tokens) {
+  for (const MustacheToken& token : tokens) {
+    if (token.kind == Kind::kText) {
+      EmitText(token);
+      continue;
+    }
+    if (token.kind == Kind::kClose) {
+      if (absl::Status status = EndSection(token); !status.ok()) return status;
+      continue;
+    }
+    const absl::StatusOr<uint32_t> slot = writer_.SlotOf(token);
+    if (!slot.ok()) return slot.status();
+    if (token.kind == Kind::kSection || token.kind == Kind::kInverted) {
+      open_.push_back({writer_.program().steps.size(), scanner_});
+      writer_.Add(token.kind == Kind::kSection ? StepKind::kIf : StepKind::kUnless).slot = *slot;
+    } else if (absl::Status status = EmitValue(token, *slot); !status.ok()) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+void TextCompiler::EmitText(const MustacheToken& token) {
+  if (html_) scanner_.Feed(token.text);
+  const QuotedPrintableLiteral literal = QuotedPrintableWriter::Encode(token.text);
+  Program::Step& step = writer_.Add(StepKind::kTextLiteral);
+  step.begin = writer_.program().literals.size();
+  step.head = literal.head.size();
+  step.size = literal.head.size() + literal.rest.size();
+  step.column = literal.column;
+  writer_.program().literals += literal.head;
+  writer_.program().literals += literal.rest;
+}
+
+absl::Status TextCompiler::EmitValue(const MustacheToken& token, uint32_t slot) {
+  Escaping escaping = Escaping::kNone;
+  if (html_) {
+    const absl::StatusOr<Escaping> found = EscapingOf(token, slot);
+    if (!found.ok()) return found.status();
+    if (token.kind == Kind::kValue) escaping = *found;
+    scanner_.FeedValue();
+  }
+  Program::Step& step = writer_.Add(StepKind::kValue);
+  step.slot = slot;
+  step.escaping = escaping;
+  return absl::OkStatus();
+}
+
+absl::Status TextCompiler::EndSection(const MustacheToken& token) {
+  const Section& section = open_.back();
+  if (html_ && !scanner_.IsLike(section.before)) {
+    return TemplateError(token.line, fmt::format("the section {} begins in one place of a tag and ends in another: let "
+                                                 "it hold whole tags, whole attributes, or a part of one value",
+                                                 token.text));
+  }
+  scanner_.Join(section.before);
+  writer_.program().steps[section.step].index = static_cast<uint32_t>(writer_.program().steps.size());
+  open_.pop_back();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Escaping> TextCompiler::EscapingOf(const MustacheToken& token, uint32_t slot) {
+  const bool raw = token.kind == Kind::kRawValue;
+  std::vector<Program::Caution>& cautions = writer_.program().cautions;
+  switch (scanner_.place()) {
+    case HtmlPlace::kText:
+      return Escaping::kHtml;
+    case HtmlPlace::kUrl:
+      cautions.push_back({Program::Caution::Kind::kLink, slot, token.line});
+      return Escaping::kUrl;
+    case HtmlPlace::kUrlRest:
+      return Escaping::kUrlPart;
+    case HtmlPlace::kMailUrl:
+      return Escaping::kMailUrl;
+    case HtmlPlace::kStyle:
+      if (!raw) cautions.push_back({Program::Caution::Kind::kStyle, slot, token.line});
+      return Escaping::kHtml;
+    case HtmlPlace::kScript:
+      return TemplateError(token.line,
+                           fmt::format("{{{{{}}}}} stands in a script: no value is harmless there, and mail "
+                                       "programs run none; remove it",
+                                       token.text));
+    case HtmlPlace::kUnquoted:
+      if (raw) return Escaping::kNone;
+      return TemplateError(token.line, fmt::format("{{{{{0}}}}} is an attribute's value without quotes: write "
+                                                   "\"{{{{{0}}}}}\"",
+                                                   token.text));
+    case HtmlPlace::kTag:
+      if (raw) return Escaping::kNone;
+      return TemplateError(token.line, fmt::format("{{{{{0}}}}} stands within a tag, where no escaping helps: let it "
+                                                   "stand in a quoted attribute, or write {{{{{{{0}}}}}}} when the "
+                                                   "recipient file holds HTML",
+                                                   token.text));
+  }
+  return Escaping::kHtml;
+}
+
+}  // namespace sealift::engine
