@@ -158,25 +158,25 @@ absl::Status HeaderSlots::Write(const std::vector<Slot>& slots, const Template::
   }
   bool first = true;
   for (const AddressPieces& pieces_of : addresses) {
-    Assembled display, address;
+    Assembled display, address, parsed;
     if (absl::Status status = assembler.Run(pieces_of.name, kNameBytesMax, display); !status.ok()) return status;
-    std::string parsed;
     std::string_view spec = pieces_of.fixed;
     if (pieces_of.IsRecipient(slots)) {
       spec = row.email;  // parsed when it was accepted
     } else if (spec.empty()) {
       if (absl::Status status = assembler.Run(pieces_of.address, kAddressBytesMax, address); !status.ok())
         return status;
-      const absl::StatusOr<Mailbox> mailbox = ParseMailbox(Trimmed(address.text()));
-      if (!mailbox.ok()) {
-        return assembler.Blame(
-            fmt::format("the value makes no mail address ({})", std::string(mailbox.status().message())));
+      static thread_local Mailbox mailbox;  // its strings are used again
+      if (const absl::Status status = ParseMailbox(Trimmed(address.text()), mailbox); !status.ok()) {
+        return assembler.Blame(fmt::format("the value makes no mail address ({})", std::string(status.message())));
       }
-      if (NeedsSmtpUtf8(mailbox->local)) {
+      if (NeedsSmtpUtf8(mailbox.local)) {
         return assembler.Blame("the value is a mail address beyond ASCII, which only a recipient's may be");
       }
-      parsed = mailbox->ToString();
-      spec = parsed;
+      parsed.Append(mailbox.local);
+      parsed.Append("@");
+      parsed.Append(mailbox.domain);
+      spec = parsed.text();
     }
     if (out == nullptr) continue;
     const std::string_view name_text = Trimmed(display.text());
