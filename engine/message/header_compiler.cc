@@ -60,6 +60,19 @@ bool StartsWithIgnoreCase(std::string_view text, std::string_view prefix) {
   return EqualsIgnoreCase(text.substr(0, prefix.size()), prefix);
 }
 
+// Of <{{url}}>, which is a whole URL and not a part of one.
+void MarkUrlStarts(std::vector<HeaderPiece>& pieces) {
+  bool begins = false;
+  for (HeaderPiece& piece : pieces) {
+    if (piece.kind == HeaderPiece::Kind::kText) {
+      begins = Trimmed(piece.text).ends_with('<');
+    } else if (piece.kind == HeaderPiece::Kind::kValue || piece.kind == HeaderPiece::Kind::kRawValue) {
+      if (begins) piece.kind = HeaderPiece::Kind::kUrlValue;
+      begins = false;
+    }
+  }
+}
+
 }  // namespace
 
 absl::Status HeaderCompiler::Check(const Entity& message) {
@@ -156,6 +169,7 @@ absl::Status HeaderCompiler::EmitSlots(HeaderSlots header, const std::vector<Mus
     absl::StatusOr<std::vector<HeaderPiece>> pieces = PiecesOf(tokens);
     if (!pieces.ok()) return pieces.status();
     header.pieces = *std::move(pieces);
+    if (header.kind == HeaderSlots::Kind::kUrls) MarkUrlStarts(header.pieces);
   } else if (absl::Status status = ReadAddresses(tokens, header); !status.ok()) {
     return status;
   }

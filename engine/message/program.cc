@@ -114,6 +114,9 @@ class Assembler {
     const bool encode = header_.kind == HeaderSlots::Kind::kUrls && piece.kind == HeaderPiece::Kind::kValue;
     const bool check = header_.kind == HeaderSlots::Kind::kUrls && piece.kind == HeaderPiece::Kind::kRawValue;
     if (check && !IsUrlText(value)) return BadValue(slot, header_, "the value has a character that no URL may have");
+    if (piece.kind == HeaderPiece::Kind::kUrlValue && (value.empty() || !IsUrlText(value) || !IsHarmlessLink(value))) {
+      return BadValue(slot, header_, "the value begins a URL and is no http, https, mailto or tel URL");
+    }
     const bool fits = encode ? AppendPercentEncoded(value, out) : out.Append(value);
     return fits ? absl::OkStatus() : BadValue(slot, header_, "the value is too long");
   }

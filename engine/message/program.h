@@ -30,7 +30,14 @@ struct Slot {
 
 // A piece of a header's value. Ifs and unlesses hold the index of the piece after their section.
 struct HeaderPiece {
-  enum class Kind : uint8_t { kText, kValue, kRawValue, kIf, kUnless };
+  enum class Kind : uint8_t {
+    kText,
+    kValue,
+    kRawValue,
+    kUrlValue,  // begins the URL of a List-... header, whose scheme is the value's
+    kIf,
+    kUnless,
+  };
 
   Kind kind = Kind::kText;
   uint32_t slot = 0;

@@ -96,6 +96,21 @@ TEST(TemplateHeadersTest, UrlsArePercentEncoded) {
               StartsWith("refused: column v: the value has a character that no URL may have"));
 }
 
+TEST(TemplateHeadersTest, AWholeUrlIsLeftAsItIsAndMustBeOne) {
+  for (const std::string_view line : {"List-Unsubscribe: <{{v}}>", "List-Unsubscribe: < {{{v}}}>"}) {
+    EXPECT_THAT(Written(line, "https://u.example.com/a?b=c&d=%20"), HasSubstr("https://u.example.com/a?b=c&d=%20>"));
+    EXPECT_THAT(Written(line, "mailto:a@example.com?subject=x"), HasSubstr("mailto:a@example.com?subject=x>"));
+    for (const std::string_view bad :
+         {"", "x", "javascript:x", "https://a b", "https://a>, <mailto:b", "https://\xC3\xBC"}) {
+      EXPECT_THAT(Written(line, bad), StartsWith("refused: column v: the value begins a URL and is no http, https"))
+          << bad;
+    }
+  }
+  EXPECT_EQ(Written("List-Unsubscribe: <mailto:u@example.com>, <{{v}}{{v}}>", "https://x"),
+            "<mailto:u@example.com>, <https://xhttps%3A%2F%2Fx>");
+  EXPECT_EQ(Written("List-Unsubscribe: <mailto:u@example.com>{{#v}}, <{{v}}>{{/v}}", ""), "<mailto:u@example.com>");
+}
+
 TEST(TemplateHeadersTest, OverlongValuesAreRefused) {
   EXPECT_THAT(Written("Subject: {{v}}", std::string(901, 'x')), StartsWith("refused: column v: the value is too long"));
   EXPECT_THAT(Written("To: {{v}} <{{email}}>", std::string(401, 'x')),
