@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <utility>
 
 #include "engine/smtp/utf8.h"
 
@@ -89,6 +90,45 @@ Sha256 HashRelaxedBody(std::string_view body) {
   hasher.Add({plain, last + 1});
   hasher.Add("\r\n");
   return hasher.Finish();
+}
+
+RelaxedBodyHasher::RelaxedBodyHasher() : context_(EVP_MD_CTX_new()) {
+  EVP_DigestInit_ex2(context_.get(), Sha256Digest(), nullptr);
+}
+
+void RelaxedBodyHasher::Free::operator()(evp_md_ctx_st* context) const { EVP_MD_CTX_free(context); }
+
+void RelaxedBodyHasher::Add(std::string_view piece) {
+  const auto flush = [this](size_t at_least) {
+    if (relaxed_.size() < at_least) return;
+    EVP_DigestUpdate(context_.get(), relaxed_.data(), relaxed_.size());
+    relaxed_.clear();
+  };
+  for (const char c : piece) {
+    if (IsBlank(c)) {
+      blank_ = true;
+    } else if (c == '\n') {
+      blank_ = false;
+      ++line_ends_;
+    } else if (c != '\r') {
+      for (; line_ends_ > 0; --line_ends_) {
+        relaxed_ += "\r\n";
+        flush(kBlock);
+      }
+      if (std::exchange(blank_, false)) relaxed_ += ' ';
+      relaxed_ += c;
+      any_ = true;
+      flush(kBlock);
+    }
+  }
+}
+
+Sha256 RelaxedBodyHasher::Finish() {
+  if (any_) relaxed_ += "\r\n";
+  EVP_DigestUpdate(context_.get(), relaxed_.data(), relaxed_.size());
+  Sha256 hash;
+  EVP_DigestFinal_ex(context_.get(), hash.data(), nullptr);
+  return hash;
 }
 
 void AppendRelaxedField(std::string_view field, std::string& out) {

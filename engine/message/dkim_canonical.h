@@ -1,9 +1,13 @@
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "engine/message/dkim_key.h"
+
+struct evp_md_ctx_st;
 
 namespace sealift::engine {
 
@@ -13,6 +17,28 @@ namespace sealift::engine {
 // The SHA-256 of a message's body, relaxed: a run of white space is one space, none ends a line, no empty line ends the
 // body.
 Sha256 HashRelaxedBody(std::string_view body);
+
+// The same of a body that comes in pieces of any size, for messages that are never held whole.
+//
+// Threads: one. Used once: Finish is the last call.
+class RelaxedBodyHasher {
+ public:
+  RelaxedBodyHasher();
+
+  void Add(std::string_view piece);
+  Sha256 Finish();
+
+ private:
+  struct Free {
+    void operator()(evp_md_ctx_st* context) const;
+  };
+
+  std::unique_ptr<evp_md_ctx_st, Free> context_;
+  std::string relaxed_;     // not yet hashed
+  uint64_t line_ends_ = 0;  // that count once something follows
+  bool blank_ = false;      // white space, that counts once something follows in its line
+  bool any_ = false;
+};
 
 // Appends one header field, relaxed, with its line end: the name in lower case, unfolded, a run of white space one
 // space, none around the colon or at the end. `field` is "Name: value" with its folds, with or without the last CRLF.
