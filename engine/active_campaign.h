@@ -24,8 +24,8 @@ struct ActiveCampaign {
   std::string name;
   std::string stream;
   absl::Time started = absl::InfinitePast();
-  engine::Rate rate;  // --rate of its load; unlimited by default
-  Template content;
+  engine::Rate rate;                               // --rate of its load; unlimited by default
+  std::optional<Template> content;                 // nothing: its messages arrived finished
   std::optional<size_t> key_field = std::nullopt;  // which of a row's fields names it in events (--key-column)
   std::atomic<bool> sending{true};  // false: paused or cancelled; what is in flight ends, nothing new begins
 };

@@ -296,16 +296,9 @@ absl::StatusOr<CampaignLoader::Summary> RecipientFileLoader::Finish() {
   summary.rejected = counters.rejected;
   summary.duplicates = counters.duplicates;
   summary.suppressed = counters.suppressed_at_load;
-  const bool waits = request_.start_at.has_value() && *request_.start_at > absl::Now();
-  if ((request_.start || request_.start_at.has_value()) && !waits) {
-    const absl::StatusOr<queue::Campaign> loaded = campaigns_.Find(spec_.name);
-    if (!loaded.ok()) return loaded.status();
-    if (loaded->state == queue::CampaignState::kReady) {
-      const absl::Status started = campaigns_.Start(spec_.name);
-      if (!started.ok()) return started;
-    }
-    summary.started = loaded->state == queue::CampaignState::kReady || loaded->state == queue::CampaignState::kRunning;
-  }
+  const absl::StatusOr<bool> started = campaigns_.StartLoaded(spec_.name, request_.start, request_.start_at);
+  if (!started.ok()) return started.status();
+  summary.started = *started;
   return summary;
 }
 

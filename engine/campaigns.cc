@@ -62,8 +62,12 @@ absl::Status Campaigns::CheckMode(const Campaign& campaign) const {
 }
 
 absl::Status Campaigns::Activate(const Campaign& campaign) {
-  absl::StatusOr<Template> content = CompileTemplate(campaign.spec);
-  if (!content.ok()) return content.status();
+  std::optional<Template> content;
+  if (!campaign.spec.finished) {
+    absl::StatusOr<Template> compiled = CompileTemplate(campaign.spec);
+    if (!compiled.ok()) return compiled.status();
+    content = *std::move(compiled);
+  }
   const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign.spec.settings_json);
   if (!settings.ok()) return settings.status();
   std::shared_ptr<ActiveCampaign> active;
@@ -72,7 +76,7 @@ absl::Status Campaigns::Activate(const Campaign& campaign) {
     std::shared_ptr<ActiveCampaign>& entry = active_[campaign.id];
     if (entry == nullptr) {
       entry = std::make_shared<ActiveCampaign>(campaign.id, campaign.spec.name, campaign.spec.stream, campaign.started,
-                                               settings->rate, *std::move(content),
+                                               settings->rate, std::move(content),
                                                settings->KeyField(campaign.spec.columns));
     }
     active = entry;
@@ -136,6 +140,17 @@ absl::Status Campaigns::Start(std::string_view name) {
         ExitCode::kTryLater);
   }
   return SendOn(*campaign);
+}
+
+absl::StatusOr<bool> Campaigns::StartLoaded(std::string_view name, bool start, std::optional<absl::Time> at) {
+  if (at.has_value()) start = *at <= absl::Now();
+  if (!start) return false;
+  const absl::StatusOr<Campaign> loaded = Find(name);
+  if (!loaded.ok()) return loaded.status();
+  if (loaded->state == CampaignState::kReady) {
+    if (absl::Status started = Start(name); !started.ok()) return started;
+  }
+  return loaded->state == CampaignState::kReady || loaded->state == CampaignState::kRunning;
 }
 
 absl::Status Campaigns::Pause(std::string_view name) {

@@ -36,6 +36,8 @@ class Campaigns {
   absl::StatusOr<queue::Campaign> Find(std::string_view name);
 
   absl::Status Start(std::string_view name);
+  // What its load asked for: a start at once, or at a time that has come. True: it is being sent.
+  absl::StatusOr<bool> StartLoaded(std::string_view name, bool start, std::optional<absl::Time> at);
   absl::Status Pause(std::string_view name);
   absl::Status Resume(std::string_view name);
   // Waits until nothing of it is being sent; kTryLater when that takes longer than `patience`: it is paused then.

@@ -225,6 +225,7 @@ Attempt Connection::FromStatus(Phase phase, const absl::Status& status) const {
     return FromFailure(ReasonClass::kTimeout, fmt::format("timed out ({})", ToString(phase)));
   }
   if (absl::IsInvalidArgument(status)) return FromFailure(ReasonClass::kProtocol, what);
+  if (absl::IsDataLoss(status)) return FromFailure(ReasonClass::kInternal, what);
   if (absl::IsUnauthenticated(status)) return FromFailure(ReasonClass::kTls, what);
   return FromFailure(ReasonClass::kConnection, fmt::format("{} ({})", what, ToString(phase)));
 }

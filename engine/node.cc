@@ -16,10 +16,12 @@
 #include "engine/campaign_settings.h"
 #include "engine/config_show.h"
 #include "engine/exit_code.h"
+#include "engine/finished_loader.h"
 #include "engine/kek.h"
 #include "engine/log.h"
 #include "engine/message/date.h"
 #include "engine/node_impl.h"
+#include "engine/smtp/dot_stuffing.h"
 
 namespace sealift::engine {
 namespace {
@@ -30,6 +32,7 @@ constexpr uint64_t kReserveBytes = 16 << 20;
 constexpr absl::Duration kSweepEvery = absl::Hours(1);
 constexpr absl::Duration kCancelPatience = absl::Seconds(30);
 constexpr size_t kTemplateBytesMax = 32 << 20;
+constexpr size_t kPreviewBytesMax = 4 << 20;  // of a finished message; an answer is made in memory
 constexpr size_t kCampaignNameMax = 64;
 
 bool IsOurs(const SourceOptions& source) {
@@ -280,8 +283,18 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
                                                            request.template_text.size(), kTemplateBytesMax)),
                     ExitCode::kBadData);
   }
-  const absl::StatusOr<std::vector<std::string>> columns = Template::ColumnsOf(request.template_text);
-  if (!columns.ok()) return WithExit(columns.status(), ExitCode::kBadData);
+  if (request.messages) {
+    if (!request.template_text.empty() || !request.defaults.empty() || !request.require.empty() ||
+        !request.key_column.empty()) {
+      return WithExit(
+          absl::InvalidArgumentError("finished messages have neither a template nor columns, and so neither "
+                                     "--default, --require nor --key-column"),
+          ExitCode::kUsage);
+    }
+  } else {
+    const absl::StatusOr<std::vector<std::string>> columns = Template::ColumnsOf(request.template_text);
+    if (!columns.ok()) return WithExit(columns.status(), ExitCode::kBadData);
+  }
   CampaignSettings settings{.start_at = request.start_at,
                             .start = request.start,
                             .key_column = request.key_column,
@@ -300,11 +313,17 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
                            .template_text = request.template_text,
                            .defaults = request.defaults,
                            .expires_in = request.expires_in.value_or(stream->expires_in),
-                           .settings_json = settings.ToText()};
+                           .settings_json = settings.ToText(),
+                           .finished = request.messages};
   Counter* const loaded = metrics_.counter(Metric::kMessagesLoaded, {request.stream});
-  return std::make_unique<RecipientFileLoader>(
-      *store_, *campaigns_, std::move(request), std::move(spec), stream->kind, [this] { return AdmitLoad(); },
-      [loaded](uint64_t rows) { loaded->Add(rows); });
+  const auto admit = [this] { return AdmitLoad(); };
+  const auto count = [loaded](uint64_t rows) { loaded->Add(rows); };
+  if (request.messages) {
+    return std::make_unique<FinishedMessageLoader>(*store_, *campaigns_, std::move(request), std::move(spec),
+                                                   stream->kind, admit, count);
+  }
+  return std::make_unique<RecipientFileLoader>(*store_, *campaigns_, std::move(request), std::move(spec), stream->kind,
+                                               admit, count);
 }
 
 CampaignStatus NodeImpl::StatusOf(const queue::Campaign& campaign) {
@@ -367,11 +386,15 @@ absl::StatusOr<std::string> NodeImpl::Preview(std::string_view name, uint32_t ro
   if (!campaign.ok()) return campaign.status();
   const absl::StatusOr<queue::StoredRow> stored = store_->ReadRow(campaign->id, static_cast<queue::RowId>(row));
   if (!stored.ok()) return WithExit(stored.status(), ExitCode::kNoInput);
-  const absl::StatusOr<Template> content = CompileTemplate(campaign->spec);
-  if (!content.ok()) return content.status();
   const std::vector<std::string_view> fields(stored->fields.begin(), stored->fields.end());
   const std::string id = FormatMessageId(store_->EncodeMessageId(stored->message), options()->node.hostname);
   const absl::Time sent = stored->date != absl::InfinitePast() ? stored->date : absl::Now();
+  if (campaign->spec.finished) {
+    const FinishedMessage::Identity identity{.message_id = id, .date = date.value_or(sent)};
+    return PreviewFinished(*campaign, fields, identity);
+  }
+  const absl::StatusOr<Template> content = CompileTemplate(campaign->spec);
+  if (!content.ok()) return content.status();
   std::string message;
   const absl::Status rendered = content->Render({.email = stored->recipient, .fields = fields},
                                                 {.message_id = id, .date = date.value_or(sent)}, message);
@@ -382,6 +405,35 @@ absl::StatusOr<std::string> NodeImpl::Preview(std::string_view name, uint32_t ro
   const absl::Status signed_it = signer->Sign(message, content->fixed_body_hash(), whole);
   if (!signed_it.ok()) return signed_it;
   return whole + message;
+}
+
+absl::StatusOr<std::string> NodeImpl::PreviewFinished(const queue::Campaign& campaign,
+                                                      const std::vector<std::string_view>& fields,
+                                                      const FinishedMessage::Identity& identity) {
+  const absl::StatusOr<FinishedMessage> finished =
+      FinishedMessage::Decode(fields.size() == 1 ? fields[0] : std::string_view());
+  if (!finished.ok()) return finished.status();
+  if (finished->size > kPreviewBytesMax) {
+    return WithExit(absl::FailedPreconditionError(
+                        fmt::format("the message has {} bytes, and at most {} are shown; what is sent is what was "
+                                    "loaded, without Bcc and Return-Path, behind its signatures",
+                                    finished->size, kPreviewBytesMax)),
+                    ExitCode::kBadData);
+  }
+  const std::shared_ptr<const DkimSigner> signer = signing_keys()->SignerOf(campaign.spec.stream);
+  std::string wire, message;
+  for (uint32_t i = 0; i < finished->pieces; ++i) {
+    const absl::StatusOr<std::string> piece = store_->ReadPiece(campaign.id, queue::BodyId{finished->number}, i);
+    if (!piece.ok()) return WithExit(piece.status(), ExitCode::kNoInput);
+    if (i > 0) {
+      wire += *piece;
+      continue;
+    }
+    uint64_t size = 0;
+    if (absl::Status opened = finished->Open(*piece, identity, signer.get(), wire, &size); !opened.ok()) return opened;
+  }
+  AppendUnstuffed(wire, message);
+  return message;
 }
 
 std::string NodeImpl::MessageId(const queue::MessageKey& key) const { return store_->EncodeMessageId(key); }

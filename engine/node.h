@@ -47,6 +47,7 @@ struct CampaignStatus {
 
 struct LoadRequest {
   std::string name, stream, template_text;
+  bool messages = false;                                      // finished ones follow: there is no template
   std::vector<std::pair<std::string, std::string>> defaults;  // --default name=value
   std::vector<std::pair<std::string, std::string>> require;   // --require col=value
   std::string key_column;                                     // "": rows are named by their number

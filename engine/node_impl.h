@@ -11,6 +11,7 @@
 #include "engine/campaigns.h"
 #include "engine/explain.h"
 #include "engine/limits.h"
+#include "engine/message/finished_message.h"
 #include "engine/metrics_text.h"
 #include "engine/node.h"
 #include "engine/shard.h"
@@ -64,6 +65,9 @@ class NodeImpl final : public Node {
   std::string ProviderOf(const std::string& domain);
 
   absl::Status AdmitLoad() const;
+  absl::StatusOr<std::string> PreviewFinished(const queue::Campaign& campaign,
+                                              const std::vector<std::string_view>& fields,
+                                              const FinishedMessage::Identity& identity);
   void WatchStorage();
   void CountQueue();
   // Tells every shard whom a commit has suppressed.

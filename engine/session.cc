@@ -139,6 +139,7 @@ Task<std::optional<Assignment>> Session::NextAssignment() {
 // Sending
 
 void Session::Render(const Assignment& assignment) {
+  finished_.reset();
   if (assignment.message != nullptr) {
     date_ = assignment.message->date;
     content_ = assignment.message->wire;
@@ -151,39 +152,92 @@ void Session::Render(const Assignment& assignment) {
                                          options_->node.hostname);
   message_.clear();
   wire_.clear();
-  const absl::Status rendered = assignment.lane->campaign->content.Render(
+  const absl::Status rendered = assignment.lane->campaign->content->Render(
       {.email = row.recipient, .fields = row.fields}, {.message_id = id, .date = date_}, message_);
   if (rendered.ok()) AppendDotStuffed(message_, wire_);
   content_ = wire_;
   message_bytes_ = message_.size();
 }
 
+Task<absl::Status> Session::Fetch(Assignment assignment) {
+  const queue::Row& row = assignment.claim.row();
+  finished_.reset();
+  wire_.clear();
+  content_ = {};
+  date_ = row.date != absl::InfinitePast() ? row.date : services_.Now();
+  const absl::StatusOr<FinishedMessage> finished = FinishedOf(row);
+  if (!finished.ok()) co_return absl::OkStatus();
+  pieces_.emplace(services_, assignment.lane->id.campaign, finished->number);
+  if (assignment.message != nullptr) {
+    date_ = assignment.message->date;
+    content_ = assignment.message->wire;
+    message_bytes_ = assignment.message->size;
+  } else {
+    pieces_->Ask(0);
+    const absl::StatusOr<std::string> first = co_await pieces_->Take();
+    if (absl::IsCancelled(first.status())) co_return first.status();
+    const std::string id = FormatMessageId(
+        services_.store.EncodeMessageId({.lane = assignment.lane->id, .row = row.id}), options_->node.hostname);
+    uint64_t size = 0;
+    if (first.ok() && finished->Open(*first, {.message_id = id, .date = date_}, nullptr, wire_, &size).ok()) {
+      content_ = wire_;
+      message_bytes_ = size;
+    }
+  }
+  finished_ = *finished;
+  co_return absl::OkStatus();
+}
+
+Session::Extensions Session::NeededFor(std::string_view recipient) const {
+  // A recipient beyond ASCII stands in the envelope and in the header To: RFC 6531 asks for both extensions.
+  const bool utf8_recipient = NeedsSmtpUtf8(recipient);
+  const bool finished = finished_.has_value();
+  return {.eight_bit = utf8_recipient || (finished && finished_->eight_bit),
+          .smtp_utf8 = utf8_recipient || (finished && finished_->utf8_header)};
+}
+
+std::optional<Attempt> Session::Misfit(const Extensions& needed) const {
+  const auto bounce = [this](ReasonClass reason, std::string_view enhanced, std::string why) {
+    Attempt attempt = connection_.FromFailure(reason, std::move(why));
+    attempt.verdict.action = Action::kBounce;
+    attempt.enhanced = enhanced;
+    return attempt;
+  };
+  const Capabilities& offered = connection_.capabilities();
+  if (offered.size_max.has_value() && message_bytes_ > *offered.size_max) {
+    return bounce(ReasonClass::kTooLarge, "5.3.4",
+                  fmt::format("the message has {} bytes, the server takes {}", message_bytes_, *offered.size_max));
+  }
+  if (needed.smtp_utf8 && !(offered.smtputf8 && offered.eightbitmime)) {
+    return bounce(ReasonClass::kContent, "5.6.7",
+                  "the recipient's address or the message's header is not ASCII, and the server offers no SMTPUTF8");
+  }
+  if (needed.eight_bit && !offered.eightbitmime) {
+    return bounce(ReasonClass::kContent, "5.6.3", "the message is 8-bit, and the server offers no 8BITMIME");
+  }
+  return std::nullopt;
+}
+
 Task<Session::Next> Session::Transact(Assignment assignment) {
   const queue::Row& row = assignment.claim.row();
-  Render(assignment);
+  if (assignment.lane->campaign->content.has_value()) {
+    Render(assignment);
+  } else {
+    const absl::Status fetched = co_await Fetch(assignment);
+    if (!fetched.ok()) {
+      scheduler_.Return(assignment);
+      co_return Next::kEnd;
+    }
+  }
   if (content_.empty()) {
     // Every row was checked when it was loaded, so this is a fault of ours or of the disk: the row must not be lost for
     // it.
     Conclude(assignment, connection_.FromFailure(ReasonClass::kInternal, "the message could not be rendered"));
     co_return Next::kGoOn;
   }
-  if (connection_.capabilities().size_max.has_value() && message_bytes_ > *connection_.capabilities().size_max) {
-    Attempt too_large = connection_.FromFailure(
-        ReasonClass::kTooLarge, fmt::format("the message has {} bytes, the server takes {}", message_bytes_,
-                                            *connection_.capabilities().size_max));
-    too_large.verdict.action = Action::kBounce;
-    too_large.enhanced = "5.3.4";
-    Conclude(assignment, std::move(too_large));
-    co_return Next::kGoOn;
-  }
-  // A recipient beyond ASCII stands in the envelope and in the header To: RFC 6531 asks for both extensions.
-  const bool smtp_utf8 = NeedsSmtpUtf8(row.recipient);
-  const Capabilities& offered = connection_.capabilities();
-  if (smtp_utf8 && !(offered.smtputf8 && offered.eightbitmime)) {
-    Attempt refused = FromFailure(ReasonClass::kContent, "the address is not ASCII and the server offers no SMTPUTF8");
-    refused.verdict.action = Action::kBounce;
-    refused.enhanced = "5.6.7";
-    Conclude(assignment, std::move(refused));
+  const Extensions needed = NeededFor(row.recipient);
+  if (std::optional<Attempt> misfit = Misfit(needed); misfit.has_value()) {
+    Conclude(assignment, *std::move(misfit));
     co_return Next::kGoOn;
   }
   const StreamOptions* const stream = options_->FindStream(assignment.lane->campaign->stream);
@@ -193,7 +247,8 @@ Task<Session::Next> Session::Transact(Assignment assignment) {
       fmt::format("b+{}@{}", services_.store.EncodeMessageId({.lane = assignment.lane->id, .row = row.id}), bounces);
   MailParameters parameters;
   if (connection_.capabilities().size) parameters.size = message_bytes_;
-  parameters.smtp_utf8 = parameters.eight_bit = smtp_utf8;
+  parameters.eight_bit = needed.eight_bit;
+  parameters.smtp_utf8 = needed.smtp_utf8;
   const std::string mail = MailFrom(sender, parameters);
   const std::string rcpt = RcptTo(row.recipient);
   const SmtpOptions& limits = options_->smtp;
@@ -262,6 +317,21 @@ Task<Session::Next> Session::Transact(Assignment assignment) {
   co_return next;
 }
 
+// What ends a message stands in its last piece: one that could not be read to its end is never taken for whole.
+Task<absl::Status> Session::SendMessage() {
+  const uint32_t pieces = finished_.has_value() ? finished_->pieces : 1;
+  if (pieces > 1) pieces_->Ask(1);
+  absl::Status sent = co_await connection_.Send(content_, options_->smtp.block_timeout);
+  for (uint32_t i = 1; i < pieces && sent.ok(); ++i) {
+    const absl::StatusOr<std::string> piece = co_await pieces_->Take();
+    if (absl::IsCancelled(piece.status()) || absl::IsDeadlineExceeded(piece.status())) co_return piece.status();
+    if (!piece.ok()) co_return absl::DataLossError("the message could not be read to its end");
+    if (i + 1 < pieces) pieces_->Ask(i + 1);
+    sent = co_await connection_.Send(*piece, options_->smtp.block_timeout);
+  }
+  co_return sent;
+}
+
 Task<Session::Next> Session::SendContent(Assignment assignment, Reply data) {
   if (!data.IsIntermediate()) co_return Refused(assignment, Phase::kData, data);
   if (connection_.has_unread()) {
@@ -269,7 +339,7 @@ Task<Session::Next> Session::SendContent(Assignment assignment, Reply data) {
     co_return Lost(assignment, Phase::kContent,
                    absl::InvalidArgumentError("the server replied before it had the content"));
   }
-  const absl::Status sent = co_await connection_.Send(content_, options_->smtp.block_timeout);
+  const absl::Status sent = co_await WithDeadline(services_.ring, options_->smtp.session_max, SendMessage());
   if (!sent.ok()) co_return Lost(assignment, Phase::kContent, sent);
   const Connection::Answer taken =
       co_await WithDeadline(services_.ring, options_->smtp.final_dot_timeout, connection_.ReadReply());

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "engine/attempt.h"
 #include "engine/connection.h"
+#include "engine/finished_row.h"
 #include "engine/runtime/task.h"
 #include "engine/scheduler.h"
 #include "engine/site.h"
@@ -39,12 +40,23 @@ class Session {
   Task<std::optional<Assignment>> NextAssignment();
   Task<Next> Transact(Assignment assignment);
   Task<Next> SendContent(Assignment assignment, Reply data);
+  Task<absl::Status> SendMessage();
 
   Next Lost(const Assignment& assignment, Phase phase, const absl::Status& status);
   Next Refused(const Assignment& assignment, Phase phase, const Reply& reply);
   void Conclude(const Assignment& assignment, Attempt attempt);
   std::shared_ptr<const queue::Evidence> EvidenceFor(const std::string& stream);
   void Render(const Assignment& assignment);
+  // The same of a message that arrived finished. Errors: the session's scope has ended.
+  Task<absl::Status> Fetch(Assignment assignment);
+  // What the message, and its recipient's address, ask of the server.
+  struct Extensions {
+    bool eight_bit = false;  // 8BITMIME (RFC 6152)
+    bool smtp_utf8 = false;  // SMTPUTF8 (RFC 6531)
+  };
+  Extensions NeededFor(std::string_view recipient) const;
+  // Why this server cannot get the message, whoever asks it to.
+  std::optional<Attempt> Misfit(const Extensions& needed) const;
 
   Scheduler& scheduler_;
   ShardServices& services_;
@@ -60,8 +72,12 @@ class Session {
 
   absl::Time date_;             // of the message being sent
   std::string message_, wire_;  // where this session renders it
-  std::string_view content_;    // as DATA carries it, with its lone dot; empty: it could not be made
-  size_t message_bytes_ = 0;    // of the message itself
+  // As DATA carries it, with its lone dot, or of a finished message all up to its second piece. Empty: it could not be
+  // made.
+  std::string_view content_;
+  std::optional<FinishedMessage> finished_;
+  std::optional<PieceReader> pieces_;  // of finished_, where it has more than one
+  size_t message_bytes_ = 0;           // of the message itself
 };
 
 }  // namespace sealift::engine

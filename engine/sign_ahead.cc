@@ -53,6 +53,7 @@ void SignAhead::Request(SendQueue& queue, ReadyRow& row) {
        .pack = row.claim.open->pack,
        .row = row.claim.index,
        .signer = queue.signer,
+       .store = &services_.store,
        .message_id = FormatMessageId(services_.store.EncodeMessageId({.lane = row.lane->id, .row = values.id}),
                                      services_.options->node.hostname),
        .message = row.message,

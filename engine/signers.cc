@@ -7,6 +7,7 @@
 
 #include <utility>
 
+#include "engine/finished_row.h"
 #include "engine/log.h"
 #include "engine/smtp/dot_stuffing.h"
 
@@ -64,20 +65,40 @@ void Signers::Run(int index) {
 }
 
 void Signers::Make(Work& work, std::string& message) const {
-  const queue::Row& row = work.pack->rows()[work.row];
-  const Template& content = work.campaign->content;
-  message.clear();
-  const absl::Status rendered = content.Render({.email = row.recipient, .fields = row.fields},
-                                               {.message_id = work.message_id, .date = work.message->date}, message);
-  if (!rendered.ok()) return;
-  std::string& wire = work.message->wire;
-  const absl::Status signed_it = work.signer->Sign(message, content.fixed_body_hash(), wire);
-  if (!signed_it.ok()) return;
-  work.message->size = wire.size() + message.size();
-  AppendDotStuffed(message, wire);
+  const absl::Status made = work.campaign->content.has_value() ? Render(work, message) : Open(work);
+  if (!made.ok()) return;
   for (const DkimIdentity& identity : work.signer->identities()) {
     (identity.key.algorithm() == DkimAlgorithm::kRsaSha256 ? rsa_ : ed25519_)->Add();
   }
+}
+
+absl::Status Signers::Render(Work& work, std::string& message) const {
+  const queue::Row& row = work.pack->rows()[work.row];
+  const Template& content = *work.campaign->content;
+  message.clear();
+  const absl::Status rendered = content.Render({.email = row.recipient, .fields = row.fields},
+                                               {.message_id = work.message_id, .date = work.message->date}, message);
+  if (!rendered.ok()) return rendered;
+  std::string& wire = work.message->wire;
+  const absl::Status signed_it = work.signer->Sign(message, content.fixed_body_hash(), wire);
+  if (!signed_it.ok()) return signed_it;
+  work.message->size = wire.size() + message.size();
+  AppendDotStuffed(message, wire);
+  return absl::OkStatus();
+}
+
+// The hash of the body was taken when it was loaded: whatever its size, only its first piece is read here.
+absl::Status Signers::Open(Work& work) const {
+  const absl::StatusOr<FinishedMessage> finished = FinishedOf(work.pack->rows()[work.row]);
+  if (!finished.ok()) return finished.status();
+  const absl::StatusOr<std::string> first =
+      work.store->ReadPiece(work.pack->lane().campaign, queue::BodyId{finished->number}, 0);
+  if (!first.ok()) return first.status();
+  uint64_t size = 0;
+  const absl::Status opened = finished->Open(*first, {.message_id = work.message_id, .date = work.message->date},
+                                             work.signer.get(), work.message->wire, &size);
+  work.message->size = size;
+  return opened;
 }
 
 }  // namespace sealift::engine

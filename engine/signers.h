@@ -17,6 +17,7 @@
 #include "engine/message/dkim_signer.h"
 #include "engine/metrics.h"
 #include "queue/pack.h"
+#include "queue/store.h"
 
 namespace sealift::engine {
 
@@ -25,7 +26,7 @@ struct SendQueue;
 // A message, rendered and signed before a session asks for it. Its signer thread writes the first two; the shard reads
 // them once it has been told.
 struct SignedMessage {
-  std::string wire;  // as DATA carries it; empty: it could not be made
+  std::string wire;  // as DATA carries it, of a finished message up to its first piece; empty: it could not be made
   size_t size = 0;   // of the message itself
 
   absl::Time date;               // its Date header
@@ -45,7 +46,8 @@ class Signers {
     std::shared_ptr<const queue::Pack> pack;
     uint8_t row = 0;  // of the pack
     std::shared_ptr<const DkimSigner> signer;
-    std::string message_id;  // with its angle brackets
+    queue::Store* store = nullptr;  // where finished messages are
+    std::string message_id;         // with its angle brackets
     std::shared_ptr<SignedMessage> message;
     std::move_only_function<void()> done;  // called on the signer's thread, also when nobody wants the message any more
   };
@@ -61,6 +63,8 @@ class Signers {
   void Run(int index);
   std::optional<Work> Next();  // nothing: it is over
   void Make(Work& work, std::string& message) const;
+  absl::Status Render(Work& work, std::string& message) const;
+  absl::Status Open(Work& work) const;
 
   Counter* const rsa_;
   Counter* const ed25519_;

@@ -65,6 +65,10 @@ absl::Status LoadBody::ReadHead(std::string_view line) {
     if (!parsed.has_value()) return Unreadable("`format` is none of csv, tsv, ndjson");
     request_.format = *parsed;
   }
+  if (head.contains("messages")) {
+    if (!head["messages"].is_boolean()) return Unreadable("`messages` is neither true nor false");
+    request_.messages = head["messages"].get<bool>();
+  }
   if (!expires_in.empty()) {
     const absl::StatusOr<absl::Duration> parsed = ParseDuration(expires_in);
     if (!parsed.ok()) return WithExit(parsed.status(), ExitCode::kUsage);

@@ -12,7 +12,8 @@
 namespace sealift::engine {
 
 // LoadBody reads the body of a load as it arrives: one line of JSON (what LoadRequest has, and `template_bytes`), so
-// many bytes of template, then the recipient file to its end. No part needs the next one's length, and the file is
+// many bytes of template, then the recipient file to its end; with `messages`, no template and the frames of finished
+// messages (engine/finished_loader.h). No part needs the next one's length, and the file is
 // never held whole.
 //
 // Owned by:  one request.

@@ -35,4 +35,14 @@ void AppendDotStuffed(std::string_view message, std::string& wire) {
   stuffer.Finish(wire);
 }
 
+void AppendUnstuffed(std::string_view wire, std::string& message) {
+  while (!wire.empty() && wire != ".\r\n") {
+    const size_t end = wire.find("\r\n");
+    const size_t size = end == std::string_view::npos ? wire.size() : end + 2;
+    const std::string_view line = wire.substr(0, size);
+    message += line.substr(line.starts_with('.') ? 1 : 0);
+    wire.remove_prefix(size);
+  }
+}
+
 }  // namespace sealift::engine

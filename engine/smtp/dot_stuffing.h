@@ -29,4 +29,7 @@ class DotStuffer {
 // A whole message with its terminator. Appends `message` as one piece when no line of it begins with a dot.
 void AppendDotStuffed(std::string_view message, std::string& wire);
 
+// The message that DATA carried as `wire`, its terminator included.
+void AppendUnstuffed(std::string_view wire, std::string& message);
+
 }  // namespace sealift::engine
