@@ -57,13 +57,14 @@ std::vector<Command> MakeTree() {
       {"campaign",
        "load",
        "NAME",
-       "Load a template and its recipients as a campaign",
+       "Load a template and its recipients, or finished messages, as a campaign",
        "The campaign is then `ready` and sends nothing until --start, --start-at or `campaign start`. The same NAME "
        "and "
        "files again resume where they stopped and add nothing twice. Rejected rows go into the --rejects file as "
-       "line,column,reason, never with a cell's value; the file is made with mode 0600 and is not overwritten. Exit 3: "
-       "some rows were rejected, the rest was accepted. A gzip or zstd file is unpacked on the way. The message is a "
-       "--template, or is made of --from, --subject, --text, --html and --attach.",
+       "line,column,reason, never with a cell's value; the file is made with mode 0600 and is not overwritten. Of "
+       "finished messages the line is the message's number and the column its file. Exit 3: some rows were rejected, "
+       "the rest was accepted. A gzip or zstd file is unpacked on the way. The message is a --template, or is made of "
+       "--from, --subject, --text, --html and --attach.",
        "sealift campaign load spring --stream newsletter --template spring.eml --recipients patients.csv --start",
        {Required("stream", "NAME", "the stream of the configuration that it goes out by"),
         Option("template", "FILE", "an RFC 5322 message (.eml) with {{name}} fields"),
@@ -72,11 +73,15 @@ std::vector<Command> MakeTree() {
         Option("text", "FILE", "instead of --template: the text, with {{name}} fields"),
         Option("html", "FILE", "instead of --template: the HTML version, with {{name}} fields"),
         Repeated("attach", "FILE", "instead of --template: a file sent along"),
-        Required("recipients", "FILE", "rows with a column `email`, plain, gzip or zstd; - is standard input"),
+        Option("recipients", "FILE", "rows with a column `email`, plain, gzip or zstd; - is standard input"),
         Option(
             "format", "FORMAT",
             "csv or tsv (a header row names the columns) or ndjson (an object a line); default: what the file's name "
             "says, else csv"),
+        Option(
+            "messages", "PATH",
+            "finished messages instead of these two, each to its own To, Cc and Bcc: a directory of .eml files, or an "
+            "mbox; - is an mbox on standard input"),
         Switch("start", "start sending as soon as it is loaded"),
         Option("start-at", "TIME", "start at this time: 2026-12-01T09:00:00Z, now+30m"),
         Option("expires-in", "DURATION",

@@ -9,6 +9,7 @@
 #include "tools/sealift/failure.h"
 #include "tools/sealift/files.h"
 #include "tools/sealift/message_flags.h"
+#include "tools/sealift/message_source.h"
 #include "tools/sealift/rejects_file.h"
 #include "tools/sealift/row_file.h"
 #include "tools/sealift/row_upload.h"
@@ -88,9 +89,58 @@ absl::Status CutShort(DaemonClient& daemon, const Invocation& call, const absl::
   return Fail(engine::ExitCodeOf(status), failure);
 }
 
+CommandResult Conclude(const Invocation& call, const json& summary, Console& console) {
+  PrintSummary(summary, console);
+  if (summary.value("rejected", uint64_t{0}) == 0) return ExitCode::kOk;
+  const std::string_view what = call.Has("messages") ? "messages" : "rows";
+  if (!call.Has("rejects")) {
+    console.err() << fmt::format(
+        "Some {} were rejected; the same command with --rejects FILE lists them and adds nothing twice.\n", what);
+  } else {
+    console.err() << fmt::format("The rejected {} are in {}\n", what, call.Value("rejects"));
+  }
+  return ExitCode::kPartly;
+}
+
+CommandResult LoadMessages(const Invocation& call, Console& console) {
+  for (const char* flag : {"template", "from", "subject", "text", "html", "attach", "recipients", "format", "default",
+                           "require", "key-column"}) {
+    if (!call.Has(flag)) continue;
+    return Fail(ExitCode::kUsage, {fmt::format("campaign load: --messages and --{} exclude each other", flag), "",
+                                   "Finished messages have their recipients in them, and neither fields nor columns.",
+                                   "Give --messages alone, or a message and --recipients."});
+  }
+  absl::StatusOr<json> head = HeadOf(call, "");
+  if (!head.ok()) return head.status();
+  (*head)["messages"] = true;
+  MessageSource messages(call.Value("messages"));
+  if (absl::Status opened = messages.Open(); !opened.ok()) return opened;
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  absl::StatusOr<RejectsFile> rejects = RejectsFile::Create(call.Value("rejects"));
+  if (!rejects.ok()) return rejects.status();
+  const absl::StatusOr<json> summary = Upload(
+      *daemon,
+      {.command = "campaign load",
+       .path = "/api/v1/campaigns/" + PathPart(call.arguments[0]) + "/load",
+       .beginning = head->dump(-1, ' ', false, json::error_handler_t::replace) + "\n",
+       .look_next = "See `sealift campaign list`.",
+       .unit = "message",
+       .name_of = [&messages](uint64_t number) { return messages.NameOf(number); }},
+      [&messages](std::string* piece, size_t bytes_max) { return messages.Read(piece, bytes_max); }, *rejects, console);
+  return summary.ok() ? Conclude(call, *summary, console) : CommandResult(summary.status());
+}
+
 }  // namespace
 
 CommandResult RunCampaignLoad(const Invocation& call, Console& console) {
+  if (call.Has("messages")) return LoadMessages(call, console);
+  if (!call.Has("recipients")) {
+    return Fail(ExitCode::kUsage, {fmt::format("campaign load: {}", HasMessage(call) ? "--recipients is missing"
+                                                                                     : "there is nothing to load"),
+                                   "", "A campaign has a message and its --recipients, or finished --messages.",
+                                   fmt::format("For example: {}", call.command->example)});
+  }
   const absl::StatusOr<std::string> template_text = MessageOf(call);
   if (!template_text.ok()) return template_text.status();
   const absl::StatusOr<json> head = HeadOf(call, *template_text);
@@ -110,16 +160,7 @@ CommandResult RunCampaignLoad(const Invocation& call, Console& console) {
               .look_next = "See `sealift campaign list`."},
              *recipients, *rejects, console);
   if (!uploaded.ok()) return recipients->damaged() ? CutShort(*daemon, call, uploaded.status()) : uploaded.status();
-  const json& summary = *uploaded;
-  PrintSummary(summary, console);
-  if (summary.value("rejected", uint64_t{0}) == 0) return ExitCode::kOk;
-  if (!call.Has("rejects")) {
-    console.err()
-        << "Some rows were rejected; the same command with --rejects FILE lists them and adds nothing twice.\n";
-  } else {
-    console.err() << "The rejected rows are in " << call.Value("rejects") << "\n";
-  }
-  return ExitCode::kPartly;
+  return Conclude(call, *uploaded, console);
 }
 
 }  // namespace sealift::tools

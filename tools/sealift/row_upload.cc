@@ -22,8 +22,14 @@ constexpr size_t kShownRejections = 5;
 
 absl::StatusOr<json> Upload(DaemonClient& daemon, RowUpload upload, RowFile& file, RejectsFile& rejects,
                             Console& console) {
+  const RowSource rows = [&file](std::string* piece, size_t bytes_max) { return file.Read(piece, bytes_max); };
+  return Upload(daemon, std::move(upload), rows, rejects, console);
+}
+
+absl::StatusOr<json> Upload(DaemonClient& daemon, RowUpload upload, const RowSource& rows, RejectsFile& rejects,
+                            Console& console) {
   const auto next = [&](std::string* piece) -> absl::StatusOr<bool> {
-    if (upload.beginning.empty()) return file.Read(piece, kPieceBytes);
+    if (upload.beginning.empty()) return rows(piece, kPieceBytes);
     *piece = std::exchange(upload.beginning, {});
     return true;
   };
@@ -36,9 +42,11 @@ absl::StatusOr<json> Upload(DaemonClient& daemon, RowUpload upload, RowFile& fil
     if (!answer.contains("rejected")) return absl::OkStatus();
     const json& rejected = answer["rejected"];
     const uint64_t number = rejected.value("line", uint64_t{0});
-    const std::string column = rejected.value("column", ""), reason = rejected.value("reason", "");
+    std::string column = rejected.value("column", "");
+    if (upload.name_of) column = upload.name_of(number);
+    const std::string reason = rejected.value("reason", "");
     if (shown++ < kShownRejections) {
-      console.err() << fmt::format("line {}{}: {}\n", number, column.empty() ? "" : ", " + Printable(column),
+      console.err() << fmt::format("{} {}{}: {}\n", upload.unit, number, column.empty() ? "" : ", " + Printable(column),
                                    Printable(reason));
     }
     return rejects.Add(number, column, reason);

@@ -55,6 +55,17 @@ TEST_P(LoadBodyInPiecesTest, TheCutsBetweenPiecesDoNotMatter) {
   EXPECT_EQ(taken.rows, "email\na@d1.test\n");
 }
 
+TEST_P(LoadBodyInPiecesTest, FinishedMessagesFollowTheFirstLineAtOnce) {
+  Taken taken;
+  const std::string frames("\0\0\0\x01x\0\0\0\0", 9);
+  const absl::Status read =
+      Read("{\"stream\":\"news\",\"template_bytes\":0,\"messages\":true}\n" + frames, GetParam(), &taken);
+  ASSERT_TRUE(read.ok()) << read;
+  EXPECT_TRUE(taken.request.messages);
+  EXPECT_EQ(taken.request.template_text, "");
+  EXPECT_EQ(taken.rows, frames);
+}
+
 TEST(LoadBodyTest, AnEmptyRecipientFileStillBeginsTheLoad) {
   Taken taken;
   EXPECT_TRUE(Read("{\"stream\":\"news\",\"template_bytes\":1}\nx", 1000, &taken).ok());
@@ -75,7 +86,7 @@ TEST(LoadBodyTest, WhatCannotBeReadIsRefusedBeforeAnythingBegins) {
        {"nonsense", "[]", R"({"template_bytes":-1})", R"({"template_bytes":1,"stream":5})",
         R"({"template_bytes":1,"defaults":{"a":"b"}})", R"({"template_bytes":1,"expires_in":"soon"})",
         R"({"template_bytes":1,"rate":"fast"})", R"({"template_bytes":1,"start":"yes"})",
-        R"({"template_bytes":1,"start_at":"noon"})", R"({"stream":"news"})"}) {
+        R"({"template_bytes":1,"messages":1})", R"({"template_bytes":1,"start_at":"noon"})", R"({"stream":"news"})"}) {
     Taken taken;
     const absl::Status read = Read(std::string(head) + "\nx", 1000, &taken);
     EXPECT_EQ(ExitCodeOf(read), ExitCode::kUsage) << head << " " << read;
