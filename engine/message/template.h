@@ -23,7 +23,8 @@ class Program;
 // Its source is an .eml: RFC 5322 headers, an empty line, a body, text or multipart, in UTF-8, with Mustache tags in
 // the headers and in every text part that is not an attachment:
 //   {{name}}               the row's value, escaped for where it stands: HTML part & < > " ', text part nothing, header
-//                          as an encoded word or a quoted string where needed, List-* URL percent-encoded
+//                          as an encoded word or a quoted string where needed, URL (List-*, HTML attribute)
+//                          percent-encoded; where a URL begins with it, it must be http, https, mailto or tel
 //   {{{name}}} {{&name}}   the same without the HTML or URL escaping
 //   {{#name}}..{{/name}}   only when the value is not empty;  {{^name}}..{{/name}}  only when it is
 //   {{! comment }}         nothing
@@ -34,6 +35,7 @@ class Program;
 // itself: front matter before the headers (front_matter.h), whose defaults the options' go before.
 //
 // Whatever the values hold, the result is one message of the template's own shape: 7-bit, CRLF, no line over 998 bytes.
+// Only a recipient that is beyond ASCII stands in To as it is (RFC 6532); such a message is sent by SMTPUTF8 alone.
 // Every text part that has a tag, or is not 7-bit as it stands, is quoted-printable; its literals are encoded when
 // compiling, and soft line breaks are kept right across values when rendering. No line of such a part begins with a
 // hyphen, so that no value can be taken for a boundary; nor with a dot or with "From ". Attachments are copied as they

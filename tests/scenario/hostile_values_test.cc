@@ -1,7 +1,7 @@
 // Whatever a recipient file holds, each receiver gets one message of the template's own shape with the value in it as
 // text: Postfix, sealift-sink and Python's parsers are asked, for every control character and every naughty string, in
 // every place where a template may have a field.
-#include "tests/hostile_values.h"
+#include "tests/scenario/harness/hostile_values.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>

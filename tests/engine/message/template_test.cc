@@ -6,7 +6,7 @@
 #include <random>
 
 #include "tests/engine/message/wire.h"
-#include "tests/hostile_values.h"
+#include "tests/scenario/harness/hostile_values.h"
 
 namespace sealift::engine {
 namespace {
