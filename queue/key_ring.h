@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "queue/message_token.h"
 #include "queue/sealing.h"
 #include "queue/siphash.h"
 #include "queue/types.h"
@@ -80,6 +81,7 @@ class KeyRing {
   const SipKey& destination_key() const { return destination_key_; }
   const SipKey& address_key() const { return address_key_; }
   const std::array<uint8_t, 16>& message_id_key() const { return message_id_key_; }
+  const MessageTokens& tokens() const { return tokens_; }
 
  private:
   KeyRing(rocksdb::DB* db, const Secret& kek);
@@ -94,6 +96,7 @@ class KeyRing {
   Cipher wrap_, unwrap_;
   SipKey destination_key_{}, address_key_{};
   std::array<uint8_t, 16> message_id_key_{};
+  MessageTokens tokens_;
   std::atomic<uint64_t> generation_ = 0, sealers_ = 0;
   std::atomic<uint32_t> incarnation_ = 0;
 

@@ -6,13 +6,13 @@
 #include <cstdlib>
 #include <memory>
 
+#include "queue/base32.h"
 #include "queue/wire.h"
 
 namespace sealift::queue {
 namespace {
 
 constexpr size_t kBlock = 16, kText = 26;
-constexpr std::string_view kAlphabet = "abcdefghijklmnopqrstuvwxyz234567";
 
 // One block, so that ECB is the plain permutation; see sealing.cc on errors of OpenSSL.
 std::string Permute(const std::array<uint8_t, kBlock>& key, std::string_view block, bool forward) {
@@ -45,14 +45,7 @@ std::string EncodeMessageId(const std::array<uint8_t, 16>& key, const MessageKey
 
   std::string text;
   text.reserve(kText);
-  uint32_t bits = 0;
-  int held = 0;
-  for (const char byte : block) {
-    bits = bits << 8 | static_cast<uint8_t>(byte);
-    held += 8;
-    for (; held >= 5; held -= 5) text.push_back(kAlphabet[bits >> (held - 5) & 31]);
-  }
-  text.push_back(kAlphabet[bits << (5 - held) & 31]);  // 3 bits are left of 128
+  AppendBase32(block, &text);
   return text;
 }
 
@@ -62,7 +55,7 @@ std::optional<MessageKey> DecodeMessageId(const std::array<uint8_t, 16>& key, st
   uint32_t bits = 0;
   int held = 0;
   for (const char letter : text) {
-    const size_t value = kAlphabet.find(letter);
+    const size_t value = kBase32Alphabet.find(letter);
     if (value == std::string_view::npos) return std::nullopt;
     bits = bits << 5 | static_cast<uint32_t>(value);
     held += 5;

@@ -301,6 +301,14 @@ std::optional<MessageKey> Store::DecodeMessageId(std::string_view text) const {
   return queue::DecodeMessageId(parts_->ring->message_id_key(), text);
 }
 
+std::string Store::EncodeToken(TokenPurpose purpose, const MessageKey& message) const {
+  return parts_->ring->tokens().Encode(purpose, message);
+}
+
+std::optional<MessageKey> Store::DecodeToken(TokenPurpose purpose, std::string_view text) const {
+  return parts_->ring->tokens().Decode(purpose, text);
+}
+
 DestinationId Store::DestinationOf(std::string_view domain) const {
   return DestinationId{SipHash64(parts_->ring->destination_key(), domain)};
 }

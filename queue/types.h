@@ -32,6 +32,12 @@ struct LaneId {
   }
 };
 
+// What a token of a message is given out for; see MessageTokens.
+enum class TokenPurpose : uint8_t {
+  kReturnPath = 0,  // stands in the envelope sender: a bounce to it comes from whoever got the message
+  kUnsubscribe,     // stands in List-Unsubscribe: whoever has it may unsubscribe the recipient
+};
+
 // One message for as long as anybody remembers it: what its Message-ID carries.
 struct MessageKey {
   LaneId lane;
