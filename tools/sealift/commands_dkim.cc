@@ -8,9 +8,10 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "dns/lookup.h"
 #include "dns/name.h"
-#include "dns/txt_lookup.h"
 #include "engine/message/dkim_record.h"
+#include "engine/preflight/dkim_publication.h"
 #include "engine/signing_keys.h"
 #include "tools/sealift/commands.h"
 #include "tools/sealift/failure.h"
@@ -22,42 +23,12 @@ namespace {
 
 using engine::DkimAlgorithm;
 using engine::DkimKey;
-using engine::DkimRecordFinding;
-using engine::DkimRecordState;
 using engine::ExitCode;
 using nlohmann::json;
 
 // The line of a zone file.
 std::string ZoneLine(const std::string& name, const std::vector<std::string>& strings) {
   return fmt::format("{}. IN TXT ( \"{}\" )", name, fmt::join(strings, "\" \""));
-}
-
-// What the DNS and the key file say of one [[dkim]].
-struct Finding {
-  std::string state;
-  std::string why;
-};
-
-Finding Ask(const engine::Options& options, const DkimKey& key, const std::string& name) {
-  const absl::StatusOr<dns::TxtAnswer> answer =
-      dns::LookUpTxt(options.dns.servers, name, options.dns.timeout, options.dns.tries);
-  if (!answer.ok()) return {"dns_failed", std::string(answer.status().message())};
-  switch (answer->verdict) {
-    case dns::Verdict::kFound:
-      break;
-    case dns::Verdict::kNoData:
-    case dns::Verdict::kNxDomain:
-      return {"missing", "no TXT record stands there; `dkim generate` printed it, and it is printed below"};
-    default:
-      return {"dns_failed", fmt::format("the DNS answered {}; ask again, or look at dns.servers",
-                                        std::string(dns::ToString(answer->verdict)))};
-  }
-  const DkimRecordFinding found = engine::CompareDkimRecord(key, answer->texts);
-  std::string why = found.why;
-  if (found.testing) {
-    why += fmt::format("{}t=y asks receivers to ignore the signature", why.empty() ? "" : "; ");
-  }
-  return {std::string(engine::ToString(found.state)), std::move(why)};
 }
 
 }  // namespace
@@ -116,6 +87,9 @@ CommandResult RunDkimCheck(const Invocation& call, Console& console) {
   const engine::Options& options = *config->options;
   const std::string only = call.arguments.empty() ? "" : call.arguments[0];
 
+  absl::StatusOr<dns::Lookup> lookup =
+      dns::Lookup::Create({.servers = options.dns.servers, .timeout = options.dns.timeout, .tries = options.dns.tries});
+  if (!lookup.ok()) return lookup.status();
   json rows = json::array();
   std::vector<std::string> missing;  // lines of a zone file
   std::vector<engine::SigningKeys::Entry> keys;
@@ -129,9 +103,9 @@ CommandResult RunDkimCheck(const Invocation& call, Console& console) {
         engine::ReadSigningKey(dkim.key_file, fmt::format("{}, set at {}", place, options.WhereSet(place)));
     json row = {
         {"domain", dkim.domain}, {"selector", dkim.selector}, {"name", name}, {"algorithm", nullptr}, {"use", nullptr}};
-    Finding finding{"no_key", std::string(key.status().message())};
+    engine::DkimPublication finding{"no_key", std::string(key.status().message())};
     if (key.ok()) {
-      finding = Ask(options, *key, name);
+      finding = engine::AskDkimPublication(*lookup, *key, name);
       const bool stands_by = std::ranges::any_of(keys, [&](const engine::SigningKeys::Entry& other) {
         return other.identity.domain == dkim.domain && other.identity.key.algorithm() == key->algorithm();
       });
