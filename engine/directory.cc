@@ -10,7 +10,9 @@ namespace {
 
 constexpr size_t kDomainsMax = 65'536;  // remembered with their site, for `domain explain`
 
-std::string KeyOf(const std::vector<dns::MxHost>& hosts) {
+}  // namespace
+
+std::string SiteKeyOf(const std::vector<dns::MxHost>& hosts) {
   std::vector<std::string> names;
   names.reserve(hosts.size());
   for (const dns::MxHost& host : hosts) names.push_back(fmt::format("{} {}", host.preference, host.name));
@@ -35,8 +37,6 @@ LaneVerdict VerdictOf(const dns::MxAnswer& answer) {
               fmt::format("the MX lookup failed ({})", dns::ToString(answer.verdict))};
   }
 }
-
-}  // namespace
 
 Directory::Directory(ShardServices& services, TaskGroup& tasks, Callbacks callbacks)
     : services_(services), tasks_(tasks), callbacks_(std::move(callbacks)) {}
@@ -81,7 +81,7 @@ void Directory::Answer(const std::string& domain, const dns::MxAnswer& answer) {
     for (Lane* lane : lanes) callbacks_.failed(*lane, VerdictOf(answer));
     return;
   }
-  const SiteIdentity identity{.key = KeyOf(answer.hosts), .hosts = answer.hosts};
+  const SiteIdentity identity{.key = SiteKeyOf(answer.hosts), .hosts = answer.hosts};
   const int shard = static_cast<int>(std::hash<std::string>()(identity.key) % static_cast<size_t>(services_.shards));
   for (Lane* lane : lanes) {
     if (shard == services_.index) {

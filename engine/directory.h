@@ -15,6 +15,12 @@
 
 namespace sealift::engine {
 
+// What names a site: domains with the same hosts at the same preferences have one.
+std::string SiteKeyOf(const std::vector<dns::MxHost>& hosts);
+
+// What becomes of mail to a domain whose MX answer names no host.
+LaneVerdict VerdictOf(const dns::MxAnswer& answer);
+
 // Directory knows which site serves a domain, for the lanes of one shard, and keeps the sites that the shard owns.
 //
 // In sink mode every domain is a site of its own, so that limits and fairness are those that live mode would have.

@@ -3,26 +3,10 @@
 #include <string>
 #include <utility>
 
+#include "engine/binding_rates.h"
 #include "engine/scheduler.h"
 
 namespace sealift::engine {
-namespace {
-
-tls::Policy PolicyOf(TlsPolicy policy) {
-  switch (policy) {
-    case TlsPolicy::kOpportunistic:
-      return tls::Policy::kOpportunistic;
-    case TlsPolicy::kRequire:
-      return tls::Policy::kRequire;
-    case TlsPolicy::kVerify:
-    case TlsPolicy::kDane:  // refused by the configuration where it is not enforced; never taken for less than verify
-      return tls::Policy::kVerify;
-  }
-  return tls::Policy::kVerify;
-}
-
-}  // namespace
-
 void Scheduler::List(Lane& lane) {
   SendQueue& queue = *lane.queue;
   // Rows enter a window only through here, so the difference is what is new.
@@ -70,30 +54,18 @@ void Scheduler::Configure(SendQueue& queue) {
   queue.signer = std::move(signer);
   if (queue.stream == nullptr) return;  // a reload took the stream away: its rows wait, and `explain` says so
   const StreamOptions& stream = *queue.stream;
-  queue.policy = PolicyOf(queue.settings.tls.has_value() ? Stricter(stream.tls, *queue.settings.tls) : stream.tls);
+  queue.policy = BindingPolicy(stream, queue.settings);
   queue.delivery_seconds = services_.metrics.histogram(Metric::kDeliverySeconds, {stream.name});
   const PoolOptions& pool = options.pools[static_cast<size_t>(stream.pool_index)];
   for (const int index : pool.source_indexes) {
     const SourceOptions& source = options.sources[static_cast<size_t>(index)];
     auto permits = std::make_shared<SendPermits>();
     permits->source = index;
-    const auto add = [&](std::string_view kind, const std::string& name, const RateLimit& limit) {
-      RateInForce* rate = services_.limits.Rate(kind, name, limit);
-      if (!limit.rate.unlimited()) permits->rates.push_back(rate);
-    };
-    add("source", source.name, source.rate);
-    for (const int block : queue.settings.blocks) {
-      const DestinationOptions& destination = options.destinations[static_cast<size_t>(block)];
-      if (destination.message_rate.rate.unlimited()) continue;
-      // Hosts that judge as one share a provider's limit; otherwise each site has its own.
-      const std::string& whom = destination.provider.empty() ? site.key : destination.provider;
-      std::string name = whom;
-      if (destination.per == Per::kSource) name += " from " + source.name;
-      if (destination.per == Per::kPool) name += " from pool " + pool.name;
-      add("destination", name, destination.message_rate);
+    const Sending sending{stream, queue.campaign->name, queue.campaign->rate};
+    for (const BindingRate& binding : BindingRates(options, sending, source, site.key, queue.settings)) {
+      RateInForce* rate = services_.limits.Rate(binding.kind, binding.name, binding.limit);
+      if (!binding.limit.rate.unlimited()) permits->rates.push_back(rate);
     }
-    add("stream", stream.name, stream.rate);
-    add("campaign", queue.campaign->name, {.rate = queue.campaign->rate, .origin = "campaign load --rate"});
     permits->delivered =
         services_.metrics.counter(Metric::kMessagesDelivered, {stream.name, source.name, site.provider});
     queue.permits.push_back(std::move(permits));

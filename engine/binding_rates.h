@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/options.h"
+#include "engine/units.h"
+#include "tls/policy.h"
+
+namespace sealift::engine {
+
+// Which rates and which TLS policy the configuration puts on some mail. The scheduler acts on them, a preflight says
+// beforehand what will come of it: both ask here.
+
+// A rate as Limits knows it; one without a limit binds nothing.
+struct BindingRate {
+  std::string_view kind;  // source, destination, stream, campaign
+  std::string name;       // what it is counted for: who has the same kind and name shares it
+  RateLimit limit;
+};
+
+// What mail of one campaign is.
+struct Sending {
+  const StreamOptions& stream;
+  std::string_view campaign;
+  Rate campaign_rate;
+};
+
+// The rates of mail that leaves `source` for a site. Of one sending and one destination each source has the same kinds
+// in the same order.
+std::vector<BindingRate> BindingRates(const Options& options, const Sending& sending, const SourceOptions& source,
+                                      std::string_view site, const DestinationSettings& settings);
+
+// The stream's policy, or the stricter one of the destination.
+tls::Policy BindingPolicy(const StreamOptions& stream, const DestinationSettings& settings);
+
+}  // namespace sealift::engine
