@@ -55,8 +55,10 @@ class Campaigns {
            campaign.counters.queued() == 0;
   }
 
- private:
+  // Denied when it was loaded under the other delivery mode.
   absl::Status CheckMode(const queue::Campaign& campaign) const;
+
+ private:
   // Running from here on: durable first, then known to the shards.
   absl::Status SendOn(const queue::Campaign& campaign);
   absl::Status Activate(const queue::Campaign& campaign);

@@ -9,6 +9,7 @@
 #include "engine/config_walk.h"
 #include "engine/config_words.h"
 #include "engine/providers.h"
+#include "engine/test_recipients.h"
 #include "fmt/format.h"
 
 namespace sealift::engine {
@@ -57,6 +58,15 @@ void CheckNode(ConfigDraft& draft) {
     draft.Error("storage.stop_send_below",
                 "`stop_send_below` is above `stop_load_below`: loads must stop first, so that what is queued can still "
                 "be sent; swap them");
+  }
+  for (std::string& allowed : o.node.test_recipients) {
+    const absl::StatusOr<std::string> form = TestRecipientForm(allowed);
+    if (form.ok()) {
+      allowed = *form;
+    } else {
+      draft.Error("node.test_recipients", fmt::format("{} is neither an address nor \"@\" and a domain: {}",
+                                                      TomlString(allowed), std::string(form.status().message())));
+    }
   }
   if (o.node.data_dir.empty()) draft.Error("node.data_dir", "`data_dir` is empty; name a directory");
   if (o.sink.address.empty()) draft.Error("sink.address", "`address` is empty; write \"127.0.0.1:2525\"");

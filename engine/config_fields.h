@@ -81,6 +81,9 @@ struct Fields<NodeOptions> {
                .min = 1,
                .max = 1'000'000},
          o.unsettled_max);
+    each(Field{.name = "test_recipients",
+               .help = "Whom `campaign test` may mail: addresses, or \"@qa.example.com\" for everyone of a domain."},
+         o.test_recipients);
   }
 };
 

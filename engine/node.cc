@@ -1,10 +1,7 @@
 #include "engine/node.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <pthread.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -22,6 +19,7 @@
 #include "engine/message/date.h"
 #include "engine/node_impl.h"
 #include "engine/smtp/dot_stuffing.h"
+#include "engine/source_address.h"
 
 namespace sealift::engine {
 namespace {
@@ -35,22 +33,12 @@ constexpr size_t kTemplateBytesMax = 32 << 20;
 constexpr size_t kPreviewBytesMax = 4 << 20;  // of a finished message; an answer is made in memory
 constexpr size_t kCampaignNameMax = 64;
 
-bool IsOurs(const SourceOptions& source) {
-  const int fd = socket(source.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return false;
-  const absl::StatusOr<Endpoint> endpoint =
-      Endpoint::Parse(source.family == AF_INET ? source.address + ":0" : "[" + source.address + "]:0");
-  const bool ours = endpoint.ok() && bind(fd, reinterpret_cast<const sockaddr*>(&endpoint->addr), endpoint->size) == 0;
-  close(fd);
-  return ours;
-}
-
 // In live mode mail leaves from its source's own address or not at all.
 absl::Status CheckSources(const Options& options) {
   if (options.delivery == Delivery::kSink) return absl::OkStatus();
   std::vector<bool> ours;
   for (const SourceOptions& source : options.sources) {
-    ours.push_back(IsOurs(source));
+    ours.push_back(HasAddressOf(source));
     if (!ours.back()) {
       LogWarning("a source is unavailable: its address is not one of this machine",
                  {{"source", source.name}, {"address", source.address}});
@@ -104,6 +92,7 @@ absl::Status NodeImpl::Open() {
   absl::StatusOr<std::shared_ptr<tls::ClientContext>> tls = tls::ClientContext::Create(
       {.min_version = std::string(ToString(options->tls.min_version)), .ca_file = options->tls.ca_file});
   if (!tls.ok()) return WithExit(tls.status(), ExitCode::kConfig);
+  tls_ = *tls;
 
   const int shards = ShardsFor(*options);
   absl::StatusOr<std::unique_ptr<queue::Store>> store = queue::Store::Open({
@@ -127,7 +116,7 @@ absl::Status NodeImpl::Open() {
   if (!store.ok()) return store.status();
   store_ = *std::move(store);
 
-  auto dns_cache = std::make_shared<dns::Cache>(dns::Cache::Options{
+  dns_cache_ = std::make_shared<dns::Cache>(dns::Cache::Options{
       .entries_max = std::max<size_t>(options->dns.cache.bytes / 512, 1024)});  // an answer has some hundred bytes
   // One a core, as the shards: where mail is signed, that is what the cores do most.
   signers_ = std::make_unique<Signers>(std::max(1, static_cast<int>(std::thread::hardware_concurrency())), metrics_);
@@ -140,8 +129,8 @@ absl::Status NodeImpl::Open() {
                                                                   .store = store_.get(),
                                                                   .limits = &limits_,
                                                                   .signers = signers_.get(),
-                                                                  .dns_cache = dns_cache,
-                                                                  .tls = *tls,
+                                                                  .dns_cache = dns_cache_,
+                                                                  .tls = tls_,
                                                                   .options = options,
                                                                   .signing_keys = *keys});
     if (!shard.ok()) return shard.status();

@@ -26,6 +26,7 @@ class Metrics;
 class Shard;
 class Suppressions;
 struct Options;
+struct PreflightReport;
 
 // Which rows a queue command is about. An empty filter is refused by the commands; `everything` says it on purpose.
 struct QueueFilter {
@@ -103,6 +104,20 @@ struct MessageTrace {
   std::vector<queue::Event> attempts;  // oldest first
 };
 
+// One real message of a campaign, to somebody who agreed to get it.
+struct TestMailRequest {
+  std::string to;
+  std::optional<uint32_t> row;  // whose values it has; none: made-up ones
+};
+struct TestMail {
+  std::string campaign;  // "spring.test-1": a campaign of its own, so that nothing of the other's moves
+  std::string id, recipient;
+  // suppressed, pending (nothing came of it in time), or what came of its first attempt.
+  std::string outcome;
+  std::optional<queue::Event> event;  // of that attempt
+  bool sink = false;
+};
+
 // Node is one Sealift daemon without its sockets for people: the store, the shards, the campaigns, the options in
 // force.
 //
@@ -117,6 +132,8 @@ class Node {
   static absl::StatusOr<std::unique_ptr<Node>> Start(std::shared_ptr<const Options> options, ReadOptions read);
   virtual ~Node() = default;
 
+  // Ends early what waits for others, a preflight or a test, so that nobody waits for it to stop.
+  virtual void Interrupt() = 0;
   // Finishes the transactions in flight, commits and stops; after `limit` what is still open is cut.
   virtual void Drain(absl::Duration limit) = 0;
 
@@ -139,6 +156,12 @@ class Node {
 
   // The exact bytes that row gets (its first attempt's Date, `date`, or now) while it is in the store.
   virtual absl::StatusOr<std::string> Preview(std::string_view name, uint32_t row, std::optional<absl::Time> date) = 0;
+
+  // What would become of a campaign that was started now; preflight/report.h. Asks the DNS, and opens connections that
+  // never say MAIL. kTryLater while another one runs.
+  virtual absl::StatusOr<PreflightReport> RunPreflight(std::string_view name) = 0;
+  // kDenied unless node.test_recipients allows the address. Waits a minute at most for the first attempt.
+  virtual absl::StatusOr<TestMail> SendTestMail(std::string_view name, const TestMailRequest& request) = 0;
 
   virtual absl::StatusOr<std::vector<ShapeRow>> Shape(const QueueFilter& filter) = 0;
   struct QueuePage {

@@ -30,6 +30,7 @@ class NodeImpl final : public Node {
 
   absl::Status Open();
 
+  void Interrupt() override { interrupted_ = true; }
   void Drain(absl::Duration limit) override;
   std::shared_ptr<const Options> options() const override;
   std::string MetricsText() override;
@@ -44,6 +45,9 @@ class NodeImpl final : public Node {
   absl::Status Resume(std::string_view name) override { return campaigns_->Resume(name); }
   absl::StatusOr<CampaignStatus> Cancel(std::string_view name, bool erase) override;
   absl::StatusOr<std::string> Preview(std::string_view name, uint32_t row, std::optional<absl::Time> date) override;
+
+  absl::StatusOr<PreflightReport> RunPreflight(std::string_view name) override;
+  absl::StatusOr<TestMail> SendTestMail(std::string_view name, const TestMailRequest& request) override;
 
   absl::StatusOr<std::vector<ShapeRow>> Shape(const QueueFilter& filter) override;
   absl::StatusOr<QueuePage> ListRows(const QueueFilter& filter, std::string cursor, int max) override;
@@ -63,6 +67,8 @@ class NodeImpl final : public Node {
   absl::Status ForEachLane(const QueueFilter& filter,
                            const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit);
   std::string ProviderOf(const std::string& domain);
+  // How many of a campaign's queued rows are suppressed now; nothing when the list is too long to compare.
+  absl::StatusOr<std::optional<uint64_t>> CountSuppressed(const queue::Campaign& campaign, StreamKind kind);
 
   absl::Status AdmitLoad() const;
   absl::StatusOr<std::string> PreviewFinished(const queue::Campaign& campaign,
@@ -82,6 +88,10 @@ class NodeImpl final : public Node {
   const ReadOptions read_;
   Limits limits_;
   Metrics metrics_;
+  std::shared_ptr<dns::Cache> dns_cache_;
+  std::shared_ptr<tls::ClientContext> tls_;
+  std::atomic<bool> interrupted_{false};
+  std::mutex preflight_;  // one at a time
   std::unique_ptr<queue::Store> store_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::atomic<bool> shards_made_{false};

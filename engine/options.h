@@ -53,6 +53,7 @@ struct NodeOptions {                          // [node]
   Size memory{512ull << 20};                  // for everything but the program itself
   absl::Duration drain = absl::Seconds(60);   // how long a stop waits for transactions in flight
   int unsettled_max = 4096;                   // messages past their final dot without a durable outcome
+  std::vector<std::string> test_recipients;   // who gets `campaign test`: "qa@example.com", "@qa.example.com"
 };
 
 struct HttpOptions {                      // [http]

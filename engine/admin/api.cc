@@ -92,6 +92,9 @@ void Api::AddTo(UnixListener& listener) {
   Add(listener, "POST", "/api/v1/campaigns/:name/resume", "campaign resume", Audited::kYes, &Api::ResumeCampaign);
   Add(listener, "POST", "/api/v1/campaigns/:name/cancel", "campaign cancel", Audited::kYes, &Api::CancelCampaign);
   Add(listener, "GET", "/api/v1/campaigns/:name/preview", "campaign preview", Audited::kYes, &Api::PreviewCampaign);
+  Add(listener, "POST", "/api/v1/campaigns/:name/preflight", "campaign preflight", Audited::kYes,
+      &Api::PreflightCampaign);
+  Add(listener, "POST", "/api/v1/campaigns/:name/test", "campaign test", Audited::kYes, &Api::TestCampaign);
   Add(listener, "GET", "/api/v1/queue/rows", "queue list", Audited::kWhenRevealing, &Api::ListRows);
   Add(listener, "GET", "/api/v1/queue/shape", "queue shape", Audited::kNo, &Api::ShapeQueue);
   Add(listener, "POST", "/api/v1/queue/retry", "queue retry", Audited::kYes, &Api::RetryQueue);

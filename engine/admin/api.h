@@ -56,6 +56,8 @@ class Api {
   absl::StatusOr<nlohmann::json> ResumeCampaign(Call& call);
   absl::StatusOr<nlohmann::json> CancelCampaign(Call& call);
   absl::StatusOr<nlohmann::json> PreviewCampaign(Call& call);
+  absl::StatusOr<nlohmann::json> PreflightCampaign(Call& call);
+  absl::StatusOr<nlohmann::json> TestCampaign(Call& call);
   absl::StatusOr<nlohmann::json> ListRows(Call& call);
   absl::StatusOr<nlohmann::json> ShapeQueue(Call& call);
   absl::StatusOr<nlohmann::json> RetryQueue(Call& call);

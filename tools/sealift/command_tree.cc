@@ -141,6 +141,31 @@ std::vector<Command> MakeTree() {
         Repeated("default", "COLUMN=VALUE", "offline: what an empty or absent column counts as")},
        RunCampaignPreview},
       {"campaign",
+       "preflight",
+       "NAME",
+       "Look at a campaign before a byte of it is sent",
+       "Where its mail would go and what TLS is offered there, by provider and destination; who cannot meet the TLS "
+       "policy; whether the DKIM keys, SPF, the sources' PTR records and the unsubscribe URL are as receivers want "
+       "them; who is suppressed; and when the last row could leave under the limits. Asks the DNS, and opens "
+       "connections to the hosts with the most rows that say EHLO, STARTTLS and QUIT, never MAIL. `fail` is what has "
+       "to be mended here, `warn` what receivers do or could not be found out. Takes two minutes at most. Exit 65: "
+       "something fails.",
+       "sealift campaign preflight spring",
+       {},
+       RunCampaignPreflight},
+      {"campaign",
+       "test",
+       "NAME",
+       "Send one real message of a campaign to a tester",
+       "It goes the whole way, to an address that node.test_recipients allows, with made-up values unless a row is "
+       "named. It is a campaign of its own, NAME.test-1, so nothing of the campaign's counters moves; suppressions "
+       "bind it. Waits for the first attempt, a minute at most. Exit 0: delivered. 65: refused for good or "
+       "suppressed. 75: it is tried again. 77: the address is not allowed.",
+       "sealift campaign test spring --to qa@example.com",
+       {Required("to", "ADDR", "who gets it"), Option("row", "N", "with the values of this data row; needs --reason"),
+        Option("reason", "TEXT", "why a row's values are shown, for the audit file")},
+       RunCampaignTest},
+      {"campaign",
        "start",
        "NAME",
        "Start sending a loaded campaign",

@@ -29,6 +29,10 @@ CommandResult RunCampaignCancel(const Invocation& call, Console& console);
 // commands_preview.cc
 CommandResult RunCampaignPreview(const Invocation& call, Console& console);
 
+// commands_preflight.cc
+CommandResult RunCampaignPreflight(const Invocation& call, Console& console);
+CommandResult RunCampaignTest(const Invocation& call, Console& console);
+
 // commands_suppression.cc
 CommandResult RunSuppressionAdd(const Invocation& call, Console& console);
 CommandResult RunSuppressionRemove(const Invocation& call, Console& console);

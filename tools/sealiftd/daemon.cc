@@ -132,6 +132,7 @@ ExitCode RunDaemon(const std::string& config) {
     signals.Wait();
     _exit(static_cast<int>(ExitCode::kInterrupted));
   }).detach();
+  (*node)->Interrupt();
   control.Stop();
   (*node)->Drain((*node)->options()->node.drain);
   http.reset();

@@ -173,6 +173,16 @@ absl::StatusOr<std::string> FakeNode::Preview(std::string_view name, uint32_t ro
   return fmt::format("To: {}\r\n\r\nDear Jane\r\n", kSecret);
 }
 
+absl::StatusOr<engine::PreflightReport> FakeNode::RunPreflight(std::string_view name) {
+  Note("preflight " + std::string(name));
+  return preflight;
+}
+
+absl::StatusOr<engine::TestMail> FakeNode::SendTestMail(std::string_view name, const engine::TestMailRequest& request) {
+  Note("test " + std::string(name) + (request.row.has_value() ? " row " + std::to_string(*request.row) : ""));
+  return test_mail;
+}
+
 absl::StatusOr<std::vector<engine::ShapeRow>> FakeNode::Shape(const engine::QueueFilter&) {
   engine::ShapeRow row;
   row.domain = "d1.test";

@@ -7,6 +7,7 @@
 
 #include "engine/node.h"
 #include "engine/options.h"
+#include "engine/preflight/report.h"
 #include "engine/suppressions.h"
 
 namespace sealift::tools {
@@ -19,6 +20,7 @@ class FakeNode final : public engine::Node {
   FakeNode();
   ~FakeNode() override;
 
+  void Interrupt() override {}
   void Drain(absl::Duration) override {}
   std::shared_ptr<const engine::Options> options() const override { return options_; }
   std::string MetricsText() override { return ""; }
@@ -32,6 +34,8 @@ class FakeNode final : public engine::Node {
   absl::Status Resume(std::string_view name) override;
   absl::StatusOr<engine::CampaignStatus> Cancel(std::string_view name, bool erase) override;
   absl::StatusOr<std::string> Preview(std::string_view name, uint32_t row, std::optional<absl::Time> date) override;
+  absl::StatusOr<engine::PreflightReport> RunPreflight(std::string_view name) override;
+  absl::StatusOr<engine::TestMail> SendTestMail(std::string_view name, const engine::TestMailRequest& request) override;
   absl::StatusOr<std::vector<engine::ShapeRow>> Shape(const engine::QueueFilter& filter) override;
   absl::StatusOr<QueuePage> ListRows(const engine::QueueFilter& filter, std::string cursor, int max) override;
   absl::StatusOr<uint64_t> Retry(const engine::QueueFilter& filter, std::string_view rate, bool dry_run) override;
@@ -55,6 +59,8 @@ class FakeNode final : public engine::Node {
   absl::Status ready;
   absl::Status refuse;  // what loads answer when not Ok
   engine::LoadRequest loaded;
+  engine::PreflightReport preflight;
+  absl::StatusOr<engine::TestMail> test_mail = engine::TestMail{};
   std::string loaded_bytes;
   std::vector<engine::CampaignLoader::Rejection> rejections;
   std::vector<queue::Event> events;

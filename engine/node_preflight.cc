@@ -1,0 +1,93 @@
+// What the node is asked of a campaign before it is started: a preflight, and one real message.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/campaign_settings.h"
+#include "engine/exit_code.h"
+#include "engine/node_impl.h"
+#include "engine/preflight/preflight.h"
+#include "engine/test_mail.h"
+
+namespace sealift::engine {
+namespace {
+
+constexpr int kSuppressionsMax = 20'000;  // addresses that are compared with a campaign
+constexpr int kSuppressionsPage = 1000;
+
+}  // namespace
+
+absl::StatusOr<std::optional<uint64_t>> NodeImpl::CountSuppressed(const queue::Campaign& campaign, StreamKind kind) {
+  const queue::Mailing mailing{.campaign = campaign.spec.name,
+                               .stream = campaign.spec.stream,
+                               .transactional = kind == StreamKind::kTransactional,
+                               .sink = campaign.spec.mode == "sink"};
+  uint64_t suppressed = 0;
+  int compared = 0;
+  std::string cursor;
+  for (bool done = false; !done;) {
+    const absl::StatusOr<queue::SuppressionsPage> page = store_->ListSuppressions(cursor, kSuppressionsPage);
+    if (!page.ok()) return page.status();
+    for (const queue::SuppressionRecord& record : page->records) {
+      if (++compared > kSuppressionsMax || interrupted_) return std::nullopt;
+      const std::vector<const queue::SuppressionEntry*> entries = record.InForce();
+      const bool binds = std::ranges::any_of(
+          entries, [&](const queue::SuppressionEntry* entry) { return entry->what.Binds(mailing); });
+      if (!binds) continue;
+      const absl::StatusOr<std::optional<queue::MessageKey>> key = store_->FindRecipient(campaign.id, record.address);
+      if (!key.ok()) return key.status();
+      if (!key->has_value()) continue;
+      const absl::StatusOr<queue::Trace> trace = store_->TraceMessage(**key);
+      if (!trace.ok()) return trace.status();
+      if (trace->row.has_value() && !trace->row->parked) ++suppressed;
+    }
+    cursor = page->cursor;
+    done = page->done;
+  }
+  return suppressed;
+}
+
+absl::StatusOr<PreflightReport> NodeImpl::RunPreflight(std::string_view name) {
+  const std::unique_lock turn(preflight_, std::try_to_lock);
+  if (!turn.owns_lock()) {
+    return WithExit(absl::UnavailableError("another preflight is running; ask again when it is over"),
+                    ExitCode::kTryLater);
+  }
+  const absl::StatusOr<queue::Campaign> campaign = campaigns_->Find(name);
+  if (!campaign.ok()) return campaign.status();
+  if (campaign->erased) {
+    return WithExit(absl::FailedPreconditionError(fmt::format("campaign '{}' was erased", name)), ExitCode::kNoInput);
+  }
+  const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign->spec.settings_json);
+  if (!settings.ok()) return settings.status();
+  const std::shared_ptr<const Options> options = this->options();
+  Preflight::Subject subject{.campaign = *campaign, .rate = settings->rate, .start_at = settings->start_at};
+  const absl::Status read =
+      ForEachLane({.campaign = std::string(name)}, [&](const queue::Campaign&, const queue::LaneRecord& lane) {
+        if (lane.queued > 0) subject.domains.push_back({.name = lane.domain, .rows = lane.queued});
+      });
+  if (!read.ok()) return read;
+  if (const StreamOptions* const stream = options->FindStream(campaign->spec.stream); stream != nullptr) {
+    const absl::StatusOr<std::optional<uint64_t>> suppressed = CountSuppressed(*campaign, stream->kind);
+    if (!suppressed.ok()) return suppressed.status();
+    subject.suppressed_now = *suppressed;
+  }
+  Preflight preflight(
+      {.options = options, .keys = signing_keys(), .dns_cache = dns_cache_, .tls = tls_, .stop = interrupted_});
+  return preflight.Run(std::move(subject));
+}
+
+absl::StatusOr<TestMail> NodeImpl::SendTestMail(std::string_view name, const TestMailRequest& request) {
+  if (const absl::Status admitted = AdmitLoad(); !admitted.ok()) return admitted;
+  TestMailer mailer({.store = *store_, .campaigns = *campaigns_, .options = options(), .stop = interrupted_});
+  absl::StatusOr<TestMail> mail = mailer.Send(name, request);
+  if (mail.ok() && mail->outcome != "suppressed") {
+    if (const absl::StatusOr<queue::Campaign> campaign = campaigns_->Find(name); campaign.ok()) {
+      metrics_.counter(Metric::kMessagesLoaded, {campaign->spec.stream})->Add();
+    }
+  }
+  return mail;
+}
+
+}  // namespace sealift::engine

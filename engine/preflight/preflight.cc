@@ -1,0 +1,247 @@
+#include "engine/preflight/preflight.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "engine/exit_code.h"
+#include "engine/preflight/projection.h"
+#include "engine/preflight/sender_checks.h"
+#include "engine/resolver.h"
+#include "engine/runtime/tcp_network.h"
+#include "engine/source_address.h"
+
+namespace sealift::engine {
+namespace {
+
+constexpr absl::Duration kSenderChecks = absl::Seconds(30);  // all questions to the DNS together
+constexpr absl::Duration kQuestion = absl::Seconds(2);       // one try
+constexpr int kTries = 2;
+constexpr unsigned kRingEntries = 256;
+
+Task<void> Main(DestinationSurvey& survey, std::vector<DestinationSurvey::Domain> domains, DnsResolver& resolver) {
+  co_await survey.Run(std::move(domains));
+  co_await resolver.Stop();
+}
+
+void Append(std::vector<PreflightFinding>& to, std::vector<PreflightFinding> more) {
+  std::ranges::move(more, std::back_inserter(to));
+}
+
+// In their order otherwise.
+std::vector<PreflightFinding> WorstFirst(std::vector<PreflightFinding> findings) {
+  std::vector<PreflightFinding> ordered;
+  for (const Severity severity : {Severity::kFail, Severity::kWarn, Severity::kSkipped, Severity::kOk}) {
+    for (PreflightFinding& finding : findings) {
+      if (finding.severity == severity) ordered.push_back(std::move(finding));
+    }
+  }
+  return ordered;
+}
+
+std::string Rows(uint64_t rows) { return fmt::format("{} row{}", rows, rows == 1 ? "" : "s"); }
+
+}  // namespace
+
+absl::StatusOr<PreflightReport> Preflight::Run(Subject subject) {
+  const Options& options = *context_.options;
+  const queue::Campaign& campaign = subject.campaign;
+  const StreamOptions* const stream = options.FindStream(campaign.spec.stream);
+  if (stream == nullptr) {
+    return WithExit(absl::FailedPreconditionError(fmt::format(
+                        "the configuration has no stream '{}' any more, which campaign '{}' was loaded for: its rows "
+                        "wait; add a [[stream]] of that name",
+                        campaign.spec.stream, campaign.spec.name)),
+                    ExitCode::kConfig);
+  }
+  report_.campaign = campaign.spec.name;
+  report_.stream = stream->name;
+  report_.state = std::string(queue::ToString(campaign.state));
+  report_.sink = options.delivery == Delivery::kSink;
+  report_.queued = campaign.counters.queued();
+  report_.suppressed_at_load = campaign.counters.suppressed_at_load;
+  report_.suppressed_now = subject.suppressed_now;
+  std::ranges::sort(subject.domains,
+                    [](const auto& a, const auto& b) { return a.rows != b.rows ? a.rows > b.rows : a.name < b.name; });
+  CheckCampaign(subject);
+  const absl::Status surveyed = Survey(*stream, std::move(subject.domains));
+  if (!surveyed.ok()) return surveyed;
+  CheckDestinations();
+  CheckSender(*stream);
+  CheckFinish(*stream, subject);
+  if (context_.stop.load()) {
+    return WithExit(absl::UnavailableError("the daemon is stopping; ask again once it runs"), ExitCode::kTryLater);
+  }
+  for (const DestinationSurvey::Site& site : sites_) report_.sites.push_back(site.found);
+  report_.findings = WorstFirst(std::move(report_.findings));
+  return std::move(report_);
+}
+
+absl::Status Preflight::Survey(const StreamOptions& stream, std::vector<DestinationSurvey::Domain> domains) {
+  const Options& options = *context_.options;
+  const std::vector<int>& indexes = options.pools[static_cast<size_t>(stream.pool_index)].source_indexes;
+  const SourceOptions* source = &options.sources[static_cast<size_t>(indexes.front())];
+  for (const int index : indexes) {
+    const SourceOptions& other = options.sources[static_cast<size_t>(index)];
+    if (!HasAddressOf(other)) continue;
+    source = &other;
+    break;
+  }
+  report_.source = source->name;
+  absl::StatusOr<std::unique_ptr<Ring>> ring = Ring::Create({.entries = kRingEntries});
+  if (!ring.ok()) return ring.status();
+  absl::StatusOr<std::unique_ptr<DnsResolver>> resolver = DnsResolver::Create(
+      **ring, {.servers = options.dns.servers, .timeout = options.dns.timeout, .tries = options.dns.tries},
+      context_.dns_cache);
+  if (!resolver.ok()) return resolver.status();
+  TcpNetwork network(**ring);
+  DestinationSurvey survey({.ring = **ring, .network = network, .resolver = **resolver, .tls = context_.tls},
+                           context_.options, stream, *source, context_.stop, context_.limits);
+  (*ring)->Run(Main(survey, std::move(domains), **resolver));
+  sites_ = survey.sites();
+  return absl::OkStatus();
+}
+
+void Preflight::CheckCampaign(const Subject& subject) {
+  const queue::Campaign& campaign = subject.campaign;
+  const auto find = [this](Severity severity, std::string state, std::string what) {
+    report_.findings.push_back(
+        {.check = "campaign", .severity = severity, .state = std::move(state), .what = std::move(what)});
+  };
+  if ((campaign.spec.mode == "sink") != report_.sink) {
+    find(Severity::kFail, "other_mode",
+         fmt::format("it was loaded under delivery = \"{}\" and is never sent under another mode", campaign.spec.mode));
+  }
+  if (campaign.state == queue::CampaignState::kCancelled) {
+    find(Severity::kFail, "cancelled", "it is cancelled: nothing of it will be sent");
+  } else if (!campaign.load_complete) {
+    find(Severity::kWarn, "loading", "it is not loaded completely: run the same `campaign load` again, it resumes");
+  } else if (report_.queued == 0) {
+    find(Severity::kWarn, "empty", "no row of it is queued");
+  }
+  PreflightFinding suppressed{.check = "suppressed", .state = "counted"};
+  suppressed.what = fmt::format("{} left out at load", Rows(report_.suppressed_at_load));
+  if (report_.suppressed_now.has_value()) {
+    suppressed.what += fmt::format("; {} of those queued suppressed since", Rows(*report_.suppressed_now));
+  } else {
+    suppressed.what += "; who of those queued was suppressed since is found when they are sent";
+  }
+  report_.findings.push_back(std::move(suppressed));
+}
+
+void Preflight::CheckSender(const StreamOptions& stream) {
+  std::vector<PreflightFinding>& findings = report_.findings;
+  if (report_.sink) {
+    for (const char* check : {"source", "dkim", "spf", "ptr", "unsubscribe"}) {
+      findings.push_back({.check = check,
+                          .severity = Severity::kSkipped,
+                          .state = "sink",
+                          .what = "not asked: in sink mode nothing leaves this machine"});
+    }
+    return;
+  }
+  const Options& options = *context_.options;
+  Append(findings, CheckSources(options, stream));
+  absl::StatusOr<dns::Lookup> lookup = dns::Lookup::Create({.servers = options.dns.servers,
+                                                            .timeout = std::min(options.dns.timeout, kQuestion),
+                                                            .tries = std::min(options.dns.tries, kTries),
+                                                            .deadline = absl::Now() + kSenderChecks,
+                                                            .stop = &context_.stop});
+  if (!lookup.ok()) {
+    findings.push_back({.check = "dkim",
+                        .severity = Severity::kWarn,
+                        .state = "dns_failed",
+                        .what = std::string(lookup.status().message())});
+    return;
+  }
+  Append(findings, CheckDkim(stream, *context_.keys, *lookup));
+  Append(findings, CheckSpf(options, stream, *lookup));
+  Append(findings, CheckPtr(options, stream, *lookup));
+  if (!context_.stop.load()) findings.push_back(AskUnsubscribeUrl(options, stream, *lookup));
+}
+
+void Preflight::CheckDestinations() {
+  std::map<std::string, PreflightProvider> providers;
+  uint64_t may_be_sent = 0;
+  for (const DestinationSurvey::Site& site : sites_) {
+    const PreflightSite& found = site.found;
+    PreflightProvider& provider = providers[found.provider];
+    provider.name = found.provider;
+    provider.domains += found.domains;
+    provider.rows += found.rows;
+    provider.rows_of[static_cast<size_t>(found.fate)] += found.rows;
+    if (found.fate == Fate::kSend || found.fate == Fate::kUnknown) {
+      may_be_sent += found.rows;
+      continue;
+    }
+    const bool mx = site.identity.hosts.empty();
+    // What cannot be sent at all would be read one by one; the others stand in `sites`.
+    PreflightFinding finding{.check = mx ? "mx" : "tls", .about = found.domain, .severity = Severity::kWarn};
+    if (!mx && found.fate == Fate::kDefer) finding.check = "connect";
+    finding.state = std::string(ToString(found.fate));
+    finding.what =
+        fmt::format("{} of {} domain{}: {}", Rows(found.rows), found.domains, found.domains == 1 ? "" : "s", found.why);
+    report_.findings.push_back(std::move(finding));
+  }
+  for (auto& [name, provider] : providers) report_.providers.push_back(std::move(provider));
+  std::ranges::sort(report_.providers, [](const auto& a, const auto& b) { return a.rows > b.rows; });
+  if (may_be_sent == 0 && !sites_.empty()) {
+    report_.findings.push_back({.check = "campaign",
+                                .severity = Severity::kFail,
+                                .state = "unreachable",
+                                .what = "not one row could be sent now; look at `mx`, `tls` and `connect`"});
+  }
+}
+
+void Preflight::CheckFinish(const StreamOptions& stream, const Subject& subject) {
+  const Options& options = *context_.options;
+  const PoolOptions& pool = options.pools[static_cast<size_t>(stream.pool_index)];
+  const Sending sending{stream, subject.campaign.spec.name, subject.rate};
+  std::vector<ProjectedRows> groups;
+  PreflightFinish& finish = report_.finish;
+  for (const DestinationSurvey::Site& site : sites_) {
+    if (site.found.fate == Fate::kHold || site.found.fate == Fate::kBounce) continue;
+    ProjectedRows group{.rows = site.found.rows};
+    for (const int index : pool.source_indexes) {
+      const SourceOptions& source = options.sources[static_cast<size_t>(index)];
+      group.by_source.push_back(BindingRates(options, sending, source, site.identity.key, site.settings));
+    }
+    finish.rows += group.rows;
+    groups.push_back(std::move(group));
+  }
+  const absl::Time now = absl::Now();
+  finish.start = subject.start_at.has_value() ? std::max(*subject.start_at, now) : now;
+  finish.expires = subject.campaign.created + subject.campaign.spec.expires_in;
+  const std::optional<Projection> projection = Project(groups);
+  PreflightFinding finding{.check = "finish", .state = "in_time"};
+  if (projection.has_value()) {
+    finish.finish = finish.start + projection->takes;
+    finish.limit = fmt::format("{} rate of {}", projection->kind, projection->name);
+    finish.value = projection->value;
+    finish.set_by = projection->set_by;
+    finding.about = finish.limit;
+    finding.what = fmt::format("{} at {} take {}; deferrals, connections and other campaigns are not counted",
+                               Rows(projection->rows), projection->value,
+                               absl::FormatDuration(absl::Trunc(projection->takes, absl::Seconds(1))));
+    if (*finish.finish > finish.expires) {
+      const double in_time =
+          std::max(0.0, absl::ToDoubleSeconds(finish.expires - finish.start)) * projection->per_second;
+      finish.rows_late = projection->rows - std::min(projection->rows, static_cast<uint64_t>(in_time));
+    }
+  } else {
+    finding.state = "unlimited";
+    finding.what = "no rate binds it; the receivers and the connections decide";
+    if (finish.start > finish.expires) finish.rows_late = finish.rows;
+  }
+  if (finish.rows_late > 0) {
+    finding.severity = Severity::kFail;
+    finding.state = "expires";
+    finding.what = fmt::format("{} would expire first, at {}: {}", Rows(finish.rows_late),
+                               absl::FormatTime(absl::RFC3339_sec, finish.expires, absl::UTCTimeZone()), finding.what);
+  }
+  report_.findings.push_back(std::move(finding));
+}
+
+}  // namespace sealift::engine

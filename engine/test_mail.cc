@@ -1,0 +1,162 @@
+#include "engine/test_mail.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "engine/campaign_settings.h"
+#include "engine/exit_code.h"
+#include "engine/smtp/mailbox.h"
+#include "engine/test_recipients.h"
+
+namespace sealift::engine {
+namespace {
+
+constexpr absl::Duration kExpiresIn = absl::Hours(1);
+constexpr std::chrono::milliseconds kLook{50};  // between two looks at what came of it
+constexpr int kTestsMax = 10'000;               // of one campaign
+constexpr queue::RowId kRow{1};
+
+absl::Status CheckRow(const Template& content, std::string_view recipient, const std::vector<std::string>& values) {
+  const std::vector<std::string_view> fields(values.begin(), values.end());
+  return content.Check({.email = recipient, .fields = fields});
+}
+
+bool Contains(std::string_view text, std::string_view part) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; };
+  return !std::ranges::search(text, part, {}, lower).empty();
+}
+
+std::string SampleOf(const std::string& column, std::string_view recipient) {
+  if (Contains(column, "mail")) return std::string(recipient);
+  if (Contains(column, "url") || Contains(column, "link")) return "https://sample.example/" + column;
+  return "Sample " + column;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> MadeUpValues(const Template& content, const std::vector<std::string>& columns,
+                                                      std::string_view recipient) {
+  std::vector<std::string> values;
+  for (const std::string& column : columns) values.push_back(SampleOf(column, recipient));
+  if (CheckRow(content, recipient, values).ok()) return values;
+  // Some column stands where only an address may: whichever that is, an address does no harm in the others.
+  std::vector<std::string> addresses(columns.size(), std::string(recipient));
+  for (size_t i = 0; i < values.size(); ++i) {
+    std::vector<std::string> tried = addresses;
+    tried[i] = values[i];
+    if (CheckRow(content, recipient, tried).ok()) addresses[i] = values[i];
+  }
+  if (const absl::Status fits = CheckRow(content, recipient, addresses); !fits.ok()) {
+    return WithExit(absl::InvalidArgumentError(
+                        fmt::format("the template takes none of the made-up values: {}; name a row whose values it "
+                                    "has, with --row and --reason",
+                                    std::string(fits.message()))),
+                    ExitCode::kBadData);
+  }
+  return addresses;
+}
+
+absl::StatusOr<std::vector<std::string>> TestMailer::ValuesOf(const queue::Campaign& campaign,
+                                                              const TestMailRequest& request) {
+  const absl::StatusOr<Template> content = CompileTemplate(campaign.spec);
+  if (!content.ok()) return content.status();
+  if (!request.row.has_value()) return MadeUpValues(*content, campaign.spec.columns, request.to);
+  const absl::StatusOr<queue::StoredRow> row =
+      context_.store.ReadRow(campaign.id, static_cast<queue::RowId>(*request.row));
+  if (!row.ok()) return WithExit(row.status(), ExitCode::kNoInput);
+  if (const absl::Status fits = CheckRow(*content, request.to, row->fields); !fits.ok()) {
+    return WithExit(fits, ExitCode::kBadData);
+  }
+  return row->fields;
+}
+
+absl::StatusOr<queue::Campaign> TestMailer::Create(const queue::Campaign& campaign) {
+  queue::CampaignSpec spec = campaign.spec;
+  spec.settings_json = CampaignSettings{}.ToText();
+  spec.expires_in = std::min(spec.expires_in, kExpiresIn);
+  for (int number = 1; number <= kTestsMax; ++number) {
+    spec.name = fmt::format("{}.test-{}", campaign.spec.name, number);
+    absl::StatusOr<queue::Campaign> created = context_.store.CreateCampaign(spec, absl::Now());
+    if (created.ok() || !absl::IsAlreadyExists(created.status())) return created;
+  }
+  return WithExit(absl::ResourceExhaustedError(fmt::format("campaign '{}' was tested {} times: load it under another "
+                                                           "name",
+                                                           campaign.spec.name, kTestsMax)),
+                  ExitCode::kCannotCreate);
+}
+
+absl::StatusOr<TestMail> TestMailer::Send(std::string_view name, const TestMailRequest& asked) {
+  const Options& options = *context_.options;
+  const absl::StatusOr<Mailbox> mailbox = ParseMailbox(asked.to);
+  if (!mailbox.ok()) return WithExit(mailbox.status(), ExitCode::kUsage);
+  if (!IsTestRecipient(options.node, *mailbox)) {
+    return WithExit(absl::PermissionDeniedError(
+                        "that address is not in node.test_recipients: a test goes only to who agreed to get one. Add "
+                        "the address, or \"@\" and its domain, and reload"),
+                    ExitCode::kDenied);
+  }
+  const absl::StatusOr<queue::Campaign> campaign = context_.campaigns.Find(name);
+  if (!campaign.ok()) return campaign.status();
+  if (campaign->erased) {
+    return WithExit(absl::FailedPreconditionError(fmt::format("campaign '{}' was erased: its template is gone", name)),
+                    ExitCode::kNoInput);
+  }
+  if (const absl::Status mode = context_.campaigns.CheckMode(*campaign); !mode.ok()) return mode;
+  const StreamOptions* const stream = options.FindStream(campaign->spec.stream);
+  if (stream == nullptr) {
+    return WithExit(absl::FailedPreconditionError(
+                        fmt::format("the configuration has no stream '{}' any more", campaign->spec.stream)),
+                    ExitCode::kConfig);
+  }
+  const TestMailRequest request{.to = mailbox->ToString(), .row = asked.row};
+  const absl::StatusOr<std::vector<std::string>> values = ValuesOf(*campaign, request);
+  if (!values.ok()) return values.status();
+
+  const absl::StatusOr<queue::Campaign> test = Create(*campaign);
+  if (!test.ok()) return test.status();
+  TestMail mail{.campaign = test->spec.name, .recipient = request.to, .sink = test->spec.mode == "sink"};
+  absl::StatusOr<std::unique_ptr<queue::Load>> load =
+      context_.store.BeginLoad(test->id, absl::Now(), stream->kind == StreamKind::kTransactional);
+  if (!load.ok()) return load.status();
+  const std::vector<std::string_view> fields(values->begin(), values->end());
+  const absl::StatusOr<queue::Load::Added> added =
+      (*load)->Add({.id = kRow, .recipient = request.to, .domain = mailbox->domain, .fields = fields});
+  if (!added.ok()) return added.status();
+  if (const absl::Status committed = (*load)->Commit(0, {}, true); !committed.ok()) {
+    return WithExit(committed, absl::IsResourceExhausted(committed) ? ExitCode::kTryLater : ExitCode::kIo);
+  }
+  const bool suppressed = (*load)->counters().accepted == 0;
+  load->reset();
+  if (const absl::Status started = context_.campaigns.Start(mail.campaign); !started.ok()) return started;
+  if (suppressed) {
+    mail.outcome = "suppressed";
+    return mail;
+  }
+  return Await(
+      std::move(mail),
+      {.lane = {.campaign = test->id, .destination = context_.store.DestinationOf(mailbox->domain)}, .row = kRow});
+}
+
+absl::StatusOr<TestMail> TestMailer::Await(TestMail mail, const queue::MessageKey& key) {
+  mail.id = context_.store.EncodeMessageId(key);
+  mail.outcome = "pending";
+  const absl::Time until = absl::Now() + context_.patience;
+  while (!context_.stop.load()) {
+    absl::StatusOr<queue::Trace> trace = context_.store.TraceMessage(key);
+    if (!trace.ok()) return trace.status();
+    if (!trace->events.empty()) {
+      mail.event = std::move(trace->events.front());
+      mail.outcome = std::string(queue::ToString(mail.event->kind));
+      break;
+    }
+    if (absl::Now() >= until) break;
+    std::this_thread::sleep_for(kLook);
+  }
+  return mail;
+}
+
+}  // namespace sealift::engine

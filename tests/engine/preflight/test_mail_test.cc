@@ -1,0 +1,52 @@
+// Whom a test may mail, and what stands in it where no row is named.
+#include "engine/test_mail.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "engine/test_recipients.h"
+
+namespace sealift::engine {
+namespace {
+
+bool Allowed(const std::vector<std::string>& list, const std::string& address) {
+  NodeOptions node;
+  for (const std::string& entry : list) node.test_recipients.push_back(*TestRecipientForm(entry));
+  return IsTestRecipient(node, *ParseMailbox(address));
+}
+
+TEST(TestRecipientsTest, AreThoseNamedAndNobodyElse) {
+  EXPECT_FALSE(Allowed({}, "qa@d1.test"));
+  EXPECT_TRUE(Allowed({"QA@D1.test"}, "qa@d1.TEST"));
+  EXPECT_FALSE(Allowed({"qa@d1.test"}, "qa2@d1.test"));
+  EXPECT_FALSE(Allowed({"qa@d1.test"}, "qa@sub.d1.test"));
+  EXPECT_TRUE(Allowed({"@d1.test"}, "anyone@d1.test"));
+  EXPECT_FALSE(Allowed({"@d1.test"}, "anyone@sub.d1.test"));
+  EXPECT_FALSE(Allowed({"@d1.test"}, "\"x@d1.test\"@d2.test"));
+}
+
+TEST(TestRecipientsTest, WhatIsNeitherAnAddressNorADomainIsRefused) {
+  for (const char* entry : {"", "@", "qa", "d1.test", "@*", "*@d1.test x", "@a b.test"}) {
+    EXPECT_FALSE(TestRecipientForm(entry).ok()) << entry;
+  }
+}
+
+absl::StatusOr<std::vector<std::string>> ValuesFor(const std::string& eml) {
+  const std::vector<std::string> columns = *Template::ColumnsOf(eml);
+  const absl::StatusOr<Template> content = Template::Compile(eml, {.columns = columns, .defaults = {}});
+  EXPECT_TRUE(content.ok()) << content.status();
+  return MadeUpValues(*content, columns, "qa@d1.test");
+}
+
+TEST(MadeUpValuesTest, NameTheirColumn) {
+  EXPECT_THAT(*ValuesFor("From: a@d1.test\nSubject: Hi {{name}}\n\nYou live in {{city}}, see {{photo_url}}.\n"),
+              testing::ElementsAre("Sample name", "Sample city", "https://sample.example/photo_url"));
+}
+
+TEST(MadeUpValuesTest, AreAddressesWhereOnlyAnAddressMayStand) {
+  EXPECT_THAT(*ValuesFor("From: a@d1.test\nReply-To: {{clinic}}\nSubject: Hi {{name}}\n\nbody\n"),
+              testing::ElementsAre("qa@d1.test", "Sample name"));
+}
+
+}  // namespace
+}  // namespace sealift::engine

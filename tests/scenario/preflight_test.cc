@@ -1,0 +1,241 @@
+// What `campaign preflight` says beforehand of domains, TLS and the sender's own records, without a byte of mail; and
+// what `campaign test` sends, to whom alone.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <map>
+
+#include "tests/scenario/harness/name_server.h"
+#include "tests/scenario/harness/sink.h"
+#include "tests/scenario/harness/world.h"
+
+namespace sealift::scenario {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class PreflightTest : public World {
+ protected:
+  static std::string Provider(const std::string& name, const std::string& address, const std::string& lines) {
+    return fmt::format(
+        "[[provider]]\nname = \"{0}\"\ndomains = [\"{0}.test\"]\nmx = [{{ host = \"mx.{0}.test\", address = \"{1}\" "
+        "}}]\n{2}\n",
+        name, address, lines);
+  }
+  // One domain for each way in which a domain can be.
+  std::string SinkScript() const {
+    return Provider("right", net.Address(10), "") +
+           Provider("wrongname", net.Address(11), "certificate_name = \"other.test\"") +
+           Provider("clear", net.Address(12), "tls = \"off\"");
+  }
+  std::vector<std::string> Records() const {
+    std::vector<std::string> records = {
+        "right.test. 60 IN MX 10 mx.right.test.",
+        "mx.right.test. 60 IN A " + net.Address(10),
+        "wrongname.test. 60 IN MX 10 mx.wrongname.test.",
+        "mx.wrongname.test. 60 IN A " + net.Address(11),
+        "clear.test. 60 IN MX 10 mx.clear.test.",
+        "mx.clear.test. 60 IN A " + net.Address(12),
+        "down.test. 60 IN MX 10 mx.down.test.",
+        "mx.down.test. 60 IN A " + net.Address(19),
+        "implicit.test. 60 IN A " + net.Address(11),
+        "null.test. 60 IN MX 0 .",
+        "mta1.sender.test. 60 IN A " + settings.source_address,
+    };
+    return records;
+  }
+  // The name that the source's address has its PTR record under.
+  std::string ReverseName() const {
+    std::string name = "in-addr.arpa.";
+    std::string label;
+    for (const char c : settings.source_address + ".") {
+      if (c != '.') {
+        label += c;
+        continue;
+      }
+      name = label + "." + name;
+      label.clear();
+    }
+    return name;
+  }
+  static std::vector<std::string> AllDomains() {
+    return {"right.test", "wrongname.test", "clear.test", "down.test", "implicit.test", "null.test", "gone.test"};
+  }
+  static std::map<std::string, Json> SitesOf(const Answer& answer) {
+    std::map<std::string, Json> sites;
+    for (const Json& site : answer.json["sites"].Items()) sites[site["domain"].Text()] = site;
+    return sites;
+  }
+  // The state of the first finding of a check.
+  static std::string StateOf(const Answer& answer, const std::string& check) {
+    for (const Json& finding : answer.json["findings"].Items()) {
+      if (finding["check"].Text() == check) return finding["severity"].Text() + " " + finding["state"].Text();
+    }
+    return "not there";
+  }
+  // Nothing but EHLO, STARTTLS and QUIT was said.
+  static void ExpectNoMail(const Sink& sink) {
+    EXPECT_EQ(sink.arrivals(), 0u);
+    EXPECT_EQ(sink.Status()["totals"]["transactions"].Number(), 0);
+  }
+};
+
+TEST_F(PreflightTest, EachKindOfDomainAndTheSendersRecordsAreToldBeforeAnyMail) {
+  const Sink sink(dir, SinkScript(), "");
+  settings.tls = fmt::format("ca_file = \"{}\"", sink.certificates_file());
+  const Answer key =
+      Sealift({"dkim", "generate", dir.path() / "s1.pem", "--domain", "sender.test", "--selector", "s1"});
+  ASSERT_EQ(key.exit_code, 0) << key.Describe();
+  std::vector<std::string> records = Records();
+  std::string record = key.json["name"].Text() + ". 60 IN TXT";
+  for (const Json& part : key.json["strings"].Items()) record += " \"" + part.Text() + "\"";
+  records.push_back(record);
+  records.push_back("bounce.sender.test. 60 IN TXT \"v=spf1 ip4:" + settings.source_address + " -all\"");
+  records.push_back(ReverseName() + " 60 IN PTR mta1.sender.test.");
+  const auto names = NameServer::Unbound(dir, net.Address(3), records);
+  settings.dns_server = net.Address(3, NameServer::kPort);
+  settings.streams = {
+      {"news", "tls = \"require\"\nreturn_path = \"bounce.sender.test\"\ndkim = [\"sender.test\"]\nrate = \"20/m\""}};
+  settings.tables = key.json["config"].Text() + "[[destination]]\ndomains = [\"wrongname.test\"]\ntls = \"verify\"\n";
+  StartDaemon();
+  Load("spring", Template(), Recipients(14, AllDomains()));
+
+  const Answer answer = Sealift({"campaign", "preflight", "spring"});
+  EXPECT_EQ(answer.exit_code, 0) << answer.Describe();
+  std::map<std::string, Json> sites = SitesOf(answer);
+  EXPECT_EQ(sites["right.test"]["fate"].Text(), "send");
+  EXPECT_EQ(sites["right.test"]["tls"].Text(), "TLSv1.3");
+  EXPECT_EQ(sites["right.test"]["verified"].Text(), "true");
+  EXPECT_EQ(sites["right.test"]["rows"].Number(), 2);
+  EXPECT_EQ(sites["wrongname.test"]["fate"].Text(), "hold") << sites["wrongname.test"].Dump();
+  EXPECT_EQ(sites["wrongname.test"]["policy"].Text(), "verify");
+  EXPECT_EQ(sites["wrongname.test"]["tls"].Text(), "TLSv1.3");
+  EXPECT_EQ(sites["wrongname.test"]["verified"].Text(), "false");
+  EXPECT_EQ(sites["clear.test"]["fate"].Text(), "hold") << sites["clear.test"].Dump();
+  EXPECT_EQ(sites["clear.test"]["tls"].Text(), "none");
+  EXPECT_EQ(sites["down.test"]["fate"].Text(), "defer") << sites["down.test"].Dump();
+  EXPECT_EQ(sites["implicit.test"]["mx"].Text(), "implicit");
+  EXPECT_EQ(sites["implicit.test"]["fate"].Text(), "send") << sites["implicit.test"].Dump();
+  EXPECT_EQ(sites["implicit.test"]["verified"].Text(), "false");
+  EXPECT_EQ(sites["null.test"]["mx"].Text(), "null_mx");
+  EXPECT_EQ(sites["null.test"]["fate"].Text(), "bounce");
+  EXPECT_EQ(sites["gone.test"]["mx"].Text(), "nxdomain");
+  EXPECT_EQ(sites["gone.test"]["fate"].Text(), "bounce");
+  EXPECT_EQ(StateOf(answer, "dkim"), "ok matches") << answer.Describe();
+  EXPECT_EQ(StateOf(answer, "spf"), "ok pass");
+  EXPECT_EQ(StateOf(answer, "ptr"), "ok confirmed");
+  EXPECT_EQ(StateOf(answer, "finish"), "ok in_time");
+  EXPECT_EQ(answer.json["finish"]["limit"].Text(), "stream rate of news");
+  EXPECT_EQ(answer.json["finish"]["rows"].Number(), 6);  // right, implicit and down: the others would not be sent
+  EXPECT_THAT(answer.out, Not(HasSubstr("row1@")));
+  ExpectNoMail(sink);
+  EXPECT_EQ(Show("spring")["state"].Text(), "ready");
+
+  const Answer table = SealiftPlain({"campaign", "preflight", "spring"});
+  EXPECT_THAT(table.out, HasSubstr("wrongname.test"));
+  EXPECT_THAT(Sealift({"audit", "tail"}).out, HasSubstr("campaign preflight"));
+  StopDaemon();
+}
+
+TEST_F(PreflightTest, WhatTheSenderHasToMendFails) {
+  const Sink sink(dir, SinkScript(), "");
+  settings.tls = fmt::format("ca_file = \"{}\"", sink.certificates_file());
+  const Answer key =
+      Sealift({"dkim", "generate", dir.path() / "s1.pem", "--domain", "sender.test", "--selector", "s1"});
+  std::vector<std::string> records = Records();
+  records.push_back("bounce.sender.test. 60 IN TXT \"v=spf1 ip4:192.0.2.1 -all\"");
+  const auto names = NameServer::Unbound(dir, net.Address(3), records);
+  settings.dns_server = net.Address(3, NameServer::kPort);
+  settings.streams = {{"news",
+                       "tls = \"require\"\nreturn_path = \"bounce.sender.test\"\ndkim = [\"sender.test\"]\nrate = "
+                       "\"1/h\"\nexpires_in = \"2h\""}};
+  settings.tables = key.json["config"].Text();
+  StartDaemon();
+  Load("spring", Template(), Recipients(6, {"right.test"}));
+
+  const Answer answer = Sealift({"campaign", "preflight", "spring"});
+  EXPECT_EQ(answer.exit_code, 65) << answer.Describe();
+  EXPECT_EQ(StateOf(answer, "dkim"), "fail missing");
+  EXPECT_EQ(StateOf(answer, "spf"), "fail fail");
+  EXPECT_EQ(StateOf(answer, "ptr"), "fail missing");
+  EXPECT_EQ(StateOf(answer, "finish"), "fail expires");
+  EXPECT_GE(answer.json["finish"]["rows_late"].Number(), 4);
+  ExpectNoMail(sink);
+  StopDaemon();
+}
+
+TEST_F(PreflightTest, InSinkModeNothingButTheSinkIsAsked) {
+  const Sink sink(dir, Provider("right", net.Address(10), ""), "");
+  settings.delivery = "sink";
+  settings.sink_address = net.Address(10, Sink::kPort);
+  settings.dns_server = net.Address(3, NameServer::kPort);  // nobody is there
+  settings.streams = {{"news", "tls = \"verify\"\nunsubscribe_url = \"https://u.sender.test/\""}};
+  StartDaemon();
+  Load("spring", Template(), Recipients(4, {"right.test", "other.test"}));
+  const Answer answer = Sealift({"campaign", "preflight", "spring"});
+  EXPECT_EQ(answer.exit_code, 0) << answer.Describe();
+  EXPECT_EQ(answer.json["notice"].Text(), "SINK: nothing leaves this machine");
+  EXPECT_EQ(SitesOf(answer)["other.test"]["mx"].Text(), "sink");
+  EXPECT_EQ(SitesOf(answer)["other.test"]["fate"].Text(), "send") << answer.Describe();
+  EXPECT_EQ(StateOf(answer, "dkim"), "skipped sink");
+  EXPECT_EQ(StateOf(answer, "unsubscribe"), "skipped sink");
+  EXPECT_EQ(sink.Status()["totals"]["connections"].Number(), 1);
+  ExpectNoMail(sink);
+  StopDaemon();
+}
+
+TEST_F(PreflightTest, ATestGoesToWhoIsAllowedAndMovesNoCounter) {
+  const Sink sink(dir, SinkScript(), net.Address(2, 5353));
+  settings.node = "test_recipients = [\"qa@right.test\", \"@clear.test\"]";
+  settings.streams = {{"news", "tls = \"require\""}};
+  StartDaemon();
+  Load("spring", Template(), Recipients(2, {"right.test"}));
+
+  const Answer refused = Sealift({"campaign", "test", "spring", "--to", "row1@right.test"});
+  EXPECT_EQ(refused.exit_code, 77) << refused.Describe();
+  EXPECT_THAT(refused.out, HasSubstr("test_recipients"));
+  EXPECT_EQ(sink.arrivals(), 0u);
+
+  const Answer sent = Sealift({"campaign", "test", "spring", "--to", "QA@right.test"});
+  EXPECT_EQ(sent.exit_code, 0) << sent.Describe();
+  EXPECT_EQ(sent.json["outcome"].Text(), "delivered");
+  EXPECT_EQ(sent.json["test"].Text(), "spring.test-1");
+  EXPECT_EQ(sent.json["recipient"].Text(), "Q***@right.test");
+  EXPECT_THAT(sent.json["mx"].Text(), HasSubstr("mx.right.test"));
+  EXPECT_EQ(sent.json["tls"].Text(), "TLSv1.3");
+  EXPECT_EQ(sink.arrivals(), 1u);
+  EXPECT_EQ(sink.Ledger().at(0).mailbox, "QA@right.test");
+  const Json untouched = Show("spring");
+  EXPECT_EQ(untouched["loaded"].Number(), 2);
+  EXPECT_EQ(untouched["queued"].Number(), 2);
+  EXPECT_EQ(untouched["delivered"].Number(), 0);
+  EXPECT_EQ(Show("spring.test-1")["delivered"].Number(), 1);
+  EXPECT_EQ(Events("spring.test-1").size(), 1u);
+
+  // A row's values are somebody's: they are shown for a reason, which the audit file has.
+  EXPECT_EQ(Sealift({"campaign", "test", "spring", "--to", "qa@right.test", "--row", "1"}).exit_code, 64);
+  const Answer row =
+      Sealift({"campaign", "test", "spring", "--to", "qa@right.test", "--row", "1", "--reason", "asked by support"});
+  EXPECT_EQ(row.exit_code, 0) << row.Describe();
+  EXPECT_EQ(row.json["test"].Text(), "spring.test-2");
+  const std::string audit = Sealift({"audit", "tail"}).out;
+  EXPECT_THAT(audit, HasSubstr("asked by support"));
+  EXPECT_THAT(audit, HasSubstr("row=1"));
+  EXPECT_THAT(audit, Not(HasSubstr("@right.test")));
+
+  // Whoever wants no mail gets no test, and a host without TLS gets nothing in clear.
+  EXPECT_EQ(Sealift({"suppression", "add", "qa@right.test"}).exit_code, 0);
+  const Answer suppressed = Sealift({"campaign", "test", "spring", "--to", "qa@right.test"});
+  EXPECT_EQ(suppressed.exit_code, 65);
+  EXPECT_EQ(suppressed.json["outcome"].Text(), "suppressed");
+  const Answer held = Sealift({"campaign", "test", "spring", "--to", "anyone@clear.test"});
+  EXPECT_EQ(held.exit_code, 75) << held.Describe();
+  EXPECT_EQ(held.json["outcome"].Text(), "deferred");
+  EXPECT_EQ(held.json["class"].Text(), "tls");
+  EXPECT_EQ(sink.arrivals(), 2u);
+  StopDaemon();
+}
+
+}  // namespace
+}  // namespace sealift::scenario
