@@ -8,7 +8,7 @@
 
 #include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
-#include "engine/message/utf8.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {

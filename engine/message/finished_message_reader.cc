@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "engine/message/recipient_list.h"
-#include "engine/message/utf8.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {

@@ -5,7 +5,7 @@
 #include <cassert>
 #include <utility>
 
-#include "engine/message/utf8.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {

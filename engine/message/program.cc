@@ -7,6 +7,7 @@
 
 #include "engine/message/date.h"
 #include "engine/message/encoded_word.h"
+#include "engine/message/percent_encoding.h"
 #include "engine/message/quoted_printable.h"
 #include "engine/smtp/mailbox.h"
 #include "engine/smtp/utf8.h"
@@ -43,11 +44,9 @@ class Assembled {
 bool AppendPercentEncoded(std::string_view value, Assembled& out) {
   static constexpr char kHex[] = "0123456789ABCDEF";
   for (const char c : value) {
-    const bool plain = (c >= '0' && c <= '9') || (LowerCase(c) >= 'a' && LowerCase(c) <= 'z') || c == '-' || c == '.' ||
-                       c == '_' || c == '~';  // RFC 3986 2.3
     const auto byte = static_cast<unsigned char>(c);
     const char escape[] = {'%', kHex[byte >> 4], kHex[byte & 15]};
-    if (!out.Append(plain ? std::string_view(&c, 1) : std::string_view(escape, 3))) return false;
+    if (!out.Append(IsUnreserved(c) ? std::string_view(&c, 1) : std::string_view(escape, 3))) return false;
   }
   return true;
 }
@@ -282,6 +281,9 @@ absl::Status Program::RunSteps(size_t begin, const Template::Row& row, const Tem
         break;
       case Step::Kind::kMessageId:
         out.append(identity.message_id);
+        break;
+      case Step::Kind::kIdentityFields:
+        out.append(identity.fields);
         break;
       case Step::Kind::kBeginText:
         text.Begin();

@@ -84,6 +84,7 @@ class Program {
       kHeader,   // headers[index]
       kDate,
       kMessageId,
+      kIdentityFields,
       kBeginText,    // a quoted-printable part begins
       kTextLiteral,  // [begin, begin + head) is its first line, up to begin + size the rest; column after it
       kValue,
@@ -125,6 +126,7 @@ class Program {
   std::vector<HeaderSlots> headers;
   std::vector<Caution> cautions;
   std::vector<std::string> needed_columns;
+  TemplateFields fields;
   size_t columns = 0;     // of a row
   size_t body_begin = 0;  // the step that the body begins with
   std::optional<Sha256> fixed_body_hash;

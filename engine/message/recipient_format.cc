@@ -1,6 +1,6 @@
 #include "engine/message/recipient_format.h"
 
-#include "engine/message/utf8.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {

@@ -20,6 +20,14 @@ absl::StatusOr<std::vector<std::string>> Template::ColumnsOf(std::string_view em
   return (*program)->needed_columns;
 }
 
+absl::StatusOr<TemplateFields> Template::FieldsOf(std::string_view eml) {
+  const Options nothing;
+  const absl::StatusOr<std::shared_ptr<const Program>> program =
+      TemplateCompiler(nothing, TemplateCompiler::Columns::kAny).Run(eml);
+  if (!program.ok()) return program.status();
+  return (*program)->fields;
+}
+
 absl::Status Template::Check(const Row& row) const { return program_->Check(row); }
 
 absl::Status Template::Render(const Row& row, const Identity& identity, std::string& out) const {
@@ -27,6 +35,8 @@ absl::Status Template::Render(const Row& row, const Identity& identity, std::str
 }
 
 const std::vector<std::string>& Template::needed_columns() const { return program_->needed_columns; }
+
+const TemplateFields& Template::fields() const { return program_->fields; }
 
 const std::optional<Sha256>& Template::fixed_body_hash() const { return program_->fixed_body_hash; }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/message/dkim_key.h"
+#include "engine/message/template_fields.h"
 
 namespace sealift::engine {
 
@@ -68,12 +69,16 @@ class Template {
   struct Identity {
     std::string_view message_id;  // with its angle brackets
     absl::Time date;              // of the first attempt
+    std::string_view fields;      // further header fields, each with its line end: see AppendListFields
   };
 
   static absl::StatusOr<Template> Compile(std::string_view eml, const Options& options);
 
   // The columns a template's tags name, `email` left out, in the order of their first use. Errors as Compile's.
   static absl::StatusOr<std::vector<std::string>> ColumnsOf(std::string_view eml);
+
+  // What its header says, whatever the columns are. Errors as Compile's.
+  static absl::StatusOr<TemplateFields> FieldsOf(std::string_view eml);
 
   // Whether this row can be rendered: the values that stand in headers. To be asked at load, so that a bad row is
   // rejected there with a reason. Costs nothing when no header has a tag.
@@ -84,6 +89,8 @@ class Template {
 
   // The columns whose values are used, in the order of their first use, defaults included, `email` left out.
   const std::vector<std::string>& needed_columns() const;
+
+  const TemplateFields& fields() const;
 
   // What DKIM hashes of the body (HashRelaxedBody), where no field stands in it, so that all rows share it.
   const std::optional<Sha256>& fixed_body_hash() const;

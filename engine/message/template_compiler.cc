@@ -93,11 +93,13 @@ absl::StatusOr<std::shared_ptr<const Program>> TemplateCompiler::Run(std::string
   absl::StatusOr<Entity> entity = ParseEntity(matter->message, matter->message_line);
   if (!entity.ok()) return entity.status();
   if (absl::Status status = HeaderCompiler::Check(*entity); !status.ok()) return status;
+  writer_.program().fields = FieldsOf(*entity);
   writer_.Literal("Date: ");
   writer_.Add(StepKind::kDate);
   writer_.Literal("\r\nMessage-ID: ");
   writer_.Add(StepKind::kMessageId);
   writer_.Literal("\r\n");
+  writer_.Add(StepKind::kIdentityFields);
   if (absl::Status status = EmitEntity(*entity, true); !status.ok()) return status;
   return writer_.Finish();
 }

@@ -12,6 +12,7 @@
 
 #include "engine/message/csv_reader.h"
 #include "engine/message/dkim_signer.h"
+#include "engine/message/list_fields.h"
 #include "engine/message/ndjson_reader.h"
 #include "engine/message/recipient_reader.h"
 #include "engine/message/template.h"
@@ -20,6 +21,8 @@
 #include "engine/smtp/dot_stuffing.h"
 #include "engine/smtp/redact.h"
 #include "engine/smtp/reply_parser.h"
+#include "queue/message_id.h"
+#include "queue/message_token.h"
 
 namespace sealift::engine {
 namespace {
@@ -66,6 +69,46 @@ void RenderTenKilobytes(benchmark::State& state) {
   state.counters["message_bytes"] = static_cast<double>(out.size());
 }
 BENCHMARK(RenderTenKilobytes);
+
+// What a stream's List-Unsubscribe, List-Id and Feedback-ID add to the same.
+void RenderTenKilobytesWithListFields(benchmark::State& state) {
+  const Template compiled = CompiledTemplate();
+  const absl::Time date = absl::FromUnixSeconds(1795297481);
+  std::string out;
+  for (auto _ : state) {
+    out.clear();
+    std::string fields;
+    AppendListFields({.unsubscribe_url = "https://u.example.com/out",
+                      .unsubscribe_mailto = "out@example.com",
+                      .list_id = "news.example.com",
+                      .feedback_id = "{campaign}:news::mailco"},
+                     compiled.fields().own, "spring", "abcdefghijklmnopqrstuvwxyz234567abcdefghij", fields);
+    benchmark::DoNotOptimize(compiled.Render(
+        {.email = "jane.doe@d1.test", .fields = kFields},
+        {.message_id = "<abcdefghijklmnopqrstuvwxyz@mta1.example.com>", .date = date, .fields = fields}, out));
+  }
+}
+BENCHMARK(RenderTenKilobytesWithListFields);
+
+// One for the envelope sender of each message, one more where a stream has List-Unsubscribe.
+void MakeToken(benchmark::State& state) {
+  queue::MessageTokens tokens;
+  tokens.SetKeys(queue::Secret::Random(), {});
+  uint32_t row = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(
+        tokens.Encode(queue::TokenPurpose::kUnsubscribe, {{queue::CampaignId{1}, {}}, queue::RowId{++row}}));
+  }
+}
+BENCHMARK(MakeToken);
+
+void MakeMessageId(benchmark::State& state) {
+  uint32_t row = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(queue::EncodeMessageId({}, {{queue::CampaignId{1}, {}}, queue::RowId{++row}}));
+  }
+}
+BENCHMARK(MakeMessageId);
 
 void HashBodyOfTenKilobytes(benchmark::State& state) {
   std::string message;
