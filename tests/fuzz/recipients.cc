@@ -1,4 +1,5 @@
-// A recipient file: read in any pieces it has the same rows, and a row's end is never within another row.
+// A recipient file, taken for each of the formats: read in any pieces it has the same rows, and a row's end is never
+// within another row.
 #include <fmt/format.h>
 
 #include <string>
@@ -10,11 +11,12 @@
 namespace sealift::fuzz {
 namespace {
 
+using engine::RecipientFormat;
 using engine::RecipientReader;
 
 // Every row with its place, as text.
-std::vector<std::string> Rows(const std::vector<std::string>& pieces) {
-  RecipientReader reader;
+std::vector<std::string> Rows(RecipientFormat format, const std::vector<std::string>& pieces) {
+  RecipientReader reader(format);
   std::vector<std::string> rows;
   size_t next = 0;
   uint64_t row = 0, offset = 0;
@@ -62,7 +64,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const std::string text = input.ConsumeRemainingBytesAsString();
   std::vector<std::string> pieces;
   for (size_t at = 0; at < text.size(); at += piece_max) pieces.push_back(text.substr(at, piece_max));
-  Holds(Rows({text}) == Rows(pieces), "rows do not depend on how they arrive");
+  for (const RecipientFormat format : {RecipientFormat::kCsv, RecipientFormat::kTsv, RecipientFormat::kNdjson}) {
+    Holds(Rows(format, {text}) == Rows(format, pieces), "rows do not depend on how they arrive");
+  }
   return 0;
 }
 
