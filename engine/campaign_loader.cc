@@ -31,7 +31,7 @@ std::string_view WhyNoKey(std::string_view key) {
 
 RecipientFileLoader::RecipientFileLoader(queue::Store& store, Campaigns& campaigns, LoadRequest request,
                                          queue::CampaignSpec spec, StreamKind kind, AdmitChunk admit,
-                                         std::function<void(uint64_t)> accepted)
+                                         std::function<void(uint64_t)> accepted, std::string notice)
     : store_(store),
       campaigns_(campaigns),
       request_(std::move(request)),
@@ -39,6 +39,7 @@ RecipientFileLoader::RecipientFileLoader(queue::Store& store, Campaigns& campaig
       kind_(kind),
       admit_(std::move(admit)),
       accepted_(std::move(accepted)),
+      notice_(std::move(notice)),
       reader_(request_.format),
       digest_(EVP_MD_CTX_new()) {
   EVP_DigestInit_ex(digest_.get(), EVP_sha256(), nullptr);
@@ -281,6 +282,7 @@ absl::StatusOr<CampaignLoader::Summary> RecipientFileLoader::Finish() {
   Summary summary;
   summary.name = spec_.name;
   summary.sink = spec_.mode == "sink";
+  summary.notice = notice_;
   summary.already_loaded = known_.has_value() && known_->load_complete;
   summary.resumed = known_.has_value() && !summary.already_loaded;
   queue::Counters counters;

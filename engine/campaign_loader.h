@@ -31,9 +31,10 @@ class RecipientFileLoader final : public CampaignLoader {
  public:
   using AdmitChunk = std::function<absl::Status()>;  // whether the disk and the store take more
 
-  // `kind`: of the stream, which decides who of the recipients is suppressed.
+  // `kind`: of the stream, which decides who of the recipients is suppressed. `notice`: for the summary.
   RecipientFileLoader(queue::Store& store, Campaigns& campaigns, LoadRequest request, queue::CampaignSpec spec,
-                      StreamKind kind, AdmitChunk admit, std::function<void(uint64_t)> accepted);
+                      StreamKind kind, AdmitChunk admit, std::function<void(uint64_t)> accepted,
+                      std::string notice = {});
 
   void OnRejection(std::function<void(const Rejection&)> sink) override { on_rejection_ = std::move(sink); }
   absl::Status Feed(std::span<const char> bytes) override;
@@ -66,6 +67,7 @@ class RecipientFileLoader final : public CampaignLoader {
   const StreamKind kind_;
   const AdmitChunk admit_;
   const std::function<void(uint64_t)> accepted_;
+  const std::string notice_;
   std::function<void(const Rejection&)> on_rejection_;
 
   RecipientReader reader_;

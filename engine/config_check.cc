@@ -8,6 +8,7 @@
 
 #include "engine/config_walk.h"
 #include "engine/config_words.h"
+#include "engine/message/list_fields.h"
 #include "engine/providers.h"
 #include "engine/test_recipients.h"
 #include "fmt/format.h"
@@ -145,6 +146,33 @@ void CheckDkim(ConfigDraft& draft) {
   }
 }
 
+void CheckListFields(ConfigDraft& draft, const std::string& key, const StreamOptions& stream) {
+  const auto check = [&](std::string_view name, const std::string& value, const std::string& wrong) {
+    if (wrong.empty()) return;
+    draft.Error(fmt::format("{}.{}", key, name),
+                fmt::format("`{}`: {} {}", name, TomlString(value.substr(0, 100)), wrong));
+  };
+  check("unsubscribe_url", stream.unsubscribe_url, CheckUnsubscribeUrl(stream.unsubscribe_url));
+  check("unsubscribe_mailto", stream.unsubscribe_mailto, CheckUnsubscribeMailto(stream.unsubscribe_mailto));
+  check("feedback_id", stream.feedback_id, CheckFeedbackId(stream.feedback_id));
+  if (!stream.unsubscribe_url.empty() && stream.dkim.empty()) {
+    draft.Warn(
+        key + ".unsubscribe_url",
+        "`unsubscribe_url` stands in a stream without `dkim`: receivers offer one-click unsubscribe only where a "
+        "signature covers it (RFC 8058 4); name a [[dkim]] domain");
+  }
+  if (stream.kind != StreamKind::kTransactional) return;
+  for (const auto& [name, value] :
+       {std::pair("unsubscribe_url", &stream.unsubscribe_url), {"unsubscribe_mailto", &stream.unsubscribe_mailto}}) {
+    if (value->empty()) continue;
+    draft.Error(
+        fmt::format("{}.{}", key, name),
+        fmt::format("`{}` stands in a transactional stream, whose mail no opt-out binds: the link would promise "
+                    "what is not kept. Remove it, or make the stream a marketing one",
+                    name));
+  }
+}
+
 void CheckStreams(ConfigDraft& draft) {
   Options& o = draft.options;
   std::vector<std::string> signers;
@@ -157,6 +185,7 @@ void CheckStreams(ConfigDraft& draft) {
     if (stream.pool_index < 0 && !stream.pool.empty()) {
       draft.Error(key + ".pool", Unknown("pool", stream.pool, NamesOf(o.pools)));
     }
+    CheckListFields(draft, key, stream);
     if (stream.retry.empty()) draft.Error(key + ".retry", "`retry` is empty; give at least one wait, as in [\"30m\"]");
     std::set<std::string> signs;
     for (const std::string& domain : stream.dkim) {

@@ -293,8 +293,23 @@ struct Fields<StreamOptions> {
                .help = "Domain of the envelope sender; default: node.hostname.",
                .text = Text::kHost},
          o.return_path);
-    each(Field{.name = "unsubscribe_url", .help = "Where one-click unsubscribe posts.", .enforced = false},
+    each(Field{.name = "unsubscribe_url",
+               .help = "List-Unsubscribe: an https address, to which `token=...` is added; whoever unsubscribes posts "
+                       "there. See unsubscribe.md. Not of a transactional stream."},
          o.unsubscribe_url);
+    each(Field{.name = "unsubscribe_mailto",
+               .help = "List-Unsubscribe: a mail address; the subject is `unsubscribe TOKEN`. Not of a transactional "
+                       "stream."},
+         o.unsubscribe_mailto);
+    each(Field{.name = "list_id",
+               .help = "List-Id: a name beneath a domain of yours, the same for ever: \"newsletter.example.com\".",
+               .text = Text::kHost},
+         o.list_id);
+    each(
+        Field{.name = "feedback_id",
+              .help = "Feedback-ID, by which Google counts complaints: up to three words and the sender's, with colons "
+                      "between; `{campaign}` is the campaign's name: \"{campaign}:news::mailco\"."},
+        o.feedback_id);
     each(Field{.name = "retry", .help = "Waits after each deferral; the last one repeats.", .min = 1}, o.retry);
     each(Field{.name = "expires_in", .help = "How long after acceptance a message may still be sent.", .min = 1'000},
          o.expires_in);

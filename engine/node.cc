@@ -16,10 +16,11 @@
 #include "engine/finished_loader.h"
 #include "engine/kek.h"
 #include "engine/log.h"
-#include "engine/message/date.h"
+#include "engine/message_identity.h"
 #include "engine/node_impl.h"
 #include "engine/smtp/dot_stuffing.h"
 #include "engine/source_address.h"
+#include "engine/template_admission.h"
 
 namespace sealift::engine {
 namespace {
@@ -272,6 +273,7 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
                                                            request.template_text.size(), kTemplateBytesMax)),
                     ExitCode::kBadData);
   }
+  std::string notice;
   if (request.messages) {
     if (!request.template_text.empty() || !request.defaults.empty() || !request.require.empty() ||
         !request.key_column.empty()) {
@@ -281,8 +283,11 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
           ExitCode::kUsage);
     }
   } else {
-    const absl::StatusOr<std::vector<std::string>> columns = Template::ColumnsOf(request.template_text);
-    if (!columns.ok()) return WithExit(columns.status(), ExitCode::kBadData);
+    const absl::StatusOr<TemplateFields> fields = Template::FieldsOf(request.template_text);
+    if (!fields.ok()) return WithExit(fields.status(), ExitCode::kBadData);
+    absl::StatusOr<std::string> admitted = AdmitTemplate(*options, *stream, *fields);
+    if (!admitted.ok()) return admitted.status();
+    notice = *std::move(admitted);
   }
   CampaignSettings settings{.start_at = request.start_at,
                             .start = request.start,
@@ -312,7 +317,7 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
                                                    stream->kind, admit, count);
   }
   return std::make_unique<RecipientFileLoader>(*store_, *campaigns_, std::move(request), std::move(spec), stream->kind,
-                                               admit, count);
+                                               admit, count, std::move(notice));
 }
 
 CampaignStatus NodeImpl::StatusOf(const queue::Campaign& campaign) {
@@ -376,17 +381,22 @@ absl::StatusOr<std::string> NodeImpl::Preview(std::string_view name, uint32_t ro
   const absl::StatusOr<queue::StoredRow> stored = store_->ReadRow(campaign->id, static_cast<queue::RowId>(row));
   if (!stored.ok()) return WithExit(stored.status(), ExitCode::kNoInput);
   const std::vector<std::string_view> fields(stored->fields.begin(), stored->fields.end());
-  const std::string id = FormatMessageId(store_->EncodeMessageId(stored->message), options()->node.hostname);
+  std::optional<Template> content;
+  if (!campaign->spec.finished) {
+    absl::StatusOr<Template> compiled = CompileTemplate(campaign->spec);
+    if (!compiled.ok()) return compiled.status();
+    content = *std::move(compiled);
+  }
+  const ActiveCampaign as_sent{
+      .id = campaign->id, .name = campaign->spec.name, .stream = campaign->spec.stream, .content = content};
+  const MessageIdentity identity = Identify(*store_, *options(), as_sent, stored->message);
   const absl::Time sent = stored->date != absl::InfinitePast() ? stored->date : absl::Now();
   if (campaign->spec.finished) {
-    const FinishedMessage::Identity identity{.message_id = id, .date = date.value_or(sent)};
-    return PreviewFinished(*campaign, fields, identity);
+    return PreviewFinished(*campaign, fields, {.message_id = identity.message_id, .date = date.value_or(sent)});
   }
-  const absl::StatusOr<Template> content = CompileTemplate(campaign->spec);
-  if (!content.ok()) return content.status();
   std::string message;
-  const absl::Status rendered = content->Render({.email = stored->recipient, .fields = fields},
-                                                {.message_id = id, .date = date.value_or(sent)}, message);
+  const absl::Status rendered =
+      content->Render({.email = stored->recipient, .fields = fields}, identity.At(date.value_or(sent)), message);
   if (!rendered.ok()) return rendered;
   const std::shared_ptr<const DkimSigner> signer = signing_keys()->SignerOf(campaign->spec.stream);
   if (signer == nullptr) return message;

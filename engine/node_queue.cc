@@ -8,6 +8,7 @@
 
 #include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
+#include "engine/message_identity.h"
 #include "engine/node_impl.h"
 #include "engine/smtp/mailbox.h"
 
@@ -19,12 +20,6 @@ constexpr int kPageRowsWithFields = 32;
 
 absl::Status NoFilter() {
   return WithExit(absl::InvalidArgumentError("no filter: say which rows are meant, or --everything"), ExitCode::kUsage);
-}
-
-// "<id@host>", "id@host" or "id".
-std::string_view BareId(std::string_view id) {
-  if (id.starts_with('<')) id.remove_prefix(1);
-  return id.substr(0, id.find_first_of("@>"));
 }
 
 size_t AgeBucket(absl::Duration age) {
@@ -149,9 +144,8 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
                          .expires = row.expires});
   };
   if (filter.id.has_value()) {
-    const std::optional<queue::MessageKey> key = store_->DecodeMessageId(BareId(*filter.id));
-    if (!key.has_value())
-      return WithExit(absl::InvalidArgumentError("that is not a message id of this node"), ExitCode::kUsage);
+    const absl::StatusOr<queue::MessageKey> key = ParseMessageName(*store_, *filter.id);
+    if (!key.ok()) return key.status();
     const absl::StatusOr<queue::Trace> trace = store_->TraceMessage(*key);
     if (!trace.ok()) return trace.status();
     const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(key->lane.campaign);
@@ -308,14 +302,15 @@ absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
 }
 
 absl::StatusOr<MessageTrace> NodeImpl::Trace(std::string_view id) {
-  const std::optional<queue::MessageKey> key = store_->DecodeMessageId(BareId(id));
-  const absl::Status unknown = WithExit(
-      absl::NotFoundError("no message of this node has that id; it is the part before the @ of its Message-ID"),
-      ExitCode::kNoInput);
-  if (!key.has_value()) return unknown;
+  const absl::StatusOr<queue::MessageKey> key = ParseMessageName(*store_, id);
+  if (!key.ok()) return key.status();
   absl::StatusOr<queue::Trace> found = store_->TraceMessage(*key);
   if (!found.ok()) return found.status();
-  if (found->events.empty() && !found->row.has_value()) return unknown;
+  if (found->events.empty() && !found->row.has_value()) {
+    return WithExit(absl::NotFoundError("nothing is known of a message with that id: this node never had it, or its "
+                                        "events are past retention.events"),
+                    ExitCode::kNoInput);
+  }
   MessageTrace trace{.id = store_->EncodeMessageId(*key)};
   if (const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(key->lane.campaign); campaign.ok()) {
     trace.campaign = campaign->spec.name;

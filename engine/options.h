@@ -172,7 +172,10 @@ struct StreamOptions {                       // [[stream]]
   OnNoTls on_no_tls = OnNoTls::kHold;        // when no host of a destination can meet `tls`
   std::vector<std::string> dkim;             // domains of [[dkim]]
   std::string return_path;                   // domain of the envelope sender; default: node.hostname
-  std::string unsubscribe_url;               //
+  std::string unsubscribe_url;               // https, where a one-click unsubscribe is posted; empty: none
+  std::string unsubscribe_mailto;            // an address that takes unsubscriptions by mail; empty: none
+  std::string list_id;                       // what List-Id names; empty: none
+  std::string feedback_id;                   // Feedback-ID, {campaign} to be filled in; empty: none
   std::vector<absl::Duration> retry = {absl::Minutes(5), absl::Minutes(15), absl::Hours(1),
                                        absl::Hours(4)};  // the last one repeats
   absl::Duration expires_in = absl::Hours(72);           // from acceptance

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/message/date.h"
+#include "engine/message_identity.h"
 #include "engine/runtime/deadline.h"
 #include "engine/smtp/command.h"
 #include "engine/smtp/dot_stuffing.h"
@@ -148,12 +148,12 @@ void Session::Render(const Assignment& assignment) {
   }
   const queue::Row& row = assignment.claim.row();
   date_ = row.date != absl::InfinitePast() ? row.date : services_.Now();
-  const std::string id = FormatMessageId(services_.store.EncodeMessageId({.lane = assignment.lane->id, .row = row.id}),
-                                         options_->node.hostname);
+  const MessageIdentity identity =
+      Identify(services_.store, *options_, *assignment.lane->campaign, {.lane = assignment.lane->id, .row = row.id});
   message_.clear();
   wire_.clear();
   const absl::Status rendered = assignment.lane->campaign->content->Render(
-      {.email = row.recipient, .fields = row.fields}, {.message_id = id, .date = date_}, message_);
+      {.email = row.recipient, .fields = row.fields}, identity.At(date_), message_);
   if (rendered.ok()) AppendDotStuffed(message_, wire_);
   content_ = wire_;
   message_bytes_ = message_.size();
@@ -176,10 +176,11 @@ Task<absl::Status> Session::Fetch(Assignment assignment) {
     pieces_->Ask(0);
     const absl::StatusOr<std::string> first = co_await pieces_->Take();
     if (absl::IsCancelled(first.status())) co_return first.status();
-    const std::string id = FormatMessageId(
-        services_.store.EncodeMessageId({.lane = assignment.lane->id, .row = row.id}), options_->node.hostname);
+    const MessageIdentity identity =
+        Identify(services_.store, *options_, *assignment.lane->campaign, {.lane = assignment.lane->id, .row = row.id});
     uint64_t size = 0;
-    if (first.ok() && finished->Open(*first, {.message_id = id, .date = date_}, nullptr, wire_, &size).ok()) {
+    if (first.ok() &&
+        finished->Open(*first, {.message_id = identity.message_id, .date = date_}, nullptr, wire_, &size).ok()) {
       content_ = wire_;
       message_bytes_ = size;
     }
@@ -240,11 +241,8 @@ Task<Session::Next> Session::Transact(Assignment assignment) {
     Conclude(assignment, *std::move(misfit));
     co_return Next::kGoOn;
   }
-  const StreamOptions* const stream = options_->FindStream(assignment.lane->campaign->stream);
-  const std::string& bounces =
-      stream != nullptr && !stream->return_path.empty() ? stream->return_path : options_->node.hostname;
-  const std::string sender =
-      fmt::format("b+{}@{}", services_.store.EncodeMessageId({.lane = assignment.lane->id, .row = row.id}), bounces);
+  const std::string sender = EnvelopeSender(services_.store, *options_, assignment.lane->campaign->stream,
+                                            {.lane = assignment.lane->id, .row = row.id});
   MailParameters parameters;
   if (connection_.capabilities().size) parameters.size = message_bytes_;
   parameters.eight_bit = needed.eight_bit;

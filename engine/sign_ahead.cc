@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/message/date.h"
+#include "engine/message_identity.h"
 
 namespace sealift::engine {
 
@@ -54,8 +54,8 @@ void SignAhead::Request(SendQueue& queue, ReadyRow& row) {
        .row = row.claim.index,
        .signer = queue.signer,
        .store = &services_.store,
-       .message_id = FormatMessageId(services_.store.EncodeMessageId({.lane = row.lane->id, .row = values.id}),
-                                     services_.options->node.hostname),
+       .identity =
+           Identify(services_.store, *services_.options, *queue.campaign, {.lane = row.lane->id, .row = values.id}),
        .message = row.message,
        .done = [this, message = row.message] { services_.post([this, message] { OnSigned(message); }); }});
 }

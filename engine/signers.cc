@@ -76,8 +76,8 @@ absl::Status Signers::Render(Work& work, std::string& message) const {
   const queue::Row& row = work.pack->rows()[work.row];
   const Template& content = *work.campaign->content;
   message.clear();
-  const absl::Status rendered = content.Render({.email = row.recipient, .fields = row.fields},
-                                               {.message_id = work.message_id, .date = work.message->date}, message);
+  const absl::Status rendered =
+      content.Render({.email = row.recipient, .fields = row.fields}, work.identity.At(work.message->date), message);
   if (!rendered.ok()) return rendered;
   std::string& wire = work.message->wire;
   const absl::Status signed_it = work.signer->Sign(message, content.fixed_body_hash(), wire);
@@ -95,8 +95,9 @@ absl::Status Signers::Open(Work& work) const {
       work.store->ReadPiece(work.pack->lane().campaign, queue::BodyId{finished->number}, 0);
   if (!first.ok()) return first.status();
   uint64_t size = 0;
-  const absl::Status opened = finished->Open(*first, {.message_id = work.message_id, .date = work.message->date},
-                                             work.signer.get(), work.message->wire, &size);
+  const absl::Status opened =
+      finished->Open(*first, {.message_id = work.identity.message_id, .date = work.message->date}, work.signer.get(),
+                     work.message->wire, &size);
   work.message->size = size;
   return opened;
 }

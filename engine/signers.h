@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "engine/active_campaign.h"
 #include "engine/message/dkim_signer.h"
+#include "engine/message_identity.h"
 #include "engine/metrics.h"
 #include "queue/pack.h"
 #include "queue/store.h"
@@ -47,7 +48,7 @@ class Signers {
     uint8_t row = 0;  // of the pack
     std::shared_ptr<const DkimSigner> signer;
     queue::Store* store = nullptr;  // where finished messages are
-    std::string message_id;         // with its angle brackets
+    MessageIdentity identity;
     std::shared_ptr<SignedMessage> message;
     std::move_only_function<void()> done;  // called on the signer's thread, also when nobody wants the message any more
   };

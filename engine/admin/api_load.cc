@@ -56,7 +56,9 @@ absl::StatusOr<json> Api::LoadCampaign(Call& call) {
                  {"resumed", summary->resumed},
                  {"already_loaded", summary->already_loaded},
                  {"started", summary->started}}}};
-  if (summary->sink) last["summary"]["notice"] = "SINK: nothing leaves this machine";
+  std::string notice = summary->sink ? "SINK: nothing leaves this machine" : "";
+  if (!summary->notice.empty()) notice += (notice.empty() ? "" : "\n") + summary->notice;
+  if (!notice.empty()) last["summary"]["notice"] = notice;
   call.response.content_type = "application/x-ndjson";
   call.response.stream = [rejections = *std::move(spool), end = Dump(last) + "\n"](AdminWriter& writer) {
     if (rejections->WriteTo(writer)) writer.Write(end);

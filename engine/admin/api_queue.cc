@@ -104,6 +104,8 @@ absl::StatusOr<json> Api::ExplainDomain(Call& call) {
 absl::StatusOr<json> Api::TraceMessage(Call& call) {
   const absl::StatusOr<MessageTrace> trace = node_.Trace(call.Name());
   if (!trace.ok()) return trace.status();
+  // Whatever it was named by: a token is for its holder alone.
+  call.entry.target = trace->id.substr(0, trace->id.find('@'));
   json answer = {{"id", trace->id},
                  {"key", trace->key},
                  {"campaign", trace->campaign},

@@ -177,7 +177,7 @@ TEST(ConfigFileTest, WhatIsNotEnforcedWarnsInSinkModeAndIsRefusedInLiveMode) {
   const Config sink = ParseConfig(kContract, "contract.toml");
   EXPECT_THAT(Texts(sink.warnings),
               AllOf(Not(Contains(HasSubstr("dkim"))), Contains(HasSubstr("`warmup = ")),
-                    Contains(HasSubstr("`unsubscribe_url = ")), Contains(HasSubstr("`max_hard_bounces = ")),
+                    Not(Contains(HasSubstr("unsubscribe_url"))), Contains(HasSubstr("`max_hard_bounces = ")),
                     Contains(HasSubstr("[[rule]] is not enforced"))));
   std::string live = kContract;
   live.replace(live.find("\"sink\""), 6, "\"live\"");
@@ -194,6 +194,29 @@ TEST(ConfigFileTest, WhatIsNotEnforcedWarnsInSinkModeAndIsRefusedInLiveMode) {
       WarningsOf(std::string(kSource) + kPool + "[[stream]]\nname = \"s\"\npool = \"p\"\ntls = \"dane\"\n"),
       ElementsAre("test.toml:12:7: `tls = \"dane\"` is not enforced by this version: sink mode goes on without it, "
                   "live mode will refuse it"));
+}
+
+TEST(ConfigFileTest, WhatAStreamPutsIntoListFieldsIsChecked) {
+  const auto errors = [](const std::string& lines, const std::string& kind = "marketing") {
+    return ErrorsOf(std::string(kSource) + kPool + "[[stream]]\nname = \"s\"\npool = \"p\"\nkind = \"" + kind + "\"\n" +
+                    lines);
+  };
+  EXPECT_THAT(errors("unsubscribe_url = \"https://u.example.com/\"\nunsubscribe_mailto = \"out@example.com\"\n"
+                     "list_id = \"news.example.com\"\nfeedback_id = \"{campaign}:mailco\"\n"),
+              IsEmpty());
+  EXPECT_THAT(errors("unsubscribe_url = \"http://u.example.com/\"\n"),
+              ElementsAre(AllOf(HasSubstr("test.toml:13:"), HasSubstr("does not begin with https://"))));
+  EXPECT_THAT(WarningsOf(std::string(kSource) + kPool +
+                         "[[stream]]\nname = \"s\"\npool = \"p\"\nunsubscribe_url = \"https://u.example.com/\"\n"),
+              ElementsAre(HasSubstr("in a stream without `dkim`")));
+  EXPECT_THAT(errors("unsubscribe_mailto = \"mailto:out@example.com\"\n"), ElementsAre(HasSubstr("the address alone")));
+  EXPECT_THAT(errors("list_id = \"<news.example.com>\"\n"), ElementsAre(HasSubstr("is not a host name")));
+  EXPECT_THAT(errors("feedback_id = \"a:b\"\n"), ElementsAre(HasSubstr("sender's word")));
+  for (const char* name :
+       {"unsubscribe_url = \"https://u.example.com/\"\n", "unsubscribe_mailto = \"out@example.com\"\n"}) {
+    EXPECT_THAT(errors(name, "transactional"), ElementsAre(HasSubstr("whose mail no opt-out binds"))) << name;
+  }
+  EXPECT_THAT(errors("list_id = \"news.example.com\"\nfeedback_id = \"mailco\"\n", "transactional"), IsEmpty());
 }
 
 TEST(ConfigFileTest, AHostnameIsAllThatMustBeSaid) {
