@@ -25,12 +25,12 @@ constexpr size_t kNameBytesMax = 64;
 
 absl::Status Usage(std::string why) { return WithExit(absl::InvalidArgumentError(std::move(why)), ExitCode::kUsage); }
 
-absl::Status CheckReason(std::string_view reason) {
+}  // namespace
+
+absl::Status CheckSuppressionReason(std::string_view reason) {
   if (reason.size() <= kReasonBytesMax) return absl::OkStatus();
   return Usage(fmt::format("the reason has {} bytes; {} are the most", reason.size(), kReasonBytesMax));
 }
-
-}  // namespace
 
 absl::StatusOr<std::string> ParseSuppressedAddress(std::string_view text) {
   const absl::StatusOr<Mailbox> mailbox = ParseMailbox(text);
@@ -54,7 +54,7 @@ absl::StatusOr<SuppressionScope> Suppressions::ScopeOf(const Which& which) const
 }
 
 absl::StatusOr<SuppressionEntry> Suppressions::Entry(const Which& which, const Given& given) const {
-  if (absl::Status fits = CheckReason(given.reason); !fits.ok()) return fits;
+  if (absl::Status fits = CheckSuppressionReason(given.reason); !fits.ok()) return fits;
   absl::StatusOr<SuppressionScope> scope = ScopeOf(which);
   if (!scope.ok()) return scope.status();
   SuppressionEntry entry;
@@ -90,10 +90,14 @@ absl::StatusOr<Suppressions::Change> Suppressions::Add(std::string_view address,
   if (!parsed.ok()) return parsed.status();
   absl::StatusOr<SuppressionEntry> entry = Entry(which, given);
   if (!entry.ok()) return entry.status();
-  const absl::StatusOr<uint64_t> changed = store_.ChangeSuppressions({{*parsed, *std::move(entry)}}, true);
+  return AddEntry(*parsed, *std::move(entry));
+}
+
+absl::StatusOr<Suppressions::Change> Suppressions::AddEntry(const std::string& address, SuppressionEntry entry) {
+  const absl::StatusOr<uint64_t> changed = store_.ChangeSuppressions({{address, std::move(entry)}}, true);
   if (!changed.ok()) return WithExit(changed.status(), ExitCode::kIo);
   shards_.heard();
-  absl::StatusOr<SuppressionRecord> record = Read(*parsed);
+  absl::StatusOr<SuppressionRecord> record = Read(address);
   if (!record.ok()) return record.status();
   return Change{*std::move(record), *changed};
 }
@@ -102,7 +106,7 @@ absl::StatusOr<Suppressions::Change> Suppressions::Remove(std::string_view addre
                                                           const Given& given, bool dry_run) {
   const absl::StatusOr<std::string> parsed = ParseSuppressedAddress(address);
   if (!parsed.ok()) return parsed.status();
-  if (absl::Status fits = CheckReason(given.reason); !fits.ok()) return fits;
+  if (absl::Status fits = CheckSuppressionReason(given.reason); !fits.ok()) return fits;
   const absl::StatusOr<SuppressionScope> scope = ScopeOf(which);
   if (!scope.ok()) return scope.status();
   absl::StatusOr<SuppressionRecord> record = Read(*parsed);
@@ -189,7 +193,7 @@ absl::StatusOr<Suppressions::Page> Suppressions::List(const Filter& filter, std:
 
 absl::StatusOr<uint64_t> Suppressions::TakeBack(const Undo& undo, const Given& given, bool dry_run) {
   if (undo.since >= undo.until) return Usage("the time range is empty: --since must be before --until");
-  if (absl::Status fits = CheckReason(given.reason); !fits.ok()) return fits;
+  if (absl::Status fits = CheckSuppressionReason(given.reason); !fits.ok()) return fits;
   uint64_t taken_back = 0;
   absl::Status failed;
   std::string cursor;

@@ -53,6 +53,18 @@ class Suppressions {
 
   // `which.kind`: manual when absent. Nothing changes when it is in force already.
   absl::StatusOr<Change> Add(std::string_view address, const Which& which, const Given& given);
+
+  // Adds an opt-out of the stream that a message went out by, for whoever got it, as its List-Unsubscribe offers. The
+  // token is proof enough: it was in that message alone. Delivered or queued, the recipient is found for as long as
+  // retention.events keeps what became of the message. The same token again changes nothing.
+  //
+  // InvalidArgument: not a token that this node made. NotFound: nobody knows the recipient any more.
+  struct Unsubscribed {
+    Change change;
+    std::string stream, campaign;
+  };
+  absl::StatusOr<Unsubscribed> Unsubscribe(std::string_view token, const Given& given);
+
   // NotFound when none of these is in force.
   absl::StatusOr<Change> Remove(std::string_view address, const Which& which, const Given& given, bool dry_run);
 
@@ -108,11 +120,16 @@ class Suppressions {
  private:
   absl::StatusOr<queue::SuppressionScope> ScopeOf(const Which& which) const;
   absl::StatusOr<queue::SuppressionRecord> Read(const std::string& address);
+  // Durable and known to every shard; the record as it is then.
+  absl::StatusOr<Change> AddEntry(const std::string& address, queue::SuppressionEntry entry);
 
   queue::Store& store_;
   const ReadOptions options_;
   const Shards shards_;
 };
+
+// Usage: longer than the list keeps.
+absl::Status CheckSuppressionReason(std::string_view reason);
 
 // The address as the list has it. A masked one is refused: it would name a mailbox that nobody has.
 absl::StatusOr<std::string> ParseSuppressedAddress(std::string_view text);

@@ -102,6 +102,8 @@ void Api::AddTo(UnixListener& listener) {
   Add(listener, "GET", "/api/v1/messages/:name", "message trace", Audited::kWhenRevealing, &Api::TraceMessage);
   Add(listener, "GET", "/api/v1/events", "events", Audited::kWhenRevealing, &Api::StreamEvents);
   Add(listener, "POST", "/api/v1/suppressions/add", "suppression add", Audited::kYes, &Api::AddSuppression);
+  Add(listener, "POST", "/api/v1/suppressions/unsubscribe", "suppression unsubscribe", Audited::kYes,
+      &Api::Unsubscribe);
   Add(listener, "POST", "/api/v1/suppressions/remove", "suppression remove", Audited::kYes, &Api::RemoveSuppression);
   Add(listener, "POST", "/api/v1/suppressions/check", "suppression check", Audited::kNo, &Api::CheckSuppression);
   Add(listener, "POST", "/api/v1/suppressions/history", "suppression history", Audited::kNo,

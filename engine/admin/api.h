@@ -65,6 +65,7 @@ class Api {
   absl::StatusOr<nlohmann::json> TraceMessage(Call& call);
   absl::StatusOr<nlohmann::json> StreamEvents(Call& call);
   absl::StatusOr<nlohmann::json> AddSuppression(Call& call);
+  absl::StatusOr<nlohmann::json> Unsubscribe(Call& call);
   absl::StatusOr<nlohmann::json> RemoveSuppression(Call& call);
   absl::StatusOr<nlohmann::json> CheckSuppression(Call& call);
   absl::StatusOr<nlohmann::json> ShowSuppressionHistory(Call& call);

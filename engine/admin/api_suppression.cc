@@ -117,6 +117,20 @@ absl::StatusOr<json> Api::AddSuppression(Call& call) {
   return answer;
 }
 
+absl::StatusOr<json> Api::Unsubscribe(Call& call) {
+  const absl::StatusOr<std::string> token = call.Text("token");
+  if (!token.ok()) return token.status();
+  const absl::StatusOr<Suppressions::Unsubscribed> done =
+      node_.suppressions().Unsubscribe(*token, {call.entry.reason, call.entry.user});
+  if (!done.ok()) return done.status();
+  call.entry.target = fmt::format("opt_out stream={} key={}", done->stream, queue::ToHex(done->change.record.key));
+  json answer = RecordJson(done->change.record);
+  answer["added"] = done->change.changed;
+  answer["stream"] = done->stream;
+  answer["campaign"] = done->campaign;
+  return answer;
+}
+
 absl::StatusOr<json> Api::RemoveSuppression(Call& call) {
   const absl::StatusOr<Asked> asked = AskedOf([&](const char* member) { return call.Text(member); });
   if (!asked.ok()) return asked.status();

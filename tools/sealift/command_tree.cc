@@ -226,7 +226,8 @@ std::vector<Command> MakeTree() {
        "trace",
        "ID",
        "Show one message's state and every attempt",
-       "ID is its Message-ID, with or without the angle brackets.",
+       "ID is its Message-ID, with or without the angle brackets; or the envelope sender that a bounce came back to, "
+       "whole, which is verified.",
        "sealift message trace '<id@mta1.example.com>'",
        {Reveal()},
        RunMessageTrace},
@@ -255,6 +256,17 @@ std::vector<Command> MakeTree() {
        Suppressions("why; default manual", "only in this stream", "only in this campaign, loaded already or not",
                     {Option("reason", "TEXT", "for the history and the audit file")}),
        RunSuppressionAdd},
+      {"suppression",
+       "unsubscribe",
+       "TOKEN",
+       "Opt out whoever got the message that a token came in",
+       "TOKEN is what List-Unsubscribe hands out: `token=` of the unsubscribe_url, or the word behind `unsubscribe` in "
+       "the subject of a mail to unsubscribe_mailto. It is verified, leads to its message and so to the recipient, who "
+       "is opted out of that message's stream; the same token again changes nothing. - reads tokens from standard "
+       "input, one a line, and answers each. Exit 3: some were refused, the rest holds.",
+       "sealift suppression unsubscribe hq3v5k2m7rjd4x6wnb2ztcgy4epo3sluafiq6d5m2w",
+       {Option("reason", "TEXT", "for the history and the audit file")},
+       RunSuppressionUnsubscribe},
       {"suppression", "remove", "ADDR", "Take suppressions of an address back",
        "Nothing is deleted: the removal is a new entry of its history, with the reason. Only what holds everywhere is "
        "taken back unless a stream or campaign is named. Asks first on a terminal.",

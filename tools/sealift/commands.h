@@ -35,6 +35,7 @@ CommandResult RunCampaignTest(const Invocation& call, Console& console);
 
 // commands_suppression.cc
 CommandResult RunSuppressionAdd(const Invocation& call, Console& console);
+CommandResult RunSuppressionUnsubscribe(const Invocation& call, Console& console);
 CommandResult RunSuppressionRemove(const Invocation& call, Console& console);
 CommandResult RunSuppressionCheck(const Invocation& call, Console& console);
 CommandResult RunSuppressionHistory(const Invocation& call, Console& console);
