@@ -5,6 +5,8 @@
 
 #include <map>
 
+#include "tests/scenario/harness/certificate.h"
+#include "tests/scenario/harness/eventually.h"
 #include "tests/scenario/harness/name_server.h"
 #include "tests/scenario/harness/sink.h"
 #include "tests/scenario/harness/world.h"
@@ -14,6 +16,8 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
+
+constexpr int kWebPort = 8443;
 
 class PreflightTest : public World {
  protected:
@@ -42,6 +46,8 @@ class PreflightTest : public World {
         "implicit.test. 60 IN A " + net.Address(11),
         "null.test. 60 IN MX 0 .",
         "mta1.sender.test. 60 IN A " + settings.source_address,
+        "u.sender.test. 60 IN A " + net.Address(20),
+        "v.sender.test. 60 IN A " + net.Address(20),
     };
     return records;
   }
@@ -61,6 +67,32 @@ class PreflightTest : public World {
   }
   static std::vector<std::string> AllDomains() {
     return {"right.test", "wrongname.test", "clear.test", "down.test", "implicit.test", "null.test", "gone.test"};
+  }
+  // An HTTPS server that notes what it is asked; /broken is an error of its own.
+  std::unique_ptr<Process> StartWeb(const CertificateAuthority& authority) {
+    const CertificateAuthority::Pair pair = authority.Sign("u.sender.test");
+    const std::string program = dir.Write("web.py", fmt::format(R"(
+import http.server, ssl
+class Page(http.server.BaseHTTPRequestHandler):
+    def answer(self):
+        open("{0}", "a").write(self.command + "\n")
+        self.send_response(503 if self.path.startswith("/broken") else 405)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    do_HEAD = do_GET = do_POST = answer
+server = http.server.ThreadingHTTPServer(("{1}", {2}), Page)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("{3}", "{4}")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+)",
+                                                                (dir.path() / "web.log").string(), net.Address(20),
+                                                                kWebPort, pair.cert_file, pair.key_file));
+    auto web = std::make_unique<Process>(std::vector<std::string>{Program("python3", "python3"), program},
+                                         dir.path() / "web.out", dir.path() / "web.err");
+    EXPECT_TRUE(Eventually(kSoon, [&] { return Accepts(net.Address(20), kWebPort) || !web->running(); }));
+    EXPECT_TRUE(web->running()) << web->Err();
+    return web;
   }
   static std::map<std::string, Json> SitesOf(const Answer& answer) {
     std::map<std::string, Json> sites;
@@ -162,6 +194,40 @@ TEST_F(PreflightTest, WhatTheSenderHasToMendFails) {
   EXPECT_EQ(StateOf(answer, "finish"), "fail expires");
   EXPECT_GE(answer.json["finish"]["rows_late"].Number(), 4);
   ExpectNoMail(sink);
+  StopDaemon();
+}
+
+TEST_F(PreflightTest, TheUnsubscribeUrlMustAnswerUnderItsOwnCertificate) {
+  const CertificateAuthority authority(dir);
+  const auto web = StartWeb(authority);
+  const auto names = NameServer::Unbound(dir, net.Address(3), Records());
+  settings.dns_server = net.Address(3, NameServer::kPort);
+  settings.tls = fmt::format("ca_file = \"{}\"", authority.ca_file());
+  const auto stream = [](const std::string& name, const std::string& host, const std::string& path) {
+    return Settings::Stream{name, fmt::format("unsubscribe_url = \"https://{}:{}{}\"", host, kWebPort, path)};
+  };
+  settings.streams = {stream("good", "u.sender.test", "/one-click?list=1"),
+                      stream("broken", "u.sender.test", "/broken"),
+                      // the same server, whose certificate is not for this name
+                      stream("other", "v.sender.test", "/"), stream("gone", "gone.sender.test", "/"),
+                      Settings::Stream{"closed", fmt::format("unsubscribe_url = \"https://u.sender.test:1/\"")}};
+  StartDaemon();
+  const std::string people = Recipients(1, {"null.test"});
+  const std::map<std::string, std::string> expected = {{"good", "ok answers"},
+                                                       {"broken", "fail fails"},
+                                                       {"other", "fail no_answer"},
+                                                       {"gone", "fail dns_failed"},
+                                                       {"closed", "fail no_answer"}};
+  for (const auto& [name, state] : expected) {
+    ASSERT_EQ(Sealift({"campaign", "load", name, "--stream", name, "--template", Template(), "--recipients", people})
+                  .exit_code,
+              0);
+    const Answer answer = Sealift({"campaign", "preflight", name});
+    EXPECT_EQ(StateOf(answer, "unsubscribe"), state) << answer.Describe();
+  }
+  // One-click unsubscribe is a POST (RFC 8058): to ask must not unsubscribe anybody.
+  EXPECT_THAT(ReadFile(dir.path() / "web.log"), HasSubstr("HEAD"));
+  EXPECT_THAT(ReadFile(dir.path() / "web.log"), Not(HasSubstr("POST")));
   StopDaemon();
 }
 
