@@ -26,8 +26,9 @@ absl::Status CheckOwnFields(const StreamOptions& stream, const OwnListFields& ow
   return absl::OkStatus();
 }
 
-// What is wrong with the From domain, or nothing.
-std::string Misaligned(const StreamOptions& stream, const std::optional<std::string>& from_domain) {
+}  // namespace
+
+std::string MisalignedFrom(const StreamOptions& stream, const std::optional<std::string>& from_domain) {
   if (!from_domain) {
     return "a merge field decides the domain of the From address, so nobody can say before sending whether it is "
            "authenticated: write the domain in the template";
@@ -43,12 +44,10 @@ std::string Misaligned(const StreamOptions& stream, const std::optional<std::str
       stream.return_path, alignment.organisation);
 }
 
-}  // namespace
-
 absl::StatusOr<std::string> AdmitTemplate(const Options& options, const StreamOptions& stream,
                                           const TemplateFields& fields) {
   if (absl::Status status = CheckOwnFields(stream, fields.own); !status.ok()) return status;
-  std::string wrong = Misaligned(stream, fields.from_domain);
+  std::string wrong = MisalignedFrom(stream, fields.from_domain);
   if (wrong.empty()) return wrong;
   if (options.delivery == Delivery::kLive) return WithExit(absl::InvalidArgumentError(wrong), ExitCode::kBadData);
   return "live mode would refuse this: " + wrong;

@@ -2,6 +2,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <optional>
 #include <string>
 
 #include "engine/message/template_fields.h"
@@ -18,5 +19,8 @@ namespace sealift::engine {
 // Returns the notice, or nothing. Errors: InvalidArgument, exit 65, with what, why and what to do next.
 absl::StatusOr<std::string> AdmitTemplate(const Options& options, const StreamOptions& stream,
                                           const TemplateFields& fields);
+
+// What is wrong with a From domain (as in TemplateFields) under this stream, a sentence; empty when it is aligned.
+std::string MisalignedFrom(const StreamOptions& stream, const std::optional<std::string>& from_domain);
 
 }  // namespace sealift::engine

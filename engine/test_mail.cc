@@ -105,6 +105,13 @@ absl::StatusOr<TestMail> TestMailer::Send(std::string_view name, const TestMailR
     return WithExit(absl::FailedPreconditionError(fmt::format("campaign '{}' was erased: its template is gone", name)),
                     ExitCode::kNoInput);
   }
+  if (campaign->spec.finished) {
+    return WithExit(absl::FailedPreconditionError(fmt::format(
+                        "the messages of campaign '{}' arrived finished, each to its own recipients: there is no "
+                        "template to make a test of. Load one to yourself: sealift campaign load NAME --messages",
+                        name)),
+                    ExitCode::kUsage);
+  }
   if (const absl::Status mode = context_.campaigns.CheckMode(*campaign); !mode.ok()) return mode;
   const StreamOptions* const stream = options.FindStream(campaign->spec.stream);
   if (stream == nullptr) {

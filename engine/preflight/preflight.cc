@@ -7,11 +7,13 @@
 #include <utility>
 
 #include "engine/exit_code.h"
+#include "engine/message/template.h"
 #include "engine/preflight/projection.h"
 #include "engine/preflight/sender_checks.h"
 #include "engine/resolver.h"
 #include "engine/runtime/tcp_network.h"
 #include "engine/source_address.h"
+#include "engine/template_admission.h"
 
 namespace sealift::engine {
 namespace {
@@ -69,6 +71,7 @@ absl::StatusOr<PreflightReport> Preflight::Run(Subject subject) {
   const absl::Status surveyed = Survey(*stream, std::move(subject.domains));
   if (!surveyed.ok()) return surveyed;
   CheckDestinations();
+  CheckFrom(*stream, subject.campaign);
   CheckSender(*stream);
   CheckFinish(*stream, subject);
   if (context_.stop.load()) {
@@ -129,6 +132,27 @@ void Preflight::CheckCampaign(const Subject& subject) {
     suppressed.what += "; who of those queued was suppressed since is found when they are sent";
   }
   report_.findings.push_back(std::move(suppressed));
+}
+
+// It was asked when the campaign was loaded; the stream may have been changed since.
+void Preflight::CheckFrom(const StreamOptions& stream, const queue::Campaign& campaign) {
+  if (campaign.erased) return;
+  PreflightFinding from{.check = "from"};
+  if (campaign.spec.finished) {
+    from.severity = Severity::kSkipped;
+    from.state = "finished";
+    from.what = "each finished message has a From address of its own; none was looked at";
+  } else if (const absl::StatusOr<TemplateFields> fields = Template::FieldsOf(campaign.spec.template_text);
+             !fields.ok()) {
+    from.severity = Severity::kFail;
+    from.state = "unreadable";
+    from.what = std::string(fields.status().message());
+  } else {
+    from.what = MisalignedFrom(stream, fields->from_domain);
+    from.state = from.what.empty() ? "aligned" : "not_aligned";
+    if (!from.what.empty()) from.severity = report_.sink ? Severity::kWarn : Severity::kFail;
+  }
+  report_.findings.push_back(std::move(from));
 }
 
 void Preflight::CheckSender(const StreamOptions& stream) {

@@ -52,6 +52,7 @@ class Preflight {
  private:
   absl::Status Survey(const StreamOptions& stream, std::vector<DestinationSurvey::Domain> domains);
   void CheckCampaign(const Subject& subject);
+  void CheckFrom(const StreamOptions& stream, const queue::Campaign& campaign);
   void CheckSender(const StreamOptions& stream);
   void CheckDestinations();
   void CheckFinish(const StreamOptions& stream, const Subject& subject);

@@ -20,7 +20,7 @@ std::string_view ToString(Severity severity);
 // One thing that was looked at. Nothing in it is an address or what a server wrote, but for domains and redacted
 // replies.
 struct PreflightFinding {
-  std::string check;  // campaign, source, dkim, spf, ptr, unsubscribe, mx, tls, suppressed, finish
+  std::string check;  // campaign, from, source, dkim, spf, ptr, unsubscribe, mx, tls, suppressed, finish
   std::string about;  // a domain, a source, a provider; empty: the campaign
   Severity severity = Severity::kOk;
   std::string state;  // one word: matches, missing, pass, confirmed, ...

@@ -154,6 +154,7 @@ TEST_F(PreflightTest, EachKindOfDomainAndTheSendersRecordsAreToldBeforeAnyMail) 
   EXPECT_EQ(sites["null.test"]["fate"].Text(), "bounce");
   EXPECT_EQ(sites["gone.test"]["mx"].Text(), "nxdomain");
   EXPECT_EQ(sites["gone.test"]["fate"].Text(), "bounce");
+  EXPECT_EQ(StateOf(answer, "from"), "ok aligned");
   EXPECT_EQ(StateOf(answer, "dkim"), "ok matches") << answer.Describe();
   EXPECT_EQ(StateOf(answer, "spf"), "ok pass");
   EXPECT_EQ(StateOf(answer, "ptr"), "ok confirmed");
@@ -193,6 +194,12 @@ TEST_F(PreflightTest, WhatTheSenderHasToMendFails) {
   EXPECT_EQ(StateOf(answer, "ptr"), "fail missing");
   EXPECT_EQ(StateOf(answer, "finish"), "fail expires");
   EXPECT_GE(answer.json["finish"]["rows_late"].Number(), 4);
+
+  settings.streams = {{"news", "tls = \"require\"\nreturn_path = \"bounce.partner.test\""}};
+  WriteConfig();
+  ASSERT_EQ(Sealift({"reload"}).exit_code, 0);
+  EXPECT_EQ(StateOf(Sealift({"campaign", "preflight", "spring"}), "from"), "fail not_aligned")
+      << "it was aligned when it was loaded";
   ExpectNoMail(sink);
   StopDaemon();
 }
