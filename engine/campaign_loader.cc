@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "engine/campaign_settings.h"
@@ -32,18 +31,11 @@ std::string_view WhyNoKey(std::string_view key) {
 RecipientFileLoader::RecipientFileLoader(queue::Store& store, Campaigns& campaigns, LoadRequest request,
                                          queue::CampaignSpec spec, StreamKind kind, AdmitChunk admit,
                                          std::function<void(uint64_t)> accepted, std::string notice)
-    : store_(store),
-      campaigns_(campaigns),
-      request_(std::move(request)),
+    : request_(std::move(request)),
       spec_(std::move(spec)),
-      kind_(kind),
-      admit_(std::move(admit)),
-      accepted_(std::move(accepted)),
+      load_({.store = store, .campaigns = campaigns, .admit = std::move(admit), .accepted = std::move(accepted)}, kind),
       notice_(std::move(notice)),
-      reader_(request_.format),
-      digest_(EVP_MD_CTX_new()) {
-  EVP_DigestInit_ex(digest_.get(), EVP_sha256(), nullptr);
-}
+      reader_(request_.format) {}
 
 absl::Status RecipientFileLoader::Feed(std::span<const char> bytes) {
   unhashed_.append(bytes.data(), bytes.size());
@@ -111,32 +103,9 @@ absl::Status RecipientFileLoader::Begin() {
   if (!content.ok()) return content.status();
   content_ = *std::move(content);
 
-  const absl::StatusOr<queue::Campaign> known = store_.FindCampaign(spec_.name);
-  if (known.ok()) {
-    const absl::Status same = CompareWith(*known);
-    if (!same.ok()) return same;
-    known_ = *known;
-    resume_at_ = known->input_offset;
-    compared_ = resume_at_ == 0;
-    if (known->load_complete) return absl::OkStatus();
-  } else if (!absl::IsNotFound(known.status())) {
-    return known.status();
-  }
-  const absl::Status admitted = admit_();
-  if (!admitted.ok()) return admitted;
-  queue::CampaignId id{};
-  if (known_.has_value()) {
-    id = known_->id;
-  } else {
-    const absl::StatusOr<queue::Campaign> created = store_.CreateCampaign(spec_, absl::Now());
-    if (!created.ok()) return created.status();
-    id = created->id;
-  }
-  absl::StatusOr<std::unique_ptr<queue::Load>> load =
-      store_.BeginLoad(id, absl::Now(), kind_ == StreamKind::kTransactional);
-  if (!load.ok()) return WithExit(load.status(), ExitCode::kTryLater);
-  load_ = *std::move(load);
-  return absl::OkStatus();
+  const absl::Status begun = load_.Begin(spec_, [this](const queue::Campaign& before) { return CompareWith(before); });
+  if (begun.ok()) compared_ = load_.resume_at() == 0;
+  return begun;
 }
 
 // The key is sealed with the row as one more of its fields; a template may use it as well.
@@ -165,44 +134,33 @@ absl::Status RecipientFileLoader::FindKeyColumn() {
 
 absl::Status RecipientFileLoader::CompareWith(const queue::Campaign& before) const {
   const queue::CampaignSpec& spec = before.spec;
-  if (before.erased || before.state == queue::CampaignState::kCancelled) return OtherContent("and is cancelled");
-  if (spec.mode != spec_.mode) return OtherContent("under the other delivery mode");
-  if (spec.template_text != spec_.template_text) return OtherContent("with another template");
-  if (spec.stream != spec_.stream) return OtherContent(fmt::format("in the stream '{}'", spec.stream));
+  if (spec.template_text != spec_.template_text) return load_.OtherContent("with another template");
   const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(spec.settings_json);
   if (!settings.ok()) return settings.status();
   if (settings->key_column != request_.key_column) {
-    return OtherContent(settings->key_column.empty() ? "without --key-column"
-                                                     : fmt::format("with --key-column {}", settings->key_column));
+    return load_.OtherContent(settings->key_column.empty() ? "without --key-column"
+                                                           : fmt::format("with --key-column {}", settings->key_column));
   }
-  if (settings->format != request_.format) return OtherContent(fmt::format("as {}", ToString(settings->format)));
-  if (settings->require != request_.require) return OtherContent("with another --require");
+  if (settings->format != request_.format) return load_.OtherContent(fmt::format("as {}", ToString(settings->format)));
+  if (settings->require != request_.require) return load_.OtherContent("with another --require");
   if (spec.columns != spec_.columns || spec.defaults != spec_.defaults) {
-    return OtherContent("with other columns or defaults");
+    return load_.OtherContent("with other columns or defaults");
   }
   return absl::OkStatus();
 }
 
-absl::Status RecipientFileLoader::OtherContent(std::string_view what) const {
-  return WithExit(absl::AlreadyExistsError(fmt::format("campaign '{}' was already loaded {}; nothing of this file was "
-                                                       "accepted. Load it under another name, or give the very "
-                                                       "same files to resume an interrupted load",
-                                                       spec_.name, what)),
-                  ExitCode::kCannotCreate);
-}
-
 void RecipientFileLoader::Reject(uint64_t offset, Rejection rejection) {
   if (on_rejection_) on_rejection_(rejection);
-  if (load_ != nullptr && offset > resume_at_) load_->Reject();
+  if (load_.rows() != nullptr && offset > load_.resume_at()) load_.rows()->Reject();
 }
 
 absl::Status RecipientFileLoader::Take(const RecipientReader::Recipient& recipient) {
-  const bool known = recipient.offset <= resume_at_;
+  const bool known = recipient.offset <= load_.resume_at();
   if (!known && !compared_) {
     const absl::Status same = ComparePrefix();
     if (!same.ok()) return same;
   }
-  if (!known && load_ == nullptr) return OtherContent("from a shorter file");
+  if (!known && load_.rows() == nullptr) return load_.OtherContent("from a shorter file");
   for (const auto& [index, value] : required_) {
     if (recipient.fields[index] == value) continue;
     Reject(recipient.offset, {.line = recipient.line,
@@ -226,47 +184,28 @@ absl::Status RecipientFileLoader::Take(const RecipientReader::Recipient& recipie
     return absl::OkStatus();
   }
   if (known) return absl::OkStatus();
-  const absl::StatusOr<queue::Load::Added> added = load_->Add({.id = static_cast<queue::RowId>(recipient.row),
-                                                               .recipient = recipient.email,
-                                                               .domain = recipient.mailbox->domain,
-                                                               .fields = fields_});
+  const absl::StatusOr<queue::Load::Added> added = load_.rows()->Add({.id = static_cast<queue::RowId>(recipient.row),
+                                                                      .recipient = recipient.email,
+                                                                      .domain = recipient.mailbox->domain,
+                                                                      .fields = fields_});
   if (!added.ok()) return added.status();
-  return load_->full() ? CommitChunk(recipient.offset, false) : absl::OkStatus();
-}
-
-absl::Status RecipientFileLoader::CommitChunk(uint64_t offset, bool complete) {
-  const absl::Status admitted = admit_();
-  if (!admitted.ok()) return admitted;
-  const uint64_t before = load_->counters().accepted;
-  const absl::Status committed = load_->Commit(offset, DigestAt(offset), complete);
-  if (!committed.ok()) {
-    return WithExit(committed, absl::IsResourceExhausted(committed) ? ExitCode::kTryLater : ExitCode::kIo);
-  }
-  accepted_(load_->counters().accepted - before);
-  return absl::OkStatus();
+  return load_.rows()->full() ? load_.Commit(recipient.offset, DigestAt(recipient.offset), false) : absl::OkStatus();
 }
 
 void RecipientFileLoader::HashUpTo(uint64_t offset) {
   if (offset <= hashed_) return;
-  EVP_DigestUpdate(digest_.get(), unhashed_.data() + unhashed_.size() - (fed_ - hashed_), offset - hashed_);
+  digest_.Add(std::string_view(unhashed_).substr(unhashed_.size() - (fed_ - hashed_), offset - hashed_));
   hashed_ = offset;
 }
 
 std::string RecipientFileLoader::DigestAt(uint64_t offset) {
   HashUpTo(offset);
-  const Digest copy(EVP_MD_CTX_new());
-  std::array<unsigned char, EVP_MAX_MD_SIZE> bytes;
-  unsigned size = 0;
-  EVP_MD_CTX_copy_ex(copy.get(), digest_.get());
-  EVP_DigestFinal_ex(copy.get(), bytes.data(), &size);
-  std::string text;
-  for (unsigned i = 0; i < size; ++i) text += fmt::format("{:02x}", bytes[i]);
-  return text;
+  return digest_.SoFar();
 }
 
 absl::Status RecipientFileLoader::ComparePrefix() {
-  if (compared_ || !known_.has_value() || fed_ < resume_at_) return absl::OkStatus();
-  if (DigestAt(resume_at_) != known_->input_digest) return OtherContent("from a file with other content");
+  if (compared_ || fed_ < load_.resume_at()) return absl::OkStatus();
+  if (!load_.IsSame(DigestAt(load_.resume_at()))) return load_.OtherContent("from a file with other content");
   compared_ = true;
   return absl::OkStatus();
 }
@@ -277,30 +216,10 @@ absl::StatusOr<CampaignLoader::Summary> RecipientFileLoader::Finish() {
   if (!read.ok()) return read;
   if (!content_.has_value())
     return BadInput("the recipient file is empty; its first row names the columns, 'email' among them");
-  if (known_.has_value() && (!compared_ || fed_ < resume_at_)) return OtherContent("from a longer file");
-  if (known_.has_value() && known_->load_complete && fed_ != resume_at_) return OtherContent("from a shorter file");
-  Summary summary;
-  summary.name = spec_.name;
-  summary.sink = spec_.mode == "sink";
-  summary.notice = notice_;
-  summary.already_loaded = known_.has_value() && known_->load_complete;
-  summary.resumed = known_.has_value() && !summary.already_loaded;
-  queue::Counters counters;
-  if (load_ != nullptr) {
-    const absl::Status committed = CommitChunk(fed_, true);
-    if (!committed.ok()) return committed;
-    counters = load_->counters();
-    load_.reset();
-  } else {
-    counters = known_->counters;
-  }
-  summary.accepted = counters.accepted;
-  summary.rejected = counters.rejected;
-  summary.duplicates = counters.duplicates;
-  summary.suppressed = counters.suppressed_at_load;
-  const absl::StatusOr<bool> started = campaigns_.StartLoaded(spec_.name, request_.start, request_.start_at);
-  if (!started.ok()) return started.status();
-  summary.started = *started;
+  if (load_.known() && (!compared_ || fed_ < load_.resume_at())) return load_.OtherContent("from a longer file");
+  if (load_.was_complete() && fed_ != load_.resume_at()) return load_.OtherContent("from a shorter file");
+  absl::StatusOr<Summary> summary = load_.Finish(fed_, DigestAt(fed_), request_);
+  if (summary.ok()) summary->notice = notice_;
   return summary;
 }
 

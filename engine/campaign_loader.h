@@ -1,7 +1,5 @@
 #pragma once
 
-#include <openssl/evp.h>
-
 #include <functional>
 #include <memory>
 #include <optional>
@@ -11,9 +9,11 @@
 #include <vector>
 
 #include "engine/campaigns.h"
+#include "engine/input_digest.h"
 #include "engine/message/recipient_reader.h"
 #include "engine/message/template.h"
 #include "engine/node.h"
+#include "engine/resumable_load.h"
 #include "queue/store.h"
 
 namespace sealift::engine {
@@ -41,32 +41,21 @@ class RecipientFileLoader final : public CampaignLoader {
   absl::StatusOr<Summary> Finish() override;
 
  private:
-  struct FreeDigest {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-  };
-  using Digest = std::unique_ptr<EVP_MD_CTX, FreeDigest>;
-
   absl::Status Read();
   absl::Status Begin();  // the header row is known
   absl::Status FindKeyColumn();
   absl::Status CompareWith(const queue::Campaign& before) const;  // an earlier load under the same name
   absl::Status Take(const RecipientReader::Recipient& recipient);
-  absl::Status CommitChunk(uint64_t offset, bool complete);
   void Reject(uint64_t offset, Rejection rejection);
 
   // The digest of the input up to `offset`, which lies in what was fed last.
   std::string DigestAt(uint64_t offset);
   void HashUpTo(uint64_t offset);
   absl::Status ComparePrefix();
-  absl::Status OtherContent(std::string_view what) const;
 
-  queue::Store& store_;
-  Campaigns& campaigns_;
   const LoadRequest request_;
   queue::CampaignSpec spec_;
-  const StreamKind kind_;
-  const AdmitChunk admit_;
-  const std::function<void(uint64_t)> accepted_;
+  ResumableLoad load_;
   const std::string notice_;
   std::function<void(const Rejection&)> on_rejection_;
 
@@ -76,12 +65,9 @@ class RecipientFileLoader final : public CampaignLoader {
   std::optional<size_t> key_;
   std::vector<std::pair<size_t, std::string>> required_;
   std::vector<std::string_view> fields_;
-  std::unique_ptr<queue::Load> load_;
-  std::optional<queue::Campaign> known_;  // it was there before this load
-  uint64_t resume_at_ = 0;                // bytes that an earlier load has committed
-  bool compared_ = true;                  // ... and that were found to be the same
+  bool compared_ = true;  // what an earlier load has committed was found to be the same
 
-  Digest digest_;
+  InputDigest digest_;
   uint64_t fed_ = 0;      // bytes of the input
   uint64_t hashed_ = 0;   // of them, that digest_ has seen
   std::string unhashed_;  // the others: a row may end in what was fed before the reader shows it

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <openssl/evp.h>
-
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -11,8 +9,10 @@
 #include <string_view>
 
 #include "engine/campaigns.h"
+#include "engine/input_digest.h"
 #include "engine/message/finished_message_reader.h"
 #include "engine/node.h"
+#include "engine/resumable_load.h"
 #include "queue/store.h"
 
 namespace sealift::engine {
@@ -44,33 +44,19 @@ class FinishedMessageLoader final : public CampaignLoader {
   absl::StatusOr<Summary> Finish() override;
 
  private:
-  struct FreeDigest {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-  };
-
   absl::Status Begin();
   absl::Status Take(std::string_view part);  // of a length or of a frame, never of both
   absl::Status BeginMessage();
   absl::Status EndMessage();
   absl::Status AddRows();
-  absl::Status CommitChunk(bool complete);
-  std::string DigestSoFar() const;
-  absl::Status OtherContent(std::string_view what) const;
 
-  queue::Store& store_;
-  Campaigns& campaigns_;
   const LoadRequest request_;
   const queue::CampaignSpec spec_;
-  const StreamKind kind_;
-  const AdmitChunk admit_;
-  const std::function<void(uint64_t)> accepted_;
+  ResumableLoad load_;
   std::function<void(const Rejection&)> on_rejection_;
 
   FinishedMessageReader reader_;
-  std::unique_ptr<queue::Load> load_;     // null: it was loaded completely before
-  std::optional<queue::Campaign> known_;  // it was there before this load
-  uint64_t resume_at_ = 0;                // bytes that an earlier load has committed
-  bool compared_ = true;                  // ... and that were found to be the same
+  bool compared_ = true;  // what an earlier load has committed was found to be the same
   bool begun_ = false;
 
   std::string length_;       // of the next frame, as far as it has come
@@ -80,7 +66,7 @@ class FinishedMessageLoader final : public CampaignLoader {
   uint32_t number_ = 0;   // of the message
   uint32_t row_ = 0;      // the last one
 
-  std::unique_ptr<EVP_MD_CTX, FreeDigest> digest_;
+  InputDigest digest_;
   uint64_t offset_ = 0;  // bytes of the input that it has seen
 };
 

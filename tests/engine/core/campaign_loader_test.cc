@@ -9,7 +9,7 @@
 
 #include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
-#include "tests/engine/core/temporary_folder.h"
+#include "tests/engine/core/loader_world.h"
 
 namespace sealift::engine {
 namespace {
@@ -25,20 +25,8 @@ using Rejection = CampaignLoader::Rejection;
 constexpr std::string_view kTemplate = "From: news@sender.test\nSubject: Hello\n\nHello {{name}}\n";
 constexpr std::string_view kThree = "email,name\na1@d1.test,Ann\na2@d2.test,Bob\na3@d1.test,Cy\n";
 
-class CampaignLoaderTest : public testing::Test {
+class CampaignLoaderTest : public LoaderWorld {
  protected:
-  CampaignLoaderTest() {
-    queue::Store::Options options;
-    options.path = folder_.path() + "/queue";
-    options.kek.fill(7);
-    options.memory_bytes = 32 << 20;
-    options.commit_interval = absl::ZeroDuration();
-    absl::StatusOr<std::unique_ptr<queue::Store>> store = queue::Store::Open(std::move(options));
-    CHECK(store.ok(), "the store opens");
-    store_ = *std::move(store);
-    campaigns_ = std::make_unique<Campaigns>(*store_, shards_, Delivery::kSink);
-  }
-
   static LoadRequest Request() { return {.name = "spring", .stream = "news", .template_text = std::string(kTemplate)}; }
 
   std::unique_ptr<RecipientFileLoader> Begin(const LoadRequest& request) {
@@ -54,7 +42,7 @@ class CampaignLoaderTest : public testing::Test {
     auto loader = std::make_unique<RecipientFileLoader>(
         *store_, *campaigns_, request, std::move(spec), kind_, [this] { return admission_; },
         [this](uint64_t rows) { reported_ += rows; });
-    loader->OnRejection([this](const Rejection& rejection) { rejections_.push_back(rejection); });
+    Listen(*loader);
     return loader;
   }
 
@@ -70,14 +58,7 @@ class CampaignLoaderTest : public testing::Test {
     return loader->Finish();
   }
 
-  std::vector<queue::StoredRow> Rows(const std::string& name = "spring") {
-    const absl::StatusOr<queue::Campaign> campaign = store_->FindCampaign(name);
-    CHECK(campaign.ok(), "it was loaded");
-    absl::StatusOr<queue::RowsPage> page = store_->ListRows(campaign->id, {.fields = true}, "", 10'000);
-    CHECK(page.ok(), "rows can be listed");
-    std::ranges::sort(page->rows, {}, [](const queue::StoredRow& row) { return row.message.row; });
-    return std::move(page->rows);
-  }
+  std::vector<queue::StoredRow> Rows(const std::string& name = "spring") { return LoaderWorld::Rows(name); }
 
   // The file is refused as bad input, and there is no campaign.
   void ExpectRefused(const absl::StatusOr<Summary>& summary, std::string_view words) {
@@ -92,14 +73,7 @@ class CampaignLoaderTest : public testing::Test {
     EXPECT_THAT(Rows(), SizeIs(rows));
   }
 
-  TemporaryFolder folder_;
-  std::vector<std::unique_ptr<Shard>> shards_;
-  std::unique_ptr<queue::Store> store_;
-  std::unique_ptr<Campaigns> campaigns_;
   StreamKind kind_ = StreamKind::kMarketing;
-  absl::Status admission_;
-  uint64_t reported_ = 0;
-  std::vector<Rejection> rejections_;
 };
 
 TEST_F(CampaignLoaderTest, EveryRowIsAcceptedInItsOrder) {

@@ -7,8 +7,8 @@
 #include <algorithm>
 
 #include "engine/exit_code.h"
+#include "tests/engine/core/loader_world.h"
 #include "tests/engine/core/message_frames.h"
-#include "tests/engine/core/temporary_folder.h"
 
 namespace sealift::engine {
 namespace {
@@ -17,26 +17,13 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using Summary = CampaignLoader::Summary;
-using Rejection = CampaignLoader::Rejection;
 
 std::string MessageTo(std::string_view to, std::string_view body = "Hello.\n") {
   return fmt::format("From: office@sender.test\nTo: {}\n\n{}", to, body);
 }
 
-class FinishedLoaderTest : public testing::Test {
+class FinishedLoaderTest : public LoaderWorld {
  protected:
-  FinishedLoaderTest() {
-    queue::Store::Options options;
-    options.path = folder_.path() + "/queue";
-    options.kek.fill(7);
-    options.memory_bytes = 32 << 20;
-    options.commit_interval = absl::ZeroDuration();
-    absl::StatusOr<std::unique_ptr<queue::Store>> store = queue::Store::Open(std::move(options));
-    CHECK(store.ok(), "the store opens");
-    store_ = *std::move(store);
-    campaigns_ = std::make_unique<Campaigns>(*store_, shards_, Delivery::kSink);
-  }
-
   std::unique_ptr<FinishedMessageLoader> Begin() {
     LoadRequest request{.name = "statements", .stream = "news", .messages = true};
     queue::CampaignSpec spec{
@@ -44,7 +31,7 @@ class FinishedLoaderTest : public testing::Test {
     auto loader = std::make_unique<FinishedMessageLoader>(
         *store_, *campaigns_, std::move(request), std::move(spec), StreamKind::kTransactional,
         [this] { return admission_; }, [this](uint64_t rows) { reported_ += rows; });
-    loader->OnRejection([this](const Rejection& rejection) { rejections_.push_back(rejection); });
+    Listen(*loader);
     return loader;
   }
 
@@ -62,13 +49,7 @@ class FinishedLoaderTest : public testing::Test {
     return loader->Finish();
   }
 
-  std::vector<queue::StoredRow> Rows() {
-    absl::StatusOr<queue::RowsPage> page =
-        store_->ListRows(store_->FindCampaign("statements")->id, {.fields = true}, "", 10'000);
-    CHECK(page.ok(), "rows can be listed");
-    std::ranges::sort(page->rows, {}, [](const queue::StoredRow& row) { return row.message.row; });
-    return std::move(page->rows);
-  }
+  std::vector<queue::StoredRow> Rows() { return LoaderWorld::Rows("statements"); }
 
   std::string BodyOf(const queue::StoredRow& row) {
     const absl::StatusOr<FinishedMessage> message = FinishedMessage::Decode(row.fields.at(0));
@@ -81,14 +62,6 @@ class FinishedLoaderTest : public testing::Test {
     }
     return wire.substr(wire.find("\r\n\r\n") + 4);
   }
-
-  TemporaryFolder folder_;
-  std::vector<std::unique_ptr<Shard>> shards_;
-  std::unique_ptr<queue::Store> store_;
-  std::unique_ptr<Campaigns> campaigns_;
-  absl::Status admission_;
-  uint64_t reported_ = 0;
-  std::vector<Rejection> rejections_;
 };
 
 TEST_F(FinishedLoaderTest, EveryRecipientOfAMessageIsARowThatGetsIt) {
