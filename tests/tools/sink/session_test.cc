@@ -178,9 +178,9 @@ TEST_F(SessionTest, FaultsAreSeen) {
 
 TEST_F(SessionTest, SmtpUtf8AnnouncesAddressesWhereItIsOffered) {
   Make("extensions = [\"SMTPUTF8\"]\n");
-  EXPECT_EQ(Codes(Say("EHLO c.example.test\r\nMAIL FROM:<> BODY=8BITMIME SMTPUTF8\r\nRCPT TO:<\xC3\xA4@d1.test>\r\n"
-                      "DATA\r\nTo: \xC3\xA4@d1.test\r\n\r\n.\r\n")),
-            "220 250 250 250 354 250");
+  EXPECT_EQ(Codes(Say("EHLO c.example.test\r\n")), "220 250");
+  EXPECT_EQ(Codes(Say("MAIL FROM:<> BODY=8BITMIME SMTPUTF8\r\nRCPT TO:<\xC3\xA4@d1.test>\r\nDATA\r\n")), "250 250 354");
+  EXPECT_EQ(Codes(Say("To: \xC3\xA4@d1.test\r\n\r\n.\r\n")), "250");
   EXPECT_THAT(bag_.mailboxes, ElementsAre("\xC3\xA4@d1.test"));
   EXPECT_EQ(Faults(), 0u);
   EXPECT_EQ(Codes(Say("MAIL FROM:<>\r\nRCPT TO:<\xC3\xA4@d1.test>\r\n")), "250 553") << "it holds for one message";
