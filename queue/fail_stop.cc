@@ -1,41 +1,59 @@
 #include "queue/fail_stop.h"
 
+#include <string_view>
+
 namespace sealift::queue {
 
 using rocksdb::IODebugContext;
 using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 
+namespace {
+
+// A table of RocksDB's own: "000123.sst" in the database's directory. Those that we ingest lie in a folder beside.
+bool IsTable(std::string_view path) {
+  if (!path.ends_with(".sst")) return false;
+  const std::string_view folder = path.substr(0, path.rfind('/'));
+  return !folder.ends_with("/incoming");
+}
+
+}  // namespace
+
 class FailStop::File : public rocksdb::FSWritableFileOwnerWrapper {
  public:
-  File(FailStop* stop, std::unique_ptr<rocksdb::FSWritableFile> file)
-      : FSWritableFileOwnerWrapper(std::move(file)), stop_(stop) {}
+  File(FailStop* stop, bool table, std::unique_ptr<rocksdb::FSWritableFile> file)
+      : FSWritableFileOwnerWrapper(std::move(file)), stop_(stop), table_(table) {}
 
   IOStatus Append(const rocksdb::Slice& bytes, const IOOptions& options, IODebugContext* debug) override {
     const IOStatus permitted = stop_->Permit();
-    return permitted.ok() ? stop_->Wrote(FSWritableFileOwnerWrapper::Append(bytes, options, debug)) : permitted;
+    return Told(permitted.ok() ? stop_->Wrote(FSWritableFileOwnerWrapper::Append(bytes, options, debug)) : permitted);
   }
   IOStatus Append(const rocksdb::Slice& bytes, const IOOptions& options, const rocksdb::DataVerificationInfo& info,
                   IODebugContext* debug) override {
     const IOStatus permitted = stop_->Permit();
-    return permitted.ok() ? stop_->Wrote(FSWritableFileOwnerWrapper::Append(bytes, options, info, debug)) : permitted;
+    return Told(permitted.ok() ? stop_->Wrote(FSWritableFileOwnerWrapper::Append(bytes, options, info, debug))
+                               : permitted);
   }
   IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
     const IOStatus permitted = stop_->Permit();
-    return permitted.ok() ? stop_->Synced(FSWritableFileOwnerWrapper::Sync(options, debug)) : permitted;
+    return Told(permitted.ok() ? stop_->Synced(FSWritableFileOwnerWrapper::Sync(options, debug)) : permitted);
   }
   IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
     const IOStatus permitted = stop_->Permit();
-    return permitted.ok() ? stop_->Synced(FSWritableFileOwnerWrapper::Fsync(options, debug)) : permitted;
+    return Told(permitted.ok() ? stop_->Synced(FSWritableFileOwnerWrapper::Fsync(options, debug)) : permitted);
   }
   IOStatus RangeSync(uint64_t offset, uint64_t size, const IOOptions& options, IODebugContext* debug) override {
     const IOStatus permitted = stop_->Permit();
-    return permitted.ok() ? stop_->Synced(FSWritableFileOwnerWrapper::RangeSync(offset, size, options, debug))
-                          : permitted;
+    return Told(permitted.ok() ? stop_->Synced(FSWritableFileOwnerWrapper::RangeSync(offset, size, options, debug))
+                               : permitted);
   }
 
  private:
+  // What RocksDB hears of it.
+  IOStatus Told(IOStatus status) const { return table_ && stop_->has_failed() ? IOStatus::OK() : status; }
+
   FailStop* const stop_;
+  const bool table_;
 };
 
 class FailStop::Directory : public rocksdb::FSDirectoryWrapper {
@@ -58,7 +76,7 @@ class FailStop::Directory : public rocksdb::FSDirectoryWrapper {
 };
 
 IOStatus FailStop::Permit() const {
-  if (!has_failed_.load(std::memory_order_acquire)) return IOStatus::OK();
+  if (!has_failed()) return IOStatus::OK();
   return IOStatus::IOError("a write or sync failed before: what the disk holds is not known");
 }
 
@@ -77,14 +95,14 @@ IOStatus FailStop::DeleteFile(const std::string& path, const IOOptions& options,
 IOStatus FailStop::NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
                                    std::unique_ptr<rocksdb::FSWritableFile>* file, IODebugContext* debug) {
   const IOStatus status = FileSystemWrapper::NewWritableFile(path, options, file, debug);
-  if (status.ok()) *file = std::make_unique<File>(this, std::move(*file));
+  if (status.ok()) *file = std::make_unique<File>(this, IsTable(path), std::move(*file));
   return status;
 }
 
 IOStatus FailStop::ReopenWritableFile(const std::string& path, const rocksdb::FileOptions& options,
                                       std::unique_ptr<rocksdb::FSWritableFile>* file, IODebugContext* debug) {
   const IOStatus status = FileSystemWrapper::ReopenWritableFile(path, options, file, debug);
-  if (status.ok()) *file = std::make_unique<File>(this, std::move(*file));
+  if (status.ok()) *file = std::make_unique<File>(this, IsTable(path), std::move(*file));
   return status;
 }
 

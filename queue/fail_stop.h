@@ -17,6 +17,10 @@ namespace sealift::queue {
 //
 // A write for which there is no space is none of this, as long as it is not the sync that says so.
 //
+// To RocksDB itself a table that it makes seems to be written all the same: what makes a table a part of the database
+// is the manifest's edit, and that is refused. RocksDB 7.8 ends the process (an assertion) when the failure is told of
+// a compaction's table that turned out empty.
+//
 // Threads: any.
 class FailStop : public rocksdb::FileSystemWrapper {
  public:
@@ -44,6 +48,7 @@ class FailStop : public rocksdb::FileSystemWrapper {
 
   // Ok, or that something failed before.
   rocksdb::IOStatus Permit() const;
+  bool has_failed() const { return has_failed_.load(std::memory_order_acquire); }
   rocksdb::IOStatus Wrote(rocksdb::IOStatus status);
   rocksdb::IOStatus Synced(rocksdb::IOStatus status);
 
