@@ -11,8 +11,9 @@ namespace sealift::queue {
 class KeyRing;
 
 // What stands for an address in a key: 96 bits of the keyed hash of its lower-cased form, which say nothing without the
-// node's key. Where two mailboxes differ in case alone (RFC 5321 2.4 lets them) they are one here: an address that is
-// listed twice gets one mail, and JOHN@ does not evade what john@ asked for.
+// node's key. Where two mailboxes differ in case alone (RFC 5321 2.4 lets them), or in how an accented letter is put
+// together (Unicode case folding and NFC), they are one here: an address that is listed twice gets one mail, and JOHN@
+// does not evade what john@ asked for.
 using AddressHash = std::array<uint32_t, 3>;
 
 // Of an address whose domain is an A-label. `scratch` is overwritten.

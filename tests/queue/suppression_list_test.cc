@@ -227,6 +227,9 @@ TEST_F(SuppressionListTest, NewsSaysWhatIsInForceBeforeTheChangeIsAnswered) {
   ASSERT_EQ(news.size(), 1u);
   ASSERT_EQ(news[0].size(), 1u);
   EXPECT_EQ(news[0][0].first, store_->AddressOf("JANE@d1.test"));
+  EXPECT_EQ(store_->AddressOf("j\xC3\xA4ne@d1.test"), store_->AddressOf("J\xC3\x84NE@d1.test")) << "case";
+  EXPECT_EQ(store_->AddressOf("j\xC3\xA4ne@d1.test"), store_->AddressOf("ja\xCC\x88ne@d1.test")) << "composition";
+  EXPECT_NE(store_->AddressOf("j\xC3\xA4ne@d1.test"), store_->AddressOf("jane@d1.test"));
   EXPECT_EQ(news[0][0].second.size(), 2u);
   Change({Adding("jane@d1.test")});
   EXPECT_EQ(news.size(), 1u) << "nothing changed";
