@@ -179,7 +179,8 @@ bool FinishedMessageReader::TakeField(std::string_view field, int line) {
       return false;
     }
   }
-  if (index != kBcc && !EqualsIgnoreCase(name, "Return-Path")) out_ += field;
+  const bool hidden = index == kBcc || EqualsIgnoreCase(name, "Resent-Bcc") || EqualsIgnoreCase(name, "Return-Path");
+  if (!hidden) out_ += field;
   return true;
 }
 

@@ -19,9 +19,9 @@ namespace sealift::engine {
 // piece, whatever its size.
 //
 // It changes as little as it can, so that a signature of its author's stays good: lines that end with LF end with CRLF,
-// Bcc and Return-Path are taken out (RFC 5322 3.6.3, RFC 5321 4.4), leading dots are doubled. Everything else, its
-// Message-ID, Received and DKIM-Signature too, stays as it is. Its recipients are the mailboxes of To, Cc and Bcc;
-// Resent fields are not read.
+// Bcc, Resent-Bcc and Return-Path are taken out (RFC 5322 3.6.3 and 3.6.6, RFC 5321 4.4), leading dots are doubled.
+// Everything else, its Message-ID, Received and DKIM-Signature too, stays as it is. Its recipients are the mailboxes of
+// To, Cc and Bcc; Resent fields are not read.
 //
 // What cannot be sent is rejected, never repaired: no recipient; not exactly one From (RFC 5322 3.6), or a field twice
 // that may be there once; a header line that is no field; a header beyond ASCII that is no UTF-8; a bare CR or a NUL

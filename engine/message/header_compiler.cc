@@ -26,6 +26,7 @@ constexpr Forbidden kForbidden[] = {
     {"Date", "the engine writes the Date of the first attempt: remove it"},
     {"Message-ID", "the engine gives every message its own Message-ID: remove it"},
     {"Bcc", "a campaign's recipients are the rows of its recipient file: remove it"},
+    {"Resent-Bcc", "who it names would be shown to everybody: remove it"},
     {"Return-Path", "the receiving server writes it, from the stream's return_path: remove it"},
     {"Received", "it is a trace of a message that was sent before: remove it"},
     {"DKIM-Signature", "a signature made before rendering is broken by it; the engine signs: remove it"},
@@ -82,6 +83,9 @@ absl::Status HeaderCompiler::Check(const Entity& message) {
         return TemplateError(field.line,
                              fmt::format("a template must not have the header {}: {}", forbidden.name, forbidden.why));
       }
+    }
+    if (field.name.find("{{") != std::string_view::npos) {
+      return TemplateError(field.line, "a merge field cannot stand in a header's name");
     }
     const auto same = [&field](const HeaderField& other) { return other.Is(field.name); };
     if (IsOneOf(field.name, kOnceHeaders) && std::ranges::count_if(message.fields, same) > 1) {

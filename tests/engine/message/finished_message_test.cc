@@ -62,6 +62,7 @@ TEST_F(FinishedMessageTest, AMessageIsSentAsItIsButForBccReturnPathLineEndsAndDo
       "DKIM-Signature: v=1;\n b=abc\n"
       "From: Ann <a@s.test>\n"
       "Bcc: c@r.test,\n d@r.test\n"
+      "Resent-Bcc: e@r.test\n"
       "To: \"Doe, Jane\" <b@r.test>\n"
       "\n"
       ".dot\n"

@@ -146,11 +146,16 @@ TEST(TemplateHeadersTest, OnlyARecipientMayBeBeyondAscii) {
 
 TEST(TemplateHeadersTest, HeadersTheEngineOwnsAreRefused) {
   for (const std::string_view name :
-       {"Date", "date", "Message-ID", "Message-Id", "Bcc", "Return-Path", "Received", "DKIM-Signature"}) {
+       {"Date", "date", "Message-ID", "Message-Id", "Bcc", "Resent-Bcc", "Return-Path", "Received", "DKIM-Signature"}) {
     EXPECT_THAT(CompileError("From: a@d1.test\n" + std::string(name) + ": x\n\nx\n"),
                 AllOf(StartsWith("line 2: a template must not have the header "), HasSubstr(": remove it")))
         << name;
   }
+}
+
+TEST(TemplateHeadersTest, AHeadersNameIsNoPlaceForAField) {
+  EXPECT_EQ(CompileError("From: a@d1.test\nX-{{v}}: y\n\nx\n", {"v"}),
+            "line 2: a merge field cannot stand in a header's name");
 }
 
 TEST(TemplateHeadersTest, HeadersThatHoldNoFieldsRefuseThem) {
