@@ -158,10 +158,10 @@ absl::Status Campaigns::Pause(std::string_view name) {
   const absl::StatusOr<Campaign> campaign = Find(name);
   if (!campaign.ok()) return campaign.status();
   if (campaign->state == CampaignState::kPaused) return absl::OkStatus();
-  if (campaign->state != CampaignState::kRunning) {
+  if (campaign->state != CampaignState::kRunning || Done(*campaign)) {
     return WithExit(
         absl::FailedPreconditionError(fmt::format("campaign '{}' is {}, not running: there is nothing to pause", name,
-                                                  queue::ToString(campaign->state))),
+                                                  Done(*campaign) ? "done" : queue::ToString(campaign->state))),
         ExitCode::kUsage);
   }
   const absl::Status paused = store_.SetState(campaign->id, CampaignState::kPaused, absl::Now());

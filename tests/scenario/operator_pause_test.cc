@@ -40,6 +40,8 @@ TEST_F(OperatorPauseTest, APausedCampaignStandsStillAndGoesOnWhereItWas) {
   ASSERT_EQ(Sealift({"campaign", "resume", "spring"}).exit_code, 0);
   ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["delivered"].Number() == kRows; }));
   EXPECT_EQ(Show("spring")["state"].Text(), "done");
+  EXPECT_EQ(Sealift({"campaign", "pause", "spring"}).exit_code, 64) << "there is nothing to pause";
+  EXPECT_EQ(Show("spring")["state"].Text(), "done");
   EXPECT_EQ(sink.ByMailbox().size(), static_cast<size_t>(kRows));
   EXPECT_EQ(sink.arrivals(), static_cast<size_t>(kRows)) << "a row was sent twice";
   StopDaemon();
