@@ -59,7 +59,7 @@ absl::StatusOr<json> HeadOf(const Invocation& call, const std::string& template_
   return head;
 }
 
-void PrintSummary(const json& summary, Console& console) {
+void PrintSummary(const Invocation& call, const json& summary, Console& console) {
   console.Record(summary, {{"name", "campaign"},
                            {"accepted", "accepted"},
                            {"rejected", "rejected"},
@@ -71,6 +71,11 @@ void PrintSummary(const json& summary, Console& console) {
   if (summary.contains("notice")) console.Say(CellText(summary["notice"]));
   if (summary.value("started", false)) {
     console.Say(fmt::format("It is being sent. Follow it with: sealift campaign watch {}", name));
+  } else if (summary.value("already_loaded", false)) {
+    console.Say(fmt::format("How it stands: sealift campaign show {}", name));
+  } else if (call.Has("start-at")) {
+    console.Say(
+        fmt::format("It starts by itself at {}, or before: sealift campaign start {}", call.Value("start-at"), name));
   } else {
     console.Say(fmt::format("Nothing is sent until: sealift campaign start {}", name));
   }
@@ -90,7 +95,7 @@ absl::Status CutShort(DaemonClient& daemon, const Invocation& call, const absl::
 }
 
 CommandResult Conclude(const Invocation& call, const json& summary, Console& console) {
-  PrintSummary(summary, console);
+  PrintSummary(call, summary, console);
   if (summary.value("rejected", uint64_t{0}) == 0) return ExitCode::kOk;
   const std::string_view what = call.Has("messages") ? "messages" : "rows";
   if (!call.Has("rejects")) {

@@ -36,10 +36,16 @@ absl::Status MessageSource::Open() {
 absl::Status MessageSource::List() {
   std::error_code error;
   for (fs::directory_iterator it(path_, error); !error && it != fs::directory_iterator(); it.increment(error)) {
+    const std::string name = it->path().filename();
+    if (!IsEml(name) || name.starts_with('.')) continue;
     // A link may lead anywhere, also to another's file.
-    if (it->is_regular_file(error) && !it->is_symlink(error) && IsEml(it->path().filename())) {
-      names_.push_back(it->path().filename());
+    if (it->is_symlink(error)) {
+      return Fail(ExitCode::kBadData, {"the directory given as --messages has a symbolic link", path_ + "/" + name,
+                                       "A message is a regular file.",
+                                       "Put the file itself there, or take the link away; nothing was sent to the "
+                                       "daemon."});
     }
+    if (it->is_regular_file(error)) names_.push_back(name);
   }
   if (error) {
     return Fail(ExitCode::kNoInput, {"the directory given as --messages cannot be read", path_,

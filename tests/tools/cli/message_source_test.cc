@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "tools/sealift/failure.h"
 #include "tools/sealift/run.h"
 
 namespace sealift::tools {
@@ -114,15 +115,22 @@ TEST_F(MessageSourceTest, ADirectoryIsItsRegularEmlFilesByName) {
   Write("a.EML", "one");
   Write("c.eml", "");
   Write("notes.txt", "not a message");
-  Write("secret", "another's");
+  Write(".hidden.eml", "not meant");
   std::filesystem::create_directory(directory_ + "/d.eml");
-  std::filesystem::create_symlink(directory_ + "/secret", directory_ + "/e.eml");
   MessageSource source(directory_);
   ASSERT_TRUE(source.Open().ok());
   EXPECT_THAT(Unframed(ReadAll(source)), ElementsAre("one", "two", ""));
   EXPECT_EQ(source.NameOf(1), "a.EML");
   EXPECT_EQ(source.NameOf(3), "c.eml");
   EXPECT_EQ(source.NameOf(4), "");
+}
+
+TEST_F(MessageSourceTest, ALinkAmongTheMessagesIsRefusedByItsName) {
+  Write("a.eml", "one");
+  Write("secret", "another's");
+  std::filesystem::create_symlink(directory_ + "/secret", directory_ + "/e.eml");
+  MessageSource source(directory_);
+  EXPECT_EQ(FailureOf(source.Open()).where, directory_ + "/e.eml");
 }
 
 TEST_F(MessageSourceTest, AnMboxIsItsMessages) {
