@@ -146,7 +146,8 @@ TEST_F(SchedulerFailureTest, AHostThatTakesNothingHasAsManyTriesInEveryRound) {
   Start();
   const queue::CampaignId id = Send("spring", Recipients(20, "d1.test"));
   // The second round is the last one for an hour.
-  ASSERT_TRUE(EventuallyTried(id, 2 * Paths::kFruitlessMax)) << CountersOf(id).deferrals;
+  ASSERT_TRUE(EventuallyTried(id, uint64_t{2} * static_cast<uint64_t>(Paths::kFruitlessMax)))
+      << CountersOf(id).deferrals;
   OnShard([&](Scheduler& scheduler) {
     const Path& path = PathTo(scheduler, "d1.test");
     EXPECT_EQ(path.block.failures, 2);
@@ -227,6 +228,7 @@ TEST_F(SchedulerFailureTest, WhileTheDiskIsFullNothingBeginsAndWhatWasSentIsNotS
   ASSERT_TRUE(EventuallyDelivered(id, 10));
   disk_->Arm(queue::FaultFileSystem::Fault::kNoSpace, 1, /*syncs_only=*/false);
   while (store_->writable()) OnShard([](Scheduler&) {});
+  ASSERT_TRUE(Eventually([this] { return RowsReady("d1.test") > 0; })) << "the lane's next rows were still being read";
   size_t sent = 0;
   OnShard([&](Scheduler& scheduler) {
     EXPECT_FALSE(scheduler.Head(PathTo(scheduler, "d1.test")).has_value());
