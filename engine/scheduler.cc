@@ -305,6 +305,7 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& attempt) {
   outcome.attempt = static_cast<uint16_t>(row.attempts + (attempt.begun ? 1 : 0));
   outcome.date = row.date != absl::InfinitePast() ? row.date : attempt.date;
   outcome.reason_class = std::string(reason);
+  outcome.rule = std::string(attempt.verdict.rule);
   outcome.code = attempt.code;
   outcome.enhanced = attempt.enhanced;
   outcome.reply = attempt.text;
@@ -320,13 +321,15 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& attempt) {
           absl::ToDoubleSeconds(now - (was_retrying ? pack.due() : std::max(pack.accepted(), lane.campaign->started))));
       break;
     case OutcomeKind::kBounced:
-      outcome.bad_mailbox = attempt.verdict.reason_class == ReasonClass::kBadMailbox && attempt.code / 100 == 5;
+      outcome.doubtful = RemedyAt(provider, attempt.verdict) == Remedy::kSuppressAgain;
+      outcome.bad_mailbox = outcome.doubtful || attempt.verdict.remedy == Remedy::kSuppress;
       outcome.sink = services_.options->delivery == Delivery::kSink;
       outcome.provider = std::string(provider);
       metrics.counter(Metric::kMessagesBounced, {stream_name, source, provider, reason})->Add();
       break;
     case OutcomeKind::kExpired:
       outcome.reason_class = "expired";
+      outcome.rule.clear();
       metrics.counter(Metric::kMessagesExpired, {stream_name})->Add();
       break;
     default:

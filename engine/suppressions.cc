@@ -206,7 +206,9 @@ absl::StatusOr<uint64_t> Suppressions::TakeBack(const Undo& undo, const Given& g
     std::vector<SuppressionChange> changes;
     for (const SuppressionRecord& record : page->records) {
       for (const SuppressionEntry* entry : record.InForce()) {
-        if (entry->what.kind != SuppressionKind::kHardBounce || entry->source != undo.source) continue;
+        const bool heard =
+            entry->what.kind == SuppressionKind::kHardBounce || entry->what.kind == SuppressionKind::kSuspected;
+        if (!heard || entry->source != undo.source) continue;
         if (!undo.provider.empty() && entry->provider != undo.provider) continue;
         if (entry->time < undo.since || entry->time >= undo.until) continue;
         changes.push_back(

@@ -42,7 +42,9 @@ uint64_t* CountOf(OutcomeKind kind, Counters* counters) {
 
 SuppressionChange HardBounce(const Outcome& outcome, std::string_view recipient) {
   SuppressionChange change{.address = std::string(recipient), .entry = {}};
-  change.entry.what = {.kind = SuppressionKind::kHardBounce, .scope = {}, .sink = outcome.sink};
+  change.entry.what = {.kind = outcome.doubtful ? SuppressionKind::kSuspected : SuppressionKind::kHardBounce,
+                       .scope = {},
+                       .sink = outcome.sink};
   change.entry.time = outcome.time;
   if (outcome.evidence != nullptr) change.entry.source = outcome.evidence->source;
   change.entry.provider = outcome.provider;

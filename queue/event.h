@@ -22,6 +22,7 @@ struct Event {
   uint16_t attempt = 0;
   absl::Time due = absl::InfiniteFuture();  // kDeferred: as committed
   std::string reason_class;
+  std::string rule;  // that gave the class; empty: written before rules were kept
   int code = 0;
   std::string enhanced, reply;
   Evidence evidence;

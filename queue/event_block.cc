@@ -9,7 +9,8 @@
 namespace sealift::queue {
 namespace {
 
-constexpr uint8_t kVersion = 2;
+constexpr uint8_t kVersion = 3;
+constexpr uint8_t kWithoutRules = 2;  // as it was before; still read
 constexpr size_t kReplyMax = 2048;
 
 }  // namespace
@@ -44,6 +45,7 @@ void EventBlock::Add(const Outcome& outcome, const Row& row, absl::Time due) {
   PutBytes(row.recipient, &records_);
   PutBytes(outcome.key, &records_);
   PutVarint(Intern(outcome.reason_class), &records_);
+  PutVarint(Intern(outcome.rule), &records_);
   PutVarint(static_cast<uint64_t>(std::max(outcome.code, 0)), &records_);
   PutVarint(Intern(outcome.enhanced), &records_);
   PutBytes(std::string_view(outcome.reply).substr(0, kReplyMax), &records_);
@@ -68,7 +70,8 @@ absl::StatusOr<std::vector<Event>> EventBlock::Decode(uint64_t sequence, std::st
     return absl::DataLossError("a block of events was sealed in a form that this version does not know");
   };
   WireReader in(block);
-  if (in.Byte() != kVersion) return malformed();
+  const uint8_t version = in.Byte();
+  if (version != kVersion && version != kWithoutRules) return malformed();
   // A count is believed only as far as there are bytes for it: each entry takes at least one.
   const uint64_t strings = in.Varint();
   if (strings > in.left()) return malformed();
@@ -106,6 +109,7 @@ absl::StatusOr<std::vector<Event>> EventBlock::Decode(uint64_t sequence, std::st
     event.recipient = in.Bytes();
     event.key = in.Bytes();
     event.reason_class = text();
+    if (version != kWithoutRules) event.rule = text();
     event.code = static_cast<int>(in.Varint());
     event.enhanced = text();
     event.reply = in.Bytes();

@@ -35,6 +35,7 @@ struct Outcome {
   absl::Time date = absl::InfinitePast();  // the Date header that was or will be sent
   uint16_t attempt = 0;                    // counted from 1; 0 when none was made
   std::string reason_class;
+  std::string rule;                          // that gave the class, by name
   int code = 0;                              // of the reply; 0 when there was none
   std::string enhanced;                      // x.y.z
   std::string reply;                         // redacted by the caller: it is kept longer than the recipient
@@ -42,8 +43,9 @@ struct Outcome {
   std::shared_ptr<const Evidence> evidence;  // may be null
   // kBounced: there is no such mailbox. The recipient is suppressed with this as the evidence, in the same commit.
   bool bad_mailbox = false;
-  bool sink = false;     // ... as the sink said, not the world
-  std::string provider;  // ... of the hosts that said it
+  bool doubtful = false;  // ... if that was said before, on another day
+  bool sink = false;      // ... as the sink said, not the world
+  std::string provider;   // ... of the hosts that said it
 };
 
 }  // namespace sealift::queue

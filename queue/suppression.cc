@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint8_t kVersion = 1;
 constexpr uint8_t kAdded = 1, kSink = 2;
-constexpr std::array<std::string_view, 4> kKinds = {"opt_out", "complaint", "hard_bounce", "manual"};
+constexpr std::array<std::string_view, 5> kKinds = {"opt_out", "complaint", "hard_bounce", "manual", "suspected"};
 
 }  // namespace
 
@@ -23,6 +23,7 @@ std::optional<SuppressionKind> ParseSuppressionKind(std::string_view text) {
 }
 
 bool Suppression::Binds(const Mailing& mailing) const {
+  if (kind == SuppressionKind::kSuspected) return false;
   if (sink && !mailing.sink) return false;
   const bool asked_for = kind == SuppressionKind::kOptOut || kind == SuppressionKind::kComplaint;
   if (asked_for && mailing.transactional) return false;

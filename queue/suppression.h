@@ -21,6 +21,8 @@ enum class SuppressionKind : uint8_t {
   kComplaint,   // complaint: reported as spam; binds marketing
   kHardBounce,  // hard_bounce: no such mailbox; binds everything
   kManual,      // manual: an operator says so; binds everything
+  kSuspected,   // suspected: said to be no mailbox, in a way that is not believed yet; binds nothing. Said again on
+                // another day (UTC) it becomes a hard bounce
 };
 
 std::string_view ToString(SuppressionKind kind);

@@ -42,6 +42,19 @@ std::vector<Suppression> InForce(const SuppressionRecord& record) {
   return in_force;
 }
 
+// What the entry is, after all that is known of the address: said to be nobody on two days, it is a hard bounce.
+SuppressionEntry Believed(const SuppressionRecord& record, const SuppressionEntry& entry) {
+  SuppressionEntry believed = entry;
+  if (!entry.added || entry.what.kind != SuppressionKind::kSuspected) return believed;
+  const auto day = [](absl::Time time) { return absl::ToCivilDay(time, absl::UTCTimeZone()); };
+  for (const SuppressionEntry* before : record.InForce()) {
+    if (before->what == entry.what && day(before->time) != day(entry.time)) {
+      believed.what.kind = SuppressionKind::kHardBounce;
+    }
+  }
+  return believed;
+}
+
 }  // namespace
 
 absl::Status SuppressionList::Open() {
@@ -153,8 +166,9 @@ absl::StatusOr<uint64_t> SuppressionList::Change(std::span<const SuppressionChan
     const size_t before = record.history.size();
     for (const SuppressionChange* change : wanted) {
       const std::vector<Suppression> in_force = InForce(record);
-      const bool holds = std::find(in_force.begin(), in_force.end(), change->entry.what) != in_force.end();
-      if (holds != change->entry.added) record.history.push_back(change->entry);
+      const SuppressionEntry entry = Believed(record, change->entry);
+      const bool holds = std::find(in_force.begin(), in_force.end(), entry.what) != in_force.end();
+      if (holds != entry.added) record.history.push_back(entry);
     }
     if (record.history.size() == before) continue;
     recorded += record.history.size() - before;

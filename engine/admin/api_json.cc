@@ -122,6 +122,7 @@ json ToJson(const queue::Event& event, std::string_view id, std::string_view cam
           {"attempt", event.attempt},
           {"outcome", queue::ToString(event.kind)},
           {"class", event.reason_class},
+          {"rule", event.rule},
           {"code", event.code},
           {"enhanced", event.enhanced},
           {"reply", event.reply},

@@ -119,8 +119,8 @@ absl::StatusOr<json> Api::TestCampaign(Call& call) {
                  {"outcome", mail->outcome}};
   if (mail->event.has_value()) {
     const json event = engine::ToJson(*mail->event, mail->id, mail->campaign, /*reveal=*/false);
-    for (const char* member :
-         {"time", "source", "mx", "class", "code", "enhanced", "reply", "tls", "cipher", "verified", "policy"}) {
+    for (const char* member : {"time", "source", "mx", "class", "rule", "code", "enhanced", "reply", "tls", "cipher",
+                               "verified", "policy"}) {
       if (event.contains(member)) answer[member] = event[member];
     }
   }

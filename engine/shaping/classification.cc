@@ -12,85 +12,124 @@ bool RecipientKnown(Phase phase) { return phase == Phase::kRcpt || phase == Phas
 // What a code says where neither words nor an enhanced code do.
 ReplyRule RuleOfCode(Phase phase, int code) {
   if (code >= 500 && code <= 504 && !(code == 501 && (phase == Phase::kRcpt || phase == Phase::kMail))) {
-    return {"code.500-504", ReasonClass::kProtocol, About::kHost, {}, false};
+    return {"code.500-504", ReasonClass::kProtocol, About::kHost};
   }
   if (code == 523 || code == 530 || code == 534 || code == 535 || code == 538) {
-    return {"code.530", ReasonClass::kAuthentication, About::kSender, {}, false};
+    return {"code.530", ReasonClass::kAuthentication, About::kSender};
   }
-  if (code == 521)
-    return {"code.521", ReasonClass::kPolicy, About::kHost, {}, false};  // RFC 7504: takes no mail at all
-  if (code / 100 == 4 && code != 450) return {"code.4xx", ReasonClass::kUnavailable, About::kHost, {}, false};
+  if (code == 521) return {"code.521", ReasonClass::kPolicy, About::kHost};  // RFC 7504: takes no mail at all
+  if (code / 100 == 4 && code != 450) return {"code.4xx", ReasonClass::kUnavailable, About::kHost};
   switch (phase) {
     case Phase::kMail:
-      if (code == 552) return {"mail.552", ReasonClass::kTooLarge, About::kContent, {}, false};  // RFC 1870 6.1
-      return {"mail", ReasonClass::kPolicy, About::kSender, {}, false};
+      if (code == 552) return {"mail.552", ReasonClass::kTooLarge, About::kContent};  // RFC 1870 6.1
+      return {"mail", ReasonClass::kPolicy, About::kSender};
     case Phase::kRcpt:
-      if (code == 551) return {"rcpt.551", ReasonClass::kBadMailbox, About::kRecipient, {}, false};
-      if (code == 556) return {"rcpt.556", ReasonClass::kBadDomain, About::kRecipient, {}, false};  // RFC 7504
-      return {"rcpt", ReasonClass::kOther, About::kRecipient, {}, false};
+      if (code == 551) return {"rcpt.551", ReasonClass::kBadMailbox, About::kRecipient};
+      if (code == 556) return {"rcpt.556", ReasonClass::kBadDomain, About::kRecipient};  // RFC 7504
+      return {"rcpt", ReasonClass::kOther, About::kRecipient};
     case Phase::kData:
     case Phase::kContent:
-      if (code == 552) return {"content.552", ReasonClass::kFull, About::kRecipient, {}, false};
-      return {"content", ReasonClass::kOther, About::kContent, {}, false};
+      if (code == 552) return {"content.552", ReasonClass::kFull, About::kRecipient};
+      return {"content", ReasonClass::kOther, About::kContent};
     default:
-      return {"host", ReasonClass::kPolicy, About::kHost, {}, false};
+      return {"host", ReasonClass::kPolicy, About::kHost};
   }
+}
+
+// Whether the code says more than vague words do. "Policy" is said with any code; and of what is so only now,
+// with 4.7.x or 4.2.1, the words say more.
+bool SaysMore(const ReplyRule& code, bool transient) {
+  if (code.reason_class == ReasonClass::kOther) return false;
+  return !transient || (code.reason_class != ReasonClass::kPolicy && code.reason_class != ReasonClass::kInactive);
 }
 
 ReplyRule RuleOf(Phase phase, const Reply& reply) {
   // Nothing about the recipient has been said; the offer was not kept.
-  if (phase == Phase::kStartTls) return {"starttls", ReasonClass::kTls, About::kHost, {}, false};
+  if (phase == Phase::kStartTls) return {"starttls", ReasonClass::kTls, About::kHost, Remark::kRetry};
   const bool recipient_known = RecipientKnown(phase);
-  const std::string plain = Plain(reply.Text());
-  const ReplyRule* words = FindRule(plain, recipient_known);
-  if (reply.enhanced.has_value() && recipient_known) {
-    const auto& [cls, subject, detail] = *reply.enhanced;
-    // Exchange Online refuses unknown recipients at its edge in these words; with another code they are an access rule.
-    if (subject == 4 && detail == 1 && plain.find(" recipient address rejected access denied ") != std::string::npos) {
-      return {"words.edge_blocked", ReasonClass::kBadMailbox, About::kRecipient, {}, false};
-    }
-    // An inactive address that is also said not to exist.
-    if (words != nullptr && words->reason_class == ReasonClass::kInactive && subject == 1 && detail == 1) {
-      return {"code.x.1.1", ReasonClass::kBadMailbox, About::kRecipient, {}, false};
-    }
+  const ReplyRule* words = FindRule(Plain(reply), recipient_known);
+  if (!reply.enhanced.has_value()) return words != nullptr ? *words : RuleOfCode(phase, reply.code);
+  const ReplyRule* code = FindRule(*reply.enhanced, recipient_known);
+  // An inactive address that is also said not to exist.
+  if (words != nullptr && words->reason_class == ReasonClass::kInactive && code != nullptr &&
+      code->reason_class == ReasonClass::kBadMailbox) {
+    return *code;
   }
-  // "Policy" is said with any code: the code is closer, unless it says no more than that.
-  if (reply.enhanced.has_value() && (words == nullptr || words->vague)) {
-    const ReplyRule* code = FindRule(*reply.enhanced, recipient_known);
-    if (code != nullptr && (words == nullptr || code->reason_class != ReasonClass::kOther)) return *code;
+  if (words == nullptr) return code != nullptr ? *code : RuleOfCode(phase, reply.code);
+  if (!words->vague || code == nullptr || !SaysMore(*code, reply.IsTransient())) return *words;
+  ReplyRule closer = *code;  // "5.1.1 policy error" may mean either
+  if (words->reason_class == ReasonClass::kPolicy) closer.remark = Remark::kDoubt;
+  return closer;
+}
+
+// Whether a bad mailbox is believed only when it is heard again.
+bool IsDoubtful(Phase phase, const Reply& reply, const ReplyRule& rule) {
+  if (phase != Phase::kRcpt || rule.remark == Remark::kDoubt) return true;
+  return reply.enhanced.has_value() && (reply.enhanced->subject == 2 || reply.enhanced->subject == 7);  // contradicted
+}
+
+// What usually follows, by class and by whom it is about.
+Remedy RemedyOf(Phase phase, const Reply& reply, const Verdict& verdict, const ReplyRule& rule) {
+  if (rule.remark == Remark::kSlow) return Remedy::kSlow;
+  if (rule.remark == Remark::kStop) return Remedy::kStop;
+  if (rule.remark == Remark::kRetry) return Remedy::kNone;
+  if (verdict.action == Action::kBounce) {
+    if (rule.reason_class != ReasonClass::kBadMailbox) return Remedy::kNone;
+    return IsDoubtful(phase, reply, rule) ? Remedy::kSuppressAgain : Remedy::kSuppress;
   }
-  return words != nullptr ? *words : RuleOfCode(phase, reply.code);
+  if (!IsAboutUs(rule.about)) return Remedy::kNone;
+  switch (rule.reason_class) {
+    case ReasonClass::kReputation:
+    case ReasonClass::kAuthentication:
+      return reply.IsPermanent() ? Remedy::kStop : Remedy::kSlow;
+    case ReasonClass::kRate:
+    case ReasonClass::kPolicy:
+      return Remedy::kSlow;
+    default:
+      return Remedy::kNone;
+  }
 }
 
 }  // namespace
 
 Verdict Classify(Phase phase, const Reply& reply) {
   if (reply.IsPositive() && phase == Phase::kContent) {
-    return {Action::kDeliver, ReasonClass::kNone, About::kRecipient, false, "accepted"};
+    return {
+        .action = Action::kDeliver, .reason_class = ReasonClass::kNone, .about = About::kRecipient, .rule = "accepted"};
   }
   if (!reply.IsTransient() && !reply.IsPermanent()) {
-    return {Action::kDefer, ReasonClass::kProtocol, About::kHost, true, "unexpected_reply"};
+    return {.reason_class = ReasonClass::kProtocol, .close = true, .rule = "unexpected_reply"};
   }
+  ReplyRule rule = RuleOf(phase, reply);
   // RFC 5321 4.5.3.1.10: 552 was once the code for too many recipients.
-  if (phase == Phase::kRcpt && reply.code == 552 && !reply.enhanced.has_value()) {
-    const ReplyRule* words = FindRule(Plain(reply.Text()), true);
-    if (words == nullptr) return {Action::kDefer, ReasonClass::kRate, About::kSender, false, "rcpt.552"};
-    return {Action::kDefer, words->reason_class, words->about, false, words->name};
-  }
-  const ReplyRule rule = RuleOf(phase, reply);
-  Verdict verdict{Action::kDefer, rule.reason_class, rule.about, false, rule.name};
-  if (reply.IsPermanent() && (phase == Phase::kGreeting || phase == Phase::kEhlo)) verdict.about = About::kHost;
+  const bool means_452 = phase == Phase::kRcpt && reply.code == 552 && !reply.enhanced.has_value();
+  if (means_452 && rule.name == "rcpt") rule = {"rcpt.552", ReasonClass::kRate, About::kSender, Remark::kSlow};
+  Verdict verdict{.reason_class = rule.reason_class, .about = rule.about, .rule = rule.name};
+  const bool before_mail = phase == Phase::kGreeting || phase == Phase::kEhlo;
+  if (reply.IsPermanent() && before_mail && !IsAboutUs(rule.about)) verdict.about = About::kHost;
   verdict.close = phase == Phase::kGreeting || reply.code == 421;
   const bool about_the_row = rule.about == About::kRecipient || rule.about == About::kContent;
-  if (reply.IsPermanent() && about_the_row) verdict.action = Action::kBounce;
+  if (reply.IsPermanent() && about_the_row && rule.remark != Remark::kRetry && !means_452) {
+    verdict.action = Action::kBounce;
+  }
+  verdict.remedy = RemedyOf(phase, reply, verdict, rule);
   return verdict;
+}
+
+Remedy RemedyAt(std::string_view provider, const Verdict& verdict) {
+  const bool doubtful = verdict.remedy == Remedy::kSuppress && Misreports(provider, verdict.rule);
+  return doubtful ? Remedy::kSuppressAgain : verdict.remedy;
 }
 
 Verdict ClassifyFailure(ReasonClass reason_class) {
   if (reason_class == ReasonClass::kNoMx || reason_class == ReasonClass::kBadDomain) {
-    return {Action::kBounce, reason_class, About::kRecipient, true, ToString(reason_class)};
+    return {.action = Action::kBounce,
+            .reason_class = reason_class,
+            .about = About::kRecipient,
+            .close = true,
+            .rule = ToString(reason_class)};
   }
-  return {Action::kDefer, reason_class, About::kHost, true, ToString(reason_class)};
+  return {.reason_class = reason_class, .close = true, .rule = ToString(reason_class)};
 }
 
 std::string_view ToString(Phase phase) {
@@ -135,10 +174,49 @@ std::string_view ToString(About about) {
       return "recipient";
     case About::kContent:
       return "content";
+    case About::kSource:
+      return "source";
+    case About::kNetwork:
+      return "network";
+    case About::kDomain:
+      return "domain";
     case About::kSender:
       return "sender";
     case About::kHost:
       return "host";
+  }
+  std::unreachable();
+}
+
+bool IsAboutUs(About about) {
+  return about == About::kSource || about == About::kNetwork || about == About::kDomain || about == About::kSender;
+}
+
+std::string_view ToString(Remedy remedy) {
+  switch (remedy) {
+    case Remedy::kNone:
+      return "none";
+    case Remedy::kSuppress:
+      return "suppress";
+    case Remedy::kSuppressAgain:
+      return "suppress_again";
+    case Remedy::kSlow:
+      return "slow";
+    case Remedy::kStop:
+      return "stop";
+  }
+  std::unreachable();
+}
+
+std::string_view Word(const Verdict& verdict) {
+  switch (verdict.remedy) {
+    case Remedy::kSuppress:
+    case Remedy::kSlow:
+    case Remedy::kStop:
+      return ToString(verdict.remedy);
+    case Remedy::kNone:
+    case Remedy::kSuppressAgain:
+      return verdict.action == Action::kDefer ? "retry" : ToString(verdict.action);
   }
   std::unreachable();
 }

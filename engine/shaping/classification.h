@@ -23,13 +23,28 @@ enum class Phase : uint8_t {
 // What becomes of the row.
 enum class Action : uint8_t { kDeliver, kDefer, kBounce };
 
-// Who or what the answer is about. Decides whether a 5xx bounces the row (recipient, content) or defers it (sender,
-// host).
+// Who or what the answer is about. Decides whether a 5xx bounces the row (recipient, content) or defers it, and how far
+// what follows reaches.
 enum class About : uint8_t {
   kRecipient,
   kContent,  // this message, to anyone
-  kSender,   // our address, source IP, domain, volume: the next row would hear the same
+  kSource,   // the address that we send from
+  kNetwork,  // ... and its neighbours: another source of the same network would hear the same
+  kDomain,   // a domain of ours, in From, a signature, the envelope or a link: whatever the source
+  kSender,   // us, and no more is said: the next row would hear the same
   kHost,     // the server that answered; another MX may do better
+};
+
+// Whether it is about us: source, network, domain, sender.
+bool IsAboutUs(About about);
+
+// What follows for others than the row.
+enum class Remedy : uint8_t {
+  kNone,
+  kSuppress,       // there is nobody: the address gets no more mail
+  kSuppressAgain,  // ... if it is heard again on another day: this is said of good mailboxes too
+  kSlow,           // send less from where this was heard
+  kStop,           // send nothing from there for a while
 };
 
 // Why, in one word: the `class` of an event, of metrics and of filters. Names are part of the public surface.
@@ -61,30 +76,40 @@ enum class ReasonClass : uint8_t {
 std::string_view ToString(Phase phase);
 std::string_view ToString(Action action);
 std::string_view ToString(About about);
+std::string_view ToString(Remedy remedy);
 std::string_view ToString(ReasonClass reason_class);
 
 struct Verdict {
   Action action = Action::kDefer;
   ReasonClass reason_class = ReasonClass::kOther;
   About about = About::kHost;
+  Remedy remedy = Remedy::kNone;
   bool close = false;     // the server ends the session: 421, a refused greeting
   std::string_view rule;  // the name of the rule that decided; static storage
 
   bool operator==(const Verdict&) const = default;
 };
 
-// What a reply means for the row (RFC 5321 4.2, RFC 3463). The class of the reply decides, then what it is about: 2xx
-// to the final dot delivers; 4xx defers; 5xx about the recipient or the content bounces; 5xx about the sender or the
-// host defers. What it is about comes from its words first (a table that generalises, addresses taken out before), then
-// from the enhanced code, then from the code and the phase. Besides:
+// The verdict in one word: deliver, retry, bounce, suppress, slow, stop.
+std::string_view Word(const Verdict& verdict);
+
+// What a reply means for the row (RFC 5321 4.2, RFC 3463), and for those beside it. The class of the reply decides,
+// then what it is about: 2xx to the final dot delivers; 4xx defers; 5xx about the recipient or the content bounces; 5xx
+// about us or the host defers. What it is about comes from its words first (reply_rules.def, a table that generalises,
+// addresses taken out before), then from the enhanced code, then from the code and the phase. Besides:
 //   421 at any point defers and closes.
-//   554, or any 5xx, as a greeting is about the host (RFC 5321 3.1); so is one to EHLO or STARTTLS.
+//   554, or any 5xx, as a greeting is about the host (RFC 5321 3.1) unless it says more; so is one to EHLO or STARTTLS.
 //   552 to RCPT without an enhanced code means 452 (RFC 5321 4.5.3.1.10).
-// Only words that name the recipient make bad_mailbox: what is doubtful is `policy` or `other`, because a bad mailbox
-// is remembered against the address.
+// Suppresses only on a 5xx whose words or code name the recipient as nobody: what is doubtful is `policy` or `other`.
+// It asks to hear it again where the words and the enhanced code contradict each other, where it is said only after the
+// content (the recipient was taken before: filters say so too).
 //
 // A positive reply before the final dot gives kDefer with `protocol`: the session should not have asked.
 Verdict Classify(Phase phase, const Reply& reply);
+
+// The verdict's remedy where hosts of `provider` said it: what one is known to say of good mailboxes too is believed
+// when it is heard again.
+Remedy RemedyAt(std::string_view provider, const Verdict& verdict);
 
 // What a failure without a reply means: a lost or refused connection, a timeout, a handshake, a lookup. Defers, about
 // the host; kNoMx and kBadDomain bounce, about the recipient.

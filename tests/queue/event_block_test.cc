@@ -2,6 +2,7 @@
 
 #include "gtest/gtest.h"
 #include "queue/keys.h"
+#include "queue/wire.h"
 
 namespace sealift::queue {
 namespace {
@@ -20,6 +21,7 @@ Outcome MakeOutcome(std::shared_ptr<const Evidence> evidence) {
   outcome.time = kTime;
   outcome.attempt = 2;
   outcome.reason_class = "greylisted";
+  outcome.rule = "words.greylisted";
   outcome.code = 451;
   outcome.enhanced = "4.7.1";
   outcome.reply = "try again";
@@ -51,6 +53,7 @@ TEST(EventBlockTest, DecodesWhatWasAddedAndSharesEvidence) {
   EXPECT_EQ(event.due, kTime + absl::Minutes(5));
   EXPECT_EQ(event.attempt, 2);
   EXPECT_EQ(event.reason_class, "greylisted");
+  EXPECT_EQ(event.rule, "words.greylisted");
   EXPECT_EQ(event.code, 451);
   EXPECT_EQ(event.enhanced, "4.7.1");
   EXPECT_EQ(event.reply, "try again");
@@ -62,6 +65,36 @@ TEST(EventBlockTest, DecodesWhatWasAddedAndSharesEvidence) {
   std::string many;
   block.Finish(&many);
   EXPECT_LT(many.size() / 100, 70u) << "a session's evidence stands in a block once";
+}
+
+// A block as it was written before rules were kept: its records end with the class, code, enhanced, reply, evidence.
+TEST(EventBlockTest, BlocksOfTheVersionBeforeAreRead) {
+  std::string block("\x02", 1);
+  PutVarint(2, &block);
+  PutBytes("full", &block);
+  PutBytes("5.2.2", &block);
+  PutVarint(0, &block);
+  PutVarint(1, &block);
+  PutFixed32(3, &block);
+  PutFixed64(4, &block);
+  PutVarint(12, &block);
+  block.push_back(static_cast<char>(OutcomeKind::kBounced));
+  PutTime(kTime, &block);
+  PutVarint(1, &block);
+  PutTime(absl::InfiniteFuture(), &block);
+  PutBytes("someone@d1.test", &block);
+  PutBytes("", &block);
+  PutVarint(0, &block);
+  PutVarint(552, &block);
+  PutVarint(1, &block);
+  PutBytes("over quota", &block);
+  PutVarint(0, &block);
+  const auto events = EventBlock::Decode(1, block);
+  ASSERT_TRUE(events.ok()) << events.status();
+  ASSERT_EQ(events->size(), 1u);
+  EXPECT_EQ((*events)[0].reason_class, "full");
+  EXPECT_EQ((*events)[0].rule, "");
+  EXPECT_EQ((*events)[0].reply, "over quota");
 }
 
 TEST(EventBlockTest, EveryTruncationIsRefused) {

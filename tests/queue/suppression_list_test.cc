@@ -196,6 +196,33 @@ TEST_F(SuppressionListTest, ABadMailboxIsSuppressedInTheCommitOfItsBounce) {
   EXPECT_TRUE(InForce("patient4@d0.test").empty()) << "a bounce for another reason says nothing of the mailbox";
 }
 
+TEST_F(SuppressionListTest, AMailboxThatIsOnlySuspectedIsSuppressedWhenItIsHeardAgainOnAnotherDay) {
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 16, 1);
+  const auto pack = ReadAll(campaign).at(0);
+  const auto suspect = [&](uint8_t index, absl::Time time) {
+    Outcome bounce = MakeOutcome(pack, index, OutcomeKind::kBounced);
+    bounce.bad_mailbox = bounce.doubtful = true;
+    bounce.time = time;
+    return bounce;
+  };
+  Settle({suspect(2, kNow)});
+  const SuppressionChange again{"patient3@d0.test",
+                                {.what = {.kind = Kind::kSuspected}, .time = kNow + absl::Minutes(1)}};
+  const Mailing mailing{.campaign = "c", .stream = "s", .transactional = true};
+  ASSERT_EQ(InForce("patient3@d0.test").size(), 1u);
+  EXPECT_FALSE(InForce("patient3@d0.test")[0].Binds(mailing)) << "it was heard once";
+  Change({again});
+  ASSERT_EQ(InForce("patient3@d0.test").size(), 1u) << "the same day says nothing new";
+  SuppressionChange next_day = again;
+  next_day.entry.time += absl::Hours(24);
+  Change({next_day});
+  const auto in_force = InForce("patient3@d0.test");
+  ASSERT_EQ(in_force.size(), 2u);
+  EXPECT_EQ(in_force[1].kind, Kind::kHardBounce);
+  EXPECT_TRUE(in_force[1].Binds(mailing));
+}
+
 TEST_F(SuppressionListTest, AListIsReadPageByPageFromCursors) {
   std::vector<SuppressionChange> changes;
   for (int i = 0; i < 25; ++i) changes.push_back(Adding(fmt::format("p{}@d1.test", i)));

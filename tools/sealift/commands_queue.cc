@@ -31,25 +31,12 @@ absl::StatusOr<DaemonClient::Parameters> FilterOf(const Invocation& call) {
 }
 
 const std::vector<Column>& EventColumns() {
-  static const std::vector<Column> columns = {{"cursor", "CURSOR"},
-                                              {"time", "TIME"},
-                                              {"id", "ID"},
-                                              {"key", "KEY"},
-                                              {"campaign", "CAMPAIGN"},
-                                              {"stream", "STREAM"},
-                                              {"source", "SOURCE"},
-                                              {"mx", "MX"},
-                                              {"attempt", "ATTEMPT"},
-                                              {"outcome", "OUTCOME"},
-                                              {"class", "CLASS"},
-                                              {"code", "CODE"},
-                                              {"enhanced", "ENHANCED"},
-                                              {"reply", "REPLY"},
-                                              {"tls", "TLS"},
-                                              {"cipher", "CIPHER"},
-                                              {"verified", "VERIFIED"},
-                                              {"policy", "POLICY"},
-                                              {"recipient", "RECIPIENT"}};
+  static const std::vector<Column> columns = {
+      {"cursor", "CURSOR"},     {"time", "TIME"},         {"id", "ID"},         {"key", "KEY"},
+      {"campaign", "CAMPAIGN"}, {"stream", "STREAM"},     {"source", "SOURCE"}, {"mx", "MX"},
+      {"attempt", "ATTEMPT"},   {"outcome", "OUTCOME"},   {"class", "CLASS"},   {"rule", "RULE"},
+      {"code", "CODE"},         {"enhanced", "ENHANCED"}, {"reply", "REPLY"},   {"tls", "TLS"},
+      {"cipher", "CIPHER"},     {"verified", "VERIFIED"}, {"policy", "POLICY"}, {"recipient", "RECIPIENT"}};
   return columns;
 }
 
@@ -170,6 +157,7 @@ CommandResult RunMessageTrace(const Invocation& call, Console& console) {
                 {"time", "TIME"},
                 {"outcome", "OUTCOME"},
                 {"class", "CLASS"},
+                {"rule", "RULE"},
                 {"mx", "MX"},
                 {"source", "SOURCE"},
                 {"tls", "TLS"},

@@ -60,13 +60,13 @@ TEST(ClassificationTest, FourTwentyOneCloses) {
   EXPECT_EQ(Judged(Phase::kRcpt, "421 closing"), "defer unavailable host close");
   EXPECT_EQ(Judged(Phase::kContent,
                    "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume"),
-            "defer rate sender close");
+            "defer rate source close");
 }
 
 TEST(ClassificationTest, RefusedGreetingIsAboutTheHost) {
   EXPECT_EQ(Judged(Phase::kGreeting, "554 no SMTP service here"), "defer policy host close");
   EXPECT_EQ(Judged(Phase::kGreeting, "554 5.1.1 user unknown"), "defer policy host close");
-  EXPECT_EQ(Judged(Phase::kGreeting, "554 5.7.1 blocked using zen.spamhaus.org"), "defer reputation host close");
+  EXPECT_EQ(Judged(Phase::kGreeting, "554 5.7.1 blocked using zen.spamhaus.org"), "defer reputation source close");
   EXPECT_EQ(Judged(Phase::kEhlo, "550 no"), "defer policy host");
   EXPECT_EQ(Judged(Phase::kStartTls, "454 4.7.0 not now"), "defer tls host");
 }
@@ -75,12 +75,12 @@ TEST(ClassificationTest, PermanentReplyAboutTheSenderDefers) {
   EXPECT_EQ(Judged(Phase::kMail, "550 5.1.8 Sender address rejected: Domain not found"), "defer authentication sender");
   EXPECT_EQ(Judged(Phase::kMail, "550 user unknown"), "defer policy sender");
   EXPECT_EQ(Judged(Phase::kRcpt, "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using dnsbl"),
-            "defer reputation sender");
+            "defer reputation source");
   EXPECT_EQ(Judged(Phase::kContent, "550-5.7.26 Unauthenticated email is not accepted due to DMARC policy"),
             "defer authentication sender");
-  EXPECT_EQ(Judged(Phase::kContent, "550 5.7.28 mail from your IP"), "defer reputation sender");
+  EXPECT_EQ(Judged(Phase::kContent, "550 5.7.28 mail from your IP"), "defer reputation source");
   EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.25 The IP has no PTR record"), "defer authentication sender");
-  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.1 Too many messages, slow down"), "defer rate sender");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.1 Too many messages, slow down"), "defer rate source");
   EXPECT_EQ(Judged(Phase::kRcpt, "530 5.7.0 Must issue a STARTTLS command first"), "defer tls host");
   EXPECT_EQ(Judged(Phase::kRcpt, "554 5.7.1 Relay access denied"), "defer policy host");
   EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.1 refused for policy reasons"), "defer policy sender");
@@ -108,7 +108,7 @@ TEST(ClassificationTest, PermanentReplyAboutTheContentBounces) {
 
 TEST(ClassificationTest, PlainFiveFiftyTwoToRcptIsTooManyRecipients) {
   EXPECT_EQ(Judged(Phase::kRcpt, "552 no"), "defer rate sender");
-  EXPECT_EQ(Judged(Phase::kRcpt, "552 Too many recipients"), "defer rate sender");
+  EXPECT_EQ(Judged(Phase::kRcpt, "552 Too many recipients"), "defer rate source");
   EXPECT_EQ(Judged(Phase::kRcpt, "552 mailbox full").substr(0, 5), "defer");
 }
 
@@ -154,9 +154,118 @@ TEST(ClassificationTest, NamesAreLowerSnakeAndDifferent) {
   }
 }
 
-TEST(ClassificationTest, PlainTextHasOnlyWords) {
-  EXPECT_EQ(Plain("Can't <jane@d1.test> RESOLVER.ADR--x"), " can t resolver adr x ");
-  EXPECT_EQ(Plain(""), " ");
+TEST(ClassificationTest, PlainTextHasCodesWordsAndDomains) {
+  EXPECT_EQ(Plain(ReplyOf("550 5.1.1 Can't <jane@mx.d1.test> RESOLVER.ADR--x")),
+            " =550 #1.1 can t resolver adr x @mx @d1 @test ");
+  EXPECT_EQ(Plain(ReplyOf("421")), " =421 ");
+}
+
+TEST(ClassificationTest, OnlyWhatIsSureIsSuppressedAtOnce) {
+  const auto remedy = [](Phase phase, std::string_view text, std::string_view provider) {
+    return ToString(RemedyAt(provider, Classify(phase, ReplyOf(text))));
+  };
+  EXPECT_EQ(remedy(Phase::kRcpt, "550 5.1.1 user unknown", "other"), "suppress");
+  EXPECT_EQ(remedy(Phase::kRcpt, "450 4.1.1 user unknown", "other"), "none");
+  // The words and the code contradict each other.
+  EXPECT_EQ(remedy(Phase::kRcpt, "550 5.7.1 user unknown", "other"), "suppress_again");
+  EXPECT_EQ(remedy(Phase::kRcpt, "550 5.2.1 user unknown", "other"), "suppress_again");
+  // The recipient was taken before.
+  EXPECT_EQ(remedy(Phase::kContent, "550 5.1.1 user unknown", "other"), "suppress_again");
+  // A provider that says so of senders that it blocks.
+  EXPECT_EQ(remedy(Phase::kRcpt, "550 5.5.0 Requested action not taken: mailbox unavailable", "other"), "suppress");
+  EXPECT_EQ(remedy(Phase::kRcpt, "550 5.5.0 Requested action not taken: mailbox unavailable", "microsoft"),
+            "suppress_again");
+  EXPECT_EQ(remedy(Phase::kRcpt, "550 Unknown user jane@docomo.test", "other"), "none");
+  EXPECT_EQ(remedy(Phase::kRcpt, "550 Unknown user jane@d1.test", "other"), "suppress");
+}
+
+TEST(ClassificationTest, WhatAReplyIsAboutSaysHowFarItReaches) {
+  EXPECT_EQ(Judged(Phase::kContent,
+                   "421-4.7.28 Gmail has detected an unusual rate of unsolicited mail originating from your "
+                   "DKIM domain [d1.test 36]"),
+            "defer rate domain close");
+  EXPECT_EQ(Judged(Phase::kContent, "421 4.7.28 an unusual rate of unsolicited mail originating from your IP address"),
+            "defer rate source close");
+  EXPECT_EQ(Judged(Phase::kMail, "550 5.7.1 part of their network is on our block list (S3140)"),
+            "defer reputation network");
+  EXPECT_EQ(Judged(Phase::kContent, "550 5.7.1 rejected due to having a domain present in the Spamhaus DBL"),
+            "defer reputation domain");
+}
+
+TEST(ClassificationTest, VerdictIsOneWord) {
+  const auto word = [](Phase phase, std::string_view text) { return Word(Classify(phase, ReplyOf(text))); };
+  EXPECT_EQ(word(Phase::kContent, "250 ok"), "deliver");
+  EXPECT_EQ(word(Phase::kRcpt, "450 4.2.0 Greylisted"), "retry");
+  EXPECT_EQ(word(Phase::kRcpt, "552 5.2.2 mailbox full"), "bounce");
+  EXPECT_EQ(word(Phase::kRcpt, "550 5.1.1 user unknown"), "suppress");
+  EXPECT_EQ(word(Phase::kRcpt, "421 4.7.0 [TSS04] Messages temporarily deferred"), "slow");
+  EXPECT_EQ(word(Phase::kRcpt, "550 5.7.606 Access denied, banned sending IP"), "stop");
+}
+
+TEST(ClassificationTest, RulesHaveNamesOfTheirOwn) {
+  std::set<std::string_view> names;
+  for (const RuleEntry& entry : AllRules()) EXPECT_TRUE(names.insert(entry.rule->name).second) << entry.rule->name;
+}
+
+// "a|b" holds b.
+bool Holds(std::string_view choices, std::string_view word) {
+  std::istringstream each{std::string(choices)};
+  for (std::string choice; std::getline(each, choice, '|');) {
+    if (choice == word) return true;
+  }
+  return false;
+}
+
+Phase PhaseOf(std::string_view name) {
+  for (const Phase phase : {Phase::kGreeting, Phase::kEhlo, Phase::kMail, Phase::kRcpt, Phase::kContent}) {
+    if (ToString(phase) == name) return phase;
+  }
+  ADD_FAILURE() << "no such phase: " << name;
+  return Phase::kRcpt;
+}
+
+TEST(ClassificationTest, RepliesThatNoRuleWasWrittenForAreUnderstood) {
+  std::ifstream file(SEALIFT_REPLIES);
+  ASSERT_TRUE(file.is_open());
+  int total = 0, class_right = 0, word_right = 0, hard_right = 0, false_suppressions = 0;
+  std::string line, missed;
+  while (std::getline(file, line)) {
+    if (line.empty() || line.front() == '#') continue;
+    std::istringstream columns(line);
+    std::string phase, classes, words, text;
+    std::getline(columns, phase, '\t');
+    std::getline(columns, classes, '\t');
+    std::getline(columns, words, '\t');
+    std::getline(columns, text);
+    const Verdict verdict = Classify(PhaseOf(phase), ReplyOf(text));
+    ++total;
+    const bool class_ok = Holds(classes, ToString(verdict.reason_class));
+    const bool word_ok = Holds(words, Word(verdict));
+    const bool suppresses = verdict.remedy == Remedy::kSuppress;
+    // Nobody is there, whether that is believed at once or when it is heard again.
+    const bool hard = verdict.action == Action::kBounce && (verdict.reason_class == ReasonClass::kBadMailbox ||
+                                                            verdict.reason_class == ReasonClass::kBadDomain);
+    const bool may_be_hard = Holds(words, "suppress") || Holds(classes, "bad_domain");
+    const bool must_be_hard = may_be_hard && (Holds(classes, "bad_mailbox") || Holds(classes, "bad_domain")) &&
+                              classes.find('|') == std::string::npos;
+    const bool hard_ok = hard ? may_be_hard : !must_be_hard;
+    class_right += class_ok ? 1 : 0;
+    word_right += word_ok ? 1 : 0;
+    hard_right += hard_ok ? 1 : 0;
+    false_suppressions += suppresses && !Holds(words, "suppress") ? 1 : 0;
+    if (!class_ok || !word_ok || !hard_ok) {
+      missed += fmt::format("{}{}{} {} {}, not {} {}, by {}: {}\n", class_ok ? "-" : "c", word_ok ? "-" : "v",
+                            hard_ok ? "-" : "h", ToString(verdict.reason_class), Word(verdict), classes, words,
+                            verdict.rule, text.substr(0, 150));
+    }
+  }
+  fmt::print("{} replies: class right {}, verdict right {}, hard or not right {}\n{}", total, class_right, word_right,
+             hard_right, missed);
+  ASSERT_GE(total, 300);
+  EXPECT_EQ(false_suppressions, 0) << missed;
+  EXPECT_GE(hard_right, total * 98 / 100) << missed;
+  EXPECT_GE(class_right, total * 9 / 10) << missed;
+  EXPECT_GE(word_right, total * 9 / 10) << missed;
 }
 
 // sisimai's reasons and which of our classes say the same.
@@ -212,15 +321,16 @@ TEST(ClassificationTest, RealRepliesAreUnderstood) {
     Reply reply = ReplyOf(text);
     if (reply.code < 400) continue;
     ++total;
-    const Verdict verdict = Classify(Phase::kRcpt, reply);
-    const bool says_hard = verdict.action == Action::kBounce && (verdict.reason_class == ReasonClass::kBadMailbox ||
-                                                                 verdict.reason_class == ReasonClass::kBadDomain);
+    // "Filtered" is a recipient that is refused only after the content.
+    const Phase phase = reason == "filtered" ? Phase::kContent : Phase::kRcpt;
+    const Verdict verdict = Classify(phase, reply);
+    const bool says_hard = verdict.remedy == Remedy::kSuppress || verdict.reason_class == ReasonClass::kBadDomain;
     const auto same = SameClasses().find(reason);
     const bool right =
         same != SameClasses().end() && same->second.contains(std::string(ToString(verdict.reason_class)));
     class_right += right ? 1 : 0;
     hard_right += says_hard == (hard == "true") ? 1 : 0;
-    false_hard += says_hard && hard != "true" && reason != "filtered" ? 1 : 0;
+    false_hard += says_hard && hard != "true" ? 1 : 0;
     if (!right || says_hard != (hard == "true")) {
       missed += fmt::format("{} {}: {} {} by {}: {}\n", reason, hard, ToString(verdict.action),
                             ToString(verdict.reason_class), verdict.rule, text.substr(0, 140));
@@ -229,7 +339,7 @@ TEST(ClassificationTest, RealRepliesAreUnderstood) {
   ASSERT_GT(total, 50);
   EXPECT_EQ(false_hard, 0) << missed;
   EXPECT_GE(class_right, total * 9 / 10) << missed;
-  EXPECT_GE(hard_right, total * 9 / 10) << missed;
+  EXPECT_GE(hard_right, total * 98 / 100) << missed;
   RecordProperty("class_right", class_right);
   fmt::print("{} replies: class right {}, hard or not right {}\n{}", total, class_right, hard_right, missed);
 }

@@ -65,8 +65,8 @@ TEST(EventsTest, EachLineHasTheFieldsOfTheContract) {
   std::vector<std::string> members;
   for (const auto& [member, value] : event.items()) members.push_back(member);
   EXPECT_THAT(members, testing::UnorderedElementsAre("cursor", "time", "id", "key", "campaign", "stream", "source",
-                                                     "mx", "attempt", "outcome", "class", "code", "enhanced", "reply",
-                                                     "tls", "cipher", "verified", "policy", "recipient"));
+                                                     "mx", "attempt", "outcome", "class", "rule", "code", "enhanced",
+                                                     "reply", "tls", "cipher", "verified", "policy", "recipient"));
   EXPECT_EQ(event["campaign"], "spring");
   EXPECT_EQ(event["key"], "12") << "without a key column, the row's number";
   EXPECT_EQ(event["outcome"], "bounced");
