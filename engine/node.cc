@@ -6,21 +6,14 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <regex>
 #include <utility>
 
-#include "engine/campaign_loader.h"
-#include "engine/campaign_settings.h"
 #include "engine/config_show.h"
 #include "engine/exit_code.h"
-#include "engine/finished_loader.h"
 #include "engine/kek.h"
 #include "engine/log.h"
-#include "engine/message_identity.h"
 #include "engine/node_impl.h"
-#include "engine/smtp/dot_stuffing.h"
 #include "engine/source_address.h"
-#include "engine/template_admission.h"
 
 namespace sealift::engine {
 namespace {
@@ -29,10 +22,6 @@ constexpr absl::Duration kUpkeepEvery = absl::Seconds(1);
 // For the outcomes of what may be unsettled; what the queue buffers in memory comes to it.
 constexpr uint64_t kReserveBytes = 16 << 20;
 constexpr absl::Duration kSweepEvery = absl::Hours(1);
-constexpr absl::Duration kCancelPatience = absl::Seconds(30);
-constexpr size_t kTemplateBytesMax = 32 << 20;
-constexpr size_t kPreviewBytesMax = 4 << 20;  // of a finished message; an answer is made in memory
-constexpr size_t kCampaignNameMax = 64;
 
 // In live mode mail leaves from its source's own address or not at all.
 absl::Status CheckSources(const Options& options) {
@@ -235,204 +224,6 @@ void NodeImpl::Announce(const queue::SuppressionNews& news) {
 
 void NodeImpl::AskShards(const std::function<void(Scheduler&)>& question) {
   for (const std::unique_ptr<Shard>& shard : shards_) shard->Ask(question);
-}
-
-absl::Status NodeImpl::AdmitLoad() const {
-  const absl::Status failed = store_->failure();
-  if (!failed.ok()) return WithExit(failed, absl::IsResourceExhausted(failed) ? ExitCode::kTryLater : ExitCode::kIo);
-  const queue::StoreStats stats = store_->Stats();
-  const uint64_t floor = options()->storage.stop_load_below.Bytes(stats.disk_bytes);
-  if (stats.disk_free_bytes >= floor) return absl::OkStatus();
-  return WithExit(
-      absl::ResourceExhaustedError(fmt::format(
-          "the data directory has {} MiB free and storage.stop_load_below asks for {} MiB: nothing was accepted. Free "
-          "some space and run the same command again",
-          stats.disk_free_bytes >> 20, floor >> 20)),
-      ExitCode::kTryLater);
-}
-
-absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest request) {
-  static const std::regex kName("[A-Za-z0-9][A-Za-z0-9._-]*");
-  if (request.name.size() > kCampaignNameMax || !std::regex_match(request.name, kName)) {
-    return WithExit(absl::InvalidArgumentError("a campaign's name has up to 64 letters, digits, dots, dashes and "
-                                               "underscores, and begins with a letter or digit"),
-                    ExitCode::kUsage);
-  }
-  const std::shared_ptr<const Options> options = this->options();
-  const StreamOptions* const stream = options->FindStream(request.stream);
-  if (stream == nullptr) {
-    std::vector<std::string> names;
-    for (const StreamOptions& each : options->streams) names.push_back(each.name);
-    return WithExit(
-        absl::InvalidArgumentError(fmt::format("the configuration has no stream '{}'; it has: {}", request.stream,
-                                               names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")))),
-        ExitCode::kUsage);
-  }
-  if (request.template_text.size() > kTemplateBytesMax) {
-    return WithExit(absl::InvalidArgumentError(fmt::format("the template has {} bytes; {} are the most",
-                                                           request.template_text.size(), kTemplateBytesMax)),
-                    ExitCode::kBadData);
-  }
-  std::string notice;
-  if (request.messages) {
-    if (!request.template_text.empty() || !request.defaults.empty() || !request.require.empty() ||
-        !request.key_column.empty()) {
-      return WithExit(
-          absl::InvalidArgumentError("finished messages have neither a template nor columns, and so neither "
-                                     "--default, --require nor --key-column"),
-          ExitCode::kUsage);
-    }
-  } else {
-    const absl::StatusOr<TemplateFields> fields = Template::FieldsOf(request.template_text);
-    if (!fields.ok()) return WithExit(fields.status(), ExitCode::kBadData);
-    absl::StatusOr<std::string> admitted = AdmitTemplate(*options, *stream, *fields);
-    if (!admitted.ok()) return admitted.status();
-    notice = *std::move(admitted);
-  }
-  CampaignSettings settings{.start_at = request.start_at,
-                            .start = request.start,
-                            .key_column = request.key_column,
-                            .format = request.format,
-                            .require = request.require};
-  if (!request.rate.empty()) {
-    const absl::StatusOr<Rate> rate = ParseRate(request.rate);
-    if (!rate.ok()) return WithExit(rate.status(), ExitCode::kUsage);
-    settings.rate = *rate;
-  }
-  const absl::Status admitted = AdmitLoad();
-  if (!admitted.ok()) return admitted;
-  queue::CampaignSpec spec{.name = request.name,
-                           .stream = request.stream,
-                           .mode = std::string(Campaigns::ModeName(options->delivery)),
-                           .template_text = request.template_text,
-                           .defaults = request.defaults,
-                           .expires_in = request.expires_in.value_or(stream->expires_in),
-                           .settings_json = settings.ToText(),
-                           .finished = request.messages};
-  Counter* const loaded = metrics_.counter(Metric::kMessagesLoaded, {request.stream});
-  const auto admit = [this] { return AdmitLoad(); };
-  const auto count = [loaded](uint64_t rows) { loaded->Add(rows); };
-  if (request.messages) {
-    return std::make_unique<FinishedMessageLoader>(*store_, *campaigns_, std::move(request), std::move(spec),
-                                                   stream->kind, admit, count);
-  }
-  return std::make_unique<RecipientFileLoader>(*store_, *campaigns_, std::move(request), std::move(spec), stream->kind,
-                                               admit, count, std::move(notice));
-}
-
-CampaignStatus NodeImpl::StatusOf(const queue::Campaign& campaign) {
-  CampaignStatus status{.campaign = campaign};
-  status.state = Campaigns::Done(campaign) ? "done" : std::string(queue::ToString(campaign.state));
-  status.sink = campaign.spec.mode == "sink";
-  status.deferred = campaign.counters.retrying;
-  if (campaign.state != queue::CampaignState::kRunning) return status;
-  BlockedRows blocked;
-  for (const std::unique_ptr<Shard>& shard : shards_) {
-    shard->Ask([&](Scheduler& scheduler) {
-      const BlockedRows here = CountBlocked(scheduler, campaign.id);
-      blocked.behind_failures += here.behind_failures;
-      blocked.held += here.held;
-      blocked.held_retrying += here.held_retrying;
-    });
-  }
-  // The shards were asked after the counts were read, so what moved in between is kept within them.
-  const uint64_t queued = campaign.counters.queued();
-  status.held = std::min(blocked.held, queued);
-  const uint64_t retrying = campaign.counters.retrying - std::min(campaign.counters.retrying, blocked.held_retrying);
-  status.deferred = std::min(retrying + blocked.behind_failures, queued - status.held);
-  return status;
-}
-
-absl::StatusOr<CampaignStatus> NodeImpl::Show(std::string_view name) {
-  const absl::StatusOr<queue::Campaign> campaign = campaigns_->Find(name);
-  if (!campaign.ok()) return campaign.status();
-  return StatusOf(*campaign);
-}
-
-absl::StatusOr<std::vector<CampaignStatus>> NodeImpl::List() {
-  const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
-  if (!campaigns.ok()) return campaigns.status();
-  std::vector<CampaignStatus> list;
-  for (const queue::Campaign& campaign : *campaigns) list.push_back(StatusOf(campaign));
-  return list;
-}
-
-absl::Status NodeImpl::StartCampaign(std::string_view name, std::optional<absl::Time> at) {
-  if (at.has_value()) {
-    return WithExit(absl::UnimplementedError("campaign start begins at once; give --start-at to campaign load"),
-                    ExitCode::kUsage);
-  }
-  return campaigns_->Start(name);
-}
-
-absl::StatusOr<CampaignStatus> NodeImpl::Cancel(std::string_view name, bool erase) {
-  const absl::StatusOr<queue::Campaign> before = campaigns_->Find(name);
-  if (!before.ok()) return before.status();
-  const absl::StatusOr<queue::Campaign> campaign = campaigns_->Cancel(name, erase, kCancelPatience);
-  if (!campaign.ok()) return campaign.status();
-  metrics_.counter(Metric::kMessagesCancelled, {campaign->spec.stream})
-      ->Add(campaign->counters.cancelled - before->counters.cancelled);
-  return StatusOf(*campaign);
-}
-
-absl::StatusOr<std::string> NodeImpl::Preview(std::string_view name, uint32_t row, std::optional<absl::Time> date) {
-  const absl::StatusOr<queue::Campaign> campaign = campaigns_->Find(name);
-  if (!campaign.ok()) return campaign.status();
-  const absl::StatusOr<queue::StoredRow> stored = store_->ReadRow(campaign->id, static_cast<queue::RowId>(row));
-  if (!stored.ok()) return WithExit(stored.status(), ExitCode::kNoInput);
-  const std::vector<std::string_view> fields(stored->fields.begin(), stored->fields.end());
-  std::optional<Template> content;
-  if (!campaign->spec.finished) {
-    absl::StatusOr<Template> compiled = CompileTemplate(campaign->spec);
-    if (!compiled.ok()) return compiled.status();
-    content = *std::move(compiled);
-  }
-  const ActiveCampaign as_sent{
-      .id = campaign->id, .name = campaign->spec.name, .stream = campaign->spec.stream, .content = content};
-  const MessageIdentity identity = Identify(*store_, *options(), as_sent, stored->message);
-  const absl::Time sent = stored->date != absl::InfinitePast() ? stored->date : absl::Now();
-  if (campaign->spec.finished) {
-    return PreviewFinished(*campaign, fields, {.message_id = identity.message_id, .date = date.value_or(sent)});
-  }
-  std::string message;
-  const absl::Status rendered =
-      content->Render({.email = stored->recipient, .fields = fields}, identity.At(date.value_or(sent)), message);
-  if (!rendered.ok()) return rendered;
-  const std::shared_ptr<const DkimSigner> signer = signing_keys()->SignerOf(campaign->spec.stream);
-  if (signer == nullptr) return message;
-  std::string whole;
-  const absl::Status signed_it = signer->Sign(message, content->fixed_body_hash(), whole);
-  if (!signed_it.ok()) return signed_it;
-  return whole + message;
-}
-
-absl::StatusOr<std::string> NodeImpl::PreviewFinished(const queue::Campaign& campaign,
-                                                      const std::vector<std::string_view>& fields,
-                                                      const FinishedMessage::Identity& identity) {
-  const absl::StatusOr<FinishedMessage> finished =
-      FinishedMessage::Decode(fields.size() == 1 ? fields[0] : std::string_view());
-  if (!finished.ok()) return finished.status();
-  if (finished->size > kPreviewBytesMax) {
-    return WithExit(absl::FailedPreconditionError(
-                        fmt::format("the message has {} bytes, and at most {} are shown; what is sent is what was "
-                                    "loaded, without Bcc and Return-Path, behind its signatures",
-                                    finished->size, kPreviewBytesMax)),
-                    ExitCode::kBadData);
-  }
-  const std::shared_ptr<const DkimSigner> signer = signing_keys()->SignerOf(campaign.spec.stream);
-  std::string wire, message;
-  for (uint32_t i = 0; i < finished->pieces; ++i) {
-    const absl::StatusOr<std::string> piece = store_->ReadPiece(campaign.id, queue::BodyId{finished->number}, i);
-    if (!piece.ok()) return WithExit(piece.status(), ExitCode::kNoInput);
-    if (i > 0) {
-      wire += *piece;
-      continue;
-    }
-    uint64_t size = 0;
-    if (absl::Status opened = finished->Open(*piece, identity, signer.get(), wire, &size); !opened.ok()) return opened;
-  }
-  AppendUnstuffed(wire, message);
-  return message;
 }
 
 std::string NodeImpl::MessageId(const queue::MessageKey& key) const { return store_->EncodeMessageId(key); }

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "tools/sealift/commands.h"
 
 namespace sealift::tools {
@@ -12,6 +14,24 @@ Flag Required(const char* name, const char* value, const char* help) {
 }
 Flag Repeated(const char* name, const char* value, const char* help) {
   return {.name = name, .value = value, .help = help, .required = false, .repeatable = true};
+}
+
+// How a command is told the message of a campaign (message_flags.h). `when` is what each help begins with.
+std::vector<Flag> Message(const std::string& when, std::vector<Flag> before, const std::vector<Flag>& behind) {
+  std::vector<Flag> flags = std::move(before);
+  const auto add = [&](Flag flag, const char* instead) {
+    flag.help = when + instead + flag.help;
+    flags.push_back(std::move(flag));
+  };
+  constexpr const char* kInstead = "instead of --template: ";
+  add(Option("template", "FILE", "an RFC 5322 message (.eml) with {{name}} fields"), "");
+  add(Option("from", "SENDER", "`Clinic <news@example.com>`"), kInstead);
+  add(Option("subject", "TEXT", "the subject, with {{name}} fields"), kInstead);
+  add(Option("text", "FILE", "the text, with {{name}} fields"), kInstead);
+  add(Option("html", "FILE", "the HTML version, with {{name}} fields"), kInstead);
+  add(Repeated("attach", "FILE", "a file sent along"), kInstead);
+  flags.insert(flags.end(), behind.begin(), behind.end());
+  return flags;
 }
 
 // Which rows a queue command is about; no filter is an error.
@@ -54,10 +74,7 @@ std::vector<Command> MakeTree() {
         Switch("keep", "leave the directory with all its data, to look at afterwards")},
        RunDemo},
 
-      {"campaign",
-       "load",
-       "NAME",
-       "Load a template and its recipients, or finished messages, as a campaign",
+      {"campaign", "load", "NAME", "Load a template and its recipients, or finished messages, as a campaign",
        "The campaign is then `ready` and sends nothing until --start, --start-at or `campaign start`. The same NAME "
        "and "
        "files again resume where they stopped and add nothing twice. Rejected rows go into the --rejects file as "
@@ -66,32 +83,27 @@ std::vector<Command> MakeTree() {
        "the rest was accepted. A gzip or zstd file is unpacked on the way. The message is a --template, or is made of "
        "--from, --subject, --text, --html and --attach.",
        "sealift campaign load spring --stream newsletter --template spring.eml --recipients patients.csv --start",
-       {Required("stream", "NAME", "the stream of the configuration that it goes out by"),
-        Option("template", "FILE", "an RFC 5322 message (.eml) with {{name}} fields"),
-        Option("from", "SENDER", "instead of --template: `Clinic <news@example.com>`"),
-        Option("subject", "TEXT", "instead of --template: the subject, with {{name}} fields"),
-        Option("text", "FILE", "instead of --template: the text, with {{name}} fields"),
-        Option("html", "FILE", "instead of --template: the HTML version, with {{name}} fields"),
-        Repeated("attach", "FILE", "instead of --template: a file sent along"),
-        Option("recipients", "FILE", "rows with a column `email`, plain, gzip or zstd; - is standard input"),
-        Option(
-            "format", "FORMAT",
-            "csv or tsv (a header row names the columns) or ndjson (an object a line); default: what the file's name "
-            "says, else csv"),
-        Option(
-            "messages", "PATH",
-            "finished messages instead of these two, each to its own To, Cc and Bcc: a directory of .eml files, or an "
-            "mbox; - is an mbox on standard input"),
-        Switch("start", "start sending as soon as it is loaded"),
-        Option("start-at", "TIME", "start at this time: 2026-12-01T09:00:00Z, now+30m"),
-        Option("expires-in", "DURATION",
-               "give up on a row this long after its acceptance, instead of the stream's: 6h, 3d"),
-        Option("rejects", "FILE", "where rejected rows are listed"),
-        Option("rate", "RATE", "never faster than this: 200/s, 5000/h"),
-        Option("key-column", "COLUMN",
-               "your own name for a row (up to 128 bytes), shown in its events instead of its number"),
-        Repeated("require", "COLUMN=VALUE", "reject rows whose column is not this, such as consent=yes"),
-        Repeated("default", "COLUMN=VALUE", "what an empty or absent column counts as; before the template's own")},
+       Message("", {Required("stream", "NAME", "the stream of the configuration that it goes out by")},
+               {Option("recipients", "FILE", "rows with a column `email`, plain, gzip or zstd; - is standard input"),
+                Option("format", "FORMAT",
+                       "csv or tsv (a header row names the columns) or ndjson (an object a line); default: what the "
+                       "file's name "
+                       "says, else csv"),
+                Option("messages", "PATH",
+                       "finished messages instead of these two, each to its own To, Cc and Bcc: a directory of .eml "
+                       "files, or an "
+                       "mbox; - is an mbox on standard input"),
+                Switch("start", "start sending as soon as it is loaded"),
+                Option("start-at", "TIME", "start at this time: 2026-12-01T09:00:00Z, now+30m"),
+                Option("expires-in", "DURATION",
+                       "give up on a row this long after its acceptance, instead of the stream's: 6h, 3d"),
+                Option("rejects", "FILE", "where rejected rows are listed"),
+                Option("rate", "RATE", "never faster than this: 200/s, 5000/h"),
+                Option("key-column", "COLUMN",
+                       "your own name for a row (up to 128 bytes), shown in its events instead of its number"),
+                Repeated("require", "COLUMN=VALUE", "reject rows whose column is not this, such as consent=yes"),
+                Repeated("default", "COLUMN=VALUE",
+                         "what an empty or absent column counts as; before the template's own")}),
        RunCampaignLoad},
       {"campaign",
        "list",
@@ -120,25 +132,17 @@ std::vector<Command> MakeTree() {
        "sealift campaign watch spring",
        {Option("interval", "DURATION", "between two looks; default 1s"), Switch("once", "look once")},
        RunCampaignWatch},
-      {"campaign",
-       "preview",
-       "[NAME]",
-       "Print the exact bytes that a row would get",
+      {"campaign", "preview", "[NAME]", "Print the exact bytes that a row would get",
        "Either of a loaded campaign's row, with its own Message-ID (written to the audit file, as it shows an "
        "address), or "
        "offline of a template and a recipient file before anything is loaded, with a made-up Message-ID.",
        "sealift campaign preview --template spring.eml --recipients patients.csv --row 1",
-       {Option("row", "N", "the data row of the recipient file, from 1; default 1"),
-        Option("date", "TIME", "the Date to show, for a row that was not tried yet; default now"),
-        Option("template", "FILE", "offline: an RFC 5322 message (.eml) with {{name}} fields"),
-        Option("from", "SENDER", "offline: instead of --template: `Clinic <news@example.com>`"),
-        Option("subject", "TEXT", "offline: instead of --template: the subject, with {{name}} fields"),
-        Option("text", "FILE", "offline: instead of --template: the text, with {{name}} fields"),
-        Option("html", "FILE", "offline: instead of --template: the HTML version, with {{name}} fields"),
-        Repeated("attach", "FILE", "offline: instead of --template: a file sent along"),
-        Option("recipients", "FILE", "offline: the recipients"),
-        Option("format", "FORMAT", "offline: csv, tsv or ndjson; default: what the file's name says, else csv"),
-        Repeated("default", "COLUMN=VALUE", "offline: what an empty or absent column counts as")},
+       Message("offline: ",
+               {Option("row", "N", "the data row of the recipient file, from 1; default 1"),
+                Option("date", "TIME", "the Date to show, for a row that was not tried yet; default now")},
+               {Option("recipients", "FILE", "offline: the recipients"),
+                Option("format", "FORMAT", "offline: csv, tsv or ndjson; default: what the file's name says, else csv"),
+                Repeated("default", "COLUMN=VALUE", "offline: what an empty or absent column counts as")}),
        RunCampaignPreview},
       {"campaign",
        "preflight",
