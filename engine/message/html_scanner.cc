@@ -8,13 +8,19 @@ namespace sealift::engine {
 namespace {
 
 constexpr size_t kNameBytesMax = 64;  // of an element or attribute; a longer one is none that matters
-constexpr std::string_view kMailTo = "mailto:";
+// That lead somewhere, or to a part of this message, and run nothing.
+constexpr std::string_view kHarmlessSchemes[] = {"http", "https", "tel", "sms", "cid", "mid", "ftp", "xmpp"};
+constexpr size_t kSchemeBytesMax = 16;  // a longer one is none of these
 
 constexpr std::string_view kRawElements[] = {"script", "style", "title", "textarea"};
 // Attributes whose value is a URL: HTML's, and those of older HTML that mail still has.
-constexpr std::string_view kUrlAttributes[] = {"action", "background", "cite",     "data",     "formaction",
-                                               "href",   "icon",       "longdesc", "manifest", "ping",
-                                               "poster", "src",        "srcset",   "usemap",   "xlink:href"};
+constexpr std::string_view kUrlAttributes[] = {"action",   "archive", "background", "cite",       "classid", "code",
+                                               "codebase", "data",    "dynsrc",     "formaction", "href",    "icon",
+                                               "longdesc", "lowsrc",  "manifest",   "ping",       "poster",  "profile",
+                                               "src",      "srcset",  "usemap",     "xlink:href"};
+// SVG's, whose attributes may set another's: to="javascript:..." for an href.
+constexpr std::string_view kAnimations[] = {"set", "animate", "animatetransform", "animatemotion"};
+constexpr std::string_view kAnimatedValues[] = {"to", "from", "by", "values"};
 
 template <typename Names>
 bool IsOneOf(std::string_view name, const Names& names) {
@@ -36,7 +42,8 @@ void HtmlScanner::Feed(std::string_view html) {
 }
 
 void HtmlScanner::FeedValue() {
-  if (state_ == State::kQuoted && value_.size() < kMailTo.size()) value_ += '?';
+  if (url_ == Url::kStart) url_ = Url::kEarly;
+  if (url_ == Url::kScheme) scheme_ += '?';
 }
 
 HtmlPlace HtmlScanner::place() const {
@@ -49,10 +56,24 @@ HtmlPlace HtmlScanner::place() const {
       return HtmlPlace::kText;
     case State::kQuoted:
       if (attribute_.starts_with("on")) return HtmlPlace::kScript;
+      if (IsOneOf(element_, kAnimations) && IsOneOf(attribute_, kAnimatedValues)) return HtmlPlace::kScript;
+      if (attribute_ == "srcdoc") return HtmlPlace::kDocument;
       if (attribute_ == "style") return HtmlPlace::kStyle;
       if (!IsOneOf(attribute_, kUrlAttributes)) return HtmlPlace::kText;
-      if (value_.empty()) return HtmlPlace::kUrl;
-      return value_ == kMailTo ? HtmlPlace::kMailUrl : HtmlPlace::kUrlRest;
+      switch (url_) {
+        case Url::kRest:
+          return HtmlPlace::kUrlRest;
+        case Url::kMail:
+          return HtmlPlace::kMailUrl;
+        case Url::kStart:
+          return HtmlPlace::kUrl;
+        case Url::kEarly:
+        case Url::kScheme:
+          return HtmlPlace::kUrlEarly;
+        case Url::kOther:
+          return HtmlPlace::kUrlOther;
+      }
+      return HtmlPlace::kUrlOther;
     case State::kBeforeValue:
     case State::kUnquoted:
       return HtmlPlace::kUnquoted;
@@ -81,7 +102,10 @@ bool HtmlScanner::IsLike(const HtmlScanner& other) const {
 }
 
 void HtmlScanner::Join(const HtmlScanner& other) {
-  if (state_ == State::kQuoted && value_ != other.value_) value_ = "?";
+  if (url_ == other.url_ && scheme_ == other.scheme_) return;
+  scheme_ = "?";
+  const Url more = std::max(url_, other.url_);
+  url_ = more == Url::kMail ? Url::kRest : more == Url::kStart ? Url::kEarly : more;
 }
 
 void HtmlScanner::Take(char c) {
@@ -140,7 +164,8 @@ void HtmlScanner::Take(char c) {
       } else if (c == '"' || c == '\'') {
         state_ = State::kQuoted;
         quote_ = c;
-        value_.clear();
+        url_ = Url::kStart;
+        scheme_.clear();
       } else {
         state_ = State::kUnquoted;
       }
@@ -148,13 +173,31 @@ void HtmlScanner::Take(char c) {
     case State::kQuoted:
       if (c == quote_) {
         state_ = State::kInTag;
-      } else if (!(value_.empty() && static_cast<unsigned char>(c) <= ' ') && value_.size() < kMailTo.size()) {
-        value_ += LowerCase(c);
+      } else {
+        TakeUrl(c);
       }
       return;
     case State::kUnquoted:
       if (IsSpace(c) || c == '>') TakeInTag(c);
       return;
+  }
+}
+
+void HtmlScanner::TakeUrl(char c) {
+  if (url_ != Url::kStart && url_ != Url::kEarly && url_ != Url::kScheme) return;
+  if (c == '\t' || c == '\n' || c == '\r') return;                           // they are taken out of a URL anywhere
+  if (url_ != Url::kScheme && static_cast<unsigned char>(c) <= ' ') return;  // and these at its beginning
+  if (c == '/' || c == '?' || c == '#') {
+    url_ = Url::kRest;
+  } else if (c == '&') {
+    url_ = Url::kOther;  // an entity may be any character, a colon too
+  } else if (c == ':') {
+    url_ = scheme_ == "mailto"                                    ? Url::kMail
+           : IsOneOf(std::string_view(scheme_), kHarmlessSchemes) ? Url::kRest
+                                                                  : Url::kOther;
+  } else {
+    url_ = Url::kScheme;
+    if (scheme_.size() < kSchemeBytesMax) scheme_ += LowerCase(c);
   }
 }
 

@@ -10,9 +10,12 @@ enum class HtmlPlace {
   kText,      // text or a quoted attribute's value: entities make any value harmless
   kUrl,       // the beginning of a URL in a quoted attribute: its scheme is the value's
   kUrlRest,   // behind the beginning of one
+  kUrlEarly,  // what stands before may be empty, or but the beginning of a scheme: a colon here would end one
+  kUrlOther,  // behind a scheme that may run something ("javascript:"), or that cannot be read for sure
   kMailUrl,   // behind "mailto:"
   kStyle,     // CSS: a style attribute or element
-  kScript,    // JavaScript: a script element or an on... attribute
+  kScript,    // JavaScript: a script element or an on... attribute; what an animation makes of one
+  kDocument,  // a whole document in an attribute: srcdoc
   kUnquoted,  // an attribute's value without quotes
   kTag,       // elsewhere in a tag: its name, an attribute's name
 };
@@ -33,7 +36,7 @@ class HtmlScanner {
 
   // Whether both read what follows the same way. At which character of an attribute's value they are does not matter.
   bool IsLike(const HtmlScanner& other) const;
-  // Two ways that lead here: only what both agree on is the beginning of a URL.
+  // Two ways that lead here: of a URL's beginning the more dangerous one counts.
   void Join(const HtmlScanner& other);
 
  private:
@@ -54,7 +57,19 @@ class HtmlScanner {
     kUnquoted,
   };
 
+  // How far the beginning of a quoted attribute's value has come, read as a URL by the URL standard (4.4, scheme start
+  // state), in the order of what Join keeps.
+  enum class Url {
+    kRest,    // a path, or behind a harmless scheme: it runs nothing, whatever follows
+    kMail,    // behind "mailto:"
+    kStart,   // nothing yet
+    kEarly,   // values alone, each of which may be empty
+    kScheme,  // text that a colon would make a scheme
+    kOther,
+  };
+
   void Take(char c);
+  void TakeUrl(char c);
   void TakeOpen(char c);
   void TakeMarkup(char c);
   void TakeComment(char c);
@@ -66,7 +81,8 @@ class HtmlScanner {
   char quote_ = '"';
   std::string element_, attribute_;  // lower case
   std::string word_;                 // what a longer mark is recognised by: "--", "</script"
-  std::string value_;                // the first bytes of an attribute's value
+  Url url_ = Url::kStart;
+  std::string scheme_;  // kScheme: the text, lower case; with a value in it, or another way's, none that is known
 };
 
 }  // namespace sealift::engine

@@ -65,12 +65,29 @@ bool IsHarmlessLink(std::string_view value) {
                                            EqualsIgnoreCase(scheme, "mailto") || EqualsIgnoreCase(scheme, "tel")));
 }
 
+// Nothing that ends the attribute that the URL stands in.
+bool StaysInUrl(std::string_view value) { return value.find_first_of("<>\"'") == std::string_view::npos; }
+
 // Nothing that ends a declaration, calls a function or names a URL.
 bool IsHarmlessStyle(std::string_view value) {
   return std::ranges::all_of(value, [](char c) {
     return (c >= '0' && c <= '9') || (LowerCase(c) >= 'a' && LowerCase(c) <= 'z') ||
            std::string_view(" #%.,+-_").find(c) != std::string_view::npos;
   });
+}
+
+// What a value does that a caution warns of; empty: nothing.
+std::string_view WrongWith(Program::Caution::Kind kind, std::string_view value) {
+  switch (kind) {
+    case Program::Caution::Kind::kLink:
+      return IsHarmlessLink(value) ? "" : "begins a link and is no http, https, mailto or tel URL";
+    case Program::Caution::Kind::kUrlText:
+      return StaysInUrl(value) ? "" : "stands in a URL as it is and has a quote, < or >";
+    case Program::Caution::Kind::kStyle:
+      return IsHarmlessStyle(value) ? ""
+                                    : "stands in a style and has more than letters, digits, blanks and # % . , + - _";
+  }
+  return "";
 }
 
 // Puts a value's pieces together after checking each. The slot that is to blame, when one is: the last.
@@ -219,13 +236,10 @@ absl::Status Program::Check(const Template::Row& row) const {
   }
   for (const Caution& caution : cautions) {
     const Slot& slot = slots[caution.slot];
-    const bool link = caution.kind == Caution::Kind::kLink;
-    if (link ? IsHarmlessLink(slot.Value(row)) : IsHarmlessStyle(slot.Value(row))) continue;
+    const std::string_view wrong = WrongWith(caution.kind, slot.Value(row));
+    if (wrong.empty()) continue;
     return absl::InvalidArgumentError(
-        fmt::format("column {}: the value {} (line {} of the template)", slot.name,
-                    link ? "begins a link and is no http, https, mailto or tel URL"
-                         : "stands in a style and has more than letters, digits, blanks and # % . , + - _",
-                    caution.line));
+        fmt::format("column {}: the value {} (line {} of the template)", slot.name, wrong, caution.line));
   }
   return absl::OkStatus();
 }

@@ -102,11 +102,12 @@ class Program {
     int column = 0;
   };
 
-  // A value in an HTML part that no escaping makes harmless.
+  // A value in an HTML part that no escaping makes harmless, or that is not escaped.
   struct Caution {
     enum class Kind : uint8_t {
-      kLink,   // it begins a URL: its scheme must be one that only leads somewhere
-      kStyle,  // it stands in CSS: it must be one word or number, or several
+      kLink,     // it begins a URL: its scheme must be one that only leads somewhere
+      kUrlText,  // it is in a URL as it stands: it must not leave it
+      kStyle,    // it stands in CSS: it must be one word or number, or several
     };
     Kind kind = Kind::kLink;
     uint32_t slot = 0;

@@ -82,11 +82,32 @@ absl::StatusOr<Escaping> TextCompiler::EscapingOf(const MustacheToken& token, ui
       return Escaping::kHtml;
     case HtmlPlace::kUrl:
       cautions.push_back({Program::Caution::Kind::kLink, slot, token.line});
+      if (raw) cautions.push_back({Program::Caution::Kind::kUrlText, slot, token.line});
       return Escaping::kUrl;
     case HtmlPlace::kUrlRest:
+      if (raw) cautions.push_back({Program::Caution::Kind::kUrlText, slot, token.line});
       return Escaping::kUrlPart;
+    case HtmlPlace::kUrlEarly:
+      if (!raw) return Escaping::kUrlPart;
+      return TemplateError(
+          token.line, fmt::format("{{{{{{{0}}}}}}} may begin the URL, as what stands before it may be empty or no "
+                                  "whole scheme, and would decide what it runs: write {{{{{0}}}}}, or let https:// "
+                                  "or a / stand before it",
+                                  token.text));
+    case HtmlPlace::kUrlOther:
+      return TemplateError(token.line,
+                           fmt::format("{{{{{}}}}} stands in a URL whose scheme may run it as a script: URLs with "
+                                       "values begin with http:, https:, mailto:, tel:, sms:, cid: or a path, written "
+                                       "without entities",
+                                       token.text));
     case HtmlPlace::kMailUrl:
+      if (raw) cautions.push_back({Program::Caution::Kind::kUrlText, slot, token.line});
       return Escaping::kMailUrl;
+    case HtmlPlace::kDocument:
+      return TemplateError(token.line,
+                           fmt::format("{{{{{}}}}} stands in a document within an attribute (srcdoc): no value is "
+                                       "harmless there, and mail programs show none; remove it",
+                                       token.text));
     case HtmlPlace::kStyle:
       if (!raw) cautions.push_back({Program::Caution::Kind::kStyle, slot, token.line});
       return Escaping::kHtml;
@@ -96,7 +117,6 @@ absl::StatusOr<Escaping> TextCompiler::EscapingOf(const MustacheToken& token, ui
                                        "programs run none; remove it",
                                        token.text));
     case HtmlPlace::kUnquoted:
-      if (raw) return Escaping::kNone;
       return TemplateError(token.line, fmt::format("{{{{{0}}}}} is an attribute's value without quotes: write "
                                                    "\"{{{{{0}}}}}\"",
                                                    token.text));

@@ -39,7 +39,28 @@ TEST(HtmlScannerTest, PlacesAreToldApart) {
       {"<img/src=\"", kUrl},
       {"<input disabled formaction=\"", kUrl},
       {"<a href=\"https://x/", kUrlRest},
-      {"<a href=\"*", kUrlRest},
+      {"<a href=\"*", kUrlEarly},
+      {"<a href=\"**", kUrlEarly},
+      {"<a href=\"* ", kUrlEarly},
+      {"<a href=\"*java", kUrlEarly},
+      {"<a href=\"*javascript:", kUrlOther},
+      {"<a href=\"*https://x/", kUrlRest},
+      {"<a href=\"x", kUrlEarly},
+      {"<a href=\"../x/", kUrlRest},
+      {"<a href=\"#", kUrlRest},
+      {"<a href=\"https:", kUrlRest},
+      {"<a href=\"TEL:", kUrlRest},
+      {"<img src=\"cid:", kUrlRest},
+      {"<a href=\"javascript:", kUrlOther},
+      {"<a href=\" JavaScript:x('", kUrlOther},
+      {"<a href=\"java\nscript:", kUrlOther},
+      {"<a href=\"javascript&colon;", kUrlOther},
+      {"<a href=\"&#106;avascript:", kUrlOther},
+      {"<a href=\"data:text/html,", kUrlOther},
+      {"<a href=\"vbscript:", kUrlOther},
+      {"<a href=\"averylongschemethatnobodyknowshttps:", kUrlOther},
+      {"<a href=\"mailto*:", kUrlOther},
+      {"<a href=\"ht*tps://x", kUrlOther},
       {"<a href=\"*/", kUrlRest},
       {"<a href=\"?", kUrlRest},
       {"<a href=\"mailto:", kMailUrl},
@@ -55,6 +76,12 @@ TEST(HtmlScannerTest, PlacesAreToldApart) {
       {"<script>x = \"<p>", kScript},
       {"<script src=\"", kUrl},
       {"<script></script>", kText},
+      {"<iframe srcdoc=\"", kDocument},
+      {"<iframe SrcDoc='<p>", kDocument},
+      {"<set attributeName=\"href\" to=\"", kScript},
+      {"<animate values=\"a;", kScript},
+      {"<p to=\"", kText},
+      {"<object codebase=\"", kUrl},
       {"<a onclick=\"", kScript},
       {"<a OnClick='go(", kScript},
       {"<title>a <b c=\"", kText},
@@ -103,9 +130,35 @@ TEST(HtmlScannerTest, WaysThatMeetAreAlikeWhereTheyReadOnTheSame) {
   EXPECT_FALSE(after("<a href=\"").IsLike(after("<a title=\"")));
   EXPECT_FALSE(after("<a href=\"").IsLike(after("<a href='")));
   EXPECT_FALSE(after("<script>").IsLike(after("<style>")));
-  HtmlScanner joined = after("<a href=\"https://x/");
-  joined.Join(after("<a href=\""));
-  EXPECT_EQ(joined.place(), HtmlPlace::kUrlRest) << "what may stand behind a beginning is never one itself";
+}
+
+TEST(HtmlScannerTest, OfTwoBeginningsOfAUrlTheMoreDangerousOneCounts) {
+  using enum HtmlPlace;
+  const auto after = [](std::string_view value) {
+    HtmlScanner scanner;
+    scanner.Feed("<a href=\"");
+    scanner.Feed(value);
+    return scanner;
+  };
+  struct Case {
+    std::string_view one, other;
+    HtmlPlace joined;
+  };
+  for (const auto& [one, other, place] :
+       {Case{"https://x/", "", kUrlEarly}, Case{"mailto:", "", kUrlEarly}, Case{"https://x/", "mailto:", kUrlRest},
+        Case{"mailto:", "mailto:", kMailUrl}, Case{"https://x/", "http:", kUrlRest}, Case{"java", "", kUrlEarly},
+        Case{"java", "https:", kUrlEarly}, Case{"javascript:", "https:", kUrlOther}}) {
+    HtmlScanner joined = after(one);
+    joined.Join(after(other));
+    EXPECT_EQ(joined.place(), place) << one << " and " << other;
+    joined = after(other);
+    joined.Join(after(one));
+    EXPECT_EQ(joined.place(), place) << other << " and " << one;
+  }
+  HtmlScanner joined = after("java");
+  joined.Join(after("https"));
+  joined.Feed(":");
+  EXPECT_EQ(joined.place(), kUrlOther) << "one way may be a scheme that runs";
 }
 
 }  // namespace

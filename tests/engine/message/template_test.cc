@@ -123,6 +123,15 @@ TEST(TemplateTest, AValueThatBeginsALinkIsCheckedWhenItIsLoaded) {
     EXPECT_NE(checked("<img src='{{{v}}}'>", bad), "") << bad;
     EXPECT_EQ(checked("<a href=\"https://x.test/{{v}}\" title=\"{{v}}\">{{v}}", bad), "") << bad;
   }
+  for (const std::string_view url :
+       {"<a href=\"{{{v}}}\">", "<a href=\"https://x.test/{{{v}}}\">", "<a href='mailto:{{{v}}}'>"}) {
+    EXPECT_EQ(checked(url, "https://x.test/?a=b&c=d e"), "") << url;
+    for (const std::string_view bad : {"https://x\"onclick=\"go()", "https://x'", "https://x><script>", "https://x<"}) {
+      EXPECT_EQ(checked(url, bad),
+                "column v: the value stands in a URL as it is and has a quote, < or > (line 4 of the template)")
+          << url << bad;
+    }
+  }
   EXPECT_EQ(checked("<p style=\"color: {{v}}\">", "#ff0000"), "");
   for (const std::string_view bad : {"red; background: url(x)", "x:y", "a\\62", "expression(1)", "a\"b", "a/*"}) {
     EXPECT_EQ(
@@ -142,6 +151,20 @@ TEST(TemplateTest, WhereNoValueIsHarmlessTheTemplateIsRefused) {
   EXPECT_THAT(error("<{{v}}>"), StartsWith("line 4: {{v}} stands within a tag"));
   EXPECT_THAT(error("<a onclick=\"go({{v}})\">"), StartsWith("line 4: {{v}} stands in a script"));
   EXPECT_THAT(error("<script>{{{v}}}</script>"), StartsWith("line 4: {{v}} stands in a script"));
+  EXPECT_THAT(error("<a href={{{v}}}>"), StartsWith("line 4: {{v}} is an attribute's value without quotes"));
+  EXPECT_THAT(error("<iframe srcdoc=\"{{v}}\">"), StartsWith("line 4: {{v}} stands in a document within an attribute"));
+  EXPECT_THAT(error("<iframe srcdoc=\"{{{v}}}\">"), StartsWith("line 4: {{v}} stands in a document"));
+  for (const std::string_view url : {"javascript:go({{v}})", "javascript:go({{{v}}})", "java&#115;cript:{{v}}",
+                                     "data:text/html,{{v}}", "vbscript:{{v}}"}) {
+    EXPECT_THAT(error("<a href=\"" + std::string(url) + "\">"),
+                StartsWith("line 4: {{v}} stands in a URL whose scheme may run it"))
+        << url;
+  }
+  for (const std::string_view url :
+       {"{{v}}{{{v}}}", "{{{v}}}{{{v}}}", "{{#v}}https://x/{{/v}}{{{v}}}", "java{{{v}}}", "{{#v}}{{v}}{{/v}}{{&v}}"}) {
+    EXPECT_THAT(error("<a href=\"" + std::string(url) + "\">"), StartsWith("line 4: {{{v}}} may begin the URL")) << url;
+  }
+  EXPECT_EQ(error("<a href=\"{{v}}{{v}}\"><a href=\"{{v}}/{{{v}}}\"><a href=\"javascript:history.back()\">"), "none");
   EXPECT_THAT(error("{{#v}}<a href=\"{{/v}}x"), StartsWith("line 4: the section v begins in one place of a tag"));
   EXPECT_EQ(error("<td {{{v}}}>{{#v}}<p class=\"a {{#v}}b{{/v}}\"{{^v}} id=\"c\"{{/v}}>{{/v}}"), "none");
 }
