@@ -100,8 +100,8 @@ absl::StatusOr<bool> MessageSource::ReadMbox() {
   const absl::Status taken = *read ? mbox_.Add(buffer_) : mbox_.Finish();
   if (!taken.ok()) {
     return Fail(ExitCode::kBadData,
-                {"the file given as --messages is no mbox", path_, fmt::format("{}.", std::string(taken.message())),
-                 "Give an mbox file, or a directory of .eml files."});
+                {"the file given as --messages cannot be read as an mbox", path_,
+                 fmt::format("{}.", std::string(taken.message())), "Give an mbox file, or a directory of .eml files."});
   }
   if (!*read) file_.reset();
   return *read;

@@ -63,17 +63,39 @@ TEST(MboxSplitterTest, MessagesAreFoundAndUnquotedHoweverTheBytesCome) {
   }
 }
 
-TEST(MboxSplitterTest, ALineThatBeginsAMessageCountsWhereverItStands) {
-  EXPECT_THAT(Unframed(Split("From a\nx\nFrom b\ny\n", 100)), ElementsAre("x\n", "y\n"));
+TEST(MboxSplitterTest, TextThatBeginsWithFromIsTheMessages) {
+  const std::string text =
+      "Subject: one\n\nFrom now on\nFrom here Mon Jan 1 at noon\n\nFrom Anna, 2024\nFrom b@s.test\n"
+      "From: x\nFrom Tue Feb 3 10:00 24\n";
+  EXPECT_THAT(Unframed(Split("From a@s.test Mon Jan  1 00:00:00 2024\n" + text, 100)), ElementsAre(text));
+}
+
+TEST(MboxSplitterTest, FromLinesOfEveryWriterBeginAMessage) {
+  for (const std::string_view from :
+       {"From b@s.test Mon Jan  1 00:00:00 2024", "From - Tue Feb 13 01:02:03 2024", "From b@s.test",
+        "From MAILER-DAEMON Wed Dec 31 23:59 1999", "From 123@xxx Fri Mar 11 22:28:36 +0000 2016",
+        "From b@s.test  Sat Mar  2 22:28:36 2016 +0100", "From 0a1b2c Mon Sep 17 00:00:00 2001",
+        "From b@s.test Mon Jan  1 00:00:00 2024 remote from host"}) {
+    EXPECT_THAT(Unframed(Split("From a@s.test\nx\n\n" + std::string(from) + "\r\ny\n", 100)), ElementsAre("x\n", "y\n"))
+        << from;
+  }
+}
+
+TEST(MboxSplitterTest, WhatMayBeOneMessageOrTwoIsRefusedWithItsLine) {
+  EXPECT_THAT(Split("From a@s.test\nx\nFrom b@s.test Mon Jan  1 00:00:00 2024\ny\n", 100),
+              HasSubstr("line 3 looks like the begin of a message, and no empty line stands before it"));
 }
 
 TEST(MboxSplitterTest, AFileThatIsNoMboxIsRefused) {
-  EXPECT_EQ(Split("Subject: one\n\nbody\n", 100), "its first line does not begin with \"From \"");
+  for (const std::string_view file : {"Subject: one\n\nbody\n", "From x\n", "\nFrom a@s.test\n", "From \n"}) {
+    EXPECT_THAT(Split(file, 100), HasSubstr("its first line is no From_ line")) << file;
+  }
 }
 
 TEST(MboxSplitterTest, ALineOfAnyLengthIsPassedOn) {
   const std::string line(300'000, 'x');
-  EXPECT_THAT(Unframed(Split("From a\n" + line + "From b\n" + line, 1000)), ElementsAre(line + "From b\n" + line));
+  EXPECT_THAT(Unframed(Split("From a@s.test\n" + line + "From b@s.test\n" + line, 1000)),
+              ElementsAre(line + "From b@s.test\n" + line));
 }
 
 class MessageSourceTest : public testing::Test {
@@ -134,7 +156,7 @@ TEST_F(MessageSourceTest, ALinkAmongTheMessagesIsRefusedByItsName) {
 }
 
 TEST_F(MessageSourceTest, AnMboxIsItsMessages) {
-  Write("all.mbox", "From a\none\n\nFrom b\ntwo\n");
+  Write("all.mbox", "From a@s.test\none\n\nFrom b@s.test\ntwo\n");
   MessageSource source(directory_ + "/all.mbox");
   ASSERT_TRUE(source.Open().ok());
   EXPECT_THAT(Unframed(ReadAll(source)), ElementsAre("one\n", "two\n"));
