@@ -96,15 +96,17 @@ class Connection {
     }
   }
 
-  // Reads one reply, of any number of lines, which must have this code.
-  void Expect(int code) {
+  // Reads one reply, of any number of lines, which must have this code, and returns it.
+  std::string Expect(int code) {
+    std::string reply;
     while (true) {
       for (size_t end = buffer_.find('\n'); end != std::string::npos; end = buffer_.find('\n')) {
         const std::string line = buffer_.substr(0, end);
         buffer_.erase(0, end + 1);
+        reply += line + '\n';
         if (line.size() >= 4 && line[3] == '-') continue;
         if (std::atoi(line.c_str()) != code) Die(fmt::format("expected {}, the server said: {}", code, line));
-        return;
+        return reply;
       }
       char bytes[4096];
       const ssize_t size = recv(fd_, bytes, sizeof bytes, 0);
@@ -143,16 +145,19 @@ int main(int argc, char** argv) {
       Connection connection(to);
       connection.Expect(220);
       connection.Write("EHLO injector.test\r\n");
-      connection.Expect(250);
+      const bool pipelining = connection.Expect(250).find("PIPELINING") != std::string::npos;
       std::string out;
       while (true) {
         const size_t row = next.fetch_add(1);
         if (row >= rows.size()) break;
         const std::vector<std::string_view> fields = Split(rows[row], ',');
-        connection.Write(fmt::format("MAIL FROM:<{}>\r\nRCPT TO:<{}>\r\nDATA\r\n", sender, fields[0]));
-        connection.Expect(250);
-        connection.Expect(250);
-        connection.Expect(354);
+        const std::string commands[] = {fmt::format("MAIL FROM:<{}>\r\n", sender),
+                                        fmt::format("RCPT TO:<{}>\r\n", fields[0]), "DATA\r\n"};
+        if (pipelining) connection.Write(commands[0] + commands[1] + commands[2]);
+        for (int command = 0; command < 3; ++command) {
+          if (!pipelining) connection.Write(commands[command]);
+          connection.Expect(command == 2 ? 354 : 250);
+        }
         out.clear();
         message.Render(fields, out);
         out += ".\r\n";

@@ -1,11 +1,12 @@
-// compare_measure runs a server and knows the processor time of its whole process tree, of children that have ended
-// too.
+// compare_measure runs a server and knows what its whole process tree has used, children that have ended included.
 //
 //   compare_measure run COMMAND ARGUMENTS...   runs it and becomes the parent of every orphan it leaves
-//   compare_measure read PID                   prints the milliseconds that PID (a `run`) and all below it have used
+//   compare_measure read PID                   prints three numbers of PID (a `run`) and all below it: milliseconds of
+//                                              processor time, bytes handed to the disk, bytes of memory held now
 //
-// The kernel adds a child's time to its parent's when the child is reaped, and `run` reaps all orphans; so the sum over
-// the living of own and reaped time misses nothing and counts nothing twice.
+// The kernel adds a child's time and I/O to its parent's when the child is reaped, and `run` reaps all orphans; so the
+// sum over the living of own and reaped use misses nothing and counts nothing twice. Memory that processes share counts
+// once.
 #include <dirent.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
@@ -79,6 +80,17 @@ std::map<pid_t, Used> ReadProcesses() {
   return processes;
 }
 
+// The number after `name` in a file of "name: number" lines; 0 when it is not there.
+long Line(const std::string& path, const std::string& name) {
+  std::ifstream in(path);
+  std::string word;
+  while (in >> word) {
+    long number = 0;
+    if (word == name && in >> number) return number;
+  }
+  return 0;
+}
+
 bool IsBelow(const std::map<pid_t, Used>& processes, pid_t pid, pid_t root) {
   while (pid != root) {
     const auto found = processes.find(pid);
@@ -99,10 +111,13 @@ int main(int argc, char** argv) {
   }
   const pid_t root = std::atoi(argv[2]);
   const std::map<pid_t, Used> processes = ReadProcesses();
-  long ticks = 0;
+  long ticks = 0, written = 0, memory_kib = 0;
   for (const auto& [pid, used] : processes) {
-    if (IsBelow(processes, pid, root)) ticks += used.ticks;
+    if (!IsBelow(processes, pid, root)) continue;
+    ticks += used.ticks;
+    written += Line(fmt::format("/proc/{}/io", pid), "write_bytes:");
+    memory_kib += Line(fmt::format("/proc/{}/smaps_rollup", pid), "Pss:");
   }
-  fmt::print("{}\n", ticks * 1000 / sysconf(_SC_CLK_TCK));
+  fmt::print("{} {} {}\n", ticks * 1000 / sysconf(_SC_CLK_TCK), written, memory_kib * 1024);
   return 0;
 }
