@@ -180,7 +180,12 @@ void CommitBatch::AddPacks(rocksdb::WriteBatch* batch) {
 }
 
 void CommitBatch::AddLanes(uint64_t sequence, rocksdb::WriteBatch* batch) {
-  for (const auto& [lane, change] : lanes_) {
+  std::vector<LaneId> order;
+  order.reserve(lanes_.size());
+  for (const auto& [lane, change] : lanes_) order.push_back(lane);
+  std::sort(order.begin(), order.end());
+  for (const LaneId& lane : order) {
+    const LaneChange& change = lanes_.at(lane);
     if (change.counted) batch->Merge(database_->handle(Column::kLanes), LaneKey(lane), change.value.Encode());
     batch->Put(database_->handle(Column::kEvents), TraceKey(lane, sequence), change.rows);
   }

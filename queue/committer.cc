@@ -154,6 +154,7 @@ bool Committer::Take(std::vector<Outcome>* outcomes, std::vector<std::pair<int, 
 }
 
 void Committer::Run() {
+  BeginThread("committer");
   std::vector<Outcome> outcomes;
   std::vector<std::pair<int, uint64_t>> numbers;
   std::vector<std::move_only_function<void(CommitContext&)>> works;

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "queue/rocks.h"
+
 namespace sealift::queue {
 
 Readers::Readers(KeyRing* ring, int threads) {
@@ -26,6 +28,7 @@ void Readers::Do(std::move_only_function<void(Unsealer&)> work) {
 }
 
 void Readers::Run(KeyRing* ring) {
+  BeginThread("queue reader");
   Unsealer unsealer(ring);
   for (;;) {
     std::move_only_function<void(Unsealer&)> work;

@@ -25,6 +25,7 @@ class RowsPass {
   RowsPass(Database* database, const LaneId& last) : end_(PrefixEnd(LaneKey(last))), upper_(end_) {
     rocksdb::ReadOptions options;
     options.iterate_upper_bound = &upper_;
+    options.fill_cache = false;  // rows are read once: however many there are, they take no memory
     it_.reset(database->get()->NewIterator(options, database->handle(Column::kRows)));
   }
 
@@ -231,6 +232,7 @@ LanesPage ReadLanesPage(Database* database, Unsealer* unsealer, CampaignId campa
   const rocksdb::Slice upper(end);
   rocksdb::ReadOptions options;
   options.iterate_upper_bound = &upper;
+  options.fill_cache = false;  // a pass comes by each but once
   const std::unique_ptr<rocksdb::Iterator> it(database->get()->NewIterator(options, database->handle(Column::kLanes)));
   int looked_at = 0;
   it->Seek(cursor.size() == 12 ? std::string(cursor) + '\0' : prefix);

@@ -1,8 +1,11 @@
 #include "queue/rocks.h"
 
+#include <pthread.h>
+
 #include <string>
 
 #include "fmt/format.h"
+#include "rocksdb/perf_level.h"
 
 namespace sealift::queue {
 
@@ -22,6 +25,11 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view doing) {
   }
   if (status.IsNotFound()) return absl::NotFoundError(fmt::format("the queue cannot {}: not found", doing));
   return absl::UnavailableError(fmt::format("the queue cannot {}: {}. Check the disk", doing, text));
+}
+
+void BeginThread(const char* name) {
+  pthread_setname_np(pthread_self(), name);
+  rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable);
 }
 
 }  // namespace sealift::queue
