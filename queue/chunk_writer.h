@@ -19,6 +19,8 @@ class ChunkWriter {
   virtual ~ChunkWriter() = default;
   virtual absl::Status Put(Column column, std::string_view key, std::string_view value) = 0;
   virtual absl::Status Merge(Column column, std::string_view key, std::string_view value) = 0;
+  // Whether each column may have a thread of its own.
+  virtual bool ColumnsAreApart() const = 0;
 
   // Ends what can fail without harm.
   virtual absl::Status Prepare() = 0;
@@ -32,6 +34,7 @@ class BatchWriter : public ChunkWriter {
   explicit BatchWriter(Database* database) : database_(database) {}
   absl::Status Put(Column column, std::string_view key, std::string_view value) override;
   absl::Status Merge(Column column, std::string_view key, std::string_view value) override;
+  bool ColumnsAreApart() const override { return false; }
   absl::Status Prepare() override { return absl::OkStatus(); }
   absl::Status Commit() override;
 
@@ -52,6 +55,7 @@ class FileWriter : public ChunkWriter {
 
   absl::Status Put(Column column, std::string_view key, std::string_view value) override;
   absl::Status Merge(Column column, std::string_view key, std::string_view value) override;
+  bool ColumnsAreApart() const override { return true; }
   absl::Status Prepare() override;
   absl::Status Commit() override;
 

@@ -88,16 +88,15 @@ absl::Status Load::Commit(uint64_t input_offset, std::string_view digest, bool c
 
   if (progress_.counters.accepted > 0) {
     uint64_t seen = 0;
-    if (absl::Status status = chunk_->DropSeen(context_->database, &seen); !status.ok()) return status;
+    const absl::Status looked = chunk_->DropSeen(context_->database, &seen);
     duplicates_ += seen;
+    if (!looked.ok()) return looked;
   }
   uint64_t suppressed = 0;
-  if (absl::Status status =
-          chunk_->DropSuppressed(*context_->suppressions, context_->mailing, &context_->unsealer, &suppressed);
-      !status.ok()) {
-    return status;
-  }
+  const absl::Status asked =
+      chunk_->DropSuppressed(*context_->suppressions, context_->mailing, &context_->unsealer, &suppressed);
   suppressed_ += suppressed;
+  if (!asked.ok()) return asked;
   Campaign next = progress_;
   next.counters.accepted += chunk_->rows();
   next.counters.duplicates += duplicates_;

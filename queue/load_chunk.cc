@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <future>
 #include <tuple>
+#include <type_traits>
 
 #include "queue/lane_value.h"
 #include "queue/pack.h"
@@ -16,6 +18,13 @@ namespace {
 
 constexpr size_t kBlockSize = 1 << 20;
 constexpr size_t kLookUpTogether = 512;
+constexpr size_t kWorthAThread = 4'000;  // questions
+
+// Runs `work` on a thread of its own; in the caller, once it asks for the result, where there is none to be had.
+template <typename Work>
+std::future<std::invoke_result_t<Work>> Beside(Work work) {
+  return std::async(std::launch::async | std::launch::deferred, std::move(work));
+}
 
 }  // namespace
 
@@ -50,7 +59,8 @@ bool LoadChunk::Add(const Load::Row& row) {
   return true;
 }
 
-std::vector<uint32_t> LoadChunk::InAddressOrder() const {
+void LoadChunk::SortByAddress() {
+  if (by_address_.size() == rows()) return;
   struct Place {
     AddressHash address;
     BodyId message;
@@ -60,39 +70,53 @@ std::vector<uint32_t> LoadChunk::InAddressOrder() const {
     }
   };
   std::vector<Place> places;
-  places.reserve(entries_.size());
+  places.reserve(rows());
   for (uint32_t i = 0; i < entries_.size(); ++i) {
     if (!entries_[i].dropped) places.push_back({entries_[i].address, entries_[i].message, i});
   }
   std::sort(places.begin(), places.end());
-  std::vector<uint32_t> order(places.size());
-  std::transform(places.begin(), places.end(), order.begin(), [](const Place& place) { return place.index; });
-  return order;
+  by_address_.resize(places.size());
+  std::transform(places.begin(), places.end(), by_address_.begin(), [](const Place& place) { return place.index; });
 }
 
 absl::Status LoadChunk::DropSeen(Database* database, uint64_t* found) {
-  *found = 0;
-  const std::vector<uint32_t> order = InAddressOrder();
+  SortByAddress();
+  const std::span<const uint32_t> all = by_address_;
+  const std::span<const uint32_t> half = all.first(all.size() < kWorthAThread ? all.size() : all.size() / 2);
+  uint64_t here = 0, there = 0;
+  absl::Status status, other;
+  if (half.size() == all.size()) {
+    status = MarkSeen(database, all, &here);
+  } else {
+    auto beside = Beside([&] { return MarkSeen(database, all.subspan(half.size()), &there); });
+    status = MarkSeen(database, half, &here);
+    other = beside.get();
+  }
+  *found = here + there;
+  Dropped(*found);
+  return status.ok() ? other : status;
+}
+
+absl::Status LoadChunk::MarkSeen(Database* database, std::span<const uint32_t> among, uint64_t* found) {
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;  // the few blocks that a filter lets through are of no use to the next question
   std::vector<std::string> keys;
   std::vector<rocksdb::Slice> slices;
   std::vector<rocksdb::PinnableSlice> values(kLookUpTogether);
   std::vector<rocksdb::Status> statuses(kLookUpTogether);
-  for (size_t first = 0; first < order.size(); first += kLookUpTogether) {
-    const size_t count = std::min(kLookUpTogether, order.size() - first);
+  for (; !among.empty(); among = among.subspan(keys.size())) {
     keys.clear();
-    for (size_t i = 0; i < count; ++i) {
-      const Entry& entry = entries_[order[first + i]];
-      keys.push_back(SeenKey(campaign_, entry.address, entry.message));
+    for (const uint32_t index : among.first(std::min(kLookUpTogether, among.size()))) {
+      keys.push_back(SeenKey(campaign_, entries_[index].address, entries_[index].message));
     }
     slices.assign(keys.begin(), keys.end());
-    database->get()->MultiGet({}, database->handle(Column::kSeen), count, slices.data(), values.data(), statuses.data(),
-                              /*sorted_input=*/true);
-    for (size_t i = 0; i < count; ++i) {
+    database->get()->MultiGet(options, database->handle(Column::kSeen), keys.size(), slices.data(), values.data(),
+                              statuses.data(), /*sorted_input=*/true);
+    for (size_t i = 0; i < keys.size(); ++i) {
       values[i].Reset();
       if (statuses[i].IsNotFound()) continue;
       if (!statuses[i].ok()) return FromRocks(statuses[i], "look for duplicates");
-      entries_[order[first + i]].dropped = true;
-      ++dropped_;
+      entries_[among[i]].dropped = true;
       ++*found;
     }
   }
@@ -103,26 +127,40 @@ absl::Status LoadChunk::DropSuppressed(const SuppressionList& list, const Mailin
                                        uint64_t* found) {
   *found = 0;
   if (!list.any()) return absl::OkStatus();
-  const std::vector<uint32_t> order = InAddressOrder();
+  SortByAddress();
+  absl::Status status;
   std::vector<SuppressionList::Question> questions;
-  for (size_t first = 0; first < order.size(); first += questions.size()) {
-    const size_t count = std::min(SuppressionList::kTogether, order.size() - first);
+  for (size_t first = 0; first < by_address_.size(); first += questions.size()) {
+    const size_t count = std::min(SuppressionList::kTogether, by_address_.size() - first);
     questions.clear();
-    for (size_t i = 0; i < count; ++i) questions.push_back({entries_[order[first + i]].address, &mailing});
-    if (absl::Status status = list.Ask(unsealer, questions); !status.ok()) return status;
+    for (size_t i = 0; i < count; ++i) questions.push_back({entries_[by_address_[first + i]].address, &mailing});
+    status = list.Ask(unsealer, questions);
+    if (!status.ok()) break;
     for (size_t i = 0; i < count; ++i) {
       if (!questions[i].suppressed) continue;
-      entries_[order[first + i]].dropped = true;
-      ++dropped_;
+      entries_[by_address_[first + i]].dropped = true;
       ++*found;
     }
   }
-  return absl::OkStatus();
+  Dropped(*found);
+  return status;
+}
+
+void LoadChunk::Dropped(uint64_t count) {
+  if (count == 0) return;
+  dropped_ += count;
+  std::erase_if(by_address_, [this](uint32_t index) { return entries_[index].dropped; });
 }
 
 absl::Status LoadChunk::Write(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer) {
-  if (absl::Status status = WriteRows(sealer, accepted, expires, writer); !status.ok()) return status;
-  return WriteSeen(writer);
+  SortByAddress();
+  if (!writer->ColumnsAreApart()) {
+    if (absl::Status status = WriteRows(sealer, accepted, expires, writer); !status.ok()) return status;
+    return WriteSeen(writer);
+  }
+  std::future<absl::Status> seen = Beside([&] { return WriteSeen(writer); });
+  const absl::Status rows = WriteRows(sealer, accepted, expires, writer), addresses = seen.get();
+  return rows.ok() ? addresses : rows;
 }
 
 absl::Status LoadChunk::WriteRows(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer) {
@@ -171,7 +209,7 @@ absl::Status LoadChunk::WriteRows(Sealer* sealer, absl::Time accepted, absl::Tim
 
 absl::Status LoadChunk::WriteSeen(ChunkWriter* writer) {
   std::string value;
-  for (const uint32_t index : InAddressOrder()) {
+  for (const uint32_t index : by_address_) {
     const Entry& entry = entries_[index];
     value.clear();
     PutFixed32(static_cast<uint32_t>(entry.id), &value);

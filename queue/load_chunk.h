@@ -28,6 +28,8 @@ namespace sealift::queue {
 // Recipients and fields are encoded at once into large blocks, so that a row costs no allocation of its own and is
 // copied once more, into its pack.
 //
+// A large chunk is the work of two threads: the caller's and one for the while of a call.
+//
 // Owned by:  Load.
 // Threads:   one at a time.
 class LoadChunk {
@@ -43,7 +45,7 @@ class LoadChunk {
   // Takes out the rows whose recipient is suppressed for this mailing; *found: how many.
   absl::Status DropSuppressed(const SuppressionList& list, const Mailing& mailing, Unsealer* unsealer, uint64_t* found);
 
-  // Writes packs, lanes and seen addresses.
+  // Writes packs, lanes and seen addresses; the last beside the others where the writer has columns that are apart.
   absl::Status Write(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer);
 
   size_t rows() const { return entries_.size() - dropped_; }
@@ -61,13 +63,17 @@ class LoadChunk {
   };
 
   const char* Keep(std::string_view bytes);
+  // Of these entries, in the order of their addresses, those that the campaign has already.
+  absl::Status MarkSeen(Database* database, std::span<const uint32_t> among, uint64_t* found);
   absl::Status WriteRows(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer);
   absl::Status WriteSeen(ChunkWriter* writer);
-  std::vector<uint32_t> InAddressOrder() const;
+  void SortByAddress();
+  void Dropped(uint64_t count);  // so many more entries were marked
 
   const CampaignId campaign_;
   const KeyRing* const ring_;
-  std::vector<Entry> entries_;  // in the order of the input
+  std::vector<Entry> entries_;        // in the order of the input
+  std::vector<uint32_t> by_address_;  // those that are left, once SortByAddress was called
   size_t dropped_ = 0;
   absl::flat_hash_set<std::pair<AddressHash, BodyId>> addresses_;
   absl::flat_hash_map<DestinationId, std::string> domains_;
