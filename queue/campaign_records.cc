@@ -6,6 +6,7 @@ namespace sealift::queue {
 namespace {
 
 constexpr uint8_t kVersion = 1;
+constexpr uint8_t kTallyVersion = 2;  // the first has nothing in doubt
 
 void PutVersion(std::string* out) { out->push_back(static_cast<char>(kVersion)); }
 
@@ -95,20 +96,22 @@ bool DecodeProgress(std::string_view from, Campaign* campaign) {
 }
 
 void EncodeTally(const Counters& counters, std::string* out) {
-  PutVersion(out);
+  out->push_back(static_cast<char>(kTallyVersion));
   for (const uint64_t count : {counters.delivered, counters.bounced, counters.expired, counters.suppressed,
-                               counters.cancelled, counters.retrying, counters.deferrals}) {
+                               counters.cancelled, counters.retrying, counters.deferrals, counters.in_doubt}) {
     PutVarint(count, out);
   }
 }
 
 bool DecodeTally(std::string_view from, Counters* counters) {
   WireReader in(from);
-  if (in.Byte() != kVersion) return false;
+  const uint8_t version = in.Byte();
+  if (version != kVersion && version != kTallyVersion) return false;
   for (uint64_t* count : {&counters->delivered, &counters->bounced, &counters->expired, &counters->suppressed,
                           &counters->cancelled, &counters->retrying, &counters->deferrals}) {
     *count = in.Varint();
   }
+  counters->in_doubt = version == kTallyVersion ? in.Varint() : 0;
   return in.done();
 }
 

@@ -10,6 +10,7 @@
 #include "queue/keys.h"
 #include "queue/pack.h"
 #include "queue/parked_row.h"
+#include "queue/rocks.h"
 #include "queue/rows_merge.h"
 #include "queue/wire.h"
 #include "rocksdb/write_batch.h"
@@ -59,15 +60,22 @@ bool IsParked(OutcomeKind kind) {
 
 }  // namespace
 
-absl::Status CommitBatch::Build(std::span<const Outcome> outcomes, uint64_t sequence, rocksdb::WriteBatch* batch) {
+absl::Status CommitBatch::Build(std::span<const Outcome> outcomes, std::span<const Intent> intents, uint64_t sequence,
+                                rocksdb::WriteBatch* batch) {
   packs_.clear();
   deferrals_.clear();
   lanes_.clear();
   bad_mailboxes_.clear();
   news_.clear();
+  for (const Intent& intent : intents) {
+    const Pack& pack = *intent.pack;
+    batch->Put(database_->handle(Column::kIntents), IntentKey(pack.lane().campaign, pack.rows_[intent.index].id),
+               IntentValue(pack.key_, intent.attempt, intent.date));
+  }
   uint64_t earliest = std::numeric_limits<uint64_t>::max();
   for (const Outcome& outcome : outcomes) {
-    if (outcome.kind == OutcomeKind::kDeferred) earliest = std::min(earliest, RoundUpDue(Millis(outcome.due)));
+    if (outcome.kind != OutcomeKind::kDeferred || outcome.in_doubt()) continue;
+    earliest = std::min(earliest, RoundUpDue(Millis(outcome.due)));
   }
   uint64_t floor_ms = 0;
   if (earliest != std::numeric_limits<uint64_t>::max()) floor_ms = horizon_->Prepare(earliest);
@@ -84,7 +92,7 @@ absl::Status CommitBatch::Build(std::span<const Outcome> outcomes, uint64_t sequ
   AddPacks(batch);
   AddLanes(sequence, batch);
   tallies_->Write(batch);
-  return AddEvents(sequence, batch);
+  return lanes_.empty() ? absl::OkStatus() : AddEvents(sequence, batch);
 }
 
 absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, rocksdb::WriteBatch* batch) {
@@ -92,14 +100,24 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
   assert(outcome.index < pack.rows_.size());
   const Row& row = pack.rows_[outcome.index];
   const uint16_t bit = pack.bits_[outcome.index];
-  assert(((pack.settled_ | pack.pending_) & bit) == 0 && "a row has one outcome a claim");
   absl::StatusOr<Tally*> found = tallies_->Of(pack.lane().campaign);
   if (!found.ok()) return found.status();
   Tally& tally = **found;
-  const bool deferred = outcome.kind == OutcomeKind::kDeferred;
-  const uint64_t due_ms = deferred ? RoundUpDue(std::max(Millis(outcome.due), floor_ms + 1)) : 0;
+  if (outcome.intended) batch->Delete(database_->handle(Column::kIntents), IntentKey(pack.lane().campaign, row.id));
+  if (pack.epoch_ < tally.overtaken) {
+    if (absl::Status status = LookAgain(&pack); !status.ok()) return status;
+  }
+  if (tally.overtaken > 0 && (pack.settled_ & bit) != 0) return AddOvertaken(outcome, row, &tally, batch);
+  assert(((pack.settled_ | pack.pending_) & bit) == 0 && "a row has one outcome a claim");
+  const bool deferred = outcome.kind == OutcomeKind::kDeferred, in_doubt = outcome.in_doubt();
+  uint64_t due_ms = 0;
+  if (in_doubt) {
+    due_ms = RowsKey::kInDoubt;
+  } else if (deferred) {
+    due_ms = RoundUpDue(std::max(Millis(outcome.due), floor_ms + 1));
+  }
 
-  events_.Add(outcome, row, deferred ? absl::FromUnixMillis(int64_t(due_ms)) : absl::InfiniteFuture());
+  events_.Add(outcome, row, RowsKey{.due_ms = deferred ? due_ms : RowsKey::kInDoubt}.due());
   if (outcome.bad_mailbox) bad_mailboxes_.push_back(HardBounce(outcome, row.recipient));
   LaneChange& lane = lanes_[pack.lane()];
   PutVarint(static_cast<uint32_t>(row.id), &lane.rows);
@@ -114,20 +132,67 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
   } else {
     ++*CountOf(outcome.kind, &tally.counters);
     tally.changed = true;
-    const bool was_retrying = pack.due() != absl::InfinitePast();
-    const int64_t retrying = (deferred ? 1 : 0) - (was_retrying ? 1 : 0);
-    tally.counters.retrying = static_cast<uint64_t>(static_cast<int64_t>(tally.counters.retrying) + retrying);
+    const bool was_in_doubt = pack.due() == absl::InfiniteFuture();
+    const bool was_retrying = pack.due() != absl::InfinitePast() && !was_in_doubt;
+    const int64_t retrying = (deferred && !in_doubt ? 1 : 0) - (was_retrying ? 1 : 0);
+    const int64_t doubts = (in_doubt ? 1 : 0) - (was_in_doubt ? 1 : 0);
+    tally.counters.retrying += static_cast<uint64_t>(retrying);
+    tally.counters.in_doubt += static_cast<uint64_t>(doubts);
     lane.counted = true;
-    lane.value.Add({.queued = deferred ? 0 : -1, .retrying = retrying, .due_ms = due_ms, .sealed_domain = {}});
+    lane.value.Add({.queued = deferred ? 0 : -1,
+                    .retrying = retrying,
+                    .in_doubt = doubts,
+                    .due_ms = in_doubt ? 0 : due_ms,
+                    .sealed_domain = {}});
     if (deferred) deferrals_.push_back({&outcome, due_ms});
   }
   if (pack.pending_ == 0) packs_.push_back(&pack);
   pack.pending_ |= bit;
-  if (!IsParked(outcome.kind)) return absl::OkStatus();
-  const std::string key = ParkedKey(pack.lane().campaign, row.id);
+  return IsParked(outcome.kind) ? Park(outcome, row, batch) : absl::OkStatus();
+}
+
+absl::Status CommitBatch::Park(const Outcome& outcome, const Row& row, rocksdb::WriteBatch* batch) {
+  const std::string key = ParkedKey(outcome.pack->lane().campaign, row.id);
   std::string value;
   if (absl::Status status = EncodeParked(sealer_, outcome, row, key, &value); !status.ok()) return status;
   batch->Put(database_->handle(Column::kParked), key, value);
+  return absl::OkStatus();
+}
+
+absl::Status CommitBatch::LookAgain(Pack* pack) {
+  std::string value;
+  const auto found = database_->get()->Get({}, database_->handle(Column::kRows), pack->key_, &value);
+  RowsValueView view;
+  if (found.IsNotFound()) {
+    view.settled = pack->all_;
+  } else if (!found.ok()) {
+    return FromRocks(found, "read a row");
+  } else if (!ParseRowsValue(value, &view)) {
+    return absl::DataLossError("a pack of the queue is cut short. Restore the data directory from a backup");
+  }
+  pack->settled_ |= view.settled;
+  pack->epoch_ = epoch_->Current();
+  return absl::OkStatus();
+}
+
+absl::Status CommitBatch::AddOvertaken(const Outcome& outcome, const Row& row, Tally* tally,
+                                       rocksdb::WriteBatch* batch) {
+  if (outcome.kind != OutcomeKind::kDelivered && outcome.kind != OutcomeKind::kBounced) return absl::OkStatus();
+  events_.Add(outcome, row, absl::InfiniteFuture());
+  if (outcome.bad_mailbox) bad_mailboxes_.push_back(HardBounce(outcome, row.recipient));
+  PutVarint(static_cast<uint32_t>(row.id), &lanes_[outcome.pack->lane()].rows);
+  const std::string key = ParkedKey(outcome.pack->lane().campaign, row.id);
+  std::string value;
+  const auto parked = database_->get()->Get({}, database_->handle(Column::kParked), key, &value);
+  if (parked.IsNotFound()) return absl::OkStatus();  // decided as delivered, or past its retention
+  if (!parked.ok()) return FromRocks(parked, "read a parked row");
+  const absl::StatusOr<StoredRow> decided = DecodeParked(unsealer_, key, value);
+  if (!decided.ok()) return decided.status();
+  --*CountOf(decided->outcome, &tally->counters);
+  ++*CountOf(outcome.kind, &tally->counters);
+  tally->changed = true;
+  if (outcome.kind == OutcomeKind::kBounced) return Park(outcome, row, batch);
+  batch->Delete(database_->handle(Column::kParked), key);
   return absl::OkStatus();
 }
 

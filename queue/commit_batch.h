@@ -8,9 +8,11 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "queue/claim_epoch.h"
 #include "queue/database.h"
 #include "queue/due_horizon.h"
 #include "queue/event_block.h"
+#include "queue/intent.h"
 #include "queue/key_ring.h"
 #include "queue/lane_value.h"
 #include "queue/outcome.h"
@@ -26,25 +28,30 @@ namespace sealift::queue {
 
 // CommitBatch turns the outcomes of one commit into one batch of writes: packs shrink or go, deferred rows become packs
 // at their new due time, lanes and counts follow, and one sealed block of events says what happened. All of it or
-// nothing is durable.
+// nothing is durable. Intents are written beside them.
+//
+// A row that was settled aside since its pack was read keeps what was decided then, unless its outcome is a fact: that
+// it was delivered, or refused for good.
 //
 // Owned by:  the committer.
 // Threads:   the committer's.
 class CommitBatch {
  public:
   CommitBatch(Database* database, KeyRing* ring, Sealer* sealer, Unsealer* unsealer, Tallies* tallies,
-              DueHorizon* horizon, SuppressionList* suppressions)
+              DueHorizon* horizon, ClaimEpoch* epoch, SuppressionList* suppressions)
       : database_(database),
         ring_(ring),
         sealer_(sealer),
         unsealer_(unsealer),
         tallies_(tallies),
         horizon_(horizon),
+        epoch_(epoch),
         suppressions_(suppressions) {}
 
   // Adds everything to `batch`. `sequence` is this commit's own. The caller calls Settled, and horizon->Publish, once
   // it is written.
-  absl::Status Build(std::span<const Outcome> outcomes, uint64_t sequence, rocksdb::WriteBatch* batch);
+  absl::Status Build(std::span<const Outcome> outcomes, std::span<const Intent> intents, uint64_t sequence,
+                     rocksdb::WriteBatch* batch);
 
   // Marks the rows in the packs, which now lack them.
   void Settled();
@@ -64,6 +71,11 @@ class CommitBatch {
   };
 
   absl::Status AddOutcome(const Outcome& outcome, uint64_t floor_ms, rocksdb::WriteBatch* batch);
+  // Reads again which rows of the pack are settled.
+  absl::Status LookAgain(Pack* pack);
+  // The row was settled aside.
+  absl::Status AddOvertaken(const Outcome& outcome, const Row& row, Tally* tally, rocksdb::WriteBatch* batch);
+  absl::Status Park(const Outcome& outcome, const Row& row, rocksdb::WriteBatch* batch);
   absl::Status AddDeferred(uint64_t sequence, rocksdb::WriteBatch* batch);
   absl::Status AddEvents(uint64_t sequence, rocksdb::WriteBatch* batch);
   void AddPacks(rocksdb::WriteBatch* batch);
@@ -75,6 +87,7 @@ class CommitBatch {
   Unsealer* const unsealer_;
   Tallies* const tallies_;
   DueHorizon* const horizon_;
+  ClaimEpoch* const epoch_;
   SuppressionList* const suppressions_;
 
   // Of the commit that is being built.

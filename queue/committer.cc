@@ -42,9 +42,33 @@ absl::Status CommitContext::Write(rocksdb::WriteBatch* batch) {
     if (status.ok()) return status;
     failure->Note(status);
     // What did not fit left at most a torn record at the end of a log that is not written any more.
-    if (failure->final() || !regain_()) break;
+    if (failure->final() || !callbacks_.regain()) break;
   }
   return failure->status();
+}
+
+absl::Status CommitContext::Settle(std::span<const Outcome> outcomes, std::span<const Intent> intents,
+                                   uint64_t* bytes) {
+  rocksdb::WriteBatch batch;
+  if (absl::Status status = batch_.Build(outcomes, intents, NextSequence(), &batch); !status.ok()) {
+    failure->Note(status);
+    return status;
+  }
+  if (absl::Status status = Write(&batch); !status.ok()) return status;
+  if (bytes != nullptr) *bytes = batch.GetDataSize();
+  batch_.Settled();
+  horizon->Publish();
+  if (!batch_.news().empty() && callbacks_.on_suppressions) callbacks_.on_suppressions(batch_.news());
+  return absl::OkStatus();
+}
+
+absl::Status CommitContext::SettleAside(CampaignId campaign, std::span<const Outcome> outcomes) {
+  for (const Outcome& outcome : outcomes) outcome.pack->set_epoch(epoch->Current());
+  if (absl::Status status = Settle(outcomes, {}); !status.ok()) return status;
+  const absl::StatusOr<Tally*> tally = tallies.Of(campaign);
+  if (!tally.ok()) return tally.status();
+  (*tally)->overtaken = epoch->Advance();
+  return absl::OkStatus();
 }
 
 absl::Status CommitContext::Probe() {
@@ -56,11 +80,11 @@ absl::Status CommitContext::Probe() {
 }
 
 Committer::Committer(Database* database, KeyRing* ring, const CampaignTable* campaigns, SuppressionList* suppressions,
-                     DueHorizon* horizon, Failure* failure, Options options)
+                     DueHorizon* horizon, ClaimEpoch* epoch, Failure* failure, Options options)
     : options_(std::move(options)),
       failure_(failure),
-      context_(database, ring, campaigns, suppressions, horizon, failure, [this] { return Regain(); }),
-      batch_(database, ring, &context_.sealer, &context_.unsealer, &context_.tallies, horizon, suppressions),
+      context_(database, ring, campaigns, suppressions, horizon, epoch, failure,
+               {.regain = [this] { return Regain(); }, .on_suppressions = options_.on_suppressions}),
       inboxes_(static_cast<size_t>(options_.shards)) {
   failure_->OnFull([this] {
     {
@@ -79,13 +103,14 @@ Committer::~Committer() {
   if (thread_.joinable()) thread_.join();
 }
 
-absl::Status Committer::Start() {
+absl::Status Committer::Start(CampaignTable* campaigns, const KeyFieldOf& key_field) {
   if (absl::Status status = context_.Open(); !status.ok()) return status;
+  if (absl::Status status = HoldInDoubt(context_, campaigns, key_field, absl::Now()); !status.ok()) return status;
   thread_ = std::thread([this] { Run(); });
   return absl::OkStatus();
 }
 
-bool Committer::Settle(int shard, uint64_t last, std::vector<Outcome>& batch) {
+bool Committer::Settle(int shard, uint64_t last, std::vector<Outcome>& batch, std::vector<Intent>& intents) {
   if (failure_->final()) return false;
   {
     const std::lock_guard lock(mutex_);
@@ -99,6 +124,8 @@ bool Committer::Settle(int shard, uint64_t last, std::vector<Outcome>& batch) {
       std::move(batch.begin(), batch.end(), std::back_inserter(inbox.outcomes));
     }
     batch.clear();
+    std::move(intents.begin(), intents.end(), std::back_inserter(inbox.intents));
+    intents.clear();
     inbox.last = last;
     inbox.touched = true;
   }
@@ -119,8 +146,7 @@ Committer::Stats Committer::stats() const {
   return stats_;
 }
 
-bool Committer::Take(std::vector<Outcome>* outcomes, std::vector<std::pair<int, uint64_t>>* numbers,
-                     std::vector<std::move_only_function<void(CommitContext&)>>* works) {
+bool Committer::Take(Taken* taken) {
   std::unique_lock lock(mutex_);
   const auto something = [this] {
     return stop_ || !works_.empty() ||
@@ -139,63 +165,61 @@ bool Committer::Take(std::vector<Outcome>* outcomes, std::vector<std::pair<int, 
   for (size_t shard = 0; shard < inboxes_.size(); ++shard) {
     Inbox& inbox = inboxes_[shard];
     if (!inbox.touched) continue;
-    numbers->emplace_back(static_cast<int>(shard), inbox.last);
-    if (outcomes->empty()) {
-      outcomes->swap(inbox.outcomes);
-    } else {
-      std::move(inbox.outcomes.begin(), inbox.outcomes.end(), std::back_inserter(*outcomes));
-    }
-    inbox.outcomes.clear();
+    taken->numbers.emplace_back(static_cast<int>(shard), inbox.last);
+    const auto take = [](auto& from, auto& to) {
+      if (to.empty()) {
+        to.swap(from);
+      } else {
+        std::move(from.begin(), from.end(), std::back_inserter(to));
+      }
+      from.clear();
+    };
+    take(inbox.outcomes, taken->outcomes);
+    take(inbox.intents, taken->intents);
     inbox.touched = false;
   }
   waiting_ = 0;
-  works->swap(works_);
-  return !(stop_ && numbers->empty() && works->empty());
+  taken->works.swap(works_);
+  return !(stop_ && taken->numbers.empty() && taken->works.empty());
 }
 
 void Committer::Run() {
   BeginThread("committer");
-  std::vector<Outcome> outcomes;
-  std::vector<std::pair<int, uint64_t>> numbers;
-  std::vector<std::move_only_function<void(CommitContext&)>> works;
-  while (Take(&outcomes, &numbers, &works)) {
-    if (!numbers.empty() && !failure_->final()) Commit(outcomes, numbers);
-    for (auto& work : works) work(context_);
+  Taken taken;
+  while (Take(&taken)) {
+    if (!taken.numbers.empty() && !failure_->final()) Commit(taken);
+    for (auto& work : taken.works) work(context_);
     if (failure_->full()) GoOn();
-    outcomes.clear();
-    numbers.clear();
-    works.clear();
+    taken.outcomes.clear();
+    taken.intents.clear();
+    taken.numbers.clear();
+    taken.works.clear();
   }
 }
 
-void Committer::Commit(const std::vector<Outcome>& outcomes, const std::vector<std::pair<int, uint64_t>>& numbers) {
-  if (!outcomes.empty()) {
-    rocksdb::WriteBatch batch;
+void Committer::Commit(const Taken& taken) {
+  if (!taken.outcomes.empty() || !taken.intents.empty()) {
     const Clock::time_point begin = Clock::now();
-    if (absl::Status status = batch_.Build(outcomes, context_.NextSequence(), &batch); !status.ok()) {
-      return failure_->Note(status);
-    }
-    if (!context_.Write(&batch).ok()) return;
-    batch_.Settled();
-    context_.horizon->Publish();
-    if (!batch_.news().empty() && options_.on_suppressions) options_.on_suppressions(batch_.news());
+    uint64_t bytes = 0;
+    if (!context_.Settle(taken.outcomes, taken.intents, &bytes).ok()) return;
     const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     const std::lock_guard lock(mutex_);
     ++stats_.commits;
-    stats_.rows += outcomes.size();
-    stats_.bytes += batch.GetDataSize();
+    stats_.rows += taken.outcomes.size();
+    stats_.bytes += bytes;
     stats_.seconds_sum += seconds;
     const auto& bounds = StoreStats::kSecondsBounds;
     ++stats_.seconds_buckets[static_cast<size_t>(std::lower_bound(bounds.begin(), bounds.end(), seconds) -
                                                  bounds.begin())];
   }
-  for (const auto& [shard, last] : numbers) {
+  for (const auto& [shard, last] : taken.numbers) {
     if (options_.on_durable) options_.on_durable(shard, last);
   }
 }
 
 bool Committer::Regain() {
   if (!context_.database->reserve().Release()) {
+    if (!thread_.joinable()) return false;  // a start does not wait
     std::unique_lock lock(mutex_);
     if (wake_.wait_for(lock, kLookAgain, [this] { return stop_; })) return false;
   }

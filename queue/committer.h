@@ -5,15 +5,18 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "queue/claim_epoch.h"
 #include "queue/commit_batch.h"
 #include "queue/database.h"
 #include "queue/due_horizon.h"
 #include "queue/failure.h"
+#include "queue/intent.h"
 #include "queue/key_ring.h"
 #include "queue/outcome.h"
 #include "queue/sealer.h"
@@ -25,24 +28,35 @@ namespace sealift::queue {
 // What a piece of work that runs between two commits may use: all of it belongs to the committer's thread.
 class CommitContext {
  public:
-  // `regain` makes room in a full file system, or waits for it; false: nobody wants it any more.
+  struct Callbacks {
+    std::function<bool()> regain;  // makes room in a full file system, or waits for it; false: nobody wants it any more
+    std::function<void(const SuppressionNews&)> on_suppressions;  // may be empty
+  };
+
   CommitContext(Database* database, KeyRing* ring, const CampaignTable* campaigns, SuppressionList* suppressions,
-                DueHorizon* horizon, Failure* failure, std::function<bool()> regain)
+                DueHorizon* horizon, ClaimEpoch* epoch, Failure* failure, Callbacks callbacks)
       : database(database),
         ring(ring),
         suppressions(suppressions),
         horizon(horizon),
+        epoch(epoch),
         failure(failure),
         sealer(ring),
         unsealer(ring),
         tallies(database, campaigns),
-        regain_(std::move(regain)) {}
+        callbacks_(std::move(callbacks)),
+        batch_(database, ring, &sealer, &unsealer, &tallies, horizon, epoch, suppressions) {}
 
   // Reads the number of the newest commit.
   absl::Status Open();
 
   // One synced write. While the file system is full it waits for room; any other failure is final.
   absl::Status Write(rocksdb::WriteBatch* batch);
+
+  // Commits the outcomes of rows that the caller has claimed, and intents. `bytes`: how many it wrote.
+  absl::Status Settle(std::span<const Outcome> outcomes, std::span<const Intent> intents, uint64_t* bytes = nullptr);
+  // The same of rows of one campaign whoever has claimed them; their packs were read since the commit before.
+  absl::Status SettleAside(CampaignId campaign, std::span<const Outcome> outcomes);
 
   // Shows that a write becomes durable.
   absl::Status Probe();
@@ -53,13 +67,15 @@ class CommitContext {
   KeyRing* const ring;
   SuppressionList* const suppressions;
   DueHorizon* const horizon;
+  ClaimEpoch* const epoch;
   Failure* const failure;
   Sealer sealer;
   Unsealer unsealer;
   Tallies tallies;
 
  private:
-  const std::function<bool()> regain_;
+  const Callbacks callbacks_;
+  CommitBatch batch_;
   uint64_t sequence_ = 0;
 };
 
@@ -88,12 +104,13 @@ class Committer {
   };
 
   Committer(Database* database, KeyRing* ring, const CampaignTable* campaigns, SuppressionList* suppressions,
-            DueHorizon* horizon, Failure* failure, Options options);
+            DueHorizon* horizon, ClaimEpoch* epoch, Failure* failure, Options options);
   ~Committer();  // commits what waits
 
-  absl::Status Start();
+  // Holds what is in doubt since the last run, then begins. ResourceExhausted: there was no room for that.
+  absl::Status Start(CampaignTable* campaigns, const KeyFieldOf& key_field);
 
-  bool Settle(int shard, uint64_t last, std::vector<Outcome>& batch);
+  bool Settle(int shard, uint64_t last, std::vector<Outcome>& batch, std::vector<Intent>& intents);
 
   // Runs `work` on the committer's thread, between commits and after what was handed over before.
   void Do(std::move_only_function<void(CommitContext&)> work);
@@ -103,22 +120,27 @@ class Committer {
  private:
   struct Inbox {
     std::vector<Outcome> outcomes;
+    std::vector<Intent> intents;
     uint64_t last = 0;
     bool touched = false;
   };
 
   void Run();
   // Waits for something to do; false: there is nothing and there will be nothing.
-  bool Take(std::vector<Outcome>* outcomes, std::vector<std::pair<int, uint64_t>>* numbers,
-            std::vector<std::move_only_function<void(CommitContext&)>>* works);
-  void Commit(const std::vector<Outcome>& outcomes, const std::vector<std::pair<int, uint64_t>>& numbers);
+  struct Taken {
+    std::vector<Outcome> outcomes;
+    std::vector<Intent> intents;
+    std::vector<std::pair<int, uint64_t>> numbers;  // the newest of each shard that has handed something over
+    std::vector<std::move_only_function<void(CommitContext&)>> works;
+  };
+  bool Take(Taken* taken);
+  void Commit(const Taken& taken);
   bool Regain();
   void GoOn();
 
   const Options options_;
   Failure* const failure_;
   CommitContext context_;
-  CommitBatch batch_;
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;

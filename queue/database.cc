@@ -26,8 +26,8 @@
 namespace sealift::queue {
 namespace {
 
-constexpr std::array<std::string_view, kColumns> kNames = {"default", "campaigns", "rows",         "lanes", "events",
-                                                           "parked",  "seen",      "suppressions", "bodies"};
+constexpr std::array<std::string_view, kColumns> kNames = {"default", "campaigns", "rows",         "lanes",  "events",
+                                                           "parked",  "seen",      "suppressions", "bodies", "intents"};
 
 // Beside the write buffers, to go on after the file system was full.
 constexpr uint64_t kRoomBeside = 8 << 20;
@@ -211,7 +211,8 @@ rocksdb::ColumnFamilyOptions Database::ColumnOptions(Column column) const {
       break;
     case Column::kMeta:
     case Column::kCampaigns:
-    case Column::kBodies:  // ingested only
+    case Column::kBodies:   // ingested only
+    case Column::kIntents:  // a few hundred at a time
       options.write_buffer_size = 1 << 20;
       break;
   }

@@ -22,8 +22,19 @@
 namespace sealift::queue {
 
 // The column families, in the order of their handles.
-enum class Column : size_t { kMeta = 0, kCampaigns, kRows, kLanes, kEvents, kParked, kSeen, kSuppressions, kBodies };
-inline constexpr size_t kColumns = 9;
+enum class Column : size_t {
+  kMeta = 0,
+  kCampaigns,
+  kRows,
+  kLanes,
+  kEvents,
+  kParked,
+  kSeen,
+  kSuppressions,
+  kBodies,
+  kIntents
+};
+inline constexpr size_t kColumns = 10;
 
 // Events of commits before this one are past their retention; the compactions of the events' index drop them.
 struct EventsCut {

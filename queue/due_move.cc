@@ -53,7 +53,7 @@ absl::StatusOr<bool> DueMove::MoveSome(CommitContext& context) {
     const std::string key = it->key().ToString();
     after_ = key + '\0';
     const std::optional<RowsKey> from = RowsKey::Decode(key);
-    if (!from || from->due_ms <= due_ms) continue;
+    if (!from || from->due_ms <= due_ms || from->due_ms >= RowsKey::kInDoubt) continue;
     absl::StatusOr<std::shared_ptr<Pack>> pack = OpenPack(&context.unsealer, key, ToView(it->value()));
     if (!pack.ok()) return pack.status();
     if ((*pack)->rows().empty()) continue;

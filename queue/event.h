@@ -44,12 +44,15 @@ struct EventsPage {
 struct StoredRow {
   MessageKey message;
   bool parked = false;                    // settled, and kept until retention
-  absl::Time due = absl::InfinitePast();  // InfinitePast: fresh
+  OutcomeKind outcome{};                  // parked: what became of it
+  absl::Time due = absl::InfinitePast();  // InfinitePast: fresh; InfiniteFuture: in doubt
   absl::Time accepted, expires;
   absl::Time date = absl::InfinitePast();
   uint16_t attempts = 0;
   std::string recipient;
   std::vector<std::string> fields;
+
+  bool in_doubt() const { return !parked && due == absl::InfiniteFuture(); }
 };
 
 // All that is known of one message.

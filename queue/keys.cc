@@ -32,6 +32,12 @@ std::optional<RowsKey> RowsKey::Decode(std::string_view key) {
   return decoded;
 }
 
+absl::Time RowsKey::due() const {
+  if (due_ms == kFresh) return absl::InfinitePast();
+  if (due_ms >= kInDoubt) return absl::InfiniteFuture();
+  return absl::FromUnixMillis(static_cast<int64_t>(due_ms));
+}
+
 std::string CampaignPrefix(CampaignId campaign) {
   std::string key;
   PutCampaign(campaign, &key);

@@ -25,11 +25,12 @@ enum class Seal : char {
   kBody = 'b'
 };
 
-// rows: campaign, destination, due (ms; 0: fresh), place. The place of a fresh pack is its first row; a deferred pack's
-// is made of the commit that wrote it, so that no two packs ever have one key.
+// rows: campaign, destination, due (ms; 0: fresh; 2^63: in doubt), place. The place of a fresh pack is its first row; a
+// deferred pack's is made of the commit that wrote it, so that no two packs ever have one key.
 struct RowsKey {
   static constexpr size_t kSize = 28;
   static constexpr uint64_t kFresh = 0;
+  static constexpr uint64_t kInDoubt = uint64_t{1} << 63;  // never due: behind all that readers are granted
 
   LaneId lane;
   uint64_t due_ms = kFresh;
@@ -37,7 +38,12 @@ struct RowsKey {
 
   std::string Encode() const;
   static std::optional<RowsKey> Decode(std::string_view key);
-  absl::Time due() const { return due_ms == kFresh ? absl::InfinitePast() : absl::FromUnixMillis(int64_t(due_ms)); }
+  // InfinitePast: fresh. InfiniteFuture: in doubt.
+  absl::Time due() const;
+  RowState state() const {
+    if (due_ms == kFresh) return RowState::kFresh;
+    return due_ms < kInDoubt ? RowState::kRetrying : RowState::kInDoubt;
+  }
 
   friend auto operator<=>(const RowsKey&, const RowsKey&) = default;
 };

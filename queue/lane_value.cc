@@ -9,6 +9,7 @@ namespace sealift::queue {
 namespace {
 
 constexpr uint8_t kVersion = 1;
+constexpr uint8_t kDoubtVersion = 2;  // of those that have something in doubt
 
 template <typename Operands>
 bool Sum(const Operands& operands, LaneValue* sum) {
@@ -25,17 +26,19 @@ bool Sum(const Operands& operands, LaneValue* sum) {
 void LaneValue::Add(const LaneValue& change) {
   queued += change.queued;
   retrying += change.retrying;
+  in_doubt += change.in_doubt;
   if (change.due_ms != 0) due_ms = due_ms == 0 ? change.due_ms : std::min(due_ms, change.due_ms);
   if (!change.sealed_domain.empty()) sealed_domain = change.sealed_domain;
 }
 
 std::string LaneValue::Encode() const {
   std::string value;
-  value.push_back(static_cast<char>(kVersion));
+  value.push_back(static_cast<char>(in_doubt == 0 ? kVersion : kDoubtVersion));
   PutSigned(queued, &value);
   PutSigned(retrying, &value);
   PutVarint(due_ms, &value);
   PutBytes(sealed_domain, &value);
+  if (in_doubt != 0) PutSigned(in_doubt, &value);
   return value;
 }
 
@@ -46,7 +49,8 @@ bool LaneValue::Parse(std::string_view value) {
   retrying = in.Signed();
   due_ms = in.Varint();
   sealed_domain = in.Bytes();
-  return in.done() && version == kVersion;
+  in_doubt = version == kDoubtVersion ? in.Signed() : 0;
+  return in.done() && (version == kVersion || version == kDoubtVersion);
 }
 
 bool LaneMerge::FullMergeV2(const MergeOperationInput& in, MergeOperationOutput* out) const {

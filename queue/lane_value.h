@@ -12,9 +12,9 @@ namespace sealift::queue {
 // A value of `lanes`, and equally a change to one: loads and the committer each add theirs and never read, so that
 // neither waits for the other and no update is lost.
 struct LaneValue {
-  int64_t queued = 0, retrying = 0;
-  uint64_t due_ms = 0;             // of the earliest retry, or earlier; 0: none
-  std::string_view sealed_domain;  // any change's; empty in those of the committer
+  int64_t queued = 0, retrying = 0, in_doubt = 0;  // the latter two are parts of the first
+  uint64_t due_ms = 0;                             // of the earliest retry, or earlier; 0: none
+  std::string_view sealed_domain;                  // any change's; empty in those of the committer
 
   void Add(const LaneValue& change);
   std::string Encode() const;

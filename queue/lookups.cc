@@ -88,7 +88,7 @@ Found FindFresh(Database* database, Unsealer* unsealer, const MessageKey& messag
 Found FindRetry(Database* database, Unsealer* unsealer, const MessageKey& message, absl::Time hint) {
   // Where its last deferral put it, else wherever in the lane an operator moved it.
   const uint64_t due_ms =
-      hint == absl::InfiniteFuture() ? RowsKey::kFresh + 1 : static_cast<uint64_t>(absl::ToUnixMillis(hint));
+      hint == absl::InfiniteFuture() ? RowsKey::kInDoubt : static_cast<uint64_t>(absl::ToUnixMillis(hint));
   const std::string lane_end = PrefixEnd(LaneKey(message.lane));
   for (const auto& [begin, end] :
        {std::pair(RowsKey{message.lane, due_ms, 0}.Encode(), RowsKey{message.lane, due_ms + 1, 0}.Encode()),
@@ -140,14 +140,24 @@ absl::StatusOr<RowsPage> ListRowsPage(Database* database, Unsealer* unsealer, Ca
   int looked_at = 0;
   for (range->SeekToFirst();
        range->Valid() && looked_at < kPacksLookedAtMax && page.rows.size() < static_cast<size_t>(std::max(max, 1));
-       range->Next(), ++looked_at) {
+       ++looked_at) {
     const std::string_view key = ToView(range->key());
     page.cursor = Hex(key);
     const std::optional<RowsKey> place = RowsKey::Decode(key);
-    if (filter.retrying && place && (place->due_ms != RowsKey::kFresh) != *filter.retrying) continue;
+    if (filter.state && place && place->state() != *filter.state) {
+      if (*filter.state != RowState::kInDoubt) {
+        range->Next();
+        continue;
+      }
+      // Rows in doubt are few, and stand at the end of their lanes.
+      page.cursor = Hex(RowsKey{place->lane, RowsKey::kInDoubt - 1, ~uint64_t{0}}.Encode());
+      range->Seek(RowsKey{place->lane, RowsKey::kInDoubt, 0}.Encode());
+      continue;
+    }
     absl::StatusOr<std::shared_ptr<Pack>> pack = OpenPack(unsealer, key, ToView(range->value()));
     if (!pack.ok()) return pack.status();
     for (const Row& row : (*pack)->rows()) page.rows.push_back(Copy(**pack, row, filter.fields));
+    range->Next();
   }
   if (absl::Status status = range.status(); !status.ok()) return status;
   page.done = !range->Valid();

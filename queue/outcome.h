@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,6 +16,10 @@ enum class OutcomeKind : uint8_t { kDelivered = 0, kDeferred, kBounced, kExpired
 
 // "delivered", "deferred", ...: the words of the events.
 std::string_view ToString(OutcomeKind kind);
+
+// The reason class of a deferral without end: nobody knows whether the message arrived, and it is held until somebody
+// decides.
+inline constexpr std::string_view kInDoubtClass = "in_doubt";
 
 // How an attempt was made: the same for every message of a session, and shared by them.
 struct Evidence {
@@ -30,8 +36,9 @@ struct Outcome {
   std::shared_ptr<Pack> pack;
   uint8_t index = 0;  // in pack->rows()
   OutcomeKind kind = OutcomeKind::kDelivered;
-  absl::Time time;                         // when it was known
-  absl::Time due;                          // kDeferred: not before; committed as Store::RoundDue of it or later
+  absl::Time time;  // when it was known
+  // kDeferred: not before; committed as Store::RoundDue of it or later. InfiniteFuture: in doubt, see Intent.
+  absl::Time due;
   absl::Time date = absl::InfinitePast();  // the Date header that was or will be sent
   uint16_t attempt = 0;                    // counted from 1; 0 when none was made
   std::string reason_class;
@@ -46,6 +53,12 @@ struct Outcome {
   bool doubtful = false;  // ... if that was said before, on another day
   bool sink = false;      // ... as the sink said, not the world
   std::string provider;   // ... of the hosts that said it
+  bool intended = false;  // the row has an Intent, which ends with this
+
+  bool in_doubt() const { return kind == OutcomeKind::kDeferred && due == absl::InfiniteFuture(); }
 };
+
+// What becomes of a queued row, whoever has claimed it: an outcome without pack and index; nothing: it stays.
+using RowJudge = std::function<std::optional<Outcome>(const Pack&, const Row&)>;
 
 }  // namespace sealift::queue

@@ -37,7 +37,7 @@ class Pack {
   static constexpr size_t kRowsMax = 16;
 
   LaneId lane() const { return lane_; }
-  absl::Time due() const { return due_; }  // InfinitePast: fresh, that is never attempted
+  absl::Time due() const { return due_; }  // InfinitePast: fresh, that is never attempted; InfiniteFuture: in doubt
   absl::Time accepted() const { return accepted_; }
   absl::Time expires() const { return expires_; }  // not to be sent after
   // The rows that are still queued. An Outcome names one by its index here.
@@ -45,6 +45,9 @@ class Pack {
 
   // The encoded form that is sealed.
   static void Encode(absl::Time accepted, absl::Time expires, std::span<const Row> rows, std::string* out);
+
+  // The ClaimEpoch in which it is read; before it has outcomes.
+  void set_epoch(uint64_t epoch) { epoch_ = epoch; }
 
   // DataLoss: not a pack. Decodes what Encode wrote and leaves out the rows whose bit (by place in the encoded form) is
   // set in `settled`. `key` is the place in the schedule that it was read from.
@@ -67,6 +70,7 @@ class Pack {
   uint16_t all_ = 0;      // every row that was encoded
   uint16_t settled_ = 0;  // what is committed
   uint16_t pending_ = 0;  // what the commit that is being built settles
+  uint64_t epoch_ = 0;    // when settled_ was what the database has
 };
 
 // The encoded form, piece by piece, for a load that keeps recipients and fields encoded while it sorts them.

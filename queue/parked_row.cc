@@ -35,7 +35,7 @@ absl::StatusOr<StoredRow> DecodeParked(Unsealer* unsealer, std::string_view key,
   if (!opened.ok()) return opened.status();
   WireReader in(*opened);
   const DestinationId destination{in.ReadFixed64()};
-  in.Byte();
+  const OutcomeKind outcome{in.Byte()};
   in.Bytes();
   in.Varint();
   if (!in.ok()) return absl::DataLossError("a parked row of the queue is in a form that this version does not know");
@@ -47,6 +47,7 @@ absl::StatusOr<StoredRow> DecodeParked(Unsealer* unsealer, std::string_view key,
   StoredRow stored;
   stored.message = {place.lane, row.id};
   stored.parked = true;
+  stored.outcome = outcome;
   stored.accepted = (*pack)->accepted();
   stored.expires = (*pack)->expires();
   stored.date = row.date;

@@ -62,18 +62,20 @@ std::string RetryCursor(std::string_view key) { return std::string(key.substr(12
 
 using KeysAndValues = std::vector<std::pair<std::string, std::string>>;
 
-absl::Status OpenPacks(Unsealer* unsealer, const KeysAndValues& from, size_t count,
+absl::Status OpenPacks(Unsealer* unsealer, const KeysAndValues& from, size_t count, uint64_t epoch,
                        std::vector<std::shared_ptr<Pack>>* packs) {
   for (size_t i = 0; i < count; ++i) {
     absl::StatusOr<std::shared_ptr<Pack>> pack = OpenPack(unsealer, from[i].first, from[i].second);
     if (!pack.ok()) return pack.status();
-    if (!(*pack)->rows().empty()) packs->push_back(*std::move(pack));
+    if ((*pack)->rows().empty()) continue;
+    (*pack)->set_epoch(epoch);
+    packs->push_back(*std::move(pack));
   }
   return absl::OkStatus();
 }
 
 // `limit_ms`: retries due later are left where they are.
-LaneWindow ReadWindow(RowsPass* pass, Unsealer* unsealer, const LaneRead& read, uint64_t limit_ms) {
+LaneWindow ReadWindow(RowsPass* pass, Unsealer* unsealer, const LaneRead& read, uint64_t limit_ms, uint64_t epoch) {
   const size_t max = static_cast<size_t>(std::max(read.packs_max, 1));
   LaneWindow window;
   window.lane = read.lane;
@@ -100,15 +102,15 @@ LaneWindow ReadWindow(RowsPass* pass, Unsealer* unsealer, const LaneRead& read, 
     pass->Next();
   }
   if (key) {
-    window.next_due = absl::FromUnixMillis(static_cast<int64_t>(key->due_ms));
+    window.next_due = key->due();
     // Due, but a commit on its way to the disk bars the sight: soon.
     if (retries.size() < max && window.next_due <= read.now) window.next_due = read.now + absl::Milliseconds(1);
   }
   window.status = pass->status();
 
   const size_t fresh_taken = std::min(fresh.size(), max - retries.size());
-  if (window.status.ok()) window.status = OpenPacks(unsealer, retries, retries.size(), &window.packs);
-  if (window.status.ok()) window.status = OpenPacks(unsealer, fresh, fresh_taken, &window.packs);
+  if (window.status.ok()) window.status = OpenPacks(unsealer, retries, retries.size(), epoch, &window.packs);
+  if (window.status.ok()) window.status = OpenPacks(unsealer, fresh, fresh_taken, epoch, &window.packs);
   if (!window.status.ok()) {
     window.packs.clear();
     return window;
@@ -117,6 +119,21 @@ LaneWindow ReadWindow(RowsPass* pass, Unsealer* unsealer, const LaneRead& read, 
   if (fresh_taken > 0) window.fresh = FreshCursor(fresh[fresh_taken - 1].first);
   window.fresh_done = window.fresh_done && fresh_taken == fresh.size();
   return window;
+}
+
+void CountRows(Database* database, LaneWindow* window) {
+  std::string stored;
+  LaneValue value;
+  const rocksdb::Status found =
+      database->get()->Get({}, database->handle(Column::kLanes), LaneKey(window->lane), &stored);
+  if (!found.ok() && !found.IsNotFound()) {
+    window->status = FromRocks(found, "read a lane");
+  } else if (found.ok() && !value.Parse(stored)) {
+    window->status = absl::DataLossError("a lane of the queue is cut short. Restore the data directory from a backup");
+  }
+  if (!window->status.ok()) window->packs.clear();
+  window->queued = static_cast<uint64_t>(std::max<int64_t>(value.queued - value.in_doubt, 0));
+  window->retrying = static_cast<uint64_t>(std::max<int64_t>(value.retrying, 0));
 }
 
 // Asks about every row of the windows together: small lanes have one row each, and a question alone costs as much as
@@ -196,8 +213,9 @@ RowsKey RetryKeyAfter(LaneId lane, std::string_view cursor) {
   return key;
 }
 
-std::vector<LaneWindow> ReadWindows(Database* database, DueHorizon* horizon, const SuppressionList& suppressions,
-                                    const KeyRing& ring, Unsealer* unsealer, const std::vector<LaneRead>& reads) {
+std::vector<LaneWindow> ReadWindows(Database* database, DueHorizon* horizon, const ClaimEpoch& epoch,
+                                    const SuppressionList& suppressions, const KeyRing& ring, Unsealer* unsealer,
+                                    const std::vector<LaneRead>& reads) {
   std::vector<size_t> order(reads.size());
   std::iota(order.begin(), order.end(), 0);
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return reads[a].lane < reads[b].lane; });
@@ -207,15 +225,17 @@ std::vector<LaneWindow> ReadWindows(Database* database, DueHorizon* horizon, con
     size_t end = first + 1;
     while (end < order.size() && reads[order[end]].lane.campaign == reads[order[first]].lane.campaign) ++end;
     if (end - first < kSmallLanes) end = first + 1;
-    // The horizon first, the view of the database second: see DueHorizon.
+    // The horizon and the epoch first, the view of the database second: see DueHorizon and ClaimEpoch.
     std::vector<uint64_t> limits;
     for (size_t i = first; i < end; ++i) {
       const int64_t now = absl::ToUnixMillis(reads[order[i]].now);
       limits.push_back(horizon->Grant(static_cast<uint64_t>(std::max<int64_t>(now, 0))));
     }
+    const uint64_t read_in = epoch.Current();
     RowsPass pass(database, reads[order[end - 1]].lane);
     for (size_t i = first; i < end; ++i) {
-      windows[order[i]] = ReadWindow(&pass, unsealer, reads[order[i]], limits[i - first]);
+      windows[order[i]] = ReadWindow(&pass, unsealer, reads[order[i]], limits[i - first], read_in);
+      if (windows[order[i]].status.ok() && reads[order[i]].count_rows) CountRows(database, &windows[order[i]]);
     }
     first = end;
   }
@@ -260,6 +280,7 @@ LanesPage ReadLanesPage(Database* database, Unsealer* unsealer, CampaignId campa
     record.domain = *std::move(domain);
     record.queued = static_cast<uint64_t>(value.queued);
     record.retrying = static_cast<uint64_t>(std::max<int64_t>(value.retrying, 0));
+    record.in_doubt = static_cast<uint64_t>(std::max<int64_t>(value.in_doubt, 0));
     if (record.retrying > 0 && value.due_ms != 0) {
       record.next_due = absl::FromUnixMillis(static_cast<int64_t>(value.due_ms));
     }

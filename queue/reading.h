@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "queue/claim_epoch.h"
 #include "queue/database.h"
 #include "queue/due_horizon.h"
 #include "queue/keys.h"
@@ -31,8 +32,9 @@ RowsKey RetryKeyAfter(LaneId lane, std::string_view cursor);
 // tombstones), begin at its cursor, and do not outlive the call: each pins files.
 //
 // Threads: one Unsealer a thread.
-std::vector<LaneWindow> ReadWindows(Database* database, DueHorizon* horizon, const SuppressionList& suppressions,
-                                    const KeyRing& ring, Unsealer* unsealer, const std::vector<LaneRead>& reads);
+std::vector<LaneWindow> ReadWindows(Database* database, DueHorizon* horizon, const ClaimEpoch& epoch,
+                                    const SuppressionList& suppressions, const KeyRing& ring, Unsealer* unsealer,
+                                    const std::vector<LaneRead>& reads);
 
 LanesPage ReadLanesPage(Database* database, Unsealer* unsealer, CampaignId campaign, std::string_view cursor, int max,
                         int shard, int shards);

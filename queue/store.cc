@@ -11,11 +11,13 @@
 #include "queue/bodies.h"
 #include "queue/campaign_table.h"
 #include "queue/cancellation.h"
+#include "queue/claim_epoch.h"
 #include "queue/committer.h"
 #include "queue/database.h"
 #include "queue/due_horizon.h"
 #include "queue/due_move.h"
 #include "queue/event_log.h"
+#include "queue/expiries.h"
 #include "queue/failure.h"
 #include "queue/key_ring.h"
 #include "queue/keys.h"
@@ -26,6 +28,7 @@
 #include "queue/reading.h"
 #include "queue/retention.h"
 #include "queue/rocks.h"
+#include "queue/row_sweep.h"
 #include "queue/suppression_list.h"
 #include "queue/wire.h"
 #include "rocksdb/write_batch.h"
@@ -39,6 +42,8 @@ struct Store::Parts {
   const Options options;
   Failure failure;
   DueHorizon horizon;
+  ClaimEpoch epoch;
+  Expiries expiries;
   std::atomic<uint64_t> loaded_rows = 0;
   std::unique_ptr<Database> database;
   std::unique_ptr<KeyRing> ring;
@@ -78,21 +83,28 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(Options options) {
                                 .interval = parts->options.commit_interval,
                                 .on_durable = parts->options.on_durable,
                                 .on_suppressions = parts->options.on_suppressions};
-  parts->committer =
-      std::make_unique<Committer>(parts->database.get(), parts->ring.get(), parts->campaigns.get(),
-                                  parts->suppressions.get(), &parts->horizon, &parts->failure, std::move(committing));
-  if (absl::Status status = parts->committer->Start(); !status.ok()) return status;
+  parts->committer = std::make_unique<Committer>(parts->database.get(), parts->ring.get(), parts->campaigns.get(),
+                                                 parts->suppressions.get(), &parts->horizon, &parts->epoch,
+                                                 &parts->failure, std::move(committing));
+  if (absl::Status status = parts->committer->Start(parts->campaigns.get(), parts->options.key_field); !status.ok()) {
+    return status;
+  }
   if (absl::Status status = parts->database->reserve().Take(); absl::IsResourceExhausted(status)) {
     parts->failure.Note(status);  // what is there can be looked at; nothing is accepted or sent before there is room
   } else if (!status.ok()) {
     return status;
   }
+  const absl::StatusOr<std::vector<Campaign>> campaigns = parts->campaigns->List();
+  if (!campaigns.ok()) return campaigns.status();
+  for (const Campaign& campaign : *campaigns) {
+    if (campaign.counters.queued() > 0) parts->expiries.Note(campaign.id, campaign.created + campaign.spec.expires_in);
+  }
   parts->readers = std::make_unique<Readers>(parts->ring.get(), parts->options.readers);
   return std::unique_ptr<Store>(new Store(std::move(parts)));
 }
 
-bool Store::Settle(int shard, uint64_t last, std::vector<Outcome>& batch) {
-  return parts_->committer->Settle(shard, last, batch);
+bool Store::Settle(int shard, uint64_t last, std::vector<Outcome>& batch, std::vector<Intent>& intents) {
+  return parts_->committer->Settle(shard, last, batch, intents);
 }
 
 absl::Status Store::failure() const { return parts_->failure.status(); }
@@ -107,7 +119,8 @@ absl::Time Store::RoundDue(absl::Time due) {
 void Store::ReadRows(std::vector<LaneRead> reads, std::move_only_function<void(std::vector<LaneWindow>)> done) {
   parts_->readers->Do(
       [parts = parts_.get(), reads = std::move(reads), done = std::move(done)](Unsealer& unsealer) mutable {
-        done(ReadWindows(parts->database.get(), &parts->horizon, *parts->suppressions, *parts->ring, &unsealer, reads));
+        done(ReadWindows(parts->database.get(), &parts->horizon, parts->epoch, *parts->suppressions, *parts->ring,
+                         &unsealer, reads));
       });
 }
 
@@ -191,6 +204,7 @@ absl::StatusOr<std::unique_ptr<Load>> Store::BeginLoad(CampaignId id, absl::Time
     return campaign.status();
   }
   const absl::Duration expires_in = campaign->spec.expires_in;
+  parts_->expiries.Note(id, now + expires_in);
   Mailing mailing{.campaign = campaign->spec.name,
                   .stream = campaign->spec.stream,
                   .transactional = transactional,
@@ -209,6 +223,32 @@ absl::StatusOr<std::unique_ptr<Load>> Store::BeginLoad(CampaignId id, absl::Time
                                                               .sealer = Sealer(parts_->ring.get()),
                                                               .unsealer = Unsealer(parts_->ring.get())});
   return std::unique_ptr<Load>(new Load(std::move(context)));
+}
+
+absl::StatusOr<uint64_t> Store::SweepRows(CampaignId campaign, std::optional<DestinationId> destination,
+                                          const RowJudge& judge, const std::atomic<bool>* stop) {
+  return queue::SweepRows(parts_->database.get(), parts_->ring.get(), parts_->committer.get(), campaign, destination,
+                          judge, stop);
+}
+
+std::vector<CampaignId> Store::Expiring(absl::Time now) const { return parts_->expiries.Until(now); }
+
+absl::StatusOr<uint64_t> Store::Expire(CampaignId campaign, absl::Time now,
+                                       const std::function<Outcome(const Pack&, const Row&)>& outcome,
+                                       const std::atomic<bool>* stop) {
+  parts_->expiries.Take(campaign);
+  const absl::StatusOr<Campaign> head = parts_->campaigns->Head(campaign);
+  if (!head.ok()) return head.status();
+  if (head->state == CampaignState::kCancelled) return uint64_t{0};
+  absl::Time next = absl::InfiniteFuture();
+  const RowJudge judge = [&](const Pack& pack, const Row& row) -> std::optional<Outcome> {
+    if (pack.expires() <= now) return outcome(pack, row);
+    next = std::min(next, pack.expires());
+    return std::nullopt;
+  };
+  const absl::StatusOr<uint64_t> expired = SweepRows(campaign, std::nullopt, judge, stop);
+  parts_->expiries.Note(campaign, expired.ok() ? next : now);
+  return expired;
 }
 
 absl::StatusOr<EventsPage> Store::ReadEvents(std::string_view after, int max, const EventFilter& filter) {

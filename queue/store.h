@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -14,6 +15,7 @@
 #include "absl/time/time.h"
 #include "queue/campaign.h"
 #include "queue/event.h"
+#include "queue/intent.h"
 #include "queue/load.h"
 #include "queue/outcome.h"
 #include "queue/pack.h"
@@ -33,8 +35,9 @@ struct LaneRead {
   std::string fresh, retry;
   absl::Time now;  // retries due up to now are read
   int packs_max = 16;
-  bool fresh_too = true;  // false: only retries; `fresh` and what is known of it stay as they are
-  Mailing mailing;        // what the rows are sent as: who of them is suppressed
+  bool fresh_too = true;    // false: only retries; `fresh` and what is known of it stay as they are
+  bool count_rows = false;  // how many it has, too
+  Mailing mailing;          // what the rows are sent as: who of them is suppressed
 };
 
 // A lane's next rows. Each is returned once for a sequence of cursors, however much is settled in between.
@@ -48,13 +51,14 @@ struct LaneWindow {
   bool fresh_done = false;  // no fresh pack beyond these is committed
   // The earliest retry beyond these that is committed. A deferral counts from the moment it is durable.
   absl::Time next_due = absl::InfiniteFuture();
+  uint64_t queued = 0, retrying = 0;  // with count_rows: of the lane, without those in doubt
 };
 
 struct LaneRecord {
   LaneId lane;
   std::string domain;
-  uint64_t queued = 0, retrying = 0;
-  absl::Time next_due = absl::InfiniteFuture();  // of the retries: not later than the first, possibly earlier
+  uint64_t queued = 0, retrying = 0, in_doubt = 0;  // the latter two are parts of the first
+  absl::Time next_due = absl::InfiniteFuture();     // of the retries: not later than the first, possibly earlier
 };
 
 struct LanesPage {
@@ -66,7 +70,7 @@ struct LanesPage {
 
 struct RowFilter {
   std::optional<DestinationId> destination;
-  std::optional<bool> retrying;
+  std::optional<RowState> state;
   bool fields = false;  // copy merge fields too
 };
 
@@ -113,6 +117,7 @@ class Store {
     // What is in force now of the addresses that a commit has touched; rows that were claimed before do not know it.
     std::function<void(const SuppressionNews&)> on_suppressions;
     std::function<void(absl::Status)> on_failure;      // why it stops; and Ok when it goes on after a full disk
+    KeyFieldOf key_field;                              // for the events of what a crash leaves in doubt; may be empty
     uint64_t reserve_bytes = 0;                        // of disk, held for the outcomes in flight when it is full
     std::shared_ptr<rocksdb::FileSystem> file_system;  // null: the system's; tests give one that fails
   };
@@ -128,10 +133,14 @@ class Store {
   // --- Settling: from the shards
   // ---------------------------------------------------------------------------------------
 
-  // Hands over outcomes, in order; `last` is the number of the newest and comes back through on_durable once it is
-  // synced. Empties `batch` and returns true; or, while the shard's inbox is full (it is free again at the next
-  // on_durable) or after a failure that is final, leaves it and returns false.
-  bool Settle(int shard, uint64_t last, std::vector<Outcome>& batch);
+  // Hands over outcomes, in order, and intents; `last` is the number of the newest and comes back through on_durable
+  // once all up to it are synced. Empties `batch` and `intents` and returns true; or, while the shard's inbox is full
+  // (it is free again at the next on_durable) or after a failure that is final, leaves them and returns false.
+  bool Settle(int shard, uint64_t last, std::vector<Outcome>& batch, std::vector<Intent>& intents);
+  bool Settle(int shard, uint64_t last, std::vector<Outcome>& batch) {
+    std::vector<Intent> none;
+    return Settle(shard, last, batch, none);
+  }
 
   // Ok, or why nothing new is accepted.
   absl::Status failure() const;
@@ -180,6 +189,20 @@ class Store {
   // `transactional`: what its stream is; a load leaves out who is suppressed.
   // FailedPrecondition: another load of this campaign is under way, or it is cancelled.
   absl::StatusOr<std::unique_ptr<Load>> BeginLoad(CampaignId id, absl::Time now, bool transactional = false);
+
+  // --- Rows, whoever has claimed them: block
+  // -----------------------------------------------------------------------------
+
+  // See row_sweep.h. The engine then has its lanes read again: what they have claimed may be settled or moved.
+  absl::StatusOr<uint64_t> SweepRows(CampaignId campaign, std::optional<DestinationId> destination,
+                                     const RowJudge& judge, const std::atomic<bool>* stop = nullptr);
+
+  // The campaigns of which a row may have expired by `now`; no I/O.
+  std::vector<CampaignId> Expiring(absl::Time now) const;
+  // Settles the campaign's rows that have expired by `now`, each with what `outcome` says for it.
+  absl::StatusOr<uint64_t> Expire(CampaignId campaign, absl::Time now,
+                                  const std::function<Outcome(const Pack&, const Row&)>& outcome,
+                                  const std::atomic<bool>* stop = nullptr);
 
   // --- Suppressions: block
   // ---------------------------------------------------------------------------------------------

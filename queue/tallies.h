@@ -18,7 +18,8 @@ struct Tally {
   Counters counters;       // those of settling; absolute, so that a commit never reads
   bool cancelled = false;  // every row was settled at once; see Cancel
   bool erased = false;
-  bool changed = false;  // since the last Write
+  bool changed = false;    // since the last Write
+  uint64_t overtaken = 0;  // packs that were read in an earlier ClaimEpoch may lack rows by now
 };
 
 // Tallies keeps the settled counts of the campaigns that are being settled. The committer is their only writer.

@@ -122,14 +122,14 @@ TEST_F(CampaignTest, RowsAreListedByPageAndFilter) {
   }
   std::sort(ids.begin(), ids.end());
   EXPECT_EQ(ids, Range(1, 90));
-  filter.retrying = true;
+  filter.state = RowState::kRetrying;
   filter.fields = true;
   const auto retries = store_->ListRows(campaign, filter, "", 100);
   ASSERT_TRUE(retries.ok());
   ASSERT_EQ(retries->rows.size(), packs[0]->rows().size());
   EXPECT_EQ(retries->rows[0].fields.size(), 2u);
   EXPECT_EQ(retries->rows[0].due, kNow + absl::Hours(1));
-  filter = {.destination = packs[1]->lane().destination, .retrying = {}};
+  filter = {.destination = packs[1]->lane().destination, .state = {}};
   const auto of_lane = store_->ListRows(campaign, filter, "", 100);
   ASSERT_TRUE(of_lane.ok());
   for (const StoredRow& row : of_lane->rows) {

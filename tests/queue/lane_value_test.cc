@@ -8,7 +8,7 @@ namespace sealift::queue {
 namespace {
 
 std::string Change(int64_t queued, int64_t retrying, uint64_t due_ms, std::string_view domain = {}) {
-  return LaneValue{queued, retrying, due_ms, domain}.Encode();
+  return LaneValue{.queued = queued, .retrying = retrying, .due_ms = due_ms, .sealed_domain = domain}.Encode();
 }
 
 LaneValue Full(const std::string* existing, const std::vector<std::string>& operands, std::string* storage) {

@@ -1,0 +1,120 @@
+#include "queue/intent.h"
+
+#include <map>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "queue/campaign_table.h"
+#include "queue/committer.h"
+#include "queue/reading.h"
+#include "queue/rocks.h"
+#include "queue/wire.h"
+#include "rocksdb/write_batch.h"
+
+namespace sealift::queue {
+namespace {
+
+constexpr uint8_t kVersion = 1;
+
+struct Found {
+  std::string rows_key;
+  RowId row{};
+  uint16_t attempt = 0;
+  absl::Time date;
+};
+
+bool Decode(std::string_view key, std::string_view value, Found* found) {
+  if (key.size() != 8) return false;
+  WireReader in(value);
+  if (in.Byte() != kVersion) return false;
+  found->row = RowId{Fixed32(key.data() + 4)};
+  found->rows_key = in.Bytes();
+  found->attempt = static_cast<uint16_t>(in.Varint());
+  found->date = in.Time();
+  return in.done() && found->rows_key.size() == RowsKey::kSize && found->rows_key.starts_with(key.substr(0, 4));
+}
+
+}  // namespace
+
+std::string IntentKey(CampaignId campaign, RowId row) { return ParkedKey(campaign, row); }
+
+std::string IntentValue(std::string_view rows_key, uint16_t attempt, absl::Time date) {
+  std::string value;
+  value.push_back(static_cast<char>(kVersion));
+  PutBytes(rows_key, &value);
+  PutVarint(attempt, &value);
+  PutTime(date, &value);
+  return value;
+}
+
+absl::Status HoldInDoubt(CommitContext& context, CampaignTable* campaigns, const KeyFieldOf& key_field,
+                         absl::Time now) {
+  rocksdb::DB* const db = context.database->get();
+  rocksdb::ColumnFamilyHandle* const intents = context.database->handle(Column::kIntents);
+  struct Owner {
+    std::shared_ptr<const Evidence> evidence;
+    std::optional<size_t> key_field;
+  };
+  std::map<CampaignId, Owner> owners;
+  std::map<std::string, std::shared_ptr<Pack>> packs;  // null: it has no row any more
+  std::vector<Outcome> outcomes;
+  rocksdb::WriteBatch settled;  // intents whose rows are
+  const std::unique_ptr<rocksdb::Iterator> it(db->NewIterator({}, intents));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    Found found;
+    if (!Decode(ToView(it->key()), ToView(it->value()), &found)) {
+      return absl::DataLossError("an intent of the queue is cut short. Restore the data directory from a backup");
+    }
+    const auto [known, fresh] = packs.try_emplace(found.rows_key);
+    if (fresh) {
+      std::string value;
+      const rocksdb::Status read = db->Get({}, context.database->handle(Column::kRows), found.rows_key, &value);
+      if (!read.ok() && !read.IsNotFound()) return FromRocks(read, "read a row that is in doubt");
+      if (read.ok()) {
+        absl::StatusOr<std::shared_ptr<Pack>> pack = OpenPack(&context.unsealer, found.rows_key, value);
+        if (!pack.ok()) return pack.status();
+        known->second = *std::move(pack);
+      }
+    }
+    const std::shared_ptr<Pack>& pack = known->second;
+    size_t index = 0;
+    while (pack != nullptr && index < pack->rows().size() && pack->rows()[index].id != found.row) ++index;
+    if (pack == nullptr || index == pack->rows().size()) {
+      settled.Delete(intents, it->key());
+      continue;
+    }
+    const CampaignId id = pack->lane().campaign;
+    const auto [owner, unknown] = owners.try_emplace(id);
+    if (unknown) {
+      const absl::StatusOr<Campaign> campaign = campaigns->Get(id);
+      if (!campaign.ok()) return campaign.status();
+      auto evidence = std::make_shared<Evidence>();
+      evidence->stream = campaign->spec.stream;
+      owner->second = {std::move(evidence), key_field ? key_field(*campaign) : std::nullopt};
+    }
+    const Row& row = pack->rows()[index];
+    Outcome outcome;
+    outcome.pack = pack;
+    outcome.index = static_cast<uint8_t>(index);
+    outcome.kind = OutcomeKind::kDeferred;
+    outcome.time = now;
+    outcome.due = absl::InfiniteFuture();
+    outcome.date = found.date;
+    outcome.attempt = found.attempt;
+    outcome.reason_class = kInDoubtClass;
+    outcome.reply = "the node stopped between the final dot of this message and its outcome";
+    if (owner->second.key_field.has_value() && *owner->second.key_field < row.fields.size()) {
+      outcome.key = row.fields[*owner->second.key_field];
+    }
+    outcome.evidence = owner->second.evidence;
+    outcome.intended = true;
+    outcomes.push_back(std::move(outcome));
+  }
+  if (!it->status().ok()) return FromRocks(it->status(), "read what is in doubt");
+  if (settled.Count() > 0) {
+    if (absl::Status status = context.Write(&settled); !status.ok()) return status;
+  }
+  return outcomes.empty() ? absl::OkStatus() : context.Settle(outcomes, {});
+}
+
+}  // namespace sealift::queue
