@@ -63,4 +63,9 @@ std::optional<size_t> CampaignSettings::KeyField(const std::vector<std::string>&
   return static_cast<size_t>(found - columns.begin());
 }
 
+std::optional<size_t> KeyFieldOf(const queue::Campaign& campaign) {
+  const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign.spec.settings_json);
+  return settings.ok() ? settings->KeyField(campaign.spec.columns) : std::nullopt;
+}
+
 }  // namespace sealift::engine

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "engine/message/recipient_format.h"
 #include "engine/units.h"
+#include "queue/campaign.h"
 
 namespace sealift::engine {
 
@@ -30,5 +31,8 @@ struct CampaignSettings {
   std::string ToText() const;
   static absl::StatusOr<CampaignSettings> Parse(std::string_view text);
 };
+
+// The same of a campaign as the store has it.
+std::optional<size_t> KeyFieldOf(const queue::Campaign& campaign);
 
 }  // namespace sealift::engine

@@ -314,8 +314,10 @@ struct Fields<StreamOptions> {
     each(Field{.name = "expires_in", .help = "How long after acceptance a message may still be sent.", .min = 1'000},
          o.expires_in);
     each(Field{.name = "in_doubt",
-               .help = "After a crash, messages whose outcome is unknown: \"resend\" or \"hold\".",
-               .enforced = false},
+               .help =
+                   "Messages of which nobody knows whether they arrived, because the node or the connection died after "
+                   "their final dot: \"resend\" them, or \"hold\" them until an operator decides. To know them costs "
+                   "a wait for the disk a message."},
          o.in_doubt);
     each(Field{.name = "rate", .help = "Messages of this stream."}, o.rate);
     each(Field{.name = "max_hard_bounces", .help = "Pause a campaign that bounces more than this.", .enforced = false},

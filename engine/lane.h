@@ -74,6 +74,7 @@ struct Lane {
   bool more = true;                        // the store may have rows that are due and not in the window
   bool listed = false;                     // stands in its queue's list of lanes with rows
   bool frozen = false;                     // an operator's command is moving its rows: no reads
+  bool recount = false;                    // how many rows it has is to be read again
   bool discarded = false;              // its window was given back: to be forgotten, and found again, once it is idle
   std::optional<LaneVerdict> verdict;  // its domain has no site
   int lookup_failures = 0;             // in a row

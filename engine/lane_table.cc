@@ -75,7 +75,8 @@ void LaneTable::OnPage(queue::CampaignId campaign, queue::LanesPage page) {
   const absl::Time now = services_.Now();
   for (const queue::LaneRecord& record : page.lanes) {
     if (lanes_.contains(record.lane)) continue;
-    const bool fresh = record.queued > record.retrying;
+    if (record.queued <= record.in_doubt) continue;
+    const bool fresh = record.queued > record.retrying + record.in_doubt;
     if (!fresh && record.next_due > now + kSoon && lanes_.size() > kLanesMax * 3 / 4) {
       PassOver(pager, record.next_due);
       continue;
@@ -103,10 +104,10 @@ Lane& LaneTable::Create(const queue::LaneRecord& record, std::shared_ptr<ActiveC
   lane.id = record.lane;
   lane.campaign = std::move(campaign);
   lane.domain = record.domain;
-  lane.queued = static_cast<int64_t>(record.queued);
+  lane.queued = static_cast<int64_t>(record.queued - std::min(record.queued, record.in_doubt));
   lane.retrying = static_cast<int64_t>(record.retrying);
   ++lanes_of_[Number(lane.id.campaign)];
-  if (record.queued <= record.retrying && record.next_due > services_.Now()) {
+  if (lane.queued <= lane.retrying && record.next_due > services_.Now()) {
     lane.more = false;
     lane.next_due = record.next_due;
     ArmDue(lane);
@@ -135,6 +136,25 @@ void LaneTable::OnDue(Lane& lane) {
 void LaneTable::LookUpAt(Lane& lane, absl::Time when) {
   lane.lookup_at = when;
   services_.ArmAt(lane.due_timer, when);
+}
+
+void LaneTable::Reread(queue::CampaignId campaign) {
+  std::vector<queue::LaneId> ids;
+  for (const auto& [id, lane] : lanes_) {
+    if (id.campaign == campaign) ids.push_back(id);
+  }
+  for (const queue::LaneId& id : ids) {
+    Lane* const lane = Find(id);
+    if (lane == nullptr) continue;
+    lane->recount = true;
+    if (!lane->Idle()) {
+      Discard(*lane);
+      MaybeForget(*lane);
+    } else if (!lane->discarded) {
+      Rewind(*lane);
+      Want(*lane);
+    }
+  }
 }
 
 void LaneTable::GiveBack() {
@@ -175,7 +195,7 @@ void LaneTable::Want(Lane& lane) {
   if (lane.discarded || lane.reading || lane.frozen) return MaybeForget(lane);
   if (!lane.more) return MaybeForget(lane);
   if (lane.queue == nullptr && !lane.verdict.has_value()) return;  // its site is not known: nobody would take the rows
-  if (lane.verdict.has_value() && !lane.verdict->Bounces() && lane.verdict->tried) return;
+  if (lane.verdict.has_value() && !lane.verdict->Bounces() && lane.verdict->tried && !lane.recount) return;
   if (!lane.withheld.empty()) return;  // they go first: nothing else bounds them
   if (lane.window.size() <= static_cast<size_t>(lane.packs_next) * queue::Pack::kRowsMax / 2) {
     Read(lane, /*fresh_too=*/true);
@@ -194,6 +214,7 @@ void LaneTable::Read(Lane& lane, bool fresh_too) {
                     .now = services_.Now(),
                     .packs_max = lane.packs_next,
                     .fresh_too = fresh_too,
+                    .count_rows = lane.recount,
                     .mailing = MailingOf(lane)});
 }
 
@@ -226,6 +247,10 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
     lane.more = false;
     DueAt(lane, services_.Now() + kReadAgain);
     return;
+  }
+  if (std::exchange(lane.recount, false)) {
+    lane.queued = static_cast<int64_t>(window.queued);
+    lane.retrying = static_cast<int64_t>(window.retrying);
   }
   lane.fresh_cursor = std::move(window.fresh);
   lane.retry_cursor = std::move(window.retry);

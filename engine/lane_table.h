@@ -67,6 +67,10 @@ class LaneTable {
   // Gives back the window of a lane that has nothing under way, to read it again from the start.
   void Rewind(Lane& lane);
 
+  // Reads the campaign's lanes again, also those that wait for a due time: rows of theirs were settled or moved whoever
+  // has claimed them.
+  void Reread(queue::CampaignId campaign);
+
   // Gives back every row that is not being sent; each lane is read again once what it is sending is durable.
   void GiveBack();
 

@@ -101,6 +101,7 @@ absl::Status NodeImpl::Open() {
             storage_stopped_ = true;
             LogError("the queue cannot be written: accepting and sending have stopped", {{"why", why}});
           },
+      .key_field = KeyFieldOf,
       .reserve_bytes = options->node.memory.bytes / 8 + kReserveBytes,
   });
   if (!store.ok()) return store.status();
@@ -137,6 +138,12 @@ absl::Status NodeImpl::Open() {
   for (const std::unique_ptr<Shard>& shard : shards_) shard->Start(peers);
   const absl::Status recovered = campaigns_->Recover();
   if (!recovered.ok()) return recovered;
+  expiry_ = std::make_unique<Expiry>(*store_, [this](const queue::Campaign& campaign, uint64_t rows) {
+    metrics_.counter(Metric::kMessagesExpired, {campaign.spec.stream})->Add(rows);
+    LogInfo("messages have expired", {{"campaign", campaign.spec.name}, {"rows", rows}});
+    Reread(campaign.id);
+  });
+  expiry_->Start();
   upkeep_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "upkeep");
     Upkeep();
@@ -152,6 +159,7 @@ void NodeImpl::Drain(absl::Duration limit) {
   }
   upkeep_wakes_.notify_all();
   if (upkeep_.joinable()) upkeep_.join();
+  if (expiry_ != nullptr) expiry_->Stop();
   for (const std::unique_ptr<Shard>& shard : shards_) {
     if (shard->started()) shard->Drain(limit);
   }
@@ -220,6 +228,12 @@ void NodeImpl::Announce(const queue::SuppressionNews& news) {
   if (!shards_made_.load(std::memory_order_acquire)) return;  // nothing was claimed yet
   const auto shared = std::make_shared<const queue::SuppressionNews>(news);
   for (const std::unique_ptr<Shard>& shard : shards_) shard->Hear(shared);
+}
+
+void NodeImpl::Reread(queue::CampaignId id) {
+  const std::shared_ptr<ActiveCampaign> active = campaigns_->Active(id);
+  if (active == nullptr || !active->sending) return;
+  AskShards([&](Scheduler& scheduler) { scheduler.Reread(active); });
 }
 
 void NodeImpl::AskShards(const std::function<void(Scheduler&)>& question) {

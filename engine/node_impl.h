@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/campaigns.h"
+#include "engine/expiry.h"
 #include "engine/explain.h"
 #include "engine/limits.h"
 #include "engine/message/finished_message.h"
@@ -76,6 +77,8 @@ class NodeImpl final : public Node {
                                               const FinishedMessage::Identity& identity);
   void WatchStorage();
   void CountQueue();
+  // Rows of the campaign were settled or moved whoever has claimed them.
+  void Reread(queue::CampaignId id);
   // Tells every shard whom a commit has suppressed.
   void Announce(const queue::SuppressionNews& news);
   void AskShards(const std::function<void(Scheduler&)>& question);
@@ -99,6 +102,7 @@ class NodeImpl final : public Node {
   std::unique_ptr<Campaigns> campaigns_;
   std::unique_ptr<Suppressions> suppressions_;
   std::unique_ptr<engine::MetricsText> metrics_text_;
+  std::unique_ptr<Expiry> expiry_;
   std::atomic<bool> storage_ok_{true}, storage_stopped_{false};
 
   mutable std::mutex counted_mutex_;  // guards what Upkeep has counted for the metrics

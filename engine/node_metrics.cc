@@ -39,12 +39,14 @@ void NodeImpl::AddMetrics() {
         queue::Counters& sum = streams[campaign.spec.stream];
         sum.accepted += campaign.counters.queued();
         sum.retrying += campaign.counters.retrying;
+        sum.in_doubt += campaign.counters.in_doubt;
       }
     }
     std::vector<Sample> samples;
     for (const auto& [stream, sum] : streams) {
-      samples.push_back({{stream, "queued"}, static_cast<double>(sum.accepted - sum.retrying)});
+      samples.push_back({{stream, "queued"}, static_cast<double>(sum.accepted - sum.retrying - sum.in_doubt)});
       samples.push_back({{stream, "retrying"}, static_cast<double>(sum.retrying)});
+      samples.push_back({{stream, "in_doubt"}, static_cast<double>(sum.in_doubt)});
     }
     return samples;
   });

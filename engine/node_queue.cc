@@ -30,15 +30,15 @@ size_t AgeBucket(absl::Duration age) {
   return 4;
 }
 
-std::optional<size_t> KeyField(const queue::Campaign& campaign) {
-  const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign.spec.settings_json);
-  return settings.ok() ? settings->KeyField(campaign.spec.columns) : std::nullopt;
-}
-
 // What a row's events call it.
 std::string KeyText(const queue::StoredRow& row, std::optional<size_t> key) {
   if (key.has_value() && *key < row.fields.size()) return row.fields[*key];
   return fmt::format("{}", static_cast<uint32_t>(row.message.row));
+}
+
+std::optional<absl::Time> DueOf(const queue::StoredRow& row) {
+  if (row.due == absl::InfinitePast() || row.in_doubt()) return std::nullopt;
+  return row.due;
 }
 
 // A page of lanes, waited for.
@@ -137,9 +137,9 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
                          .domain = at == std::string::npos ? std::string() : row.recipient.substr(at + 1),
                          .recipient = row.recipient,
                          .key = KeyText(row, key),
-                         .state = row.attempts > 0 ? "retrying" : "fresh",
+                         .state = row.in_doubt() ? "in_doubt" : (row.attempts > 0 ? "retrying" : "fresh"),
                          .attempts = row.attempts,
-                         .due = row.due == absl::InfinitePast() ? std::nullopt : std::optional(row.due),
+                         .due = DueOf(row),
                          .accepted = row.accepted,
                          .expires = row.expires});
   };
@@ -150,7 +150,7 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
     if (!trace.ok()) return trace.status();
     const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(key->lane.campaign);
     if (campaign.ok() && trace->row.has_value() && !trace->row->parked) {
-      add(*campaign, KeyField(*campaign), *trace->row);
+      add(*campaign, KeyFieldOf(*campaign), *trace->row);
     }
     return page;
   }
@@ -178,7 +178,7 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
     // The list of campaigns is without their settings; with fields a row may be large, so that few are read at a time.
     std::optional<size_t> key;
     if (const absl::StatusOr<queue::Campaign> whole = store_->GetCampaign(campaign.id); whole.ok()) {
-      key = KeyField(*whole);
+      key = KeyFieldOf(*whole);
     }
     rows.fields = key.has_value();
     while (true) {
@@ -315,12 +315,12 @@ absl::StatusOr<MessageTrace> NodeImpl::Trace(std::string_view id) {
   if (const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(key->lane.campaign); campaign.ok()) {
     trace.campaign = campaign->spec.name;
     trace.stream = campaign->spec.stream;
-    if (found->row.has_value()) trace.key = KeyText(*found->row, KeyField(*campaign));
+    if (found->row.has_value()) trace.key = KeyText(*found->row, KeyFieldOf(*campaign));
   }
   if (found->row.has_value() && !found->row->parked) {
-    trace.state = found->row->attempts > 0 ? "deferred" : "queued";
+    trace.state = found->row->in_doubt() ? "in_doubt" : (found->row->attempts > 0 ? "deferred" : "queued");
     trace.recipient = found->row->recipient;
-    if (found->row->due != absl::InfinitePast()) trace.due = found->row->due;
+    trace.due = DueOf(*found->row);
   } else if (!found->events.empty()) {
     trace.state = std::string(queue::ToString(found->events.back().kind));
     trace.recipient = found->events.back().recipient;

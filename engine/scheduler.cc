@@ -310,6 +310,7 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& attempt) {
   outcome.enhanced = attempt.enhanced;
   outcome.reply = attempt.text;
   outcome.evidence = attempt.evidence;
+  outcome.intended = assignment.intended;
   if (outcome.kind == OutcomeKind::kDeferred && pack.expires() <= now) outcome.kind = OutcomeKind::kExpired;
 
   const bool was_retrying = row.attempts > 0;
@@ -333,7 +334,12 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& attempt) {
       metrics.counter(Metric::kMessagesExpired, {stream_name})->Add();
       break;
     default:
-      metrics.counter(Metric::kMessagesDeferred, {stream_name, source, provider, reason})->Add();
+      if (attempt.in_doubt) {
+        outcome.due = absl::InfiniteFuture();
+        outcome.reason_class = queue::kInDoubtClass;
+      }
+      metrics.counter(Metric::kMessagesDeferred, {stream_name, source, provider, outcome.reason_class})->Add();
+      if (attempt.in_doubt) break;
       outcome.due = RetrySchedule({.intervals = stream != nullptr ? stream->retry : StreamOptions().retry})
                         .Next(std::max<int>(outcome.attempt, 1), now, pack.expires(), services_.random());
       break;
@@ -344,13 +350,34 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& attempt) {
 void Scheduler::Settle(const Assignment& assignment, queue::Outcome outcome) {
   Lane& lane = *assignment.lane;
   const bool was_retrying = assignment.claim.row().attempts > 0;
-  if (outcome.kind == OutcomeKind::kDeferred) {
+  if (outcome.kind == OutcomeKind::kDeferred && !outcome.in_doubt()) {
     if (!was_retrying && outcome.attempt > 0) ++lane.retrying;
   } else {
     --lane.queued;
     if (was_retrying) --lane.retrying;
   }
   settler_.Settle(lane, assignment.claim, std::move(outcome));
+}
+
+bool Scheduler::HoldsInDoubt(const Assignment& assignment) const {
+  const StreamOptions* const stream = services_.options->FindStream(assignment.lane->campaign->stream);
+  return stream != nullptr && stream->in_doubt == InDoubt::kHold;
+}
+
+Task<absl::Status> Scheduler::Intend(Assignment& assignment, absl::Time date) {
+  assignment.intended = true;
+  const auto attempt = static_cast<uint16_t>(assignment.claim.row().attempts + 1);
+  const uint64_t number = settler_.Intend(assignment.claim, attempt, date);
+  while (settler_.durable() < number) {
+    const absl::Status waited = co_await settler_.grown().Wait();
+    if (!waited.ok()) co_return waited;
+  }
+  co_return absl::OkStatus();
+}
+
+void Scheduler::Reread(std::shared_ptr<ActiveCampaign> campaign) {
+  lanes_.Reread(campaign->id);
+  lanes_.Run(std::move(campaign));
 }
 
 void Scheduler::MakeDue(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign, absl::Time due,

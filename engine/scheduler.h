@@ -27,6 +27,7 @@ struct Assignment {
   SendQueue* queue = nullptr;
   std::shared_ptr<const SendPermits> permits;  // null: none were asked
   std::shared_ptr<SignedMessage> message;      // null: the session renders it
+  bool intended = false;                       // the store knows that its final dot may be sent
 };
 
 // Scheduler decides which row goes next, and keeps the account of every row that this shard has claimed.
@@ -68,11 +69,19 @@ class Scheduler {
   // has its outcome or was given back, and is not the session's any more.
   bool Confirm(const Assignment& assignment);
 
+  // Whether the row's stream would rather hold a message than send it twice.
+  bool HoldsInDoubt(const Assignment& assignment) const;
+  // Waits until the store knows that the row's final dot may be sent. From then on the row has an outcome.
+  Task<absl::Status> Intend(Assignment& assignment, absl::Time date);
+
   // Somebody was suppressed.
   void Hear(const queue::SuppressionNews& news);
   // Gives back what was claimed and is not being sent, so that it is read and judged again: more was suppressed than
   // Hear was told, or somebody is suppressed no more.
   void JudgeAgain();
+
+  // Rows of the campaign were settled or moved whoever has claimed them.
+  void Reread(std::shared_ptr<ActiveCampaign> campaign);
 
   // False: the outcome of a transaction could not be committed, so none begins.
   void AllowSending(bool allowed);

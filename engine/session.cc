@@ -319,12 +319,14 @@ Task<Session::Next> Session::Transact(Assignment assignment) {
 Task<absl::Status> Session::SendMessage() {
   const uint32_t pieces = finished_.has_value() ? finished_->pieces : 1;
   if (pieces > 1) pieces_->Ask(1);
+  dot_sent_ = pieces == 1;
   absl::Status sent = co_await connection_.Send(content_, options_->smtp.block_timeout);
   for (uint32_t i = 1; i < pieces && sent.ok(); ++i) {
     const absl::StatusOr<std::string> piece = co_await pieces_->Take();
     if (absl::IsCancelled(piece.status()) || absl::IsDeadlineExceeded(piece.status())) co_return piece.status();
     if (!piece.ok()) co_return absl::DataLossError("the message could not be read to its end");
     if (i + 1 < pieces) pieces_->Ask(i + 1);
+    dot_sent_ = i + 1 == pieces;
     sent = co_await connection_.Send(*piece, options_->smtp.block_timeout);
   }
   co_return sent;
@@ -332,16 +334,31 @@ Task<absl::Status> Session::SendMessage() {
 
 Task<Session::Next> Session::SendContent(Assignment assignment, Reply data) {
   if (!data.IsIntermediate()) co_return Refused(assignment, Phase::kData, data);
+  const bool holds = scheduler_.HoldsInDoubt(assignment);
+  if (holds) {
+    const absl::Status known =
+        co_await WithDeadline(services_.ring, options_->smtp.data_timeout, scheduler_.Intend(assignment, date_));
+    if (!known.ok()) {
+      Conclude(assignment,
+               connection_.FromFailure(ReasonClass::kInternal,
+                                       "the queue could not record in time that the message is being sent"));
+      co_return Next::kEnd;
+    }
+  }
   if (connection_.has_unread()) {
     // It answered before it had the content: nothing that it says from here on can be believed.
     co_return Lost(assignment, Phase::kContent,
                    absl::InvalidArgumentError("the server replied before it had the content"));
   }
   const absl::Status sent = co_await WithDeadline(services_.ring, options_->smtp.session_max, SendMessage());
-  if (!sent.ok()) co_return Lost(assignment, Phase::kContent, sent);
+  if (!sent.ok()) {
+    co_return holds&& dot_sent_ ? LostAfterDot(assignment, sent) : Lost(assignment, Phase::kContent, sent);
+  }
   const Connection::Answer taken =
       co_await WithDeadline(services_.ring, options_->smtp.final_dot_timeout, connection_.ReadReply());
-  if (!taken.ok()) co_return Lost(assignment, Phase::kContent, taken.status());
+  if (!taken.ok()) {
+    co_return holds ? LostAfterDot(assignment, taken.status()) : Lost(assignment, Phase::kContent, taken.status());
+  }
   needs_reset_ = false;
   if (!taken->IsPositive()) co_return Refused(assignment, Phase::kContent, *taken);
   Attempt delivered = connection_.FromReply(Phase::kContent, *taken, assignment.claim.row().recipient);
@@ -362,6 +379,15 @@ Session::Next Session::Lost(const Assignment& assignment, Phase phase, const abs
   }
   failure_ = connection_.FromStatus(phase, status);
   Conclude(assignment, *failure_);
+  return Next::kEnd;
+}
+
+Session::Next Session::LostAfterDot(const Assignment& assignment, const absl::Status& status) {
+  failure_ = connection_.FromStatus(Phase::kContent, status);
+  Attempt attempt = *failure_;
+  attempt.verdict.action = Action::kDefer;
+  attempt.in_doubt = true;
+  Conclude(assignment, std::move(attempt));
   return Next::kEnd;
 }
 

@@ -43,6 +43,8 @@ class Session {
   Task<absl::Status> SendMessage();
 
   Next Lost(const Assignment& assignment, Phase phase, const absl::Status& status);
+  // The final dot may have been sent, and no reply to it came.
+  Next LostAfterDot(const Assignment& assignment, const absl::Status& status);
   Next Refused(const Assignment& assignment, Phase phase, const Reply& reply);
   void Conclude(const Assignment& assignment, Attempt attempt);
   std::shared_ptr<const queue::Evidence> EvidenceFor(const std::string& stream);
@@ -65,6 +67,7 @@ class Session {
   Connection connection_;
 
   bool needs_reset_ = false;  // a transaction was left unfinished
+  bool dot_sent_ = false;     // at least a part of what ends the message has left
   int messages_ = 0;
   absl::Time opened_ = absl::InfinitePast();
   std::shared_ptr<const queue::Evidence> evidence_;  // what every message of this connection shares

@@ -29,9 +29,14 @@ void Settler::Settle(Lane& lane, const Claim& claim, queue::Outcome outcome) {
   }
 }
 
+uint64_t Settler::Intend(const Claim& claim, uint16_t attempt, absl::Time date) {
+  intents_.push_back({.pack = claim.open->pack, .index = claim.index, .attempt = attempt, .date = date});
+  return ++last_number_;
+}
+
 void Settler::HandOver(OpenPack& open, Lane& lane) {
   for (queue::Outcome& outcome : open.outcomes) {
-    const bool deferred = outcome.kind == queue::OutcomeKind::kDeferred;
+    const bool deferred = outcome.kind == queue::OutcomeKind::kDeferred && !outcome.in_doubt();
     awaited_.push_back(
         {++last_number_, &lane, deferred ? queue::Store::RoundDue(outcome.due) : absl::InfiniteFuture()});
     batch_.push_back(std::move(outcome));
@@ -48,7 +53,8 @@ void Settler::OnLinger() {
 
 void Settler::Flush() {
   std::erase_if(lingering_, [](const auto& entry) { return entry.first->outcomes.empty(); });
-  if (!batch_.empty()) services_.store.Settle(services_.index, last_number_, batch_);
+  if (batch_.empty() && intents_.empty()) return;
+  services_.store.Settle(services_.index, last_number_, batch_, intents_);
 }
 
 void Settler::FlushAll() {
@@ -57,6 +63,8 @@ void Settler::FlushAll() {
 }
 
 void Settler::OnDurable(uint64_t number) {
+  durable_ = number;
+  grown_.NotifyAll();
   bool any = false;
   while (!awaited_.empty() && awaited_.front().number <= number) {
     const Awaited settled = awaited_.front();

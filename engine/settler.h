@@ -8,8 +8,10 @@
 
 #include "absl/time/time.h"
 #include "engine/lane.h"
+#include "engine/runtime/signal.h"
 #include "engine/runtime/timer_wheel.h"
 #include "engine/shard_services.h"
+#include "queue/intent.h"
 #include "queue/outcome.h"
 
 namespace sealift::engine {
@@ -49,6 +51,12 @@ class Settler {
   // The row has its outcome; `outcome.pack` and `outcome.index` are set here.
   void Settle(Lane& lane, const Claim& claim, queue::Outcome outcome);
 
+  // The row's final dot may be sent once what has the number that this returns is durable.
+  uint64_t Intend(const Claim& claim, uint16_t attempt, absl::Time date);
+  uint64_t durable() const { return durable_; }
+  // Notified whenever durable() grows.
+  Signal& grown() { return grown_; }
+
   // Hands over what is complete; called at the end of every turn of the ring.
   void Flush();
   // Hands over everything, complete packs or not.
@@ -64,7 +72,7 @@ class Settler {
   struct Awaited {
     uint64_t number;
     Lane* lane;
-    absl::Time due;  // of a deferral; else InfiniteFuture
+    absl::Time due;  // of a deferral that ends; else InfiniteFuture
   };
 
   void HandOver(OpenPack& open, Lane& lane);
@@ -76,9 +84,11 @@ class Settler {
   Timer linger_timer_;
 
   int begun_ = 0;
-  uint64_t last_number_ = 0;
+  uint64_t last_number_ = 0, durable_ = 0;
+  Signal grown_;
   std::vector<std::pair<std::shared_ptr<OpenPack>, Lane*>> lingering_;
   std::vector<queue::Outcome> batch_;
+  std::vector<queue::Intent> intents_;
   std::deque<Awaited> awaited_;
 };
 

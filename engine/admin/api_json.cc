@@ -48,6 +48,7 @@ json ToJson(const CampaignStatus& status, absl::Time now) {
                  {"cancelled", counters.cancelled},
                  {"queued", counters.queued()},
                  {"retrying", counters.retrying},
+                 {"in_doubt", counters.in_doubt},
                  {"deferrals", counters.deferrals},
                  {"rejected", counters.rejected},
                  {"duplicates", counters.duplicates},

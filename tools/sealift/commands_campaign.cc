@@ -42,6 +42,7 @@ const std::vector<Column>& CampaignDetails() {
                                               {"queued", "queued"},
                                               {"deferred", "  of these deferred (wait for another try)"},
                                               {"held", "  of these held (no TLS where it is required)"},
+                                              {"in_doubt", "  of these in doubt (may have arrived)"},
                                               {"rejected", "rejected at load"},
                                               {"duplicates", "duplicates at load"},
                                               {"suppressed_at_load", "suppressed at load"},

@@ -1,0 +1,152 @@
+// A small file system of the daemon's own is filled in the middle of a campaign and freed again: nothing is lost or
+// sent twice, loads are refused with the reason, nothing begins whose outcome could not be recorded, who asks is
+// answered, and no restart is needed.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "tests/scenario/harness/eventually.h"
+#include "tests/scenario/harness/sink.h"
+#include "tests/scenario/harness/world.h"
+
+namespace sealift::scenario {
+namespace {
+
+class FullDiskTest : public World {
+ protected:
+  static constexpr int64_t kRows = 6000;
+  static constexpr size_t kDiskBytes = 192 << 20;
+
+  // The data directory is on a file system that only this test sees.
+  void SetUp() override {
+    disk_ = dir.path() / "disk";
+    ASSERT_EQ(::mkdir(disk_.c_str(), 0700), 0);
+    if (::unshare(CLONE_NEWNS) != 0) GTEST_SKIP() << "no mount namespace: " << std::strerror(errno);
+    ASSERT_EQ(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+    ASSERT_EQ(::mount("disk", disk_.c_str(), "tmpfs", 0, fmt::format("size={},mode=0700", kDiskBytes).c_str()), 0);
+    settings.data_dir = disk_ + "/data";
+    settings.node = "memory = \"64MiB\"\nunsettled_max = 300";
+    settings.source = "rate = \"400/s\"";
+    sink_ = std::make_unique<Sink>(dir,
+                                   fmt::format("[[provider]]\nname = \"all\"\ndomains = [\"d{{1..10}}.test\"]\n"
+                                               "mx = [{{ host = \"mx.all.test\", address = \"{}\" }}]\n",
+                                               net.Address(10)),
+                                   net.Address(2, 5353));
+  }
+  void TearDown() override {
+    if (daemon != nullptr && daemon->running()) StopDaemon();
+    ::umount2(disk_.c_str(), MNT_DETACH);
+  }
+
+  // Leaves so many bytes free, whatever the daemon does meanwhile.
+  void FillUpTo(uint64_t left) {
+    const int file = ::open(Ballast().c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+    ASSERT_GE(file, 0);
+    const std::string block(64 << 10, 'x');
+    while (Free() > left) {
+      const size_t piece = std::min<uint64_t>(block.size(), std::max<uint64_t>(Free() - left, 1));
+      if (::write(file, block.data(), piece) < 0) break;
+    }
+    ::close(file);
+  }
+  void GiveBack() { ASSERT_EQ(::unlink(Ballast().c_str()), 0); }
+  uint64_t Free() const { return std::filesystem::space(disk_).available; }
+  std::string Ballast() const { return disk_ + "/ballast"; }
+
+  // Everybody who only asks is answered.
+  void ExpectAnswers() {
+    EXPECT_EQ(Show("spring")["loaded"].Number(), kRows);
+    EXPECT_GE(Metric("sealift_disk_free_bytes"), 0);
+    EXPECT_EQ(Sealift({"queue", "shape", "--everything"}).exit_code, 0);
+    EXPECT_EQ(SealiftPlain({"events", "--limit", "10"}).exit_code, 0);
+  }
+
+  void ExpectNothingBegins() {
+    const size_t before = sink_->arrivals();
+    EXPECT_FALSE(Eventually(std::chrono::seconds(2), [&] { return sink_->arrivals() != before; }))
+        << "it sends and could not record what became of it";
+  }
+
+  void ExpectLoadsAreRefused() {
+    const Answer refused = Sealift({"campaign", "load", "summer", "--stream", "news", "--template", Template(),
+                                    "--recipients", Recipients(10, Domains(10), "summer.csv")});
+    EXPECT_TRUE(refused.exit_code == 74 || refused.exit_code == 75) << refused.Describe();
+    EXPECT_NE(refused.err.find("space"), std::string::npos) << refused.Describe();
+  }
+
+  void ExpectItGoesOnToTheEnd() {
+    ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["delivered"].Number() == kRows; }));
+    EXPECT_EQ(sink_->arrivals(), static_cast<size_t>(kRows)) << "a row was sent twice";
+    EXPECT_EQ(sink_->ByMailbox().size(), static_cast<size_t>(kRows));
+    Load("summer", Template(), Recipients(10, Domains(10), "summer.csv"), {"--start"});
+    EXPECT_TRUE(ShowsUntil("summer", kSoon, [](const Json& now) { return now["delivered"].Number() == 10; }));
+    StopDaemon();
+    StartDaemon();
+    EXPECT_EQ(Show("spring")["delivered"].Number(), kRows);
+    StopDaemon();
+  }
+
+  std::string disk_;
+  std::unique_ptr<Sink> sink_;
+};
+
+TEST_F(FullDiskTest, TheWatermarks) {
+  settings.tables = "[storage]\nstop_load_below = \"60MiB\"\nstop_send_below = \"40MiB\"\n";
+  StartDaemon();
+  Load("spring", Template(), Recipients(kRows, Domains(10)), {"--start"});
+  ASSERT_TRUE(Eventually(kInTime, [&] { return sink_->arrivals() > 200; }));
+  // Below the first no load is taken, and what is loaded goes on.
+  FillUpTo(50 << 20);
+  ExpectLoadsAreRefused();
+  const size_t arrived = sink_->arrivals();
+  EXPECT_TRUE(Eventually(kSoon, [&] { return sink_->arrivals() > arrived + 200; }));
+  // Below the second nothing is sent.
+  FillUpTo(30 << 20);
+  ASSERT_TRUE(Eventually(kSoon, [&] {
+    const Answer node = Sealift({"domain", "explain", "d1.test"});
+    return node.out.find("storage.stop_send_below") != std::string::npos;
+  }));
+  ASSERT_TRUE(ShowsUntil("spring", kSoon, [&](const Json& now) {
+    return now["delivered"].Number() == static_cast<int64_t>(sink_->arrivals());
+  }));
+  ExpectNothingBegins();
+  ExpectAnswers();
+  ExpectLoadsAreRefused();
+  ASSERT_LT(sink_->arrivals(), static_cast<size_t>(kRows)) << "it was over before: nothing is proved";
+  GiveBack();
+  ExpectItGoesOnToTheEnd();
+}
+
+TEST_F(FullDiskTest, NotAByteLeft) {
+  settings.tables = "[storage]\nstop_load_below = \"1KiB\"\nstop_send_below = \"1KiB\"\n";
+  StartDaemon();
+  Load("spring", Template(), Recipients(kRows, Domains(10)), {"--start"});
+  ASSERT_TRUE(Eventually(kInTime, [&] { return sink_->arrivals() > 200; }));
+  // Whatever it gives back is taken too, until it says that it has stopped.
+  ASSERT_TRUE(Eventually(kInTime, [&] {
+    FillUpTo(0);
+    return daemon->Err().find("accepting and sending have stopped") != std::string::npos;
+  })) << daemon->Err();
+  FillUpTo(0);
+  ASSERT_TRUE(daemon->running()) << daemon->Err();
+  ASSERT_TRUE(Eventually(kSoon, [&] {
+    FillUpTo(0);
+    const size_t before = sink_->arrivals();
+    return !Eventually(std::chrono::seconds(1), [&] { return sink_->arrivals() != before; });
+  }));
+  ExpectNothingBegins();
+  ExpectAnswers();
+  ExpectLoadsAreRefused();
+  ASSERT_LT(sink_->arrivals(), static_cast<size_t>(kRows)) << "it was over before: nothing is proved";
+  GiveBack();
+  ExpectItGoesOnToTheEnd();
+}
+
+}  // namespace
+}  // namespace sealift::scenario
