@@ -47,6 +47,9 @@ void Judge::Arrived(std::string_view mailbox, const std::string& message_id, uin
     message->id = message_id;
   } else {
     ++duplicates_;
+    if (Plan{.number = Plan::PlaceOf(mailbox)->campaign}.holds()) {
+      Find(fmt::format("{}: arrived again, and its stream holds what is in doubt", mailbox));
+    }
     ++again_[message->last_life];
     if (message->id != message_id) {
       Find(fmt::format("{}: arrived again under another Message-ID: {}, then {}", mailbox, message->id, message_id));
@@ -73,6 +76,13 @@ void Judge::Settled(std::string_view mailbox, std::string_view outcome, uint32_t
   }
 }
 
+void Judge::InDoubt(std::string_view mailbox) {
+  Message* const message = MessageAt(mailbox);
+  if (message == nullptr) return;
+  ++in_doubt_;
+  message->in_doubt = true;
+}
+
 void Judge::JudgeRow(uint32_t campaign, uint32_t row, const Message& message) {
   const Plan plan{.number = campaign};
   const std::string mailbox = plan.MailboxOf(row);
@@ -82,6 +92,12 @@ void Judge::JudgeRow(uint32_t campaign, uint32_t row, const Message& message) {
       Find(fmt::format("{}: should have bounced once: {} bounces, {} deliveries, {} arrivals", mailbox, message.bounced,
                        message.delivered, message.arrivals));
     }
+    return;
+  }
+  if (message.in_doubt) {
+    if (!plan.holds()) Find(fmt::format("{}: is held as in doubt, and its stream resends", mailbox));
+    if (message.delivered != 0 || message.bounced != 0)
+      Find(fmt::format("{}: is in doubt and has an outcome", mailbox));
     return;
   }
   if (message.arrivals == 0) {

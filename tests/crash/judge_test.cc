@@ -102,5 +102,31 @@ TEST_F(CrashJudgeTest, RowsThatNobodyLoadedAreFound) {
   EXPECT_THAT(findings, Contains(HasSubstr("never acknowledged")));
 }
 
+TEST_F(CrashJudgeTest, WhatIsHeldInDoubtMayHaveArrivedOnce) {
+  const Plan held{.number = 3, .rows = 2};
+  judge_.Acknowledged(3, 2, 2);
+  judge_.Arrived(held.MailboxOf(1), "<id@mta>", 1);
+  judge_.InDoubt(held.MailboxOf(1));
+  judge_.InDoubt(held.MailboxOf(2));
+  GoWell(0);
+  EXPECT_THAT(judge_.Finish(), IsEmpty());
+}
+
+TEST_F(CrashJudgeTest, ASecondArrivalIsNeverExplainedWhereDoubtIsHeld) {
+  const Plan held{.number = 3, .rows = 1};
+  judge_.Acknowledged(3, 1, 1);
+  judge_.Arrived(held.MailboxOf(1), "<id@mta>", 1);
+  judge_.Arrived(held.MailboxOf(1), "<id@mta>", 2);
+  judge_.Settled(held.MailboxOf(1), "delivered", 2);
+  GoWell(0);
+  EXPECT_THAT(judge_.Finish(), Contains(HasSubstr("holds what is in doubt")));
+}
+
+TEST_F(CrashJudgeTest, DoubtWhereNothingIsHeldIsFound) {
+  GoWell(3);
+  judge_.InDoubt(Mailbox(3));
+  EXPECT_THAT(judge_.Finish(), Contains(HasSubstr("its stream resends")));
+}
+
 }  // namespace
 }  // namespace sealift::crash

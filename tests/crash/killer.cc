@@ -24,6 +24,8 @@ std::string_view ToString(Moment moment) {
       return "drain";
     case Moment::kRetry:
       return "retry";
+    case Moment::kMove:
+      return "move";
     case Moment::kCompaction:
       return "compaction";
   }
@@ -46,7 +48,7 @@ Killer::Decision Killer::Next() {
     next_ = 0;
   }
   const Moment moment = round_[next_++];
-  const uint64_t most = moment == Moment::kCompaction ? 20 : 200;
+  const uint64_t most = moment == Moment::kCompaction ? 20 : moment == Moment::kMove ? 60 : 200;
   return {moment, std::chrono::milliseconds(random_() % most)};
 }
 

@@ -26,6 +26,9 @@ struct Plan {
 
   static Plan Of(uint64_t seed, uint32_t number);
 
+  // Every third campaign is of a stream that holds what is in doubt; the others resend it.
+  bool holds() const { return number % 3 == 0; }
+
   std::string name() const;
   std::string Recipients() const;  // the CSV
   std::string MailboxOf(uint32_t row) const;
