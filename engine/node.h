@@ -176,6 +176,8 @@ class Node {
 
   virtual absl::StatusOr<DomainExplanation> Explain(std::string_view domain) = 0;
   virtual absl::StatusOr<MessageTrace> Trace(std::string_view id) = 0;
+  // Every message to this address of which something is known, by campaign.
+  virtual absl::StatusOr<std::vector<MessageTrace>> FindMessages(std::string_view recipient) = 0;
   virtual absl::StatusOr<queue::EventsPage> Events(std::string after, int max, const queue::EventFilter& filter) = 0;
   virtual std::string MessageId(const queue::MessageKey& key) const = 0;
 };

@@ -56,11 +56,13 @@ class NodeImpl final : public Node {
   Suppressions& suppressions() override { return *suppressions_; }
   absl::StatusOr<DomainExplanation> Explain(std::string_view domain) override;
   absl::StatusOr<MessageTrace> Trace(std::string_view id) override;
+  absl::StatusOr<std::vector<MessageTrace>> FindMessages(std::string_view recipient) override;
   absl::StatusOr<queue::EventsPage> Events(std::string after, int max, const queue::EventFilter& filter) override;
   std::string MessageId(const queue::MessageKey& key) const override;
 
  private:
   std::shared_ptr<const SigningKeys> signing_keys() const;
+  absl::StatusOr<MessageTrace> TraceOf(const queue::MessageKey& key);
   CampaignStatus StatusOf(const queue::Campaign& campaign);
   // The campaigns that a filter means; an error for a name that is none.
   absl::StatusOr<std::vector<queue::Campaign>> Matching(const QueueFilter& filter);

@@ -304,15 +304,39 @@ absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
 absl::StatusOr<MessageTrace> NodeImpl::Trace(std::string_view id) {
   const absl::StatusOr<queue::MessageKey> key = ParseMessageName(*store_, id);
   if (!key.ok()) return key.status();
-  absl::StatusOr<queue::Trace> found = store_->TraceMessage(*key);
+  return TraceOf(*key);
+}
+
+absl::StatusOr<std::vector<MessageTrace>> NodeImpl::FindMessages(std::string_view recipient) {
+  const absl::StatusOr<Mailbox> mailbox = ParseMailbox(recipient);
+  if (!mailbox.ok()) return WithExit(mailbox.status(), ExitCode::kUsage);
+  const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
+  if (!campaigns.ok()) return campaigns.status();
+  std::vector<MessageTrace> found;
+  for (const queue::Campaign& campaign : *campaigns) {
+    const absl::StatusOr<std::vector<queue::MessageKey>> keys =
+        store_->FindMessagesTo(campaign.id, mailbox->ToString());
+    if (!keys.ok()) return keys.status();
+    for (const queue::MessageKey& key : *keys) {
+      absl::StatusOr<MessageTrace> trace = TraceOf(key);
+      // Nothing is known of a message that is past every retention but its campaign's name.
+      if (!trace.ok() && !absl::IsNotFound(trace.status())) return trace.status();
+      if (trace.ok()) found.push_back(*std::move(trace));
+    }
+  }
+  return found;
+}
+
+absl::StatusOr<MessageTrace> NodeImpl::TraceOf(const queue::MessageKey& key) {
+  absl::StatusOr<queue::Trace> found = store_->TraceMessage(key);
   if (!found.ok()) return found.status();
   if (found->events.empty() && !found->row.has_value()) {
     return WithExit(absl::NotFoundError("nothing is known of a message with that id: this node never had it, or its "
                                         "events are past retention.events"),
                     ExitCode::kNoInput);
   }
-  MessageTrace trace{.id = store_->EncodeMessageId(*key)};
-  if (const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(key->lane.campaign); campaign.ok()) {
+  MessageTrace trace{.id = store_->EncodeMessageId(key)};
+  if (const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(key.lane.campaign); campaign.ok()) {
     trace.campaign = campaign->spec.name;
     trace.stream = campaign->spec.stream;
     if (found->row.has_value()) trace.key = KeyText(*found->row, KeyFieldOf(*campaign));
@@ -326,7 +350,7 @@ absl::StatusOr<MessageTrace> NodeImpl::Trace(std::string_view id) {
     trace.recipient = found->events.back().recipient;
   }
   if (trace.key.empty() && !found->events.empty()) trace.key = found->events.back().key;
-  if (trace.key.empty()) trace.key = fmt::format("{}", static_cast<uint32_t>(key->row));
+  if (trace.key.empty()) trace.key = fmt::format("{}", static_cast<uint32_t>(key.row));
   trace.attempts = std::move(found->events);
   return trace;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "queue/event_block.h"
@@ -101,16 +102,20 @@ absl::StatusOr<EventsPage> ReadEventsPage(Database* database, Unsealer* unsealer
   return page;
 }
 
-absl::StatusOr<std::vector<Event>> EventsOf(Database* database, Unsealer* unsealer, const MessageKey& message) {
-  const std::string prefix = TracePrefix(message.lane);
+namespace {
+
+// Every event of the lane's blocks of which `wanted` says so by the rows that they have of it.
+absl::Status VisitLane(Database* database, Unsealer* unsealer, const LaneId& lane,
+                       const std::function<bool(std::string_view rows)>& wanted,
+                       const std::function<void(Event&)>& visit) {
+  const std::string prefix = TracePrefix(lane);
   const std::string end = PrefixEnd(prefix);
   const rocksdb::Slice upper(end);
   rocksdb::ReadOptions options;
   options.iterate_upper_bound = &upper;
   const std::unique_ptr<rocksdb::Iterator> it(database->get()->NewIterator(options, database->handle(Column::kEvents)));
-  std::vector<Event> found;
   for (it->Seek(prefix); it->Valid(); it->Next()) {
-    if (it->key().size() != kTraceKeySize || !HasRow(ToView(it->value()), message.row)) continue;
+    if (it->key().size() != kTraceKeySize || !wanted(ToView(it->value()))) continue;
     const std::string key = EventKey(Fixed64(it->key().data() + prefix.size()));
     std::string value;
     const auto block = database->get()->Get({}, database->handle(Column::kEvents), key, &value);
@@ -119,11 +124,35 @@ absl::StatusOr<std::vector<Event>> EventsOf(Database* database, Unsealer* unseal
     absl::StatusOr<std::vector<Event>> events = OpenBlock(unsealer, key, value);
     if (!events.ok()) return events.status();
     for (Event& event : *events) {
-      if (event.message == message) found.push_back(std::move(event));
+      if (event.message.lane == lane) visit(event);
     }
   }
-  if (auto status = it->status(); !status.ok()) return FromRocks(status, "read events");
+  return FromRocks(it->status(), "read events");
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Event>> EventsOf(Database* database, Unsealer* unsealer, const MessageKey& message) {
+  std::vector<Event> found;
+  const absl::Status read = VisitLane(
+      database, unsealer, message.lane, [&](std::string_view rows) { return HasRow(rows, message.row); },
+      [&](Event& event) {
+        if (event.message == message) found.push_back(std::move(event));
+      });
+  if (!read.ok()) return read;
   return found;
+}
+
+absl::StatusOr<std::vector<MessageKey>> MessagesInEvents(Database* database, Unsealer* unsealer, const LaneId& lane,
+                                                         const std::function<bool(std::string_view)>& means) {
+  std::set<MessageKey> found;
+  const absl::Status read = VisitLane(
+      database, unsealer, lane, [](std::string_view) { return true; },
+      [&](Event& event) {
+        if (means(event.recipient)) found.insert(event.message);
+      });
+  if (!read.ok()) return read;
+  return std::vector<MessageKey>(found.begin(), found.end());
 }
 
 absl::StatusOr<uint64_t> FirstBlockSince(Database* database, absl::Time time) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -23,6 +24,10 @@ absl::StatusOr<EventsPage> ReadEventsPage(Database* database, Unsealer* unsealer
                                           const EventFilter& filter);
 
 absl::StatusOr<std::vector<Event>> EventsOf(Database* database, Unsealer* unsealer, const MessageKey& message);
+
+// The messages of a lane whose events name a recipient that `means`.
+absl::StatusOr<std::vector<MessageKey>> MessagesInEvents(Database* database, Unsealer* unsealer, const LaneId& lane,
+                                                         const std::function<bool(std::string_view)>& means);
 
 // The first block whose newest event is not before `time`; one beyond the last when there is none.
 absl::StatusOr<uint64_t> FirstBlockSince(Database* database, absl::Time time);

@@ -305,6 +305,36 @@ absl::StatusOr<std::optional<MessageKey>> Store::FindRecipient(CampaignId campai
   return message;
 }
 
+absl::StatusOr<std::vector<MessageKey>> Store::FindMessagesTo(CampaignId campaign, std::string_view recipient) {
+  const absl::StatusOr<Campaign> head = parts_->campaigns->Head(campaign);
+  if (!head.ok()) return head.status();
+  if (head->erased) {
+    const size_t at = recipient.rfind('@');
+    if (at == std::string_view::npos) return std::vector<MessageKey>();
+    Unsealer unsealer(parts_->ring.get());
+    const AddressHash address = AddressOf(recipient);
+    return MessagesInEvents(parts_->database.get(), &unsealer, {campaign, DestinationOf(recipient.substr(at + 1))},
+                            [&](std::string_view other) { return AddressOf(other) == address; });
+  }
+  const std::string key = SeenKey(campaign, AddressOf(recipient)), end = PrefixEnd(key);
+  const rocksdb::Slice upper(end);
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &upper;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      parts_->database->get()->NewIterator(options, parts_->database->handle(Column::kSeen)));
+  std::vector<MessageKey> messages;
+  for (it->Seek(key); it->Valid(); it->Next()) {
+    WireReader in(ToView(it->value()));
+    MessageKey message;
+    message.row = RowId{in.ReadFixed32()};
+    message.lane = {campaign, DestinationId{in.ReadFixed64()}};
+    if (!in.done()) return absl::DataLossError("an entry of the queue's address index is cut short");
+    messages.push_back(message);
+  }
+  if (!it->status().ok()) return FromRocks(it->status(), "look for an address");
+  return messages;
+}
+
 absl::StatusOr<uint64_t> Store::ChangeSuppressions(std::vector<SuppressionChange> changes, bool announce) {
   std::promise<absl::StatusOr<uint64_t>> changed;
   parts_->committer->Do([&](CommitContext& context) {

@@ -233,6 +233,10 @@ class Store {
   // A piece of a finished message, as the call above.
   absl::StatusOr<std::string> ReadPiece(CampaignId campaign, BodyId body, uint32_t piece);
 
+  // Every message to this address that the campaign accepted: several where they arrived finished. Found by its keyed
+  // hash while the campaign has its index, and by its events after an erasure.
+  absl::StatusOr<std::vector<MessageKey>> FindMessagesTo(CampaignId campaign, std::string_view recipient);
+
   // The message to this address (domain lower-case A-label), if the campaign accepted it; the first of the finished
   // messages to it.
   absl::StatusOr<std::optional<MessageKey>> FindRecipient(CampaignId campaign, std::string_view recipient);

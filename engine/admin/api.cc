@@ -100,6 +100,7 @@ void Api::AddTo(UnixListener& listener) {
   Add(listener, "POST", "/api/v1/queue/retry", "queue retry", Audited::kYes, &Api::RetryQueue);
   Add(listener, "GET", "/api/v1/domains/:name/explain", "domain explain", Audited::kNo, &Api::ExplainDomain);
   Add(listener, "GET", "/api/v1/messages/:name", "message trace", Audited::kWhenRevealing, &Api::TraceMessage);
+  Add(listener, "POST", "/api/v1/messages/find", "message find", Audited::kYes, &Api::FindMessages);
   Add(listener, "GET", "/api/v1/events", "events", Audited::kWhenRevealing, &Api::StreamEvents);
   Add(listener, "POST", "/api/v1/suppressions/add", "suppression add", Audited::kYes, &Api::AddSuppression);
   Add(listener, "POST", "/api/v1/suppressions/unsubscribe", "suppression unsubscribe", Audited::kYes,

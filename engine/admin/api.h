@@ -63,6 +63,7 @@ class Api {
   absl::StatusOr<nlohmann::json> RetryQueue(Call& call);
   absl::StatusOr<nlohmann::json> ExplainDomain(Call& call);
   absl::StatusOr<nlohmann::json> TraceMessage(Call& call);
+  absl::StatusOr<nlohmann::json> FindMessages(Call& call);
   absl::StatusOr<nlohmann::json> StreamEvents(Call& call);
   absl::StatusOr<nlohmann::json> AddSuppression(Call& call);
   absl::StatusOr<nlohmann::json> Unsubscribe(Call& call);
@@ -80,6 +81,7 @@ class Api {
 
   absl::StatusOr<nlohmann::json> CampaignAnswer(const std::string& name);
   std::string CampaignName(queue::CampaignId id);
+  nlohmann::json TraceAnswer(const MessageTrace& trace, bool reveal) const;
   nlohmann::json EventAnswer(const queue::Event& event, bool reveal);
 
   Node& node_;

@@ -106,16 +106,37 @@ absl::StatusOr<json> Api::TraceMessage(Call& call) {
   if (!trace.ok()) return trace.status();
   // Whatever it was named by: a token is for its holder alone.
   call.entry.target = trace->id.substr(0, trace->id.find('@'));
-  json answer = {{"id", trace->id},
-                 {"key", trace->key},
-                 {"campaign", trace->campaign},
-                 {"stream", trace->stream},
-                 {"state", trace->state},
-                 {"recipient", call.reveal ? trace->recipient : MaskAddress(trace->recipient)},
-                 {"due", trace->due.has_value() ? TimeJson(*trace->due) : json()},
+  return TraceAnswer(*trace, call.reveal);
+}
+
+absl::StatusOr<json> Api::FindMessages(Call& call) {
+  // Whom was looked for stays out of the audit file: it says that somebody was.
+  call.entry.target = "recipient";
+  if (call.entry.reason.empty())
+    return Usage("To look for a person needs --reason TEXT; it is written to the audit file.");
+  const absl::StatusOr<std::string> recipient = call.Text("recipient");
+  if (!recipient.ok()) return recipient.status();
+  if (recipient->empty()) return Usage("Whose messages? Say --recipient ADDR.");
+  const absl::StatusOr<bool> reveal = call.Truth("reveal");
+  if (!reveal.ok()) return reveal.status();
+  const absl::StatusOr<std::vector<MessageTrace>> found = node_.FindMessages(*recipient);
+  if (!found.ok()) return found.status();
+  json answer = {{"messages", json::array()}};
+  for (const MessageTrace& trace : *found) answer["messages"].push_back(TraceAnswer(trace, *reveal));
+  return answer;
+}
+
+json Api::TraceAnswer(const MessageTrace& trace, bool reveal) const {
+  json answer = {{"id", trace.id},
+                 {"key", trace.key},
+                 {"campaign", trace.campaign},
+                 {"stream", trace.stream},
+                 {"state", trace.state},
+                 {"recipient", reveal ? trace.recipient : MaskAddress(trace.recipient)},
+                 {"due", trace.due.has_value() ? TimeJson(*trace.due) : json()},
                  {"attempts", json::array()}};
-  for (const queue::Event& event : trace->attempts) {
-    answer["attempts"].push_back(ToJson(event, trace->id, trace->campaign, call.reveal));
+  for (const queue::Event& event : trace.attempts) {
+    answer["attempts"].push_back(ToJson(event, trace.id, trace.campaign, reveal));
   }
   return answer;
 }

@@ -158,5 +158,22 @@ TEST_F(CampaignTest, AnyQueuedRowIsFoundByItsNumber) {
   EXPECT_FALSE(store_->FindRecipient(campaign, "nobody@d2.test")->has_value());
 }
 
+TEST_F(CampaignTest, TheMessagesToAnAddressAreFoundAlsoAfterAnErasure) {
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 40);
+  for (const auto& pack : ReadAll(campaign)) {
+    Settle(AllOf(pack, OutcomeKind::kDelivered));
+  }
+  const auto before = store_->FindMessagesTo(campaign, "PATIENT9@d0.test");
+  ASSERT_TRUE(before.ok()) << before.status();
+  ASSERT_EQ(before->size(), 1u);
+  EXPECT_EQ((*before)[0].row, RowId{9});
+  EXPECT_TRUE(store_->FindMessagesTo(campaign, "nobody@d0.test")->empty());
+  ASSERT_TRUE(store_->Cancel(campaign, /*erase=*/true, kNow).ok());
+  EXPECT_EQ(*store_->FindMessagesTo(campaign, "patient9@d0.test"), *before) << "its events are there";
+  EXPECT_TRUE(store_->FindMessagesTo(campaign, "nobody@d0.test")->empty());
+  EXPECT_TRUE(store_->FindMessagesTo(campaign, "no address")->empty());
+}
+
 }  // namespace
 }  // namespace sealift::queue

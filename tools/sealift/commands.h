@@ -49,6 +49,8 @@ CommandResult RunQueueList(const Invocation& call, Console& console);
 CommandResult RunQueueShape(const Invocation& call, Console& console);
 CommandResult RunQueueRetry(const Invocation& call, Console& console);
 CommandResult RunDomainExplain(const Invocation& call, Console& console);
+CommandResult RunMessageFind(const Invocation& call, Console& console);
+CommandResult RunMessageShow(const Invocation& call, Console& console);
 CommandResult RunMessageTrace(const Invocation& call, Console& console);
 CommandResult RunEvents(const Invocation& call, Console& console);
 

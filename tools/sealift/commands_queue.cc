@@ -1,4 +1,4 @@
-// queue list, shape, retry; domain explain; message trace; events
+// queue list, shape, retry; domain explain; message find, show, trace; events
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -134,14 +134,37 @@ CommandResult RunDomainExplain(const Invocation& call, Console& console) {
   return ExitCode::kOk;
 }
 
-CommandResult RunMessageTrace(const Invocation& call, Console& console) {
+CommandResult RunMessageFind(const Invocation& call, Console& console) {
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  const absl::StatusOr<json> answer = daemon->Post(
+      "/api/v1/messages/find",
+      {{"recipient", call.Value("recipient")}, {"reason", call.Value("reason")}, {"reveal", call.Has("reveal")}});
+  if (!answer.ok()) return answer.status();
+  console.Rows(*answer, "messages",
+               {{"id", "ID"},
+                {"campaign", "CAMPAIGN"},
+                {"stream", "STREAM"},
+                {"key", "KEY"},
+                {"recipient", "RECIPIENT"},
+                {"state", "STATE"},
+                {"due", "DUE"}});
+  if (console.format() == Format::kTable && answer->value("messages", json::array()).empty()) {
+    console.Say("No campaign that is remembered has this address.");
+  }
+  return ExitCode::kOk;
+}
+
+namespace {
+
+absl::StatusOr<json> ShowMessage(const Invocation& call, Console& console) {
   absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
   if (!daemon.ok()) return daemon.status();
   std::string id = call.arguments[0];
   if (id.starts_with("<") && id.ends_with(">")) id = id.substr(1, id.size() - 2);
   DaemonClient::Parameters parameters;
   if (call.Has("reveal")) parameters["reveal"] = "1";
-  const absl::StatusOr<json> answer = daemon->Get("/api/v1/messages/" + PathPart(id), parameters);
+  absl::StatusOr<json> answer = daemon->Get("/api/v1/messages/" + PathPart(id), parameters);
   if (!answer.ok()) return answer.status();
   console.Record(*answer, {{"id", "id"},
                            {"key", "key"},
@@ -150,6 +173,20 @@ CommandResult RunMessageTrace(const Invocation& call, Console& console) {
                            {"recipient", "recipient"},
                            {"state", "state"},
                            {"due", "due"}});
+  return answer;
+}
+
+}  // namespace
+
+CommandResult RunMessageShow(const Invocation& call, Console& console) {
+  const absl::StatusOr<json> answer = ShowMessage(call, console);
+  if (!answer.ok()) return answer.status();
+  return ExitCode::kOk;
+}
+
+CommandResult RunMessageTrace(const Invocation& call, Console& console) {
+  const absl::StatusOr<json> answer = ShowMessage(call, console);
+  if (!answer.ok()) return answer.status();
   if (console.format() != Format::kTable) return ExitCode::kOk;
   console.Say("");
   console.Rows(*answer, "attempts",
@@ -157,7 +194,6 @@ CommandResult RunMessageTrace(const Invocation& call, Console& console) {
                 {"time", "TIME"},
                 {"outcome", "OUTCOME"},
                 {"class", "CLASS"},
-                {"rule", "RULE"},
                 {"mx", "MX"},
                 {"source", "SOURCE"},
                 {"tls", "TLS"},

@@ -21,18 +21,19 @@ class AuditedCommandTest : public testing::TestWithParam<Audited> {};
 
 INSTANTIATE_TEST_SUITE_P(
     All, AuditedCommandTest,
-    testing::Values(Audited{{"campaign", "start", "spring"}, "campaign start", "spring"},
-                    Audited{{"campaign", "pause", "spring"}, "campaign pause", "spring"},
-                    Audited{{"campaign", "resume", "spring"}, "campaign resume", "spring"},
-                    Audited{{"campaign", "cancel", "spring", "--yes"}, "campaign cancel", "spring"},
-                    Audited{{"campaign", "cancel", "spring", "--yes", "--erase"}, "campaign cancel --erase", "spring"},
-                    Audited{{"campaign", "preview", "spring", "--row", "3"}, "campaign preview", "spring row 3"},
-                    Audited{{"queue", "list", "--domain", "d1.test", "--reveal"}, "queue list", "domain=d1.test"},
-                    Audited{
-                        {"queue", "retry", "--domain", "d1.test", "--reason", "r"}, "queue retry", "domain=d1.test"},
-                    Audited{{"message", "trace", "abc@mta1.example.com", "--reveal"}, "message trace", "abc"},
-                    Audited{{"events", "--campaign", "spring", "--reveal"}, "events", "campaign=spring"},
-                    Audited{{"reload"}, "reload", ""}));
+    testing::Values(
+        Audited{{"campaign", "start", "spring"}, "campaign start", "spring"},
+        Audited{{"campaign", "pause", "spring"}, "campaign pause", "spring"},
+        Audited{{"campaign", "resume", "spring"}, "campaign resume", "spring"},
+        Audited{{"campaign", "cancel", "spring", "--yes"}, "campaign cancel", "spring"},
+        Audited{{"campaign", "cancel", "spring", "--yes", "--erase"}, "campaign cancel --erase", "spring"},
+        Audited{{"campaign", "preview", "spring", "--row", "3"}, "campaign preview", "spring row 3"},
+        Audited{{"queue", "list", "--domain", "d1.test", "--reveal"}, "queue list", "domain=d1.test"},
+        Audited{{"queue", "retry", "--domain", "d1.test", "--reason", "r"}, "queue retry", "domain=d1.test"},
+        Audited{{"message", "trace", "abc@mta1.example.com", "--reveal"}, "message trace", "abc"},
+        Audited{{"message", "find", "--recipient", "a@d1.test", "--reason", "r"}, "message find", "recipient"},
+        Audited{{"events", "--campaign", "spring", "--reveal"}, "events", "campaign=spring"},
+        Audited{{"reload"}, "reload", ""}));
 
 TEST_P(AuditedCommandTest, IsWrittenDownOnceWithItsCaller) {
   ControlSocket socket;

@@ -229,6 +229,13 @@ absl::StatusOr<engine::MessageTrace> FakeNode::Trace(std::string_view id) {
   return trace;
 }
 
+absl::StatusOr<std::vector<engine::MessageTrace>> FakeNode::FindMessages(std::string_view recipient) {
+  Note(fmt::format("find {}", recipient));
+  if (recipient != kSecret) return std::vector<engine::MessageTrace>();
+  absl::StatusOr<engine::MessageTrace> trace = Trace("id@mta");
+  return std::vector<engine::MessageTrace>{*std::move(trace)};
+}
+
 // Cursors are "c1", "c2", ...: the n-th event.
 absl::StatusOr<queue::EventsPage> FakeNode::Events(std::string after, int max, const queue::EventFilter& filter) {
   size_t from = 0;

@@ -41,6 +41,7 @@ class FakeNode final : public engine::Node {
   absl::StatusOr<uint64_t> Retry(const engine::QueueFilter& filter, std::string_view rate, bool dry_run) override;
   absl::StatusOr<engine::DomainExplanation> Explain(std::string_view domain) override;
   absl::StatusOr<engine::MessageTrace> Trace(std::string_view id) override;
+  absl::StatusOr<std::vector<engine::MessageTrace>> FindMessages(std::string_view recipient) override;
   absl::StatusOr<queue::EventsPage> Events(std::string after, int max, const queue::EventFilter& filter) override;
   std::string MessageId(const queue::MessageKey& key) const override;
   // The real list, in a store of its own that is made when it is first asked for.

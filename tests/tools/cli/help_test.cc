@@ -84,8 +84,8 @@ TEST(HelpTest, EveryCommandOfTheFirstReleaseIsThere) {
   for (const char* name :
        {"demo",           "campaign load",   "campaign start",  "campaign list",    "campaign show", "campaign watch",
         "campaign pause", "campaign resume", "campaign cancel", "campaign preview", "queue list",    "queue shape",
-        "queue retry",    "domain explain",  "message trace",   "events",           "config check",  "config show",
-        "reload",         "version",         "completion",      "key init"}) {
+        "queue retry",    "domain explain",  "message find",    "message show",     "message trace", "events",
+        "config check",   "config show",     "reload",          "version",          "completion",    "key init"}) {
     EXPECT_TRUE(names.contains(name)) << name;
   }
 }
