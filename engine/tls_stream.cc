@@ -60,6 +60,18 @@ Task<absl::StatusOr<size_t>> TlsStream::Read(std::span<char> into) {
   }
 }
 
+absl::StatusOr<std::optional<size_t>> TlsStream::TryRead(std::span<char> into) {
+  while (true) {
+    const absl::StatusOr<size_t> plain = channel_->Read(into);
+    if (!plain.ok()) return plain.status();
+    if (*plain > 0 || channel_->closed()) return *plain;
+    const absl::StatusOr<std::optional<size_t>> received = lower_->TryRead(incoming_);
+    if (!received.ok() || !received->has_value() || **received == 0) return received;
+    const absl::Status fed = channel_->Feed(std::span<const char>(incoming_.data(), **received));
+    if (!fed.ok()) return fed;
+  }
+}
+
 Task<absl::Status> TlsStream::Write(std::span<const char> bytes) {
   const absl::Status sealed = channel_->Write(bytes);
   if (!sealed.ok()) co_return sealed;

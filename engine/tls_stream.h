@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -25,6 +26,7 @@ class TlsStream final : public Stream {
   Task<absl::Status> Handshake();
 
   Task<absl::StatusOr<size_t>> Read(std::span<char> into) override;
+  absl::StatusOr<std::optional<size_t>> TryRead(std::span<char> into) override;
   Task<absl::Status> Write(std::span<const char> bytes) override;
   void Close() override;
 

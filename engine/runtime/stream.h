@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 
 #include "absl/status/status.h"
@@ -25,6 +26,9 @@ class Stream {
 
   // At least one byte, or zero when the peer has closed its side. The buffer lives until the await ends.
   virtual Task<absl::StatusOr<size_t>> Read(std::span<char> buffer) = 0;
+
+  // The same of what has already arrived, without waiting; nothing: there is none. No Read is pending.
+  virtual absl::StatusOr<std::optional<size_t>> TryRead(std::span<char> buffer) = 0;
 
   // All of `bytes`; after an error it is unknown how many arrived.
   virtual Task<absl::Status> Write(std::span<const char> bytes) = 0;

@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "engine/runtime/check.h"
@@ -33,6 +34,14 @@ Task<absl::StatusOr<size_t>> TcpStream::Read(std::span<char> buffer) {
   --pending_;
   if (fd_ < 0) co_return ClosedHere();
   co_return count;
+}
+
+absl::StatusOr<std::optional<size_t>> TcpStream::TryRead(std::span<char> buffer) {
+  if (fd_ < 0) return ClosedHere();
+  const ssize_t count = recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT);
+  if (count >= 0) return static_cast<size_t>(count);
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return std::nullopt;
+  return absl::ErrnoToStatus(errno, "reading");
 }
 
 Task<absl::Status> TcpStream::Write(std::span<const char> bytes) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 
 #include "absl/status/status.h"
@@ -22,6 +23,7 @@ class TcpStream final : public Stream {
   ~TcpStream() override;
 
   Task<absl::StatusOr<size_t>> Read(std::span<char> buffer) override;
+  absl::StatusOr<std::optional<size_t>> TryRead(std::span<char> buffer) override;
   Task<absl::Status> Write(std::span<const char> bytes) override;
   void Close() override;
 

@@ -33,4 +33,6 @@ std::string MailFrom(std::string_view sender, const MailParameters& parameters) 
 
 std::string RcptTo(std::string_view recipient) { return fmt::format("RCPT TO:<{}>\r\n", Whole(recipient)); }
 
+std::string BdatLast(size_t bytes) { return fmt::format("BDAT {} LAST\r\n", bytes); }
+
 }  // namespace sealift::engine

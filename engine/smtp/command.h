@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,5 +32,8 @@ struct MailParameters {
 std::string MailFrom(std::string_view sender, const MailParameters& parameters = {});
 
 std::string RcptTo(std::string_view recipient);
+
+// A whole message of so many bytes follows: RFC 3030 2. Only where the server offered CHUNKING.
+std::string BdatLast(size_t bytes);
 
 }  // namespace sealift::engine

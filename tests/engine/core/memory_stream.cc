@@ -17,19 +17,23 @@ std::pair<std::unique_ptr<Stream>, std::unique_ptr<Stream>> MemoryStream::Connec
 
 Task<absl::StatusOr<size_t>> MemoryStream::Read(std::span<char> buffer) {
   while (true) {
-    if (closed_) co_return absl::FailedPreconditionError("the stream is closed");
-    if (!in_->writes.empty()) {
-      std::string& first = in_->writes.front();
-      const size_t count = std::min(first.size(), buffer.size());
-      std::copy_n(first.begin(), count, buffer.begin());
-      first.erase(0, count);
-      if (first.empty()) in_->writes.pop_front();
-      co_return count;
-    }
-    if (in_->closed) co_return size_t{0};
+    const absl::StatusOr<std::optional<size_t>> count = TryRead(buffer);
+    if (!count.ok()) co_return count.status();
+    if (count->has_value()) co_return **count;
     const absl::Status waited = co_await in_->changed.Wait();
     if (!waited.ok()) co_return waited;
   }
+}
+
+absl::StatusOr<std::optional<size_t>> MemoryStream::TryRead(std::span<char> buffer) {
+  if (closed_) return absl::FailedPreconditionError("the stream is closed");
+  if (in_->writes.empty()) return in_->closed ? std::optional<size_t>(0) : std::nullopt;
+  std::string& first = in_->writes.front();
+  const size_t count = std::min(first.size(), buffer.size());
+  std::copy_n(first.begin(), count, buffer.begin());
+  first.erase(0, count);
+  if (first.empty()) in_->writes.pop_front();
+  return count;
 }
 
 Task<absl::Status> MemoryStream::Write(std::span<const char> bytes) {

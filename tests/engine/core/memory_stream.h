@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -33,6 +34,7 @@ class MemoryStream final : public Stream {
 
   // At most what one Write brought.
   Task<absl::StatusOr<size_t>> Read(std::span<char> buffer) override;
+  absl::StatusOr<std::optional<size_t>> TryRead(std::span<char> buffer) override;
   Task<absl::Status> Write(std::span<const char> bytes) override;
   void Close() override;
 
