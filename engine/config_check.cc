@@ -10,6 +10,7 @@
 #include "engine/config_words.h"
 #include "engine/message/list_fields.h"
 #include "engine/providers.h"
+#include "engine/secret_file.h"
 #include "engine/test_recipients.h"
 #include "fmt/format.h"
 
@@ -98,6 +99,36 @@ void CheckTimeouts(ConfigDraft& draft) {
   check("final_dot_timeout", o.final_dot_timeout, least.final_dot_timeout);
 }
 
+void CheckProxy(ConfigDraft& draft, const std::string& key, SourceOptions& source) {
+  if (source.proxy_credentials.empty()) return;
+  if (!source.proxy.starts_with("socks5://")) {
+    draft.Error(key + ".proxy_credentials",
+                "only a SOCKS5 proxy asks for a login; remove it, or name a \"socks5://\" `proxy`");
+    return;
+  }
+  const std::string& path = source.proxy_credentials;
+  const absl::StatusOr<SecretFile> file = SecretFile::Open(
+      path, {.origin = fmt::format("the file {}", path),
+             .if_absent = "the proxy would not let the source's connections through. Write \"user:password\" to it",
+             .if_shared = fmt::format("others than its owner could use the proxy; chmod 0600 {}", path)});
+  absl::Status status = file.status();
+  if (status.ok()) status = file->CheckPrivate();
+  if (!status.ok()) return draft.Error(key + ".proxy_credentials", std::string(status.message()));
+  // A byte for the length of each: RFC 1929 2.
+  constexpr size_t kPartBytesMax = 255;
+  const absl::StatusOr<Secret> secret = file->Read(2 * kPartBytesMax + 3);
+  if (!secret.ok()) return draft.Error(key + ".proxy_credentials", std::string(secret.status().message()));
+  std::string login(secret->bytes());
+  if (login.ends_with('\n')) login.pop_back();
+  const size_t colon = login.find(':');
+  if (colon == std::string::npos || colon == 0 || colon > kPartBytesMax || login.size() - colon - 1 > kPartBytesMax ||
+      login.size() == colon + 1) {
+    return draft.Error(key + ".proxy_credentials",
+                       fmt::format("{} is not \"user:password\", each of 1 to 255 bytes", path));
+  }
+  source.proxy_login = login;
+}
+
 void CheckSources(ConfigDraft& draft) {
   Options& o = draft.options;
   std::map<std::string, std::string> taken;  // address -> source
@@ -106,6 +137,7 @@ void CheckSources(ConfigDraft& draft) {
     const std::string key = ElementKey("source", source, i);
     if (source.hostname.empty()) source.hostname = o.node.hostname;
     source.family = source.address.find(':') == std::string::npos ? AF_INET : AF_INET6;
+    CheckProxy(draft, key, source);
     if (source.address.empty()) continue;
     const auto [it, fresh] = taken.emplace(source.address, source.name);
     if (!fresh) {
@@ -261,9 +293,7 @@ void CheckPromises(ConfigDraft& draft) {
     const DestinationOptions& block = draft.options.destinations[i];
     const std::string key = ElementKey("destination", block, i);
     if (block.tls == TlsPolicy::kDane) report(key + ".tls", "`tls = \"dane\"`");
-    if (block.pipeline_depth > 1) report(key + ".pipeline_depth", "a `pipeline_depth` above 1");
   }
-  if (draft.options.smtp.pipeline_depth > 1) report("smtp.pipeline_depth", "a `pipeline_depth` above 1");
 }
 
 }  // namespace

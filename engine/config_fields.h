@@ -12,13 +12,15 @@ namespace sealift::engine {
 // What a text must look like.
 enum class Text : uint8_t {
   kAny,
-  kName,         // of a source, pool, stream, provider: letters, digits, '-', '_', '.'
-  kHost,         // a host name, lower-cased
-  kHostPattern,  // a host name, "*.example.net" or "*"
-  kAddress,      // an IP address, made canonical
-  kEndpoint,     // address:port, or empty
-  kServer,       // an IP address, with or without a port
-  kPath,         // absolute
+  kName,           // of a source, pool, stream, provider: letters, digits, '-', '_', '.'
+  kHost,           // a host name, lower-cased
+  kHostPattern,    // a host name, "*.example.net" or "*"
+  kAddress,        // an IP address, made canonical
+  kEndpoint,       // address:port, or empty
+  kServer,         // an IP address, with or without a port
+  kPath,           // absolute
+  kProxy,          // "socks5://address:port", "haproxy://address:port", or empty
+  kHostOrNetwork,  // a host pattern, an IP address or a network
 };
 
 struct Field {
@@ -124,8 +126,19 @@ struct Fields<DnsOptions> {
          o.servers);
     each(Field{.name = "trust_ad", .help = "Believe a validating resolver on loopback (for DANE).", .enforced = false},
          o.trust_ad);
-    each(Field{.name = "allow_private_addresses", .help = "Deliver to MX hosts with loopback or private addresses."},
+    each(Field{.name = "allow_private_addresses",
+               .help = "Deliver to MX hosts with loopback or private addresses, or with addresses of this machine."},
          o.allow_private_addresses);
+    each(Field{.name = "mx_allow",
+               .help = "The only MX hosts to deliver to, by name (\"mx.example.net\", \"*.example.net\") or address "
+                       "(\"192.0.2.0/24\"); empty for every host.",
+               .text = Text::kHostOrNetwork},
+         o.mx_allow);
+    each(Field{.name = "mx_deny",
+               .help = "MX hosts never to deliver to, by name or address. Mail for a domain that has no other bounces "
+                       "(class `mx_denied`).",
+               .text = Text::kHostOrNetwork},
+         o.mx_deny);
     each(Field{.name = "timeout", .help = "One try at a question.", .restart = true, .min = 10, .max = 60'000},
          o.timeout);
     each(Field{.name = "tries", .help = "Tries over all servers.", .restart = true, .min = 1, .max = 10}, o.tries);
@@ -169,7 +182,7 @@ struct Fields<SmtpOptions> {
     each(Field{.name = "pipeline_depth",
                .help = "Transactions in flight on one connection, where no [[destination]] says.",
                .min = 1,
-               .max = 100},
+               .max = 16},
          o.pipeline_depth);
   }
 };
@@ -242,6 +255,16 @@ struct Fields<SourceOptions> {
                .help = "What EHLO says from this address; default: node.hostname.",
                .text = Text::kHost},
          o.hostname);
+    each(Field{.name = "proxy",
+               .help = "Where its connections leave through: \"socks5://127.0.0.1:1080\" (RFC 1928) or "
+                       "\"haproxy://127.0.0.1:2525\", which is told the address and the MX host by PROXY protocol "
+                       "version 2. The proxy sends from `address`; this machine need not have it.",
+               .text = Text::kProxy},
+         o.proxy);
+    each(Field{.name = "proxy_credentials",
+               .help = "A file with \"user:password\" for a SOCKS5 proxy that asks (RFC 1929); mode 0400 or 0600.",
+               .text = Text::kPath},
+         o.proxy_credentials);
     each(Field{.name = "rate", .help = "Messages, over all destinations."}, o.rate);
     each(Field{.name = "connections", .help = "Open at once, over all destinations.", .min = 1, .max = 100'000},
          o.connections);
@@ -339,7 +362,12 @@ struct Fields<DestinationOptions> {
     each(Field{.name = "message_rate", .help = "Messages."}, o.message_rate);
     each(Field{.name = "messages_per_connection", .help = "Then a new one is opened.", .min = 1, .max = 1'000'000},
          o.messages_per_connection);
-    each(Field{.name = "pipeline_depth", .help = "Transactions in flight on one connection.", .min = 1, .max = 100},
+    each(Field{.name = "pipeline_depth",
+               .help =
+                   "Transactions in flight on one connection: above 1 the next ones are sent ahead of the replies to "
+                   "those before, where the server offers PIPELINING; never for a stream with in_doubt = \"hold\".",
+               .min = 1,
+               .max = 16},
          o.pipeline_depth);
     each(Field{.name = "tls", .help = "May only tighten a stream's."}, o.tls);
     each(Field{.name = "per", .help = "What the limits are counted for: each source, each pool, or the node."}, o.per);

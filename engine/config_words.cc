@@ -53,6 +53,19 @@ std::string CanonicalAddress(const std::string& text) {
   return "";
 }
 
+// "192.0.2.1", "192.0.2.0/24", "2001:db8::/32"
+bool IsNetwork(const std::string& text) {
+  const size_t slash = text.find('/');
+  const std::string address = text.substr(0, slash);
+  if (CanonicalAddress(address).empty()) return false;
+  if (slash == std::string::npos) return true;
+  const std::string_view digits = std::string_view(text).substr(slash + 1);
+  unsigned bits = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
+  return error == std::errc() && end == digits.data() + digits.size() &&
+         bits <= (address.find(':') == std::string::npos ? 32u : 128u);
+}
+
 bool IsPort(std::string_view text) {
   unsigned port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
@@ -125,6 +138,17 @@ std::string CheckText(Text kind, std::string& text) {
     case Text::kServer:
       if (IsEndpoint(text) || !CanonicalAddress(text).empty()) return "";
       return "is not an IP address with or without a port; write \"127.0.0.1\", \"127.0.0.1:5353\" or \"[::1]:5353\"";
+    case Text::kProxy: {
+      const size_t scheme = text.starts_with("socks5://") ? 9 : text.starts_with("haproxy://") ? 10 : 0;
+      if (text.empty() || (scheme > 0 && IsEndpoint(std::string_view(text).substr(scheme)))) return "";
+      return "is not a proxy; write \"socks5://127.0.0.1:1080\" or \"haproxy://127.0.0.1:2525\"";
+    }
+    case Text::kHostOrNetwork: {
+      lower();
+      const std::string_view name = text.starts_with("*.") ? std::string_view(text).substr(2) : std::string_view(text);
+      if (IsNetwork(text) || text == "*" || IsHostName(name)) return "";
+      return "is neither a host nor a network; write \"mx.example.net\", \"*.example.net\" or \"192.0.2.0/24\"";
+    }
     case Text::kPath:
       if (text.starts_with('/') || text.empty()) return "";
       return "is not an absolute path; begin it with a slash";

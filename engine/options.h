@@ -71,7 +71,9 @@ struct SinkOptions {                       // [sink]
 struct DnsOptions {                           // [dns]
   std::vector<std::string> servers;           // "address" or "address:port"; empty: the system's
   bool trust_ad = false;                      // believe the AD bit of a validating resolver on loopback
-  bool allow_private_addresses = false;       // deliver to loopback and private MX targets
+  bool allow_private_addresses = false;       // deliver to loopback, private and own addresses
+  std::vector<std::string> mx_allow;          // host patterns and networks; not empty: no other host is mailed
+  std::vector<std::string> mx_deny;           // host patterns and networks that are never mailed
   absl::Duration timeout = absl::Seconds(5);  // one try
   int tries = 3;                              // over all servers
   Size cache{32ull << 20};                    // answers, node-wide
@@ -96,7 +98,7 @@ struct SmtpOptions {                                     // [smtp]
   absl::Duration session_max = absl::Hours(1);           // a whole session, against a server that drips
   int connections = 20;                // to one destination from one source, unless [[destination]] says
   int messages_per_connection = 1000;  //
-  int pipeline_depth = 1;              // transactions in flight on one connection
+  int pipeline_depth = 1;              // transactions in flight on one connection, up to 16
 };
 
 struct TlsOptions {                             // [tls]
@@ -140,7 +142,10 @@ struct SourceOptions {   // [[source]]
   std::string address;   // required: the IP bound before connect, in its canonical form
   int family = 0;        // AF_INET or AF_INET6, from address; decides the MX addresses used
   std::string hostname;  // EHLO name of this source; default: node.hostname
-  RateLimit rate;        // messages
+  std::string proxy;     // "socks5://address:port" or "haproxy://address:port" that it leaves through; empty: none
+  std::string proxy_credentials;  // a file, "user:password" for SOCKS5 (RFC 1929); empty: none are asked for
+  std::string proxy_login;        // what that file says
+  RateLimit rate;                 // messages
   CountLimit connections{500, "default"};
   WarmupOptions warmup;
 };

@@ -122,7 +122,8 @@ Remedy RemedyAt(std::string_view provider, const Verdict& verdict) {
 }
 
 Verdict ClassifyFailure(ReasonClass reason_class) {
-  if (reason_class == ReasonClass::kNoMx || reason_class == ReasonClass::kBadDomain) {
+  if (reason_class == ReasonClass::kNoMx || reason_class == ReasonClass::kMxDenied ||
+      reason_class == ReasonClass::kBadDomain) {
     return {.action = Action::kBounce,
             .reason_class = reason_class,
             .about = About::kRecipient,
@@ -261,6 +262,8 @@ std::string_view ToString(ReasonClass reason_class) {
       return "dns";
     case ReasonClass::kNoMx:
       return "no_mx";
+    case ReasonClass::kMxDenied:
+      return "mx_denied";
     case ReasonClass::kInternal:
       return "internal";
     case ReasonClass::kOther:

@@ -68,6 +68,7 @@ enum class ReasonClass : uint8_t {
   kTimeout,         // timeout
   kDns,             // dns: a lookup failed and may work later
   kNoMx,            // no_mx: null MX, or no host that takes mail for the domain
+  kMxDenied,        // mx_denied: the operator allows no host that takes mail for the domain
   kInternal,        // internal: trouble on our side
   kOther,           // other: nothing known about it
 };
@@ -112,7 +113,7 @@ Verdict Classify(Phase phase, const Reply& reply);
 Remedy RemedyAt(std::string_view provider, const Verdict& verdict);
 
 // What a failure without a reply means: a lost or refused connection, a timeout, a handshake, a lookup. Defers, about
-// the host; kNoMx and kBadDomain bounce, about the recipient.
+// the host; kNoMx, kMxDenied and kBadDomain bounce, about the recipient.
 Verdict ClassifyFailure(ReasonClass reason_class);
 
 }  // namespace sealift::engine
