@@ -7,12 +7,25 @@
 #include <span>
 #include <utility>
 
+#include "engine/egress_proxy.h"
+#include "engine/mx_filter.h"
 #include "engine/runtime/deadline.h"
 #include "engine/smtp/command.h"
 #include "engine/smtp/redact.h"
+#include "engine/source_address.h"
 #include "engine/tls_stream.h"
 
 namespace sealift::engine {
+namespace {
+
+// Mail to it would go round in a circle, or to a machine that somebody else's DNS has no business to name.
+bool IsNoHostOfOthers(const dns::Address& address, const Options& options) {
+  return address.IsLoopback() || address.IsPrivate() || IsOwnAddress(address, options);
+}
+
+absl::Status ServerHasClosed() { return absl::UnavailableError("the server closed the connection"); }
+
+}  // namespace
 
 Connection::Connection(Services services, std::shared_ptr<const Options> options, const SourceOptions& source,
                        tls::Policy policy)
@@ -56,10 +69,16 @@ Task<std::vector<Endpoint>> Connection::Endpoints() {
     failure_ =
         FromFailure(ReasonClass::kDns, fmt::format("the address lookup failed ({})", dns::ToString(answer.verdict)));
   }
+  const MxFilter filter(options_->dns);
   for (const dns::Address& address : answer.addresses) {
-    if (!options_->dns.allow_private_addresses && (address.IsLoopback() || address.IsPrivate())) {
-      failure_ = FromFailure(ReasonClass::kNoMx,
-                             "its address is private or loopback, and dns.allow_private_addresses is false");
+    if (!options_->dns.allow_private_addresses && IsNoHostOfOthers(address, *options_)) {
+      failure_ = FromFailure(
+          ReasonClass::kNoMx,
+          "its address is private, loopback or this machine's own, and dns.allow_private_addresses is false");
+      continue;
+    }
+    if (!filter.Allows(host_, address)) {
+      failure_ = FromFailure(ReasonClass::kMxDenied, "dns.mx_deny or dns.mx_allow keep mail from its address");
       continue;
     }
     const size_t bytes = address.family == AF_INET ? 4 : 16;
@@ -77,11 +96,17 @@ Task<Connection::Opened> Connection::Connect(Endpoint to) {
     from = Endpoint::Ip(address->family, std::span(address->bytes).first(address->family == AF_INET ? 4 : 16), 0);
   }
   if (from.has_value() && from->family() != to.family()) from.reset();
+  // In sink mode nothing leaves this machine, so nothing goes through a proxy either.
+  const std::optional<EgressProxy> proxy =
+      options_->delivery == Delivery::kLive ? EgressProxy::Of(source_) : std::nullopt;
+  Task<absl::StatusOr<std::unique_ptr<Stream>>> connecting =
+      proxy.has_value() ? proxy->Connect(services_.network, to, from) : services_.network.Connect(to, from);
   absl::StatusOr<std::unique_ptr<Stream>> stream =
-      co_await WithDeadline(services_.ring, options_->smtp.connect_timeout, services_.network.Connect(to, from));
+      co_await WithDeadline(services_.ring, options_->smtp.connect_timeout, std::move(connecting));
   if (!stream.ok()) co_return Failed(Opened::kNo, FromStatus(Phase::kConnection, stream.status()));
   stream_ = *std::move(stream);
   replies_ = ReplyParser();
+  next_reply_.reset();
   capabilities_ = Capabilities();
   in_tls_ = false;
   security_.tls_version = "none";
@@ -139,6 +164,7 @@ Task<Connection::Opened> Connection::StartTls() {
   }
   // What came in clear is not taken for what comes encrypted: RFC 3207 5.
   replies_.Clear();
+  next_reply_.reset();
   absl::StatusOr<std::unique_ptr<tls::Channel>> channel =
       tls::Channel::Client(services_.tls, {.sni = host_,
                                            .policy = policy_,
@@ -178,15 +204,44 @@ Task<void> Connection::Quit() {
 // The wire
 
 Task<Connection::Answer> Connection::ReadReply() {
+  if (next_reply_.has_value()) co_return *std::exchange(next_reply_, std::nullopt);
   while (true) {
     absl::StatusOr<std::optional<Reply>> reply = replies_.Next();
     if (!reply.ok()) co_return reply.status();
     if (reply->has_value()) co_return **std::move(reply);
     const absl::StatusOr<size_t> received = co_await stream_->Read(incoming_);
     if (!received.ok()) co_return received.status();
-    if (*received == 0) co_return absl::UnavailableError("the server closed the connection");
+    if (*received == 0) co_return ServerHasClosed();
     replies_.Feed(std::string_view(incoming_.data(), *received));
   }
+}
+
+bool Connection::HasReply() {
+  while (!next_reply_.has_value()) {
+    absl::StatusOr<std::optional<Reply>> reply = replies_.Next();
+    if (!reply.ok()) {
+      next_reply_ = reply.status();
+    } else if (reply->has_value()) {
+      next_reply_ = **std::move(reply);
+    } else {
+      const absl::StatusOr<std::optional<size_t>> received = stream_->TryRead(incoming_);
+      if (received.ok() && !received->has_value()) return false;
+      if (!received.ok()) {
+        next_reply_ = received.status();
+      } else if (**received == 0) {
+        next_reply_ = ServerHasClosed();
+      } else {
+        replies_.Feed(std::string_view(incoming_.data(), **received));
+      }
+    }
+  }
+  return true;
+}
+
+std::optional<Connection::Answer> Connection::Unasked() {
+  if (HasReply()) return next_reply_;
+  if (replies_.buffered() == 0) return std::nullopt;
+  return absl::InvalidArgumentError("the server began to reply before it was asked");
 }
 
 Task<Connection::Answer> Connection::Command(std::string line, absl::Duration limit) {

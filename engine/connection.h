@@ -69,8 +69,10 @@ class Connection {
   Task<Answer> Command(std::string line, absl::Duration limit);
   Task<Answer> ReadReply();
   Task<absl::Status> Send(std::string_view bytes, absl::Duration limit);
-  // The server has said more than was asked for.
-  bool has_unread() const { return replies_.buffered() > 0; }
+  // Without waiting: a reply has come, or what ends the connection. The next ReadReply returns it.
+  bool HasReply();
+  // Without waiting, where nothing is to be answered: what has come all the same. InvalidArgument: a part of a reply.
+  std::optional<Answer> Unasked();
 
   const Capabilities& capabilities() const { return capabilities_; }
   // "mx1.d1.test [192.0.2.1]"
@@ -102,6 +104,7 @@ class Connection {
   std::string peer_;
   std::unique_ptr<Stream> stream_;
   ReplyParser replies_;
+  std::optional<Answer> next_reply_;  // what HasReply found
   Capabilities capabilities_;
   bool in_tls_ = false;
   queue::Evidence security_;

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
+
+#include "engine/mx_filter.h"
 
 namespace sealift::engine {
 namespace {
@@ -64,12 +67,39 @@ void Directory::StartLookups() {
 }
 
 Task<void> Directory::LookUp(std::string domain) {
-  const dns::MxAnswer answer = co_await services_.resolver.ResolveMx(domain);
+  dns::MxAnswer answer = co_await services_.resolver.ResolveMx(domain);
+  if (answer.verdict == dns::Verdict::kFound && !answer.null_mx) {
+    answer.hosts = co_await Allowed(std::move(answer.hosts));
+  }
   --lookups_;
   const Scope& scope = co_await CurrentScope();
   if (scope.ended()) co_return;
   Answer(domain, answer);
   StartLookups();
+}
+
+Task<std::vector<dns::MxHost>> Directory::Allowed(std::vector<dns::MxHost> hosts) {
+  const std::shared_ptr<const Options> options = services_.options;
+  const MxFilter filter(options->dns);
+  if (!filter.active()) co_return hosts;
+  std::erase_if(hosts, [&](const dns::MxHost& host) { return filter.Denies(host.name); });
+  if (!filter.asks_addresses()) co_return hosts;
+  std::set<int> families;
+  for (const SourceOptions& source : options->sources) families.insert(source.family);
+  std::vector<dns::MxHost> allowed;
+  for (dns::MxHost& host : hosts) {
+    bool found = false, any = false;
+    for (const int family : families) {
+      const dns::AddressAnswer answer = co_await services_.resolver.ResolveAddresses(host.name, family);
+      for (const dns::Address& address : answer.addresses) {
+        found = true;
+        any = any || filter.Allows(host.name, address);
+      }
+    }
+    // Where no address is known now, whoever connects asks again (connection.h).
+    if (any || !found) allowed.push_back(std::move(host));
+  }
+  co_return allowed;
 }
 
 void Directory::Answer(const std::string& domain, const dns::MxAnswer& answer) {
@@ -79,6 +109,12 @@ void Directory::Answer(const std::string& domain, const dns::MxAnswer& answer) {
   resolving_.erase(found);
   if (answer.verdict != dns::Verdict::kFound || answer.null_mx) {
     for (Lane* lane : lanes) callbacks_.failed(*lane, VerdictOf(answer));
+    return;
+  }
+  if (answer.hosts.empty()) {
+    const LaneVerdict denied{ClassifyFailure(ReasonClass::kMxDenied),
+                             "dns.mx_deny and dns.mx_allow leave no host that takes mail for the domain"};
+    for (Lane* lane : lanes) callbacks_.failed(*lane, denied);
     return;
   }
   const SiteIdentity identity{.key = SiteKeyOf(answer.hosts), .hosts = answer.hosts};

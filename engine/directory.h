@@ -57,6 +57,8 @@ class Directory {
 
  private:
   Task<void> LookUp(std::string domain);
+  // Of these hosts the ones that the configuration allows to be mailed.
+  Task<std::vector<dns::MxHost>> Allowed(std::vector<dns::MxHost> hosts);
   void Answer(const std::string& domain, const dns::MxAnswer& answer);
   void StartLookups();
 

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "engine/failed_hosts.h"
 #include "engine/runtime/task_group.h"
 #include "engine/shard_services.h"
 #include "engine/site.h"
@@ -56,6 +57,8 @@ class Paths {
   void Cancel() { sessions_.Cancel(); }
   size_t sessions() const { return sessions_.size(); }
 
+  FailedHosts& failed_hosts() { return failed_hosts_; }
+
  private:
   bool PumpPath(Site& site, SendQueue& queue, Path& path);
   // Other connections of the path are well: the host has as many as it likes.
@@ -64,6 +67,7 @@ class Paths {
 
   ShardServices& services_;
   Scheduler& scheduler_;
+  FailedHosts failed_hosts_;
   TaskGroup sessions_;
 };
 

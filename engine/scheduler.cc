@@ -315,6 +315,7 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& attempt) {
 
   const bool was_retrying = row.attempts > 0;
   Metrics& metrics = services_.metrics;
+  if (attempt.unanswered) metrics.counter(Metric::kMessagesInDoubt, {stream_name})->Add();
   switch (outcome.kind) {
     case OutcomeKind::kDelivered:
       assignment.permits->delivered->Add();

@@ -8,11 +8,17 @@
 #include "engine/message_identity.h"
 #include "engine/runtime/deadline.h"
 #include "engine/smtp/command.h"
-#include "engine/smtp/dot_stuffing.h"
-#include "engine/smtp/mailbox.h"
 
 namespace sealift::engine {
 namespace {
+
+// Of transactions on one connection, whatever a destination is set to. Their replies together are at most four lines of
+// 512 bytes each (RFC 5321 4.5.3.1.5): less than any receive buffer, so a server never waits for us to read while we
+// wait for it to.
+constexpr size_t kDepthMax = 16;
+// A larger message is worth the round trip that tells whether anyone is to get it.
+constexpr size_t kChunkBytesMax = 256 << 10;
+constexpr size_t kBlockBytes = 64 << 10;  // of content, each under a deadline of its own: RFC 5321 4.5.3.2.5
 
 // The shard-wide words for how a session ended; values of sealift_smtp_sessions_total's label.
 std::string_view ResultOf(const std::optional<Attempt>& failure) {
@@ -29,6 +35,20 @@ std::string_view ResultOf(const std::optional<Attempt>& failure) {
     default:
       return failure->code != 0 ? "refused" : "connect";
   }
+}
+
+// It did not answer as a mail server that is well does; the next domain of the host would find the same.
+bool IsOfTheHost(const std::optional<Attempt>& failure) {
+  if (!failure.has_value()) return false;
+  const ReasonClass reason = failure->verdict.reason_class;
+  return failure->code / 100 == 5 || reason == ReasonClass::kConnection || reason == ReasonClass::kTimeout ||
+         reason == ReasonClass::kProtocol;
+}
+
+// A reply is never taken for the answer to what had not been sent when it came.
+absl::Status ErrorOf(const Connection::Answer& unasked) {
+  if (!unasked.ok()) return unasked.status();
+  return absl::InvalidArgumentError(fmt::format("the server replied ({}) before it was asked", unasked->code));
 }
 
 Task<absl::Status> WaitFor(Signal& signal) { co_return co_await signal.Wait(); }
@@ -63,7 +83,8 @@ Session::Session(Scheduler& scheduler, Path& path)
                    .tls = services_.tls,
                    .tls_sessions = &services_.tls_sessions,
                    .metrics = &services_.metrics},
-                  options_, *options_->FindSource(path.source_name), path.policy) {}
+                  options_, *options_->FindSource(path.source_name), path.policy),
+      message_(services_, options_) {}
 
 Task<void> Session::Live() {
   const bool open = co_await Open();
@@ -71,23 +92,30 @@ Task<void> Session::Live() {
   ++path_.answering;
   co_await SendAll();
   --path_.answering;
-  if (messages_ > 0) --path_.taking;
-  if (messages_ == 0 && failure_.has_value()) {
+  if (answered_ > 0) --path_.taking;
+  if (answered_ == 0 && failure_.has_value()) {
     scheduler_.paths().OnFruitless(path_, *failure_);
   }
 }
 
 // Finds a host that answers: by preference, equals in any order (RFC 5321 5.1).
 Task<bool> Session::Open() {
-  std::vector<dns::MxHost> hosts = path_.site.hosts;
+  FailedHosts& failed_hosts = scheduler_.paths().failed_hosts();
+  std::vector<dns::MxHost> hosts = failed_hosts.Without(path_.site.hosts, path_.source_name, services_.Now());
   dns::ShuffleTies(hosts, [this](size_t n) { return services_.random() % n; });
   bool no_tls = !hosts.empty();  // every host let us in and offered too little
   for (const dns::MxHost& host : hosts) {
     const Connection::Opened opened = co_await connection_.Open(host.name);
-    if (opened == Connection::Opened::kYes) co_return true;
+    if (opened == Connection::Opened::kYes) {
+      failed_hosts.Answered(host.name, path_.source_name);
+      co_return true;
+    }
     no_tls = no_tls && opened == Connection::Opened::kNoTls;
     const Scope& scope = co_await CurrentScope();
     if (scope.ended()) co_return false;
+    if (path_.answering == 0 && IsOfTheHost(connection_.failure())) {
+      failed_hosts.Failed(host.name, path_.source_name, services_.Now());
+    }
   }
   failure_ = connection_.failure();
   Attempt attempt =
@@ -102,21 +130,50 @@ Task<bool> Session::Open() {
 Task<void> Session::SendAll() {
   opened_ = services_.Now();
   const DestinationSettings settings = options_->DestinationFor(path_.site.domain, path_.site.hosts.front().name);
-  const int messages_max =
-      std::min<int64_t>(settings.messages_per_connection,
-                        static_cast<int64_t>(connection_.capabilities().limit_mail_max.value_or(INT32_MAX)));
-  while (messages_ < messages_max && services_.Now() - opened_ < options_->smtp.session_max) {
-    std::optional<Assignment> assignment = co_await NextAssignment();
-    if (!assignment.has_value()) break;
-    const Next next = co_await Transact(*std::move(assignment));
-    if (next == Next::kEnd) {
-      connection_.Close();
-      co_return;
+  begun_max_ = std::min<int64_t>(settings.messages_per_connection,
+                                 static_cast<int64_t>(connection_.capabilities().limit_mail_max.value_or(INT32_MAX)));
+  while (!over_) {
+    if (MayBegin()) {
+      const bool begun = co_await Begin();
+      if (begun) continue;
     }
-    if (next == Next::kNotSent) continue;
-    if (messages_++ == 0) scheduler_.paths().OnTaken(path_);
+    if (over_ || under_way_.empty()) break;
+    co_await TakeReply();
   }
-  co_await connection_.Quit();
+  if (over_ || connection_.Unasked().has_value()) {
+    connection_.Close();
+  } else {
+    co_await connection_.Quit();
+  }
+}
+
+bool Session::MayBegin() const {
+  if (closing_ || begun_ >= begun_max_ || services_.Now() - opened_ >= options_->smtp.session_max) return false;
+  if (pipeline_.ends_with_data()) return false;
+  return std::ranges::all_of(under_way_, [this](const Transaction& other) { return under_way_.size() < other.depth; });
+}
+
+size_t Session::DepthOf(const Assignment& assignment) const {
+  const StreamOptions* const stream = assignment.queue->stream;
+  if (!connection_.capabilities().pipelining || stream == nullptr || stream->in_doubt == InDoubt::kHold) return 1;
+  return std::clamp<size_t>(static_cast<size_t>(assignment.queue->settings.pipeline_depth), 1, kDepthMax);
+}
+
+Task<bool> Session::Begin() {
+  std::optional<Assignment> assignment;
+  if (under_way_.empty()) {
+    assignment = co_await NextAssignment();
+  } else {
+    Refusal refusal;
+    assignment = scheduler_.Next(path_, refusal);
+  }
+  if (!assignment.has_value()) co_return false;
+  if (!under_way_.empty() && under_way_.size() >= DepthOf(*assignment)) {  // it goes alone, once these are answered
+    scheduler_.Return(*assignment);
+    co_return false;
+  }
+  co_await Transact(*std::move(assignment));
+  co_return true;
 }
 
 Task<std::optional<Assignment>> Session::NextAssignment() {
@@ -138,66 +195,7 @@ Task<std::optional<Assignment>> Session::NextAssignment() {
 // ---------------------------------------------------------------------------------------------------------------------
 // Sending
 
-void Session::Render(const Assignment& assignment) {
-  finished_.reset();
-  if (assignment.message != nullptr) {
-    date_ = assignment.message->date;
-    content_ = assignment.message->wire;
-    message_bytes_ = assignment.message->size;
-    return;
-  }
-  const queue::Row& row = assignment.claim.row();
-  date_ = row.date != absl::InfinitePast() ? row.date : services_.Now();
-  const MessageIdentity identity =
-      Identify(services_.store, *options_, *assignment.lane->campaign, {.lane = assignment.lane->id, .row = row.id});
-  message_.clear();
-  wire_.clear();
-  const absl::Status rendered = assignment.lane->campaign->content->Render(
-      {.email = row.recipient, .fields = row.fields}, identity.At(date_), message_);
-  if (rendered.ok()) AppendDotStuffed(message_, wire_);
-  content_ = wire_;
-  message_bytes_ = message_.size();
-}
-
-Task<absl::Status> Session::Fetch(Assignment assignment) {
-  const queue::Row& row = assignment.claim.row();
-  finished_.reset();
-  wire_.clear();
-  content_ = {};
-  date_ = row.date != absl::InfinitePast() ? row.date : services_.Now();
-  const absl::StatusOr<FinishedMessage> finished = FinishedOf(row);
-  if (!finished.ok()) co_return absl::OkStatus();
-  pieces_.emplace(services_, assignment.lane->id.campaign, finished->number);
-  if (assignment.message != nullptr) {
-    date_ = assignment.message->date;
-    content_ = assignment.message->wire;
-    message_bytes_ = assignment.message->size;
-  } else {
-    pieces_->Ask(0);
-    const absl::StatusOr<std::string> first = co_await pieces_->Take();
-    if (absl::IsCancelled(first.status())) co_return first.status();
-    const MessageIdentity identity =
-        Identify(services_.store, *options_, *assignment.lane->campaign, {.lane = assignment.lane->id, .row = row.id});
-    uint64_t size = 0;
-    if (first.ok() &&
-        finished->Open(*first, {.message_id = identity.message_id, .date = date_}, nullptr, wire_, &size).ok()) {
-      content_ = wire_;
-      message_bytes_ = size;
-    }
-  }
-  finished_ = *finished;
-  co_return absl::OkStatus();
-}
-
-Session::Extensions Session::NeededFor(std::string_view recipient) const {
-  // A recipient beyond ASCII stands in the envelope and in the header To: RFC 6531 asks for both extensions.
-  const bool utf8_recipient = NeedsSmtpUtf8(recipient);
-  const bool finished = finished_.has_value();
-  return {.eight_bit = utf8_recipient || (finished && finished_->eight_bit),
-          .smtp_utf8 = utf8_recipient || (finished && finished_->utf8_header)};
-}
-
-std::optional<Attempt> Session::Misfit(const Extensions& needed) const {
+std::optional<Attempt> Session::Misfit() const {
   const auto bounce = [this](ReasonClass reason, std::string_view enhanced, std::string why) {
     Attempt attempt = connection_.FromFailure(reason, std::move(why));
     attempt.verdict.action = Action::kBounce;
@@ -205,205 +203,290 @@ std::optional<Attempt> Session::Misfit(const Extensions& needed) const {
     return attempt;
   };
   const Capabilities& offered = connection_.capabilities();
-  if (offered.size_max.has_value() && message_bytes_ > *offered.size_max) {
+  if (offered.size_max.has_value() && message_.bytes() > *offered.size_max) {
     return bounce(ReasonClass::kTooLarge, "5.3.4",
-                  fmt::format("the message has {} bytes, the server takes {}", message_bytes_, *offered.size_max));
+                  fmt::format("the message has {} bytes, the server takes {}", message_.bytes(), *offered.size_max));
   }
-  if (needed.smtp_utf8 && !(offered.smtputf8 && offered.eightbitmime)) {
+  if (message_.needed().smtp_utf8 && !(offered.smtputf8 && offered.eightbitmime)) {
     return bounce(ReasonClass::kContent, "5.6.7",
                   "the recipient's address or the message's header is not ASCII, and the server offers no SMTPUTF8");
   }
-  if (needed.eight_bit && !offered.eightbitmime) {
+  if (message_.needed().eight_bit && !offered.eightbitmime) {
     return bounce(ReasonClass::kContent, "5.6.3", "the message is 8-bit, and the server offers no 8BITMIME");
   }
   return std::nullopt;
 }
 
-Task<Session::Next> Session::Transact(Assignment assignment) {
-  const queue::Row& row = assignment.claim.row();
-  if (assignment.lane->campaign->content.has_value()) {
-    Render(assignment);
-  } else {
-    const absl::Status fetched = co_await Fetch(assignment);
-    if (!fetched.ok()) {
-      scheduler_.Return(assignment);
-      co_return Next::kEnd;
+Task<void> Session::Transact(Assignment assignment) {
+  const absl::Status taken = co_await message_.Take(assignment);
+  if (!taken.ok()) {
+    scheduler_.Return(assignment);
+    closing_ = true;
+    co_return;
+  }
+  if (message_.empty()) {
+    Conclude(assignment, message_.date(),
+             connection_.FromFailure(ReasonClass::kInternal, "the message could not be rendered"));
+    co_return;
+  }
+  if (std::optional<Attempt> misfit = Misfit(); misfit.has_value()) {
+    Conclude(assignment, message_.date(), *std::move(misfit));
+    co_return;
+  }
+  const bool ready = co_await ReadyToSend();
+  if (!ready) {
+    scheduler_.Return(assignment);
+    co_return;
+  }
+  if (under_way_.empty()) {
+    const std::optional<Connection::Answer> said = connection_.Unasked();
+    if (said.has_value()) {
+      OnUnasked(*said, assignment);
+      co_return;
     }
   }
-  if (content_.empty()) {
-    // Every row was checked when it was loaded, so this is a fault of ours or of the disk: the row must not be lost for
-    // it.
-    Conclude(assignment, connection_.FromFailure(ReasonClass::kInternal, "the message could not be rendered"));
-    co_return Next::kGoOn;
+  if (!scheduler_.Confirm(assignment)) co_return;
+  std::vector<Command> commands = CommandsFor(assignment);
+  ++begun_;
+  under_way_.push_back({.assignment = assignment, .date = message_.date(), .depth = DepthOf(assignment)});
+  if (connection_.capabilities().pipelining) {
+    co_await SendGroup(std::move(commands));
+  } else {
+    co_await SendOneByOne(std::move(commands));
   }
-  const Extensions needed = NeededFor(row.recipient);
-  if (std::optional<Attempt> misfit = Misfit(needed); misfit.has_value()) {
-    Conclude(assignment, *std::move(misfit));
-    co_return Next::kGoOn;
-  }
+}
+
+// What has come answers what was sent before; what is still there when all of that is answered answers nothing.
+Task<bool> Session::ReadyToSend() {
+  while (!over_ && pipeline_.awaits_reply() && connection_.HasReply()) co_await TakeReply();
+  co_return !over_ && !closing_;
+}
+
+std::vector<Session::Command> Session::CommandsFor(const Assignment& assignment) {
+  const Capabilities& offered = connection_.capabilities();
+  MailParameters parameters;
+  if (offered.size) parameters.size = message_.bytes();
+  parameters.eight_bit = message_.needed().eight_bit;
+  parameters.smtp_utf8 = message_.needed().smtp_utf8;
+  const queue::Row& row = assignment.claim.row();
   const std::string sender = EnvelopeSender(services_.store, *options_, assignment.lane->campaign->stream,
                                             {.lane = assignment.lane->id, .row = row.id});
-  MailParameters parameters;
-  if (connection_.capabilities().size) parameters.size = message_bytes_;
-  parameters.eight_bit = needed.eight_bit;
-  parameters.smtp_utf8 = needed.smtp_utf8;
-  const std::string mail = MailFrom(sender, parameters);
-  const std::string rcpt = RcptTo(row.recipient);
-  const SmtpOptions& limits = options_->smtp;
-
-  if (connection_.has_unread()) {  // a reply that nobody asked for: most often a 421 before the server leaves
-    scheduler_.Return(assignment);
-    co_return Next::kEnd;
+  std::vector<Command> commands;
+  // Behind a transaction whose end is not known yet, RSET makes this one mean the same however that ends.
+  if (std::exchange(reset_due_, false) || !under_way_.empty()) {
+    commands.push_back({Phase::kReset, std::string(kReset)});
   }
-  if (!connection_.capabilities().pipelining) {
-    if (std::exchange(needs_reset_, false)) {
-      const Connection::Answer cleared = co_await connection_.Command(std::string(kReset), limits.reset_timeout);
-      if (!cleared.ok()) co_return Lost(assignment, Phase::kReset, cleared.status());
-      if (!cleared->IsPositive()) co_return Refused(assignment, Phase::kReset, *cleared);
+  commands.push_back({Phase::kMail, MailFrom(sender, parameters)});
+  commands.push_back({Phase::kRcpt, RcptTo(row.recipient)});
+  // What is rather held than sent twice waits for the store once its recipient is taken.
+  if (offered.chunking && !scheduler_.HoldsInDoubt(assignment) && message_.IsWhole() &&
+      message_.bytes() <= kChunkBytesMax) {
+    std::string chunk;
+    message_.AppendTo(chunk);
+    commands.push_back({Phase::kContent, BdatLast(chunk.size()) + chunk});
+  } else {
+    commands.push_back({Phase::kData, std::string(kData)});
+  }
+  return commands;
+}
+
+// RFC 2920, RFC 3030: all at once.
+Task<void> Session::SendGroup(std::vector<Command> commands) {
+  std::string group;
+  for (const Command& command : commands) group += command.bytes;
+  const absl::Status sent = co_await connection_.Send(group, options_->smtp.block_timeout);
+  if (sent.ok()) {
+    for (const Command& command : commands) pipeline_.Sent(command.phase);
+    under_way_.back().complete = commands.back().phase == Phase::kContent;
+  } else if (under_way_.size() == 1) {
+    Lose(commands.front().phase, sent);
+  } else {
+    // The replies to what went before may have come all the same.
+    scheduler_.Return(under_way_.back().assignment);
+    under_way_.pop_back();
+    closing_ = true;
+  }
+}
+
+Task<void> Session::SendOneByOne(std::vector<Command> commands) {
+  for (const Command& command : commands) {
+    const std::optional<Connection::Answer> said = connection_.Unasked();
+    if (said.has_value()) co_return Lose(command.phase, ErrorOf(*said));
+    const absl::Status sent = co_await connection_.Send(command.bytes, options_->smtp.block_timeout);
+    if (!sent.ok()) co_return Lose(command.phase, sent);
+    pipeline_.Sent(command.phase);
+    under_way_.back().complete = command.phase == Phase::kContent;
+    co_await TakeReply();
+    if (under_way_.empty()) co_return;  // it was refused, or the connection was lost
+  }
+}
+
+Task<void> Session::SendContent() {
+  Transaction& transaction = under_way_.front();
+  if (scheduler_.HoldsInDoubt(transaction.assignment)) {
+    const absl::Status known = co_await WithDeadline(services_.ring, options_->smtp.data_timeout,
+                                                     scheduler_.Intend(transaction.assignment, transaction.date));
+    if (!known.ok()) {
+      over_ = true;
+      const Transaction unknown = TakeOldest();
+      Conclude(unknown.assignment, unknown.date,
+               connection_.FromFailure(ReasonClass::kInternal,
+                                       "the queue could not record in time that the message is being sent"));
+      co_return;
     }
-    if (!scheduler_.Confirm(assignment)) co_return Next::kNotSent;
-    const Connection::Answer mailed = co_await connection_.Command(mail, limits.mail_timeout);
-    if (!mailed.ok()) co_return Lost(assignment, Phase::kMail, mailed.status());
-    if (!mailed->IsPositive()) co_return Refused(assignment, Phase::kMail, *mailed);
-    needs_reset_ = true;
-    const Connection::Answer received = co_await connection_.Command(rcpt, limits.rcpt_timeout);
-    if (!received.ok()) co_return Lost(assignment, Phase::kRcpt, received.status());
-    if (!received->IsPositive()) co_return Refused(assignment, Phase::kRcpt, *received);
-    const Connection::Answer data = co_await connection_.Command(std::string(kData), limits.data_timeout);
-    if (!data.ok()) co_return Lost(assignment, Phase::kData, data.status());
-    co_return co_await SendContent(std::move(assignment), *data);
   }
-
-  if (!scheduler_.Confirm(assignment)) co_return Next::kNotSent;
-  // RFC 2920: one group that DATA ends; every reply is matched to its command, in order.
-  const bool reset = std::exchange(needs_reset_, false);
-  std::string group = reset ? std::string(kReset) : std::string();
-  group += mail;
-  group += rcpt;
-  group += kData;
-  const absl::Status sent = co_await connection_.Send(group, limits.mail_timeout);
-  if (!sent.ok()) co_return Lost(assignment, reset ? Phase::kReset : Phase::kMail, sent);
-  if (reset) {
-    const Connection::Answer cleared =
-        co_await WithDeadline(services_.ring, limits.reset_timeout, connection_.ReadReply());
-    if (!cleared.ok()) co_return Lost(assignment, Phase::kReset, cleared.status());
-    if (cleared->code == 421) co_return Refused(assignment, Phase::kReset, *cleared);
-  }
-  const Connection::Answer mailed = co_await WithDeadline(services_.ring, limits.mail_timeout, connection_.ReadReply());
-  if (!mailed.ok()) co_return Lost(assignment, Phase::kMail, mailed.status());
-  if (mailed->code == 421) co_return Refused(assignment, Phase::kMail, *mailed);
-  const Connection::Answer received =
-      co_await WithDeadline(services_.ring, limits.rcpt_timeout, connection_.ReadReply());
-  if (!received.ok()) co_return Lost(assignment, Phase::kRcpt, received.status());
-  if (received->code == 421) co_return Refused(assignment, Phase::kRcpt, *received);
-  const Connection::Answer data = co_await WithDeadline(services_.ring, limits.data_timeout, connection_.ReadReply());
-  if (!data.ok()) co_return Lost(assignment, Phase::kData, data.status());
-  if (mailed->IsPositive() && received->IsPositive()) {
-    needs_reset_ = true;
-    co_return co_await SendContent(std::move(assignment), *data);
-  }
-  needs_reset_ = true;
-  Next next =
-      mailed->IsPositive() ? Refused(assignment, Phase::kRcpt, *received) : Refused(assignment, Phase::kMail, *mailed);
-  if (data->IsIntermediate()) {
-    // The server waits for content although nobody is to get it: a lone dot ends it (RFC 2920 3.1).
-    const Connection::Answer ended = co_await connection_.Command(".\r\n", limits.final_dot_timeout);
-    if (!ended.ok()) next = Next::kEnd;
-    needs_reset_ = false;
-  }
-  if (data->code == 421) next = Next::kEnd;
-  co_return next;
+  const absl::Status sent = co_await WithDeadline(services_.ring, options_->smtp.session_max, WriteContent());
+  if (!sent.ok()) co_return Lose(Phase::kContent, sent);
+  pipeline_.Sent(Phase::kContent);
 }
 
 // What ends a message stands in its last piece: one that could not be read to its end is never taken for whole.
-Task<absl::Status> Session::SendMessage() {
-  const uint32_t pieces = finished_.has_value() ? finished_->pieces : 1;
-  if (pieces > 1) pieces_->Ask(1);
-  dot_sent_ = pieces == 1;
-  absl::Status sent = co_await connection_.Send(content_, options_->smtp.block_timeout);
-  for (uint32_t i = 1; i < pieces && sent.ok(); ++i) {
-    const absl::StatusOr<std::string> piece = co_await pieces_->Take();
-    if (absl::IsCancelled(piece.status()) || absl::IsDeadlineExceeded(piece.status())) co_return piece.status();
-    if (!piece.ok()) co_return absl::DataLossError("the message could not be read to its end");
-    if (i + 1 < pieces) pieces_->Ask(i + 1);
-    dot_sent_ = i + 1 == pieces;
-    sent = co_await connection_.Send(*piece, options_->smtp.block_timeout);
+Task<absl::Status> Session::WriteContent() {
+  std::optional<std::string> piece;
+  std::string_view rest = message_.AsData();
+  while (true) {
+    while (!rest.empty()) {
+      const std::optional<Connection::Answer> said = connection_.Unasked();
+      if (said.has_value()) co_return ErrorOf(*said);
+      const std::string_view block = rest.substr(0, kBlockBytes);
+      // From here on at least a part of what ends the message may have left.
+      under_way_.front().complete = block.size() == rest.size() && message_.OnLastPiece();
+      const absl::Status sent = co_await connection_.Send(block, options_->smtp.block_timeout);
+      if (!sent.ok()) co_return sent;
+      rest.remove_prefix(block.size());
+    }
+    absl::StatusOr<std::optional<std::string>> next = co_await message_.NextPiece();
+    if (!next.ok()) co_return next.status();
+    if (!next->has_value()) co_return absl::OkStatus();
+    piece = **std::move(next);
+    rest = *piece;
   }
-  co_return sent;
 }
 
-Task<Session::Next> Session::SendContent(Assignment assignment, Reply data) {
-  if (!data.IsIntermediate()) co_return Refused(assignment, Phase::kData, data);
-  const bool holds = scheduler_.HoldsInDoubt(assignment);
-  if (holds) {
-    const absl::Status known =
-        co_await WithDeadline(services_.ring, options_->smtp.data_timeout, scheduler_.Intend(assignment, date_));
-    if (!known.ok()) {
-      Conclude(assignment,
-               connection_.FromFailure(ReasonClass::kInternal,
-                                       "the queue could not record in time that the message is being sent"));
-      co_return Next::kEnd;
-    }
+Task<void> Session::TakeReply() {
+  const Phase phase = pipeline_.front();
+  const Connection::Answer answer = co_await WithDeadline(services_.ring, LimitOf(phase), connection_.ReadReply());
+  if (!answer.ok()) co_return Lose(phase, answer.status());
+  if (answer->code == 221) {  // the answer to QUIT, which is never sent while another is awaited
+    co_return Lose(phase, absl::InvalidArgumentError("the server said goodbye (221) and was not asked to"));
   }
-  if (connection_.has_unread()) {
-    // It answered before it had the content: nothing that it says from here on can be believed.
-    co_return Lost(assignment, Phase::kContent,
-                   absl::InvalidArgumentError("the server replied before it had the content"));
+  const Pipeline::Step step = pipeline_.OnReply(*answer);
+  if (step.next == Pipeline::Step::Next::kMore) co_return;
+  if (step.next == Pipeline::Step::Next::kContent) co_return co_await SendContent();
+  if (step.next != Pipeline::Step::Next::kLoneDot) co_return Finish(step);
+  const absl::Status sent = co_await connection_.Send(".\r\n", options_->smtp.block_timeout);
+  if (!sent.ok()) co_return Lose(Phase::kContent, sent);
+  pipeline_.Sent(Phase::kContent);
+}
+
+absl::Duration Session::LimitOf(Phase phase) const {
+  const SmtpOptions& limits = options_->smtp;
+  switch (phase) {
+    case Phase::kReset:
+      return limits.reset_timeout;
+    case Phase::kRcpt:
+      return limits.rcpt_timeout;
+    case Phase::kData:
+      return limits.data_timeout;
+    case Phase::kContent:
+      return limits.final_dot_timeout;
+    default:
+      return limits.mail_timeout;
   }
-  const absl::Status sent = co_await WithDeadline(services_.ring, options_->smtp.session_max, SendMessage());
-  if (!sent.ok()) {
-    co_return holds&& dot_sent_ ? LostAfterDot(assignment, sent) : Lost(assignment, Phase::kContent, sent);
-  }
-  const Connection::Answer taken =
-      co_await WithDeadline(services_.ring, options_->smtp.final_dot_timeout, connection_.ReadReply());
-  if (!taken.ok()) {
-    co_return holds ? LostAfterDot(assignment, taken.status()) : Lost(assignment, Phase::kContent, taken.status());
-  }
-  needs_reset_ = false;
-  if (!taken->IsPositive()) co_return Refused(assignment, Phase::kContent, *taken);
-  Attempt delivered = connection_.FromReply(Phase::kContent, *taken, assignment.claim.row().recipient);
-  delivered.verdict.action = Action::kDeliver;
-  Conclude(assignment, std::move(delivered));
-  co_return connection_.has_unread() ? Next::kEnd : Next::kGoOn;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Outcomes
 
-Session::Next Session::Lost(const Assignment& assignment, Phase phase, const absl::Status& status) {
-  const bool before_anything = phase == Phase::kMail || phase == Phase::kReset;
-  if (messages_ > 0 && before_anything && !connection_.has_unread() && absl::IsUnavailable(status)) {
-    // The server had closed an idle connection: that says nothing about this row.
-    scheduler_.Return(assignment);
-    return Next::kEnd;
+Attempt Session::AttemptFrom(const Pipeline::Step& step, const Assignment& assignment) {
+  Attempt attempt = connection_.FromReply(step.phase, step.reply, assignment.claim.row().recipient);
+  if (attempt.verdict.action != Action::kDeliver) {
+    path_.site.Remember(services_.Now(),
+                        fmt::format("{} {} ({})", step.reply.code, attempt.text, ToString(step.phase)));
   }
+  return attempt;
+}
+
+void Session::Finish(const Pipeline::Step& step) {
+  using Next = Pipeline::Step::Next;
+  const Transaction transaction = TakeOldest();
+  const Attempt attempt = AttemptFrom(step, transaction.assignment);
+  const bool bye = step.next == Next::kBye;
+  reset_due_ = step.unfinished;
+  over_ = bye || step.next == Next::kBroken || attempt.verdict.close;
+  if (over_) failure_ = attempt;
+  if (step.next == Next::kBroken) {
+    failure_ = connection_.FromFailure(ReasonClass::kProtocol, "the server contradicts what it replied before");
+  }
+  // Whoever says 421 does nothing that was sent behind it: RFC 5321 3.8.
+  if (bye) ReturnAll();
+  const bool before_anything = step.phase == Phase::kMail || step.phase == Phase::kReset;
+  if (step.reply.code == 421 && before_anything && answered_ > 0) {
+    scheduler_.Return(transaction.assignment);  // the server had enough of the connection, not of the row
+  } else {
+    Conclude(transaction.assignment, transaction.date, attempt);
+    if (!over_ && answered_++ == 0) scheduler_.paths().OnTaken(path_);
+  }
+  if (over_) Abandon(*failure_);
+}
+
+void Session::Lose(Phase phase, const absl::Status& status) {
+  over_ = true;
   failure_ = connection_.FromStatus(phase, status);
-  Conclude(assignment, *failure_);
-  return Next::kEnd;
-}
-
-Session::Next Session::LostAfterDot(const Assignment& assignment, const absl::Status& status) {
-  failure_ = connection_.FromStatus(Phase::kContent, status);
-  Attempt attempt = *failure_;
-  attempt.verdict.action = Action::kDefer;
-  attempt.in_doubt = true;
-  Conclude(assignment, std::move(attempt));
-  return Next::kEnd;
-}
-
-Session::Next Session::Refused(const Assignment& assignment, Phase phase, const Reply& reply) {
-  const bool goodbye = reply.code == 421;
-  if (goodbye && messages_ > 0 && (phase == Phase::kMail || phase == Phase::kReset)) {
-    scheduler_.Return(assignment);
-    return Next::kEnd;
+  const std::optional<Pipeline::Step> refused = pipeline_.Cut();
+  const Transaction transaction = TakeOldest();
+  const bool before_anything = phase == Phase::kMail || phase == Phase::kReset;
+  if (refused.has_value()) {
+    Conclude(transaction.assignment, transaction.date, AttemptFrom(*refused, transaction.assignment));
+  } else if (!transaction.complete && before_anything && answered_ > 0 && absl::IsUnavailable(status)) {
+    // The server had closed an idle connection: that says nothing about this row.
+    scheduler_.Return(transaction.assignment);
+  } else {
+    Attempt attempt = *failure_;
+    attempt.unanswered = transaction.complete;
+    attempt.in_doubt = transaction.complete && transaction.assignment.intended;
+    Conclude(transaction.assignment, transaction.date, std::move(attempt));
   }
-  Attempt attempt = connection_.FromReply(phase, reply, assignment.claim.row().recipient);
-  if (attempt.verdict.action == Action::kDeliver) attempt.verdict.action = Action::kDefer;
-  const bool close = attempt.verdict.close;
-  if (close) failure_ = attempt;
-  path_.site.Remember(services_.Now(), fmt::format("{} {} ({})", reply.code, attempt.text, ToString(phase)));
-  Conclude(assignment, std::move(attempt));
-  return close || connection_.has_unread() ? Next::kEnd : Next::kGoOn;
+  Abandon(*failure_);
+}
+
+void Session::Abandon(const Attempt& reason) {
+  for (const Transaction& transaction : under_way_) {
+    if (!transaction.complete) continue;
+    Attempt attempt = reason;
+    attempt.verdict.action = Action::kDefer;
+    attempt.unanswered = true;
+    attempt.in_doubt = transaction.assignment.intended;
+    Conclude(transaction.assignment, transaction.date, std::move(attempt));
+  }
+  std::erase_if(under_way_, [](const Transaction& transaction) { return transaction.complete; });
+  ReturnAll();
+}
+
+// The newest first, so that they stand in their lanes as they did.
+void Session::ReturnAll() {
+  while (!under_way_.empty()) {
+    const Transaction newest = std::move(under_way_.back());
+    under_way_.pop_back();
+    scheduler_.Return(newest.assignment);
+  }
+}
+
+void Session::OnUnasked(const Connection::Answer& said, const Assignment& assignment) {
+  over_ = true;
+  failure_ = said.ok() && said->code == 421 ? connection_.FromReply(Phase::kReset, *said, {})
+                                            : connection_.FromStatus(Phase::kMail, ErrorOf(said));
+  if (answered_ > 0) {
+    scheduler_.Return(assignment);
+  } else {
+    Conclude(assignment, message_.date(), *failure_);
+  }
+}
+
+Session::Transaction Session::TakeOldest() {
+  Transaction oldest = std::move(under_way_.front());
+  under_way_.pop_front();
+  return oldest;
 }
 
 std::shared_ptr<const queue::Evidence> Session::EvidenceFor(const std::string& stream) {
@@ -415,8 +498,8 @@ std::shared_ptr<const queue::Evidence> Session::EvidenceFor(const std::string& s
   return evidence_;
 }
 
-void Session::Conclude(const Assignment& assignment, Attempt attempt) {
-  attempt.date = date_;
+void Session::Conclude(const Assignment& assignment, absl::Time date, Attempt attempt) {
+  attempt.date = date;
   attempt.evidence = EvidenceFor(assignment.lane->campaign->stream);
   scheduler_.Conclude(assignment, attempt);
 }

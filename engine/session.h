@@ -1,15 +1,18 @@
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "engine/attempt.h"
 #include "engine/connection.h"
-#include "engine/finished_row.h"
+#include "engine/outgoing_message.h"
+#include "engine/pipeline.h"
 #include "engine/runtime/task.h"
 #include "engine/scheduler.h"
 #include "engine/site.h"
@@ -18,8 +21,12 @@
 namespace sealift::engine {
 
 // Session is one SMTP connection of a path (RFC 5321 3): it finds a host that answers as the path's policy asks
-// (connection.h), and sends message after message until there are no more or the server has had enough. A session that
-// saw a protocol error ends.
+// (connection.h), and sends message after message until there are no more or the server has had enough.
+//
+// It writes as much at once as the standards allow: a transaction's commands are one group where the server offers
+// PIPELINING, its content with them where it offers CHUNKING, and up to `pipeline_depth` transactions go ahead of their
+// replies. Replies are taken before anything more is sent, so that one that comes before its command is known for what
+// it is; the session ends then, as it does after every protocol error. QUIT is sent when everything is answered.
 //
 // Owned by:  the frame of Run, a child of the shard's group of sessions.
 // Threads:   the shard's.
@@ -30,35 +37,57 @@ class Session {
   static Task<void> Run(Scheduler& scheduler, Path& path);
 
  private:
-  enum class Next { kGoOn, kNotSent, kEnd };
+  // A message on its way. Its outcome comes with the replies, in the order of the pipeline's transactions.
+  struct Transaction {
+    Assignment assignment;
+    absl::Time date;
+    size_t depth = 1;       // at most so many may be under way together with it
+    bool complete = false;  // its last byte may have been sent: the server may have it
+  };
+  struct Command {
+    Phase phase;
+    std::string bytes;
+  };
 
   Session(Scheduler& scheduler, Path& path);
 
   Task<void> Live();
   Task<bool> Open();
   Task<void> SendAll();
-  Task<std::optional<Assignment>> NextAssignment();
-  Task<Next> Transact(Assignment assignment);
-  Task<Next> SendContent(Assignment assignment, Reply data);
-  Task<absl::Status> SendMessage();
 
-  Next Lost(const Assignment& assignment, Phase phase, const absl::Status& status);
-  // The final dot may have been sent, and no reply to it came.
-  Next LostAfterDot(const Assignment& assignment, const absl::Status& status);
-  Next Refused(const Assignment& assignment, Phase phase, const Reply& reply);
-  void Conclude(const Assignment& assignment, Attempt attempt);
-  std::shared_ptr<const queue::Evidence> EvidenceFor(const std::string& stream);
-  void Render(const Assignment& assignment);
-  // The same of a message that arrived finished. Errors: the session's scope has ended.
-  Task<absl::Status> Fetch(Assignment assignment);
-  // What the message, and its recipient's address, ask of the server.
-  struct Extensions {
-    bool eight_bit = false;  // 8BITMIME (RFC 6152)
-    bool smtp_utf8 = false;  // SMTPUTF8 (RFC 6531)
-  };
-  Extensions NeededFor(std::string_view recipient) const;
+  // Sends the next transaction, as far as it goes without a reply. False: there is none, or not now.
+  Task<bool> Begin();
+  Task<std::optional<Assignment>> NextAssignment();
+  Task<void> Transact(Assignment assignment);
+  // Takes what has come. False: nothing more may be sent.
+  Task<bool> ReadyToSend();
+  Task<void> SendGroup(std::vector<Command> commands);
+  Task<void> SendOneByOne(std::vector<Command> commands);
+  Task<void> SendContent();
+  Task<absl::Status> WriteContent();
+  // Waits for the next reply, and does what it asks for.
+  Task<void> TakeReply();
+
+  bool MayBegin() const;
+  size_t DepthOf(const Assignment& assignment) const;
+  absl::Duration LimitOf(Phase phase) const;
+  std::vector<Command> CommandsFor(const Assignment& assignment);
   // Why this server cannot get the message, whoever asks it to.
-  std::optional<Attempt> Misfit(const Extensions& needed) const;
+  std::optional<Attempt> Misfit() const;
+
+  Attempt AttemptFrom(const Pipeline::Step& step, const Assignment& assignment);
+  // The oldest transaction is over.
+  void Finish(const Pipeline::Step& step);
+  // No reply will come any more, or none that could be believed.
+  void Lose(Phase phase, const absl::Status& status);
+  // Of what is still under way: what the server may have is in doubt, for `reason`; the rest is as it was.
+  void Abandon(const Attempt& reason);
+  void ReturnAll();
+  // The server spoke or left while nothing was asked of it: that ends the session, and is not about the row.
+  void OnUnasked(const Connection::Answer& said, const Assignment& assignment);
+  Transaction TakeOldest();
+  void Conclude(const Assignment& assignment, absl::Time date, Attempt attempt);
+  std::shared_ptr<const queue::Evidence> EvidenceFor(const std::string& stream);
 
   Scheduler& scheduler_;
   ShardServices& services_;
@@ -66,21 +95,17 @@ class Session {
   const std::shared_ptr<const Options> options_;  // those in force when it began
   Connection connection_;
 
-  bool needs_reset_ = false;  // a transaction was left unfinished
-  bool dot_sent_ = false;     // at least a part of what ends the message has left
-  int messages_ = 0;
+  OutgoingMessage message_;  // the one that is being sent
+  Pipeline pipeline_;
+  std::deque<Transaction> under_way_;  // the oldest first
+  bool reset_due_ = false;             // a transaction was left unfinished
+  bool closing_ = false;               // nothing more is begun
+  bool over_ = false;                  // nothing more is said, not even QUIT
+  int64_t begun_ = 0, begun_max_ = 0;  // transactions of this connection
+  int answered_ = 0;                   // those among them that had an answer
   absl::Time opened_ = absl::InfinitePast();
   std::shared_ptr<const queue::Evidence> evidence_;  // what every message of this connection shares
-  std::optional<Attempt> failure_;                   // of the last host that was tried
-
-  absl::Time date_;             // of the message being sent
-  std::string message_, wire_;  // where this session renders it
-  // As DATA carries it, with its lone dot, or of a finished message all up to its second piece. Empty: it could not be
-  // made.
-  std::string_view content_;
-  std::optional<FinishedMessage> finished_;
-  std::optional<PieceReader> pieces_;  // of finished_, where it has more than one
-  size_t message_bytes_ = 0;           // of the message itself
+  std::optional<Attempt> failure_;                   // what ended it, or kept it from beginning
 };
 
 }  // namespace sealift::engine

@@ -10,7 +10,8 @@ namespace sealift::engine {
 size_t SignAhead::RowsMax(const SendQueue& queue) const {
   size_t sessions = 0;
   for (const std::unique_ptr<Path>& path : queue.site->paths) sessions += static_cast<size_t>(path->sessions);
-  return std::max<size_t>(std::min(sessions * kSessionBytes, kListBytes) / queue.message_bytes, 2);
+  const auto depth = static_cast<size_t>(std::max(queue.settings.pipeline_depth, 1));
+  return std::max<size_t>(std::min(sessions * depth * kSessionBytes, kListBytes) / queue.message_bytes, 2);
 }
 
 void SignAhead::Fill(SendQueue& queue) {

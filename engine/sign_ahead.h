@@ -14,10 +14,10 @@ namespace sealift::engine {
 // SignAhead keeps the ready lists of a shard's queues filled: rows that have left their lanes, in the order of their
 // turn, to be rendered and signed before a session asks for them.
 //
-// A list is filled while its site has sessions, and holds what these can use: kSessionBytes for each of them,
-// kListBytes at most, two messages at least. When the last session ends, rows that were not taken are their lanes'
-// again. A row in a list is still its lane's in every other respect: it expires, and goes back when its campaign is
-// paused or cancelled.
+// A list is filled while its site has sessions, and holds what these can use: kSessionBytes for each message that they
+// may have in flight, kListBytes at most, two messages at least. When the last session ends, rows that were not taken
+// are their lanes' again. A row in a list is still its lane's in every other respect: it expires, and goes back when
+// its campaign is paused or cancelled.
 //
 // Owned by:  the scheduler.
 // Threads:   the shard's; the signers' answers arrive through its inbox.

@@ -16,7 +16,14 @@ Task<absl::Status> Say(Stream& stream, std::string text) {
   co_return co_await stream.Write(text);
 }
 
-// Takes the next command off what was received, or the content up to its final dot.
+// How many bytes a BDAT announces; nothing: it is another command.
+std::optional<size_t> ChunkSize(std::string_view command) {
+  if (!command.starts_with("BDAT ")) return std::nullopt;
+  return std::stoul(std::string(command.substr(5)));
+}
+
+// Takes the next command off what was received, or the content up to its final dot; of a BDAT, once its chunk is there
+// too.
 std::optional<std::string> Next(std::string& received, bool in_content) {
   if (in_content && received.starts_with(".\r\n")) {
     received.erase(0, 3);
@@ -24,6 +31,8 @@ std::optional<std::string> Next(std::string& received, bool in_content) {
   }
   const size_t end = received.find(in_content ? kEnd : "\r\n");
   if (end == std::string::npos) return std::nullopt;
+  const std::optional<size_t> chunk = in_content ? std::nullopt : ChunkSize(received);
+  if (chunk.has_value() && received.size() < end + 2 + *chunk) return std::nullopt;
   std::string taken = received.substr(0, in_content ? end + 2 : end);
   received.erase(0, end + (in_content ? kEnd.size() : 2));
   return taken;
@@ -48,9 +57,33 @@ MailServer::Answer MailServer::Usual(const Conversation& conversation, std::stri
   return {"250 2.0.0 ok"};
 }
 
+std::optional<MailServer::Answer> MailServer::OutOfOrder(const Conversation& conversation,
+                                                         std::string_view command) const {
+  const bool begun = !conversation.sender.empty();
+  if (command.starts_with("MAIL") && begun) return Answer{"503 5.5.1 nested MAIL"};
+  if (command.starts_with("RCPT") && !begun) return Answer{"503 5.5.1 MAIL first"};
+  const bool content = command == "DATA" || command == "BDAT";
+  if (content && conversation.recipient.empty()) return Answer{"503 5.5.1 no valid recipients"};
+  return std::nullopt;
+}
+
+void MailServer::Follow(Conversation& conversation, std::string_view command, const Answer& answer) {
+  const bool positive = answer.text.starts_with('2');
+  if (command.starts_with("MAIL") && positive) conversation.sender = command;
+  if (command.starts_with("RCPT") && positive) conversation.recipient = command;
+  if (command == "." && positive) {
+    accepted.push_back({conversation.sender, conversation.recipient, contents.back()});
+  }
+  // A refused chunk leaves the transaction as it was: RFC 3030 asks for RSET.
+  if (command.starts_with("RSET") || (command == "." && (positive || conversation.commands.back() == "."))) {
+    conversation.sender.clear();
+    conversation.recipient.clear();
+  }
+}
+
 Task<void> MailServer::Serve(std::unique_ptr<Stream> stream) {
   Conversation& conversation = conversations.emplace_back();
-  std::string received;
+  std::string received, withheld;
   std::vector<char> buffer(64 << 10);
   bool in_content = false;
   bool over = false;
@@ -66,14 +99,26 @@ Task<void> MailServer::Serve(std::unique_ptr<Stream> stream) {
       std::optional<std::string> taken = Next(received, in_content);
       if (!taken.has_value()) break;
       std::string command = *taken;
-      if (in_content) {
+      const std::optional<size_t> chunk = in_content ? std::nullopt : ChunkSize(command);
+      if (chunk.has_value()) {
+        contents.push_back(received.substr(0, *chunk));
+        received.erase(0, *chunk);
+        command = ".";
+      } else if (in_content) {
         contents.push_back(*std::move(taken));
         command = ".";
       }
-      conversation.commands.push_back(command);
+      conversation.commands.push_back(chunk.has_value() ? "BDAT" : command);
       std::optional<Answer> answer = script ? script(conversation, command) : std::nullopt;
+      if (!answer.has_value() && strict) answer = OutOfOrder(conversation, chunk.has_value() ? "BDAT" : command);
       if (!answer.has_value()) answer = Usual(conversation, command);
+      Follow(conversation, command, *answer);
       in_content = command == "DATA" && answer->text.starts_with("354");
+      if (contents.size() < withhold && !command.starts_with("EHLO")) {
+        withheld += answer->text + "\r\n";
+        continue;
+      }
+      answer->text.insert(0, std::exchange(withheld, {}));
       const bool upgrade = command == "STARTTLS" && answer->text.starts_with("220");
       if (upgrade && !injected.empty()) answer->text += "\r\n" + injected;
       const absl::Status said = co_await Say(*stream, answer->text);

@@ -15,7 +15,8 @@
 namespace sealift::engine {
 
 // MailServer is an SMTP server that a test scripts: it answers as a good one does, but where the script says otherwise,
-// and it keeps every byte that it was sent.
+// and it keeps every byte that it was sent. It follows its own answers: a MAIL within a transaction, or content for
+// nobody, is answered 503 where `strict`.
 //
 // Owned by:  the Internet of the test.
 // Threads:   the shard's while that runs; the test's afterwards.
@@ -29,12 +30,18 @@ class MailServer {
   struct Conversation {
     std::string clear;                  // every byte outside TLS
     std::vector<std::string> reads;     // what came, a string a Write of the client; deciphered
-    std::vector<std::string> commands;  // one each; "." for the end of the content
+    std::vector<std::string> commands;  // one each; "." for the end of the content, "BDAT" for that and its command
     bool in_tls = false;
     bool ended = false;
+    std::string sender, recipient;  // of the transaction, as far as they were accepted; with what follows them
   };
 
-  // Asked for every command first; nothing: the usual answer is given.
+  // A message that was answered with 2xx.
+  struct Taken {
+    std::string sender, recipient, content;
+  };
+
+  // Asked for every command first ("." for the end of any content); nothing: the usual answer is given.
   using Script = std::function<std::optional<Answer>(const Conversation& conversation, std::string_view command)>;
 
   std::string greeting = "220 mx ready";  // empty: says nothing
@@ -43,14 +50,19 @@ class MailServer {
   std::string instead_of_handshake;         // set: the answer to the client's hello is this, and goodbye
   std::string injected;                     // written in clear right behind the answer to STARTTLS
   Script script;
+  bool strict = false;
+  size_t withhold = 0;  // says nothing after EHLO until so many messages have come
 
   std::deque<Conversation> conversations;  // the oldest first
   std::vector<std::string> contents;       // what came after DATA, as it was on the wire, without the line with the dot
+  std::vector<Taken> accepted;
 
   Task<void> Serve(std::unique_ptr<Stream> stream);
 
  private:
   Answer Usual(const Conversation& conversation, std::string_view command) const;
+  std::optional<Answer> OutOfOrder(const Conversation& conversation, std::string_view command) const;
+  void Follow(Conversation& conversation, std::string_view command, const Answer& answer);
 };
 
 }  // namespace sealift::engine

@@ -2,7 +2,11 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
+#include <algorithm>
+
+#include "engine/source_address.h"
 #include "tests/engine/core/shard_world.h"
 
 namespace sealift::engine {
@@ -192,6 +196,74 @@ TEST_F(SessionFailureTest, AnAddressOnThisMachineIsNotConnectedToUnlessAllowed) 
   const queue::Event event = Deferral(Send("spring", {"jane@d1.test"}));
   EXPECT_THAT(mx.conversations, IsEmpty());
   EXPECT_THAT(internet_->connects, IsEmpty());
+}
+
+TEST_F(SessionFailureTest, AHostThatFailedIsPassedOverForEveryDomainItServes) {
+  internet_->AddHost("dead.test");
+  internet_->SetRefusing("dead.test", true);
+  MailServer& one = internet_->AddHost("mx1.test");
+  MailServer& two = internet_->AddHost("mx2.test");
+  internet_->SetMx("d1.test", {{10, "dead.test"}, {20, "mx1.test"}});
+  internet_->SetMx("d2.test", {{10, "dead.test"}, {20, "mx2.test"}});
+  Start();
+  const queue::CampaignId first = Send("spring", {"jane@d1.test"});
+  ASSERT_TRUE(EventuallyDelivered(first, 1));
+  const queue::CampaignId second = Send("summer", {"jane@d2.test"});
+  ASSERT_TRUE(EventuallyDelivered(second, 1));
+  Stop();
+  EXPECT_THAT(one.contents, SizeIs(1));
+  EXPECT_THAT(two.contents, SizeIs(1));
+  EXPECT_EQ(std::ranges::count(internet_->connects, "dead.test", [](const auto& connect) { return connect.first; }), 1);
+}
+
+TEST_F(SessionFailureTest, DomainsOfOneSiteShareItsSessions) {
+  MailServer& mx = internet_->AddHost("mx.test");
+  internet_->SetMx("d1.test", {{10, "mx.test"}});
+  internet_->SetMx("d2.test", {{10, "mx.test"}});
+  options_.smtp.idle_timeout = absl::Minutes(10);
+  Start();
+  ASSERT_TRUE(EventuallyDelivered(Send("spring", {"jane@d1.test", "jane@d2.test"}), 2));
+  Stop();
+  EXPECT_THAT(mx.conversations, SizeIs(1));
+}
+
+TEST_F(SessionFailureTest, MailToADeniedHostBouncesWithAClassOfItsOwn) {
+  MailServer& denied = AddDomain("d1.test");
+  MailServer& other = AddDomain("d2.test");
+  internet_->SetMx("d3.test", {{10, "mx.d1.test"}, {20, "mx.d2.test"}});
+  options_.dns.mx_deny = {"*.d1.test"};
+  Start();
+  const queue::CampaignId id = Send("spring", {"jane@d1.test", "jack@d1.test", "jane@d2.test", "jane@d3.test"});
+  ASSERT_TRUE(EventuallyDelivered(id, 2)) << "a domain with another host is mailed there";
+  ASSERT_TRUE(Eventually([&] { return CountersOf(id).bounced == 2; }));
+  Stop();
+  EXPECT_THAT(denied.conversations, IsEmpty());
+  EXPECT_THAT(other.contents, SizeIs(2));
+  for (const queue::Event& event : EventsOf(id)) {
+    if (event.kind == OutcomeKind::kBounced) EXPECT_EQ(event.reason_class, "mx_denied");
+  }
+}
+
+TEST_F(SessionFailureTest, AHostIsDeniedByItsAddressToo) {
+  MailServer& denied = AddDomain("d1.test");  // 127.0.1.1
+  MailServer& allowed = AddDomain("d2.test");
+  options_.dns.mx_deny = {"127.0.1.1/32"};
+  Start();
+  const queue::CampaignId id = Send("spring", {"jane@d1.test", "jane@d2.test"});
+  ASSERT_TRUE(EventuallyDelivered(id, 1));
+  ASSERT_TRUE(Eventually([&] { return CountersOf(id).bounced == 1; }));
+  Stop();
+  EXPECT_THAT(denied.conversations, IsEmpty());
+  EXPECT_THAT(allowed.contents, SizeIs(1));
+}
+
+TEST(SourceAddressTest, AnAddressOfThisMachineOrOfASourceIsItsOwn) {
+  Options options;
+  options.sources.push_back({.name = "ip1", .address = "203.0.113.10", .family = AF_INET});
+  EXPECT_TRUE(IsOwnAddress(*dns::Address::Parse("203.0.113.10"), options));
+  EXPECT_TRUE(IsOwnAddress(*dns::Address::Parse("127.0.0.1"), options));
+  EXPECT_FALSE(IsOwnAddress(*dns::Address::Parse("203.0.113.11"), options));
+  EXPECT_FALSE(IsOwnAddress(*dns::Address::Parse("2001:db8::1"), options));
 }
 
 }  // namespace

@@ -1,0 +1,59 @@
+#include "engine/pipeline.h"
+
+#include <utility>
+
+#include "engine/runtime/check.h"
+
+namespace sealift::engine {
+
+bool Pipeline::IsLast(Phase command) const {
+  if (awaited_.empty()) return true;
+  return command != Phase::kReset && (awaited_.front() == Phase::kReset || awaited_.front() == Phase::kMail);
+}
+
+Pipeline::Step Pipeline::End(Step::Next next, Phase phase, Reply reply) {
+  const bool taken = phase == Phase::kContent && reply.IsPositive();
+  Step step{.next = next, .phase = phase, .reply = std::move(reply), .unfinished = !taken};
+  if (const std::optional<Refusal> refusal = std::exchange(refusal_, std::nullopt); refusal.has_value()) {
+    step.phase = refusal->phase;
+    step.reply = refusal->reply;
+  }
+  lone_dot_ = false;
+  return step;
+}
+
+std::optional<Pipeline::Step> Pipeline::Cut() {
+  awaited_.clear();
+  if (!refusal_.has_value()) return std::nullopt;
+  return End(Step::Next::kBroken, refusal_->phase, refusal_->reply);
+}
+
+Pipeline::Step Pipeline::OnReply(Reply reply) {
+  using Next = Step::Next;
+  CHECK(!awaited_.empty(), "a reply is taken for a command that was sent");
+  const Phase phase = awaited_.front();
+  awaited_.pop_front();
+  if (reply.code == 421) return End(Next::kBye, phase, std::move(reply));
+  switch (phase) {
+    case Phase::kReset:
+      // What a MAIL means behind it is unknown.
+      if (!reply.IsPositive()) return End(Next::kBroken, phase, std::move(reply));
+      return {};
+    case Phase::kData:
+      if (reply.IsIntermediate()) {
+        lone_dot_ = refusal_.has_value();
+        return {.next = lone_dot_ ? Next::kLoneDot : Next::kContent};
+      }
+      return End(Next::kDone, phase, std::move(reply));
+    case Phase::kContent:
+      // A message whose envelope was refused is nobody's: a server that takes it has lost its place.
+      if (refusal_.has_value() && !lone_dot_ && reply.IsPositive()) return End(Next::kBroken, phase, std::move(reply));
+      return End(Next::kDone, phase, std::move(reply));
+    default:
+      if (reply.IsPositive()) return {};
+      if (!refusal_.has_value()) refusal_ = Refusal{phase, reply};
+      return IsLast(phase) ? End(Next::kDone, phase, std::move(reply)) : Step{};
+  }
+}
+
+}  // namespace sealift::engine
