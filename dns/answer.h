@@ -56,7 +56,32 @@ struct MxAnswer {
 struct AddressAnswer {
   Verdict verdict = Verdict::kBadAnswer;
   bool authenticated = false;
+  std::string canonical;           // found: the name at the end of the aliases, the host's own where it has none
   std::vector<Address> addresses;  // in the order of the answer, no duplicates
+  absl::Time expires = absl::InfinitePast();
+};
+
+// One TLSA record (RFC 6698 2.1): what the certificate of a server must be. Nothing about it is judged here.
+struct Tlsa {
+  uint8_t usage = 0, selector = 0, matching = 0;
+  std::vector<uint8_t> data;
+
+  friend bool operator==(const Tlsa&, const Tlsa&) = default;
+};
+
+// The TLSA records of a service. Worth something only when authenticated.
+struct TlsaAnswer {
+  Verdict verdict = Verdict::kBadAnswer;
+  bool authenticated = false;
+  std::vector<Tlsa> records;
+  absl::Time expires = absl::InfinitePast();
+};
+
+// The TXT records of a name, each joined from its strings (RFC 7208 3.3, RFC 6376 3.6.2.2).
+struct TxtAnswer {
+  Verdict verdict = Verdict::kBadAnswer;  // kFound, kNoData, kNxDomain, or what went wrong
+  bool authenticated = false;
+  std::vector<std::string> texts;
   absl::Time expires = absl::InfinitePast();
 };
 
@@ -64,6 +89,8 @@ struct AddressAnswer {
 // enough.
 inline constexpr size_t kMxHostsMax = 32;
 inline constexpr size_t kAddressesMax = 32;
+inline constexpr size_t kTlsaRecordsMax = 32;
+inline constexpr size_t kTextsMax = 64;
 
 // Puts hosts of equal preference in a random order, as RFC 5321 5.1 asks of each attempt. `below(n)` draws one of 0 …
 // n-1.

@@ -1,7 +1,6 @@
 #include "dns/cache.h"
 
 #include <fmt/format.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <functional>
@@ -11,8 +10,6 @@ namespace sealift::dns {
 namespace {
 
 std::string Key(QueryType type, std::string_view name) { return fmt::format("{}/{}", ToString(type), name); }
-
-QueryType TypeOf(int family) { return family == AF_INET6 ? QueryType::kAaaa : QueryType::kA; }
 
 }  // namespace
 
@@ -24,6 +21,10 @@ std::string_view ToString(QueryType type) {
       return "a";
     case QueryType::kAaaa:
       return "aaaa";
+    case QueryType::kTlsa:
+      return "tlsa";
+    case QueryType::kTxt:
+      return "txt";
   }
   return "unknown";
 }
@@ -50,20 +51,6 @@ absl::Duration Cache::Lifetime(Verdict verdict, absl::Duration ttl) const {
   return options_.failure_ttl;
 }
 
-Cache::MxPtr Cache::FindMx(std::string_view name, absl::Time now) {
-  return Find<MxPtr>(Key(QueryType::kMx, name), now);
-}
-
-Cache::AddressPtr Cache::FindAddresses(std::string_view name, int family, absl::Time now) {
-  return Find<AddressPtr>(Key(TypeOf(family), name), now);
-}
-
-void Cache::PutMx(std::string_view name, MxPtr answer) { Put(Key(QueryType::kMx, name), std::move(answer)); }
-
-void Cache::PutAddresses(std::string_view name, int family, AddressPtr answer) {
-  Put(Key(TypeOf(family), name), std::move(answer));
-}
-
 void Cache::Clear() {
   for (Stripe& stripe : stripes_) {
     const std::lock_guard lock(stripe.mutex);
@@ -81,14 +68,15 @@ size_t Cache::size() const {
   return size;
 }
 
-template <typename Ptr>
-Ptr Cache::Find(const std::string& key, absl::Time now) {
+template <typename Answer>
+std::shared_ptr<const Answer> Cache::Find(QueryType type, std::string_view name, absl::Time now) {
+  const std::string key = Key(type, name);
   Stripe& stripe = StripeOf(key);
   const std::lock_guard lock(stripe.mutex);
   const auto found = stripe.by_key.find(key);
   if (found == stripe.by_key.end()) return nullptr;
   const auto entry = found->second;
-  const Ptr& answer = std::get<Ptr>(entry->answer);
+  const auto& answer = std::get<std::shared_ptr<const Answer>>(entry->answer);
   if (answer->expires <= now) {
     stripe.by_key.erase(found);
     stripe.entries.erase(entry);
@@ -98,7 +86,21 @@ Ptr Cache::Find(const std::string& key, absl::Time now) {
   return answer;
 }
 
-void Cache::Put(std::string key, Answer answer) {
+template <typename Answer>
+void Cache::Put(QueryType type, std::string_view name, std::shared_ptr<const Answer> answer) {
+  PutAny(Key(type, name), std::move(answer));
+}
+
+template std::shared_ptr<const MxAnswer> Cache::Find(QueryType, std::string_view, absl::Time);
+template std::shared_ptr<const AddressAnswer> Cache::Find(QueryType, std::string_view, absl::Time);
+template std::shared_ptr<const TlsaAnswer> Cache::Find(QueryType, std::string_view, absl::Time);
+template std::shared_ptr<const TxtAnswer> Cache::Find(QueryType, std::string_view, absl::Time);
+template void Cache::Put(QueryType, std::string_view, std::shared_ptr<const MxAnswer>);
+template void Cache::Put(QueryType, std::string_view, std::shared_ptr<const AddressAnswer>);
+template void Cache::Put(QueryType, std::string_view, std::shared_ptr<const TlsaAnswer>);
+template void Cache::Put(QueryType, std::string_view, std::shared_ptr<const TxtAnswer>);
+
+void Cache::PutAny(std::string key, AnyAnswer answer) {
   Stripe& stripe = StripeOf(key);
   const std::lock_guard lock(stripe.mutex);
   if (const auto found = stripe.by_key.find(key); found != stripe.by_key.end()) {

@@ -17,9 +17,9 @@
 namespace sealift::dns {
 
 // The questions that are asked.
-enum class QueryType { kMx, kA, kAaaa };
-inline constexpr int kQueryTypes = 3;
-std::string_view ToString(QueryType type);  // "mx", "a", "aaaa"
+enum class QueryType { kMx, kA, kAaaa, kTlsa, kTxt };
+inline constexpr int kQueryTypes = 5;
+std::string_view ToString(QueryType type);  // "mx", "a", "aaaa", "tlsa", "txt"
 
 // Cache keeps the answers of a whole node: whatever one shard learns, all know.
 //
@@ -46,9 +46,6 @@ class Cache {
         absl::Seconds(5);  // SERVFAIL, timeout, refused, nonsense: RFC 9520 asks for 1 s to 5 min
   };
 
-  using MxPtr = std::shared_ptr<const MxAnswer>;
-  using AddressPtr = std::shared_ptr<const AddressAnswer>;
-
   explicit Cache(const Options& options);
   Cache(const Cache&) = delete;
   Cache& operator=(const Cache&) = delete;
@@ -57,13 +54,14 @@ class Cache {
   // said).
   absl::Duration Lifetime(Verdict verdict, absl::Duration ttl) const;
 
-  // Null when there is none or it is out of date. `name` as HostName makes it.
-  MxPtr FindMx(std::string_view name, absl::Time now);
-  AddressPtr FindAddresses(std::string_view name, int family, absl::Time now);
+  // Null when there is none or it is out of date. `name` as HostName makes it. `Answer` is the type's own: MxAnswer,
+  // AddressAnswer, TlsaAnswer or TxtAnswer.
+  template <typename Answer>
+  std::shared_ptr<const Answer> Find(QueryType type, std::string_view name, absl::Time now);
 
   // Until `answer->expires`.
-  void PutMx(std::string_view name, MxPtr answer);
-  void PutAddresses(std::string_view name, int family, AddressPtr answer);
+  template <typename Answer>
+  void Put(QueryType type, std::string_view name, std::shared_ptr<const Answer> answer);
 
   // Forgets everything, for an operator who has just mended a zone.
   void Clear();
@@ -71,10 +69,11 @@ class Cache {
   size_t size() const;
 
  private:
-  using Answer = std::variant<MxPtr, AddressPtr>;
+  using AnyAnswer = std::variant<std::shared_ptr<const MxAnswer>, std::shared_ptr<const AddressAnswer>,
+                                 std::shared_ptr<const TlsaAnswer>, std::shared_ptr<const TxtAnswer>>;
   struct Entry {
     std::string key;
-    Answer answer;
+    AnyAnswer answer;
   };
   struct Stripe {
     mutable std::mutex mutex;
@@ -83,9 +82,7 @@ class Cache {
   };
   static constexpr size_t kStripes = 16;
 
-  template <typename Ptr>
-  Ptr Find(const std::string& key, absl::Time now);
-  void Put(std::string key, Answer answer);
+  void PutAny(std::string key, AnyAnswer answer);
   Stripe& StripeOf(std::string_view key);
 
   const Options options_;

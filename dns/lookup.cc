@@ -22,7 +22,6 @@ namespace {
 
 constexpr int kClassIn = 1;
 constexpr int kTypePtr = 12;
-constexpr int kTypeTxt = 16;
 
 Verdict VerdictOf(int status) {
   switch (status) {

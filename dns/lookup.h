@@ -16,12 +16,6 @@ struct ares_channeldata;
 
 namespace sealift::dns {
 
-// The TXT records of a name, each joined from its strings (RFC 7208 3.3, RFC 6376 3.6.2.2).
-struct TxtAnswer {
-  Verdict verdict = Verdict::kBadAnswer;  // kFound, kNoData, kNxDomain, or what went wrong
-  std::vector<std::string> texts;
-};
-
 // The names that an address has by its PTR records (RFC 1035 3.5), in lower case; those that are no host's name are
 // left out.
 struct PtrAnswer {
@@ -40,8 +34,6 @@ struct PtrAnswer {
 // Errors:    Create: as Servers', or Internal. What the DNS answers is a verdict.
 class Lookup {
  public:
-  static constexpr size_t kTextsMax = 64;  // TXT records and PTR names that are kept of an answer
-
   struct Options {
     std::span<const std::string> servers;  // as Servers takes them; none: the system's
     absl::Duration timeout = absl::Seconds(5);

@@ -50,6 +50,13 @@ class Reader {
     }
     position_ += size;
   }
+  std::vector<uint8_t> Bytes(size_t size) {
+    const size_t from = position_;
+    Skip(size);
+    if (!ok_) return {};
+    const std::span<const uint8_t> taken = bytes_.subspan(from, size);
+    return {taken.begin(), taken.end()};
+  }
   template <size_t N>
   void Bytes(std::array<uint8_t, N>& into, size_t size) {
     for (size_t i = 0; i < size; ++i) into[i] = U8();
@@ -118,7 +125,9 @@ struct RecordHead {
   }
 };
 
-// The data of one of the four types. False: it does not fill its length exactly.
+constexpr size_t kTlsaHeadBytes = 3;
+
+// The data of one of the types that are read. False: it does not fill its length exactly.
 bool ReadData(Reader& reader, const RecordHead& head, Record& record) {
   const size_t end = reader.position() + head.size;
   switch (head.type) {
@@ -134,6 +143,18 @@ bool ReadData(Reader& reader, const RecordHead& head, Record& record) {
       record.preference = reader.U16();
       record.target = reader.Name();
       break;
+    case kTypeTlsa:
+      record.tlsa.usage = reader.U8();
+      record.tlsa.selector = reader.U8();
+      record.tlsa.matching = reader.U8();
+      if (!reader.ok() || head.size < kTlsaHeadBytes) return false;
+      record.tlsa.data = reader.Bytes(head.size - kTlsaHeadBytes);
+      break;
+    case kTypeTxt:
+      while (reader.ok() && reader.position() < end) {
+        for (const uint8_t byte : reader.Bytes(reader.U8())) record.text += static_cast<char>(byte);
+      }
+      break;
     default:
       record.target = reader.Name();
       break;
@@ -141,17 +162,24 @@ bool ReadData(Reader& reader, const RecordHead& head, Record& record) {
   return reader.ok() && reader.position() == end;
 }
 
+bool IsRead(uint16_t type) {
+  return type == kTypeA || type == kTypeAaaa || type == kTypeMx || type == kTypeTxt || type == kTypeTlsa ||
+         type == kTypeCname;
+}
+
 bool ReadAnswers(Reader& reader, size_t count, Message& message) {
   for (size_t i = 0; i < count; ++i) {
     RecordHead head = RecordHead::Read(reader);
     if (!reader.ok()) return false;
-    const bool wanted = head.klass == kClassIn && (head.type == kTypeA || head.type == kTypeAaaa ||
-                                                   head.type == kTypeMx || head.type == kTypeCname);
+    const bool wanted = head.klass == kClassIn && IsRead(head.type);
     if (!wanted) {
       reader.Skip(head.size);
       continue;
     }
-    Record record = {.owner = std::move(head.owner), .type = head.type, .ttl = head.ttl, .target = {}, .address = {}};
+    Record record;
+    record.owner = std::move(head.owner);
+    record.type = head.type;
+    record.ttl = head.ttl;
     if (!ReadData(reader, head, record)) return false;
     message.answers.push_back(std::move(record));
   }

@@ -23,6 +23,7 @@ constexpr int kRefusedCode = 5;
 struct Records {
   Verdict verdict = Verdict::kBadAnswer;
   std::vector<const Record*> records;  // with kFound: of the type asked for, at the end of the aliases
+  std::string_view owner;              // with kFound: whose they are
   absl::Duration ttl = absl::InfiniteDuration();
 };
 
@@ -41,12 +42,12 @@ Records Find(const Message& message, std::string_view name, uint16_t type) {
     case kNoError:
       break;
     case kNameError:
-      return {.verdict = Verdict::kNxDomain, .records = {}, .ttl = message.negative_ttl};
+      return {.verdict = Verdict::kNxDomain, .records = {}, .owner = {}, .ttl = message.negative_ttl};
     case kServerFailure:
-      return {.verdict = Verdict::kServFail, .records = {}};
+      return {.verdict = Verdict::kServFail, .records = {}, .owner = {}};
     case kNotImplemented:
     case kRefusedCode:
-      return {.verdict = Verdict::kRefused, .records = {}};
+      return {.verdict = Verdict::kRefused, .records = {}, .owner = {}};
     default:
       return found;
   }
@@ -58,15 +59,17 @@ Records Find(const Message& message, std::string_view name, uint16_t type) {
     for (const Record* record : found.records) found.ttl = std::min(found.ttl, record->ttl);
     if (!found.records.empty()) {
       found.verdict = Verdict::kFound;
+      found.owner = owner;
       return found;
     }
     const Record* alias = AliasOf(message, owner);
     if (alias == nullptr)
-      return {.verdict = Verdict::kNoData, .records = {}, .ttl = std::min(found.ttl, message.negative_ttl)};
+      return {
+          .verdict = Verdict::kNoData, .records = {}, .owner = {}, .ttl = std::min(found.ttl, message.negative_ttl)};
     found.ttl = std::min(found.ttl, alias->ttl);
     owner = alias->target;
   }
-  return {.verdict = Verdict::kBadAnswer, .records = {}};  // aliases that go round
+  return {.verdict = Verdict::kBadAnswer, .records = {}, .owner = {}};  // aliases that go round
 }
 
 // The hosts of `records` that can be connected to, the best first, none twice.
@@ -112,12 +115,37 @@ Reading<AddressAnswer> ReadAddresses(const Message& message, std::string_view ho
   Reading<AddressAnswer> reading = {.answer = {}, .ttl = found.ttl};
   reading.answer.verdict = found.verdict;
   reading.answer.authenticated = message.authenticated;
+  reading.answer.canonical = std::string(found.owner);
   std::vector<Address>& addresses = reading.answer.addresses;
   for (const Record* record : found.records) {
     if (addresses.size() == kAddressesMax) break;
     if (std::find(addresses.begin(), addresses.end(), record->address) == addresses.end()) {
       addresses.push_back(record->address);
     }
+  }
+  return reading;
+}
+
+Reading<TlsaAnswer> ReadTlsa(const Message& message, std::string_view service) {
+  const Records found = Find(message, service, kTypeTlsa);
+  Reading<TlsaAnswer> reading = {.answer = {}, .ttl = found.ttl};
+  reading.answer.verdict = found.verdict;
+  reading.answer.authenticated = message.authenticated;
+  for (const Record* record : found.records) {
+    if (reading.answer.records.size() == kTlsaRecordsMax) break;
+    reading.answer.records.push_back(record->tlsa);
+  }
+  return reading;
+}
+
+Reading<TxtAnswer> ReadTxt(const Message& message, std::string_view name) {
+  const Records found = Find(message, name, kTypeTxt);
+  Reading<TxtAnswer> reading = {.answer = {}, .ttl = found.ttl};
+  reading.answer.verdict = found.verdict;
+  reading.answer.authenticated = message.authenticated;
+  for (const Record* record : found.records) {
+    if (reading.answer.texts.size() == kTextsMax) break;
+    reading.answer.texts.push_back(record->text);
   }
   return reading;
 }

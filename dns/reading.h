@@ -29,4 +29,8 @@ Reading<MxAnswer> ReadMx(const Message& message, std::string_view domain);
 // `family` is AF_INET or AF_INET6.
 Reading<AddressAnswer> ReadAddresses(const Message& message, std::string_view host, int family);
 
+Reading<TlsaAnswer> ReadTlsa(const Message& message, std::string_view service);
+
+Reading<TxtAnswer> ReadTxt(const Message& message, std::string_view name);
+
 }  // namespace sealift::dns

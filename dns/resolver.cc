@@ -7,6 +7,7 @@
 #include <cassert>
 #include <optional>
 #include <utility>
+#include <variant>
 
 #include "dns/message.h"
 #include "dns/name.h"
@@ -24,11 +25,34 @@ uint16_t TypeNumber(QueryType type) {
       return kTypeA;
     case QueryType::kAaaa:
       return kTypeAaaa;
+    case QueryType::kTlsa:
+      return kTypeTlsa;
+    case QueryType::kTxt:
+      return kTypeTxt;
   }
   return 0;
 }
 
-int FamilyOf(QueryType type) { return type == QueryType::kAaaa ? AF_INET6 : AF_INET; }
+// What a message answers to the question for each kind of answer.
+void Read(const Message& message, std::string_view name, QueryType, Reading<MxAnswer>& into) {
+  into = ReadMx(message, name);
+}
+void Read(const Message& message, std::string_view name, QueryType type, Reading<AddressAnswer>& into) {
+  into = ReadAddresses(message, name, type == QueryType::kAaaa ? AF_INET6 : AF_INET);
+}
+void Read(const Message& message, std::string_view name, QueryType, Reading<TlsaAnswer>& into) {
+  into = ReadTlsa(message, name);
+}
+void Read(const Message& message, std::string_view name, QueryType, Reading<TxtAnswer>& into) {
+  into = ReadTxt(message, name);
+}
+
+// That there is no MX record is an answer with a host in it, and is true as long as what is missing.
+Verdict LifetimeOf(const MxAnswer& answer) { return answer.implicit ? Verdict::kNoData : answer.verdict; }
+template <typename Answer>
+Verdict LifetimeOf(const Answer& answer) {
+  return answer.verdict;
+}
 
 // Of several servers' failures the one that says most: a server that tried and failed knows more than one that would
 // not try.
@@ -46,8 +70,13 @@ struct Resolver::Question {
   QueryType type;
   std::string name;
   std::string key;
-  std::vector<MxCallback> mx_callbacks;  // one of the two, by type
-  std::vector<AddressCallback> address_callbacks;
+  // Who waits, and what they will be told.
+  template <typename Answer>
+  struct Asked {
+    std::vector<Callback<Answer>> callbacks;
+    Reading<Answer> reading;
+  };
+  std::variant<Asked<MxAnswer>, Asked<AddressAnswer>, Asked<TlsaAnswer>, Asked<TxtAnswer>> asked;  // by type
 
   size_t first_server = 0;
   int attempts = 0;       // begun
@@ -58,9 +87,6 @@ struct Resolver::Question {
   bool silent = false;             // what came of the latest: nothing,
   std::optional<Message> message;  // or this; neither: nonsense
   bool unaskable = false;
-
-  Reading<MxAnswer> mx;
-  Reading<AddressAnswer> addresses;
 };
 
 absl::StatusOr<std::unique_ptr<Resolver>> Resolver::Create(const Options& options, Reactor& reactor,
@@ -86,42 +112,44 @@ Resolver::~Resolver() {
   reactor_.SetTimer(absl::InfiniteDuration());
 }
 
-void Resolver::ResolveMx(std::string domain, MxCallback callback) {
-  const std::optional<std::string> name = HostName(domain);
-  if (!name.has_value()) {
-    Count(QueryType::kMx, Verdict::kBadName);
-    MxAnswer answer;
-    answer.verdict = Verdict::kBadName;
-    callback(answer);
-    return;
-  }
-  if (const Cache::MxPtr known = cache_->FindMx(*name, reactor_.Now()); known != nullptr) {
-    hits_[static_cast<size_t>(QueryType::kMx)].fetch_add(1, std::memory_order_relaxed);
-    callback(*known);
-    return;
-  }
-  Join(QueryType::kMx, *name).mx_callbacks.push_back(std::move(callback));
-  Turn();
-}
-
-void Resolver::ResolveAddresses(std::string host, int family, AddressCallback callback) {
-  assert(family == AF_INET || family == AF_INET6);
-  const QueryType type = family == AF_INET6 ? QueryType::kAaaa : QueryType::kA;
-  const std::optional<std::string> name = HostName(host);
+template <typename Answer>
+void Resolver::Resolve(QueryType type, std::string_view asked, Callback<Answer> callback) {
+  const std::optional<std::string> name = HostName(asked);
   if (!name.has_value()) {
     Count(type, Verdict::kBadName);
-    AddressAnswer answer;
+    Answer answer;
     answer.verdict = Verdict::kBadName;
     callback(answer);
     return;
   }
-  if (const Cache::AddressPtr known = cache_->FindAddresses(*name, family, reactor_.Now()); known != nullptr) {
+  if (const std::shared_ptr<const Answer> known = cache_->Find<Answer>(type, *name, reactor_.Now()); known != nullptr) {
     hits_[static_cast<size_t>(type)].fetch_add(1, std::memory_order_relaxed);
     callback(*known);
     return;
   }
-  Join(type, *name).address_callbacks.push_back(std::move(callback));
+  Question& question = Join(type, *name);
+  if (!std::holds_alternative<Question::Asked<Answer>>(question.asked)) {
+    question.asked.emplace<Question::Asked<Answer>>();
+  }
+  std::get<Question::Asked<Answer>>(question.asked).callbacks.push_back(std::move(callback));
   Turn();
+}
+
+void Resolver::ResolveMx(std::string domain, Callback<MxAnswer> callback) {
+  Resolve(QueryType::kMx, domain, std::move(callback));
+}
+
+void Resolver::ResolveAddresses(std::string host, int family, Callback<AddressAnswer> callback) {
+  assert(family == AF_INET || family == AF_INET6);
+  Resolve(family == AF_INET6 ? QueryType::kAaaa : QueryType::kA, host, std::move(callback));
+}
+
+void Resolver::ResolveTlsa(std::string service, Callback<TlsaAnswer> callback) {
+  Resolve(QueryType::kTlsa, service, std::move(callback));
+}
+
+void Resolver::ResolveTxt(std::string name, Callback<TxtAnswer> callback) {
+  Resolve(QueryType::kTxt, name, std::move(callback));
 }
 
 Resolver::Question& Resolver::Join(QueryType type, const std::string& name) {
@@ -206,19 +234,19 @@ void Resolver::Settle(Question& question) {
     verdict = Verdict::kBadName;
   } else if (question.silent) {
     verdict = Verdict::kTimeout;
-  } else if (question.message.has_value() && question.type == QueryType::kMx) {
-    question.mx = ReadMx(*question.message, question.name);
-    verdict = question.mx.answer.verdict;
   } else if (question.message.has_value()) {
-    question.addresses = ReadAddresses(*question.message, question.name, FamilyOf(question.type));
-    verdict = question.addresses.answer.verdict;
+    verdict = std::visit(
+        [&](auto& asked) {
+          Read(*question.message, question.name, question.type, asked.reading);
+          return asked.reading.answer.verdict;
+        },
+        question.asked);
   }
   if (IsTemporary(verdict)) {
     if (MoveOn(question, verdict)) return;
     verdict = question.failure;
   }
-  question.mx.answer.verdict = verdict;
-  question.addresses.answer.verdict = verdict;
+  std::visit([verdict](auto& asked) { asked.reading.answer.verdict = verdict; }, question.asked);
   Finish(question);
 }
 
@@ -247,20 +275,14 @@ void Resolver::Finish(Question& question) {
   const absl::Time now = reactor_.Now();
   // Out of the table first: whoever is called may ask the same again.
   const Questions::node_type finished = questions_.extract(question.key);
-  if (question.type == QueryType::kMx) {
-    auto answer = std::make_shared<MxAnswer>(std::move(question.mx.answer));
-    const Verdict lifetime_of = answer->implicit ? Verdict::kNoData : answer->verdict;
-    answer->expires = now + cache_->Lifetime(lifetime_of, question.mx.ttl);
+  const auto tell = [&]<typename Answer>(Question::Asked<Answer>& asked) {
+    auto answer = std::make_shared<Answer>(std::move(asked.reading.answer));
+    answer->expires = now + cache_->Lifetime(LifetimeOf(*answer), asked.reading.ttl);
     Count(question.type, answer->verdict);
-    cache_->PutMx(question.name, answer);
-    for (MxCallback& callback : question.mx_callbacks) callback(*answer);
-  } else {
-    auto answer = std::make_shared<AddressAnswer>(std::move(question.addresses.answer));
-    answer->expires = now + cache_->Lifetime(answer->verdict, question.addresses.ttl);
-    Count(question.type, answer->verdict);
-    cache_->PutAddresses(question.name, FamilyOf(question.type), answer);
-    for (AddressCallback& callback : question.address_callbacks) callback(*answer);
-  }
+    cache_->Put<Answer>(question.type, question.name, answer);
+    for (Callback<Answer>& callback : asked.callbacks) callback(*answer);
+  };
+  std::visit(tell, question.asked);
 }
 
 void Resolver::Count(QueryType type, Verdict verdict) {

@@ -22,8 +22,8 @@
 
 namespace sealift::dns {
 
-// Resolver answers who takes mail for a domain and where a host is, by asking the configured recursive servers through
-// c-ares.
+// Resolver answers who takes mail for a domain, where a host is and what its certificate must be, by asking the
+// configured recursive servers through c-ares.
 //
 // Concurrent questions for one thing become one query. Answers come from the shared cache where it has them. What the
 // servers send is hostile input: it is decoded by message.h, capped by answer.h, and CNAMEs are followed only within
@@ -50,8 +50,8 @@ class Resolver {
         500;  // in flight; more wait their turn, so that a burst does not overflow the servers' socket buffers
   };
 
-  using MxCallback = std::move_only_function<void(const MxAnswer&)>;
-  using AddressCallback = std::move_only_function<void(const AddressAnswer&)>;
+  template <typename Answer>
+  using Callback = std::move_only_function<void(const Answer&)>;
 
   // What was asked and what came of it, for metrics. Each question is in exactly one of hits, merged and answers.
   struct Counts {
@@ -67,10 +67,15 @@ class Resolver {
   Resolver& operator=(const Resolver&) = delete;
 
   // `domain` as in an address, internationalised names as A-labels. Never kNoData: that is an implicit MX.
-  void ResolveMx(std::string domain, MxCallback callback);
+  void ResolveMx(std::string domain, Callback<MxAnswer> callback);
 
   // `family` is AF_INET or AF_INET6.
-  void ResolveAddresses(std::string host, int family, AddressCallback callback);
+  void ResolveAddresses(std::string host, int family, Callback<AddressAnswer> callback);
+
+  // `service` as RFC 6698 3 writes it: "_25._tcp.mx1.example.com".
+  void ResolveTlsa(std::string service, Callback<TlsaAnswer> callback);
+
+  void ResolveTxt(std::string name, Callback<TxtAnswer> callback);
 
   // From the Reactor.
   void OnReady(int fd, bool readable, bool writable);
@@ -87,6 +92,8 @@ class Resolver {
 
   Resolver(const Options& options, Reactor& reactor, std::shared_ptr<Cache> cache);
 
+  template <typename Answer>
+  void Resolve(QueryType type, std::string_view asked, Callback<Answer> callback);
   // The query under way for this, or a new one, which then waits to be sent.
   Question& Join(QueryType type, const std::string& name);
   void Send(Question& question);

@@ -12,7 +12,7 @@ namespace {
 
 const absl::Time kNow = absl::FromUnixSeconds(1'700'000'000);
 
-Cache::MxPtr Mx(const std::string& host, absl::Time expires) {
+std::shared_ptr<const MxAnswer> Mx(const std::string& host, absl::Time expires) {
   MxAnswer answer;
   answer.verdict = Verdict::kFound;
   answer.hosts = {{10, host}};
@@ -20,7 +20,7 @@ Cache::MxPtr Mx(const std::string& host, absl::Time expires) {
   return std::make_shared<const MxAnswer>(answer);
 }
 
-Cache::AddressPtr At(const char* address, absl::Time expires) {
+std::shared_ptr<const AddressAnswer> At(const char* address, absl::Time expires) {
   AddressAnswer answer;
   answer.verdict = Verdict::kFound;
   answer.addresses = {*Address::Parse(address)};
@@ -30,38 +30,38 @@ Cache::AddressPtr At(const char* address, absl::Time expires) {
 
 TEST(CacheTest, AnAnswerIsKnownUntilItExpires) {
   Cache cache({});
-  cache.PutMx("clinic.test", Mx("mx.test", kNow + absl::Seconds(60)));
-  ASSERT_NE(cache.FindMx("clinic.test", kNow + absl::Seconds(59)), nullptr);
-  EXPECT_EQ(cache.FindMx("clinic.test", kNow)->hosts[0].name, "mx.test");
-  EXPECT_EQ(cache.FindMx("clinic.test", kNow + absl::Seconds(60)), nullptr);
+  cache.Put(QueryType::kMx, "clinic.test", Mx("mx.test", kNow + absl::Seconds(60)));
+  ASSERT_NE(cache.Find<MxAnswer>(QueryType::kMx, "clinic.test", kNow + absl::Seconds(59)), nullptr);
+  EXPECT_EQ(cache.Find<MxAnswer>(QueryType::kMx, "clinic.test", kNow)->hosts[0].name, "mx.test");
+  EXPECT_EQ(cache.Find<MxAnswer>(QueryType::kMx, "clinic.test", kNow + absl::Seconds(60)), nullptr);
   EXPECT_EQ(cache.size(), 0u);  // what is out of date leaves when it is found
 }
 
 TEST(CacheTest, QuestionsOfOneNameAreKeptApart) {
   Cache cache({});
-  cache.PutMx("a.test", Mx("mx.test", kNow + absl::Hours(1)));
-  cache.PutAddresses("a.test", AF_INET, At("192.0.2.1", kNow + absl::Hours(1)));
-  EXPECT_EQ(cache.FindAddresses("a.test", AF_INET6, kNow), nullptr);
-  cache.PutAddresses("a.test", AF_INET6, At("2001:db8::1", kNow + absl::Hours(1)));
-  EXPECT_EQ(cache.FindAddresses("a.test", AF_INET, kNow)->addresses[0].ToString(), "192.0.2.1");
-  EXPECT_EQ(cache.FindAddresses("a.test", AF_INET6, kNow)->addresses[0].ToString(), "2001:db8::1");
-  EXPECT_EQ(cache.FindMx("a.test", kNow)->hosts[0].name, "mx.test");
+  cache.Put(QueryType::kMx, "a.test", Mx("mx.test", kNow + absl::Hours(1)));
+  cache.Put(QueryType::kA, "a.test", At("192.0.2.1", kNow + absl::Hours(1)));
+  EXPECT_EQ(cache.Find<AddressAnswer>(QueryType::kAaaa, "a.test", kNow), nullptr);
+  cache.Put(QueryType::kAaaa, "a.test", At("2001:db8::1", kNow + absl::Hours(1)));
+  EXPECT_EQ(cache.Find<AddressAnswer>(QueryType::kA, "a.test", kNow)->addresses[0].ToString(), "192.0.2.1");
+  EXPECT_EQ(cache.Find<AddressAnswer>(QueryType::kAaaa, "a.test", kNow)->addresses[0].ToString(), "2001:db8::1");
+  EXPECT_EQ(cache.Find<MxAnswer>(QueryType::kMx, "a.test", kNow)->hosts[0].name, "mx.test");
 }
 
 TEST(CacheTest, ANewerAnswerReplacesTheOlder) {
   Cache cache({});
-  cache.PutMx("a.test", Mx("old.test", kNow + absl::Hours(1)));
-  cache.PutMx("a.test", Mx("new.test", kNow + absl::Hours(1)));
-  EXPECT_EQ(cache.FindMx("a.test", kNow)->hosts[0].name, "new.test");
+  cache.Put(QueryType::kMx, "a.test", Mx("old.test", kNow + absl::Hours(1)));
+  cache.Put(QueryType::kMx, "a.test", Mx("new.test", kNow + absl::Hours(1)));
+  EXPECT_EQ(cache.Find<MxAnswer>(QueryType::kMx, "a.test", kNow)->hosts[0].name, "new.test");
   EXPECT_EQ(cache.size(), 1u);
 }
 
 TEST(CacheTest, EntriesAreBoundedAndTheUsedOnesStay) {
   Cache cache({.entries_max = 160});  // ten a stripe
-  cache.PutMx("used.test", Mx("mx.test", kNow + absl::Hours(1)));
+  cache.Put(QueryType::kMx, "used.test", Mx("mx.test", kNow + absl::Hours(1)));
   for (int i = 0; i < 10'000; ++i) {
-    cache.PutMx(fmt::format("d{}.test", i), Mx("mx.test", kNow + absl::Hours(1)));
-    ASSERT_NE(cache.FindMx("used.test", kNow), nullptr) << i;
+    cache.Put(QueryType::kMx, fmt::format("d{}.test", i), Mx("mx.test", kNow + absl::Hours(1)));
+    ASSERT_NE(cache.Find<MxAnswer>(QueryType::kMx, "used.test", kNow), nullptr) << i;
   }
   EXPECT_EQ(cache.size(), 160u);
 }
@@ -81,10 +81,11 @@ TEST(CacheTest, LifetimesHaveAFloorAndACeiling) {
 
 TEST(CacheTest, ClearForgetsEverything) {
   Cache cache({});
-  for (int i = 0; i < 100; ++i) cache.PutMx(fmt::format("d{}.test", i), Mx("mx.test", kNow + absl::Hours(1)));
+  for (int i = 0; i < 100; ++i)
+    cache.Put(QueryType::kMx, fmt::format("d{}.test", i), Mx("mx.test", kNow + absl::Hours(1)));
   cache.Clear();
   EXPECT_EQ(cache.size(), 0u);
-  EXPECT_EQ(cache.FindMx("d1.test", kNow), nullptr);
+  EXPECT_EQ(cache.Find<MxAnswer>(QueryType::kMx, "d1.test", kNow), nullptr);
 }
 
 TEST(CacheTest, ThreadsShareIt) {
@@ -94,10 +95,11 @@ TEST(CacheTest, ThreadsShareIt) {
     threads.emplace_back([&cache, thread] {
       for (int i = 0; i < 5000; ++i) {
         const std::string name = fmt::format("d{}.test", (i * 7 + thread) % 1000);
-        if (const Cache::MxPtr known = cache.FindMx(name, kNow); known != nullptr) {
+        if (const std::shared_ptr<const MxAnswer> known = cache.Find<MxAnswer>(QueryType::kMx, name, kNow);
+            known != nullptr) {
           EXPECT_EQ(known->hosts[0].name, "mx." + name);
         } else {
-          cache.PutMx(name, Mx("mx." + name, kNow + absl::Hours(1)));
+          cache.Put(QueryType::kMx, name, Mx("mx." + name, kNow + absl::Hours(1)));
         }
         if (i == 2500 && thread == 0) cache.Clear();
       }

@@ -82,6 +82,28 @@ TEST(MessageTest, DataThatDoesNotFillItsLengthIsRefused) {
   EXPECT_FALSE(DecodeMessage(Packet(kQuestion).Record("a.test", kTypeMx, 60, {0, 1, 0, 0}).Build()).has_value());
 }
 
+TEST(MessageTest, TlsaRecordsAndTextsAreReadWhole) {
+  const auto message = DecodeMessage(Packet(kQuestion)
+                                         .Tlsa("_25._tcp.mx.test", 3, 1, 1, {1, 2, 3})
+                                         .Tlsa("_25._tcp.mx.test", 2, 0, 0, {})
+                                         .Txt("_mta-sts.clinic.test", {"v=STSv1; ", "id=7;"})
+                                         .Txt("empty.test", {""})
+                                         .Build());
+  ASSERT_TRUE(message.has_value());
+  ASSERT_EQ(message->answers.size(), 4u);
+  EXPECT_EQ(message->answers[0].tlsa, (Tlsa{3, 1, 1, {1, 2, 3}}));
+  EXPECT_EQ(message->answers[1].tlsa, (Tlsa{2, 0, 0, {}}));
+  EXPECT_EQ(message->answers[2].text, "v=STSv1; id=7;");
+  EXPECT_EQ(message->answers[3].text, "");
+}
+
+TEST(MessageTest, TlsaRecordsAndTextsThatDoNotFillTheirLengthAreRefused) {
+  EXPECT_FALSE(DecodeMessage(Packet(kQuestion).Record("a.test", kTypeTlsa, 60, {}).Build()).has_value());
+  EXPECT_FALSE(DecodeMessage(Packet(kQuestion).Record("a.test", kTypeTlsa, 60, {3, 1}).Build()).has_value());
+  EXPECT_FALSE(DecodeMessage(Packet(kQuestion).Record("a.test", kTypeTxt, 60, {5, 'a', 'b'}).Build()).has_value());
+  EXPECT_FALSE(DecodeMessage(Packet(kQuestion).Record("a.test", kTypeTxt, 60, {2, 'a', 'b', 9}).Build()).has_value());
+}
+
 TEST(MessageTest, ATtlWithItsTopBitSetIsZero) {
   const auto message = DecodeMessage(Packet(kQuestion).Mx("clinic.test", 10, "mx.test", 0x80000001).Build());
   EXPECT_EQ(message->answers[0].ttl, absl::ZeroDuration());

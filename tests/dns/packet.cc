@@ -91,6 +91,22 @@ Packet& Packet::Cname(std::string_view owner, std::string_view target, uint32_t 
   return Record(owner, 5, ttl, Name(target));
 }
 
+Packet& Packet::Tlsa(std::string_view owner, uint8_t usage, uint8_t selector, uint8_t matching, const Bytes& data,
+                     uint32_t ttl) {
+  Bytes whole = {usage, selector, matching};
+  Append(whole, data);
+  return Record(owner, 52, ttl, whole);
+}
+
+Packet& Packet::Txt(std::string_view owner, const std::vector<std::string>& strings, uint32_t ttl) {
+  Bytes data;
+  for (const std::string& string : strings) {
+    data.push_back(static_cast<uint8_t>(string.size()));
+    data.insert(data.end(), string.begin(), string.end());
+  }
+  return Record(owner, 16, ttl, data);
+}
+
 Packet& Packet::Record(std::string_view owner, uint16_t type, uint32_t ttl, const Bytes& data) {
   ++answers_;
   Append(bytes_, Name(owner));

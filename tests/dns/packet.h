@@ -34,6 +34,9 @@ class Packet {
   Packet& A(std::string_view owner, std::string_view address, uint32_t ttl = 300);
   Packet& Aaaa(std::string_view owner, std::string_view address, uint32_t ttl = 300);
   Packet& Cname(std::string_view owner, std::string_view target, uint32_t ttl = 300);
+  Packet& Tlsa(std::string_view owner, uint8_t usage, uint8_t selector, uint8_t matching, const Bytes& data,
+               uint32_t ttl = 300);
+  Packet& Txt(std::string_view owner, const std::vector<std::string>& strings, uint32_t ttl = 300);
   Packet& Record(std::string_view owner, uint16_t type, uint32_t ttl, const Bytes& data);
   Packet& Soa(std::string_view zone, uint32_t ttl, uint32_t minimum);  // into the authority section: last
 

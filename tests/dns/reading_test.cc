@@ -159,5 +159,38 @@ TEST(ReadAddressesTest, ListsAreBounded) {
   EXPECT_EQ(Addresses(packet).answer.addresses.size(), kAddressesMax);
 }
 
+TEST(ReadAddressesTest, TheNameAtTheEndOfTheAliasesIsTold) {
+  EXPECT_EQ(Addresses(Packet(kA).A("mx1.clinic.test", "192.0.2.1")).answer.canonical, "mx1.clinic.test");
+  EXPECT_EQ(Addresses(Packet(kA).Cname("mx1.clinic.test", "a.test").Cname("a.test", "b.test").A("b.test", "192.0.2.1"))
+                .answer.canonical,
+            "b.test");
+  EXPECT_EQ(Addresses(Packet(kA).Rcode(2)).answer.canonical, "");
+}
+
+TEST(ReadTlsaTest, RecordsComeWithTheWordOfTheResolver) {
+  const Question question = {.id = 7, .name = "_25._tcp.mx1.clinic.test", .type = kTypeTlsa};
+  const auto read = [&](const Packet& packet) { return ReadTlsa(*DecodeMessage(packet.Build()), question.name); };
+  const auto vouched = read(Packet(question).Flag(kAuthenticated).Tlsa(question.name, 3, 1, 1, {9}, 60));
+  EXPECT_EQ(vouched.answer.verdict, Verdict::kFound);
+  EXPECT_TRUE(vouched.answer.authenticated);
+  EXPECT_THAT(vouched.answer.records, ElementsAre(Tlsa{3, 1, 1, {9}}));
+  EXPECT_EQ(vouched.ttl, absl::Seconds(60));
+  EXPECT_FALSE(read(Packet(question).Tlsa(question.name, 3, 1, 1, {9})).answer.authenticated);
+  EXPECT_EQ(read(Packet(question).Rcode(3)).answer.verdict, Verdict::kNxDomain);
+  EXPECT_EQ(read(Packet(question).Soa("test", 900, 120)).answer.verdict, Verdict::kNoData);
+  EXPECT_EQ(read(Packet(question).Rcode(2)).answer.verdict, Verdict::kServFail);
+  Packet many(question);
+  for (uint8_t i = 0; i < 100; ++i) many.Tlsa(question.name, 3, 1, 1, {i});
+  EXPECT_EQ(read(many).answer.records.size(), kTlsaRecordsMax);
+}
+
+TEST(ReadTxtTest, TextsComeInTheirOrder) {
+  const Question question = {.id = 7, .name = "_mta-sts.clinic.test", .type = kTypeTxt};
+  const auto read = [&](const Packet& packet) { return ReadTxt(*DecodeMessage(packet.Build()), question.name).answer; };
+  EXPECT_THAT(read(Packet(question).Txt(question.name, {"a", "b"}).Txt(question.name, {"c"})).texts,
+              ElementsAre("ab", "c"));
+  EXPECT_EQ(read(Packet(question).Rcode(3)).verdict, Verdict::kNxDomain);
+}
+
 }  // namespace
 }  // namespace sealift::dns

@@ -343,5 +343,38 @@ TEST_F(ResolverTest, TheServersWordForAuthenticityIsPassedOn) {
   EXPECT_NE(server_.questions[0].flags & kAuthenticated, 0);  // it was asked for
 }
 
+TEST_F(ResolverTest, TlsaRecordsAndTextsAreAskedForOnceAndKept) {
+  server_.answer = [](const Question& q) {
+    if (q.type == kTypeTlsa) {
+      return std::vector<Bytes>{Packet(q).Flag(kAuthenticated).Tlsa(q.name, 3, 1, 1, {7}, 60).Build()};
+    }
+    return std::vector<Bytes>{Packet(q).Txt(q.name, {"v=STSv1; id=1;"}, 60).Build()};
+  };
+  const auto resolver = MakeResolver();
+  for (int time = 0; time < 2; ++time) {
+    std::optional<TlsaAnswer> tlsa;
+    std::optional<TxtAnswer> txt;
+    resolver->ResolveTlsa("_25._tcp.mx.test", [&](const TlsaAnswer& a) { tlsa = a; });
+    resolver->ResolveTxt("_mta-sts.a.test", [&](const TxtAnswer& a) { txt = a; });
+    ASSERT_TRUE(reactor_.RunUntil(*resolver, [&] { return tlsa.has_value() && txt.has_value(); }));
+    EXPECT_TRUE(tlsa->authenticated);
+    EXPECT_THAT(tlsa->records, ElementsAre(Tlsa{3, 1, 1, {7}}));
+    EXPECT_THAT(txt->texts, ElementsAre("v=STSv1; id=1;"));
+  }
+  EXPECT_EQ(server_.questions.size(), 2u);
+  EXPECT_EQ(resolver->counts().hits[static_cast<size_t>(QueryType::kTlsa)], 1u);
+  for (const Question& question : server_.questions) EXPECT_NE(question.flags & kAuthenticated, 0) << question.name;
+}
+
+TEST_F(ResolverTest, ABogusAnswerIsAFailureAndNotTheLackOfRecords) {
+  AnswerWithRcode(2);  // what a validating resolver says of it
+  const auto resolver = MakeResolver();
+  std::optional<TlsaAnswer> tlsa;
+  resolver->ResolveTlsa("_25._tcp.mx.test", [&](const TlsaAnswer& a) { tlsa = a; });
+  ASSERT_TRUE(reactor_.RunUntil(*resolver, [&] { return tlsa.has_value(); }));
+  EXPECT_EQ(tlsa->verdict, Verdict::kServFail);
+  EXPECT_TRUE(IsTemporary(tlsa->verdict));
+}
+
 }  // namespace
 }  // namespace sealift::dns

@@ -31,6 +31,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     Holds(found.addresses.size() <= dns::kAddressesMax, "a host has a bounded number of addresses");
     Holds((found.verdict == dns::Verdict::kFound) == !found.addresses.empty(), "found means addresses");
   }
+
+  const dns::TlsaAnswer tlsa = dns::ReadTlsa(*message, "_25._tcp.mx.d1.test").answer;
+  Holds(tlsa.records.size() <= dns::kTlsaRecordsMax, "a service has a bounded number of TLSA records");
+  Holds((tlsa.verdict == dns::Verdict::kFound) == !tlsa.records.empty(), "found means records");
+  const dns::TxtAnswer txt = dns::ReadTxt(*message, "_mta-sts.d1.test").answer;
+  Holds(txt.texts.size() <= dns::kTextsMax, "a name has a bounded number of texts");
+  Holds((txt.verdict == dns::Verdict::kFound) == !txt.texts.empty(), "found means texts");
   return 0;
 }
 
