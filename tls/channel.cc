@@ -5,6 +5,7 @@
 #include <openssl/x509v3.h>
 
 #include <cassert>
+#include <ctime>
 #include <utility>
 
 #include "tls/error.h"
@@ -19,6 +20,18 @@ constexpr int kTicketsMax = 8;
 // connections get level 2 (112 bits, RSA of 2048).
 constexpr int kUnverifiedSecurityLevel = 1;
 constexpr int kVerifiedSecurityLevel = 2;
+
+// Of what a certificate says: a bounded number of names, and no letter that a terminal would obey.
+constexpr size_t kNamesMax = 50;
+constexpr size_t kNameBytesMax = 255;
+
+std::string Printable(const unsigned char* bytes, int size) {
+  std::string text;
+  for (int i = 0; i < size && text.size() < kNameBytesMax; ++i) {
+    text += bytes[i] >= ' ' && bytes[i] < 0x7f ? static_cast<char>(bytes[i]) : '?';
+  }
+  return text;
+}
 
 bool IsAddress(const std::string& name) {
   ASN1_OCTET_STRING* address = a2i_IPADDRESS(name.c_str());
@@ -69,7 +82,7 @@ absl::Status Channel::Open(SSL_CTX* ctx) {
 
 absl::Status Channel::Prepare(const ClientOptions& options) {
   policy_ = options.policy;
-  const bool verify = policy_ == Policy::kVerify;
+  const bool verify = policy_ >= Policy::kVerify;
   SSL_set_security_level(ssl_.get(), verify ? kVerifiedSecurityLevel : kUnverifiedSecurityLevel);
   SSL_set_verify(ssl_.get(), verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
   if (verify) {
@@ -77,7 +90,9 @@ absl::Status Channel::Prepare(const ClientOptions& options) {
     verify_name_ = options.verify_name;
     // Names stand among the alternatives (RFC 9525 6.3, RFC 8461 4.1); a wildcard is a whole left-most label.
     SSL_set_hostflags(ssl_.get(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    if (SSL_set1_host(ssl_.get(), verify_name_.c_str()) != 1) {
+    if (policy_ == Policy::kDane) {
+      if (absl::Status status = PrepareDane(options); !status.ok()) return status;
+    } else if (SSL_set1_host(ssl_.get(), verify_name_.c_str()) != 1) {
       return LocalError(absl::StatusCode::kInvalidArgument, "the name to verify is not usable");
     }
   }
@@ -87,10 +102,31 @@ absl::Status Channel::Prepare(const ClientOptions& options) {
   }
   if (options.sessions == nullptr) return absl::OkStatus();
   sessions_ = options.sessions;
-  session_key_ = SessionCache::MakeKey(options.session_key, policy_, verify_name_, client_->roots());
+  const std::string trust =
+      policy_ == Policy::kDane ? DigestOf(options.tlsa) + "/" + client_->roots() : client_->roots();
+  session_key_ = SessionCache::MakeKey(options.session_key, policy_, verify_name_, trust);
   const SslSessionPtr session = sessions_->Take(session_key_);
   if (session != nullptr && SSL_set_session(ssl_.get(), session.get()) != 1)
     ERR_clear_error();  // a full handshake, then
+  return absl::OkStatus();
+}
+
+// RFC 7672: the records decide and no trusted root does; the base domain is the name that DANE-TA asks for, and the
+// SNI. For DANE-EE neither a name nor a date matters (3.1.1): OpenSSL leaves out the date by itself.
+absl::Status Channel::PrepareDane(const ClientOptions& options) {
+  if (SSL_dane_enable(ssl_.get(), verify_name_.c_str()) != 1) {
+    return LocalError(absl::StatusCode::kInvalidArgument, "the name to verify is not usable");
+  }
+  SSL_dane_set_flags(ssl_.get(), DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+  int usable = 0;
+  for (const TlsaRecord& record : options.tlsa) {
+    const int added = SSL_dane_tlsa_add(ssl_.get(), record.usage, record.selector, record.matching, record.data.data(),
+                                        record.data.size());
+    if (added < 0) return LocalError(absl::StatusCode::kInvalidArgument, "a TLSA record cannot be used");
+    usable += added;
+  }
+  ERR_clear_error();
+  if (usable == 0) return absl::InvalidArgumentError("no TLSA record can be used");
   return absl::OkStatus();
 }
 
@@ -183,10 +219,40 @@ Channel::Details Channel::details() const {
   details.version = SSL_get_version(ssl_.get());
   details.cipher = SSL_get_cipher_name(ssl_.get());
   details.resumed = SSL_session_reused(ssl_.get()) == 1;
+  const char* const sni = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
+  if (sni != nullptr) details.server_name = sni;
   // The handshake would have failed otherwise. A resumed session was made under the same policy, name and roots: its
   // key says so.
   details.verified_name = verify_name_;
   return details;
+}
+
+std::optional<PeerCertificate> Channel::peer_certificate() const {
+  const X509Ptr shown(handshake_done_ ? SSL_get1_peer_certificate(ssl_.get()) : nullptr);
+  if (shown == nullptr) return std::nullopt;
+  PeerCertificate certificate;
+  auto* const names =
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(shown.get(), NID_subject_alt_name, nullptr, nullptr));
+  for (int i = 0; i < sk_GENERAL_NAME_num(names) && certificate.names.size() < kNamesMax; ++i) {
+    const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names, i);
+    if (name->type != GEN_DNS) continue;
+    certificate.names.push_back(Printable(ASN1_STRING_get0_data(name->d.dNSName), ASN1_STRING_length(name->d.dNSName)));
+  }
+  GENERAL_NAMES_free(names);
+  for (const int part : {NID_commonName, NID_organizationName}) {
+    X509_NAME* const issuer = X509_get_issuer_name(shown.get());
+    const int at = X509_NAME_get_index_by_NID(issuer, part, -1);
+    if (at < 0) continue;
+    const ASN1_STRING* const text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(issuer, at));
+    certificate.issuer = Printable(ASN1_STRING_get0_data(text), ASN1_STRING_length(text));
+    break;
+  }
+  std::tm ends = {};
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(shown.get()), &ends) == 1) {
+    certificate.not_after = absl::FromTM(ends, absl::UTCTimeZone());
+  }
+  ERR_clear_error();
+  return certificate;
 }
 
 absl::Status Channel::Fail(int ssl_result) {

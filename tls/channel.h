@@ -2,12 +2,16 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "tls/client_context.h"
+#include "tls/dane.h"
 #include "tls/openssl.h"
 #include "tls/policy.h"
 #include "tls/server_context.h"
@@ -15,6 +19,13 @@
 #include "tls/wire.h"
 
 namespace sealift::tls {
+
+// A certificate, for people. Its names and its issuer are the peer's words.
+struct PeerCertificate {
+  std::vector<std::string> names;  // DNS names among the alternatives
+  std::string issuer;              // its common name, or organisation
+  absl::Time not_after = absl::InfinitePast();
+};
 
 // Channel is one TLS connection: ciphertext in and out on one side, plaintext on the other. It never sees a socket.
 //
@@ -44,9 +55,11 @@ class Channel {
   struct ClientOptions {
     std::string sni = {};  // the MX host's name; empty, or an address, sends none
     Policy policy = Policy::kOpportunistic;
-    std::string verify_name = {};      // with kVerify: the DNS name that the certificate must carry
-    SessionCache* sessions = nullptr;  // of this shard; null never resumes
-    std::string session_key = {};      // who is at the other end: "host:port". Policy, name and roots are added here
+    // With kVerify: the DNS name that the certificate must carry. With kDane: the TLSA base domain.
+    std::string verify_name = {};
+    std::vector<TlsaRecord> tlsa = {};  // with kDane: usable ones (dane.h), at least one; one of them must match
+    SessionCache* sessions = nullptr;   // of this shard; null never resumes
+    std::string session_key = {};       // who is at the other end: "host:port". Policy, name and trust are added here
   };
 
   struct Details {
@@ -54,6 +67,7 @@ class Channel {
     std::string cipher;         // "TLS_AES_256_GCM_SHA384"
     std::string verified_name;  // empty unless the certificate was verified, now or when the resumed session was made
     bool resumed = false;
+    std::string server_name;  // the SNI; of a server, what its client asked for
   };
 
   static absl::StatusOr<std::unique_ptr<Channel>> Client(std::shared_ptr<ClientContext> context, ClientOptions options);
@@ -90,6 +104,9 @@ class Channel {
 
   bool handshake_done() const { return handshake_done_; }
 
+  // What the peer has shown; nothing before the handshake is done, or where it showed none.
+  std::optional<PeerCertificate> peer_certificate() const;
+
   // What was agreed; empty before the handshake is done.
   Details details() const;
 
@@ -101,6 +118,7 @@ class Channel {
 
   absl::Status Open(SSL_CTX* ctx);
   absl::Status Prepare(const ClientOptions& options);
+  absl::Status PrepareDane(const ClientOptions& options);
   absl::Status Fail(int ssl_result);
 
   std::shared_ptr<ClientContext> client_;  // one of the two

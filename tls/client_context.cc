@@ -44,10 +44,19 @@ absl::StatusOr<std::shared_ptr<ClientContext>> ClientContext::Create(const Optio
   SslCtxPtr ctx(SSL_CTX_new(TLS_client_method()));
   if (ctx == nullptr) return LocalError(absl::StatusCode::kInternal, "OpenSSL has no TLS client");
   SSL_CTX_set_min_proto_version(ctx.get(), *version);
-  SSL_CTX_set_max_proto_version(ctx.get(), 0);  // the newest, whatever the machine's openssl.cnf says
+  int newest = 0;  // whatever the machine's openssl.cnf says
+  if (!options.max_version.empty()) {
+    const absl::StatusOr<int> max_version = ParseVersion(options.max_version);
+    if (!max_version.ok()) return max_version.status();
+    newest = *max_version;
+  }
+  SSL_CTX_set_max_proto_version(ctx.get(), newest);
   SSL_CTX_set_options(ctx.get(), SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_set_mode(ctx.get(), SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_session_cache_mode(ctx.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  if (SSL_CTX_dane_enable(ctx.get()) != 1) {
+    return LocalError(absl::StatusCode::kInternal, "OpenSSL cannot match TLSA records");
+  }
   SSL_CTX_sess_set_new_cb(ctx.get(), Channel::KeepSession);
 
   std::string roots = "system";
@@ -65,7 +74,7 @@ absl::StatusOr<std::shared_ptr<ClientContext>> ClientContext::Create(const Optio
     }
   }
   return std::shared_ptr<ClientContext>(
-      new ClientContext(std::move(ctx), fmt::format("{}/{}", roots, options.min_version)));
+      new ClientContext(std::move(ctx), fmt::format("{}/{}{}", roots, options.min_version, options.max_version)));
 }
 
 }  // namespace sealift::tls

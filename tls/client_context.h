@@ -22,6 +22,7 @@ class ClientContext {
  public:
   struct Options {
     std::string min_version = "1.2";  // "1.2" or "1.3"
+    std::string max_version = {};     // as well; empty: the newest
     std::string ca_file = {};         // PEM roots that Policy::kVerify trusts; empty: the system's
   };
 

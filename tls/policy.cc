@@ -12,12 +12,14 @@ std::string_view ToString(Policy policy) {
       return "require";
     case Policy::kVerify:
       return "verify";
+    case Policy::kDane:
+      return "dane";
   }
   return "unknown";
 }
 
 std::optional<Policy> ParsePolicy(std::string_view name) {
-  for (const Policy policy : {Policy::kOpportunistic, Policy::kRequire, Policy::kVerify}) {
+  for (const Policy policy : {Policy::kOpportunistic, Policy::kRequire, Policy::kVerify, Policy::kDane}) {
     if (name == ToString(policy)) return policy;
   }
   return std::nullopt;

@@ -44,9 +44,11 @@ SslSessionPtr SessionCache::Take(const std::string& key) {
       SSL_SESSION* newest = sessions.back().get();
       if (!IsUsable(newest) || !IsCertificateInTime(newest)) {
         sessions.pop_back();
+        --sessions_;
       } else if (SSL_SESSION_get_protocol_version(newest) >= TLS1_3_VERSION) {
         taken = std::move(sessions.back());
         sessions.pop_back();
+        --sessions_;
       } else {
         SSL_SESSION_up_ref(newest);
         taken.reset(newest);
@@ -68,16 +70,20 @@ void SessionCache::Put(const std::string& key, SslSessionPtr session) {
   }
   std::deque<SslSessionPtr>& sessions = entry->second.sessions;
   sessions.push_back(std::move(session));
+  ++sessions_;
   ++stats_.stored;
   if (sessions.size() > options_.sessions_a_server_max) {
     sessions.pop_front();
+    --sessions_;
     ++stats_.evicted;
   }
-  if (entries_.size() > options_.servers_max) {
-    const auto oldest = entries_.find(*uses_.back());
-    stats_.evicted += oldest->second.sessions.size();
-    Erase(oldest);
-  }
+  while (entries_.size() > options_.servers_max || sessions_ > options_.sessions_max) EvictOldest();
+}
+
+void SessionCache::EvictOldest() {
+  const auto oldest = entries_.find(*uses_.back());
+  stats_.evicted += oldest->second.sessions.size();
+  Erase(oldest);
 }
 
 void SessionCache::Forget(const std::string& key) {
@@ -85,6 +91,7 @@ void SessionCache::Forget(const std::string& key) {
 }
 
 void SessionCache::Erase(Entries::iterator entry) {
+  sessions_ -= entry->second.sessions.size();
   uses_.erase(entry->second.use);
   entries_.erase(entry);
 }

@@ -16,19 +16,21 @@ namespace sealift::tls {
 // SessionCache remembers what lets the next connection to a server skip most of its handshake.
 //
 // A session is found only under the decision that it was made with: server, policy, verified name and trusted roots
-// (MakeKey), so that a ticket never carries a weaker decision into a stronger policy. A TLS 1.3 ticket is given out
-// once (RFC 8446 C.4); a TLS 1.2 session until it expires. A server may issue several tickets a connection and several
-// are kept, because several connections may be opened at once.
+// (MakeKey; with DANE the TLSA records stand for the roots), so that a ticket never carries a weaker decision into a
+// stronger policy. A TLS 1.3 ticket is given out once (RFC 8446 C.4); a TLS 1.2 session until it expires. A server may
+// issue several tickets a connection and several are kept, because several connections may be opened at once.
 //
 // Owned by:  one shard; outlives every channel that was given it.
 // Threads:   its shard's alone.
 // Time:      a session ends by its own lifetime, read from the wall clock by OpenSSL; with kVerify also when its
-// certificate does. Errors:    none; a miss is a full handshake.
+// certificate does.
+// Errors:    none; a miss is a full handshake.
 class SessionCache {
  public:
   struct Options {
-    size_t servers_max = 4096;         // the one not used for longest gives way
-    size_t sessions_a_server_max = 8;  // the newest stay
+    size_t servers_max = 4096;          // the one not used for longest gives way
+    size_t sessions_a_server_max = 32;  // the newest stay: more than a server is given connections, each uses one up
+    size_t sessions_max = 8192;         // of all servers; some KB each
   };
 
   struct Stats {
@@ -55,6 +57,7 @@ class SessionCache {
   void Forget(const std::string& key);
 
   size_t servers() const { return entries_.size(); }
+  size_t sessions() const { return sessions_; }
   const Stats& stats() const { return stats_; }
 
  private:
@@ -65,10 +68,12 @@ class SessionCache {
   using Entries = std::unordered_map<std::string, Entry>;
 
   void Erase(Entries::iterator entry);
+  void EvictOldest();
 
   const Options options_;
   Entries entries_;
   std::list<const std::string*> uses_;  // keys of entries_, the latest used first
+  size_t sessions_ = 0;                 // of all entries
   Stats stats_;
 };
 

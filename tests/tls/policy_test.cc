@@ -6,7 +6,7 @@ namespace sealift::tls {
 namespace {
 
 TEST(PolicyTest, NamesAreReadAsTheyAreWritten) {
-  for (const Policy policy : {Policy::kOpportunistic, Policy::kRequire, Policy::kVerify}) {
+  for (const Policy policy : {Policy::kOpportunistic, Policy::kRequire, Policy::kVerify, Policy::kDane}) {
     EXPECT_EQ(ParsePolicy(ToString(policy)), policy);
   }
 }
@@ -22,6 +22,7 @@ TEST(PolicyTest, TheStricterOfTwoIsIndependentOfTheirOrder) {
   EXPECT_EQ(Stricter(Policy::kRequire, Policy::kOpportunistic), Policy::kRequire);
   EXPECT_EQ(Stricter(Policy::kVerify, Policy::kRequire), Policy::kVerify);
   EXPECT_EQ(Stricter(Policy::kVerify, Policy::kVerify), Policy::kVerify);
+  EXPECT_EQ(Stricter(Policy::kVerify, Policy::kDane), Policy::kDane);
 }
 
 }  // namespace

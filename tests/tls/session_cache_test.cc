@@ -67,5 +67,18 @@ TEST(SessionCacheTest, TicketsOfOneServerAreBounded) {
   EXPECT_EQ(taken, 4);
 }
 
+TEST(SessionCacheTest, SessionsOfAllServersAreBoundedTogether) {
+  SessionCache cache({.sessions_a_server_max = 4, .sessions_max = 10});
+  for (const char* key : {"a", "b", "c", "d"}) {
+    for (int i = 0; i < 4; ++i) cache.Put(key, Session(TLS1_3_VERSION));
+    EXPECT_LE(cache.sessions(), 10u);
+  }
+  EXPECT_EQ(cache.Take("a"), nullptr);  // whole servers give way, the one not used for longest first
+  EXPECT_NE(cache.Take("d"), nullptr);
+  while (cache.Take("d") != nullptr || cache.Take("c") != nullptr || cache.Take("b") != nullptr) {
+  }
+  EXPECT_EQ(cache.sessions(), 0u);
+}
+
 }  // namespace
 }  // namespace sealift::tls
