@@ -26,8 +26,9 @@
 namespace sealift::queue {
 namespace {
 
-constexpr std::array<std::string_view, kColumns> kNames = {"default", "campaigns", "rows",         "lanes",  "events",
-                                                           "parked",  "seen",      "suppressions", "bodies", "intents"};
+constexpr std::array<std::string_view, kColumns> kNames = {"default", "campaigns", "rows",        "lanes",
+                                                           "events",  "parked",    "seen",        "suppressions",
+                                                           "bodies",  "intents",   "destinations"};
 
 // Beside the write buffers, to go on after the file system was full.
 constexpr uint64_t kRoomBeside = 8 << 20;
@@ -213,6 +214,7 @@ rocksdb::ColumnFamilyOptions Database::ColumnOptions(Column column) const {
     case Column::kCampaigns:
     case Column::kBodies:   // ingested only
     case Column::kIntents:  // a few hundred at a time
+    case Column::kDestinations:
       options.write_buffer_size = 1 << 20;
       break;
   }

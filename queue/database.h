@@ -32,9 +32,10 @@ enum class Column : size_t {
   kSeen,
   kSuppressions,
   kBodies,
-  kIntents
+  kIntents,
+  kDestinations
 };
-inline constexpr size_t kColumns = 10;
+inline constexpr size_t kColumns = 11;
 
 // Events of commits before this one are past their retention; the compactions of the events' index drop them.
 struct EventsCut {

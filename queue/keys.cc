@@ -86,6 +86,12 @@ std::string BodyKey(CampaignId campaign, BodyId body, uint32_t piece) {
   return key;
 }
 
+std::string NoteKey(char kind, const AddressHash& name) {
+  std::string key(1, kind);
+  for (const uint32_t word : name) PutFixed32(word, &key);
+  return key;
+}
+
 std::string SuppressionKey(const AddressHash& address) {
   std::string key;
   key.reserve(12);

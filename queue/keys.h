@@ -22,7 +22,8 @@ enum class Seal : char {
   kEvents = 'e',
   kParked = 'p',
   kSuppression = 's',
-  kBody = 'b'
+  kBody = 'b',
+  kNote = 'n'
 };
 
 // rows: campaign, destination, due (ms; 0: fresh; 2^63: in doubt), place. The place of a fresh pack is its first row; a
@@ -70,6 +71,9 @@ std::string BodyKey(CampaignId campaign, BodyId body, uint32_t piece);
 // suppressions: address.
 std::string SuppressionKey(const AddressHash& address);
 std::optional<AddressHash> DecodeSuppressionKey(std::string_view key);
+
+// destinations: the kind of note, the name's hash.
+std::string NoteKey(char kind, const AddressHash& name);
 
 // parked: campaign, row.
 std::string ParkedKey(CampaignId campaign, RowId row);

@@ -24,6 +24,7 @@
 #include "queue/load_context.h"
 #include "queue/lookups.h"
 #include "queue/message_id.h"
+#include "queue/notes.h"
 #include "queue/readers.h"
 #include "queue/reading.h"
 #include "queue/retention.h"
@@ -361,6 +362,22 @@ absl::StatusOr<std::optional<SuppressionRecord>> Store::FindSuppressions(std::st
 absl::StatusOr<SuppressionsPage> Store::ListSuppressions(std::string_view cursor, int max) {
   Unsealer unsealer(parts_->ring.get());
   return parts_->suppressions->Read(&unsealer, cursor, max);
+}
+
+absl::Status Store::PutNotes(std::vector<Note> notes) {
+  std::promise<absl::Status> put;
+  parts_->committer->Do([&](CommitContext& context) {
+    rocksdb::WriteBatch batch;
+    absl::Status status = Notes(context.database, context.ring).Add(notes, &context.sealer, &batch);
+    if (status.ok()) status = context.Write(&batch);
+    put.set_value(std::move(status));
+  });
+  return put.get_future().get();
+}
+
+absl::StatusOr<std::vector<Note>> Store::ReadNotes(NoteKind kind, size_t max) {
+  Unsealer unsealer(parts_->ring.get());
+  return Notes(parts_->database.get(), parts_->ring.get()).Read(&unsealer, kind, max);
 }
 
 std::string Store::EncodeMessageId(const MessageKey& message) const {

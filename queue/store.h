@@ -17,6 +17,7 @@
 #include "queue/event.h"
 #include "queue/intent.h"
 #include "queue/load.h"
+#include "queue/notes.h"
 #include "queue/outcome.h"
 #include "queue/pack.h"
 #include "queue/suppression.h"
@@ -215,6 +216,13 @@ class Store {
   absl::StatusOr<std::optional<SuppressionRecord>> FindSuppressions(std::string_view address);
 
   absl::StatusOr<SuppressionsPage> ListSuppressions(std::string_view cursor, int max);
+
+  // --- What is known of destinations: block
+  // ----------------------------------------------------------------------------
+
+  // Durable on return.
+  absl::Status PutNotes(std::vector<Note> notes);
+  absl::StatusOr<std::vector<Note>> ReadNotes(NoteKind kind, size_t max);
 
   // --- Evidence and look-ups: block
   // ------------------------------------------------------------------------------------
