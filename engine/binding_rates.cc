@@ -12,10 +12,11 @@ tls::Policy PolicyOf(TlsPolicy policy) {
     case TlsPolicy::kRequire:
       return tls::Policy::kRequire;
     case TlsPolicy::kVerify:
-    case TlsPolicy::kDane:  // refused by the configuration where it is not enforced; never taken for less than verify
       return tls::Policy::kVerify;
+    case TlsPolicy::kDane:
+      return tls::Policy::kDane;
   }
-  return tls::Policy::kVerify;
+  return tls::Policy::kDane;
 }
 
 }  // namespace

@@ -79,6 +79,41 @@ void CheckNode(ConfigDraft& draft) {
   }
 }
 
+// What stands between us and a resolver could forge the bit by which it says that an answer is signed (RFC 7672 2.1.1,
+// RFC 6840 5.8): only one on this machine is believed.
+void CheckTrust(ConfigDraft& draft) {
+  const DnsOptions& o = draft.options.dns;
+  if (!o.trust_ad) return;
+  if (o.servers.empty()) {
+    draft.Error("dns.trust_ad",
+                "`trust_ad` needs `servers`: name the validating resolver on this machine, as in [\"127.0.0.1\"]");
+  }
+  for (const std::string& server : o.servers) {
+    if (server.starts_with("127.") || server == "::1" || server.starts_with("[::1]")) continue;
+    draft.Error("dns.trust_ad",
+                fmt::format("`trust_ad` believes a resolver on loopback only, and {} is none: whoever is between could "
+                            "forge its word. Run a validating resolver here, unbound for instance",
+                            TomlString(server)));
+  }
+}
+
+// `tls = "dane"` can be met by nobody while nothing is validated.
+void CheckDane(ConfigDraft& draft) {
+  const Options& o = draft.options;
+  if (o.dns.trust_ad || o.delivery != Delivery::kLive) return;
+  const auto report = [&](const std::string& key) {
+    draft.Error(key + ".tls",
+                "`tls = \"dane\"` needs `dns.trust_ad = true` and a validating resolver on loopback: without it no "
+                "message could be sent");
+  };
+  for (size_t i = 0; i < o.streams.size(); ++i) {
+    if (o.streams[i].tls == TlsPolicy::kDane) report(ElementKey("stream", o.streams[i], i));
+  }
+  for (size_t i = 0; i < o.destinations.size(); ++i) {
+    if (o.destinations[i].tls == TlsPolicy::kDane) report(ElementKey("destination", o.destinations[i], i));
+  }
+}
+
 // RFC 5321 4.5.3.2.
 void CheckTimeouts(ConfigDraft& draft) {
   const SmtpOptions& o = draft.options.smtp;
@@ -285,15 +320,6 @@ void CheckPromises(ConfigDraft& draft) {
     if (key.field.enforced && key.section.enforced) return;
     if (key.value != key.default_value) report(key.key, fmt::format("`{} = {}`", key.field.name, key.value));
   });
-  for (size_t i = 0; i < draft.options.streams.size(); ++i) {
-    const StreamOptions& stream = draft.options.streams[i];
-    if (stream.tls == TlsPolicy::kDane) report(ElementKey("stream", stream, i) + ".tls", "`tls = \"dane\"`");
-  }
-  for (size_t i = 0; i < draft.options.destinations.size(); ++i) {
-    const DestinationOptions& block = draft.options.destinations[i];
-    const std::string key = ElementKey("destination", block, i);
-    if (block.tls == TlsPolicy::kDane) report(key + ".tls", "`tls = \"dane\"`");
-  }
 }
 
 }  // namespace
@@ -316,6 +342,8 @@ void ConfigDraft::Warn(const std::string& key, std::string text) { warnings.push
 
 void CheckConfig(ConfigDraft& draft) {
   CheckNode(draft);
+  CheckTrust(draft);
+  CheckDane(draft);
   CheckTimeouts(draft);
   CheckSources(draft);
   CheckDkim(draft);

@@ -124,7 +124,9 @@ struct Fields<DnsOptions> {
                .restart = true,
                .text = Text::kServer},
          o.servers);
-    each(Field{.name = "trust_ad", .help = "Believe a validating resolver on loopback (for DANE).", .enforced = false},
+    each(Field{.name = "trust_ad",
+               .help = "Believe what the resolvers say of DNSSEC, and so DANE: each must be on loopback and validate.",
+               .restart = true},
          o.trust_ad);
     each(Field{.name = "allow_private_addresses",
                .help = "Deliver to MX hosts with loopback or private addresses, or with addresses of this machine."},
@@ -192,6 +194,11 @@ struct Fields<TlsOptions> {
   static void Each(auto& o, auto&& each) {
     each(Field{.name = "min_version", .help = "The oldest TLS spoken."}, o.min_version);
     each(Field{.name = "ca_file", .help = "Trusted roots (PEM); empty for the system's."}, o.ca_file);
+    each(Field{.name = "mta_sts_port",
+               .help = "The port of the web servers that publish MTA-STS policies.",
+               .min = 1,
+               .max = 65'535},
+         o.mta_sts_port);
   }
 };
 

@@ -18,6 +18,8 @@
 namespace sealift::engine {
 namespace {
 
+constexpr int kReadyForTls = 220;  // RFC 3207 4
+
 // Mail to it would go round in a circle, or to a machine that somebody else's DNS has no business to name.
 bool IsNoHostOfOthers(const dns::Address& address, const Options& options) {
   return address.IsLoopback() || address.IsPrivate() || IsOwnAddress(address, options);
@@ -28,14 +30,10 @@ absl::Status ServerHasClosed() { return absl::UnavailableError("the server close
 }  // namespace
 
 Connection::Connection(Services services, std::shared_ptr<const Options> options, const SourceOptions& source,
-                       tls::Policy policy)
-    : services_(std::move(services)),
-      options_(std::move(options)),
-      source_(source),
-      // The sink is not the MX host, so its certificate cannot be the MX host's; everything short of that holds.
-      policy_(options_->delivery == Delivery::kSink ? std::min(policy, tls::Policy::kRequire) : policy) {
+                       const TlsRequirement& requirement)
+    : services_(std::move(services)), options_(std::move(options)), source_(source), requirement_(requirement) {
   security_.source = source.name;
-  security_.policy = std::string(tls::ToString(policy));
+  security_.policy = std::string(tls::ToString(requirement.policy));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -44,13 +42,21 @@ Connection::Connection(Services services, std::shared_ptr<const Options> options
 Task<Connection::Opened> Connection::Open(std::string host) {
   host_ = std::move(host);
   const std::vector<Endpoint> endpoints = co_await Endpoints();
+  security_.policy = std::string(policy_.set_by);
+  offered_tls_ = false;
   Opened opened = Opened::kNo;
+  if (!endpoints.empty() && policy_.refusal.has_value()) {
+    const bool no_dane = policy_.refusal->kind == HostPolicy::Refusal::Kind::kNoDane;
+    co_return Failed(no_dane ? Opened::kNoTls : Opened::kNo,
+                     FromFailure(no_dane ? ReasonClass::kTls : ReasonClass::kDns, policy_.refusal->text));
+  }
   for (const Endpoint& endpoint : endpoints) {
     peer_ = fmt::format("{} [{}]", host_, endpoint.ToString());
     opened = co_await Connect(endpoint);
     if (opened == Opened::kYes) break;
     Close();
-    if (opened == Opened::kNoTls) break;  // another address of the host is the same server
+    if (opened == Opened::kNoTls || opened == Opened::kNoPromisedTls)
+      break;  // another address of the host is the same server
   }
   if (opened == Opened::kYes) failure_.reset();
   co_return opened;
@@ -58,7 +64,10 @@ Task<Connection::Opened> Connection::Open(std::string host) {
 
 Task<std::vector<Endpoint>> Connection::Endpoints() {
   std::vector<Endpoint> endpoints;
+  policy_ = HostPolicy::Of(requirement_, host_);
   if (options_->delivery == Delivery::kSink) {
+    // The sink is not the MX host, so its certificate cannot be the MX host's; everything short of that holds.
+    policy_.policy = std::min(policy_.policy, tls::Policy::kRequire);
     const absl::StatusOr<Endpoint> sink = Endpoint::Parse(options_->sink.address);
     if (sink.ok()) endpoints.push_back(*sink);
     co_return endpoints;
@@ -84,6 +93,9 @@ Task<std::vector<Endpoint>> Connection::Endpoints() {
     const size_t bytes = address.family == AF_INET ? 4 : 16;
     endpoints.push_back(Endpoint::Ip(address.family, std::span(address.bytes).first(bytes),
                                      static_cast<uint16_t>(options_->smtp.port)));
+  }
+  if (!endpoints.empty()) {
+    policy_ = co_await HostPolicy::Find(services_.resolver, services_.tls, options_, requirement_, host_, answer);
   }
   co_return endpoints;
 }
@@ -125,12 +137,30 @@ Task<Connection::Opened> Connection::Greet() {
   }
   const Opened hello = co_await Hello();
   if (hello != Opened::kYes) co_return hello;
-  if (!capabilities_.starttls) {
-    if (policy_ == tls::Policy::kOpportunistic) co_return Opened::kYes;
-    co_await Quit();
-    co_return Failed(Opened::kNoTls, FromFailure(ReasonClass::kTls, "the server does not offer STARTTLS"));
-  }
+  if (!capabilities_.starttls) co_return co_await GoOnInClear();
+  offered_tls_ = true;
   co_return co_await StartTls();
+}
+
+// The server offers no TLS. Where it did before, the offer may have been taken out on the way.
+Task<Connection::Opened> Connection::GoOnInClear() {
+  const bool stripped = services_.tls_memory != nullptr && options_->delivery == Delivery::kLive &&
+                        services_.tls_memory->Knows(host_, services_.ring.Now());
+  if (stripped && services_.metrics != nullptr) {
+    services_.metrics->counter(Metric::kTlsStripped, {tls::ToString(policy_.policy)})->Add();
+  }
+  if (policy_.policy == tls::Policy::kOpportunistic && !offered_tls_) co_return Opened::kYes;
+  co_await Quit();
+  std::string why = "the server does not offer STARTTLS";
+  if (policy_.promised) {
+    why += fmt::format(", which {} promises", policy_.set_by == "dane" ? "DANE" : "MTA-STS");
+  } else if (offered_tls_) {
+    why += ", as another address of the host does";
+  } else if (stripped) {
+    why += ", as it did before: somebody may take the offer out on the way";
+  }
+  co_return Failed(stripped || offered_tls_ ? Opened::kNoPromisedTls : Lacking(),
+                   FromFailure(ReasonClass::kTls, std::move(why)));
 }
 
 Task<Connection::Opened> Connection::Hello() {
@@ -143,7 +173,7 @@ Task<Connection::Opened> Connection::Hello() {
   }
   capabilities_ = Capabilities();
   // HELO only where EHLO is refused for good (RFC 5321 4.1.1.1), and never to escape a requirement of TLS.
-  if (ehlo->IsPermanent() && (in_tls_ || policy_ == tls::Policy::kOpportunistic)) {
+  if (ehlo->IsPermanent() && (in_tls_ || policy_.policy == tls::Policy::kOpportunistic)) {
     const Answer helo = co_await Command(Helo(name), options_->smtp.ehlo_timeout);
     if (!helo.ok()) co_return Failed(Opened::kNo, FromStatus(Phase::kEhlo, helo.status()));
     if (helo->IsPositive()) co_return Opened::kYes;
@@ -156,19 +186,21 @@ Task<Connection::Opened> Connection::Hello() {
 Task<Connection::Opened> Connection::StartTls() {
   const Answer ready = co_await Command(std::string(kStartTls), options_->smtp.starttls_timeout);
   if (!ready.ok()) co_return Failed(Opened::kNo, FromStatus(Phase::kStartTls, ready.status()));
-  if (!ready->IsPositive()) {
+  if (ready->code != kReadyForTls) {
     Attempt refused = FromReply(Phase::kStartTls, *ready, {});
     const bool later = ready->IsTransient();
     co_await Quit();
-    co_return Failed(later ? Opened::kNo : Opened::kNoTls, std::move(refused));
+    co_return Failed(later ? Opened::kNo : Lacking(), std::move(refused));
   }
   // What came in clear is not taken for what comes encrypted: RFC 3207 5.
   replies_.Clear();
   next_reply_.reset();
+  const bool verify = policy_.policy >= tls::Policy::kVerify && !look_only_;
   absl::StatusOr<std::unique_ptr<tls::Channel>> channel =
-      tls::Channel::Client(services_.tls, {.sni = host_,
-                                           .policy = policy_,
-                                           .verify_name = policy_ == tls::Policy::kVerify ? host_ : std::string(),
+      tls::Channel::Client(services_.tls, {.sni = policy_.name,
+                                           .policy = look_only_ ? tls::Policy::kRequire : policy_.policy,
+                                           .verify_name = verify ? policy_.name : std::string(),
+                                           .tlsa = policy_.tlsa,
                                            .sessions = services_.tls_sessions,
                                            .session_key = fmt::format("{}:{}", host_, options_->smtp.port)});
   if (!channel.ok()) co_return Failed(Opened::kNo, FromStatus(Phase::kStartTls, channel.status()));
@@ -179,11 +211,15 @@ Task<Connection::Opened> Connection::StartTls() {
   if (!shaken.ok()) {
     const bool waited = absl::IsDeadlineExceeded(shaken) || absl::IsCancelled(shaken);
     const std::string why = fmt::format("the TLS handshake failed: {}", std::string(shaken.message()));
-    co_return Failed(waited ? Opened::kNo : Opened::kNoTls,
+    co_return Failed(waited ? Opened::kNo : Lacking(),
                      FromFailure(waited ? ReasonClass::kTimeout : ReasonClass::kTls, why));
   }
   in_tls_ = true;
+  if (services_.tls_memory != nullptr && options_->delivery == Delivery::kLive) {
+    services_.tls_memory->Note(host_, services_.ring.Now());
+  }
   const tls::Channel::Details details = tls.channel().details();
+  if (look_only_) certificate_ = tls.channel().peer_certificate();
   security_.tls_version = details.version;
   security_.cipher = details.cipher;
   security_.verified_name = details.verified_name;

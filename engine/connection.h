@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "engine/attempt.h"
+#include "engine/host_policy.h"
 #include "engine/metrics.h"
 #include "engine/options.h"
 #include "engine/resolver.h"
@@ -22,16 +23,18 @@
 #include "engine/smtp/capabilities.h"
 #include "engine/smtp/reply.h"
 #include "engine/smtp/reply_parser.h"
+#include "engine/tls_memory.h"
+#include "engine/tls_requirement.h"
+#include "tls/channel.h"
 #include "tls/client_context.h"
-#include "tls/policy.h"
 #include "tls/session_cache.h"
 
 namespace sealift::engine {
 
 // Connection is one SMTP connection as far as it goes without mail: it finds an address of a host that answers, says
-// EHLO, and secures the connection as the policy asks (RFC 5321 3.1 and 3.2, RFC 3207).
+// EHLO, and secures the connection as the mail and the host itself ask (host_policy.h; RFC 5321 3.1 and 3.2, RFC 3207).
 //
-// Before TLS it says EHLO, STARTTLS and QUIT and nothing else where its policy requires TLS; a host that offered
+// Before TLS it says EHLO, STARTTLS and QUIT and nothing else where TLS is required; a host that offered
 // STARTTLS is never spoken to in clear in the same attempt, whatever breaks. In sink mode every host is the sink.
 //
 // Owned by:  a session, which sends over it; or a probe, which looks at what it found and says QUIT.
@@ -49,17 +52,19 @@ class Connection {
     std::shared_ptr<tls::ClientContext> tls;
     tls::SessionCache* tls_sessions = nullptr;  // null: every handshake is a whole one
     Metrics* metrics = nullptr;                 // where handshakes are counted; null: nowhere
+    TlsMemory* tls_memory = nullptr;            // of the node; null: nothing is remembered
   };
 
-  // kNoTls: the host let us in and offers less than the policy asks.
-  enum class Opened { kYes, kNoTls, kNo };
+  // kNoTls: the host lets us in and offers less than the mail asks. kNoPromisedTls: it offers less than it has
+  // promised.
+  enum class Opened { kYes, kNoTls, kNoPromisedTls, kNo };
 
   // A command's reply, or what became of the connection instead.
   using Answer = absl::StatusOr<Reply>;
 
   // `source` is one of `options`.
   Connection(Services services, std::shared_ptr<const Options> options, const SourceOptions& source,
-             tls::Policy policy);
+             const TlsRequirement& requirement);
 
   // Tries the addresses of `host`, one after the other, until one lets it in. May be called again after it did not.
   Task<Opened> Open(std::string host);
@@ -75,6 +80,13 @@ class Connection {
   std::optional<Answer> Unasked();
 
   const Capabilities& capabilities() const { return capabilities_; }
+  // An address of the host offered STARTTLS.
+  bool offered_tls() const { return offered_tls_; }
+  // What the host that was tried last had to show.
+  const HostPolicy& policy() const { return policy_; }
+  // From now on any certificate does, and what it is is kept: for who looks and sends nothing.
+  void LookOnly() { look_only_ = true; }
+  const std::optional<tls::PeerCertificate>& certificate() const { return certificate_; }
   // "mx1.d1.test [192.0.2.1]"
   const std::string& peer() const { return peer_; }
   // How it is secured, and by whom it was opened.
@@ -93,20 +105,26 @@ class Connection {
   Task<Opened> Greet();
   Task<Opened> Hello();
   Task<Opened> StartTls();
+  Task<Opened> GoOnInClear();
   Opened Failed(Opened how, Attempt attempt);
+  Opened Lacking() const { return policy_.promised ? Opened::kNoPromisedTls : Opened::kNoTls; }
 
   const Services services_;
   const std::shared_ptr<const Options> options_;  // those in force when it began
   const SourceOptions& source_;
-  const tls::Policy policy_;
+  const TlsRequirement requirement_;
 
-  std::string host_;  // "mx1.d1.test"
+  std::string host_;   // "mx1.d1.test"
+  HostPolicy policy_;  // of that host
   std::string peer_;
   std::unique_ptr<Stream> stream_;
   ReplyParser replies_;
   std::optional<Answer> next_reply_;  // what HasReply found
   Capabilities capabilities_;
+  bool offered_tls_ = false;  // by an address of `host_`, in this attempt
   bool in_tls_ = false;
+  bool look_only_ = false;
+  std::optional<tls::PeerCertificate> certificate_;  // with look_only_
   queue::Evidence security_;
   std::optional<Attempt> failure_;
   std::array<char, 4096> incoming_;

@@ -68,13 +68,16 @@ void Directory::StartLookups() {
 
 Task<void> Directory::LookUp(std::string domain) {
   dns::MxAnswer answer = co_await services_.resolver.ResolveMx(domain);
+  StsFinding sts;
   if (answer.verdict == dns::Verdict::kFound && !answer.null_mx) {
     answer.hosts = co_await Allowed(std::move(answer.hosts));
+    const StsSearch search{services_.resolver, services_.web, services_.sts_policies, services_.options};
+    sts = co_await search.Find(domain, services_.Now());
   }
   --lookups_;
   const Scope& scope = co_await CurrentScope();
   if (scope.ended()) co_return;
-  Answer(domain, answer);
+  Answer(domain, answer, sts.record);
   StartLookups();
 }
 
@@ -102,7 +105,7 @@ Task<std::vector<dns::MxHost>> Directory::Allowed(std::vector<dns::MxHost> hosts
   co_return allowed;
 }
 
-void Directory::Answer(const std::string& domain, const dns::MxAnswer& answer) {
+void Directory::Answer(const std::string& domain, dns::MxAnswer answer, const StsPolicies::RecordPtr& sts) {
   const auto found = resolving_.find(domain);
   if (found == resolving_.end()) return;
   const std::vector<Lane*> lanes = std::move(found->second);
@@ -117,10 +120,18 @@ void Directory::Answer(const std::string& domain, const dns::MxAnswer& answer) {
     for (Lane* lane : lanes) callbacks_.failed(*lane, denied);
     return;
   }
-  const SiteIdentity identity{.key = SiteKeyOf(answer.hosts), .hosts = answer.hosts};
+  // Equal sets of hosts stand in one order, so that a bit of DomainSecurity means the same host for all of their
+  // domains.
+  std::ranges::sort(answer.hosts, [](const dns::MxHost& a, const dns::MxHost& b) {
+    return a.preference != b.preference ? a.preference < b.preference : a.name < b.name;
+  });
+  DomainSecurity security{.mx_authenticated = services_.options->dns.trust_ad && answer.authenticated};
+  if (sts != nullptr && sts->policy.mode == dns::StsPolicy::Mode::kEnforce) security.Enforce(sts->policy, answer.hosts);
+  const SiteIdentity identity{.key = SiteKeyOf(answer.hosts), .hosts = answer.hosts, .security = security};
   const int shard = static_cast<int>(std::hash<std::string>()(identity.key) % static_cast<size_t>(services_.shards));
   for (Lane* lane : lanes) {
     if (shard == services_.index) {
+      lane->security = security;
       callbacks_.resolved(*lane, SiteOf(identity, domain));
     } else {
       callbacks_.elsewhere(*lane, identity, shard);

@@ -59,7 +59,7 @@ class Directory {
   Task<void> LookUp(std::string domain);
   // Of these hosts the ones that the configuration allows to be mailed.
   Task<std::vector<dns::MxHost>> Allowed(std::vector<dns::MxHost> hosts);
-  void Answer(const std::string& domain, const dns::MxAnswer& answer);
+  void Answer(const std::string& domain, dns::MxAnswer answer, const StsPolicies::RecordPtr& sts);
   void StartLookups();
 
   ShardServices& services_;

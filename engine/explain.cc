@@ -74,17 +74,18 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane) {
       break;
     }
     case Refusal::Kind::kBackoff:
-    case Refusal::Kind::kNoTls:
-      for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
-        if (path->block.until > scheduler.services().Now() && path->policy == lane.queue->policy) {
-          wait.detail = path->block.attempt.text;
-          break;
-        }
-      }
+    case Refusal::Kind::kNoTls: {
       wait.set_by = refusal.kind == Refusal::Kind::kNoTls ? fmt::format("stream {} tls = \"{}\"", lane.campaign->stream,
-                                                                        tls::ToString(lane.queue->policy))
+                                                                        tls::ToString(lane.queue->requirement.policy))
                                                           : "the destination";
+      for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
+        if (path->block.until <= scheduler.services().Now() || path->requirement != lane.queue->requirement) continue;
+        wait.detail = path->block.attempt.text;
+        if (path->block.lack == Lack::kPromised) wait.set_by = "the destination: what it publishes, or offered before";
+        break;
+      }
       break;
+    }
     default:
       wait.reason = "sending";
       wait.detail = "in turn: sessions are sending or being opened";

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "engine/runtime/timer_wheel.h"
 #include "engine/shaping/classification.h"
+#include "engine/tls_requirement.h"
 #include "queue/outcome.h"
 #include "queue/pack.h"
 #include "queue/types.h"
@@ -61,6 +62,7 @@ struct Lane {
   queue::LaneId id;
   std::shared_ptr<ActiveCampaign> campaign;
   std::string domain;
+  DomainSecurity security;     // of its domain, as it was resolved
   SendQueue* queue = nullptr;  // null until its domain is resolved
 
   std::deque<Claim> window;

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "engine/campaign_settings.h"
 #include "engine/config_show.h"
 #include "engine/exit_code.h"
 #include "engine/kek.h"
@@ -107,8 +108,10 @@ absl::Status NodeImpl::Open() {
   if (!store.ok()) return store.status();
   store_ = *std::move(store);
 
+  if (absl::Status recalled = RecallDestinations(); !recalled.ok()) return recalled;
   dns_cache_ = std::make_shared<dns::Cache>(dns::Cache::Options{
       .entries_max = std::max<size_t>(options->dns.cache.bytes / 512, 1024)});  // an answer has some hundred bytes
+  https_ = std::make_unique<HttpsFetcher>(HttpsFetcher::Options{.ca_file = options->tls.ca_file});
   // One a core, as the shards: where mail is signed, that is what the cores do most.
   signers_ = std::make_unique<Signers>(std::max(1, static_cast<int>(std::thread::hardware_concurrency())), metrics_);
   const int share = std::max(1, options->node.unsettled_max / shards);
@@ -121,6 +124,9 @@ absl::Status NodeImpl::Open() {
                                                                   .limits = &limits_,
                                                                   .signers = signers_.get(),
                                                                   .dns_cache = dns_cache_,
+                                                                  .https = https_.get(),
+                                                                  .sts_policies = &sts_policies_,
+                                                                  .tls_memory = &tls_memory_,
                                                                   .tls = tls_,
                                                                   .options = options,
                                                                   .signing_keys = *keys});
@@ -164,6 +170,7 @@ void NodeImpl::Drain(absl::Duration limit) {
     if (shard->started()) shard->Drain(limit);
   }
   for (const std::unique_ptr<Shard>& shard : shards_) shard->Join();
+  if (store_ != nullptr) NoteDestinations();
 }
 
 std::shared_ptr<const Options> NodeImpl::options() const {
@@ -282,6 +289,7 @@ void NodeImpl::Upkeep() {
     const absl::Time now = absl::Now();
     WatchStorage();
     CountQueue();
+    NoteDestinations();
     campaigns_->StartDue(now);
     if (now >= next_sweep) {
       const std::shared_ptr<const Options> current = options();

@@ -27,6 +27,7 @@ class Shard;
 class Suppressions;
 struct Options;
 struct PreflightReport;
+struct TlsProbeReport;
 
 // Which rows a queue command is about. An empty filter is refused by the commands; `everything` says it on purpose.
 struct QueueFilter {
@@ -160,6 +161,9 @@ class Node {
   // What would become of a campaign that was started now; preflight/report.h. Asks the DNS, and opens connections that
   // never say MAIL. kTryLater while another one runs.
   virtual absl::StatusOr<PreflightReport> RunPreflight(std::string_view name) = 0;
+  // What the hosts of a domain offer, and what would become of mail to it under each policy; tls_probe_report.h.
+  // kTryLater while a preflight or another probe runs.
+  virtual absl::StatusOr<TlsProbeReport> ProbeTls(std::string_view domain) = 0;
   // kDenied unless node.test_recipients allows the address. Waits a minute at most for the first attempt.
   virtual absl::StatusOr<TestMail> SendTestMail(std::string_view name, const TestMailRequest& request) = 0;
 

@@ -48,6 +48,7 @@ class NodeImpl final : public Node {
   absl::StatusOr<std::string> Preview(std::string_view name, uint32_t row, std::optional<absl::Time> date) override;
 
   absl::StatusOr<PreflightReport> RunPreflight(std::string_view name) override;
+  absl::StatusOr<TlsProbeReport> ProbeTls(std::string_view domain) override;
   absl::StatusOr<TestMail> SendTestMail(std::string_view name, const TestMailRequest& request) override;
 
   absl::StatusOr<std::vector<ShapeRow>> Shape(const QueueFilter& filter) override;
@@ -78,6 +79,9 @@ class NodeImpl final : public Node {
                                               const std::vector<std::string_view>& fields,
                                               const FinishedMessage::Identity& identity);
   void WatchStorage();
+  // What is known of destinations, from disk at the start and back as it changes.
+  absl::Status RecallDestinations();
+  void NoteDestinations();
   void CountQueue();
   // Rows of the campaign were settled or moved whoever has claimed them.
   void Reread(queue::CampaignId id);
@@ -94,9 +98,12 @@ class NodeImpl final : public Node {
   Limits limits_;
   Metrics metrics_;
   std::shared_ptr<dns::Cache> dns_cache_;
+  StsPolicies sts_policies_;
+  TlsMemory tls_memory_;
+  std::unique_ptr<HttpsFetcher> https_;  // goes after the shards, which it answers
   std::shared_ptr<tls::ClientContext> tls_;
   std::atomic<bool> interrupted_{false};
-  std::mutex preflight_;  // one at a time
+  std::mutex preflight_;  // one at a time, or a probe
   std::unique_ptr<queue::Store> store_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::atomic<bool> shards_made_{false};

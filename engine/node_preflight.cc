@@ -73,8 +73,13 @@ absl::StatusOr<PreflightReport> NodeImpl::RunPreflight(std::string_view name) {
     if (!suppressed.ok()) return suppressed.status();
     subject.suppressed_now = *suppressed;
   }
-  Preflight preflight(
-      {.options = options, .keys = signing_keys(), .dns_cache = dns_cache_, .tls = tls_, .stop = interrupted_});
+  Preflight preflight({.options = options,
+                       .keys = signing_keys(),
+                       .dns_cache = dns_cache_,
+                       .https = *https_,
+                       .sts_policies = sts_policies_,
+                       .tls = tls_,
+                       .stop = interrupted_});
   return preflight.Run(std::move(subject));
 }
 

@@ -23,12 +23,12 @@ void Path::OnTimer() {
 Paths::Paths(ShardServices& services, Scheduler& scheduler)
     : services_(services), scheduler_(scheduler), sessions_(services.ring) {}
 
-Path& Paths::PathOf(Site& site, int source, tls::Policy policy) {
+Path& Paths::PathOf(Site& site, int source, const TlsRequirement& requirement) {
   for (const std::unique_ptr<Path>& path : site.paths) {
-    if (path->source == source && path->policy == policy) return *path;
+    if (path->source == source && path->requirement == requirement) return *path;
   }
   const std::string& name = services_.options->sources[static_cast<size_t>(source)].name;
-  site.paths.push_back(std::make_unique<Path>(scheduler_, site, name, policy));
+  site.paths.push_back(std::make_unique<Path>(scheduler_, site, name, requirement));
   Configure(*site.paths.back());
   return *site.paths.back();
 }
@@ -69,7 +69,7 @@ void Paths::Pump(Site& site) {
     const size_t sources = queue->permits.size();
     for (size_t i = 0; i < sources; ++i) {
       const size_t turn = (queue->next_source + i) % sources;
-      Path& path = PathOf(site, queue->permits[turn]->source, queue->policy);
+      Path& path = PathOf(site, queue->permits[turn]->source, queue->requirement);
       if (PumpPath(site, *queue, path)) {
         queue->next_source = (turn + 1) % sources;
         scheduler_.Prepare(*queue);
@@ -138,7 +138,7 @@ void Paths::OnFruitless(Path& path, Attempt attempt) {
   path.fruitless = 0;  // when the block is over it has as many tries again
   if (path.taking > 0) return OnFull(path);
   attempt.begun = false;
-  BlockPath(path, /*no_tls=*/false, std::move(attempt));
+  BlockPath(path, Lack::kNone, std::move(attempt));
 }
 
 void Paths::OnTaken(Path& path) {
@@ -149,24 +149,24 @@ void Paths::OnTaken(Path& path) {
   Pump(path.site);
 }
 
-void Paths::OnUnreachable(Path& path, bool no_tls, Attempt attempt) {
+void Paths::OnUnreachable(Path& path, Lack lack, Attempt attempt) {
   path.site.Remember(services_.Now(), attempt.text);
   if (path.answering > 0) return OnFull(path);
   if (path.block.until > services_.Now()) return;  // another session met the same
-  BlockPath(path, no_tls, std::move(attempt));
+  BlockPath(path, lack, std::move(attempt));
 }
 
 void Paths::OnFull(Path& path) { path.next_open = services_.Now() + kFullAgain; }
 
-void Paths::BlockPath(Path& path, bool no_tls, Attempt attempt) {
+void Paths::BlockPath(Path& path, Lack lack, Attempt attempt) {
   const absl::Time now = services_.Now();
   path.block.failures = path.block.failures + 1;
-  path.block.no_tls = no_tls;
+  path.block.lack = lack;
   path.block.attempt = attempt;
   path.block.until = RetrySchedule({.intervals = path.retry})
                          .Next(path.block.failures, now, absl::InfiniteFuture(), services_.random());
   WakeAt(path, path.block.until);
-  if (no_tls) scheduler_.BounceForNoTls(path, attempt);
+  if (lack == Lack::kTls) scheduler_.BounceForNoTls(path, attempt);
   if (!attempt.begun) return;
   if (const std::optional<Assignment> head = scheduler_.Head(path); head.has_value())
     scheduler_.Conclude(*head, attempt);

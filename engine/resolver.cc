@@ -74,6 +74,18 @@ Task<dns::AddressAnswer> DnsResolver::ResolveAddresses(std::string host, int fam
   co_return co_await Await(std::move(pending));
 }
 
+Task<dns::TlsaAnswer> DnsResolver::ResolveTlsa(std::string service) {
+  auto pending = std::make_shared<Pending<dns::TlsaAnswer>>();
+  resolver_->ResolveTlsa(std::move(service), Deliver(pending));
+  co_return co_await Await(std::move(pending));
+}
+
+Task<dns::TxtAnswer> DnsResolver::ResolveTxt(std::string name) {
+  auto pending = std::make_shared<Pending<dns::TxtAnswer>>();
+  resolver_->ResolveTxt(std::move(name), Deliver(pending));
+  co_return co_await Await(std::move(pending));
+}
+
 void DnsResolver::Watch(int fd, bool read, bool write) {
   const short events = static_cast<short>((read ? POLLIN : 0) | (write ? POLLOUT : 0));
   if (const auto found = watched_.find(fd); found != watched_.end()) {

@@ -26,6 +26,9 @@ class Resolver {
   virtual Task<dns::MxAnswer> ResolveMx(std::string domain) = 0;
   // `family` is AF_INET or AF_INET6.
   virtual Task<dns::AddressAnswer> ResolveAddresses(std::string host, int family) = 0;
+  // `service`: "_25._tcp.mx1.example.com".
+  virtual Task<dns::TlsaAnswer> ResolveTlsa(std::string service) = 0;
+  virtual Task<dns::TxtAnswer> ResolveTxt(std::string name) = 0;
 };
 
 // DnsResolver asks the configured DNS servers: it gives c-ares, which knows callbacks, the ring's polls and timers, and
@@ -40,6 +43,8 @@ class DnsResolver final : public Resolver, private dns::Reactor {
 
   Task<dns::MxAnswer> ResolveMx(std::string domain) override;
   Task<dns::AddressAnswer> ResolveAddresses(std::string host, int family) override;
+  Task<dns::TlsaAnswer> ResolveTlsa(std::string service) override;
+  Task<dns::TxtAnswer> ResolveTxt(std::string name) override;
 
   // Ends every poll. Nothing may be asked afterwards.
   Task<void> Stop();

@@ -95,6 +95,7 @@ void Scheduler::Receive(const queue::LaneRecord& record, std::shared_ptr<ActiveC
                         const SiteIdentity& identity) {
   if (!campaign->sending || lanes_.Find(record.lane) != nullptr) return;
   Lane& lane = lanes_.Receive(record, std::move(campaign));
+  lane.security = identity.security;
   OnResolved(lane, directory_.SiteOf(identity, record.domain));
 }
 
@@ -147,7 +148,8 @@ void Scheduler::OnRows(Lane& lane) {
   ExpireReady(*lane.queue);
   for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
     path->refusal = Refusal{};
-    if (path->block.no_tls && path->block.until > services_.Now()) BounceForNoTls(*path, path->block.attempt);
+    if (path->block.lack == Lack::kTls && path->block.until > services_.Now())
+      BounceForNoTls(*path, path->block.attempt);
   }
   paths_.Pump(*lane.queue->site);
 }
@@ -208,7 +210,7 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal) {
   Site& site = path.site;
   for (size_t i = 0; i < site.queues.size(); ++i) {
     SendQueue& queue = *site.queues[i];
-    if (!queue.HasRows() || queue.policy != path.policy || !queue.campaign->sending) continue;
+    if (!queue.HasRows() || queue.requirement != path.requirement || !queue.campaign->sending) continue;
     const std::shared_ptr<const SendPermits>* permits = queue.PermitsOf(path.source);
     if (permits == nullptr) continue;
     ExpireReady(queue);
@@ -250,7 +252,7 @@ std::optional<Assignment> Scheduler::Head(Path& path) {
   for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
     ExpireReady(*queue);
     if (!MayBegin()) break;
-    if (!queue->HasRows() || queue->policy != path.policy || !queue->campaign->sending) continue;
+    if (!queue->HasRows() || queue->requirement != path.requirement || !queue->campaign->sending) continue;
     if (queue->PermitsOf(path.source) == nullptr) continue;
     return TakeFront(*queue, nullptr);
   }
@@ -258,10 +260,11 @@ std::optional<Assignment> Scheduler::Head(Path& path) {
 }
 
 void Scheduler::BounceForNoTls(Path& path, const Attempt& attempt) {
-  if (path.policy == tls::Policy::kOpportunistic) return;  // it does not require what is missing
+  if (path.requirement.policy == tls::Policy::kOpportunistic) return;  // it does not require what is missing
   for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
-    if (queue->policy != path.policy || queue->stream == nullptr || queue->stream->on_no_tls != OnNoTls::kBounce)
-      continue;
+    if (queue->requirement != path.requirement) continue;
+    if (queue->stream == nullptr) continue;
+    if (queue->stream->on_no_tls != OnNoTls::kBounce) continue;
     if (queue->PermitsOf(path.source) == nullptr) continue;
     Attempt bounce = attempt;
     bounce.verdict.action = Action::kBounce;
@@ -428,10 +431,10 @@ Refusal Scheduler::WhyWaiting(const Lane& lane) const {
   Refusal first{.kind = Refusal::Kind::kNone, .until = absl::InfiniteFuture()};
   for (const std::shared_ptr<const SendPermits>& permits : lane.queue->permits) {
     for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
-      if (path->source != permits->source || path->policy != lane.queue->policy) continue;
+      if (path->source != permits->source || path->requirement != lane.queue->requirement) continue;
       Refusal refusal = path->refusal;
       if (path->block.until > now) {
-        refusal = {.kind = path->block.no_tls ? Refusal::Kind::kNoTls : Refusal::Kind::kBackoff,
+        refusal = {.kind = path->block.lack != Lack::kNone ? Refusal::Kind::kNoTls : Refusal::Kind::kBackoff,
                    .until = path->block.until};
       }
       if (refusal.kind == Refusal::Kind::kNone && path->sessions == 0 && path->connection_rate != nullptr &&

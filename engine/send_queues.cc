@@ -30,13 +30,17 @@ void Scheduler::Unlist(Lane& lane) {
 SendQueue& Scheduler::QueueOf(Site& site, const Lane& lane) {
   const DestinationSettings settings = services_.options->DestinationFor(lane.domain, site.hosts.front().name);
   for (const std::unique_ptr<SendQueue>& queue : site.queues) {
-    if (queue->campaign->id == lane.id.campaign && queue->settings.blocks == settings.blocks) return *queue;
+    if (queue->campaign->id == lane.id.campaign && queue->settings.blocks == settings.blocks &&
+        queue->security == lane.security) {
+      return *queue;
+    }
   }
   site.queues.push_back(std::make_unique<SendQueue>());
   SendQueue& queue = *site.queues.back();
   queue.site = &site;
   queue.campaign = lane.campaign;
   queue.domain = lane.domain;
+  queue.security = lane.security;
   Configure(queue);
   Order(site);
   return queue;
@@ -54,7 +58,7 @@ void Scheduler::Configure(SendQueue& queue) {
   queue.signer = std::move(signer);
   if (queue.stream == nullptr) return;  // a reload took the stream away: its rows wait, and `explain` says so
   const StreamOptions& stream = *queue.stream;
-  queue.policy = BindingPolicy(stream, queue.settings);
+  queue.requirement = RequirementOf(BindingPolicy(stream, queue.settings), queue.security);
   queue.delivery_seconds = services_.metrics.histogram(Metric::kDeliverySeconds, {stream.name});
   const PoolOptions& pool = options.pools[static_cast<size_t>(stream.pool_index)];
   for (const int index : pool.source_indexes) {

@@ -51,6 +51,17 @@ absl::Status ErrorOf(const Connection::Answer& unasked) {
   return absl::InvalidArgumentError(fmt::format("the server replied ({}) before it was asked", unasked->code));
 }
 
+Lack LackOf(Connection::Opened opened) {
+  switch (opened) {
+    case Connection::Opened::kNoTls:
+      return Lack::kTls;
+    case Connection::Opened::kNoPromisedTls:
+      return Lack::kPromised;
+    default:
+      return Lack::kNone;
+  }
+}
+
 Task<absl::Status> WaitFor(Signal& signal) { co_return co_await signal.Wait(); }
 
 }  // namespace
@@ -82,8 +93,9 @@ Session::Session(Scheduler& scheduler, Path& path)
                    .resolver = services_.resolver,
                    .tls = services_.tls,
                    .tls_sessions = &services_.tls_sessions,
-                   .metrics = &services_.metrics},
-                  options_, *options_->FindSource(path.source_name), path.policy),
+                   .metrics = &services_.metrics,
+                   .tls_memory = &services_.tls_memory},
+                  options_, *options_->FindSource(path.source_name), path.requirement),
       message_(services_, options_) {}
 
 Task<void> Session::Live() {
@@ -100,17 +112,24 @@ Task<void> Session::Live() {
 
 // Finds a host that answers: by preference, equals in any order (RFC 5321 5.1).
 Task<bool> Session::Open() {
+  const std::vector<dns::MxHost> admitted = path_.requirement.Admitted(path_.site.hosts);
+  if (admitted.empty()) {
+    failure_ = connection_.FromFailure(ReasonClass::kTls,
+                                       "none of the domain's MX hosts is one that its MTA-STS policy names");
+    scheduler_.paths().OnUnreachable(path_, Lack::kPromised, *failure_);
+    co_return false;
+  }
   FailedHosts& failed_hosts = scheduler_.paths().failed_hosts();
-  std::vector<dns::MxHost> hosts = failed_hosts.Without(path_.site.hosts, path_.source_name, services_.Now());
+  std::vector<dns::MxHost> hosts = failed_hosts.Without(admitted, path_.source_name, services_.Now());
   dns::ShuffleTies(hosts, [this](size_t n) { return services_.random() % n; });
-  bool no_tls = !hosts.empty();  // every host let us in and offered too little
+  Lack lack = hosts.empty() ? Lack::kNone : Lack::kTls;  // of every host
   for (const dns::MxHost& host : hosts) {
     const Connection::Opened opened = co_await connection_.Open(host.name);
     if (opened == Connection::Opened::kYes) {
       failed_hosts.Answered(host.name, path_.source_name);
       co_return true;
     }
-    no_tls = no_tls && opened == Connection::Opened::kNoTls;
+    lack = std::min(lack, LackOf(opened));
     const Scope& scope = co_await CurrentScope();
     if (scope.ended()) co_return false;
     if (path_.answering == 0 && IsOfTheHost(connection_.failure())) {
@@ -120,10 +139,10 @@ Task<bool> Session::Open() {
   failure_ = connection_.failure();
   Attempt attempt =
       failure_.has_value() ? *failure_ : connection_.FromFailure(ReasonClass::kConnection, "no host could be tried");
-  if (no_tls) attempt.verdict = ClassifyFailure(ReasonClass::kTls);
+  if (lack != Lack::kNone) attempt.verdict = ClassifyFailure(ReasonClass::kTls);
   // Whatever a host says before MAIL is not about the row.
   attempt.verdict.action = Action::kDefer;
-  scheduler_.paths().OnUnreachable(path_, no_tls, std::move(attempt));
+  scheduler_.paths().OnUnreachable(path_, lack, std::move(attempt));
   co_return false;
 }
 

@@ -43,6 +43,7 @@ absl::Status Shard::Prepare() {
   if (!resolver.ok()) return resolver.status();
   resolver_ = *std::move(resolver);
   network_ = std::make_unique<TcpNetwork>(*ring_);
+  web_ = std::make_unique<HttpsWeb>(*ring_, *setup_.https);
   tls_sessions_ = std::make_unique<tls::SessionCache>(tls::SessionCache::Options{});
   inbox_ = std::make_unique<Inbox<ShardServices::Message>>(*ring_, kInboxMessages);
   services_.reset(new ShardServices{
@@ -55,6 +56,9 @@ absl::Status Shard::Prepare() {
       .signers = *setup_.signers,
       .network = *network_,
       .resolver = *resolver_,
+      .web = *web_,
+      .sts_policies = *setup_.sts_policies,
+      .tls_memory = *setup_.tls_memory,
       .tls_sessions = *tls_sessions_,
       .tls = setup_.tls,
       .options = setup_.options,

@@ -33,6 +33,9 @@ class Shard {
     Limits* limits = nullptr;
     Signers* signers = nullptr;
     std::shared_ptr<dns::Cache> dns_cache;
+    HttpsFetcher* https = nullptr;
+    StsPolicies* sts_policies = nullptr;
+    TlsMemory* tls_memory = nullptr;
     std::shared_ptr<tls::ClientContext> tls;
     std::shared_ptr<const Options> options;
     std::shared_ptr<const SigningKeys> signing_keys;
@@ -83,6 +86,7 @@ class Shard {
   std::unique_ptr<Ring> ring_;
   std::unique_ptr<DnsResolver> resolver_;
   std::unique_ptr<Network> network_;
+  std::unique_ptr<Web> web_;
   std::unique_ptr<tls::SessionCache> tls_sessions_;
   std::unique_ptr<Inbox<ShardServices::Message>> inbox_;
   std::unique_ptr<ShardServices> services_;

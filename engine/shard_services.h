@@ -15,6 +15,9 @@
 #include "engine/runtime/ring.h"
 #include "engine/signing_keys.h"
 #include "engine/site_identity.h"
+#include "engine/sts_policies.h"
+#include "engine/tls_memory.h"
+#include "engine/web.h"
 #include "queue/store.h"
 #include "tls/client_context.h"
 #include "tls/session_cache.h"
@@ -46,6 +49,9 @@ struct ShardServices {
   Signers& signers;
   Network& network;
   Resolver& resolver;
+  Web& web;
+  StsPolicies& sts_policies;
+  TlsMemory& tls_memory;
   tls::SessionCache& tls_sessions;
   std::shared_ptr<tls::ClientContext> tls;
   std::shared_ptr<const Options> options;

@@ -18,7 +18,7 @@
 #include "engine/options.h"
 #include "engine/runtime/signal.h"
 #include "engine/runtime/timer_wheel.h"
-#include "tls/policy.h"
+#include "engine/tls_requirement.h"
 
 namespace sealift::engine {
 
@@ -36,12 +36,19 @@ struct Refusal {
   absl::Time until = absl::InfinitePast();
 };
 
+// What no host of a site has offered.
+enum class Lack : uint8_t {
+  kNone,      // nothing of TLS: a host did not answer as it should
+  kPromised,  // TLS that a host had promised: it may be under attack, and nothing bounces for it
+  kTls,       // the TLS that the path requires
+};
+
 // A path that failed waits, longer each time. One row is tried when it ends; the others stay queued, untouched.
 struct Block {
   absl::Time until = absl::InfinitePast();
-  int failures = 0;     // in a row
-  bool no_tls = false;  // no host offers the TLS that the path requires
-  Attempt attempt;      // what failed, redacted: "mx1.d1.test [127.0.0.5]: connection refused"
+  int failures = 0;  // in a row
+  Lack lack = Lack::kNone;
+  Attempt attempt;  // what failed, redacted: "mx1.d1.test [127.0.0.5]: connection refused"
 };
 
 // What one source needs to send for one SendQueue: the rates that must all permit it, and the counters that it adds to.
@@ -58,14 +65,15 @@ struct ReadyRow {
   std::shared_ptr<SignedMessage> message;
 };
 
-// SendQueue is the lanes of one campaign at one site that the same destination settings bind, in the order of their
-// turn.
+// SendQueue is the lanes of one campaign at one site that the same destination settings and demands bind, in the order
+// of their turn.
 struct SendQueue {
   Site* site = nullptr;
   std::shared_ptr<ActiveCampaign> campaign;
   const StreamOptions* stream = nullptr;  // of the options in force
   DestinationSettings settings;
-  tls::Policy policy = tls::Policy::kRequire;
+  DomainSecurity security;  // of the domains of its lanes
+  TlsRequirement requirement;
   std::string domain;  // of the lane that made it: what its settings were looked up for
   int lanes = 0;
   std::vector<std::shared_ptr<const SendPermits>> permits;  // a source of the stream's pool each
@@ -94,11 +102,11 @@ struct SendQueue {
 
 // Path is a site as one source and one TLS policy reach it: the sessions, the idle ones among them, and what blocks it.
 struct Path {
-  Path(Scheduler& by, Site& of, std::string from, tls::Policy under)
+  Path(Scheduler& by, Site& of, std::string from, const TlsRequirement& under)
       : scheduler(by),
         site(of),
         source_name(std::move(from)),
-        policy(under),
+        requirement(under),
         timer(Timer::Calling<&Path::OnTimer>(this)) {}
   void OnTimer();
 
@@ -106,7 +114,7 @@ struct Path {
   Site& site;
   const std::string source_name;
   int source = -1;  // index into Options::sources; -1: a reload has taken the source away
-  const tls::Policy policy;
+  const TlsRequirement requirement;
   int sessions = 0;
   int fruitless = 0;                            // sessions in a row that a host let in and took nothing from
   int answering = 0;                            // of `sessions`, those that a host has let in
@@ -139,7 +147,7 @@ struct Site {
 
   static constexpr size_t kRepliesMax = 8;
   void Remember(absl::Time now, std::string reply);
-  // Sessions of these sources, over all policies.
+  // Sessions of these sources, over all requirements.
   int SessionsOf(const std::vector<int>& sources) const;
 };
 

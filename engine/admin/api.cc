@@ -99,6 +99,7 @@ void Api::AddTo(UnixListener& listener) {
   Add(listener, "GET", "/api/v1/queue/shape", "queue shape", Audited::kNo, &Api::ShapeQueue);
   Add(listener, "POST", "/api/v1/queue/retry", "queue retry", Audited::kYes, &Api::RetryQueue);
   Add(listener, "GET", "/api/v1/domains/:name/explain", "domain explain", Audited::kNo, &Api::ExplainDomain);
+  Add(listener, "POST", "/api/v1/domains/:name/tls-probe", "tls probe", Audited::kYes, &Api::ProbeTls);
   Add(listener, "GET", "/api/v1/messages/:name", "message trace", Audited::kWhenRevealing, &Api::TraceMessage);
   Add(listener, "POST", "/api/v1/messages/find", "message find", Audited::kYes, &Api::FindMessages);
   Add(listener, "GET", "/api/v1/events", "events", Audited::kWhenRevealing, &Api::StreamEvents);

@@ -58,6 +58,7 @@ class Api {
   absl::StatusOr<nlohmann::json> PreviewCampaign(Call& call);
   absl::StatusOr<nlohmann::json> PreflightCampaign(Call& call);
   absl::StatusOr<nlohmann::json> TestCampaign(Call& call);
+  absl::StatusOr<nlohmann::json> ProbeTls(Call& call);
   absl::StatusOr<nlohmann::json> ListRows(Call& call);
   absl::StatusOr<nlohmann::json> ShapeQueue(Call& call);
   absl::StatusOr<nlohmann::json> RetryQueue(Call& call);

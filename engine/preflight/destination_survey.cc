@@ -26,10 +26,11 @@ std::string InWords(const std::optional<Attempt>& failure, const std::string& pe
 
 }  // namespace
 
-DestinationSurvey::DestinationSurvey(Connection::Services services, std::shared_ptr<const Options> options,
-                                     const StreamOptions& stream, const SourceOptions& source,
-                                     const std::atomic<bool>& stop, Limits limits)
+DestinationSurvey::DestinationSurvey(Connection::Services services, StsSearch sts,
+                                     std::shared_ptr<const Options> options, const StreamOptions& stream,
+                                     const SourceOptions& source, const std::atomic<bool>& stop, Limits limits)
     : services_(std::move(services)),
+      sts_(std::move(sts)),
       options_(std::move(options)),
       stream_(stream),
       source_(source),
@@ -86,21 +87,28 @@ Task<void> DestinationSurvey::LookUpDomains() {
     if (scope.ended()) co_return;
     const Domain domain = domains_[next_domain_++];
     if (options_->delivery == Delivery::kSink) {
-      Add(domain, {.verdict = dns::Verdict::kFound, .hosts = {{0, domain.name}}});
+      Add(domain, {.verdict = dns::Verdict::kFound, .hosts = {{0, domain.name}}}, nullptr);
       continue;
     }
     const dns::MxAnswer answer = co_await services_.resolver.ResolveMx(domain.name);
-    Add(domain, answer);
+    StsFinding sts;
+    if (answer.verdict == dns::Verdict::kFound && !answer.null_mx) {
+      sts = co_await sts_.Find(domain.name, services_.ring.Now());
+    }
+    Add(domain, answer, sts.record);
   }
 }
 
-void DestinationSurvey::Add(const Domain& domain, const dns::MxAnswer& answer) {
+void DestinationSurvey::Add(const Domain& domain, const dns::MxAnswer& answer, const StsPolicies::RecordPtr& sts) {
   const bool hosts = answer.verdict == dns::Verdict::kFound && !answer.null_mx;
   const bool sink = options_->delivery == Delivery::kSink;
   const std::string first = hosts ? answer.hosts.front().name : std::string();
   const std::string key = hosts && !sink ? SiteKeyOf(answer.hosts) : domain.name;
   DestinationSettings settings = options_->DestinationFor(domain.name, first);
-  const auto [known, fresh] = known_.try_emplace({key, settings.blocks}, sites_.size());
+  DomainSecurity security{.mx_authenticated = options_->dns.trust_ad && answer.authenticated};
+  if (sts != nullptr && sts->policy.mode == dns::StsPolicy::Mode::kEnforce) security.Enforce(sts->policy, answer.hosts);
+  const auto [known, fresh] =
+      known_.try_emplace({key, settings.blocks, security.sts, security.sts_hosts}, sites_.size());
   if (!fresh) {
     PreflightSite& site = sites_[known->second].found;
     ++site.domains;
@@ -108,13 +116,13 @@ void DestinationSurvey::Add(const Domain& domain, const dns::MxAnswer& answer) {
     return;
   }
   Site site{.identity = {.key = key, .hosts = hosts ? answer.hosts : std::vector<dns::MxHost>()},
-            .policy = BindingPolicy(stream_, settings)};
+            .requirement = RequirementOf(BindingPolicy(stream_, settings), security)};
   site.settings = std::move(settings);
   PreflightSite& found = site.found;
   found.domain = domain.name;
   found.domains = 1;
   found.rows = domain.rows;
-  found.policy = std::string(tls::ToString(site.policy));
+  found.policy = std::string(tls::ToString(site.requirement.policy));
   found.mx = sink ? "sink" : MxState(answer);
   if (hosts) {
     found.provider = std::string(options_->ProviderOf(first));
@@ -154,14 +162,23 @@ Task<void> DestinationSurvey::ProbeSites() {
 
 Task<void> DestinationSurvey::Probe(Site& site) {
   PreflightSite& found = site.found;
-  bool no_tls = true;  // every host let us in and offered too little
-  for (const dns::MxHost& host : site.identity.hosts) {
+  using Opened = Connection::Opened;
+  bool no_tls = true;     // every host let us in and offered too little
+  bool promised = false;  // ... one of them, less than it has promised
+  const std::vector<dns::MxHost> hosts = site.requirement.Admitted(site.identity.hosts);
+  if (hosts.empty()) {
+    found.fate = Fate::kHold;
+    found.why = "none of the domain's MX hosts is one that its MTA-STS policy names";
+    co_return;
+  }
+  for (const dns::MxHost& host : hosts) {
     const Connection::Opened opened = co_await ProbeHost(site, host.name);
     if (opened == Connection::Opened::kYes) {
       found.fate = Fate::kSend;
       co_return;
     }
-    no_tls = no_tls && opened == Connection::Opened::kNoTls;
+    no_tls = no_tls && (opened == Opened::kNoTls || opened == Opened::kNoPromisedTls);
+    promised = promised || opened == Opened::kNoPromisedTls;
     const Scope& scope = co_await CurrentScope();
     if (scope.ended()) {
       found.why =
@@ -170,13 +187,15 @@ Task<void> DestinationSurvey::Probe(Site& site) {
     }
   }
   found.fate = Fate::kDefer;
-  if (no_tls) found.fate = stream_.on_no_tls == OnNoTls::kBounce ? Fate::kBounce : Fate::kHold;
+  if (no_tls) found.fate = stream_.on_no_tls == OnNoTls::kBounce && !promised ? Fate::kBounce : Fate::kHold;
 }
 
 Task<Connection::Opened> DestinationSurvey::ProbeHost(Site& site, std::string host) {
   using Opened = Connection::Opened;
   PreflightSite& found = site.found;
-  Connection strict(services_, options_, source_, tls::Policy::kVerify);
+  TlsRequirement strictest = site.requirement;
+  strictest.policy = std::max(strictest.policy, tls::Policy::kVerify);
+  Connection strict(services_, options_, source_, strictest);
   const Opened verified = co_await strict.Open(host);
   found.host = strict.peer();
   if (verified == Opened::kYes) {
@@ -189,14 +208,16 @@ Task<Connection::Opened> DestinationSurvey::ProbeHost(Site& site, std::string ho
   }
   found.why = InWords(strict.failure(), host);
   // HELO is tried only where nothing is required, so a host that refuses EHLO gets another chance there.
-  const bool lax = site.policy == tls::Policy::kOpportunistic;
+  const bool lax = site.requirement.policy == tls::Policy::kOpportunistic;
   if (verified == Opened::kNo && !(lax && strict.failure().has_value() && strict.failure()->code != 0)) {
     co_return Opened::kNo;
   }
   found.tls = strict.capabilities().starttls ? "broken" : "none";
   if (!strict.capabilities().starttls && !lax) co_return verified;
   // What it offers to who does not look at the certificate.
-  Connection lenient(services_, options_, source_, std::min(site.policy, tls::Policy::kRequire));
+  TlsRequirement as_asked = site.requirement;
+  as_asked.policy = std::min(as_asked.policy, tls::Policy::kRequire);
+  Connection lenient(services_, options_, source_, as_asked);
   const Opened opened = co_await lenient.Open(host);
   if (opened != Opened::kYes) {
     found.why = InWords(lenient.failure(), host);
@@ -205,7 +226,7 @@ Task<Connection::Opened> DestinationSurvey::ProbeHost(Site& site, std::string ho
   found.tls = lenient.evidence().tls_version;
   found.verified = false;
   co_await lenient.Quit();
-  co_return site.policy == tls::Policy::kVerify ? verified : Opened::kYes;
+  co_return site.requirement.policy >= tls::Policy::kVerify ? verified : Opened::kYes;
 }
 
 }  // namespace sealift::engine

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -15,7 +16,8 @@
 #include "engine/runtime/task.h"
 #include "engine/runtime/task_group.h"
 #include "engine/site_identity.h"
-#include "tls/policy.h"
+#include "engine/sts_policies.h"
+#include "engine/tls_requirement.h"
 
 namespace sealift::engine {
 
@@ -49,12 +51,13 @@ class DestinationSurvey {
     PreflightSite found;
     SiteIdentity identity;  // without hosts: there are none, or they were not asked for
     DestinationSettings settings;
-    tls::Policy policy = tls::Policy::kRequire;
+    TlsRequirement requirement;
   };
 
   // `services` without a cache of TLS sessions: a resumed one shows no certificate.
-  DestinationSurvey(Connection::Services services, std::shared_ptr<const Options> options, const StreamOptions& stream,
-                    const SourceOptions& source, const std::atomic<bool>& stop, Limits limits);
+  DestinationSurvey(Connection::Services services, StsSearch sts, std::shared_ptr<const Options> options,
+                    const StreamOptions& stream, const SourceOptions& source, const std::atomic<bool>& stop,
+                    Limits limits);
 
   // `domains`: those with the most rows first.
   Task<void> Run(std::vector<Domain> domains);
@@ -70,10 +73,11 @@ class DestinationSurvey {
   Task<Connection::Opened> ProbeHost(Site& site, std::string host);
   Task<void> WatchStop(TaskGroup& working);
 
-  void Add(const Domain& domain, const dns::MxAnswer& answer);
+  void Add(const Domain& domain, const dns::MxAnswer& answer, const StsPolicies::RecordPtr& sts);
   void AddUnasked(size_t from);
 
   const Connection::Services services_;
+  const StsSearch sts_;
   const std::shared_ptr<const Options> options_;
   const StreamOptions& stream_;
   const SourceOptions& source_;
@@ -83,7 +87,8 @@ class DestinationSurvey {
   std::vector<Domain> domains_;
   size_t next_domain_ = 0, next_site_ = 0, probed_ = 0;
   std::vector<Site> sites_;
-  std::map<std::pair<std::string, std::vector<int>>, size_t> known_;  // by site and destination blocks: into sites_
+  // By site, destination blocks and what the domains publish: into sites_.
+  std::map<std::tuple<std::string, std::vector<int>, bool, uint32_t>, size_t> known_;
 };
 
 }  // namespace sealift::engine

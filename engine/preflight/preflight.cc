@@ -14,6 +14,7 @@
 #include "engine/runtime/tcp_network.h"
 #include "engine/source_address.h"
 #include "engine/template_admission.h"
+#include "engine/web.h"
 
 namespace sealift::engine {
 namespace {
@@ -100,8 +101,10 @@ absl::Status Preflight::Survey(const StreamOptions& stream, std::vector<Destinat
       context_.dns_cache);
   if (!resolver.ok()) return resolver.status();
   TcpNetwork network(**ring);
+  HttpsWeb web(**ring, context_.https);
   DestinationSurvey survey({.ring = **ring, .network = network, .resolver = **resolver, .tls = context_.tls},
-                           context_.options, stream, *source, context_.stop, context_.limits);
+                           {**resolver, web, context_.sts_policies, context_.options}, context_.options, stream,
+                           *source, context_.stop, context_.limits);
   (*ring)->Run(Main(survey, std::move(domains), **resolver));
   sites_ = survey.sites();
   return absl::OkStatus();

@@ -32,6 +32,8 @@ class Preflight {
     std::shared_ptr<const Options> options;
     std::shared_ptr<const SigningKeys> keys;
     std::shared_ptr<dns::Cache> dns_cache;  // the node's: what is asked here need not be asked again to send
+    HttpsFetcher& https;
+    StsPolicies& sts_policies;
     std::shared_ptr<tls::ClientContext> tls;
     const std::atomic<bool>& stop;
     DestinationSurvey::Limits limits = {};

@@ -1,5 +1,6 @@
 #include "engine/config_file.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -190,10 +191,34 @@ TEST(ConfigFileTest, WhatIsNotEnforcedWarnsInSinkModeAndIsRefusedInLiveMode) {
   EXPECT_TRUE(
       ParseConfig(std::string("delivery = \"live\"\n") + kNode + "[dns]\ntrust_ad = false\n", "t").status().ok());
   EXPECT_THAT(ErrorsOf("[tls]\n"), IsEmpty());
-  EXPECT_THAT(
-      WarningsOf(std::string(kSource) + kPool + "[[stream]]\nname = \"s\"\npool = \"p\"\ntls = \"dane\"\n"),
-      ElementsAre("test.toml:12:7: `tls = \"dane\"` is not enforced by this version: sink mode goes on without it, "
-                  "live mode will refuse it"));
+}
+
+TEST(ConfigFileTest, OnlyAResolverOnLoopbackIsBelieved) {
+  const auto errors = [](const std::string& lines) { return ErrorsOf("[dns]\ntrust_ad = true\n" + lines); };
+  for (const char* server : {"127.0.0.1", "127.0.0.53:5353", "::1", "[::1]:53"}) {
+    EXPECT_THAT(errors(fmt::format("servers = [\"{}\"]\n", server)), IsEmpty()) << server;
+  }
+  EXPECT_THAT(errors(""), ElementsAre(HasSubstr("`trust_ad` needs `servers`")));
+  for (const char* server : {"192.0.2.1", "192.0.2.1:53", "[2001:db8::1]:53", "10.0.0.1"}) {
+    EXPECT_THAT(errors(fmt::format("servers = [\"127.0.0.1\", \"{}\"]\n", server)),
+                ElementsAre(HasSubstr("believes a resolver on loopback only")))
+        << server;
+  }
+}
+
+TEST(ConfigFileTest, DaneOrNothingNeedsAResolverThatIsBelieved) {
+  const std::string stream = "[[stream]]\nname = \"s\"\npool = \"p\"\ntls = \"dane\"\n";
+  const std::string rest = std::string(kNode) + kSource + kPool + stream;
+  const std::string trust = "[dns]\nservers = [\"127.0.0.1\"]\ntrust_ad = true\n";
+  EXPECT_TRUE(ParseConfig("delivery = \"live\"\n" + trust + rest, "t").status().ok());
+  EXPECT_THAT(Texts(ParseConfig("delivery = \"live\"\n" + rest, "t").errors),
+              ElementsAre(HasSubstr("`tls = \"dane\"` needs `dns.trust_ad = true`")));
+  EXPECT_THAT(Texts(ParseConfig("delivery = \"live\"\n" + std::string(kNode) + kSource + kPool +
+                                    "[[destination]]\ndomains = [\"a.test\"]\ntls = \"dane\"\n",
+                                "t")
+                        .errors),
+              ElementsAre(HasSubstr("`tls = \"dane\"` needs `dns.trust_ad = true`")));
+  EXPECT_THAT(ErrorsOf(std::string(kSource) + kPool + stream), IsEmpty()) << "sink mode asks for no name";
 }
 
 TEST(ConfigFileTest, WhatAStreamPutsIntoListFieldsIsChecked) {

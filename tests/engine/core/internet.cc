@@ -51,13 +51,61 @@ Task<dns::MxAnswer> Internet::ResolveMx(std::string domain) {
   if (!yielded.ok()) co_return dns::MxAnswer{.verdict = dns::Verdict::kTimeout};
   const auto found = mx_.find(domain);
   if (found == mx_.end()) co_return dns::MxAnswer{.verdict = dns::Verdict::kNxDomain};
+  dns::MxAnswer answer = found->second;
+  answer.authenticated = signed_;
+  co_return answer;
+}
+
+void Internet::SetTlsa(const std::string& host, std::vector<dns::Tlsa> records) {
+  tlsa_[fmt::format("_25._tcp.{}", host)] = {
+      .verdict = dns::Verdict::kFound, .records = std::move(records), .expires = absl::InfiniteFuture()};
+}
+
+void Internet::SetTlsaVerdict(const std::string& host, dns::Verdict verdict) {
+  tlsa_[fmt::format("_25._tcp.{}", host)] = {.verdict = verdict};
+}
+
+void Internet::SetTxt(const std::string& name, std::vector<std::string> texts) {
+  txt_[name] = {.verdict = dns::Verdict::kFound, .texts = std::move(texts), .expires = absl::InfiniteFuture()};
+}
+
+Task<dns::TlsaAnswer> Internet::ResolveTlsa(std::string service) {
+  tlsa_lookups.push_back(service);
+  const auto found = tlsa_.find(service);
+  if (found == tlsa_.end()) co_return dns::TlsaAnswer{.verdict = dns::Verdict::kNxDomain, .authenticated = signed_};
+  dns::TlsaAnswer answer = found->second;
+  answer.authenticated = signed_;
+  co_return answer;
+}
+
+Task<dns::TxtAnswer> Internet::ResolveTxt(std::string name) {
+  const auto found = txt_.find(name);
+  if (found == txt_.end()) co_return dns::TxtAnswer{.verdict = dns::Verdict::kNxDomain};
+  co_return found->second;
+}
+
+void Internet::SetDocument(const std::string& host, absl::StatusOr<WebDocument> document) {
+  if (!hosts_.contains(host)) AddHost(host);
+  documents_.insert_or_assign(host, std::move(document));
+}
+
+Task<absl::StatusOr<WebDocument>> Internet::Get(WebRequest request) {
+  fetches.push_back(request);
+  const absl::Status yielded = co_await ring_.Yield();
+  if (!yielded.ok()) co_return yielded;
+  const auto found = documents_.find(request.host);
+  if (found == documents_.end()) co_return absl::UnavailableError("no such web server");
   co_return found->second;
 }
 
 Task<dns::AddressAnswer> Internet::ResolveAddresses(std::string host, int family) {
+  const auto alias = aliases_.find(host);
+  if (alias != aliases_.end()) host = alias->second;
   const auto found = hosts_.find(host);
   if (found == hosts_.end() || family != AF_INET) co_return dns::AddressAnswer{.verdict = dns::Verdict::kNoData};
   dns::AddressAnswer answer{.verdict = dns::Verdict::kFound, .expires = absl::InfiniteFuture()};
+  answer.authenticated = signed_;
+  answer.canonical = host;
   answer.addresses.push_back(found->second->address);
   co_return answer;
 }

@@ -13,6 +13,7 @@
 #include "engine/runtime/network.h"
 #include "engine/runtime/ring.h"
 #include "engine/runtime/task_group.h"
+#include "engine/web.h"
 #include "tests/engine/core/mail_server.h"
 
 namespace sealift::engine {
@@ -21,7 +22,7 @@ namespace sealift::engine {
 //
 // Owned by:  the test's shard.
 // Threads:   the shard's while that runs; before and after, the test's.
-class Internet final : public Network, public Resolver {
+class Internet final : public Network, public Resolver, public Web {
  public:
   explicit Internet(Ring& ring) : ring_(ring), serving_(ring) {}
 
@@ -32,16 +33,32 @@ class Internet final : public Network, public Resolver {
   void SetMx(const std::string& domain, std::vector<dns::MxHost> hosts);
   void SetVerdict(const std::string& domain, dns::Verdict verdict);
   void SetNullMx(const std::string& domain);
+  // Signed, as a validating resolver says: every MX and address from now on, and what is set here.
+  void SetSigned(bool is_signed) { signed_ = is_signed; }
+  // Of the service on port 25 of `host`.
+  void SetTlsa(const std::string& host, std::vector<dns::Tlsa> records);
+  void SetTlsaVerdict(const std::string& host, dns::Verdict verdict);
+  // `host` is another name for `target`.
+  void SetAlias(const std::string& host, const std::string& target) { aliases_[host] = target; }
+  void SetTxt(const std::string& name, std::vector<std::string> texts);
+  // What the web server `host` has, at whatever path; an address for it is made.
+  void SetDocument(const std::string& host, absl::StatusOr<WebDocument> document);
 
   Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(Endpoint to, std::optional<Endpoint> from) override;
   Task<dns::MxAnswer> ResolveMx(std::string domain) override;
   Task<dns::AddressAnswer> ResolveAddresses(std::string host, int family) override;
+  Task<dns::TlsaAnswer> ResolveTlsa(std::string service) override;
+  Task<dns::TxtAnswer> ResolveTxt(std::string name) override;
+  Task<absl::StatusOr<WebDocument>> Get(WebRequest request) override;
 
   // Ends every conversation.
   Task<void> Stop();
 
   std::vector<std::pair<std::string, absl::Time>> connects;  // host, when; the refused ones too
   std::vector<std::string> lookups;                          // domains, of MX
+  std::vector<std::string> tlsa_lookups;                     // services
+  std::vector<WebRequest> fetches;
+
  private:
   struct Host {
     std::string name;
@@ -54,6 +71,11 @@ class Internet final : public Network, public Resolver {
   TaskGroup serving_;
   std::map<std::string, std::unique_ptr<Host>> hosts_;  // by name
   std::map<std::string, dns::MxAnswer> mx_;             // by domain
+  std::map<std::string, dns::TlsaAnswer> tlsa_;         // by service
+  std::map<std::string, dns::TxtAnswer> txt_;           // by name
+  std::map<std::string, std::string> aliases_;
+  std::map<std::string, absl::StatusOr<WebDocument>> documents_;  // by host
+  bool signed_ = false;
 };
 
 }  // namespace sealift::engine

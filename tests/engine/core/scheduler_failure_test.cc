@@ -202,7 +202,7 @@ TEST_F(SchedulerFailureTest, AHostThatFailsWhenItsRowsHaveGoneWaitsByTheSameSche
   OnShard([](Scheduler& scheduler) {
     Path& path = PathTo(scheduler, "d1.test");
     path.block.failures = 10;
-    scheduler.paths().OnUnreachable(path, /*no_tls=*/false, {});
+    scheduler.paths().OnUnreachable(path, Lack::kNone, {});
     EXPECT_LT(path.block.until, scheduler.services().Now() + absl::Minutes(1)) << "the schedule of no stream";
   });
 }

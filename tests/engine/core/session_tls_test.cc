@@ -220,6 +220,22 @@ TEST_F(SessionTlsTest, OpportunisticTlsTakesWhatIsOffered) {
   EXPECT_EQ(EventsOf(id).at(0).evidence.tls_version, "TLSv1.3");
 }
 
+TEST_F(SessionTlsTest, NearlyEveryNewConnectionToAKnownHostIsResumed) {
+  Require(TlsPolicy::kRequire);
+  options_.smtp.messages_per_connection = 1;
+  options_.smtp.connections = 10;
+  MailServer& mx = AddDomain("d1.test");
+  mx.tls = Certified("mx.d1.test");
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(100, "d1.test"));
+  ASSERT_TRUE(EventuallyDelivered(id, 100));
+  Stop();
+  const uint64_t resumed = metrics_.counter(Metric::kTlsHandshakes, {"TLSv1.3", "yes"})->value();
+  const uint64_t whole = metrics_.counter(Metric::kTlsHandshakes, {"TLSv1.3", "no"})->value();
+  EXPECT_GE(resumed + whole, 100u);
+  EXPECT_LE(whole, 5u) << "of " << resumed + whole;
+}
+
 TEST_F(SessionTlsTest, ADestinationsRequirementTightensTheStreams) {
   DestinationOptions& destination = options_.destinations.emplace_back();
   destination.domains = {"d1.test"};

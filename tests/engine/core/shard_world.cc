@@ -75,7 +75,8 @@ MailServer& ShardWorld::AddDomain(const std::string& domain) {
 }
 
 void ShardWorld::Start() {
-  const absl::StatusOr<std::shared_ptr<tls::ClientContext>> tls = tls::ClientContext::Create({});
+  const absl::StatusOr<std::shared_ptr<tls::ClientContext>> tls =
+      tls::ClientContext::Create({.ca_file = options_.tls.ca_file});
   ASSERT_TRUE(tls.ok()) << tls.status();
   const absl::StatusOr<std::shared_ptr<const SigningKeys>> keys = SigningKeys::Load(options_);
   ASSERT_TRUE(keys.ok()) << keys.status();
@@ -90,6 +91,9 @@ void ShardWorld::Start() {
       .signers = *signers_,
       .network = *internet_,
       .resolver = *internet_,
+      .web = *internet_,
+      .sts_policies = sts_policies_,
+      .tls_memory = tls_memory_,
       .tls_sessions = *tls_sessions_,
       .tls = *tls,
       .options = std::make_shared<const Options>(options_),
@@ -282,7 +286,7 @@ size_t ShardWorld::RowsReady(const std::string& domain) {
 Path& ShardWorld::PathTo(Scheduler& scheduler, const std::string& domain, tls::Policy policy) {
   Site* const site = scheduler.directory().FindSite(domain);
   CHECK(site != nullptr, "the domain is resolved");
-  return scheduler.paths().PathOf(*site, 0, policy);
+  return scheduler.paths().PathOf(*site, 0, {.policy = policy});
 }
 
 std::vector<std::string> Recipients(int count, const std::string& domain) {

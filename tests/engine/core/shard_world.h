@@ -104,6 +104,8 @@ class ShardWorld : public testing::Test {
   std::unique_ptr<queue::Store> store_;
   Limits limits_;
   Metrics metrics_;
+  StsPolicies sts_policies_;
+  TlsMemory tls_memory_;
   std::map<queue::CampaignId, std::shared_ptr<ActiveCampaign>> active_;
 
  private:

@@ -178,6 +178,11 @@ absl::StatusOr<engine::PreflightReport> FakeNode::RunPreflight(std::string_view 
   return preflight;
 }
 
+absl::StatusOr<engine::TlsProbeReport> FakeNode::ProbeTls(std::string_view domain) {
+  Note("tls probe " + std::string(domain));
+  return tls_probe;
+}
+
 absl::StatusOr<engine::TestMail> FakeNode::SendTestMail(std::string_view name, const engine::TestMailRequest& request) {
   Note("test " + std::string(name) + (request.row.has_value() ? " row " + std::to_string(*request.row) : ""));
   return test_mail;

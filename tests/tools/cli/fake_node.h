@@ -9,6 +9,7 @@
 #include "engine/options.h"
 #include "engine/preflight/report.h"
 #include "engine/suppressions.h"
+#include "engine/tls_probe_report.h"
 
 namespace sealift::tools {
 
@@ -35,6 +36,7 @@ class FakeNode final : public engine::Node {
   absl::StatusOr<engine::CampaignStatus> Cancel(std::string_view name, bool erase) override;
   absl::StatusOr<std::string> Preview(std::string_view name, uint32_t row, std::optional<absl::Time> date) override;
   absl::StatusOr<engine::PreflightReport> RunPreflight(std::string_view name) override;
+  absl::StatusOr<engine::TlsProbeReport> ProbeTls(std::string_view domain) override;
   absl::StatusOr<engine::TestMail> SendTestMail(std::string_view name, const engine::TestMailRequest& request) override;
   absl::StatusOr<std::vector<engine::ShapeRow>> Shape(const engine::QueueFilter& filter) override;
   absl::StatusOr<QueuePage> ListRows(const engine::QueueFilter& filter, std::string cursor, int max) override;
@@ -61,6 +63,7 @@ class FakeNode final : public engine::Node {
   absl::Status refuse;  // what loads answer when not Ok
   engine::LoadRequest loaded;
   engine::PreflightReport preflight;
+  engine::TlsProbeReport tls_probe;
   absl::StatusOr<engine::TestMail> test_mail = engine::TestMail{};
   std::string loaded_bytes;
   std::vector<engine::CampaignLoader::Rejection> rejections;

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "dns/address.h"
+
+namespace sealift::engine {
+
+// A small document on a web server.
+struct WebRequest {
+  std::string host;  // its name, in the URL and in its certificate
+  int port = 443;
+  std::string path;                     // "/.well-known/mta-sts.txt"
+  std::vector<dns::Address> addresses;  // where the host is; at least one: nobody else is asked for it
+};
+struct WebDocument {
+  int status = 0;
+  std::string content_type;  // "text/plain; charset=utf-8"
+  std::string body;
+};
+
+// HttpsFetcher fetches small documents from web servers that strangers name, on a thread of its own with libcurl.
+//
+// HTTPS only, with a certificate of the host's under the trusted roots; no redirect is followed, no proxy of the
+// environment is used, and size and time are capped.
+//
+// Owned by:  the node; outlives who asks it.
+// Threads:   Fetch from any; `done` runs on the fetcher's own, which it must not hold up.
+// Time:      `limit` for a whole request.
+// Errors:    Unauthenticated: the certificate. ResourceExhausted: too long, or too many requests wait. Unavailable: the
+//            rest, in libcurl's words: nothing that the server wrote. Cancelled: the fetcher is going.
+class HttpsFetcher {
+ public:
+  struct Options {
+    std::string ca_file = {};  // PEM; empty: the system's
+    absl::Duration limit = absl::Seconds(15);
+    size_t bytes_max = 64 * 1024;
+    size_t at_once = 32;
+    size_t waiting_max = 4096;
+  };
+  using Done = std::move_only_function<void(absl::StatusOr<WebDocument>)>;
+
+  explicit HttpsFetcher(const Options& options);
+  ~HttpsFetcher();
+  HttpsFetcher(const HttpsFetcher&) = delete;
+  HttpsFetcher& operator=(const HttpsFetcher&) = delete;
+
+  void Fetch(WebRequest request, Done done);
+
+ private:
+  struct Transfer;
+
+  void Run();
+  bool Begin(Transfer& transfer);
+  void End(std::unique_ptr<Transfer> transfer, int curl_code);
+
+  const Options options_;
+  void* const multi_;  // CURLM
+  std::mutex mutex_;
+  std::deque<std::unique_ptr<Transfer>> waiting_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace sealift::engine
