@@ -361,6 +361,17 @@ std::vector<Command> MakeTree() {
         Required("reason", "TEXT", "why, for the history and the audit file"),
         Switch("dry-run", "only say how many it would take back"), Switch("yes", "do not ask")},
        RunSuppressionUndo},
+      {"tls",
+       "probe",
+       "DOMAIN",
+       "Look at what a destination offers, and what would become of mail to it",
+       "Its MX hosts, and of each: whether it offers STARTTLS, which versions and cipher, whom its certificate names "
+       "and until when, and whether it publishes DANE; the domain's MTA-STS policy; and for each policy that a stream "
+       "may have whether mail would be sent, and what would decide. Asks the DNS and connects to the hosts as sending "
+       "does, up to EHLO; no mail is spoken of. Takes a minute at most. Only where delivery is \"live\".",
+       "sealift tls probe example.com",
+       {},
+       RunTlsProbe},
       {"dkim",
        "generate",
        "FILE",

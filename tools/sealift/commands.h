@@ -54,6 +54,9 @@ CommandResult RunMessageShow(const Invocation& call, Console& console);
 CommandResult RunMessageTrace(const Invocation& call, Console& console);
 CommandResult RunEvents(const Invocation& call, Console& console);
 
+// commands_tls.cc
+CommandResult RunTlsProbe(const Invocation& call, Console& console);
+
 // commands_dkim.cc
 CommandResult RunDkimGenerate(const Invocation& call, Console& console);
 CommandResult RunDkimCheck(const Invocation& call, Console& console);
