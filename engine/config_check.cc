@@ -10,6 +10,7 @@
 #include "engine/config_words.h"
 #include "engine/message/list_fields.h"
 #include "engine/providers.h"
+#include "engine/rule_reading.h"
 #include "engine/secret_file.h"
 #include "engine/test_recipients.h"
 #include "fmt/format.h"
@@ -286,6 +287,13 @@ void CheckDestinations(ConfigDraft& draft) {
     }
   }
   for (size_t i = 0; i < o.rules.size(); ++i) check(ElementKey("rule", o.rules[i], i), o.rules[i].provider);
+  for (size_t i = 0; i < o.rules.size(); ++i) {
+    const std::string key = ElementKey("rule", o.rules[i], i);
+    const absl::StatusOr<ResponseRule> rule = ReadRule(o.rules[i], key, {});
+    absl::Status fits = rule.status();
+    if (rule.ok()) fits = ResponseRules::Compile({*rule}).status();
+    if (!fits.ok()) draft.Error(key, std::string(fits.message()));
+  }
   for (size_t i = 0; i < o.providers.size(); ++i) {
     const ProviderOptions& provider = o.providers[i];
     const std::string key = ElementKey("provider", provider, i);

@@ -350,7 +350,7 @@ struct Fields<StreamOptions> {
                    "a wait for the disk a message."},
          o.in_doubt);
     each(Field{.name = "rate", .help = "Messages of this stream."}, o.rate);
-    each(Field{.name = "max_hard_bounces", .help = "Pause a campaign that bounces more than this.", .enforced = false},
+    each(Field{.name = "max_hard_bounces", .help = "Pause a marketing campaign that has more hard bounces than this."},
          o.max_hard_bounces);
   }
 };
@@ -385,15 +385,22 @@ template <>
 struct Fields<RuleOptions> {
   static void Each(auto& o, auto&& each) {
     each(Field{.name = "provider", .help = "Whose replies."}, o.provider);
-    each(
-        Field{
-            .name = "match", .help = "A regular expression (RE2) on the reply, joined to one line.", .required = true},
-        o.match);
-    each(Field{.name = "scope", .help = "What is acted on."}, o.scope);
-    each(Field{.name = "trigger", .help = "How often it must match; default: the first."}, o.trigger);
-    each(Field{.name = "actions", .help = "What is done."}, o.actions);
-    each(Field{.name = "factor", .help = "What a backoff multiplies the rate by."}, o.factor);
-    each(Field{.name = "for", .help = "How long."}, o.duration);
+    each(Field{.name = "match",
+               .help = "A regular expression (RE2) on the reply, `421 4.7.28 text`, joined to one line; in any case."},
+         o.match);
+    each(Field{.name = "class", .help = "Classes of replies, any of them; see [rules.md](rules.md)."}, o.classes);
+    each(Field{.name = "enhanced", .help = "Enhanced codes, any of them."}, o.enhanced);
+    each(Field{.name = "scope",
+               .help = "What is acted on: source, source_provider (the default), provider, pool, stream, campaign."},
+         o.scope);
+    each(Field{.name = "trigger", .help = "How often it must match before the scope is acted on; default: the first."},
+         o.trigger);
+    each(Field{.name = "actions",
+               .help = "What is done: defer, bounce, suppress (the row); backoff, suspend, alert (the scope)."},
+         o.actions);
+    each(Field{.name = "factor", .help = "What a backoff multiplies the rate by; more than 0, less than 1."}, o.factor);
+    each(Field{.name = "for", .help = "How long a suspension lasts, or until a backoff is over; default 30m."},
+         o.duration);
   }
 };
 
@@ -422,7 +429,9 @@ void EachSection(auto& o, auto&& each, auto&& each_array) {
               .help = "Limits for some destinations; exactly one of domains, mx, provider. The most specific block "
                       "that has a setting decides; the limits of the others bind too."},
       o.destinations);
-  each_array(Section{.name = "rule", .help = "What a reply that matches does.", .enforced = false}, o.rules);
+  each_array(Section{.name = "rule",
+                     .help = "What follows from replies that meet all its conditions; see [rules.md](rules.md)."},
+             o.rules);
 }
 
 }  // namespace sealift::engine

@@ -114,6 +114,7 @@ absl::Status NodeImpl::Open() {
   https_ = std::make_unique<HttpsFetcher>(HttpsFetcher::Options{.ca_file = options->tls.ca_file});
   // One a core, as the shards: where mail is signed, that is what the cores do most.
   signers_ = std::make_unique<Signers>(std::max(1, static_cast<int>(std::thread::hardware_concurrency())), metrics_);
+  if (absl::Status adopted = restraints_.Adopt(options); !adopted.ok()) return WithExit(adopted, ExitCode::kConfig);
   const int share = std::max(1, options->node.unsettled_max / shards);
   std::vector<Shard*> peers;
   for (int i = 0; i < shards; ++i) {
@@ -122,6 +123,7 @@ absl::Status NodeImpl::Open() {
                                                                   .unsettled_share = share,
                                                                   .store = store_.get(),
                                                                   .limits = &limits_,
+                                                                  .restraints = &restraints_,
                                                                   .signers = signers_.get(),
                                                                   .dns_cache = dns_cache_,
                                                                   .https = https_.get(),
@@ -222,6 +224,7 @@ absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
   }
   auto next = std::make_shared<Options>(**read);
   next->generation = before->generation + 1;
+  if (absl::Status adopted = restraints_.Adopt(next); !adopted.ok()) return WithExit(adopted, ExitCode::kConfig);
   for (const std::unique_ptr<Shard>& shard : shards_) {
     shard->Ask([&](Scheduler& scheduler) { scheduler.Adopt(next, *keys); });
   }
@@ -281,6 +284,19 @@ void NodeImpl::CountQueue() {
   waiting_ = std::move(all);
 }
 
+void NodeImpl::ActOnReplies(absl::Time now) {
+  restraints_.Tick(now);
+  for (const Restraints::Pause& pause : restraints_.TakePauses()) {
+    const absl::Status paused = campaigns_->Pause(pause.campaign);
+    if (paused.ok()) {
+      LogError("a campaign was paused: too many of its messages bounce hard",
+               {{"campaign", pause.campaign}, {"why", pause.reason}, {"next", "check its list, then campaign resume"}});
+    } else {
+      LogError("a campaign bounces hard and could not be paused", {{"campaign", pause.campaign}, {"why", paused}});
+    }
+  }
+}
+
 void NodeImpl::Upkeep() {
   absl::Time next_sweep = absl::Now() + kSweepEvery;
   std::unique_lock lock(upkeep_mutex_);
@@ -291,6 +307,7 @@ void NodeImpl::Upkeep() {
     CountQueue();
     NoteDestinations();
     campaigns_->StartDue(now);
+    ActOnReplies(now);
     if (now >= next_sweep) {
       const std::shared_ptr<const Options> current = options();
       const absl::Status swept = store_->Sweep(now, current->retention.settled_rows, current->retention.events);

@@ -15,6 +15,7 @@
 #include "engine/message/finished_message.h"
 #include "engine/metrics_text.h"
 #include "engine/node.h"
+#include "engine/restraints.h"
 #include "engine/shard.h"
 #include "engine/signers.h"
 #include "engine/signing_keys.h"
@@ -82,6 +83,8 @@ class NodeImpl final : public Node {
   // What is known of destinations, from disk at the start and back as it changes.
   absl::Status RecallDestinations();
   void NoteDestinations();
+  // What replies ask for that a shard cannot do: it waits for the disk.
+  void ActOnReplies(absl::Time now);
   void CountQueue();
   // Rows of the campaign were settled or moved whoever has claimed them.
   void Reread(queue::CampaignId id);
@@ -97,6 +100,7 @@ class NodeImpl final : public Node {
   const ReadOptions read_;
   Limits limits_;
   Metrics metrics_;
+  Restraints restraints_{limits_, metrics_};
   std::shared_ptr<dns::Cache> dns_cache_;
   StsPolicies sts_policies_;
   TlsMemory tls_memory_;

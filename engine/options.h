@@ -207,6 +207,8 @@ struct DestinationOptions {          // [[destination]]: one of domains, mx, pro
 struct RuleOptions {  // [[rule]]: what a reply that matches does
   std::string provider;
   std::string match;
+  std::vector<std::string> classes;   // `class`
+  std::vector<std::string> enhanced;  // "4.7.28"
   std::string scope;
   RateLimit trigger;
   std::vector<std::string> actions;

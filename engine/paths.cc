@@ -17,6 +17,7 @@ constexpr absl::Duration kSlotsAgain = absl::Milliseconds(50);  // another shard
 
 void Path::OnTimer() {
   if (sessions == 0 && block.failures > 0 && block.until <= scheduler.services().Now()) scheduler.Refresh(site);
+  scheduler.Expire(site);
   scheduler.paths().Pump(site);
 }
 
@@ -86,7 +87,7 @@ bool Paths::PumpPath(Site& site, SendQueue& queue, Path& path) {
     return false;
   }
   if (path.refusal.until > now) {  // a limit said no, and until when
-    WakeAt(path, path.refusal.until);
+    WakeAt(path, std::min(path.refusal.until, now + Scheduler::kLookAfterExpiries));
     return false;
   }
   if (path.idle.waiting() > 0) {

@@ -186,6 +186,10 @@ void Scheduler::ExpireReady(SendQueue& queue) {
   }
 }
 
+void Scheduler::Expire(Site& site) {
+  for (const std::unique_ptr<SendQueue>& queue : site.queues) ExpireReady(*queue);
+}
+
 Assignment Scheduler::TakeFront(SendQueue& queue, std::shared_ptr<const SendPermits> permits) {
   Assignment assignment{.queue = &queue, .permits = std::move(permits)};
   if (queue.ahead.empty()) {
@@ -242,7 +246,7 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal) {
     return assignment;
   }
   path.refusal = refusal;
-  if (refusal.kind == Refusal::Kind::kRate) paths_.WakeAt(path, refusal.until);
+  if (refusal.kind == Refusal::Kind::kRate) paths_.WakeAt(path, std::min(refusal.until, now + kLookAfterExpiries));
   if (refusal.kind != Refusal::Kind::kRate) path.refusal.until = absl::InfinitePast();
   return std::nullopt;
 }
@@ -290,8 +294,30 @@ void Scheduler::Return(const Assignment& assignment) {
   paths_.Pump(*lane.queue->site);
 }
 
-void Scheduler::Conclude(const Assignment& assignment, const Attempt& attempt) {
+void Scheduler::Respond(const Assignment& assignment, Attempt& attempt, std::string& rule) {
+  if (assignment.permits != nullptr) assignment.permits->attempts->Add();
+  if (attempt.code < 400 || assignment.queue == nullptr || attempt.evidence == nullptr) return;
+  Site& site = *assignment.queue->site;
+  attempt.verdict.remedy = RemedyAt(site.provider, attempt.verdict);
+  const Restraints::Ruling ruling = services_.restraints.Hear(PlaceOf(*assignment.queue, attempt.evidence->source),
+                                                              {.verdict = attempt.verdict,
+                                                               .code = attempt.code,
+                                                               .enhanced = attempt.enhanced,
+                                                               .text = attempt.text,
+                                                               .provider = site.provider},
+                                                              services_.Now());
+  attempt.verdict.action = ruling.action;
+  attempt.verdict.remedy = ruling.remedy;
+  if (!ruling.rule.empty()) rule = ruling.rule;
+  if (!ruling.slowed) return;
+  for (const std::unique_ptr<SendQueue>& queue : site.queues) Restrain(*queue);
+}
+
+void Scheduler::Conclude(const Assignment& assignment, const Attempt& heard) {
   Lane& lane = *assignment.lane;
+  Attempt attempt = heard;
+  std::string rule(heard.verdict.rule);
+  Respond(assignment, attempt, rule);
   const queue::Row& row = assignment.claim.row();
   const queue::Pack& pack = assignment.claim.pack();
   const absl::Time now = services_.Now();
@@ -308,7 +334,7 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& attempt) {
   outcome.attempt = static_cast<uint16_t>(row.attempts + (attempt.begun ? 1 : 0));
   outcome.date = row.date != absl::InfinitePast() ? row.date : attempt.date;
   outcome.reason_class = std::string(reason);
-  outcome.rule = std::string(attempt.verdict.rule);
+  outcome.rule = std::move(rule);
   outcome.code = attempt.code;
   outcome.enhanced = attempt.enhanced;
   outcome.reply = attempt.text;
@@ -326,7 +352,7 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& attempt) {
           absl::ToDoubleSeconds(now - (was_retrying ? pack.due() : std::max(pack.accepted(), lane.campaign->started))));
       break;
     case OutcomeKind::kBounced:
-      outcome.doubtful = RemedyAt(provider, attempt.verdict) == Remedy::kSuppressAgain;
+      outcome.doubtful = attempt.verdict.remedy == Remedy::kSuppressAgain;
       outcome.bad_mailbox = outcome.doubtful || attempt.verdict.remedy == Remedy::kSuppress;
       outcome.sink = services_.options->delivery == Delivery::kSink;
       outcome.provider = std::string(provider);
@@ -347,6 +373,10 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& attempt) {
       outcome.due = RetrySchedule({.intervals = stream != nullptr ? stream->retry : StreamOptions().retry})
                         .Next(std::max<int>(outcome.attempt, 1), now, pack.expires(), services_.random());
       break;
+  }
+  if (outcome.kind == OutcomeKind::kDelivered || outcome.kind == OutcomeKind::kBounced) {
+    services_.restraints.Count({.source = {}, .provider = {}, .stream = stream_name, .campaign = lane.campaign->name},
+                               outcome.bad_mailbox || attempt.verdict.reason_class == ReasonClass::kBadDomain);
   }
   Settle(assignment, std::move(outcome));
 }

@@ -42,6 +42,8 @@ class Scheduler {
  public:
   // Of what is asked for no stream in particular: it never waits behind another.
   static constexpr uint8_t kNoStanding = 255;
+  // How often rows that a limit keeps waiting for long are looked through for those whose time is over.
+  static constexpr absl::Duration kLookAfterExpiries = absl::Seconds(5);
 
   Scheduler(ShardServices& services, int unsettled_share);
   ~Scheduler();
@@ -98,6 +100,9 @@ class Scheduler {
   // No host of the site offers the TLS that these rows require, and their streams would rather have them back.
   void BounceForNoTls(Path& path, const Attempt& attempt);
 
+  // Rows whose time is over have that as their outcome, whatever they wait for.
+  void Expire(Site& site);
+
   // The block of a path is over: its domains may have other hosts by now.
   void Refresh(Site& site);
 
@@ -131,6 +136,8 @@ class Scheduler {
 
   SendQueue& QueueOf(Site& site, const Lane& lane);
   void Configure(SendQueue& queue);
+  // Its permits ask for what restrains its sources now.
+  void Restrain(SendQueue& queue);
   void Order(Site& site);
   void List(Lane& lane);
   void Unlist(Lane& lane);
@@ -139,6 +146,9 @@ class Scheduler {
   bool ExpireFront(SendQueue& queue, absl::Time now);
   void ExpireReady(SendQueue& queue);
   bool MayBegin();
+  // What the rules make of a negative reply: of its row, and of where it was heard. `rule` becomes the one that
+  // decided.
+  void Respond(const Assignment& assignment, Attempt& attempt, std::string& rule);
   void Settle(const Assignment& assignment, queue::Outcome outcome);
   void SettleWithheld(Lane& lane);
   void Withhold(const Assignment& assignment);

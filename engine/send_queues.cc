@@ -7,6 +7,15 @@
 #include "engine/scheduler.h"
 
 namespace sealift::engine {
+
+Restraints::Place PlaceOf(const SendQueue& queue, std::string_view source) {
+  const Site& site = *queue.site;
+  return {.source = std::string(source),
+          .provider = site.provider == "other" ? std::string(Restraints::kSitePrefix) + site.domain : site.provider,
+          .stream = queue.campaign->stream,
+          .campaign = queue.campaign->name};
+}
+
 void Scheduler::List(Lane& lane) {
   SendQueue& queue = *lane.queue;
   // Rows enter a window only through here, so the difference is what is new.
@@ -70,11 +79,25 @@ void Scheduler::Configure(SendQueue& queue) {
       RateInForce* rate = services_.limits.Rate(binding.kind, binding.name, binding.limit);
       if (!binding.limit.rate.unlimited()) permits->rates.push_back(rate);
     }
+    const Restraints::Place place = PlaceOf(queue, source.name);
+    for (RateInForce* rate : services_.restraints.RatesOn(place)) permits->rates.push_back(rate);
+    permits->attempts = services_.restraints.AttemptsOf(place.source, place.provider);
     permits->delivered =
         services_.metrics.counter(Metric::kMessagesDelivered, {stream.name, source.name, site.provider});
     queue.permits.push_back(std::move(permits));
   }
   queue.next_source = services_.random() % std::max<size_t>(queue.permits.size(), 1);
+}
+
+void Scheduler::Restrain(SendQueue& queue) {
+  for (std::shared_ptr<const SendPermits>& permits : queue.permits) {
+    auto restrained = std::make_shared<SendPermits>(*permits);
+    const std::string& source = services_.options->sources[static_cast<size_t>(permits->source)].name;
+    for (RateInForce* rate : services_.restraints.RatesOn(PlaceOf(queue, source))) {
+      if (std::ranges::find(restrained->rates, rate) == restrained->rates.end()) restrained->rates.push_back(rate);
+    }
+    permits = std::move(restrained);
+  }
 }
 
 void Scheduler::Order(Site& site) {

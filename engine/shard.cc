@@ -52,6 +52,7 @@ absl::Status Shard::Prepare() {
       .ring = *ring_,
       .store = *setup_.store,
       .limits = *setup_.limits,
+      .restraints = *setup_.restraints,
       .metrics = metrics_,
       .signers = *setup_.signers,
       .network = *network_,

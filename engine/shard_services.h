@@ -11,6 +11,7 @@
 #include "engine/metrics.h"
 #include "engine/options.h"
 #include "engine/resolver.h"
+#include "engine/restraints.h"
 #include "engine/runtime/network.h"
 #include "engine/runtime/ring.h"
 #include "engine/signing_keys.h"
@@ -45,6 +46,7 @@ struct ShardServices {
   Ring& ring;
   queue::Store& store;
   Limits& limits;
+  Restraints& restraints;
   Metrics& metrics;
   Signers& signers;
   Network& network;

@@ -16,6 +16,7 @@
 #include "engine/limits.h"
 #include "engine/metrics.h"
 #include "engine/options.h"
+#include "engine/restraints.h"
 #include "engine/runtime/signal.h"
 #include "engine/runtime/timer_wheel.h"
 #include "engine/tls_requirement.h"
@@ -56,6 +57,7 @@ struct SendPermits {
   int source = 0;  // index into Options::sources
   std::vector<RateInForce*> rates;
   Counter* delivered = nullptr;
+  Counter* attempts = nullptr;  // what a backoff is measured by
 };
 
 // A row that has left its lane to be signed before a session asks for it: engine/sign_ahead.h.
@@ -150,5 +152,8 @@ struct Site {
   // Sessions of these sources, over all requirements.
   int SessionsOf(const std::vector<int>& sources) const;
 };
+
+// Where replies to this queue's mail are heard, as rules see it.
+Restraints::Place PlaceOf(const SendQueue& queue, std::string_view source);
 
 }  // namespace sealift::engine

@@ -178,8 +178,8 @@ TEST(ConfigFileTest, WhatIsNotEnforcedWarnsInSinkModeAndIsRefusedInLiveMode) {
   const Config sink = ParseConfig(kContract, "contract.toml");
   EXPECT_THAT(Texts(sink.warnings),
               AllOf(Not(Contains(HasSubstr("dkim"))), Contains(HasSubstr("`warmup = ")),
-                    Not(Contains(HasSubstr("unsubscribe_url"))), Contains(HasSubstr("`max_hard_bounces = ")),
-                    Contains(HasSubstr("[[rule]] is not enforced"))));
+                    Not(Contains(HasSubstr("unsubscribe_url"))), Not(Contains(HasSubstr("max_hard_bounces"))),
+                    Not(Contains(HasSubstr("[[rule]]")))));
   std::string live = kContract;
   live.replace(live.find("\"sink\""), 6, "\"live\"");
   const Config config = ParseConfig(live, "contract.toml");
@@ -219,6 +219,21 @@ TEST(ConfigFileTest, DaneOrNothingNeedsAResolverThatIsBelieved) {
                         .errors),
               ElementsAre(HasSubstr("`tls = \"dane\"` needs `dns.trust_ad = true`")));
   EXPECT_THAT(ErrorsOf(std::string(kSource) + kPool + stream), IsEmpty()) << "sink mode asks for no name";
+}
+
+TEST(ConfigFileTest, ARuleThatWouldDoNothingOrCannotBeReadIsAnError) {
+  const auto errors = [](const std::string& lines) {
+    return ErrorsOf(std::string(kSource) + kPool + "[[rule]]\n" + lines);
+  };
+  EXPECT_THAT(errors("match = \"x\"\nactions = [\"defer\"]\n"), IsEmpty());
+  EXPECT_THAT(errors("class = [\"rate\"]\nactions = [\"backoff\"]\nfactor = 0.5\n"), IsEmpty());
+  EXPECT_THAT(errors("match = \"(x\"\nactions = [\"defer\"]\n"), Contains(HasSubstr("RE2")));
+  EXPECT_THAT(errors("actions = [\"defer\"]\n"), Contains(HasSubstr("condition")));
+  EXPECT_THAT(errors("match = \"x\"\n"), Contains(HasSubstr("actions")));
+  EXPECT_THAT(errors("match = \"x\"\nactions = [\"explode\"]\n"), Contains(HasSubstr("explode")));
+  EXPECT_THAT(errors("match = \"x\"\nactions = [\"backoff\"]\nfactor = 2.0\n"), Contains(HasSubstr("factor")));
+  EXPECT_THAT(errors("match = \"x\"\nactions = [\"defer\"]\nscope = \"world\"\n"), Contains(HasSubstr("scope")));
+  EXPECT_THAT(errors("match = \"x\"\nactions = [\"defer\", \"bounce\"]\n"), Contains(HasSubstr("either")));
 }
 
 TEST(ConfigFileTest, WhatAStreamPutsIntoListFieldsIsChecked) {

@@ -7,6 +7,7 @@
 
 #include "engine/config_show.h"
 #include "engine/metrics_text.h"
+#include "engine/shaping/rules_reference.h"
 
 namespace sealift::engine {
 namespace {
@@ -23,6 +24,8 @@ void ExpectPage(const std::string& name, const std::string& wanted) {
 TEST(ReferencePagesTest, TheConfigPageIsWhatTheFieldListSays) { ExpectPage("config.md", ConfigReference()); }
 
 TEST(ReferencePagesTest, TheMetricsPageIsWhatTheDeclarationsSay) { ExpectPage("metrics.md", MetricsReference()); }
+
+TEST(ReferencePagesTest, TheRulesPageIsWhatTheTablesSay) { ExpectPage("rules.md", RulesReference()); }
 
 }  // namespace
 }  // namespace sealift::engine

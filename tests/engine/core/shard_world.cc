@@ -87,6 +87,7 @@ void ShardWorld::Start() {
       .ring = *ring_,
       .store = *store_,
       .limits = limits_,
+      .restraints = restraints_,
       .metrics = metrics_,
       .signers = *signers_,
       .network = *internet_,

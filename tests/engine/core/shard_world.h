@@ -106,6 +106,7 @@ class ShardWorld : public testing::Test {
   Metrics metrics_;
   StsPolicies sts_policies_;
   TlsMemory tls_memory_;
+  Restraints restraints_{limits_, metrics_};
   std::map<queue::CampaignId, std::shared_ptr<ActiveCampaign>> active_;
 
  private:

@@ -1,0 +1,402 @@
+#include "engine/restraints.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "engine/log.h"
+#include "engine/rule_reading.h"
+
+namespace sealift::engine {
+namespace {
+
+constexpr double kFloorPerSecond = 0.1;  // six a minute: enough to hear that it is over
+constexpr double kFirstPerSecond = 1;    // where nothing was measured yet
+constexpr int kSteps = 10;               // of a recovery
+constexpr absl::Duration kMeasuredOver = absl::Seconds(10);
+constexpr absl::Duration kAfterSuspension = absl::Minutes(30);  // until everything is as it was
+constexpr uint8_t kTopStanding = 255;
+constexpr absl::Duration kGraceMax = absl::Seconds(60);  // for replies to what was under way
+constexpr size_t kMatchesMax = 4096;                     // rules and scopes whose triggers are counted
+
+// Hard bounces far above the norm: so many in ten minutes, and such a share of the attempts.
+constexpr size_t kSpikeMinutes = 10;
+constexpr uint64_t kSpikeMin = 50;
+constexpr double kSpikeShare = 0.1, kSpikeTimesNorm = 5, kNormMin = 0.02;
+constexpr double kNormWeight = 1.0 / 120;  // of a minute
+constexpr absl::Duration kSpikeLasts = absl::Hours(1);
+
+constexpr std::string_view kPairKind = "source_provider", kSourceKind = "source", kProviderKind = "provider",
+                           kStreamKind = "stream", kCampaignKind = "campaign";
+
+std::string NameOfPair(std::string_view source, std::string_view provider) {
+  return fmt::format("{} to {}", source, provider);
+}
+
+bool IsKnownProvider(std::string_view provider) { return !provider.starts_with(Restraints::kSitePrefix); }
+
+Rate ToRate(double per_second) {
+  return {.count = std::max<int64_t>(1, std::llround(per_second * 3600)), .period = absl::Hours(1)};
+}
+
+}  // namespace
+
+absl::Status Restraints::Adopt(std::shared_ptr<const Options> options) {
+  absl::StatusOr<std::shared_ptr<const ResponseRules>> rules = ReadRules(*options);
+  if (!rules.ok()) return rules.status();
+  const std::lock_guard lock(mutex_);
+  options_ = std::move(options);
+  rules_ = *std::move(rules);
+  return absl::OkStatus();
+}
+
+Restraints::Ruling Restraints::Hear(const Place& place, const HeardReply& reply, absl::Time now) {
+  Ruling ruling{.action = reply.verdict.action, .remedy = reply.verdict.remedy, .rule = {}};
+  std::shared_ptr<const ResponseRules> rules;
+  {
+    const std::lock_guard lock(mutex_);
+    rules = rules_;
+  }
+  const ResponseRule* const rule = rules != nullptr ? rules->Find(reply) : nullptr;
+  const std::lock_guard lock(mutex_);
+  if (rule != nullptr) {
+    const ResponseActions& actions = rule->actions;
+    const bool of_us = IsAboutUs(reply.verdict.about);
+    const bool for_good = reply.code / 100 == 5;
+    if (actions.defer) {
+      // What the built-in rules defer is about us, and deferred already.
+      ruling.action = Action::kDefer;
+    } else if (actions.bounce || actions.suppress) {
+      ruling.action = Action::kBounce;
+    }
+    // Whatever a rule says: nobody is suppressed for a 4xx, nor for what was said of us.
+    const bool may_suppress = actions.suppress && for_good && !of_us;
+    if (may_suppress) ruling.remedy = Remedy::kSuppress;
+    if (ruling.action == Action::kDefer &&
+        (ruling.remedy == Remedy::kSuppress || ruling.remedy == Remedy::kSuppressAgain)) {
+      ruling.remedy = Remedy::kNone;
+    }
+    if (actions.defer || actions.bounce || actions.suppress) ruling.rule = rule->name;
+    Act(*rule, place, now, ruling);
+  }
+  const bool hard = ruling.remedy == Remedy::kSuppress || ruling.remedy == Remedy::kSuppressAgain;
+  if (hard && IsKnownProvider(place.provider)) {
+    Acceptance& acceptance = acceptances_[place.provider];
+    ++acceptance.hard;
+    if (acceptance.spike_until > now) {
+      ruling = {
+          .action = Action::kDefer, .remedy = Remedy::kNone, .rule = "guard.hard_bounces", .slowed = ruling.slowed};
+    }
+  }
+  return ruling;
+}
+
+Counter* Restraints::AttemptsOf(std::string_view source, std::string_view provider) {
+  const std::lock_guard lock(mutex_);
+  return &paces_[{std::string(source), std::string(provider)}].attempts;
+}
+
+void Restraints::Count(const Place& place, bool hard_bounce) {
+  const std::lock_guard lock(mutex_);
+  const StreamOptions* const stream = options_ != nullptr ? options_->FindStream(place.stream) : nullptr;
+  if (stream == nullptr || stream->kind != StreamKind::kMarketing || stream->max_hard_bounces.rate_percent <= 0) return;
+  Tally& tally = tallies_[place.campaign];
+  ++tally.settled;
+  tally.hard += hard_bounce ? 1 : 0;
+  const MaxHardBounces& most = stream->max_hard_bounces;
+  if (tally.paused || tally.settled < static_cast<uint64_t>(most.min)) return;
+  const double percent = 100.0 * static_cast<double>(tally.hard) / static_cast<double>(tally.settled);
+  if (percent <= most.rate_percent) return;
+  pauses_.push_back({place.campaign, fmt::format("{} of {} messages bounced hard ({:.1f}%), and stream {} allows {:g}%",
+                                                 tally.hard, tally.settled, percent, stream->name, most.rate_percent)});
+  tally = {};  // who resumes it begins to count anew
+}
+
+std::vector<RateInForce*> Restraints::RatesOn(const Place& place) {
+  const std::lock_guard lock(mutex_);
+  std::vector<RateInForce*> rates;
+  const auto add = [&](std::string_view kind, const std::string& name, bool always) {
+    const auto found = slowdowns_.find({std::string(kind), name});
+    if (found != slowdowns_.end()) {
+      rates.push_back(found->second.rate);
+    } else if (always) {
+      Slowdown& made = slowdowns_[{std::string(kind), name}];
+      made.rate = limits_.Rate("backoff", name, {});
+      rates.push_back(made.rate);
+    }
+  };
+  add(kPairKind, NameOfPair(place.source, place.provider), IsKnownProvider(place.provider));
+  add(kSourceKind, place.source, true);
+  if (IsKnownProvider(place.provider)) add(kProviderKind, "everything to " + place.provider, true);
+  add(kStreamKind, "stream " + place.stream, true);
+  add(kCampaignKind, "campaign " + place.campaign, false);
+  return rates;
+}
+
+bool Restraints::Triggered(const ResponseRule& rule, const Place& place, absl::Time now) {
+  if (rule.trigger_count <= 1) return true;
+  if (matches_.size() >= kMatchesMax) {
+    std::erase_if(matches_, [&](const auto& entry) { return entry.second.back() + absl::Hours(24) < now; });
+  }
+  std::string what = rule.name;
+  switch (rule.scope) {
+    case ResponseScope::kSource:
+      what += '/' + place.source;
+      break;
+    case ResponseScope::kSourceProvider:
+      what += '/' + NameOfPair(place.source, place.provider);
+      break;
+    case ResponseScope::kProvider:
+      what += '/' + place.provider;
+      break;
+    case ResponseScope::kPool:
+    case ResponseScope::kStream:
+    case ResponseScope::kSigners:
+      what += '/' + place.stream + '/' + place.provider;
+      break;
+    case ResponseScope::kCampaign:
+      what += '/' + place.campaign;
+      break;
+  }
+  std::deque<absl::Time>& times = matches_[what];
+  times.push_back(now);
+  while (times.front() + rule.trigger_period <= now && times.size() > 1) times.pop_front();
+  if (times.size() < static_cast<size_t>(rule.trigger_count)) return false;
+  times.clear();
+  times.push_back(now - rule.trigger_period);  // never empty
+  return true;
+}
+
+void Restraints::Act(const ResponseRule& rule, const Place& place, absl::Time now, Ruling& ruling) {
+  const ResponseActions& actions = rule.actions;
+  if (!actions.backoff && !actions.suspend && !actions.alert) return;
+  if (!Triggered(rule, place, now)) return;
+  metrics_.counter(Metric::kRuleHits, {rule.name})->Add();
+  if (actions.alert) {
+    LogWarning("a rule was triggered by replies",
+               {{"rule", rule.name}, {"source", place.source}, {"provider", place.provider}, {"stream", place.stream}});
+  }
+  std::vector<std::string> sources = {place.source};
+  if (rule.scope == ResponseScope::kPool) sources = PoolOf(place.stream);
+  if (rule.scope == ResponseScope::kSigners) sources = SourcesThatSignWith(place.stream);
+
+  const double factor = actions.suspend ? 0 : rule.factor;
+  if (actions.backoff || actions.suspend) {
+    switch (rule.scope) {
+      case ResponseScope::kSource:
+        ruling.slowed = Slow({std::string(kSourceKind), place.source}, factor, rule, now);
+        break;
+      case ResponseScope::kProvider:
+        ruling.slowed = Slow({std::string(kProviderKind), "everything to " + place.provider}, factor, rule, now);
+        break;
+      case ResponseScope::kStream:
+        ruling.slowed = Slow({std::string(kStreamKind), "stream " + place.stream}, factor, rule, now);
+        break;
+      case ResponseScope::kCampaign:
+        ruling.slowed = Slow({std::string(kCampaignKind), "campaign " + place.campaign}, factor, rule, now);
+        break;
+      case ResponseScope::kSourceProvider:
+      case ResponseScope::kPool:
+      case ResponseScope::kSigners:
+        for (const std::string& source : sources) {
+          const Key key(kPairKind, NameOfPair(source, place.provider));
+          ruling.slowed = Slow(key, factor, rule, now) || ruling.slowed;
+        }
+        break;
+    }
+  }
+  if (rule.spares_siblings) {
+    // Its load is not what they are trusted with: they go on at the pace that they have.
+    for (const std::string& sibling : PoolOf(place.stream)) {
+      if (sibling == place.source) continue;
+      const Key key(kPairKind, NameOfPair(sibling, place.provider));
+      ruling.slowed = Slow(key, 1, rule, now) || ruling.slowed;
+    }
+  }
+}
+
+bool Restraints::Slow(const Key& key, double factor, const ResponseRule& rule, absl::Time now) {
+  const auto [place, added] = slowdowns_.try_emplace(key);
+  Slowdown& slowdown = place->second;
+  if (slowdown.rate == nullptr) slowdown.rate = limits_.Rate("backoff", key.second, {});
+  const bool active = slowdown.base > 0;
+  const absl::Duration grace = std::min(kGraceMax, slowdown.duration / kSteps);
+  if (active && (factor >= 1 || now < slowdown.last + grace)) return added;
+  if (!active) {
+    const double measured = Measured(key);
+    slowdown.base = std::max(measured > 0 ? measured : kFirstPerSecond, kFloorPerSecond);
+    slowdown.now = slowdown.base;
+    slowdown.since = now;
+  }
+  slowdown.suspended = factor <= 0;
+  slowdown.lowest = std::max(kFloorPerSecond, slowdown.now * std::min(factor, 1.0));
+  slowdown.now = slowdown.lowest;
+  slowdown.last = now;
+  slowdown.duration = std::max(rule.duration, absl::Seconds(1));
+  slowdown.rule = rule.name;
+  slowdown.origin = rule.origin;
+  Set(slowdown);
+  // Its only permit is taken at once, so that the next is free when the suspension is over.
+  if (slowdown.suspended) slowdown.rate->Acquire(now, kTopStanding);
+  LogWarning(slowdown.suspended ? "replies suspend us" : "replies slow us down",
+             {{"what", key.second},
+              {"rule", rule.name},
+              {"rate", ToText(ToRate(slowdown.now))},
+              {"before", ToText(ToRate(slowdown.base))}});
+  return added;
+}
+
+void Restraints::Set(Slowdown& slowdown) {
+  const bool active = slowdown.base > 0;
+  const Rate rate = slowdown.suspended ? Rate{.count = 1, .period = slowdown.duration} : ToRate(slowdown.now);
+  const RateLimit limit{.rate = active ? rate : Rate{},
+                        .origin = active ? fmt::format("rule {} ({})", slowdown.rule, slowdown.origin) : "default"};
+  limits_.Rate("backoff", slowdown.rate->name(), limit);
+}
+
+double Restraints::Measured(const Key& key) const {
+  double per_second = 0;
+  for (const auto& [pair, pace] : paces_) {
+    const bool counts = key.first == kPairKind       ? key.second == NameOfPair(pair.first, pair.second)
+                        : key.first == kSourceKind   ? key.second == pair.first
+                        : key.first == kProviderKind ? key.second == "everything to " + pair.second
+                                                     : true;
+    if (counts) per_second += pace.per_second;
+  }
+  return per_second;
+}
+
+void Restraints::Tick(absl::Time now) {
+  const std::lock_guard lock(mutex_);
+  const absl::Duration since = now - ticked_;
+  if (ticked_ != absl::InfinitePast() && since > absl::ZeroDuration()) {
+    const double seconds = absl::ToDoubleSeconds(since);
+    const double weight = 1 - std::exp(-seconds / absl::ToDoubleSeconds(kMeasuredOver));
+    for (auto& [pair, pace] : paces_) {
+      const uint64_t attempts = pace.attempts.value();
+      pace.per_second += weight * (static_cast<double>(attempts - pace.seen) / seconds - pace.per_second);
+      pace.seen = attempts;
+    }
+  }
+  if (ticked_ == absl::InfinitePast() || since > absl::ZeroDuration()) ticked_ = now;
+  TickSlowdowns(now);
+  TickProviders(now);
+}
+
+void Restraints::TickSlowdowns(absl::Time now) {
+  for (auto& [key, slowdown] : slowdowns_) {
+    if (slowdown.base <= 0) continue;
+    const bool over = now >= slowdown.last + slowdown.duration;
+    if (slowdown.suspended && over) {  // it begins again at the floor
+      slowdown.suspended = false;
+      slowdown.last = now;
+      slowdown.duration = kAfterSuspension;
+      Set(slowdown);
+    } else if (!slowdown.suspended) {
+      Recover(slowdown, now);
+    }
+    if (key.first != kPairKind) continue;
+    const size_t to = key.second.find(" to ");
+    const std::string source = key.second.substr(0, to), provider = key.second.substr(to + 4);
+    const double withheld = slowdown.base <= 0 ? 0 : slowdown.suspended ? 1 : 1 - slowdown.now / slowdown.base;
+    metrics_.gauge(Metric::kSourceBackoff, {source, IsKnownProvider(provider) ? provider : "other"})
+        ->Set(std::llround(100 * withheld));
+  }
+}
+
+void Restraints::Recover(Slowdown& slowdown, absl::Time now) {
+  const auto step = static_cast<int>((now - slowdown.last) / (slowdown.duration / kSteps));
+  const double rate = slowdown.lowest + (slowdown.base - slowdown.lowest) * std::min(step, kSteps) / kSteps;
+  if (step >= kSteps) {
+    slowdown = {.rate = slowdown.rate};
+    Set(slowdown);
+  } else if (rate > slowdown.now) {
+    slowdown.now = rate;
+    Set(slowdown);
+  }
+}
+
+void Restraints::TickProviders(absl::Time now) {
+  for (auto& [provider, acceptance] : acceptances_) {
+    if (acceptance.minute != absl::Time() && now < acceptance.minute + absl::Minutes(1)) continue;
+    acceptance.minute = now;
+    uint64_t attempts = 0;
+    for (const auto& [pair, pace] : paces_) {
+      if (pair.second == provider) attempts += pace.attempts.value();
+    }
+    const uint64_t minute = attempts - std::exchange(acceptance.attempts_seen, attempts);
+    const uint64_t hard = std::exchange(acceptance.hard, 0);
+    acceptance.minutes.emplace_back(minute, hard);
+    if (acceptance.minutes.size() > kSpikeMinutes) acceptance.minutes.pop_front();
+    uint64_t tried = 0, refused = 0;
+    for (const auto& [tries, bounces] : acceptance.minutes) {
+      tried += tries;
+      refused += bounces;
+    }
+    const double share = tried == 0 ? 0 : static_cast<double>(refused) / static_cast<double>(tried);
+    const bool far_above =
+        refused >= kSpikeMin && share > kSpikeShare && share > kSpikeTimesNorm * std::max(acceptance.norm, kNormMin);
+    if (far_above) {
+      if (acceptance.spike_until <= now) {
+        LogError("a provider refuses far more recipients than it used to: none of them is suppressed, their rows wait",
+                 {{"provider", provider},
+                  {"refused", fmt::format("{} of {}", refused, tried)},
+                  {"usual", fmt::format("{:.1f}%", 100 * acceptance.norm)},
+                  {"next", "look at its replies; `sealift suppression undo` takes back what was suppressed before"}});
+      }
+      acceptance.spike_until = now + kSpikeLasts;
+    }
+    if (minute > 0)
+      acceptance.norm += kNormWeight * (static_cast<double>(hard) / static_cast<double>(minute) - acceptance.norm);
+    metrics_.gauge(Metric::kHardBounceSpikes, {provider})->Set(acceptance.spike_until > now ? 1 : 0);
+  }
+}
+
+std::vector<Restraints::Pause> Restraints::TakePauses() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(pauses_, {});
+}
+
+std::vector<Restraints::Slowed> Restraints::List() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Slowed> list;
+  for (const auto& [key, slowdown] : slowdowns_) {
+    if (slowdown.base <= 0) continue;
+    list.push_back({.kind = key.first,
+                    .name = key.second,
+                    .rule = slowdown.rule,
+                    .origin = slowdown.origin,
+                    .suspended = slowdown.suspended,
+                    .rate_per_second = slowdown.suspended ? 0 : slowdown.now,
+                    .base_per_second = slowdown.base,
+                    .since = slowdown.since,
+                    .last = slowdown.last,
+                    .duration = slowdown.duration});
+  }
+  return list;
+}
+
+std::vector<std::string> Restraints::PoolOf(std::string_view stream) const {
+  const StreamOptions* const options = options_ != nullptr ? options_->FindStream(stream) : nullptr;
+  const PoolOptions* const pool = options != nullptr ? options_->FindPool(options->pool) : nullptr;
+  return pool != nullptr ? pool->sources : std::vector<std::string>();
+}
+
+std::vector<std::string> Restraints::SourcesThatSignWith(std::string_view stream) const {
+  const StreamOptions* const of = options_ != nullptr ? options_->FindStream(stream) : nullptr;
+  if (of == nullptr) return {};
+  std::vector<std::string> sources = PoolOf(stream);
+  for (const StreamOptions& other : options_->streams) {
+    const bool shares = std::ranges::any_of(
+        other.dkim, [&](const std::string& domain) { return std::ranges::find(of->dkim, domain) != of->dkim.end(); });
+    if (!shares) continue;
+    for (std::string& source : PoolOf(other.name)) {
+      if (std::ranges::find(sources, source) == sources.end()) sources.push_back(std::move(source));
+    }
+  }
+  return sources;
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,143 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "engine/limits.h"
+#include "engine/metrics.h"
+#include "engine/options.h"
+#include "engine/shaping/response_rules.h"
+
+namespace sealift::engine {
+
+// Restraints is what replies have put on our own sending: sources that go slower towards a provider until it is over,
+// or not at all for a time, and campaigns that the node is to pause.
+//
+// A backoff is a rate like any other, so that a permit asks it and `explain` names it. It begins at what was measured
+// before the reply, times the rule's factor; it never goes under a floor, so that there is something to learn from; and
+// it comes back in ten equal steps, after which nothing limits any more. Replies to what was already under way do not
+// slow it again. A suspension is the same with no rate at all; when it is over, a backoff begins at the floor. Neither
+// outlives a restart.
+//
+// What judges as one is restrained as one: a known provider by its name, any other site by itself.
+//
+// Owned by:  the node; outlives its shards.
+// Threads:   any. A negative reply locks for a moment; nothing waits for a disk.
+// Time:      the caller passes it; Tick once a second or so.
+class Restraints {
+ public:
+  // What is in front of the domain of a site that is no known provider's.
+  static constexpr std::string_view kSitePrefix = "site ";
+
+  // Where a reply was heard.
+  struct Place {
+    std::string source, provider;  // the provider's name, or "site d1.test"
+    std::string stream, campaign;
+  };
+
+  // What becomes of the row, by rule.
+  struct Ruling {
+    Action action = Action::kDefer;
+    Remedy remedy = Remedy::kNone;
+    std::string rule;     // that decided the row; empty: the classification's
+    bool slowed = false;  // there is a rate now that there was not
+  };
+
+  // A campaign has more hard bounces than its stream allows.
+  struct Pause {
+    std::string campaign, reason;
+  };
+
+  struct Slowed {
+    std::string kind, name, rule, origin;
+    bool suspended = false;
+    double rate_per_second = 0, base_per_second = 0;
+    absl::Time since, last;
+    absl::Duration duration;  // from `last` until it is over
+  };
+
+  Restraints(Limits& limits, Metrics& metrics) : limits_(limits), metrics_(metrics) {}
+
+  // The rules and streams of these options are in force. InvalidArgument: a rule cannot be understood.
+  absl::Status Adopt(std::shared_ptr<const Options> options);
+
+  // A negative reply.
+  Ruling Hear(const Place& place, const HeardReply& reply, absl::Time now);
+  // Counts attempts from a source to a provider.
+  Counter* AttemptsOf(std::string_view source, std::string_view provider);
+  // A campaign's row has its last outcome.
+  void Count(const Place& place, bool hard_bounce);
+
+  // The rates that bind mail there. A known provider's are always there; those of other sites once they are slowed.
+  std::vector<RateInForce*> RatesOn(const Place& place);
+
+  // Measures, and lets what is over go.
+  void Tick(absl::Time now);
+  std::vector<Pause> TakePauses();
+
+  std::vector<Slowed> List() const;
+
+ private:
+  using Key = std::pair<std::string, std::string>;  // kind of backoff, and its name
+
+  struct Slowdown {
+    RateInForce* rate = nullptr;
+    bool suspended = false;                // nothing leaves until last + duration
+    double base = 0, lowest = 0, now = 0;  // messages a second
+    absl::Time since, last;
+    absl::Duration duration;
+    std::string rule, origin;
+  };
+  struct Pace {
+    Counter attempts;
+    uint64_t seen = 0;
+    double per_second = 0;  // of the last ten seconds or so
+  };
+  // How a provider takes our mail, a minute a bucket.
+  struct Acceptance {
+    std::deque<std::pair<uint64_t, uint64_t>> minutes;  // attempts, hard bounces
+    uint64_t attempts_seen = 0, hard = 0;
+    double norm = 0.02;
+    absl::Time minute, spike_until = absl::InfinitePast();
+  };
+  struct Tally {
+    uint64_t settled = 0, hard = 0;
+    bool paused = false;
+  };
+
+  bool Triggered(const ResponseRule& rule, const Place& place, absl::Time now);
+  void Act(const ResponseRule& rule, const Place& place, absl::Time now, Ruling& ruling);
+  bool Slow(const Key& key, double factor, const ResponseRule& rule, absl::Time now);
+  void Set(Slowdown& slowdown);
+  // A step nearer to what it was, or over.
+  void Recover(Slowdown& slowdown, absl::Time now);
+  double Measured(const Key& key) const;
+  void TickSlowdowns(absl::Time now);
+  void TickProviders(absl::Time now);
+  std::vector<std::string> PoolOf(std::string_view stream) const;
+  std::vector<std::string> SourcesThatSignWith(std::string_view stream) const;
+
+  Limits& limits_;
+  Metrics& metrics_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Options> options_;
+  std::shared_ptr<const ResponseRules> rules_;
+  std::map<Key, Slowdown> slowdowns_;
+  std::map<std::pair<std::string, std::string>, Pace> paces_;  // source, provider
+  std::map<std::string, Acceptance> acceptances_;              // by provider
+  std::map<std::string, Tally> tallies_;                       // by campaign
+  std::map<std::string, std::deque<absl::Time>> matches_;      // by rule and what it acts on
+  std::vector<Pause> pauses_;
+  absl::Time ticked_ = absl::InfinitePast();
+};
+
+}  // namespace sealift::engine

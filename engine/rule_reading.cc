@@ -1,0 +1,83 @@
+#include "engine/rule_reading.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace sealift::engine {
+namespace {
+
+bool IsReasonClass(std::string_view name) {
+  for (int i = 0; i <= static_cast<int>(ReasonClass::kOther); ++i) {
+    if (ToString(static_cast<ReasonClass>(i)) == name) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+absl::StatusOr<ResponseRule> ReadRule(const RuleOptions& rule, std::string name, std::string origin) {
+  ResponseRule read{.name = std::move(name),
+                    .origin = std::move(origin),
+                    .provider = rule.provider,
+                    .match = rule.match,
+                    .classes = rule.classes,
+                    .enhanced = rule.enhanced,
+                    .factor = rule.factor};
+  const auto wrong = [&](std::string why) {
+    return absl::InvalidArgumentError(fmt::format("{}: {}", read.name, std::move(why)));
+  };
+  if (rule.match.empty() && rule.classes.empty() && rule.enhanced.empty()) {
+    return wrong("a [[rule]] needs a condition: `match`, `class` or `enhanced`");
+  }
+  for (const std::string& reason : rule.classes) {
+    if (!IsReasonClass(reason)) return wrong(fmt::format("`class` knows no \"{}\"; docs/rules.md lists them", reason));
+  }
+  if (!rule.scope.empty()) {
+    const std::optional<ResponseScope> scope = ParseResponseScope(rule.scope);
+    if (!scope.has_value() || *scope == ResponseScope::kSigners) {
+      return wrong(fmt::format("`scope` is source, source_provider, provider, pool, stream or campaign, not \"{}\"",
+                               rule.scope));
+    }
+    read.scope = *scope;
+  }
+  if (rule.actions.empty()) return wrong("`actions` is empty, so the rule would do nothing");
+  for (const std::string& action : rule.actions) {
+    if (!AddResponseAction(action, read.actions)) {
+      return wrong(
+          fmt::format("`actions` are defer, bounce, suppress, backoff, suspend and alert, not \"{}\"", action));
+    }
+  }
+  if (read.actions.defer && (read.actions.bounce || read.actions.suppress)) {
+    return wrong("a row is either deferred or bounced: leave out `defer`, or `bounce` and `suppress`");
+  }
+  if (read.actions.backoff && (rule.factor <= 0 || rule.factor >= 1)) {
+    return wrong("`factor` of a backoff is more than 0 and less than 1: 0.5 halves the rate");
+  }
+  if (!rule.trigger.rate.unlimited()) {
+    if (rule.trigger.rate.count > 1000) return wrong("`trigger` counts to 1000 at most");
+    read.trigger_count = static_cast<int>(rule.trigger.rate.count);
+    read.trigger_period = rule.trigger.rate.period;
+  }
+  if (rule.duration > absl::ZeroDuration()) read.duration = rule.duration;
+  return read;
+}
+
+absl::StatusOr<std::shared_ptr<const ResponseRules>> ReadRules(const Options& options) {
+  std::vector<ResponseRule> rules;
+  for (size_t i = 0; i < options.rules.size(); ++i) {
+    const std::string name = fmt::format("rule[{}]", i);
+    std::string origin = options.WhereSet(name + ".match");
+    for (const char* key : {".class", ".enhanced"}) {
+      if (origin == "default") origin = options.WhereSet(name + key);
+    }
+    absl::StatusOr<ResponseRule> rule = ReadRule(options.rules[i], name, std::move(origin));
+    if (!rule.ok()) return rule.status();
+    rules.push_back(*std::move(rule));
+  }
+  return ResponseRules::Compile(std::move(rules));
+}
+
+}  // namespace sealift::engine

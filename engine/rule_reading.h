@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "engine/options.h"
+#include "engine/shaping/response_rules.h"
+
+namespace sealift::engine {
+
+// A [[rule]] as the engine acts on it. InvalidArgument: a sentence that says which word of it is wrong.
+absl::StatusOr<ResponseRule> ReadRule(const RuleOptions& rule, std::string name, std::string origin);
+
+// All rules of these options, compiled together with the built-in ones.
+absl::StatusOr<std::shared_ptr<const ResponseRules>> ReadRules(const Options& options);
+
+}  // namespace sealift::engine

@@ -1,0 +1,117 @@
+#include "engine/shaping/rules_reference.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "engine/shaping/reply_rules.h"
+#include "engine/shaping/response_rules.h"
+
+namespace sealift::engine {
+namespace {
+
+constexpr size_t kPhrasesShown = 6;
+
+constexpr std::string_view kOpening = R"(# What replies mean, and what follows
+
+Every negative reply gets a *class*, says whom it is *about*, and has a *verdict*. The rule that gave them is in the event
+(`sealift message trace`). This page is made of the tables that the engine acts on.
+
+| verdict | what becomes of the row, and of the rest |
+| --- | --- |
+| `retry` | it is tried again, by the stream's `retry` |
+| `bounce` | it bounces; the address may still be right, or is only suspected to be nobody |
+| `suppress` | it bounces, and the address gets no more mail |
+| `slow` | it is tried again, and what it is about sends less |
+| `stop` | it is tried again, and what it is about sends nothing for a while |
+
+Nobody is suppressed for a 4xx, nor for what was said of us. A mailbox is only *suspected* to be nobody, and suppressed when that is heard
+again on another day, where the words and the enhanced code contradict each other (`550 5.7.1 user unknown`), where it is said after the
+content, and where a provider is known to misreport (below). While a provider refuses ten recipients in a hundred, five times what is usual
+for it, and at least 50 in ten minutes, nobody there is suppressed or bounced: rows wait, and `sealift_hard_bounce_spikes` is 1.
+
+## A backoff
+
+A backoff begins at the rate that was measured, times the rule's factor, and never goes under six messages a minute. It comes back in ten
+equal steps until its time is over. Replies to what was under way do not slow it again. A restart forgets it. `sealift domain
+explain` names it with its rule; `sealift_source_backoff{source,provider}` says by how many percent a source is slowed.
+
+A suspension is a backoff that lets nothing through for its time; then a backoff begins at the floor.
+
+When a source is refused, the other sources of its pool do not take over its load at once: they go on at the pace that they have, and grow
+in steps as it does. What is not one of the known providers is judged by itself.
+
+## Rules of your own
+
+Each `[[rule]]` of the configuration comes before the built-in ones, in the order of the file; the first that is met decides alone. All
+that it says must hold: `provider`, `match` (RE2 on `421 4.7.28 text`, joined to one line, continuation codes removed, addresses taken
+out, in any case), `class`, `enhanced`.
+)";
+
+std::string Cell(std::string text) {
+  for (size_t at = text.find('|'); at != std::string::npos; at = text.find('|', at + 2)) text.replace(at, 1, "\\|");
+  return text;
+}
+
+std::string ConditionOf(const ResponseRule& rule) {
+  std::vector<std::string> parts;
+  if (!rule.reply_rule.empty()) parts.push_back(fmt::format("reply rule `{}`", rule.reply_rule));
+  if (!rule.classes.empty()) parts.push_back(fmt::format("class `{}`", fmt::join(rule.classes, "`, `")));
+  if (rule.remedy.has_value()) parts.push_back(fmt::format("verdict `{}`", ToString(*rule.remedy)));
+  if (rule.about.has_value()) parts.push_back(fmt::format("about the {}", ToString(*rule.about)));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string ActionsOf(const ResponseRule& rule) {
+  std::vector<std::string> parts;
+  const std::string lasts = fmt::format("{:g} min", absl::ToDoubleMinutes(rule.duration));
+  if (rule.actions.backoff) parts.push_back(fmt::format("backoff x {:g}, over in {}", rule.factor, lasts));
+  if (rule.actions.suspend) parts.push_back(fmt::format("suspend {}", lasts));
+  if (rule.actions.alert) parts.push_back("alert");
+  if (rule.spares_siblings) parts.push_back("siblings keep their pace");
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
+
+std::string PhrasesOf(const RuleEntry& entry) {
+  if (entry.phrases.empty()) return fmt::format("enhanced code {}", entry.code);
+  std::vector<std::string> shown;
+  for (const std::string_view phrase : entry.phrases.first(std::min(entry.phrases.size(), kPhrasesShown))) {
+    const size_t from = phrase.find_first_not_of(' '), to = phrase.find_last_not_of(' ');
+    shown.push_back(fmt::format("`{}`", phrase.substr(from, to - from + 1)));
+  }
+  const size_t more = entry.phrases.size() - shown.size();
+  return fmt::format("{}{}", fmt::join(shown, ", "), more == 0 ? "" : fmt::format(" and {} more", more));
+}
+
+}  // namespace
+
+std::string RulesReference() {
+  std::string page(kOpening);
+  page += "\n## Built-in rules\n\nAs of 2026-11-27.\n\n| rule | provider | when | acts on | from | does | why |\n";
+  page += "| --- | --- | --- | --- | --- | --- | --- |\n";
+  const auto rules = ResponseRules::Compile({});
+  for (const ResponseRule& rule : (*rules)->rules()) {
+    page += fmt::format("| `{}` | {} | {} | {} | {} | {} | {} |\n", rule.name,
+                        rule.provider.empty() ? "any" : rule.provider, ConditionOf(rule), ToString(rule.scope),
+                        rule.trigger_count <= 1 ? "the first"
+                                                : fmt::format("{} in {:g} min", rule.trigger_count,
+                                                              absl::ToDoubleMinutes(rule.trigger_period)),
+                        ActionsOf(rule), Cell(std::string(rule.why)));
+  }
+  page += "\n## Who is known to misreport\n\n| provider | reply rule |\n| --- | --- |\n";
+  for (const auto& [provider, rule] : AllMisreports()) page += fmt::format("| {} | `{}` |\n", provider, rule);
+  page +=
+      "\n## What words and codes mean\n\nThe first that is found decides; `*` stands for any words. A vague one gives "
+      "way to ";
+  page += "an enhanced code that says more.\n\n| reply rule | class | about | found by |\n| --- | --- | --- | --- |\n";
+  for (const RuleEntry& entry : AllRules()) {
+    page += fmt::format("| `{}`{} | `{}` | {} | {} |\n", entry.rule->name, entry.rule->vague ? " (vague)" : "",
+                        ToString(entry.rule->reason_class), ToString(entry.rule->about), PhrasesOf(entry));
+  }
+  return page;
+}
+
+}  // namespace sealift::engine

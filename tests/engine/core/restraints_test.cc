@@ -1,0 +1,211 @@
+#include "engine/restraints.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+namespace sealift::engine {
+namespace {
+
+const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
+
+class RestraintsTest : public testing::Test {
+ protected:
+  RestraintsTest() {
+    options_.sources = {{.name = "ip1"}, {.name = "ip2"}, {.name = "ip3"}};
+    options_.pools = {{.name = "p", .sources = {"ip1", "ip2"}, .source_indexes = {0, 1}},
+                      {.name = "q", .sources = {"ip3"}, .source_indexes = {2}}};
+    options_.streams = {{.name = "news", .pool = "p", .pool_index = 0, .dkim = {"d.test"}},
+                        {.name = "alerts", .pool = "q", .pool_index = 1, .dkim = {"d.test"}}};
+  }
+
+  void Adopt() {
+    const absl::Status adopted = restraints_.Adopt(std::make_shared<const Options>(options_));
+    ASSERT_TRUE(adopted.ok()) << adopted;
+  }
+
+  Restraints::Ruling Hear(std::string_view provider, std::string_view line, absl::Time now,
+                          Phase phase = Phase::kContent) {
+    Reply reply{.code = std::stoi(std::string(line.substr(0, 3))), .lines = {std::string(line.substr(4))}};
+    std::string_view rest = reply.lines[0];
+    reply.enhanced = TakeEnhancedCode(rest);
+    const std::string enhanced = reply.enhanced.has_value() ? reply.enhanced->ToString() : "";
+    const std::string text = reply.Text();
+    const Restraints::Place place{
+        .source = "ip1", .provider = std::string(provider), .stream = "news", .campaign = "c"};
+    return restraints_.Hear(place,
+                            {.verdict = Classify(phase, reply),
+                             .code = reply.code,
+                             .enhanced = enhanced,
+                             .text = text,
+                             .provider = provider},
+                            now);
+  }
+
+  // Attempts at a steady pace for a minute before `now`.
+  void Send(std::string_view source, std::string_view provider, int per_second, absl::Time until) {
+    Counter* const attempts = restraints_.AttemptsOf(source, provider);
+    for (absl::Time now = until - absl::Minutes(1); now <= until; now += absl::Seconds(1)) {
+      restraints_.Tick(now);
+      attempts->Add(static_cast<uint64_t>(per_second));
+    }
+  }
+
+  double RateOf(std::string_view name) const {
+    for (const Restraints::Slowed& slowed : restraints_.List()) {
+      if (slowed.name == name) return slowed.rate_per_second;
+    }
+    return -1;
+  }
+
+  static constexpr std::string_view kRateOfSource =
+      "421 4.7.28 an unusual rate of mail originating from your IP address";
+
+  Options options_;
+  Limits limits_;
+  Metrics metrics_;
+  Restraints restraints_{limits_, metrics_};
+};
+
+TEST_F(RestraintsTest, BackoffBeginsAtWhatWasMeasuredAndComesBackInSteps) {
+  Adopt();
+  Send("ip1", "google", 20, kNow);
+  EXPECT_EQ(Hear("google", kRateOfSource, kNow).action, Action::kDefer);
+  EXPECT_NEAR(RateOf("ip1 to google"), 10, 0.5);
+  // Replies to what was under way do not slow it again.
+  Hear("google", kRateOfSource, kNow + absl::Seconds(5));
+  EXPECT_NEAR(RateOf("ip1 to google"), 10, 0.5);
+  double before = RateOf("ip1 to google");
+  for (int step = 1; step < 10; ++step) {
+    restraints_.Tick(kNow + step * absl::Minutes(3) + absl::Seconds(1));
+    EXPECT_NEAR(RateOf("ip1 to google") - before, 1, 0.1) << "step " << step;
+    before = RateOf("ip1 to google");
+  }
+  restraints_.Tick(kNow + absl::Minutes(31));
+  EXPECT_EQ(RateOf("ip1 to google"), -1) << "nothing limits any more";
+}
+
+TEST_F(RestraintsTest, BackoffHasAFloor) {
+  Adopt();
+  Send("ip1", "google", 1, kNow);
+  for (int i = 0; i < 50; ++i) Hear("google", kRateOfSource, kNow + i * absl::Minutes(2));
+  EXPECT_NEAR(RateOf("ip1 to google"), 0.1, 0.01);
+}
+
+TEST_F(RestraintsTest, BackoffIsAPermitThatIsRefused) {
+  Adopt();
+  const auto rates = restraints_.RatesOn({.source = "ip1", .provider = "google", .stream = "news", .campaign = "c"});
+  ASSERT_FALSE(rates.empty());
+  for (RateInForce* rate : rates) EXPECT_EQ(rate->Acquire(kNow, 0), absl::ZeroDuration());
+  Hear("google", kRateOfSource, kNow);
+  RateInForce* const pair = rates[0];
+  EXPECT_EQ(pair->Acquire(kNow, 0), absl::ZeroDuration());
+  EXPECT_GT(pair->Acquire(kNow, 0), absl::Seconds(1)) << "one a second, halved";
+  EXPECT_EQ(pair->kind(), "backoff");
+  EXPECT_THAT(pair->origin(), testing::HasSubstr("google.source_rate"));
+}
+
+TEST_F(RestraintsTest, SiblingsDoNotTakeOverALoadThatWasRefused) {
+  Adopt();
+  Send("ip2", "microsoft", 4, kNow);
+  Hear("microsoft", "550 5.7.1 part of their network is on our block list (S3140)", kNow, Phase::kMail);
+  EXPECT_NEAR(RateOf("ip2 to microsoft"), 4, 0.2);
+  EXPECT_EQ(RateOf("ip3 to microsoft"), -1) << "it is in another pool";
+}
+
+TEST_F(RestraintsTest, ASuspendedSourceSendsNothingUntilItIsOver) {
+  Adopt();
+  const auto rates = restraints_.RatesOn({.source = "ip1", .provider = "microsoft", .stream = "news", .campaign = "c"});
+  ASSERT_FALSE(rates.empty());
+  Hear("microsoft", "550 5.7.1 part of their network is on our block list (S3140)", kNow, Phase::kMail);
+  EXPECT_EQ(RateOf("ip1 to microsoft"), 0);
+  for (absl::Duration later = absl::ZeroDuration(); later < absl::Hours(4); later += absl::Minutes(1)) {
+    restraints_.Tick(kNow + later);
+    EXPECT_GT(rates[0]->Acquire(kNow + later, 0), absl::ZeroDuration());
+  }
+  EXPECT_THAT(rates[0]->origin(), testing::HasSubstr("microsoft.network_blocked"));
+  EXPECT_EQ(metrics_.gauge(Metric::kSourceBackoff, {"ip1", "microsoft"})->value(), 100);
+  restraints_.Tick(kNow + absl::Hours(4) + absl::Seconds(1));
+  EXPECT_EQ(rates[0]->Acquire(kNow + absl::Hours(4) + absl::Seconds(1), 0), absl::ZeroDuration());
+  EXPECT_NEAR(RateOf("ip1 to microsoft"), 0.1, 0.01) << "it begins again at the floor";
+}
+
+TEST_F(RestraintsTest, AComplaintAboutASigningDomainSlowsEverySourceThatSigns) {
+  Adopt();
+  Hear("google", "421 4.7.28 an unusual rate of mail originating from your DKIM domain [d.test 36]", kNow);
+  for (const char* name : {"ip1 to google", "ip2 to google", "ip3 to google"})
+    EXPECT_NEAR(RateOf(name), 0.5, 0.01) << name;
+}
+
+TEST_F(RestraintsTest, TriggerWaitsForItsCount) {
+  options_.rules = {{.match = "odd",
+                     .scope = "source",
+                     .trigger = {.rate = {.count = 3, .period = absl::Hours(1)}},
+                     .actions = {"backoff"},
+                     .factor = 0.5,
+                     .duration = absl::Minutes(10)}};
+  Adopt();
+  Hear("google", "450 4.0.0 odd", kNow, Phase::kRcpt);
+  Hear("google", "450 4.0.0 odd", kNow + absl::Minutes(50), Phase::kRcpt);
+  Hear("google", "450 4.0.0 odd", kNow + absl::Minutes(70), Phase::kRcpt);
+  EXPECT_EQ(RateOf("ip1"), -1) << "three, but not within an hour";
+  Hear("google", "450 4.0.0 odd", kNow + absl::Minutes(75), Phase::kRcpt);
+  EXPECT_NEAR(RateOf("ip1"), 0.5, 0.01);
+}
+
+TEST_F(RestraintsTest, ConfiguredRulesDecideTheRow) {
+  options_.rules = {{.match = "deferme", .actions = {"defer"}},
+                    {.match = "bounceme", .actions = {"bounce"}},
+                    {.match = "nobody", .actions = {"suppress"}}};
+  Adopt();
+  const auto deferred = Hear("google", "550 5.1.1 user unknown deferme", kNow, Phase::kRcpt);
+  EXPECT_EQ(deferred.action, Action::kDefer);
+  EXPECT_EQ(deferred.remedy, Remedy::kNone);
+  EXPECT_EQ(deferred.rule, "rule[0]");
+  EXPECT_EQ(Hear("google", "450 4.2.0 bounceme", kNow, Phase::kRcpt).action, Action::kBounce);
+  EXPECT_EQ(Hear("google", "550 5.0.0 nobody", kNow, Phase::kRcpt).remedy, Remedy::kSuppress);
+  EXPECT_NE(Hear("google", "450 4.0.0 nobody", kNow, Phase::kRcpt).remedy, Remedy::kSuppress) << "never for a 4xx";
+  EXPECT_NE(Hear("google", "550 5.7.1 nobody: your IP is blacklisted", kNow, Phase::kRcpt).remedy, Remedy::kSuppress)
+      << "never for what is said of us";
+}
+
+TEST_F(RestraintsTest, ASpikeOfHardBouncesEndsSuppression) {
+  Adopt();
+  Counter* const attempts = restraints_.AttemptsOf("ip1", "google");
+  absl::Time now = kNow;
+  const auto minute = [&](int tries, int refused) {
+    for (int i = 0; i < refused; ++i) Hear("google", "550 5.1.1 user unknown", now, Phase::kRcpt);
+    attempts->Add(static_cast<uint64_t>(tries));
+    now += absl::Minutes(1);
+    restraints_.Tick(now);
+  };
+  for (int i = 0; i < 30; ++i) minute(1000, 10);
+  EXPECT_EQ(Hear("google", "550 5.1.1 user unknown", now, Phase::kRcpt).remedy, Remedy::kSuppress) << "that is usual";
+  for (int i = 0; i < 5; ++i) minute(1000, 600);
+  const auto ruling = Hear("google", "550 5.1.1 user unknown", now, Phase::kRcpt);
+  EXPECT_EQ(ruling.action, Action::kDefer);
+  EXPECT_EQ(ruling.remedy, Remedy::kNone);
+  EXPECT_EQ(ruling.rule, "guard.hard_bounces");
+  EXPECT_EQ(metrics_.gauge(Metric::kHardBounceSpikes, {"google"})->value(), 1);
+  EXPECT_EQ(Hear("yahoo", "550 5.1.1 user unknown", now, Phase::kRcpt).remedy, Remedy::kSuppress);
+}
+
+TEST_F(RestraintsTest, TooManyHardBouncesPauseAMarketingCampaignOnly) {
+  for (StreamOptions& stream : options_.streams) stream.max_hard_bounces = {.rate_percent = 5, .min = 100};
+  options_.streams[1].kind = StreamKind::kTransactional;
+  Adopt();
+  for (int i = 0; i < 200; ++i) {
+    restraints_.Count({.stream = "news", .campaign = "good"}, i % 25 == 0);
+    restraints_.Count({.stream = "news", .campaign = "bad"}, i % 10 == 0);
+    restraints_.Count({.stream = "alerts", .campaign = "alert"}, true);
+  }
+  const auto pauses = restraints_.TakePauses();
+  ASSERT_EQ(pauses.size(), 2u) << "and again after as many, had it been resumed";
+  EXPECT_EQ(pauses[0].campaign, "bad");
+  EXPECT_THAT(pauses[0].reason, testing::HasSubstr("5%"));
+}
+
+}  // namespace
+}  // namespace sealift::engine
