@@ -264,6 +264,13 @@ Task<void> Session::Transact(Assignment assignment) {
       co_return;
     }
   }
+  if (!connection_.capabilities().pipelining && std::exchange(reset_due_, false)) {
+    const bool reset = co_await Reset();
+    if (!reset) {
+      scheduler_.Return(assignment);
+      co_return;
+    }
+  }
   if (!scheduler_.Confirm(assignment)) co_return;
   std::vector<Command> commands = CommandsFor(assignment);
   ++begun_;
@@ -273,6 +280,15 @@ Task<void> Session::Transact(Assignment assignment) {
   } else {
     co_await SendOneByOne(std::move(commands));
   }
+}
+
+Task<bool> Session::Reset() {
+  const Connection::Answer answer = co_await connection_.Command(std::string(kReset), options_->smtp.reset_timeout);
+  if (answer.ok() && answer->IsPositive()) co_return true;
+  over_ = true;
+  failure_ = answer.ok() ? connection_.FromReply(Phase::kReset, *answer, {})
+                         : connection_.FromStatus(Phase::kReset, answer.status());
+  co_return false;
 }
 
 // What has come answers what was sent before; what is still there when all of that is answered answers nothing.

@@ -61,6 +61,8 @@ class Session {
   Task<void> Transact(Assignment assignment);
   // Takes what has come. False: nothing more may be sent.
   Task<bool> ReadyToSend();
+  // RSET by itself, so that what becomes known before its answer is still asked about before MAIL.
+  Task<bool> Reset();
   Task<void> SendGroup(std::vector<Command> commands);
   Task<void> SendOneByOne(std::vector<Command> commands);
   Task<void> SendContent();
