@@ -1,11 +1,6 @@
 #include "queue/message_token.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/params.h>
-
-#include <cstdio>
-#include <cstdlib>
 
 #include "queue/base32.h"
 #include "queue/message_id.h"
@@ -15,13 +10,6 @@ namespace {
 
 constexpr size_t kIdSize = 26, kMacBytes = 10, kMacSize = 16;  // characters but for kMacBytes
 static_assert(kIdSize + kMacSize == MessageTokens::kSize);
-constexpr size_t kDigestBytes = 32;
-
-// See sealing.cc on errors of OpenSSL.
-[[noreturn]] void Fail() {
-  std::fputs("OpenSSL cannot authenticate a token\n", stderr);
-  std::abort();
-}
 
 std::string_view KeyPurpose(TokenPurpose purpose) {
   return purpose == TokenPurpose::kReturnPath ? "sealift token: return path 1" : "sealift token: unsubscribe 1";
@@ -31,27 +19,14 @@ std::string_view KeyPurpose(TokenPurpose purpose) {
 
 void MessageTokens::SetKeys(const Secret& node, const std::array<uint8_t, 16>& message_id_key) {
   message_id_key_ = message_id_key;
-  EVP_MAC* const hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
   for (const TokenPurpose purpose : {TokenPurpose::kReturnPath, TokenPurpose::kUnsubscribe}) {
     const Secret key = node.Derive("", KeyPurpose(purpose));
-    Mac keyed(EVP_MAC_CTX_new(hmac));
-    char digest[] = "SHA256";
-    const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-                                     OSSL_PARAM_construct_end()};
-    if (keyed == nullptr || EVP_MAC_init(keyed.get(), key.data(), Secret::kSize, parameters) != 1) Fail();
-    keyed_[static_cast<size_t>(purpose)] = std::move(keyed);
+    keyed_[static_cast<size_t>(purpose)].SetKey({key.data(), Secret::kSize});
   }
-  EVP_MAC_free(hmac);
 }
 
 void MessageTokens::AppendMac(TokenPurpose purpose, std::string_view id, std::string* out) const {
-  const Mac mac(EVP_MAC_CTX_dup(keyed_[static_cast<size_t>(purpose)].get()));
-  std::array<unsigned char, kDigestBytes> digest;
-  size_t size = 0;
-  if (mac == nullptr || EVP_MAC_update(mac.get(), reinterpret_cast<const unsigned char*>(id.data()), id.size()) != 1 ||
-      EVP_MAC_final(mac.get(), digest.data(), &size, digest.size()) != 1 || size != digest.size()) {
-    Fail();
-  }
+  const std::array<uint8_t, 32> digest = keyed_[static_cast<size_t>(purpose)].Of(id);
   AppendBase32(std::string_view(reinterpret_cast<const char*>(digest.data()), kMacBytes), out);
 }
 
