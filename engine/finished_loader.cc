@@ -10,6 +10,8 @@
 namespace sealift::engine {
 namespace {
 
+constexpr size_t kDomainsMax = 1000;  // of which it is remembered whether they are aligned
+
 absl::Status BadInput(std::string sentence) {
   return WithExit(absl::InvalidArgumentError(std::move(sentence)), ExitCode::kBadData);
 }
@@ -22,9 +24,10 @@ absl::Status NotWritten(const absl::Status& status) {
 
 FinishedMessageLoader::FinishedMessageLoader(queue::Store& store, Campaigns& campaigns, LoadRequest request,
                                              queue::CampaignSpec spec, StreamKind kind, AdmitChunk admit,
-                                             std::function<void(uint64_t)> accepted)
+                                             std::function<void(uint64_t)> accepted, FromRule from)
     : request_(std::move(request)),
       spec_(std::move(spec)),
+      from_(std::move(from)),
       load_({.store = store, .campaigns = campaigns, .admit = std::move(admit), .accepted = std::move(accepted)}, kind),
       reader_(queue::Load::kPieceBytesMax,
               [this](std::string_view piece) { return storing_ ? load_.rows()->AddPiece(piece) : absl::OkStatus(); }) {}
@@ -94,8 +97,8 @@ absl::Status FinishedMessageLoader::BeginMessage() {
 absl::Status FinishedMessageLoader::EndMessage() {
   in_message_ = false;
   if (absl::Status ended = reader_.End(); !ended.ok()) return NotWritten(ended);
-  if (!reader_.rejection().empty()) {
-    if (on_rejection_) on_rejection_({.line = number_, .column = {}, .reason = reader_.rejection()});
+  if (const std::string why = WhyRejected(); !why.empty()) {
+    if (on_rejection_) on_rejection_({.line = number_, .column = {}, .reason = why});
     if (!storing_) return absl::OkStatus();
     load_.rows()->DropBody();
     load_.rows()->Reject();
@@ -107,6 +110,25 @@ absl::Status FinishedMessageLoader::EndMessage() {
   return load_.rows()->full() ? load_.Commit(offset_, digest_.SoFar(), false) : absl::OkStatus();
 }
 
+std::string FinishedMessageLoader::WhyRejected() {
+  if (!reader_.rejection().empty()) return reader_.rejection();
+  for (const Mailbox& author : reader_.authors()) {
+    const std::string& wrong = Misaligned(author.domain);
+    if (wrong.empty()) continue;
+    if (from_.rejects) return wrong;
+    if (misaligned_messages_++ == 0) first_misaligned_ = wrong;
+    break;
+  }
+  return "";
+}
+
+const std::string& FinishedMessageLoader::Misaligned(const std::string& domain) {
+  const auto known = misaligned_.find(domain);
+  if (known != misaligned_.end()) return known->second;
+  if (misaligned_.size() == kDomainsMax) misaligned_.clear();
+  return misaligned_.emplace(domain, from_.misaligned(domain)).first->second;
+}
+
 absl::Status FinishedMessageLoader::AddRows() {
   const std::string field = reader_.message().Encode();
   const std::string_view fields = field;
@@ -116,7 +138,8 @@ absl::Status FinishedMessageLoader::AddRows() {
                                                                         .recipient = address,
                                                                         .domain = recipient.domain,
                                                                         .fields = {&fields, 1},
-                                                                        .body = queue::BodyId{number_}});
+                                                                        .body = queue::BodyId{number_},
+                                                                        .name = reader_.message_id()});
     if (!added.ok()) return added.status();
   }
   return absl::OkStatus();
@@ -126,7 +149,12 @@ absl::StatusOr<CampaignLoader::Summary> FinishedMessageLoader::Finish() {
   if (offset_ == 0) return BadInput("there is no message; a directory has them in files that end with .eml");
   if (in_message_ || !length_.empty()) return BadInput(fmt::format("the input ended within message {}", number_));
   if (!compared_) return load_.OtherContent("from more messages");
-  return load_.Finish(offset_, digest_.SoFar(), request_);
+  absl::StatusOr<Summary> summary = load_.Finish(offset_, digest_.SoFar(), request_);
+  if (summary.ok() && misaligned_messages_ > 0) {
+    summary->notice = fmt::format("live mode would reject {} of the messages; of the first: {}", misaligned_messages_,
+                                  first_misaligned_);
+  }
+  return summary;
 }
 
 }  // namespace sealift::engine

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -35,9 +36,16 @@ class FinishedMessageLoader final : public CampaignLoader {
   using AdmitChunk = std::function<absl::Status()>;  // whether the disk and the store take more
   static constexpr uint32_t kFrameBytesMax = 1 << 20;
 
+  // What is wrong with a From domain under the stream (see MisalignedFrom), and whether it rejects the message; else it
+  // is said in the summary's notice.
+  struct FromRule {
+    std::function<std::string(const std::string& domain)> misaligned;
+    bool rejects = false;
+  };
+
   // `kind`: of the stream, which decides who of the recipients is suppressed.
   FinishedMessageLoader(queue::Store& store, Campaigns& campaigns, LoadRequest request, queue::CampaignSpec spec,
-                        StreamKind kind, AdmitChunk admit, std::function<void(uint64_t)> accepted);
+                        StreamKind kind, AdmitChunk admit, std::function<void(uint64_t)> accepted, FromRule from);
 
   void OnRejection(std::function<void(const Rejection&)> sink) override { on_rejection_ = std::move(sink); }
   absl::Status Feed(std::span<const char> bytes) override;
@@ -48,10 +56,13 @@ class FinishedMessageLoader final : public CampaignLoader {
   absl::Status Take(std::string_view part);  // of a length or of a frame, never of both
   absl::Status BeginMessage();
   absl::Status EndMessage();
+  std::string WhyRejected();  // the message that has ended; empty: it is not
+  const std::string& Misaligned(const std::string& domain);
   absl::Status AddRows();
 
   const LoadRequest request_;
   const queue::CampaignSpec spec_;
+  const FromRule from_;
   ResumableLoad load_;
   std::function<void(const Rejection&)> on_rejection_;
 
@@ -65,6 +76,10 @@ class FinishedMessageLoader final : public CampaignLoader {
   bool storing_ = false;  // the message is beyond what is committed
   uint32_t number_ = 0;   // of the message
   uint32_t row_ = 0;      // the last one
+
+  std::map<std::string, std::string> misaligned_;  // what is wrong, by From domain
+  uint64_t misaligned_messages_ = 0;               // that were not rejected for it
+  std::string first_misaligned_;                   // what was said of the first
 
   InputDigest digest_;
   uint64_t offset_ = 0;  // bytes of the input that it has seen

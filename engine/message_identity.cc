@@ -1,8 +1,10 @@
 #include "engine/message_identity.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <optional>
+#include <vector>
 
 #include "engine/exit_code.h"
 #include "engine/message/date.h"
@@ -13,18 +15,40 @@ namespace sealift::engine {
 namespace {
 
 constexpr std::string_view kSenderPrefix = "b+";
+constexpr size_t kNamedMax = 20;  // rows of one Message-ID that are listed
+
+// Nothing: the row is of no form that is known.
+std::optional<OwnListFields> OwnFields(const ActiveCampaign& campaign, std::span<const std::string_view> fields) {
+  if (campaign.content.has_value()) return campaign.content->fields().own;
+  const absl::StatusOr<FinishedMessage> finished =
+      FinishedMessage::Decode(fields.size() == 1 ? fields[0] : std::string_view());
+  return finished.ok() ? std::optional(finished->own) : std::nullopt;
+}
+
+absl::Status SeveralRows(const queue::Store& store, const std::vector<queue::MessageKey>& rows) {
+  std::vector<std::string> ids;
+  for (const queue::MessageKey& row : rows) ids.push_back(store.EncodeMessageId(row));
+  const bool more = ids.size() > kNamedMax;
+  if (more) ids.pop_back();
+  return WithExit(
+      absl::InvalidArgumentError(fmt::format("messages to several recipients came with that Message-ID; name "
+                                             "one of them by its own id: {}{}",
+                                             fmt::join(ids, ", "), more ? " and more" : "")),
+      ExitCode::kBadData);
+}
 
 bool IsSenderPrefix(std::string_view text) { return text == kSenderPrefix || text == "B+"; }
 
 }  // namespace
 
 MessageIdentity Identify(const queue::Store& store, const Options& options, const ActiveCampaign& campaign,
-                         const queue::MessageKey& message) {
+                         const queue::MessageKey& message, std::span<const std::string_view> fields) {
   MessageIdentity identity;
   identity.message_id = FormatMessageId(store.EncodeMessageId(message), options.node.hostname);
-  if (!campaign.content.has_value()) return identity;  // a finished message has the fields that it came with
   const StreamOptions* const stream = options.FindStream(campaign.stream);
   if (stream == nullptr) return identity;  // a reload took it away; what is queued of it still goes out
+  const std::optional<OwnListFields> own = OwnFields(campaign, fields);
+  if (!own.has_value()) return identity;
   std::string token;
   if (!stream->unsubscribe_url.empty() || !stream->unsubscribe_mailto.empty()) {
     token = store.EncodeToken(queue::TokenPurpose::kUnsubscribe, message);
@@ -33,7 +57,7 @@ MessageIdentity Identify(const queue::Store& store, const Options& options, cons
                     .unsubscribe_mailto = stream->unsubscribe_mailto,
                     .list_id = stream->list_id,
                     .feedback_id = stream->feedback_id},
-                   campaign.content->fields().own, campaign.name, token, identity.fields);
+                   *own, campaign.name, token, identity.fields);
   return identity;
 }
 
@@ -47,7 +71,14 @@ std::string EnvelopeSender(const queue::Store& store, const Options& options, st
 
 absl::StatusOr<queue::MessageKey> ParseMessageName(const queue::Store& store, std::string_view name) {
   if (name.starts_with('<')) name.remove_prefix(1);
-  name = name.substr(0, name.find_first_of("@>"));
+  if (name.ends_with('>')) name.remove_suffix(1);
+  if (name.find('@') != std::string_view::npos) {
+    const absl::StatusOr<std::vector<queue::MessageKey>> named = store.FindNamed(name, kNamedMax + 1);
+    if (!named.ok()) return named.status();
+    if (named->size() > 1) return SeveralRows(store, *named);
+    if (named->size() == 1) return named->front();
+  }
+  name = name.substr(0, name.find('@'));
   const bool sender = IsSenderPrefix(name.substr(0, kSenderPrefix.size()));
   if (sender) name.remove_prefix(kSenderPrefix.size());
   std::optional<queue::MessageKey> message;

@@ -101,8 +101,11 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
   const auto admit = [this] { return AdmitLoad(); };
   const auto count = [loaded](uint64_t rows) { loaded->Add(rows); };
   if (request.messages) {
-    return std::make_unique<FinishedMessageLoader>(*store_, *campaigns_, std::move(request), std::move(spec),
-                                                   stream->kind, admit, count);
+    return std::make_unique<FinishedMessageLoader>(
+        *store_, *campaigns_, std::move(request), std::move(spec), stream->kind, admit, count,
+        FinishedMessageLoader::FromRule{
+            .misaligned = [options, stream](const std::string& domain) { return MisalignedFrom(*stream, domain); },
+            .rejects = options->delivery == Delivery::kLive});
   }
   return std::make_unique<RecipientFileLoader>(*store_, *campaigns_, std::move(request), std::move(spec), stream->kind,
                                                admit, count, std::move(notice));
@@ -177,10 +180,10 @@ absl::StatusOr<std::string> NodeImpl::Preview(std::string_view name, uint32_t ro
   }
   const ActiveCampaign as_sent{
       .id = campaign->id, .name = campaign->spec.name, .stream = campaign->spec.stream, .content = content};
-  const MessageIdentity identity = Identify(*store_, *options(), as_sent, stored->message);
+  const MessageIdentity identity = Identify(*store_, *options(), as_sent, stored->message, fields);
   const absl::Time sent = stored->date != absl::InfinitePast() ? stored->date : absl::Now();
   if (campaign->spec.finished) {
-    return PreviewFinished(*campaign, fields, {.message_id = identity.message_id, .date = date.value_or(sent)});
+    return PreviewFinished(*campaign, fields, identity.Of(date.value_or(sent)));
   }
   std::string message;
   const absl::Status rendered =

@@ -37,8 +37,8 @@ Task<absl::Status> OutgoingMessage::Take(Assignment assignment) {
 
 void OutgoingMessage::Render(const Assignment& assignment) {
   const queue::Row& row = assignment.claim.row();
-  const MessageIdentity identity =
-      Identify(services_.store, *options_, *assignment.lane->campaign, {.lane = assignment.lane->id, .row = row.id});
+  const MessageIdentity identity = Identify(services_.store, *options_, *assignment.lane->campaign,
+                                            {.lane = assignment.lane->id, .row = row.id}, row.fields);
   message_.clear();
   const absl::Status rendered = assignment.lane->campaign->content->Render(
       {.email = row.recipient, .fields = row.fields}, identity.At(date_), message_);
@@ -59,11 +59,10 @@ Task<absl::Status> OutgoingMessage::Fetch(Assignment assignment) {
     pieces_->Ask(0);
     const absl::StatusOr<std::string> first = co_await pieces_->Take();
     if (absl::IsCancelled(first.status())) co_return first.status();
-    const MessageIdentity identity =
-        Identify(services_.store, *options_, *assignment.lane->campaign, {.lane = assignment.lane->id, .row = row.id});
+    const MessageIdentity identity = Identify(services_.store, *options_, *assignment.lane->campaign,
+                                              {.lane = assignment.lane->id, .row = row.id}, row.fields);
     uint64_t bytes = 0;
-    if (first.ok() &&
-        finished->Open(*first, {.message_id = identity.message_id, .date = date_}, nullptr, wire_, &bytes).ok()) {
+    if (first.ok() && finished->Open(*first, identity.Of(date_), nullptr, wire_, &bytes).ok()) {
       content_ = wire_;
       bytes_ = bytes;
     }

@@ -55,8 +55,8 @@ void SignAhead::Request(SendQueue& queue, ReadyRow& row) {
        .row = row.claim.index,
        .signer = queue.signer,
        .store = &services_.store,
-       .identity =
-           Identify(services_.store, *services_.options, *queue.campaign, {.lane = row.lane->id, .row = values.id}),
+       .identity = Identify(services_.store, *services_.options, *queue.campaign,
+                            {.lane = row.lane->id, .row = values.id}, values.fields),
        .message = row.message,
        .done = [this, message = row.message] { services_.post([this, message] { OnSigned(message); }); }});
 }

@@ -96,8 +96,7 @@ absl::Status Signers::Open(Work& work) const {
   if (!first.ok()) return first.status();
   uint64_t size = 0;
   const absl::Status opened =
-      finished->Open(*first, {.message_id = work.identity.message_id, .date = work.message->date}, work.signer.get(),
-                     work.message->wire, &size);
+      finished->Open(*first, work.identity.Of(work.message->date), work.signer.get(), work.message->wire, &size);
   work.message->size = size;
   return opened;
 }

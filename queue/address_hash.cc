@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 
@@ -19,12 +20,22 @@ struct Free {
   void operator()(uint8_t* bytes) const { std::free(bytes); }
 };
 
-// An address with letters beyond ASCII, which are few.
+// An address with letters beyond ASCII, which are few. What is no UTF-8 counts as one unknown letter. Without memory
+// there is no answer: another hash than the one before would let a suppressed address through.
 void FoldUnicode(std::string* address) {
   size_t size = 0;
   const std::unique_ptr<uint8_t, Free> folded(u8_casefold(reinterpret_cast<const uint8_t*>(address->data()),
                                                           address->size(), nullptr, UNINORM_NFC, nullptr, &size));
-  if (folded != nullptr) address->assign(reinterpret_cast<const char*>(folded.get()), size);
+  if (folded == nullptr) {
+    std::fputs("an address cannot be folded: out of memory\n", stderr);
+    std::abort();
+  }
+  address->assign(reinterpret_cast<const char*>(folded.get()), size);
+}
+
+AddressHash Keyed(const KeyRing& ring, std::string_view text) {
+  const auto hash = SipHash128(ring.address_key(), text);
+  return {static_cast<uint32_t>(hash[0] >> 32), static_cast<uint32_t>(hash[0]), static_cast<uint32_t>(hash[1])};
 }
 
 }  // namespace
@@ -35,8 +46,13 @@ AddressHash HashAddress(const KeyRing& ring, std::string_view recipient, std::st
     if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter + ('a' - 'A'));
   }
   if (std::ranges::any_of(*scratch, [](char c) { return (c & 0x80) != 0; })) FoldUnicode(scratch);
-  const auto hash = SipHash128(ring.address_key(), *scratch);
-  return {static_cast<uint32_t>(hash[0] >> 32), static_cast<uint32_t>(hash[0]), static_cast<uint32_t>(hash[1])};
+  return Keyed(ring, *scratch);
+}
+
+AddressHash HashName(const KeyRing& ring, std::string_view name, std::string* scratch) {
+  scratch->assign(1, '\0');  // no address begins so
+  scratch->append(name);
+  return Keyed(ring, *scratch);
 }
 
 std::string ToHex(const AddressHash& address) {

@@ -19,6 +19,9 @@ using AddressHash = std::array<uint32_t, 3>;
 // Of an address whose domain is an A-label. `scratch` is overwritten.
 AddressHash HashAddress(const KeyRing& ring, std::string_view recipient, std::string* scratch);
 
+// Of another name of a row, a Message-ID that is not ours, byte for byte: never that of an address.
+AddressHash HashName(const KeyRing& ring, std::string_view name, std::string* scratch);
+
 // Hexadecimal, for people and cursors.
 std::string ToHex(const AddressHash& address);
 std::optional<AddressHash> AddressHashFromHex(std::string_view hex);

@@ -79,6 +79,10 @@ std::string SeenKey(CampaignId campaign, const AddressHash& address, BodyId body
   return key;
 }
 
+std::string NamedKey(CampaignId campaign, const AddressHash& name, RowId row) {
+  return SeenKey(campaign, name, BodyId{static_cast<uint32_t>(row)});
+}
+
 std::string BodyKey(CampaignId campaign, BodyId body, uint32_t piece) {
   std::string key = CampaignPrefix(campaign);
   PutFixed32(static_cast<uint32_t>(body), &key);

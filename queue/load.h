@@ -52,6 +52,7 @@ class Load {
     std::string_view recipient, domain;        // domain: lower-case A-label
     std::span<const std::string_view> fields;  // in the order of the campaign's columns
     BodyId body{};                             // what it gets, if that is a finished message
+    std::string_view name = {};                // what else it is found by (Store::FindNamed); several rows may have it
   };
 
   enum class Added { kAccepted, kDuplicate };

@@ -55,6 +55,9 @@ bool LoadChunk::Add(const Load::Row& row) {
   PutRowBody(row.recipient, row.fields, &scratch_);
   entry.body = Keep(scratch_);
   entry.body_size = static_cast<uint32_t>(scratch_.size());
+  if (!row.name.empty()) {
+    names_.emplace_back(HashName(*ring_, row.name, &scratch_), static_cast<uint32_t>(entries_.size()));
+  }
   entries_.push_back(entry);
   return true;
 }
@@ -208,16 +211,32 @@ absl::Status LoadChunk::WriteRows(Sealer* sealer, absl::Time accepted, absl::Tim
 }
 
 absl::Status LoadChunk::WriteSeen(ChunkWriter* writer) {
+  std::vector<std::pair<std::string, uint32_t>> named;
+  for (const auto& [name, index] : names_) {
+    if (!entries_[index].dropped) named.emplace_back(NamedKey(campaign_, name, entries_[index].id), index);
+  }
+  std::sort(named.begin(), named.end());
   std::string value;
-  for (const uint32_t index : by_address_) {
-    const Entry& entry = entries_[index];
+  const auto put = [&](const std::string& key, const Entry& entry) {
     value.clear();
     PutFixed32(static_cast<uint32_t>(entry.id), &value);
     PutFixed64(static_cast<uint64_t>(entry.destination), &value);
-    const std::string key = SeenKey(campaign_, entry.address, entry.message);
-    if (absl::Status status = writer->Put(Column::kSeen, key, value); !status.ok()) return status;
+    return writer->Put(Column::kSeen, key, value);
+  };
+  auto next = named.begin();
+  const auto put_named = [&](const std::string* before) {
+    absl::Status status;
+    for (; status.ok() && next != named.end() && (before == nullptr || next->first < *before); ++next) {
+      status = put(next->first, entries_[next->second]);
+    }
+    return status;
+  };
+  for (const uint32_t index : by_address_) {
+    const std::string key = SeenKey(campaign_, entries_[index].address, entries_[index].message);
+    if (absl::Status status = put_named(&key); !status.ok()) return status;
+    if (absl::Status status = put(key, entries_[index]); !status.ok()) return status;
   }
-  return absl::OkStatus();
+  return put_named(nullptr);
 }
 
 }  // namespace sealift::queue

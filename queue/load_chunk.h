@@ -45,7 +45,8 @@ class LoadChunk {
   // Takes out the rows whose recipient is suppressed for this mailing; *found: how many.
   absl::Status DropSuppressed(const SuppressionList& list, const Mailing& mailing, Unsealer* unsealer, uint64_t* found);
 
-  // Writes packs, lanes and seen addresses; the last beside the others where the writer has columns that are apart.
+  // Writes packs, lanes, and seen addresses and names; the last beside the others where the writer has columns that are
+  // apart.
   absl::Status Write(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer);
 
   size_t rows() const { return entries_.size() - dropped_; }
@@ -72,8 +73,9 @@ class LoadChunk {
 
   const CampaignId campaign_;
   const KeyRing* const ring_;
-  std::vector<Entry> entries_;        // in the order of the input
-  std::vector<uint32_t> by_address_;  // those that are left, once SortByAddress was called
+  std::vector<Entry> entries_;                           // in the order of the input
+  std::vector<uint32_t> by_address_;                     // those that are left, once SortByAddress was called
+  std::vector<std::pair<AddressHash, uint32_t>> names_;  // other names of entries
   size_t dropped_ = 0;
   absl::flat_hash_set<std::pair<AddressHash, BodyId>> addresses_;
   absl::flat_hash_map<DestinationId, std::string> domains_;

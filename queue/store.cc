@@ -289,6 +289,20 @@ absl::StatusOr<StoredRow> Store::ReadRow(CampaignId campaign, RowId row) {
   return **std::move(found);
 }
 
+namespace {
+
+// Of an entry of `seen`.
+absl::StatusOr<MessageKey> DecodeSeen(CampaignId campaign, std::string_view value) {
+  WireReader in(value);
+  MessageKey message;
+  message.row = RowId{in.ReadFixed32()};
+  message.lane = {campaign, DestinationId{in.ReadFixed64()}};
+  if (!in.done()) return absl::DataLossError("an entry of the queue's address index is cut short");
+  return message;
+}
+
+}  // namespace
+
 absl::StatusOr<std::optional<MessageKey>> Store::FindRecipient(CampaignId campaign, std::string_view recipient) {
   const std::string key = SeenKey(campaign, AddressOf(recipient));
   const std::unique_ptr<rocksdb::Iterator> it(
@@ -298,12 +312,34 @@ absl::StatusOr<std::optional<MessageKey>> Store::FindRecipient(CampaignId campai
     if (!it->status().ok()) return FromRocks(it->status(), "look for an address");
     return std::nullopt;
   }
-  WireReader in(ToView(it->value()));
-  MessageKey message;
-  message.row = RowId{in.ReadFixed32()};
-  message.lane = {campaign, DestinationId{in.ReadFixed64()}};
-  if (!in.done()) return absl::DataLossError("an entry of the queue's address index is cut short");
-  return message;
+  const absl::StatusOr<MessageKey> message = DecodeSeen(campaign, ToView(it->value()));
+  if (!message.ok()) return message.status();
+  return *message;
+}
+
+absl::StatusOr<std::vector<MessageKey>> Store::FindNamed(std::string_view name, size_t max) const {
+  std::string scratch;
+  const AddressHash hash = HashName(*parts_->ring, name, &scratch);
+  std::vector<MessageKey> found;
+  const absl::StatusOr<std::vector<Campaign>> campaigns = parts_->campaigns->List();
+  if (!campaigns.ok()) return campaigns.status();
+  for (const Campaign& campaign : *campaigns) {
+    const std::string prefix = SeenKey(campaign.id, hash);
+    const std::string end = PrefixEnd(prefix);
+    const rocksdb::Slice upper(end);
+    rocksdb::ReadOptions options;
+    options.iterate_upper_bound = &upper;
+    const std::unique_ptr<rocksdb::Iterator> it(
+        parts_->database->get()->NewIterator(options, parts_->database->handle(Column::kSeen)));
+    for (it->Seek(prefix); it->Valid(); it->Next()) {
+      const absl::StatusOr<MessageKey> message = DecodeSeen(campaign.id, ToView(it->value()));
+      if (!message.ok()) return message.status();
+      found.push_back(*message);
+      if (found.size() == max) return found;
+    }
+    if (!it->status().ok()) return FromRocks(it->status(), "look for a name");
+  }
+  return found;
 }
 
 absl::StatusOr<std::vector<MessageKey>> Store::FindMessagesTo(CampaignId campaign, std::string_view recipient) {

@@ -249,6 +249,9 @@ class Store {
   // messages to it.
   absl::StatusOr<std::optional<MessageKey>> FindRecipient(CampaignId campaign, std::string_view recipient);
 
+  // The rows that were loaded under this name, of all campaigns that are not erased; the first `max`.
+  absl::StatusOr<std::vector<MessageKey>> FindNamed(std::string_view name, size_t max) const;
+
   // --- Names: no lock, no wait
   // -----------------------------------------------------------------------------------------
 

@@ -10,9 +10,17 @@
 namespace sealift::engine {
 namespace {
 
-constexpr char kVersion = 1;
+constexpr char kVersion = 2, kVersionWithoutLists = 1;
 constexpr size_t kFieldBytes = 1 + 4 + 4 + 8 + 1 + 32;
-enum Flag : uint8_t { kEightBit = 1, kUtf8Header = 2, kHasDate = 4, kHasMessageId = 8 };
+enum Flag : uint8_t {
+  kEightBit = 1,
+  kUtf8Header = 2,
+  kHasDate = 4,
+  kHasMessageId = 8,
+  kHasUnsubscribe = 16,
+  kHasListId = 32,
+  kHasFeedbackId = 64
+};
 
 void PutNumber(uint64_t number, int bytes, std::string& out) {
   while (bytes-- > 0) out += static_cast<char>(number >> (8 * bytes));
@@ -33,15 +41,17 @@ std::string FinishedMessage::Encode() const {
   PutNumber(pieces, 4, field);
   PutNumber(size, 8, field);
   field += static_cast<char>((eight_bit ? kEightBit : 0) | (utf8_header ? kUtf8Header : 0) | (has_date ? kHasDate : 0) |
-                             (has_message_id ? kHasMessageId : 0));
+                             (has_message_id ? kHasMessageId : 0) | (own.unsubscribe ? kHasUnsubscribe : 0) |
+                             (own.list_id ? kHasListId : 0) | (own.feedback_id ? kHasFeedbackId : 0));
   field.append(reinterpret_cast<const char*>(body_hash.data()), body_hash.size());
   return field;
 }
 
 absl::StatusOr<FinishedMessage> FinishedMessage::Decode(std::string_view field) {
-  if (field.size() != kFieldBytes || field[0] != kVersion) {
+  if (field.size() != kFieldBytes || (field[0] != kVersion && field[0] != kVersionWithoutLists)) {
     return absl::DataLossError("a row of finished messages has none, or one of a form that this version does not know");
   }
+  const bool lists_unknown = field[0] == kVersionWithoutLists;
   field.remove_prefix(1);
   FinishedMessage message;
   message.number = static_cast<uint32_t>(TakeNumber(field, 4));
@@ -52,6 +62,10 @@ absl::StatusOr<FinishedMessage> FinishedMessage::Decode(std::string_view field) 
   message.utf8_header = (flags & kUtf8Header) != 0;
   message.has_date = (flags & kHasDate) != 0;
   message.has_message_id = (flags & kHasMessageId) != 0;
+  // Nobody had looked: a field that may be there is not added.
+  message.own.unsubscribe = lists_unknown || (flags & kHasUnsubscribe) != 0;
+  message.own.list_id = lists_unknown || (flags & kHasListId) != 0;
+  message.own.feedback_id = lists_unknown || (flags & kHasFeedbackId) != 0;
   std::ranges::copy(field, message.body_hash.begin());
   if (message.number == 0 || message.pieces == 0) {
     return absl::DataLossError("a row of finished messages names no message");
@@ -67,6 +81,7 @@ absl::Status FinishedMessage::Open(std::string_view first_piece, const Identity&
   std::string added;
   if (!has_date) added += fmt::format("Date: {}\r\n", FormatDate(identity.date));
   if (!has_message_id) added += fmt::format("Message-ID: {}\r\n", identity.message_id);
+  added += identity.fields;
   if (signer != nullptr) {
     const std::string header = added + std::string(first_piece.substr(0, end + 4));
     if (absl::Status status = signer->Sign(header, body_hash, wire); !status.ok()) return status;

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "engine/message/dkim_key.h"
+#include "engine/message/list_fields.h"
 
 namespace sealift::engine {
 
@@ -27,6 +28,7 @@ struct FinishedMessage {
   bool eight_bit = false;    // a byte of it is over 127: it needs 8BITMIME (RFC 6152)
   bool utf8_header = false;  // one of its header is: it needs SMTPUTF8 (RFC 6532)
   bool has_date = false, has_message_id = false;
+  OwnListFields own;
   Sha256 body_hash{};  // HashRelaxedBody of its body: who signs needs only the header
 
   // The one field of its rows.
@@ -38,10 +40,11 @@ struct FinishedMessage {
   struct Identity {
     std::string_view message_id;  // with its angle brackets; of no account where it has one
     absl::Time date;              // of the first attempt; the same
+    std::string_view fields;      // further header fields, each with its line end, none of which it has
   };
 
-  // Appends the first piece with what goes in front of it: signatures (`signer` may be null), and the Date and
-  // Message-ID that it lacks. *whole_size: of the whole message, without what DATA adds.
+  // Appends the first piece with what goes in front of it: signatures (`signer` may be null), the Date and
+  // Message-ID that it lacks, and the further fields. *whole_size: of the whole message, without what DATA adds.
   absl::Status Open(std::string_view first_piece, const Identity& identity, const DkimSigner* signer, std::string& wire,
                     uint64_t* whole_size) const;
 };

@@ -33,11 +33,24 @@ std::string_view FieldName(std::string_view line) {
   return printable ? name : std::string_view();
 }
 
+// What stands between the angle brackets of a Message-ID (RFC 5322 3.6.4), or all of it where there are none.
+std::string_view IdOf(std::string_view value) {
+  const size_t open = value.find('<');
+  const size_t close = value.find('>', open == std::string_view::npos ? 0 : open);
+  if (open != std::string_view::npos && close != std::string_view::npos)
+    return value.substr(open + 1, close - open - 1);
+  const size_t begin = value.find_first_not_of(" \t\r\n");
+  if (begin == std::string_view::npos) return {};
+  return value.substr(begin, value.find_last_not_of(" \t\r\n") + 1 - begin);
+}
+
 }  // namespace
 
 void FinishedMessageReader::Begin(uint32_t number) {
   message_ = {.number = number};
   recipients_.clear();
+  authors_.clear();
+  message_id_.clear();
   rejection_.clear();
   in_header_ = true;
   lines_ = 0;
@@ -167,18 +180,23 @@ bool FinishedMessageReader::TakeField(std::string_view field, int line) {
     seen_ |= 1u << index;
   }
   if (index == kFrom || index == kTo || index == kCc || index == kBcc) {
-    std::vector<Mailbox> authors;
     const absl::Status read =
-        ParseRecipientList(field.substr(field.find(':') + 1), index == kFrom ? authors : recipients_);
+        ParseRecipientList(field.substr(field.find(':') + 1), index == kFrom ? authors_ : recipients_);
     if (!read.ok()) {
       Reject(fmt::format("{}: {}", kOnce[index], std::string(read.message())));
       return false;
     }
-    if (index == kFrom && authors.empty()) {
+    if (index == kFrom && authors_.empty()) {
       Reject("From: it names nobody");
       return false;
     }
   }
+  if (index == kMessageId) message_id_ = IdOf(field.substr(field.find(':') + 1));
+  OwnListFields& own = message_.own;
+  own.unsubscribe =
+      own.unsubscribe || EqualsIgnoreCase(name, "List-Unsubscribe") || EqualsIgnoreCase(name, "List-Unsubscribe-Post");
+  own.list_id = own.list_id || EqualsIgnoreCase(name, "List-Id");
+  own.feedback_id = own.feedback_id || EqualsIgnoreCase(name, "Feedback-ID");
   const bool hidden = index == kBcc || EqualsIgnoreCase(name, "Resent-Bcc") || EqualsIgnoreCase(name, "Return-Path");
   if (!hidden) out_ += field;
   return true;

@@ -51,6 +51,8 @@ class FinishedMessageReader {
   // After End, of a message that is not rejected.
   const FinishedMessage& message() const { return message_; }
   const std::vector<Mailbox>& recipients() const { return recipients_; }
+  const std::vector<Mailbox>& authors() const { return authors_; }  // of From, at least one
+  const std::string& message_id() const { return message_id_; }     // without angle brackets; empty: it has none
 
  private:
   void Reject(std::string reason);
@@ -64,7 +66,8 @@ class FinishedMessageReader {
   const Sink sink_;
 
   FinishedMessage message_;
-  std::vector<Mailbox> recipients_;
+  std::vector<Mailbox> recipients_, authors_;
+  std::string message_id_;
   std::string rejection_;
   bool in_header_ = true;
   uint64_t lines_ = 0;

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "gtest/gtest.h"
+#include "queue/address_hash.h"
 #include "queue/sealer.h"
 #include "rocksdb/db.h"
 #include "rocksdb/write_batch.h"
@@ -173,6 +174,17 @@ TEST_F(KeyRingTest, EventKeysAreMonthly) {
   EXPECT_EQ(KeyName::OfEvents(absl::FromCivil(absl::CivilDay(2026, 12, 1), absl::UTCTimeZone())).id, 202612u);
   EXPECT_EQ(KeyName::OfEvents(absl::InfinitePast()).id, 197001u);
   EXPECT_EQ(KeyName::OfEvents(absl::InfiniteFuture()).id, 999912u);
+}
+
+TEST_F(KeyRingTest, AnAddressHashesTheSameHoweverItIsWritten) {
+  std::string scratch;
+  const auto hash = [&](std::string_view address) { return HashAddress(*ring_, address, &scratch); };
+  EXPECT_EQ(hash("JOHN@d1.test"), hash("john@d1.test"));
+  EXPECT_EQ(hash("J\xC3\x84NE@d1.test"), hash("j\xC3\xA4ne@d1.test"));
+  EXPECT_EQ(hash("ja\xCC\x88ne@d1.test"), hash("J\xC3\x84ne@d1.test")) << "composed or not";
+  EXPECT_NE(hash("jane@d1.test"), hash("j\xC3\xA4ne@d1.test"));
+  // What is no UTF-8 cannot be folded beyond ASCII, and still has one hash.
+  EXPECT_EQ(hash("J\xC3@d1.test"), hash("j\xC3@d1.test"));
 }
 
 }  // namespace

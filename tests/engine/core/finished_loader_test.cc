@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "engine/exit_code.h"
+#include "engine/message_identity.h"
 #include "tests/engine/core/loader_world.h"
 #include "tests/engine/core/message_frames.h"
 
@@ -25,12 +26,16 @@ std::string MessageTo(std::string_view to, std::string_view body = "Hello.\n") {
 class FinishedLoaderTest : public LoaderWorld {
  protected:
   std::unique_ptr<FinishedMessageLoader> Begin() {
-    LoadRequest request{.name = "statements", .stream = "news", .messages = true};
+    LoadRequest request{.name = name_, .stream = "news", .messages = true};
     queue::CampaignSpec spec{
         .name = request.name, .stream = request.stream, .mode = "sink", .settings_json = "{}", .finished = true};
     auto loader = std::make_unique<FinishedMessageLoader>(
         *store_, *campaigns_, std::move(request), std::move(spec), StreamKind::kTransactional,
-        [this] { return admission_; }, [this](uint64_t rows) { reported_ += rows; });
+        [this] { return admission_; }, [this](uint64_t rows) { reported_ += rows; },
+        FinishedMessageLoader::FromRule{
+            .misaligned =
+                [](const std::string& domain) { return domain == "sender.test" ? "" : domain + " is another's"; },
+            .rejects = rejects_misaligned_});
     Listen(*loader);
     return loader;
   }
@@ -48,6 +53,9 @@ class FinishedLoaderTest : public LoaderWorld {
     if (absl::Status fed = Feed(*loader, input, step); !fed.ok()) return fed;
     return loader->Finish();
   }
+
+  std::string name_ = "statements";
+  bool rejects_misaligned_ = true;
 
   std::vector<queue::StoredRow> Rows() { return LoaderWorld::Rows("statements"); }
 
@@ -100,6 +108,52 @@ TEST_F(FinishedLoaderTest, AMessageThatCannotBeSentIsRejectedByItsNumberAndTheOt
   EXPECT_EQ(rejections_[0].reason, "it has no From");
   EXPECT_EQ(rejections_[1].line, 3u);
   EXPECT_EQ(rejections_[2].line, 4u);
+}
+
+TEST_F(FinishedLoaderTest, AMessageWhoseFromIsNotAlignedIsRejectedOrSaidInTheNotice) {
+  const std::string input =
+      Framed({MessageTo("a@r.test"), "From: x@other.test\nTo: b@r.test\n\nx\n", MessageTo("c@r.test"),
+              "From: office@sender.test, y@third.test\nSender: office@sender.test\nTo: d@r.test\n\nx\n"});
+  const absl::StatusOr<Summary> rejected = Load(input);
+  ASSERT_TRUE(rejected.ok()) << rejected.status();
+  EXPECT_EQ(rejected->accepted, 2u);
+  EXPECT_EQ(rejected->notice, "");
+  ASSERT_THAT(rejections_, SizeIs(2));
+  EXPECT_EQ(rejections_[0].line, 2u);
+  EXPECT_EQ(rejections_[0].reason, "other.test is another's");
+  EXPECT_EQ(rejections_[1].reason, "third.test is another's");
+
+  rejects_misaligned_ = false;
+  name_ = "tried";
+  const absl::StatusOr<Summary> taken = Load(input);
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_EQ(taken->accepted, 4u);
+  EXPECT_EQ(taken->notice, "live mode would reject 2 of the messages; of the first: other.test is another's");
+}
+
+TEST_F(FinishedLoaderTest, TheMessageIdThatAMessageCameWithLeadsToItsRows) {
+  const auto with_id = [](std::string_view id, std::string_view to) {
+    return fmt::format("From: office@sender.test\nMessage-ID: {}\nTo: {}\n\nx\n", id, to);
+  };
+  ASSERT_TRUE(Load(Framed({with_id("<one@office.test>", "a@r.test"),
+                           with_id("\n <two@office.test>", "b@r.test, c@r.test"), MessageTo("d@r.test")}))
+                  .ok());
+  const std::vector<queue::StoredRow> rows = Rows();
+  ASSERT_THAT(rows, SizeIs(4));
+  for (const char* name : {"<one@office.test>", "one@office.test"}) {
+    const absl::StatusOr<queue::MessageKey> found = ParseMessageName(*store_, name);
+    ASSERT_TRUE(found.ok()) << found.status();
+    EXPECT_EQ(*found, rows[0].message);
+  }
+  const absl::Status several = ParseMessageName(*store_, "<two@office.test>").status();
+  EXPECT_EQ(ExitCodeOf(several), ExitCode::kBadData);
+  for (const size_t row : {size_t{1}, size_t{2}}) {
+    EXPECT_THAT(std::string(several.message()), HasSubstr(store_->EncodeMessageId(rows[row].message)));
+  }
+  EXPECT_EQ(ExitCodeOf(ParseMessageName(*store_, "<none@office.test>").status()), ExitCode::kNoInput);
+  EXPECT_FALSE(ParseMessageName(*store_, "a@r.test").ok()) << "an address is no name";
+  const std::string ours = store_->EncodeMessageId(rows[3].message);
+  EXPECT_EQ(*ParseMessageName(*store_, "<" + ours + "@mta1.example.com>"), rows[3].message);
 }
 
 TEST_F(FinishedLoaderTest, AnInterruptedLoadGoesOnBehindItsLastChunk) {

@@ -42,7 +42,8 @@ class FinishedSendingTest : public ShardWorld {
     queue::CampaignSpec spec{
         .name = request.name, .stream = request.stream, .mode = "live", .settings_json = "{}", .finished = true};
     FinishedMessageLoader loader(
-        *store_, campaigns, request, spec, StreamKind::kMarketing, [] { return absl::OkStatus(); }, [](uint64_t) {});
+        *store_, campaigns, request, spec, StreamKind::kMarketing, [] { return absl::OkStatus(); }, [](uint64_t) {},
+        FinishedMessageLoader::FromRule{.misaligned = [](const std::string&) { return std::string(); }});
     const std::string input = Framed(messages, 64 << 10);
     CHECK(loader.Feed({input.data(), input.size()}).ok(), "the input is taken");
     const absl::StatusOr<CampaignLoader::Summary> summary = loader.Finish();
@@ -69,6 +70,34 @@ class FinishedSendingTest : public ShardWorld {
     return all;
   }
 };
+
+TEST_F(FinishedSendingTest, AMessageGetsTheListFieldsOfItsStreamThatItLacks) {
+  MailServer& server = AddDomain("d2.test");
+  StreamOptions& stream = options_.streams[0];
+  stream.unsubscribe_url = "https://u.sender.test/out";
+  stream.list_id = "news.sender.test";
+  stream.feedback_id = "{campaign}:news::sealift";
+  Start();
+  const queue::CampaignId id = SendMessages(
+      {"From: a@s.test\r\nTo: one@d2.test\r\n\r\nx\r\n",
+       "From: a@s.test\r\nTo: two@d2.test\r\nlist-id: <own.s.test>\r\nList-Unsubscribe-Post: x\r\n\r\nx\r\n"});
+  ASSERT_TRUE(EventuallyDelivered(id, 2));
+  Stop();
+  ASSERT_THAT(server.contents, SizeIs(2));
+  for (const std::string& content : server.contents) {
+    const std::string header = content.substr(0, content.find("\r\n\r\n") + 2);
+    EXPECT_THAT(header, HasSubstr("Feedback-ID: statements:news::sealift\r\n"));
+    if (header.find("To: one@") != std::string::npos) {
+      EXPECT_THAT(header, HasSubstr("List-Unsubscribe: <https://u.sender.test/out?token="));
+      EXPECT_THAT(header, HasSubstr("\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"));
+      EXPECT_THAT(header, HasSubstr("\r\nList-Id: <news.sender.test>\r\n"));
+    } else {
+      EXPECT_THAT(header, Not(HasSubstr("List-Unsubscribe:")));
+      EXPECT_THAT(header, Not(HasSubstr("List-Id:")));
+      EXPECT_THAT(header, HasSubstr("\r\nlist-id: <own.s.test>\r\n"));
+    }
+  }
+}
 
 std::string LargeBody(size_t bytes) {
   std::string body;

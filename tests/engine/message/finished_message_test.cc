@@ -196,6 +196,54 @@ TEST_F(FinishedMessageTest, WhatAMessageLacksIsAddedInFrontAndCounted) {
   EXPECT_EQ(wire, pieces_[0]);
 }
 
+TEST_F(FinishedMessageTest, WhichListFieldsItHasIsKnownAndTheOthersAreAdded) {
+  const auto own = [&](std::string_view fields) {
+    Read(std::string(kHead) + std::string(fields) + "\r\nx\r\n");
+    const absl::StatusOr<FinishedMessage> decoded = FinishedMessage::Decode(reader_.message().Encode());
+    EXPECT_TRUE(decoded.ok()) << decoded.status();
+    return decoded->own;
+  };
+  const OwnListFields none = own("X-List-Id: x\r\n");
+  EXPECT_FALSE(none.unsubscribe || none.list_id || none.feedback_id);
+  EXPECT_TRUE(own("list-unsubscribe: <https://u.test>\r\n").unsubscribe);
+  EXPECT_TRUE(own("List-Unsubscribe-Post: x\r\n").unsubscribe);
+  EXPECT_TRUE(own("LIST-ID: <x.test>\r\n").list_id);
+  EXPECT_TRUE(own("Feedback-ID: x\r\n").feedback_id);
+
+  std::string wire;
+  uint64_t size = 0;
+  Read(std::string(kHead) + "\r\nx\r\n");
+  ASSERT_TRUE(reader_.message()
+                  .Open(pieces_[0],
+                        {.message_id = "<1@s.test>", .date = absl::UnixEpoch(), .fields = "List-Id: <l.test>\r\n"},
+                        nullptr, wire, &size)
+                  .ok());
+  EXPECT_THAT(wire, HasSubstr("\r\nMessage-ID: <1@s.test>\r\nList-Id: <l.test>\r\nFrom: "));
+  EXPECT_EQ(size, wire.size() - 3) << "the terminator is none of it";
+
+  // Of a row that was loaded before these were looked for nothing is known.
+  std::string old = reader_.message().Encode();
+  old[0] = 1;
+  const absl::StatusOr<FinishedMessage> decoded = FinishedMessage::Decode(old);
+  ASSERT_TRUE(decoded.ok());
+  EXPECT_TRUE(decoded->own.unsubscribe && decoded->own.list_id && decoded->own.feedback_id);
+  old[0] = 3;
+  EXPECT_FALSE(FinishedMessage::Decode(old).ok());
+}
+
+TEST_F(FinishedMessageTest, ItsAuthorsAndItsOwnMessageIdAreKnown) {
+  Read(
+      "From: Ann <a@S.test>, b@t.test\r\nSender: a@s.test\r\nTo: b@r.test\r\nMessage-ID:\r\n <x.1@s.test> (c)\r\n\r\n");
+  ASSERT_THAT(reader_.authors(), SizeIs(2));
+  EXPECT_EQ(reader_.authors()[0].domain, "s.test");
+  EXPECT_EQ(reader_.authors()[1].domain, "t.test");
+  EXPECT_EQ(reader_.message_id(), "x.1@s.test");
+  Read("From: a@s.test\r\nTo: b@r.test\r\nMessage-ID: bare id \r\n\r\n");
+  EXPECT_EQ(reader_.message_id(), "bare id");
+  Read(std::string(kHead) + "\r\n");
+  EXPECT_EQ(reader_.message_id(), "");
+}
+
 TEST(RelaxedBodyHasherTest, PiecesMakeTheHashOfTheWhole) {
   std::mt19937 random(7);
   const std::vector<std::string> words = {" ", "\t", "\r\n", "\r\n\r\n", "a", "bc ", " \r\n", "  d"};
