@@ -94,6 +94,7 @@ absl::Status NodeImpl::Open() {
       .on_durable =
           [this](int shard, uint64_t number) {
             if (shards_made_.load(std::memory_order_acquire)) shards_[static_cast<size_t>(shard)]->OnDurable(number);
+            commits_.Announce();
           },
       .on_suppressions = [this](const queue::SuppressionNews& news) { Announce(news); },
       .on_failure =

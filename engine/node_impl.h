@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "engine/campaigns.h"
+#include "engine/commit_news.h"
 #include "engine/expiry.h"
 #include "engine/explain.h"
 #include "engine/limits.h"
@@ -32,7 +34,10 @@ class NodeImpl final : public Node {
 
   absl::Status Open();
 
-  void Interrupt() override { interrupted_ = true; }
+  void Interrupt() override {
+    interrupted_ = true;
+    commits_.Announce();
+  }
   void Drain(absl::Duration limit) override;
   std::shared_ptr<const Options> options() const override;
   std::string MetricsText() override;
@@ -72,6 +77,8 @@ class NodeImpl final : public Node {
   absl::Status ForEachLane(const QueueFilter& filter,
                            const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit);
   std::string ProviderOf(const std::string& domain);
+  // How many of its queued rows only SMTPUTF8 carries, by domain; nothing when there are too many rows to look at.
+  absl::StatusOr<std::optional<std::map<std::string, uint64_t>>> CountUtf8(const queue::Campaign& campaign);
   // How many of a campaign's queued rows are suppressed now; nothing when the list is too long to compare.
   absl::StatusOr<std::optional<uint64_t>> CountSuppressed(const queue::Campaign& campaign, StreamKind kind);
 
@@ -108,6 +115,7 @@ class NodeImpl final : public Node {
   std::shared_ptr<tls::ClientContext> tls_;
   std::atomic<bool> interrupted_{false};
   std::mutex preflight_;  // one at a time, or a probe
+  CommitNews commits_;
   std::unique_ptr<queue::Store> store_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::atomic<bool> shards_made_{false};

@@ -6,8 +6,10 @@
 
 #include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
+#include "engine/message/finished_message.h"
 #include "engine/node_impl.h"
 #include "engine/preflight/preflight.h"
+#include "engine/smtp/mailbox.h"
 #include "engine/test_mail.h"
 
 namespace sealift::engine {
@@ -15,6 +17,8 @@ namespace {
 
 constexpr int kSuppressionsMax = 20'000;  // addresses that are compared with a campaign
 constexpr int kSuppressionsPage = 1000;
+constexpr int kRowsPage = 1000;
+constexpr absl::Duration kLookAtRows = absl::Seconds(10);  // one by one
 
 }  // namespace
 
@@ -48,6 +52,29 @@ absl::StatusOr<std::optional<uint64_t>> NodeImpl::CountSuppressed(const queue::C
   return suppressed;
 }
 
+absl::StatusOr<std::optional<std::map<std::string, uint64_t>>> NodeImpl::CountUtf8(const queue::Campaign& campaign) {
+  std::map<std::string, uint64_t> by_domain;
+  const absl::Time until = absl::Now() + kLookAtRows;
+  std::string cursor;
+  for (bool done = false; !done;) {
+    if (interrupted_ || absl::Now() > until) return std::nullopt;
+    const absl::StatusOr<queue::RowsPage> page =
+        store_->ListRows(campaign.id, {.fields = campaign.spec.finished}, cursor, kRowsPage);
+    if (!page.ok()) return page.status();
+    for (const queue::StoredRow& row : page->rows) {
+      bool utf8 = NeedsSmtpUtf8(row.recipient);
+      if (!utf8 && campaign.spec.finished && row.fields.size() == 1) {
+        const absl::StatusOr<FinishedMessage> message = FinishedMessage::Decode(row.fields[0]);
+        utf8 = message.ok() && message->utf8_header;
+      }
+      if (utf8) ++by_domain[row.recipient.substr(row.recipient.rfind('@') + 1)];
+    }
+    cursor = page->cursor;
+    done = page->done;
+  }
+  return by_domain;
+}
+
 absl::StatusOr<PreflightReport> NodeImpl::RunPreflight(std::string_view name) {
   const std::unique_lock turn(preflight_, std::try_to_lock);
   if (!turn.owns_lock()) {
@@ -62,10 +89,20 @@ absl::StatusOr<PreflightReport> NodeImpl::RunPreflight(std::string_view name) {
   const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign->spec.settings_json);
   if (!settings.ok()) return settings.status();
   const std::shared_ptr<const Options> options = this->options();
+  const absl::StatusOr<std::optional<std::map<std::string, uint64_t>>> utf8 = CountUtf8(*campaign);
+  if (!utf8.ok()) return utf8.status();
   Preflight::Subject subject{.campaign = *campaign, .rate = settings->rate, .start_at = settings->start_at};
+  subject.utf8_counted = utf8->has_value();
   const absl::Status read =
       ForEachLane({.campaign = std::string(name)}, [&](const queue::Campaign&, const queue::LaneRecord& lane) {
-        if (lane.queued > 0) subject.domains.push_back({.name = lane.domain, .rows = lane.queued});
+        if (lane.queued == 0) return;
+        DestinationSurvey::Domain& domain = subject.domains.emplace_back();
+        domain.name = lane.domain;
+        domain.rows = lane.queued;
+        if (!utf8->has_value()) return;
+        // Rows may have gone since they were counted.
+        const auto found = (*utf8)->find(lane.domain);
+        if (found != (*utf8)->end()) domain.rows_utf8 = std::min(found->second, lane.queued);
       });
   if (!read.ok()) return read;
   if (const StreamOptions* const stream = options->FindStream(campaign->spec.stream); stream != nullptr) {
@@ -85,7 +122,8 @@ absl::StatusOr<PreflightReport> NodeImpl::RunPreflight(std::string_view name) {
 
 absl::StatusOr<TestMail> NodeImpl::SendTestMail(std::string_view name, const TestMailRequest& request) {
   if (const absl::Status admitted = AdmitLoad(); !admitted.ok()) return admitted;
-  TestMailer mailer({.store = *store_, .campaigns = *campaigns_, .options = options(), .stop = interrupted_});
+  TestMailer mailer(
+      {.store = *store_, .campaigns = *campaigns_, .options = options(), .commits = commits_, .stop = interrupted_});
   absl::StatusOr<TestMail> mail = mailer.Send(name, request);
   if (mail.ok() && mail->outcome != "suppressed") {
     if (const absl::StatusOr<queue::Campaign> campaign = campaigns_->Find(name); campaign.ok()) {

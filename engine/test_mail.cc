@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <thread>
 #include <utility>
 
 #include "engine/campaign_settings.h"
@@ -16,8 +14,9 @@ namespace sealift::engine {
 namespace {
 
 constexpr absl::Duration kExpiresIn = absl::Hours(1);
-constexpr std::chrono::milliseconds kLook{50};  // between two looks at what came of it
-constexpr int kTestsMax = 10'000;               // of one campaign
+constexpr char kSampleDomain[] = "sample.example";
+constexpr char kSampleUrl[] = "https://sample.example/";
+constexpr int kTestsMax = 10'000;  // of one campaign
 constexpr queue::RowId kRow{1};
 
 absl::Status CheckRow(const Template& content, std::string_view recipient, const std::vector<std::string>& values) {
@@ -30,9 +29,22 @@ bool Contains(std::string_view text, std::string_view part) {
   return !std::ranges::search(text, part, {}, lower).empty();
 }
 
-std::string SampleOf(const std::string& column, std::string_view recipient) {
+std::string SampleOf(const std::string& column, WantedValue wanted, std::string_view recipient) {
+  switch (wanted) {
+    case WantedValue::kAddress:
+      return std::string(recipient);
+    case WantedValue::kUrl:
+      return kSampleUrl;
+    case WantedValue::kDomain:
+      return kSampleDomain;
+    case WantedValue::kWord:
+      return "sample";
+    case WantedValue::kText:
+      break;
+  }
+  // What stands in plain text may still be named for what it is.
   if (Contains(column, "mail")) return std::string(recipient);
-  if (Contains(column, "url") || Contains(column, "link")) return "https://sample.example/" + column;
+  if (Contains(column, "url") || Contains(column, "link")) return kSampleUrl + column;
   return "Sample " + column;
 }
 
@@ -41,23 +53,15 @@ std::string SampleOf(const std::string& column, std::string_view recipient) {
 absl::StatusOr<std::vector<std::string>> MadeUpValues(const Template& content, const std::vector<std::string>& columns,
                                                       std::string_view recipient) {
   std::vector<std::string> values;
-  for (const std::string& column : columns) values.push_back(SampleOf(column, recipient));
-  if (CheckRow(content, recipient, values).ok()) return values;
-  // Some column stands where only an address may: whichever that is, an address does no harm in the others.
-  std::vector<std::string> addresses(columns.size(), std::string(recipient));
-  for (size_t i = 0; i < values.size(); ++i) {
-    std::vector<std::string> tried = addresses;
-    tried[i] = values[i];
-    if (CheckRow(content, recipient, tried).ok()) addresses[i] = values[i];
-  }
-  if (const absl::Status fits = CheckRow(content, recipient, addresses); !fits.ok()) {
+  for (const std::string& column : columns) values.push_back(SampleOf(column, content.WantedOf(column), recipient));
+  if (const absl::Status fits = CheckRow(content, recipient, values); !fits.ok()) {
     return WithExit(absl::InvalidArgumentError(
                         fmt::format("the template takes none of the made-up values: {}; name a row whose values it "
                                     "has, with --row and --reason",
                                     std::string(fits.message()))),
                     ExitCode::kBadData);
   }
-  return addresses;
+  return values;
 }
 
 absl::StatusOr<std::vector<std::string>> TestMailer::ValuesOf(const queue::Campaign& campaign,
@@ -152,7 +156,8 @@ absl::StatusOr<TestMail> TestMailer::Await(TestMail mail, const queue::MessageKe
   mail.id = context_.store.EncodeMessageId(key);
   mail.outcome = "pending";
   const absl::Time until = absl::Now() + context_.patience;
-  while (!context_.stop.load()) {
+  while (true) {
+    const uint64_t commits = context_.commits.count();
     absl::StatusOr<queue::Trace> trace = context_.store.TraceMessage(key);
     if (!trace.ok()) return trace.status();
     if (!trace->events.empty()) {
@@ -160,8 +165,8 @@ absl::StatusOr<TestMail> TestMailer::Await(TestMail mail, const queue::MessageKe
       mail.outcome = std::string(queue::ToString(mail.event->kind));
       break;
     }
-    if (absl::Now() >= until) break;
-    std::this_thread::sleep_for(kLook);
+    if (context_.stop.load() || absl::Now() >= until) break;
+    context_.commits.Await(commits, until);
   }
   return mail;
 }

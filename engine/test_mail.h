@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "engine/campaigns.h"
+#include "engine/commit_news.h"
 #include "engine/node.h"
 #include "engine/options.h"
 #include "queue/store.h"
@@ -28,7 +29,8 @@ class TestMailer {
     queue::Store& store;
     Campaigns& campaigns;
     std::shared_ptr<const Options> options;
-    const std::atomic<bool>& stop;
+    CommitNews& commits;
+    const std::atomic<bool>& stop;               // whoever sets it announces a commit
     absl::Duration patience = absl::Minutes(1);  // for what comes of the first attempt
   };
 
@@ -44,8 +46,8 @@ class TestMailer {
   const Context context_;
 };
 
-// Values that a person takes for a sample, one a column, which the template takes: words, and an address or a URL where
-// the template wants one. InvalidArgument when it takes none of them.
+// Values that a person takes for a sample, one a column, which the template takes: words, and an address, a domain or a
+// URL where the template wants one. InvalidArgument when it takes none of them.
 absl::StatusOr<std::vector<std::string>> MadeUpValues(const Template& content, const std::vector<std::string>& columns,
                                                       std::string_view recipient);
 

@@ -37,6 +37,8 @@ json ToJson(const PreflightSite& site) {
   return {{"domain", site.domain},
           {"domains", site.domains},
           {"rows", site.rows},
+          {"rows_utf8", site.rows_utf8},
+          {"smtputf8", site.smtputf8.has_value() ? json(*site.smtputf8) : json()},
           {"provider", site.provider},
           {"hosts", site.hosts},
           {"mx", site.mx},

@@ -14,6 +14,7 @@
 
 #include "engine/message/dkim_key.h"
 #include "engine/message/template_fields.h"
+#include "engine/message/wanted_value.h"
 
 namespace sealift::engine {
 
@@ -91,6 +92,9 @@ class Template {
   const std::vector<std::string>& needed_columns() const;
 
   const TemplateFields& fields() const;
+
+  // What the value of this column must be for Check to take it.
+  WantedValue WantedOf(std::string_view column) const;
 
   // What DKIM hashes of the body (HashRelaxedBody), where no field stands in it, so that all rows share it.
   const std::optional<Sha256>& fixed_body_hash() const;

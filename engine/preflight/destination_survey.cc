@@ -66,10 +66,11 @@ Task<void> DestinationSurvey::Work() {
   co_await WithDeadline(services_.ring, limits_.probes,
                         Together(&DestinationSurvey::ProbeSites, limits_.probes_at_once));
   if (options_->delivery != Delivery::kSink || sites_.empty()) co_return;
-  const PreflightSite& sink = sites_.front().found;
+  const PreflightSite sink = sites_.front().found;
   for (Site& site : sites_) {
     site.found.host = sink.host;
     site.found.tls = sink.tls;
+    site.found.smtputf8 = sink.smtputf8;
     site.found.fate = sink.fate;
     site.found.why = sink.why;
   }
@@ -113,6 +114,7 @@ void DestinationSurvey::Add(const Domain& domain, const dns::MxAnswer& answer, c
     PreflightSite& site = sites_[known->second].found;
     ++site.domains;
     site.rows += domain.rows;
+    site.rows_utf8 += domain.rows_utf8;
     return;
   }
   Site site{.identity = {.key = key, .hosts = hosts ? answer.hosts : std::vector<dns::MxHost>()},
@@ -122,6 +124,7 @@ void DestinationSurvey::Add(const Domain& domain, const dns::MxAnswer& answer, c
   found.domain = domain.name;
   found.domains = 1;
   found.rows = domain.rows;
+  found.rows_utf8 = domain.rows_utf8;
   found.policy = std::string(tls::ToString(site.requirement.policy));
   found.mx = sink ? "sink" : MxState(answer);
   if (hosts) {
@@ -201,6 +204,7 @@ Task<Connection::Opened> DestinationSurvey::ProbeHost(Site& site, std::string ho
   if (verified == Opened::kYes) {
     const queue::Evidence evidence = strict.evidence();
     found.tls = evidence.tls_version;
+    found.smtputf8 = strict.capabilities().smtputf8 && strict.capabilities().eightbitmime;
     if (!evidence.verified_name.empty()) found.verified = true;
     found.why.clear();
     co_await strict.Quit();
@@ -224,6 +228,7 @@ Task<Connection::Opened> DestinationSurvey::ProbeHost(Site& site, std::string ho
     co_return opened;
   }
   found.tls = lenient.evidence().tls_version;
+  found.smtputf8 = lenient.capabilities().smtputf8 && lenient.capabilities().eightbitmime;
   found.verified = false;
   co_await lenient.Quit();
   co_return site.requirement.policy >= tls::Policy::kVerify ? verified : Opened::kYes;

@@ -44,6 +44,9 @@ std::vector<PreflightFinding> WorstFirst(std::vector<PreflightFinding> findings)
   return ordered;
 }
 
+// Those that bounce at a host that lets us in.
+uint64_t RowsWithoutUtf8(const PreflightSite& site) { return site.smtputf8.value_or(true) ? 0 : site.rows_utf8; }
+
 std::string Rows(uint64_t rows) { return fmt::format("{} row{}", rows, rows == 1 ? "" : "s"); }
 
 }  // namespace
@@ -66,6 +69,7 @@ absl::StatusOr<PreflightReport> Preflight::Run(Subject subject) {
   report_.queued = campaign.counters.queued();
   report_.suppressed_at_load = campaign.counters.suppressed_at_load;
   report_.suppressed_now = subject.suppressed_now;
+  report_.utf8_counted = subject.utf8_counted;
   std::ranges::sort(subject.domains,
                     [](const auto& a, const auto& b) { return a.rows != b.rows ? a.rows > b.rows : a.name < b.name; });
   CheckCampaign(subject);
@@ -144,7 +148,7 @@ void Preflight::CheckFrom(const StreamOptions& stream, const queue::Campaign& ca
   if (campaign.spec.finished) {
     from.severity = Severity::kSkipped;
     from.state = "finished";
-    from.what = "each finished message has a From address of its own; none was looked at";
+    from.what = "each finished message has a From address of its own, which was looked at when it was loaded";
   } else if (const absl::StatusOr<TemplateFields> fields = Template::FieldsOf(campaign.spec.template_text);
              !fields.ok()) {
     from.severity = Severity::kFail;
@@ -189,20 +193,46 @@ void Preflight::CheckSender(const StreamOptions& stream) {
   if (!context_.stop.load()) findings.push_back(AskUnsubscribeUrl(options, stream, *lookup));
 }
 
+// A session bounces what needs an extension that its host has not (RFC 6531 3.2), whatever else is well there.
+void Preflight::CheckUtf8(PreflightSite& found) {
+  const uint64_t bounced = RowsWithoutUtf8(found);
+  if (bounced == 0) return;
+  PreflightFinding finding{.check = "smtputf8", .about = found.domain, .severity = Severity::kWarn, .state = "bounce"};
+  finding.what = fmt::format("{} with an address or a header beyond ASCII, and {} does not offer SMTPUTF8: 5.6.7",
+                             Rows(bounced), found.host);
+  if (bounced == found.rows) {
+    found.fate = Fate::kBounce;
+    found.why = finding.what;
+  }
+  report_.findings.push_back(std::move(finding));
+}
+
 void Preflight::CheckDestinations() {
   std::map<std::string, PreflightProvider> providers;
   uint64_t may_be_sent = 0;
-  for (const DestinationSurvey::Site& site : sites_) {
-    const PreflightSite& found = site.found;
+  if (!report_.utf8_counted) {
+    report_.findings.push_back({.check = "smtputf8",
+                                .severity = Severity::kSkipped,
+                                .state = "not_counted",
+                                .what =
+                                    "there are too many rows to look for addresses beyond ASCII, which bounce where "
+                                    "a host does not offer SMTPUTF8"});
+  }
+  for (DestinationSurvey::Site& site : sites_) {
+    PreflightSite& found = site.found;
+    CheckUtf8(found);
+    const uint64_t bounced = RowsWithoutUtf8(found);
     PreflightProvider& provider = providers[found.provider];
     provider.name = found.provider;
     provider.domains += found.domains;
     provider.rows += found.rows;
-    provider.rows_of[static_cast<size_t>(found.fate)] += found.rows;
+    provider.rows_of[static_cast<size_t>(found.fate)] += found.rows - bounced;
+    provider.rows_of[static_cast<size_t>(Fate::kBounce)] += bounced;
     if (found.fate == Fate::kSend || found.fate == Fate::kUnknown) {
-      may_be_sent += found.rows;
+      may_be_sent += found.rows - bounced;
       continue;
     }
+    if (bounced == found.rows) continue;  // it is said
     const bool mx = site.identity.hosts.empty();
     // What cannot be sent at all would be read one by one; the others stand in `sites`.
     PreflightFinding finding{.check = mx ? "mx" : "tls", .about = found.domain, .severity = Severity::kWarn};
@@ -230,7 +260,7 @@ void Preflight::CheckFinish(const StreamOptions& stream, const Subject& subject)
   PreflightFinish& finish = report_.finish;
   for (const DestinationSurvey::Site& site : sites_) {
     if (site.found.fate == Fate::kHold || site.found.fate == Fate::kBounce) continue;
-    ProjectedRows group{.rows = site.found.rows};
+    ProjectedRows group{.rows = site.found.rows - RowsWithoutUtf8(site.found)};
     for (const int index : pool.source_indexes) {
       const SourceOptions& source = options.sources[static_cast<size_t>(index)];
       group.by_source.push_back(BindingRates(options, sending, source, site.identity.key, site.settings));

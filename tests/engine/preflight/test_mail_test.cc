@@ -48,5 +48,19 @@ TEST(MadeUpValuesTest, AreAddressesWhereOnlyAnAddressMayStand) {
               testing::ElementsAre("qa@d1.test", "Sample name"));
 }
 
+TEST(MadeUpValuesTest, AreWhatEachPlaceTakes) {
+  EXPECT_THAT(
+      *ValuesFor("From: a@d1.test\nReply-To: {{desk}}@clinic.test, info@{{host}}\nList-Help: <{{help}}>\n"
+                 "Content-Type: text/html\n\n<a href=\"{{link}}\" style=\"color: {{colour}}\">{{name}} {{desk}}</a>\n"),
+      testing::ElementsAre("sample", "sample.example", "https://sample.example/", "https://sample.example/", "sample",
+                           "Sample name"));
+}
+
+TEST(MadeUpValuesTest, WhatNoValueFitsIsSaid) {
+  const absl::StatusOr<std::vector<std::string>> values =
+      ValuesFor("From: a@d1.test\nReply-To: {{x}}\nContent-Type: text/html\n\n<a href=\"{{x}}\">x</a>\n");
+  EXPECT_THAT(std::string(values.status().message()), testing::HasSubstr("the template takes none of the made-up"));
+}
+
 }  // namespace
 }  // namespace sealift::engine
