@@ -90,12 +90,17 @@ absl::Status RecipientFileLoader::Begin() {
   }
   for (const auto& [name, value] : request_.require) {
     const auto found = std::ranges::find(columns, name);
-    if (found == columns.end()) {
+    const auto fallback = std::ranges::find(spec_.defaults, name, [](const auto& each) { return each.first; });
+    if (found == columns.end() && fallback == spec_.defaults.end()) {
       return BadInput(
           fmt::format("--require names the column '{}', which the recipient file does not have; it has: email, {}",
                       name, fmt::join(columns, ", ")));
     }
-    required_.emplace_back(static_cast<size_t>(found - columns.begin()), value);
+    Requirement& requirement = required_.emplace_back();
+    requirement.name = name;
+    requirement.value = value;
+    if (found != columns.end()) requirement.column = static_cast<size_t>(found - columns.begin());
+    if (fallback != spec_.defaults.end()) requirement.fallback = fallback->second;
   }
   const absl::Status key_found = FindKeyColumn();
   if (!key_found.ok()) return key_found;
@@ -161,11 +166,10 @@ absl::Status RecipientFileLoader::Take(const RecipientReader::Recipient& recipie
     if (!same.ok()) return same;
   }
   if (!known && load_.rows() == nullptr) return load_.OtherContent("from a shorter file");
-  for (const auto& [index, value] : required_) {
-    if (recipient.fields[index] == value) continue;
-    Reject(recipient.offset, {.line = recipient.line,
-                              .column = reader_.columns()[index],
-                              .reason = "it is not the value that --require asks for"});
+  for (const Requirement& required : required_) {
+    if (required.IsMet(recipient)) continue;
+    Reject(recipient.offset,
+           {.line = recipient.line, .column = required.name, .reason = "it is not the value that --require asks for"});
     return absl::OkStatus();
   }
   if (key_.has_value()) {

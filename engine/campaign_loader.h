@@ -53,6 +53,17 @@ class RecipientFileLoader final : public CampaignLoader {
   void HashUpTo(uint64_t offset);
   absl::Status ComparePrefix();
 
+  // A --require: the column's value, or --default's where that is empty or the file has no such column.
+  struct Requirement {
+    std::optional<size_t> column;
+    std::string name, value, fallback;
+
+    bool IsMet(const RecipientReader::Recipient& recipient) const {
+      const std::string_view own = column.has_value() ? recipient.fields[*column] : std::string_view();
+      return (own.empty() ? std::string_view(fallback) : own) == value;
+    }
+  };
+
   const LoadRequest request_;
   queue::CampaignSpec spec_;
   ResumableLoad load_;
@@ -63,7 +74,7 @@ class RecipientFileLoader final : public CampaignLoader {
   std::optional<Template> content_;
   std::vector<size_t> kept_;  // of the file's columns, those that the template uses, and the key
   std::optional<size_t> key_;
-  std::vector<std::pair<size_t, std::string>> required_;
+  std::vector<Requirement> required_;
   std::vector<std::string_view> fields_;
   bool compared_ = true;  // what an earlier load has committed was found to be the same
 

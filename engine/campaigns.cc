@@ -16,6 +16,16 @@ namespace sealift::engine {
 using queue::Campaign;
 using queue::CampaignState;
 
+namespace {
+
+bool StartsByItself(const Campaign& campaign) {
+  if (campaign.state != CampaignState::kReady) return false;
+  const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign.spec.settings_json);
+  return settings.ok() && settings->start_at.has_value();
+}
+
+}  // namespace
+
 absl::StatusOr<Template> CompileTemplate(const queue::CampaignSpec& spec) {
   return Template::Compile(spec.template_text, {.columns = spec.columns, .defaults = spec.defaults});
 }
@@ -158,10 +168,11 @@ absl::Status Campaigns::Pause(std::string_view name) {
   const absl::StatusOr<Campaign> campaign = Find(name);
   if (!campaign.ok()) return campaign.status();
   if (campaign->state == CampaignState::kPaused) return absl::OkStatus();
-  if (campaign->state != CampaignState::kRunning || Done(*campaign)) {
+  if ((campaign->state != CampaignState::kRunning && !StartsByItself(*campaign)) || Done(*campaign)) {
     return WithExit(
-        absl::FailedPreconditionError(fmt::format("campaign '{}' is {}, not running: there is nothing to pause", name,
-                                                  Done(*campaign) ? "done" : queue::ToString(campaign->state))),
+        absl::FailedPreconditionError(fmt::format("campaign '{}' is {}, neither running nor to start by itself: there "
+                                                  "is nothing to pause",
+                                                  name, Done(*campaign) ? "done" : queue::ToString(campaign->state))),
         ExitCode::kUsage);
   }
   const absl::Status paused = store_.SetState(campaign->id, CampaignState::kPaused, absl::Now());

@@ -38,6 +38,7 @@ class Campaigns {
   absl::Status Start(std::string_view name);
   // What its load asked for: a start at once, or at a time that has come. True: it is being sent.
   absl::StatusOr<bool> StartLoaded(std::string_view name, bool start, std::optional<absl::Time> at);
+  // Also calls off the start of one that is ready and would start by itself: `resume` or `start` sends it all the same.
   absl::Status Pause(std::string_view name);
   absl::Status Resume(std::string_view name);
   // Waits until nothing of it is being sent; kTryLater when that takes longer than `patience`: it is paused then.

@@ -44,7 +44,8 @@ struct CampaignStatus {
   std::string state;  // loading ready running paused cancelled done
   uint64_t deferred = 0;
   uint64_t held = 0;
-  bool sink = false;  // loaded under delivery = "sink"
+  bool sink = false;                   // loaded under delivery = "sink"
+  std::optional<absl::Time> start_at;  // it is ready and starts by itself then
 };
 
 struct LoadRequest {

@@ -116,6 +116,10 @@ CampaignStatus NodeImpl::StatusOf(const queue::Campaign& campaign) {
   status.state = Campaigns::Done(campaign) ? "done" : std::string(queue::ToString(campaign.state));
   status.sink = campaign.spec.mode == "sink";
   status.deferred = campaign.counters.retrying;
+  if (campaign.state == queue::CampaignState::kReady) {
+    const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign.spec.settings_json);
+    if (settings.ok()) status.start_at = settings->start_at;
+  }
   if (campaign.state != queue::CampaignState::kRunning) return status;
   BlockedRows blocked;
   for (const std::unique_ptr<Shard>& shard : shards_) {
@@ -144,7 +148,13 @@ absl::StatusOr<std::vector<CampaignStatus>> NodeImpl::List() {
   const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
   if (!campaigns.ok()) return campaigns.status();
   std::vector<CampaignStatus> list;
-  for (const queue::Campaign& campaign : *campaigns) list.push_back(StatusOf(campaign));
+  for (const queue::Campaign& campaign : *campaigns) {
+    // A list has not what can be large; when a campaign starts stands there.
+    const absl::StatusOr<queue::Campaign> whole = campaign.state == queue::CampaignState::kReady
+                                                      ? store_->GetCampaign(campaign.id)
+                                                      : absl::StatusOr<queue::Campaign>(campaign);
+    list.push_back(StatusOf(whole.ok() ? *whole : campaign));
+  }
   return list;
 }
 

@@ -147,21 +147,52 @@ absl::StatusOr<Suppressions::Verdict> Suppressions::Check(std::string_view addre
   absl::StatusOr<SuppressionRecord> record = Read(*parsed);
   if (!record.ok()) return record.status();
   const std::shared_ptr<const Options> options = options_();
-  Verdict verdict{.record = *std::move(record),
-                  .mailing = {.campaign = std::string(campaign), .stream = std::string(stream)}};
-  if (!campaign.empty()) {
-    const absl::StatusOr<queue::Campaign> loaded = store_.FindCampaign(campaign);
-    if (loaded.ok()) verdict.mailing.stream = loaded->spec.stream;
-  }
-  const StreamOptions* const configured = options->FindStream(verdict.mailing.stream);
-  if (configured == nullptr && !stream.empty()) {
+  if (!stream.empty() && options->FindStream(stream) == nullptr) {
     return Usage(fmt::format("the configuration has no stream '{}'", stream));
   }
-  verdict.mailing.transactional = configured != nullptr && configured->kind == StreamKind::kTransactional;
-  verdict.mailing.sink = options->delivery == Delivery::kSink;
-  verdict.suppressed = std::ranges::any_of(
-      verdict.record.InForce(), [&](const SuppressionEntry* entry) { return entry->what.Binds(verdict.mailing); });
+  Verdict verdict;
+  verdict.record = *std::move(record);
+  const std::vector<const SuppressionEntry*> in_force = verdict.record.InForce();
+  verdict.binds.assign(in_force.size(), false);
+  const auto judge = [&](const queue::Mailing& mailing) {
+    bool bound = false;
+    for (size_t i = 0; i < in_force.size(); ++i) {
+      if (!in_force[i]->what.Binds(mailing)) continue;
+      bound = verdict.binds[i] = verdict.suppressed = true;
+    }
+    return bound;
+  };
+  if (!stream.empty() || !campaign.empty()) {
+    const queue::Mailing mailing = MailingOf(stream, campaign);
+    verdict.sent_as = mailing.transactional ? "transactional" : "marketing";
+    judge(mailing);
+    return verdict;
+  }
+  verdict.sent_as = "anything";
+  for (const StreamOptions& each : options->streams) {
+    if (judge(MailingOf(each.name, {}))) verdict.where.push_back("stream " + each.name);
+  }
+  for (const SuppressionEntry* entry : in_force) {
+    if (entry->what.scope.of != SuppressionScope::Of::kCampaign) continue;
+    std::string name = "campaign " + entry->what.scope.name;
+    if (!judge(MailingOf({}, entry->what.scope.name)) || std::ranges::count(verdict.where, name) > 0) continue;
+    verdict.where.push_back(std::move(name));
+  }
   return verdict;
+}
+
+// What a message of the stream, or of the campaign, would be sent as.
+queue::Mailing Suppressions::MailingOf(std::string_view stream, std::string_view campaign) const {
+  const std::shared_ptr<const Options> options = options_();
+  queue::Mailing mailing{.campaign = std::string(campaign), .stream = std::string(stream)};
+  if (!campaign.empty()) {
+    const absl::StatusOr<queue::Campaign> loaded = store_.FindCampaign(campaign);
+    if (loaded.ok()) mailing.stream = loaded->spec.stream;
+  }
+  const StreamOptions* const configured = options->FindStream(mailing.stream);
+  mailing.transactional = configured != nullptr && configured->kind == StreamKind::kTransactional;
+  mailing.sink = options->delivery == Delivery::kSink;
+  return mailing;
 }
 
 bool Suppressions::Filter::Passes(const queue::Suppression& what) const {

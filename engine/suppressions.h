@@ -71,12 +71,15 @@ class Suppressions {
   // With an empty history when it was never suppressed.
   absl::StatusOr<queue::SuppressionRecord> History(std::string_view address);
 
-  // What a message to the address would be sent as: a campaign that is loaded says its stream itself. No stream:
-  // marketing.
+  // Whether a message to the address would be sent, as one of a stream or of a campaign, which says its stream itself
+  // when it is loaded. Neither: as one of every stream that is configured, and of each campaign that a suppression
+  // names.
   struct Verdict {
     queue::SuppressionRecord record;
-    queue::Mailing mailing;
-    bool suppressed = false;
+    std::string sent_as;             // marketing, transactional, or: anything
+    std::vector<bool> binds;         // each of record.InForce(): some of these messages
+    std::vector<std::string> where;  // asked of anything: "stream NAME" and "campaign NAME" that it gets nothing of
+    bool suppressed = false;         // some of these messages are not sent
   };
   absl::StatusOr<Verdict> Check(std::string_view address, std::string_view stream, std::string_view campaign);
 
@@ -118,6 +121,7 @@ class Suppressions {
   void JudgeAgain() const { shards_.judge_again(); }
 
  private:
+  queue::Mailing MailingOf(std::string_view stream, std::string_view campaign) const;
   absl::StatusOr<queue::SuppressionScope> ScopeOf(const Which& which) const;
   absl::StatusOr<queue::SuppressionRecord> Read(const std::string& address);
   // Durable and known to every shard; the record as it is then.

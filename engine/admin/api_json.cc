@@ -58,6 +58,7 @@ json ToJson(const CampaignStatus& status, absl::Time now) {
     answer["settled_per_second"] =
         static_cast<double>(counters.settled()) / absl::ToDoubleSeconds(now - campaign.started);
   }
+  if (status.start_at.has_value()) answer["start_at"] = TimeJson(*status.start_at);
   if (status.sink) answer["notice"] = "SINK: nothing leaves this machine";
   return answer;
 }

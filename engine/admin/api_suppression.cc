@@ -1,6 +1,7 @@
 // The routes of the suppression list. Addresses come in bodies, never in a path or query, and an audited act names one
 // by its key in the list.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -158,11 +159,9 @@ absl::StatusOr<json> Api::CheckSuppression(Call& call) {
   if (!verdict.ok()) return verdict.status();
   json answer = RecordJson(verdict->record);
   answer["suppressed"] = verdict->suppressed;
-  answer["sent_as"] = verdict->mailing.transactional ? "transactional" : "marketing";
-  size_t i = 0;
-  for (const SuppressionEntry* entry : verdict->record.InForce()) {
-    answer["in_force"][i++]["binds"] = entry->what.Binds(verdict->mailing);
-  }
+  answer["sent_as"] = verdict->sent_as;
+  if (verdict->sent_as == "anything") answer["where"] = fmt::format("{}", fmt::join(verdict->where, ", "));
+  for (size_t i = 0; i < verdict->binds.size(); ++i) answer["in_force"][i]["binds"] = bool{verdict->binds[i]};
   return answer;
 }
 

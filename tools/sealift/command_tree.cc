@@ -83,27 +83,30 @@ std::vector<Command> MakeTree() {
        "the rest was accepted. A gzip or zstd file is unpacked on the way. The message is a --template, or is made of "
        "--from, --subject, --text, --html and --attach.",
        "sealift campaign load spring --stream newsletter --template spring.eml --recipients patients.csv --start",
-       Message("", {Required("stream", "NAME", "the stream of the configuration that it goes out by")},
-               {Option("recipients", "FILE", "rows with a column `email`, plain, gzip or zstd; - is standard input"),
-                Option("format", "FORMAT",
-                       "csv or tsv (a header row names the columns) or ndjson (an object a line); default: what the "
-                       "file's name "
-                       "says, else csv"),
-                Option("messages", "PATH",
-                       "finished messages instead of these two, each to its own To, Cc and Bcc: a directory of .eml "
-                       "files, or an "
-                       "mbox; - is an mbox on standard input"),
-                Switch("start", "start sending as soon as it is loaded"),
-                Option("start-at", "TIME", "start at this time: 2026-12-01T09:00:00Z, now+30m"),
-                Option("expires-in", "DURATION",
-                       "give up on a row this long after its acceptance, instead of the stream's: 6h, 3d"),
-                Option("rejects", "FILE", "where rejected rows are listed"),
-                Option("rate", "RATE", "never faster than this: 200/s, 5000/h"),
-                Option("key-column", "COLUMN",
-                       "your own name for a row (up to 128 bytes), shown in its events instead of its number"),
-                Repeated("require", "COLUMN=VALUE", "reject rows whose column is not this, such as consent=yes"),
-                Repeated("default", "COLUMN=VALUE",
-                         "what an empty or absent column counts as; before the template's own")}),
+       Message(
+           "", {Required("stream", "NAME", "the stream of the configuration that it goes out by")},
+           {Option("recipients", "FILE", "rows with a column `email`, plain, gzip or zstd; - is standard input"),
+            Option("format", "FORMAT",
+                   "csv or tsv (a header row names the columns) or ndjson (an object a line); default: what the "
+                   "file's name "
+                   "says, else csv"),
+            Option("messages", "PATH",
+                   "finished messages instead of these two, each to its own To, Cc and Bcc: a directory of .eml "
+                   "files, or an "
+                   "mbox; - is an mbox on standard input"),
+            Switch("start", "start sending as soon as it is loaded"),
+            Option("start-at", "TIME", "start at this time: 2026-12-01T09:00:00Z, now+30m"),
+            Option("expires-in", "DURATION",
+                   "give up on a row this long after its acceptance, instead of the stream's: 6h, 3d"),
+            Option("rejects", "FILE", "where rejected rows are listed"),
+            Option("rate", "RATE", "never faster than this: 200/s, 5000/h"),
+            Option("key-column", "COLUMN",
+                   "your own name for a row (up to 128 bytes), shown in its events instead of its number"),
+            Repeated(
+                "require", "COLUMN=VALUE",
+                "reject rows whose column, or --default where it is empty or absent, is not this, such as consent=yes"),
+            Repeated("default", "COLUMN=VALUE",
+                     "what an empty or absent column counts as; before the template's own")}),
        RunCampaignLoad},
       {"campaign",
        "list",
@@ -181,7 +184,8 @@ std::vector<Command> MakeTree() {
        "pause",
        "NAME",
        "Stop sending a campaign, keeping its rows queued",
-       "Messages whose transaction has begun are finished.",
+       "Messages whose transaction has begun are finished. One that was to start by itself (--start-at) is called off: "
+       "`campaign resume` sends it.",
        "sealift campaign pause spring",
        {},
        RunCampaignPause},
@@ -302,7 +306,7 @@ std::vector<Command> MakeTree() {
        "check",
        "ADDR",
        "Say whether an address gets mail",
-       "Of a marketing stream, unless a stream or a loaded campaign is named. Exit 0 either way.",
+       "Of any stream or campaign, with those of which it gets nothing, unless one is named. Exit 0 either way.",
        "sealift suppression check jane@d1.test --stream newsletter -o json",
        {Option("stream", "NAME", "as a mail of this stream"), Option("campaign", "NAME", "as a mail of this campaign")},
        RunSuppressionCheck},

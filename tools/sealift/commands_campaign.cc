@@ -32,6 +32,7 @@ const std::vector<Column>& CampaignDetails() {
                                               {"state", "state"},
                                               {"delivery", "delivery"},
                                               {"created", "created"},
+                                              {"start_at", "starts by itself at"},
                                               {"started", "started"},
                                               {"loaded", "loaded"},
                                               {"delivered", "delivered"},

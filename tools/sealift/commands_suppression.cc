@@ -111,7 +111,11 @@ CommandResult RunSuppressionCheck(const Invocation& call, Console& console) {
   const absl::StatusOr<json> answer = daemon->Post(std::string(kPath) + "/check", BodyOf(call));
   if (!answer.ok()) return answer.status();
   Print(*answer, "in_force",
-        {{"recipient", "recipient"}, {"key", "key"}, {"suppressed", "suppressed"}, {"sent_as", "if sent as"}},
+        {{"recipient", "recipient"},
+         {"key", "key"},
+         {"suppressed", "suppressed"},
+         {"sent_as", "if sent as"},
+         {"where", "gets nothing of"}},
         With({"binds", "BINDS"}, EntryColumns()), console);
   return ExitCode::kOk;
 }

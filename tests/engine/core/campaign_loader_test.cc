@@ -335,6 +335,47 @@ TEST_F(CampaignLoaderTest, RowsWithoutTheRequiredValueAreRejected) {
   EXPECT_EQ(rejections_[0].column, "consent");
 }
 
+TEST_F(CampaignLoaderTest, WhatIsRequiredSeesTheDefaultOfAnEmptyOrAbsentColumn) {
+  LoadRequest request = Request();
+  request.require = {{"consent", "yes"}};
+  request.defaults = {{"consent", "yes"}};
+  const absl::StatusOr<Summary> empty =
+      Load("email,name,consent\na1@d1.test,Ann,\na2@d1.test,Bob,no\na3@d1.test,Cy,yes\n", request);
+  ASSERT_TRUE(empty.ok()) << empty.status();
+  EXPECT_EQ(empty->accepted, 2u);
+  ASSERT_THAT(rejections_, SizeIs(1));
+  EXPECT_EQ(rejections_[0].line, 3u);
+  EXPECT_EQ(rejections_[0].column, "consent");
+  request.name = "absent";
+  EXPECT_EQ(Load(kThree, request)->accepted, 3u);
+  request.name = "refusing";
+  request.defaults = {{"consent", "no"}};
+  const absl::StatusOr<Summary> none = Load(kThree, request);
+  EXPECT_EQ(none->accepted, 0u);
+  EXPECT_EQ(none->rejected, 3u);
+}
+
+TEST_F(CampaignLoaderTest, AStartThatWasSetCanBeCalledOff) {
+  ASSERT_TRUE(Load(kThree).ok());
+  EXPECT_EQ(ExitCodeOf(campaigns_->Pause("spring")), ExitCode::kUsage) << "it would not start by itself";
+  queue::CampaignSpec spec{.name = "summer",
+                           .stream = "news",
+                           .mode = "sink",
+                           .template_text = std::string(kTemplate),
+                           .defaults = {{"name", "you"}},
+                           .settings_json = CampaignSettings{.start_at = absl::Now() + absl::Hours(1)}.ToText()};
+  const absl::StatusOr<queue::Campaign> summer = store_->CreateCampaign(spec, absl::Now());
+  ASSERT_TRUE(summer.ok()) << summer.status();
+  ASSERT_TRUE((*store_->BeginLoad(summer->id, absl::Now()))->Commit(0, {}, true).ok());
+  campaigns_->StartDue(absl::Now());
+  EXPECT_EQ(store_->FindCampaign("summer")->state, queue::CampaignState::kReady) << "not yet";
+  ASSERT_TRUE(campaigns_->Pause("summer").ok());
+  campaigns_->StartDue(absl::Now() + absl::Hours(2));
+  EXPECT_EQ(store_->FindCampaign("summer")->state, queue::CampaignState::kPaused);
+  ASSERT_TRUE(campaigns_->Resume("summer").ok());
+  EXPECT_EQ(store_->FindCampaign("summer")->state, queue::CampaignState::kRunning);
+}
+
 TEST_F(CampaignLoaderTest, ARequiredColumnThatIsNotThereIsBadInput) {
   LoadRequest request = Request();
   request.require = {{"consent", "yes"}};

@@ -22,6 +22,16 @@ TEST(CampaignCommandsTest, ShowSaysEveryCounterOfTheContract) {
   EXPECT_EQ(shown["held"], 2);
 }
 
+TEST(CampaignCommandsTest, ShowAndListSayWhenACampaignStartsByItself) {
+  ControlSocket socket;
+  EXPECT_FALSE(socket.Run({"campaign", "show", "spring", "-o", "json"}).Json().contains("start_at"));
+  socket.node.spring.start_at = absl::FromUnixSeconds(1'800'000'000);
+  EXPECT_EQ(socket.Run({"campaign", "show", "spring", "-o", "json"}).Json()["start_at"], "2027-01-15T08:00:00.000Z");
+  EXPECT_THAT(socket.Run({"campaign", "show", "spring"}).out, HasSubstr("starts by itself at"));
+  EXPECT_EQ(socket.Run({"campaign", "list", "-o", "json"}).Json()["campaigns"][0]["start_at"],
+            "2027-01-15T08:00:00.000Z");
+}
+
 TEST(CampaignCommandsTest, ACampaignOfSinkModeSaysSoInEverySummary) {
   ControlSocket socket;
   const std::string notice = "SINK: nothing leaves this machine";

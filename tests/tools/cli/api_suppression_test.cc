@@ -80,7 +80,64 @@ TEST_F(SuppressionCommandsTest, AScopeHoldsWhereItSays) {
   EXPECT_FALSE(Suppressed("jane@d1.test", {"--stream", "receipts"}));
   ASSERT_EQ(Run({"add", "john@d1.test", "--campaign", "autumn"}).code, 0);
   EXPECT_TRUE(Suppressed("john@d1.test", {"--campaign", "autumn"}));
-  EXPECT_FALSE(Suppressed("john@d1.test"));
+  EXPECT_FALSE(Suppressed("john@d1.test", {"--campaign", "spring"}));
+  EXPECT_FALSE(Suppressed("john@d1.test", {"--stream", "newsletter"}));
+}
+
+TEST_F(SuppressionCommandsTest, AskedOfNoStreamACheckTellsAllOfThem) {
+  const auto where = [&](const std::string& address) {
+    const json check = Run({"check", address, "--json"}).Json();
+    EXPECT_EQ(check["sent_as"], "anything");
+    EXPECT_EQ(check["suppressed"], check["where"] != "") << check;
+    return check["where"].get<std::string>();
+  };
+  EXPECT_EQ(where("jane@d1.test"), "");
+  ASSERT_EQ(Run({"add", "jane@d1.test", "--kind", "opt_out", "--stream", "newsletter"}).code, 0);
+  EXPECT_EQ(where("jane@d1.test"), "stream newsletter");
+  ASSERT_EQ(Run({"add", "john@d1.test", "--campaign", "autumn"}).code, 0);
+  ASSERT_EQ(Run({"add", "john@d1.test", "--kind", "opt_out", "--campaign", "autumn"}).code, 0);
+  EXPECT_EQ(where("john@d1.test"), "campaign autumn");
+  ASSERT_EQ(Run({"add", "ann@d1.test", "--kind", "complaint"}).code, 0);
+  EXPECT_EQ(where("ann@d1.test"), "stream newsletter") << "never of a transactional one";
+  ASSERT_EQ(Run({"add", "bob@d1.test", "--kind", "hard_bounce"}).code, 0);
+  EXPECT_EQ(where("bob@d1.test"), "stream newsletter, stream receipts");
+  EXPECT_THAT(Run({"check", "jane@d1.test"}).out, HasSubstr("gets nothing of"));
+  for (const json& entry : Run({"check", "john@d1.test", "--json"}).Json()["in_force"]) EXPECT_EQ(entry["binds"], true);
+}
+
+TEST_F(SuppressionCommandsTest, ATokenOptsOutWhoGotItsMessage) {
+  const std::string token = socket_.node.UnsubscribeToken(kSecret);
+  const Ran first = Run({"unsubscribe", token, "--reason", "one-click", "--json"});
+  ASSERT_EQ(first.code, 0) << first.err;
+  EXPECT_EQ(first.Json()["added"], 1);
+  EXPECT_EQ(first.Json()["stream"], "newsletter");
+  EXPECT_EQ(first.Json()["campaign"], "letter");
+  EXPECT_EQ(first.Json()["recipient"], kMasked);
+  EXPECT_TRUE(Suppressed(kSecret, {"--stream", "newsletter"}));
+  EXPECT_FALSE(Suppressed(kSecret, {"--stream", "receipts"}));
+  const Ran again = Run({"unsubscribe", token});
+  EXPECT_EQ(again.code, 0) << "the same POST twice is fine";
+  EXPECT_THAT(again.err + again.out, HasSubstr("nothing was changed"));
+  EXPECT_EQ(HistoryOf(kSecret), 1u);
+
+  std::string forged = token;
+  forged[3] = forged[3] == 'a' ? 'b' : 'a';
+  const Ran refused = Run({"unsubscribe", forged});
+  EXPECT_EQ(refused.code, 65);
+  EXPECT_THAT(refused.err, Not(HasSubstr(forged)));
+  EXPECT_EQ(Run({"unsubscribe", ""}).code, 65);
+
+  const Ran several = Run({"unsubscribe", "-", "--json"}, token + "\r\n\n" + forged + "\n");
+  EXPECT_EQ(several.code, 3);
+  EXPECT_EQ(several.Json()["already_in_force"], 1);
+  EXPECT_EQ(several.Json()["refused"], 1);
+  EXPECT_THAT(several.err, HasSubstr("line 3: "));
+
+  EXPECT_THAT(AuditText(), HasSubstr("suppression unsubscribe"));
+  EXPECT_THAT(AuditText(), HasSubstr("opt_out stream=newsletter key="));
+  EXPECT_THAT(AuditText(), HasSubstr("one-click"));
+  for (const std::string& secret : {token, forged, std::string(kSecret)})
+    EXPECT_THAT(AuditText(), Not(HasSubstr(secret)));
 }
 
 TEST_F(SuppressionCommandsTest, WhatWouldBindNothingIsRefused) {

@@ -84,6 +84,21 @@ void FakeNode::Bounce(const std::vector<std::string>& addresses, absl::Time when
   if (!store_->ChangeSuppressions(std::move(changes), false).ok()) std::abort();
 }
 
+std::string FakeNode::UnsubscribeToken(const std::string& address) {
+  suppressions();
+  const absl::StatusOr<queue::Campaign> campaign = store_->CreateCampaign(
+      {.name = "letter", .stream = "newsletter", .mode = "live", .settings_json = "{}"}, absl::Now());
+  if (!campaign.ok()) std::abort();
+  absl::StatusOr<std::unique_ptr<queue::Load>> load = store_->BeginLoad(campaign->id, absl::Now());
+  const std::string domain = address.substr(address.find('@') + 1);
+  if (!load.ok() || !(*load)->Add({.id = queue::RowId{1}, .recipient = address, .domain = domain}).ok() ||
+      !(*load)->Commit(0, {}, true).ok()) {
+    std::abort();
+  }
+  return store_->EncodeToken(queue::TokenPurpose::kUnsubscribe,
+                             {{campaign->id, store_->DestinationOf(domain)}, queue::RowId{1}});
+}
+
 FakeNode::FakeNode() : options_(std::make_shared<engine::Options>()) {
   options_->streams.resize(2);
   options_->streams[0].name = "newsletter";

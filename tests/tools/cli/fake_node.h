@@ -57,6 +57,10 @@ class FakeNode final : public engine::Node {
   void Bounce(const std::vector<std::string>& addresses, absl::Time when, bool sink = false);
   int judged_again = 0;
 
+  // What List-Unsubscribe of a message to this address would carry; the message waits in a campaign `letter` of the
+  // stream `newsletter`.
+  std::string UnsubscribeToken(const std::string& address);
+
   // One campaign, `spring`, is there.
   engine::CampaignStatus spring;
   absl::Status ready;
