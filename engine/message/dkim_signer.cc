@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <ranges>
 #include <utility>
 
 #include "engine/smtp/utf8.h"
@@ -12,6 +14,7 @@ namespace sealift::engine {
 namespace {
 
 constexpr size_t kLineBytes = 76;
+constexpr size_t kRelaxedBytes = 4096, kSignatureBytes = 768;  // what most messages need
 
 struct Field {
   std::string_view name;
@@ -49,10 +52,22 @@ std::string Relaxed(std::vector<Field> fields, const std::vector<std::string_vie
   return relaxed;
 }
 
-Sha256 HashWith(std::string relaxed, std::string_view signature) {
+// Of `relaxed` and the signature behind it; `relaxed` is as it was afterwards.
+Sha256 HashWith(std::string& relaxed, std::string_view signature) {
+  const size_t size = relaxed.size();
   AppendRelaxedField(signature, relaxed);
-  relaxed.resize(relaxed.size() - 2);  // the last line end is not hashed
-  return HashOf(relaxed);
+  const Sha256 hash = HashOf(std::string_view(relaxed).substr(0, relaxed.size() - 2));  // without the last line end
+  relaxed.resize(size);
+  return hash;
+}
+
+// Which of kDkimFields it is; their number when it is none.
+size_t IndexOf(std::string_view name) {
+  return static_cast<size_t>(std::ranges::find_if(kDkimFields,
+                                                  [&](std::string_view known) {
+                                                    return known.size() == name.size() && EqualsIgnoreCase(known, name);
+                                                  }) -
+                             std::begin(kDkimFields));
 }
 
 void AppendBase64(std::string_view bytes, size_t column, std::string& out) {
@@ -88,7 +103,8 @@ void AppendNames(const std::vector<std::string_view>& names, std::string& out) {
 }  // namespace
 
 Sha256 HashDkimHeader(std::string_view header, const std::vector<std::string_view>& names, std::string_view signature) {
-  return HashWith(Relaxed(FieldsOf(header), names), signature);
+  std::string relaxed = Relaxed(FieldsOf(header), names);
+  return HashWith(relaxed, signature);
 }
 
 bool DkimSigner::SignsAs(const DkimSigner& other) const {
@@ -103,17 +119,22 @@ absl::Status DkimSigner::Sign(std::string_view message, const std::optional<Sha2
   const size_t end = message.find("\r\n\r\n");
   const std::string_view body = end == std::string_view::npos ? std::string_view() : message.substr(end + 4);
   const Sha256 hash = body_hash.has_value() ? *body_hash : HashRelaxedBody(body);
-  std::vector<Field> present = FieldsOf(message.substr(0, end));
-
+  // Each name as often as it is there, the last one first, and once more: none can be added.
+  std::array<std::vector<std::string_view>, std::size(kDkimFields)> present;
+  for (const Field& field : FieldsOf(message.substr(0, end))) {
+    if (const size_t known = IndexOf(field.name); known < present.size()) present[known].push_back(field.whole);
+  }
   std::vector<std::string_view> names;
   names.reserve(64);
-  for (const std::string_view name : kDkimFields) {
-    for (const Field& field : present) {
-      if (EqualsIgnoreCase(field.name, name)) names.push_back(name);
+  std::string relaxed;
+  relaxed.reserve(std::min(end, kRelaxedBytes) + kSignatureBytes);
+  for (size_t i = 0; i < present.size(); ++i) {
+    for (const std::string_view field : present[i] | std::views::reverse) {
+      names.push_back(kDkimFields[i]);
+      AppendRelaxedField(field, relaxed);
     }
-    names.push_back(name);  // one that is not there: none can be added
+    names.push_back(kDkimFields[i]);
   }
-  const std::string relaxed = Relaxed(std::move(present), names);
 
   for (const DkimIdentity& identity : identities_) {
     std::string signature = fmt::format("DKIM-Signature: v=1; a={}; c=relaxed/relaxed;\r\n d={};\r\n s={};\r\n h=",
