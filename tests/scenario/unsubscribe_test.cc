@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <filesystem>
 #include <map>
 
 #include "tests/scenario/harness/certificate.h"
@@ -160,6 +161,45 @@ TEST_F(UnsubscribeTest, ATokenFromADeliveredMessageOptsItsRecipientOutOfTheNextC
   EXPECT_TRUE(Suppressed("row1@d1.test", "news"));
   EXPECT_FALSE(Suppressed("row3@d3.test", "news"));
   StopDaemon();
+}
+
+// The endpoint that docs/unsubscribe.md prints, run as a web server runs it.
+TEST_F(UnsubscribeTest, TheEndpointOfTheManualUnsubscribesByPostAndNeverByGet) {
+  WriteConfig();
+  const auto postfix = StartPostfix();
+  StartDaemon();
+  Load("spring", Template(), Recipients(1, Domains(1)), {"--start"});
+  ASSERT_TRUE(Eventually(kInTime, [&] { return postfix->mails() == 1; })) << postfix->Log();
+  const std::string token = Between(postfix->Mailboxes().at("row1@d1.test").content, "?list=news&token=", ">");
+  ASSERT_EQ(token.size(), 42u);
+
+  const std::string page = ReadFile(std::string(SEALIFT_DOCS_DIR) + "/unsubscribe.md");
+  const std::string script = Between(page, "```sh\n", "```");
+  ASSERT_THAT(script, HasSubstr("REQUEST_METHOD")) << "the page has one script";
+  const std::string endpoint = dir.Write("endpoint", script, 0700);
+  const std::string bin = std::filesystem::path(OurProgram("sealift")).parent_path();
+  const auto answer = [&](const std::string& method, const std::string& query) {
+    return RunCommand({"env", "PATH=" + bin + ":/usr/bin:/bin", "SEALIFT_CONFIG=" + config_file,
+                       "REQUEST_METHOD=" + method, "QUERY_STRING=" + query, endpoint},
+                      "List-Unsubscribe=One-Click")
+        .out;
+  };
+  EXPECT_THAT(answer("GET", "list=news&token=" + token), HasSubstr("Status: 200 OK\r\n"));
+  EXPECT_THAT(answer("HEAD", "list=news&token=" + token), HasSubstr("Status: 200 OK\r\n"));
+  EXPECT_FALSE(Suppressed("row1@d1.test", "news")) << "whoever looks at a link has not asked for anything";
+  std::string forged = token;
+  forged[5] = token[5] == 'a' ? 'b' : 'a';
+  EXPECT_THAT(answer("POST", "list=news&token=" + forged), HasSubstr("Status: 404 Not Found\r\n"));
+  for (const std::string& bad : {std::string("list=news"), "token=" + token + "x", "token=$(touch " + bin + "/x)",
+                                 std::string("token="), "xtoken=" + token}) {
+    EXPECT_THAT(answer("POST", bad), HasSubstr("Status: 400 Bad Request\r\n")) << bad;
+  }
+  EXPECT_FALSE(Suppressed("row1@d1.test", "news"));
+  EXPECT_THAT(answer("POST", "list=news&token=" + token), HasSubstr("Status: 200 OK\r\n"));
+  EXPECT_TRUE(Suppressed("row1@d1.test", "news"));
+  EXPECT_THAT(answer("POST", "list=news&token=" + token), HasSubstr("Status: 200 OK\r\n")) << "twice is fine";
+  StopDaemon();
+  EXPECT_THAT(answer("POST", "list=news&token=" + token), HasSubstr("Status: 503 Service Unavailable\r\n"));
 }
 
 TEST_F(UnsubscribeTest, ATemplateThatReceiversWouldCallForgedIsRefusedLive) {
