@@ -36,7 +36,10 @@ Bytes Strings(const std::vector<std::string>& strings) {
 // The lookup blocks a thread of its own while this one turns the server.
 class LookupTest : public testing::Test {
  protected:
-  LookupTest() { options_.timeout = absl::Milliseconds(200), options_.tries = 2; }
+  LookupTest() {
+    options_.timeout = absl::Milliseconds(200);
+    options_.tries = 2;
+  }
 
   template <typename Question>
   auto Ask(Question question) {
