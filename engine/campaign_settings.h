@@ -20,6 +20,8 @@ struct CampaignSettings {
   std::optional<absl::Time> start_at;  // --start-at: it starts by itself then
   bool start = false;                  // --start: it starts once it is loaded completely
 
+  absl::Duration erase_after;  // from when it is done; zero: never
+
   // What a load that resumes must have been begun with, beside the spec.
   std::string key_column;  // --key-column; "": events name rows by their number
   RecipientFormat format = RecipientFormat::kCsv;

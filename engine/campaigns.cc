@@ -30,8 +30,9 @@ absl::StatusOr<Template> CompileTemplate(const queue::CampaignSpec& spec) {
   return Template::Compile(spec.template_text, {.columns = spec.columns, .defaults = spec.defaults});
 }
 
-Campaigns::Campaigns(queue::Store& store, const std::vector<std::unique_ptr<Shard>>& shards, Delivery delivery)
-    : store_(store), shards_(shards), delivery_(delivery) {}
+Campaigns::Campaigns(queue::Store& store, const std::vector<std::unique_ptr<Shard>>& shards, Delivery delivery,
+                     std::function<absl::Status()> may_send)
+    : store_(store), shards_(shards), delivery_(delivery), may_send_(std::move(may_send)) {}
 
 absl::StatusOr<Campaign> Campaigns::Find(std::string_view name) {
   absl::StatusOr<Campaign> campaign = store_.FindCampaign(name);
@@ -44,6 +45,11 @@ absl::StatusOr<Campaign> Campaigns::Find(std::string_view name) {
 }
 
 absl::Status Campaigns::Recover() {
+  const std::lock_guard lock(decision_);
+  if (const absl::Status may = may_send_(); !may.ok()) {
+    LogWarning("nothing is sent", {{"why", may}});
+    return absl::OkStatus();
+  }
   const absl::StatusOr<std::vector<Campaign>> campaigns = store_.ListCampaigns();
   if (!campaigns.ok()) return campaigns.status();
   for (const Campaign& listed : *campaigns) {
@@ -120,6 +126,7 @@ std::shared_ptr<ActiveCampaign> Campaigns::Active(queue::CampaignId id) const {
 }
 
 absl::Status Campaigns::SendOn(const Campaign& campaign) {
+  if (absl::Status may = may_send_(); !may.ok()) return may;
   const absl::Status mode = CheckMode(campaign);
   if (!mode.ok()) return mode;
   const absl::Status running = store_.SetState(campaign.id, CampaignState::kRunning, absl::Now());
@@ -222,6 +229,7 @@ absl::StatusOr<Campaign> Campaigns::Cancel(std::string_view name, bool erase, ab
 }
 
 void Campaigns::StartDue(absl::Time now) {
+  if (!may_send_().ok()) return;
   const absl::StatusOr<std::vector<Campaign>> campaigns = store_.ListCampaigns();
   if (!campaigns.ok()) return;
   for (const Campaign& listed : *campaigns) {
@@ -235,6 +243,39 @@ void Campaigns::StartDue(absl::Time now) {
       LogInfo("a campaign has started at its time", {{"campaign", listed.spec.name}});
     } else {
       LogError("a campaign could not be started at its time", {{"campaign", listed.spec.name}, {"why", started}});
+    }
+  }
+}
+
+void Campaigns::EraseDue(absl::Time now) {
+  constexpr absl::Duration kPatience = absl::Seconds(1);  // nothing of it is being sent
+  const absl::StatusOr<std::vector<Campaign>> campaigns = store_.ListCampaigns();
+  if (!campaigns.ok()) return;
+  for (const Campaign& listed : *campaigns) {
+    if (listed.erased) continue;
+    const bool over = Done(listed) || listed.state == CampaignState::kCancelled;
+    if (!over && listed.ended == absl::InfiniteFuture()) continue;
+    auto known = erase_after_.find(listed.id);
+    if (known == erase_after_.end()) {
+      const absl::StatusOr<Campaign> campaign = store_.GetCampaign(listed.id);
+      if (!campaign.ok()) continue;
+      const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign->spec.settings_json);
+      if (!settings.ok()) continue;
+      known = erase_after_.emplace(listed.id, settings->erase_after).first;
+    }
+    if (known->second == absl::ZeroDuration()) continue;
+    if (!over || listed.ended == absl::InfiniteFuture()) {
+      const absl::Status noted = store_.SetEnded(listed.id, over ? now : absl::InfiniteFuture());
+      if (!noted.ok()) LogError("the end of a campaign could not be noted", {{"campaign", listed.spec.name}});
+      continue;
+    }
+    if (now - listed.ended < known->second) continue;
+    const absl::StatusOr<Campaign> erased = Cancel(listed.spec.name, /*erase=*/true, kPatience);
+    if (erased.ok()) {
+      LogInfo("a campaign is erased, as its erase_after says", {{"campaign", listed.spec.name}});
+    } else {
+      LogError("a campaign could not be erased at its time",
+               {{"campaign", listed.spec.name}, {"why", erased.status()}});
     }
   }
 }

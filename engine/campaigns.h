@@ -28,9 +28,11 @@ namespace sealift::engine {
 // Threads:   any but a shard's; blocks. One decision at a time.
 class Campaigns {
  public:
-  Campaigns(queue::Store& store, const std::vector<std::unique_ptr<Shard>>& shards, Delivery delivery);
+  // `may_send`: Ok, or why nothing of any campaign is sent.
+  Campaigns(queue::Store& store, const std::vector<std::unique_ptr<Shard>>& shards, Delivery delivery,
+            std::function<absl::Status()> may_send);
 
-  // Sends on with what was running when the node stopped.
+  // Sends on with what was running when the node stopped, unless nothing may be sent.
   absl::Status Recover();
 
   absl::StatusOr<queue::Campaign> Find(std::string_view name);
@@ -46,6 +48,9 @@ class Campaigns {
 
   // Starts what was loaded with --start-at and is due.
   void StartDue(absl::Time now);
+  // Erases what has been done for as long as its erase_after says: rows, addresses, template and data key go, counts
+  // and events stay. Counts from when this first saw it done; a row that is queued again begins it anew.
+  void EraseDue(absl::Time now);
 
   // Null unless it is running.
   std::shared_ptr<ActiveCampaign> Active(queue::CampaignId id) const;
@@ -69,9 +74,12 @@ class Campaigns {
   queue::Store& store_;
   const std::vector<std::unique_ptr<Shard>>& shards_;
   const Delivery delivery_;
+  const std::function<absl::Status()> may_send_;
   std::mutex decision_;       // one at a time
   mutable std::mutex mutex_;  // guards active_
   std::map<queue::CampaignId, std::shared_ptr<ActiveCampaign>> active_;
+  // What each campaign's settings say of erasing, which never changes. Of EraseDue's thread.
+  std::map<queue::CampaignId, absl::Duration> erase_after_;
 };
 
 // The template of a stored campaign, compiled.

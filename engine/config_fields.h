@@ -236,6 +236,21 @@ struct Fields<RetentionOptions> {
 };
 
 template <>
+struct Fields<BackupOptions> {
+  static void Each(auto& o, auto&& each) {
+    each(Field{.name = "dir",
+               .help = "Where `sealift backup create` writes; a directory of the daemon's user, on another disk.",
+               .text = Text::kPath},
+         o.dir);
+    each(Field{.name = "key_file",
+               .help = "What backups are sealed with: 32 bytes, mode 0400 or 0600, another key than that of [keys]. "
+                       "Who restores needs it and nothing else of this machine.",
+               .text = Text::kPath},
+         o.key_file);
+  }
+};
+
+template <>
 struct Fields<DkimOptions> {
   static void Each(auto& o, auto&& each) {
     each(Field{.name = "domain", .help = "The d= of a signature.", .required = true, .text = Text::kHost}, o.domain);
@@ -343,6 +358,11 @@ struct Fields<StreamOptions> {
     each(Field{.name = "retry", .help = "Waits after each deferral; the last one repeats.", .min = 1}, o.retry);
     each(Field{.name = "expires_in", .help = "How long after acceptance a message may still be sent.", .min = 1'000},
          o.expires_in);
+    each(Field{.name = "erase_after",
+               .help = "How long after a campaign is done its data key is forgotten, and with it rows, addresses and "
+                       "template for good; events and audit stay. 0s: never.",
+               .max = 10LL * 366 * 86'400'000},
+         o.erase_after);
     each(Field{.name = "in_doubt",
                .help =
                    "Messages of which nobody knows whether they arrived, because the node or the connection died after "
@@ -416,6 +436,7 @@ void EachSection(auto& o, auto&& each, auto&& each_array) {
   each(Section{.name = "keys", .help = "The key that opens the queue; one of the three.", .restart = true}, o.keys);
   each(Section{.name = "storage", .help = "The disk."}, o.storage);
   each(Section{.name = "retention", .help = "How long things are kept."}, o.retention);
+  each(Section{.name = "backup", .help = "Backups of the queue; see backup.md."}, o.backup);
   each_array(Section{.name = "dkim",
                      .help = "A signing key. Of those of one domain the first of each algorithm signs; the others "
                              "stand by, to be published before they take over."},

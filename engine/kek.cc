@@ -87,6 +87,14 @@ dev_t DataDevice(const Options& options) {
   return about.st_dev;
 }
 
+// A file that is its owner's alone.
+absl::StatusOr<Kek> FromPrivateFile(const std::string& path, std::string_view key, const Options& options) {
+  const absl::StatusOr<SecretFile> file = OpenKey(path, key, options);
+  if (!file.ok()) return file.status();
+  if (absl::Status status = file->CheckPrivate(); !status.ok()) return status;
+  return ReadKey(*file, OriginOf(path, key, options));
+}
+
 absl::StatusOr<Kek> FromFile(const Options& options) {
   constexpr std::string_view kKey = "keys.kek_file";
   const std::string& path = options.keys.kek_file;
@@ -194,6 +202,20 @@ absl::StatusOr<Kek> FromCommand(const Options& options) {
 }
 
 }  // namespace
+
+absl::StatusOr<Kek> LoadBackupKey(const Options& options) {
+  if (options.backup.key_file.empty()) {
+    return absl::FailedPreconditionError(
+        "the configuration names no key for backups: set key_file in [backup] to a key of its own, made with `sealift "
+        "key "
+        "init FILE`, and keep a copy of it where the backups are not");
+  }
+  return FromPrivateFile(options.backup.key_file, "backup.key_file", options);
+}
+
+absl::StatusOr<Kek> LoadNextKek(const std::string& path, const Options& options) {
+  return FromPrivateFile(path, "the next key", options);
+}
 
 absl::StatusOr<Kek> LoadKek(const Options& options) {
   if (!options.keys.kek_command.empty()) return FromCommand(options);

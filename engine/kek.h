@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "engine/options.h"
@@ -20,5 +21,11 @@ using Kek = std::array<uint8_t, 32>;
 //
 // Threads: any; blocks. Errors: a sentence that says what, where, why and what to do next; never a byte of the key.
 absl::StatusOr<Kek> LoadKek(const Options& options);
+
+// Reads the key that seals backups, which backup.key_file names: a file as kek_file is.
+absl::StatusOr<Kek> LoadBackupKey(const Options& options);
+
+// Reads a key that takes the place of the configured one: a file as kek_file is, wherever it lies.
+absl::StatusOr<Kek> LoadNextKek(const std::string& path, const Options& options);
 
 }  // namespace sealift::engine

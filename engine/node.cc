@@ -23,6 +23,7 @@ constexpr absl::Duration kUpkeepEvery = absl::Seconds(1);
 // For the outcomes of what may be unsettled; what the queue buffers in memory comes to it.
 constexpr uint64_t kReserveBytes = 16 << 20;
 constexpr absl::Duration kSweepEvery = absl::Hours(1);
+constexpr absl::Duration kEraseEvery = absl::Seconds(10);
 
 // In live mode mail leaves from its source's own address or not at all.
 absl::Status CheckSources(const Options& options) {
@@ -138,7 +139,10 @@ absl::Status NodeImpl::Open() {
     shards_.push_back(*std::move(shard));
   }
   shards_made_.store(true, std::memory_order_release);
-  campaigns_ = std::make_unique<Campaigns>(*store_, shards_, options->delivery);
+  restoration_ = std::make_unique<Restoration>(*store_, std::string(Campaigns::ModeName(options->delivery)),
+                                               [this] { return campaigns_->Recover(); });
+  campaigns_ =
+      std::make_unique<Campaigns>(*store_, shards_, options->delivery, [this] { return restoration_->MaySend(); });
   suppressions_ = std::make_unique<Suppressions>(
       *store_, [this] { return this->options(); },
       Suppressions::Shards{.heard = [this] { AskShards([](Scheduler&) {}); },
@@ -193,7 +197,7 @@ absl::Status NodeImpl::Ready() const {
     return absl::ResourceExhaustedError(
         "the data directory has less free space than storage.stop_send_below: sending waits");
   }
-  return absl::OkStatus();
+  return restoration_->MaySend();
 }
 
 absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
@@ -299,7 +303,7 @@ void NodeImpl::ActOnReplies(absl::Time now) {
 }
 
 void NodeImpl::Upkeep() {
-  absl::Time next_sweep = absl::Now() + kSweepEvery;
+  absl::Time next_sweep = absl::Now() + kSweepEvery, next_erasure = absl::Now();
   std::unique_lock lock(upkeep_mutex_);
   while (!stopping_) {
     lock.unlock();
@@ -309,6 +313,10 @@ void NodeImpl::Upkeep() {
     NoteDestinations();
     campaigns_->StartDue(now);
     ActOnReplies(now);
+    if (now >= next_erasure) {
+      campaigns_->EraseDue(now);
+      next_erasure = now + kEraseEvery;
+    }
     if (now >= next_sweep) {
       const std::shared_ptr<const Options> current = options();
       const absl::Status swept = store_->Sweep(now, current->retention.settled_rows, current->retention.events);

@@ -23,6 +23,7 @@ namespace sealift::engine {
 class CampaignLoader;
 class CampaignTable;
 class Metrics;
+class Restoration;
 class Shard;
 class Suppressions;
 struct Options;
@@ -44,7 +45,8 @@ struct CampaignStatus {
   std::string state;  // loading ready running paused cancelled done
   uint64_t deferred = 0;
   uint64_t held = 0;
-  bool sink = false;                   // loaded under delivery = "sink"
+  uint64_t in_doubt = 0;  // part of `queued` too: rows that may have been sent and are kept until somebody decides
+  bool sink = false;      // loaded under delivery = "sink"
   std::optional<absl::Time> start_at;  // it is ready and starts by itself then
 };
 
@@ -55,7 +57,7 @@ struct LoadRequest {
   std::vector<std::pair<std::string, std::string>> require;   // --require col=value
   std::string key_column;                                     // "": rows are named by their number
   RecipientFormat format = RecipientFormat::kCsv;
-  std::optional<absl::Duration> expires_in;
+  std::optional<absl::Duration> expires_in, erase_after;
   std::string rate;  // "" or as in the configuration, "200/s"
   bool start = false;
   std::optional<absl::Time> start_at;
@@ -94,7 +96,7 @@ struct ShapeRow {
 struct QueueRow {
   std::string id, campaign, stream, domain, recipient;  // the recipient in full; who prints it masks it
   std::string key;    // as its events carry it: what --key-column says, else the row's number
-  std::string state;  // fresh, retrying
+  std::string state;  // fresh, retrying, in_doubt
   int attempts = 0;
   std::optional<absl::Time> due;
   absl::Time accepted, expires;
@@ -104,6 +106,11 @@ struct MessageTrace {
   std::string id, key, campaign, stream, state, recipient;
   std::optional<absl::Time> due;
   std::vector<queue::Event> attempts;  // oldest first
+};
+
+struct BackupMade {
+  std::string path;
+  queue::BackupResult result;
 };
 
 // One real message of a campaign, to somebody who agreed to get it.
@@ -178,6 +185,14 @@ class Node {
   virtual absl::StatusOr<uint64_t> Retry(const QueueFilter& filter, std::string_view rate, bool dry_run) = 0;
 
   virtual Suppressions& suppressions() = 0;
+
+  // Writes a backup into backup.dir while everything goes on. kTryLater while another is made.
+  virtual absl::StatusOr<BackupMade> Backup() = 0;
+  virtual Restoration& restoration() = 0;
+
+  virtual queue::KeyReport Keys() = 0;
+  // From here on the queue also opens with the key in that file, and from the first start with it with nothing else.
+  virtual absl::StatusOr<queue::KeyReport> RotateKey(const std::string& file) = 0;
 
   virtual absl::StatusOr<DomainExplanation> Explain(std::string_view domain) = 0;
   virtual absl::StatusOr<MessageTrace> Trace(std::string_view id) = 0;

@@ -26,6 +26,8 @@ constexpr size_t kCampaignNameMax = 64;
 }  // namespace
 
 absl::Status NodeImpl::AdmitLoad() const {
+  // What was loaded and sent since the backup would be taken for new.
+  if (absl::Status may = restoration_->MaySend(); !may.ok()) return may;
   const absl::Status failed = store_->failure();
   if (!failed.ok()) return WithExit(failed, absl::IsResourceExhausted(failed) ? ExitCode::kTryLater : ExitCode::kIo);
   const queue::StoreStats stats = store_->Stats();
@@ -79,6 +81,7 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
   }
   CampaignSettings settings{.start_at = request.start_at,
                             .start = request.start,
+                            .erase_after = request.erase_after.value_or(stream->erase_after),
                             .key_column = request.key_column,
                             .format = request.format,
                             .require = request.require};
@@ -113,12 +116,20 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
 
 CampaignStatus NodeImpl::StatusOf(const queue::Campaign& campaign) {
   CampaignStatus status{.campaign = campaign};
-  status.state = Campaigns::Done(campaign) ? "done" : std::string(queue::ToString(campaign.state));
+  // One that is erased after it was done was never cancelled for its rows.
+  const bool done = Campaigns::Done(campaign) || (campaign.erased && campaign.counters.cancelled == 0);
+  status.state = done ? "done" : std::string(queue::ToString(campaign.state));
   status.sink = campaign.spec.mode == "sink";
   status.deferred = campaign.counters.retrying;
+  status.in_doubt = campaign.counters.in_doubt;
   if (campaign.state == queue::CampaignState::kReady) {
     const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign.spec.settings_json);
     if (settings.ok()) status.start_at = settings->start_at;
+  }
+  if (restoration_->pending()) {
+    status.in_doubt = campaign.counters.queued();
+    status.deferred = 0;
+    return status;
   }
   if (campaign.state != queue::CampaignState::kRunning) return status;
   BlockedRows blocked;

@@ -18,6 +18,7 @@
 #include "engine/metrics_text.h"
 #include "engine/node.h"
 #include "engine/restraints.h"
+#include "engine/restoration.h"
 #include "engine/shard.h"
 #include "engine/signers.h"
 #include "engine/signing_keys.h"
@@ -61,6 +62,10 @@ class NodeImpl final : public Node {
   absl::StatusOr<QueuePage> ListRows(const QueueFilter& filter, std::string cursor, int max) override;
   absl::StatusOr<uint64_t> Retry(const QueueFilter& filter, std::string_view rate, bool dry_run) override;
   Suppressions& suppressions() override { return *suppressions_; }
+  absl::StatusOr<BackupMade> Backup() override;
+  Restoration& restoration() override { return *restoration_; }
+  queue::KeyReport Keys() override { return store_->DescribeKeys(); }
+  absl::StatusOr<queue::KeyReport> RotateKey(const std::string& file) override;
   absl::StatusOr<DomainExplanation> Explain(std::string_view domain) override;
   absl::StatusOr<MessageTrace> Trace(std::string_view id) override;
   absl::StatusOr<std::vector<MessageTrace>> FindMessages(std::string_view recipient) override;
@@ -120,6 +125,7 @@ class NodeImpl final : public Node {
   std::vector<std::unique_ptr<Shard>> shards_;
   std::atomic<bool> shards_made_{false};
   std::unique_ptr<Signers> signers_;  // goes before the shards, which it answers
+  std::unique_ptr<Restoration> restoration_;
   std::unique_ptr<Campaigns> campaigns_;
   std::unique_ptr<Suppressions> suppressions_;
   std::unique_ptr<engine::MetricsText> metrics_text_;

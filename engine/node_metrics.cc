@@ -43,10 +43,12 @@ void NodeImpl::AddMetrics() {
       }
     }
     std::vector<Sample> samples;
+    const bool in_doubt = restoration_->pending().has_value();
     for (const auto& [stream, sum] : streams) {
-      samples.push_back({{stream, "queued"}, static_cast<double>(sum.accepted - sum.retrying - sum.in_doubt)});
-      samples.push_back({{stream, "retrying"}, static_cast<double>(sum.retrying)});
-      samples.push_back({{stream, "in_doubt"}, static_cast<double>(sum.in_doubt)});
+      const uint64_t held = in_doubt ? sum.accepted : sum.in_doubt, retrying = in_doubt ? 0 : sum.retrying;
+      samples.push_back({{stream, "queued"}, static_cast<double>(sum.accepted - retrying - held)});
+      samples.push_back({{stream, "retrying"}, static_cast<double>(retrying)});
+      samples.push_back({{stream, "in_doubt"}, static_cast<double>(held)});
     }
     return samples;
   });

@@ -129,6 +129,7 @@ absl::StatusOr<std::vector<ShapeRow>> NodeImpl::Shape(const QueueFilter& filter)
 absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, std::string cursor, int max) {
   if (filter.empty()) return NoFilter();
   QueuePage page;
+  const bool in_doubt = restoration_->pending().has_value();
   const auto add = [&](const queue::Campaign& campaign, std::optional<size_t> key, const queue::StoredRow& row) {
     const size_t at = row.recipient.rfind('@');
     page.rows.push_back({.id = store_->EncodeMessageId(row.message),
@@ -137,7 +138,7 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
                          .domain = at == std::string::npos ? std::string() : row.recipient.substr(at + 1),
                          .recipient = row.recipient,
                          .key = KeyText(row, key),
-                         .state = row.in_doubt() ? "in_doubt" : (row.attempts > 0 ? "retrying" : "fresh"),
+                         .state = in_doubt || row.in_doubt() ? "in_doubt" : (row.attempts > 0 ? "retrying" : "fresh"),
                          .attempts = row.attempts,
                          .due = DueOf(row),
                          .accepted = row.accepted,
@@ -271,6 +272,15 @@ absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
   uint64_t not_running = 0;
   const absl::Status read = ForEachLane(filter, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
     explanation.queued += lane.queued;
+    if (restoration_->pending()) {
+      not_running += lane.queued;
+      explanation.waits.push_back({.reason = "in_doubt",
+                                   .detail = std::string(restoration_->MaySend().message()),
+                                   .set_by = "backup restore",
+                                   .until = std::nullopt,
+                                   .rows = lane.queued});
+      return;
+    }
     if (campaign.state == queue::CampaignState::kRunning) return;
     not_running += lane.queued;
     const std::string state(queue::ToString(campaign.state));
@@ -342,7 +352,8 @@ absl::StatusOr<MessageTrace> NodeImpl::TraceOf(const queue::MessageKey& key) {
     if (found->row.has_value()) trace.key = KeyText(*found->row, KeyFieldOf(*campaign));
   }
   if (found->row.has_value() && !found->row->parked) {
-    trace.state = found->row->in_doubt() ? "in_doubt" : (found->row->attempts > 0 ? "deferred" : "queued");
+    const bool in_doubt = found->row->in_doubt() || restoration_->pending().has_value();
+    trace.state = in_doubt ? "in_doubt" : (found->row->attempts > 0 ? "deferred" : "queued");
     trace.recipient = found->row->recipient;
     trace.due = DueOf(*found->row);
   } else if (!found->events.empty()) {

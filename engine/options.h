@@ -114,6 +114,11 @@ struct KeysOptions {                     // [keys]: one of the three
   bool accept_local_kek = false;         // live mode refuses a key file on data_dir's own device unless this is true
 };
 
+struct BackupOptions {   // [backup]
+  std::string dir;       // where backups are written; empty: none is made here
+  std::string key_file;  // 32 bytes, 0400 or 0600: what seals them; not the key encryption key
+};
+
 struct StorageOptions {             // [storage]
   DiskFloor stop_load_below{5, 0};  // free space under which loads are refused
   DiskFloor stop_send_below{2, 0};  // free space under which sending stops too
@@ -185,6 +190,7 @@ struct StreamOptions {                       // [[stream]]
   std::vector<absl::Duration> retry = {absl::Minutes(5), absl::Minutes(15), absl::Hours(1),
                                        absl::Hours(4)};  // the last one repeats
   absl::Duration expires_in = absl::Hours(72);           // from acceptance
+  absl::Duration erase_after;                            // from when a campaign is done; zero: never
   InDoubt in_doubt = InDoubt::kResend;                   //
   RateLimit rate;                                        // messages
   MaxHardBounces max_hard_bounces;                       //
@@ -247,6 +253,7 @@ struct Options {
   KeysOptions keys;
   StorageOptions storage;
   RetentionOptions retention;
+  BackupOptions backup;
   std::vector<DkimOptions> dkim;
   std::vector<SourceOptions> sources;
   std::vector<PoolOptions> pools;

@@ -47,7 +47,7 @@ struct Campaign {
   CampaignSpec spec;
   CampaignState state = CampaignState::kLoading;
   absl::Time created, started = absl::InfiniteFuture();  // InfiniteFuture: never yet
-  absl::Time ended = absl::InfiniteFuture();             // when it was cancelled
+  absl::Time ended = absl::InfiniteFuture();             // when it was cancelled, or was seen to be done
   bool erased = false;  // its data key is forgotten: the spec has only name, stream and mode
   // How far the input has been loaded, so that an interrupted load resumes: bytes, the caller's printable digest (or
   // digest state) of them, and the last data row that was considered.

@@ -216,4 +216,17 @@ absl::Status CampaignTable::SetState(CampaignId id, CampaignState state, absl::T
   return WriteHeadLocked(changed, &batch);
 }
 
+absl::Status CampaignTable::SetEnded(CampaignId id, absl::Time ended) {
+  const std::lock_guard lock(mutex_);
+  const auto found = campaigns_.find(id);
+  if (found == campaigns_.end()) return NoCampaign(id);
+  if (found->second.head.state == CampaignState::kCancelled || found->second.head.ended == ended) {
+    return absl::OkStatus();  // that time stands
+  }
+  Campaign changed = found->second.head;
+  changed.ended = ended;
+  rocksdb::WriteBatch batch;
+  return WriteHeadLocked(changed, &batch);
+}
+
 }  // namespace sealift::queue

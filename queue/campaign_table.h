@@ -49,6 +49,7 @@ class CampaignTable {
   absl::StatusOr<Campaign> Get(CampaignId id) const;
   absl::StatusOr<std::vector<Campaign>> List() const;
   absl::Status SetState(CampaignId id, CampaignState state, absl::Time now);
+  absl::Status SetEnded(CampaignId id, absl::Time ended);
 
   // The head alone; from memory.
   absl::StatusOr<Campaign> Head(CampaignId id) const;

@@ -97,6 +97,10 @@ std::shared_ptr<rocksdb::FileSystem> StopAtFailure(const Database::Options& opti
 absl::Status PrepareDirectory(rocksdb::FileSystem* file_system, const std::string& path) {
   struct stat found;
   if (::stat(path.c_str(), &found) != 0) {
+    if (::stat((path + ".restoring").c_str(), &found) == 0) {
+      return absl::FailedPreconditionError(
+          fmt::format("a restore into {} has not ended. Run `sealift backup restore` again, it begins anew", path));
+    }
     rocksdb::IOStatus made = rocksdb::IOStatus::IOError(std::strerror(errno));
     if (errno == ENOENT) made = file_system->CreateDir(path, {}, nullptr);
     if (made.ok() && ::chmod(path.c_str(), 0700) != 0) made = rocksdb::IOStatus::IOError(std::strerror(errno));
@@ -236,6 +240,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(Options options) {
   if (absl::Status status = database->CheckFormat(); !status.ok()) return status;
   const std::string incoming = path + "/incoming";
   std::error_code error;
+  std::filesystem::remove_all(path + "/checkpoint", error);  // of a backup that a crash ended
   std::filesystem::remove_all(incoming, error);
   if (error || ::mkdir(incoming.c_str(), 0700) != 0) {
     return absl::UnavailableError(fmt::format("the queue cannot prepare {}: {}. Check the disk", incoming,

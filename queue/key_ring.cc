@@ -16,15 +16,32 @@
 namespace sealift::queue {
 namespace {
 
-constexpr std::string_view kWrapPurpose = "sealift key wrap 1";
 constexpr size_t kIncarnationSize = 16;
 
-std::string_view Bytes(const Secret& secret) { return {reinterpret_cast<const char*>(secret.data()), Secret::kSize}; }
+constexpr size_t kFingerprintSize = 16;
+
+rocksdb::WriteOptions Synced() {
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  return synced;
+}
 
 SipKey SipKeyOf(const Secret& secret) {
   SipKey key;
   std::memcpy(key.data(), secret.data(), sizeof(key));
   return key;
+}
+
+// The other way round than KeyRing::DatabaseKey; nothing for a kind of key that this version does not know.
+std::optional<KeyName> NameOf(std::string_view key) {
+  if (key == kNodeKey) return KeyName::Node();
+  for (const auto& [prefix, kind] :
+       {std::pair(kCampaignKeyPrefix, KeyName::Kind::kCampaign), std::pair(kEventKeyPrefix, KeyName::Kind::kEvents)}) {
+    if (key.starts_with(prefix) && key.size() == prefix.size() + 4) {
+      return KeyName{kind, Fixed32(key.data() + prefix.size())};
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -36,8 +53,7 @@ KeyName KeyName::OfEvents(absl::Time time) {
   return {Kind::kEvents, static_cast<uint32_t>(month.year() * 100 + month.month())};
 }
 
-KeyRing::KeyRing(rocksdb::DB* db, const Secret& kek)
-    : db_(db), wrap_(kek, Cipher::Direction::kSeal), unwrap_(kek, Cipher::Direction::kOpen) {}
+KeyRing::KeyRing(rocksdb::DB* db, const Secret& kek) : db_(db), kek_(kek), wrap_(kek) {}
 
 absl::StatusOr<std::unique_ptr<KeyRing>> KeyRing::Open(rocksdb::DB* db, const Secret& kek, absl::Time now) {
   std::unique_ptr<KeyRing> ring(new KeyRing(db, kek));
@@ -49,42 +65,23 @@ absl::StatusOr<std::unique_ptr<KeyRing>> KeyRing::Open(rocksdb::DB* db, const Se
 absl::Status KeyRing::Load() {
   std::string wrapped;
   const rocksdb::Status found = db_->Get({}, ToSlice(kNodeKey), &wrapped);
+  if (!found.ok() && !found.IsNotFound()) return FromRocks(found, "read its keys");
   if (found.IsNotFound()) {
-    rocksdb::WriteBatch batch;
-    Add(KeyName::Node(), &batch);
-    rocksdb::WriteOptions synced;
-    synced.sync = true;
-    if (auto status = db_->Write(synced, &batch); !status.ok()) return FromRocks(status, "store its keys");
-  } else if (!found.ok()) {
-    return FromRocks(found, "read its keys");
+    if (absl::Status status = Make(); !status.ok()) return status;
   } else {
-    Secret node;
-    if (!Unwrap(kNodeKey, wrapped, &node)) {
-      return absl::FailedPreconditionError(
-          "the key encryption key does not open this queue: it was made with another key. Configure the key that this "
-          "data "
-          "directory was created with ([keys]), or point data_dir elsewhere");
+    absl::StatusOr<std::vector<NamedKey>> keys = Unwrap(wrapped);
+    if (!keys.ok()) return keys.status();
+    for (const NamedKey& key : *keys) {
+      const std::optional<KeyName> name = NameOf(key.name);
+      if (name) keys_.emplace(*name, key.secret);
     }
-    keys_.emplace(KeyName::Node(), node);
   }
   DeriveIndexKeys(keys_.at(KeyName::Node()));
 
+  std::string value;
+  scrub_ = db_->Get({}, ToSlice(kKekScrubKey), &value).ok();
+  if (db_->Get({}, ToSlice(kKekNextKey), &value).ok()) next_ = value.substr(0, kFingerprintSize);
   const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}));
-  for (const auto& [prefix, kind] :
-       {std::pair(kCampaignKeyPrefix, KeyName::Kind::kCampaign), std::pair(kEventKeyPrefix, KeyName::Kind::kEvents)}) {
-    for (it->Seek(ToSlice(prefix)); it->Valid() && it->key().starts_with(ToSlice(prefix)); it->Next()) {
-      const std::string_view key = ToView(it->key());
-      Secret secret;
-      if (key.size() != prefix.size() + 4 || !Unwrap(key, ToView(it->value()), &secret)) {
-        return absl::DataLossError(
-            "a wrapped data key in the queue does not authenticate: the data directory was damaged or changed. Restore "
-            "it "
-            "from a backup");
-      }
-      keys_.emplace(KeyName{kind, Fixed32(key.data() + prefix.size())}, secret);
-    }
-    if (!it->status().ok()) return FromRocks(it->status(), "read its keys");  // the next Seek would forget it
-  }
   for (it->Seek(ToSlice(kIncarnationPrefix)); it->Valid() && it->key().starts_with(ToSlice(kIncarnationPrefix));
        it->Next()) {
     const uint32_t number = Fixed32(it->key().data() + kIncarnationPrefix.size());
@@ -94,13 +91,79 @@ absl::Status KeyRing::Load() {
   return FromRocks(it->status(), "read its keys");
 }
 
+absl::Status KeyRing::Make() {
+  rocksdb::WriteBatch batch;
+  Add(KeyName::Node(), &batch);
+  batch.Put(ToSlice(kKekFingerprintKey), Fingerprint(kek_));
+  return FromRocks(db_->Write(Synced(), &batch), "store its keys");
+}
+
+absl::StatusOr<std::vector<NamedKey>> KeyRing::Unwrap(std::string_view wrapped_node) {
+  Secret secret;
+  if (wrap_.Unwrap(kNodeKey, wrapped_node, &secret)) return ReadKeys(db_, &wrap_);
+
+  std::string next;
+  const bool rotating = db_->Get({}, ToSlice(kKekNextKey), &next).ok() && next.size() > kFingerprintSize;
+  if (!rotating || !wrap_.Unwrap(kKekNextKey, std::string_view(next).substr(kFingerprintSize), &secret)) {
+    std::string fingerprint;
+    (void)db_->Get({}, ToSlice(kKekFingerprintKey), &fingerprint);
+    return absl::FailedPreconditionError(fmt::format(
+        "the key encryption key does not open this queue: it was made with another key. The configured one is {}{}. "
+        "Configure the key that this data directory was created with, or rotated to ([keys]; `sealift key show` names "
+        "keys), or point data_dir elsewhere",
+        Fingerprint(kek_), fingerprint.empty() ? "" : fmt::format(", the queue's is {}", fingerprint)));
+  }
+  // The rotation to this key ends: every data key is wrapped by it, in one write.
+  KeyWrap before(secret);
+  absl::StatusOr<std::vector<NamedKey>> keys = ReadKeys(db_, &before);
+  if (!keys.ok()) return keys;
+  rocksdb::WriteBatch batch;
+  WrapAll(*keys, kek_, &batch);
+  batch.Delete(ToSlice(kKekNextKey));
+  batch.Put(ToSlice(kKekScrubKey), "");
+  if (auto status = db_->Write(Synced(), &batch); !status.ok()) return FromRocks(status, "wrap its keys anew");
+  return keys;
+}
+
+absl::Status KeyRing::BeginRotation(const Secret& next) {
+  const std::string fingerprint = Fingerprint(next);
+  if (fingerprint == Fingerprint(kek_)) {
+    return absl::InvalidArgumentError("the next key is the one in use: nothing would change. Make another one");
+  }
+  const std::lock_guard lock(mutex_);
+  const std::string value = fingerprint + KeyWrap(next).Wrap(kKekNextKey, kek_);
+  if (auto status = db_->Put(Synced(), ToSlice(kKekNextKey), value); !status.ok()) {
+    return FromRocks(status, "begin the rotation of its key");
+  }
+  next_ = fingerprint;
+  return absl::OkStatus();
+}
+
+absl::Status KeyRing::Scrubbed() {
+  scrub_ = false;
+  return FromRocks(db_->Delete(Synced(), ToSlice(kKekScrubKey)), "end the rotation of its key");
+}
+
+KeyReport KeyRing::Describe() const {
+  const std::lock_guard lock(mutex_);
+  KeyReport report{.kek = Fingerprint(kek_), .next = next_, .incarnation = incarnation(), .drawn = drawn_};
+  for (const auto& [name, secret] : keys_) {
+    if (name.kind == KeyName::Kind::kCampaign) ++report.campaigns;
+    if (name.kind == KeyName::Kind::kEvents) ++report.months;
+  }
+  return report;
+}
+
+absl::StatusOr<std::vector<NamedKey>> KeyRing::KeysIn(rocksdb::DB* copy) const {
+  const std::lock_guard lock(mutex_);
+  return ReadKeys(copy, &wrap_);
+}
+
 absl::Status KeyRing::Renew(absl::Time now) {
   std::string drawn(kIncarnationSize, '\0');
   RandomBytes(drawn.data(), drawn.size());
   const uint32_t number = incarnation_.load() + 1;
-  rocksdb::WriteOptions synced;
-  synced.sync = true;
-  const auto status = db_->Put(synced, ToSlice(NumberedKey(kIncarnationPrefix, number)), ToSlice(drawn));
+  const auto status = db_->Put(Synced(), ToSlice(NumberedKey(kIncarnationPrefix, number)), ToSlice(drawn));
   if (!status.ok()) return FromRocks(status, "commit a new incarnation");
   {
     const std::lock_guard lock(mutex_);
@@ -142,7 +205,7 @@ void KeyRing::Add(KeyName name, rocksdb::WriteBatch* batch) {
   if (!added) return;
   place->second = Secret::Random();
   const std::string key = DatabaseKey(name);
-  batch->Put(ToSlice(key), ToSlice(Wrap(key, place->second)));
+  batch->Put(ToSlice(key), ToSlice(wrap_.Wrap(key, place->second)));
 }
 
 void KeyRing::Forget(KeyName name, rocksdb::WriteBatch* batch) {
@@ -168,30 +231,6 @@ uint32_t KeyRing::NextSealer() {
   const uint64_t number = sealers_.fetch_add(1, std::memory_order_relaxed);
   assert(number <= std::numeric_limits<uint32_t>::max());
   return static_cast<uint32_t>(number);
-}
-
-std::string KeyRing::Wrap(std::string_view key, const Secret& secret) {
-  std::string wrapped(Cipher::kNonceSize, '\0');
-  RandomBytes(wrapped.data(), wrapped.size());
-  const std::string nonce = wrapped;
-  wrap_.Seal(nonce, {kWrapPurpose, key}, Bytes(secret), &wrapped);
-  return wrapped;
-}
-
-bool KeyRing::Unwrap(std::string_view key, std::string_view wrapped, Secret* secret) {
-  if (wrapped.size() < Cipher::kNonceSize) return false;
-  std::string opened;
-  if (!unwrap_.Open(wrapped.substr(0, Cipher::kNonceSize), {kWrapPurpose, key}, wrapped.substr(Cipher::kNonceSize),
-                    &opened) ||
-      opened.size() != Secret::kSize) {
-    return false;
-  }
-  std::array<uint8_t, Secret::kSize> bytes;
-  std::memcpy(bytes.data(), opened.data(), bytes.size());
-  *secret = Secret(bytes);
-  OPENSSL_cleanse(bytes.data(), bytes.size());
-  OPENSSL_cleanse(opened.data(), opened.size());
-  return true;
 }
 
 void KeyRing::DeriveIndexKeys(const Secret& node) {

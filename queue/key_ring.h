@@ -5,14 +5,17 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "queue/key_report.h"
+#include "queue/key_wrap.h"
 #include "queue/message_token.h"
 #include "queue/sealing.h"
 #include "queue/siphash.h"
@@ -50,9 +53,14 @@ struct KeyName {
 // share no key, so that nonces need only be unique within a run (SP 800-38D, 8.2.1). A campaign is erased by forgetting
 // its key.
 //
+// The key encryption key is changed in two steps, between which either of the two opens the database, so that neither a
+// crash nor the order of the operator's steps locks anybody out: BeginRotation leaves the present key wrapped by the
+// next one, and the first Open with the next one wraps every data key anew, all of them or none. Values are not
+// touched.
+//
 // Owned by:  Store.
 // Threads:   any; keys are looked up under a mutex, once a key and sealer.
-// Errors:    FailedPrecondition when the key encryption key is not the one the database was made with.
+// Errors:    FailedPrecondition when the key encryption key is not the one that the database opens with.
 class KeyRing {
  public:
   // Opens the keys of `db`; draws and commits this run's incarnation. A new database gets its node key.
@@ -69,6 +77,18 @@ class KeyRing {
 
   // Draws a new incarnation and commits it, synced, before anyone seals under it.
   absl::Status Renew(absl::Time now);
+
+  // From here on the database also opens with `next`, and with nothing else once it was. Durable on return.
+  // InvalidArgument: it is the one in use.
+  absl::Status BeginRotation(const Secret& next);
+  // Whether what earlier keys have wrapped must still be made unreadable; Scrubbed: it is.
+  bool scrub() const { return scrub_; }
+  absl::Status Scrubbed();
+
+  KeyReport Describe() const;
+
+  // The data keys in another database that opens with the same key encryption key: a copy of this one.
+  absl::StatusOr<std::vector<NamedKey>> KeysIn(rocksdb::DB* copy) const;
 
   uint32_t incarnation() const { return incarnation_.load(std::memory_order_acquire); }
   absl::Time incarnation_drawn() const;
@@ -87,13 +107,15 @@ class KeyRing {
   KeyRing(rocksdb::DB* db, const Secret& kek);
 
   absl::Status Load();
-  std::string Wrap(std::string_view key, const Secret& secret);
-  bool Unwrap(std::string_view key, std::string_view wrapped, Secret* secret);
+  absl::Status Make();
+  // Takes what the present key has wrapped, or what a rotation to it has left.
+  absl::StatusOr<std::vector<NamedKey>> Unwrap(std::string_view wrapped_node);
   void DeriveIndexKeys(const Secret& node);
   static std::string DatabaseKey(KeyName name);
 
   rocksdb::DB* const db_;
-  Cipher wrap_, unwrap_;
+  const Secret kek_;
+  bool scrub_ = false;
   SipKey destination_key_{}, address_key_{};
   std::array<uint8_t, 16> message_id_key_{};
   MessageTokens tokens_;
@@ -101,6 +123,8 @@ class KeyRing {
   std::atomic<uint32_t> incarnation_ = 0;
 
   mutable std::mutex mutex_;
+  mutable KeyWrap wrap_;
+  std::optional<std::string> next_;  // fingerprint
   absl::flat_hash_map<KeyName, Secret> keys_;
   absl::flat_hash_map<uint32_t, std::string> incarnations_;
   absl::Time drawn_;

@@ -87,9 +87,12 @@ std::string EventKey(uint64_t sequence);
 std::string TracePrefix(const LaneId& lane);
 std::string TraceKey(const LaneId& lane, uint64_t sequence);
 
-// default: format version, wrapped keys, incarnations, the sequence of the newest commit.
+// default: format version, wrapped keys, incarnations, the sequence of the newest commit; and what is going on with the
+// key encryption key (key_ring.h) or since a restore (restored.h).
 inline constexpr std::string_view kFormatKey = "format", kNodeKey = "key/node", kSequenceKey = "sequence";
-inline constexpr std::string_view kCampaignKeyPrefix = "key/c/", kEventKeyPrefix = "key/e/",
+inline constexpr std::string_view kKekFingerprintKey = "kek/fingerprint", kKekNextKey = "kek/next",
+                                  kKekScrubKey = "kek/scrub", kRestoredKey = "restored";
+inline constexpr std::string_view kKeyPrefix = "key/", kCampaignKeyPrefix = "key/c/", kEventKeyPrefix = "key/e/",
                                   kIncarnationPrefix = "incarnation/";
 std::string NumberedKey(std::string_view prefix, uint32_t number);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
+#include <mutex>
 #include <utility>
 
 #include "fmt/format.h"
@@ -27,6 +28,7 @@
 #include "queue/notes.h"
 #include "queue/readers.h"
 #include "queue/reading.h"
+#include "queue/reconciliation.h"
 #include "queue/retention.h"
 #include "queue/rocks.h"
 #include "queue/row_sweep.h"
@@ -52,6 +54,9 @@ struct Store::Parts {
   std::unique_ptr<SuppressionList> suppressions;
   std::unique_ptr<Committer> committer;
   std::unique_ptr<Readers> readers;
+  std::optional<Restored> restored;    // as it was opened
+  std::atomic<bool> released = false;  // since
+  std::mutex backup;                   // held while one is made
 };
 
 Store::Store(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -72,6 +77,14 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(Options options) {
       KeyRing::Open(parts->database->get(), Secret(parts->options.kek), absl::Now());
   if (!ring.ok()) return ring.status();
   parts->ring = *std::move(ring);
+
+  if (parts->ring->scrub()) {
+    if (absl::Status status = ScrubKeys(parts->database.get()); !status.ok()) return status;
+    if (absl::Status status = parts->ring->Scrubbed(); !status.ok()) return status;
+  }
+  absl::StatusOr<std::optional<Restored>> restored = ReadRestored(parts->database->get());
+  if (!restored.ok()) return restored.status();
+  parts->restored = *restored;
 
   parts->campaigns = std::make_unique<CampaignTable>(parts->database.get(), parts->ring.get(), &parts->failure);
   if (absl::Status status = parts->campaigns->Open(); !status.ok()) return status;
@@ -163,6 +176,8 @@ absl::StatusOr<Campaign> Store::FindCampaign(std::string_view name) {
 absl::StatusOr<Campaign> Store::GetCampaign(CampaignId id) { return parts_->campaigns->Get(id); }
 
 absl::StatusOr<std::vector<Campaign>> Store::ListCampaigns() { return parts_->campaigns->List(); }
+
+absl::Status Store::SetEnded(CampaignId id, absl::Time ended) { return parts_->campaigns->SetEnded(id, ended); }
 
 absl::Status Store::SetState(CampaignId id, CampaignState state, absl::Time now) {
   if (state == CampaignState::kCancelled) {
@@ -439,6 +454,48 @@ DestinationId Store::DestinationOf(std::string_view domain) const {
 AddressHash Store::AddressOf(std::string_view recipient) const {
   std::string scratch;
   return HashAddress(*parts_->ring, recipient, &scratch);
+}
+
+absl::StatusOr<BackupResult> Store::Backup(const BackupRequest& request) {
+  const std::unique_lock lock(parts_->backup, std::try_to_lock);
+  if (!lock.owns_lock()) return absl::UnavailableError("a backup is being made already: wait for it to end");
+  if (parts_->failure.stopped()) return parts_->failure.status();
+  return WriteBackup(parts_->database.get(), *parts_->ring, request);
+}
+
+std::optional<Restored> Store::restored() const {
+  return parts_->released.load(std::memory_order_acquire) ? std::nullopt : parts_->restored;
+}
+
+absl::StatusOr<Reconciled> Store::SettleElsewhere(std::span<const Event> events, bool dry_run) {
+  if (!restored()) {
+    return absl::FailedPreconditionError("this queue was not restored, or is released already: nothing is reconciled");
+  }
+  std::promise<absl::StatusOr<Reconciled>> settled;
+  parts_->committer->Do([&](CommitContext& context) {
+    settled.set_value(queue::SettleElsewhere(context, parts_->campaigns.get(), events, dry_run));
+  });
+  return settled.get_future().get();
+}
+
+absl::Status Store::Release() {
+  if (!restored()) return absl::OkStatus();
+  std::promise<absl::Status> written;
+  parts_->committer->Do([&](CommitContext& context) {
+    rocksdb::WriteBatch batch;
+    batch.Delete(ToSlice(kRestoredKey));
+    written.set_value(context.Write(&batch));
+  });
+  absl::Status status = written.get_future().get();
+  if (status.ok()) parts_->released.store(true, std::memory_order_release);
+  return status;
+}
+
+KeyReport Store::DescribeKeys() const { return parts_->ring->Describe(); }
+
+absl::Status Store::BeginRotation(const std::array<uint8_t, 32>& next) {
+  if (parts_->failure.stopped()) return parts_->failure.status();
+  return parts_->ring->BeginRotation(Secret(next));
 }
 
 absl::Status Store::Sweep(absl::Time now, absl::Duration settled_rows, absl::Duration events) {

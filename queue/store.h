@@ -13,13 +13,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "queue/backup.h"
 #include "queue/campaign.h"
 #include "queue/event.h"
 #include "queue/intent.h"
+#include "queue/key_report.h"
 #include "queue/load.h"
 #include "queue/notes.h"
 #include "queue/outcome.h"
 #include "queue/pack.h"
+#include "queue/restored.h"
 #include "queue/suppression.h"
 #include "queue/suppression_list.h"
 #include "queue/types.h"
@@ -182,6 +185,9 @@ class Store {
   // FailedPrecondition: it is cancelled.
   absl::Status SetState(CampaignId id, CampaignState state, absl::Time now);
 
+  // Remembers since when it is done; InfiniteFuture: it is not.
+  absl::Status SetEnded(CampaignId id, absl::Time ended);
+
   // Settles every queued row as cancelled, at once and however many they are. The engine must have returned its claims;
   // an outcome that still arrives corrects the counts. The rows stay sealed until retention. With `erase` they, the
   // index of addresses and the data key are gone; name, counts and events stay.
@@ -263,6 +269,22 @@ class Store {
   std::optional<MessageKey> DecodeToken(TokenPurpose purpose, std::string_view text) const;
   DestinationId DestinationOf(std::string_view domain) const;
   AddressHash AddressOf(std::string_view recipient) const;
+
+  // --- Backups, restores and keys: block
+  // ---------------------------------------------------------------------------------
+
+  // One at a time; Unavailable while another is made. The queue goes on meanwhile.
+  absl::StatusOr<BackupResult> Backup(const BackupRequest& request);
+
+  // Since a restore and until Release: every queued row is in doubt, and whoever sends must not. No lock.
+  std::optional<Restored> restored() const;
+  // See reconciliation.h: for restored queues of which nothing is claimed. FailedPrecondition: this is none.
+  absl::StatusOr<Reconciled> SettleElsewhere(std::span<const Event> events, bool dry_run);
+  absl::Status Release();
+
+  KeyReport DescribeKeys() const;
+  // See KeyRing::BeginRotation.
+  absl::Status BeginRotation(const std::array<uint8_t, 32>& next);
 
   // --- Upkeep
   // ----------------------------------------------------------------------------------------------------------

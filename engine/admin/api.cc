@@ -14,6 +14,7 @@
 #include "engine/config_show.h"
 #include "engine/exit_code.h"
 #include "engine/options.h"
+#include "engine/restoration.h"
 
 namespace sealift::engine {
 namespace {
@@ -114,10 +115,15 @@ void Api::AddTo(UnixListener& listener) {
   Add(listener, "POST", "/api/v1/suppressions/import", "suppression import", Audited::kYes, &Api::ImportSuppressions);
   Add(listener, "GET", "/api/v1/suppressions/export", "suppression export", Audited::kYes, &Api::ExportSuppressions);
   Add(listener, "POST", "/api/v1/suppressions/undo", "suppression undo", Audited::kYes, &Api::UndoSuppressions);
+  Add(listener, "POST", "/api/v1/backup/create", "backup create", Audited::kYes, &Api::CreateBackup);
+  Add(listener, "POST", "/api/v1/backup/reconcile", "backup reconcile", Audited::kYes, &Api::ReconcileBackup);
+  Add(listener, "GET", "/api/v1/keys", "key show", Audited::kNo, &Api::ShowKeys);
+  Add(listener, "POST", "/api/v1/keys/rotate", "key rotate", Audited::kYes, &Api::RotateKey);
   Add(listener, "POST", "/api/v1/reload", "reload", Audited::kYes, &Api::ReloadConfig);
   Add(listener, "GET", "/api/v1/config", "config show", Audited::kNo, &Api::ShowConfig);
   Add(listener, "GET", "/api/v1/audit", "audit tail", Audited::kNo, &Api::TailAudit);
   Add(listener, "GET", "/api/v1/audit/verify", "audit verify", Audited::kNo, &Api::VerifyAudit);
+  Add(listener, "GET", "/api/v1/audit/export", "audit export", Audited::kYes, &Api::ExportAudit);
 }
 
 void Api::Add(UnixListener& listener, const char* method, const char* pattern, const char* command, Audited audited,
@@ -140,7 +146,8 @@ void Api::Answer(const char* command, Audited audited, Act act, AdminRequest& re
   call.audited = audited == Audited::kYes || (audited == Audited::kWhenRevealing && call.reveal);
   if (call.reveal) call.entry.reason = request.Query("reason");
 
-  if (request.method == "POST" && act != &Api::LoadCampaign && act != &Api::ImportSuppressions) {
+  if (request.method == "POST" && act != &Api::LoadCampaign && act != &Api::ImportSuppressions &&
+      act != &Api::ReconcileBackup) {
     absl::StatusOr<std::string> body = request.Body(kBodyBytesMax);
     if (!body.ok()) return Respond(call, body.status(), response);
     call.body = body->empty() ? json::object() : json::parse(*body, nullptr, false);
@@ -182,6 +189,7 @@ absl::StatusOr<json> Api::DescribeNode(Call&) {
                  {"hostname", options->node.hostname},
                  {"data_dir", options->node.data_dir},
                  {"ready", ready.ok()},
+                 {"in_doubt", RestoredJson(node_.restoration().pending())},
                  {"pid", getpid()}};
   if (!ready.ok()) answer["why"] = std::string(ready.message());
   if (options->delivery == Delivery::kSink) answer["notice"] = "SINK: nothing leaves this machine";
@@ -223,6 +231,24 @@ absl::StatusOr<json> Api::TailAudit(Call& call) {
   }
   if (entries.size() > static_cast<size_t>(*lines)) entries.erase(entries.begin(), entries.end() - *lines);
   return json{{"entries", entries}};
+}
+
+// The lines as they are, so that their chain can be verified elsewhere; to the last whole one.
+absl::StatusOr<json> Api::ExportAudit(Call& call) {
+  const std::string path = options_.data_dir + "/audit";
+  const absl::StatusOr<uint64_t> lines = Audit::Verify(path);
+  if (!lines.ok()) return lines.status();
+  auto file = std::make_shared<std::ifstream>(path, std::ios::binary);
+  if (!*file) return WithExit(absl::NotFoundError("The audit file cannot be opened."), ExitCode::kIo);
+  call.response.content_type = "application/x-ndjson";
+  call.response.stream = [file, left = *lines](AdminWriter& writer) mutable {
+    std::string line;
+    for (; left > 0 && std::getline(*file, line); --left) {
+      if (!writer.Write(line + "\n")) return;
+    }
+    if (left == 0) writer.Write("{\"end\":true}\n");
+  };
+  return json();
 }
 
 absl::StatusOr<json> Api::VerifyAudit(Call&) {

@@ -42,17 +42,18 @@ json ToJson(const CampaignStatus& status, absl::Time now) {
                  {"delivered", counters.delivered},
                  {"deferred", status.deferred},
                  {"held", status.held},
+                 {"in_doubt", status.in_doubt},
                  {"bounced", counters.bounced},
                  {"expired", counters.expired},
                  {"suppressed", counters.suppressed},
                  {"cancelled", counters.cancelled},
                  {"queued", counters.queued()},
                  {"retrying", counters.retrying},
-                 {"in_doubt", counters.in_doubt},
                  {"deferrals", counters.deferrals},
                  {"rejected", counters.rejected},
                  {"duplicates", counters.duplicates},
                  {"input_rows", campaign.input_rows},
+                 {"erased", campaign.erased},
                  {"suppressed_at_load", counters.suppressed_at_load}};
   if (status.state == "running" && campaign.started < now) {
     answer["settled_per_second"] =

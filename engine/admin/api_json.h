@@ -26,6 +26,9 @@ nlohmann::json ToJson(const DomainExplanation& explanation);
 // What an event does not know itself: its campaign's name, and its Message-ID.
 nlohmann::json ToJson(const queue::Event& event, std::string_view id, std::string_view campaign, bool reveal);
 
+// Null unless the node was restored and everything is in doubt.
+nlohmann::json RestoredJson(const std::optional<queue::Restored>& restored);
+
 // {"error": {what, where, why, next, exit_code}}
 nlohmann::json ErrorJson(const absl::Status& status, std::string_view what);
 int HttpStatusOf(const absl::Status& status);

@@ -45,12 +45,13 @@ absl::Status ReadText(const json& head, const char* member, std::string* out) {
 absl::Status LoadBody::ReadHead(std::string_view line) {
   const json head = json::parse(line, nullptr, false);
   if (!head.is_object()) return Unreadable("its first line is no JSON object");
-  std::string expires_in, start_at, format;
+  std::string expires_in, erase_after, start_at, format;
   for (const auto& [member, out] : {std::pair{"stream", &request_.stream},
                                     {"key_column", &request_.key_column},
                                     {"format", &format},
                                     {"rate", &request_.rate},
                                     {"expires_in", &expires_in},
+                                    {"erase_after", &erase_after},
                                     {"start_at", &start_at}}) {
     if (absl::Status read = ReadText(head, member, out); !read.ok()) return read;
   }
@@ -69,10 +70,12 @@ absl::Status LoadBody::ReadHead(std::string_view line) {
     if (!head["messages"].is_boolean()) return Unreadable("`messages` is neither true nor false");
     request_.messages = head["messages"].get<bool>();
   }
-  if (!expires_in.empty()) {
-    const absl::StatusOr<absl::Duration> parsed = ParseDuration(expires_in);
+  for (const auto& [text, out] :
+       {std::pair{&expires_in, &request_.expires_in}, {&erase_after, &request_.erase_after}}) {
+    if (text->empty()) continue;
+    const absl::StatusOr<absl::Duration> parsed = ParseDuration(*text);
     if (!parsed.ok()) return WithExit(parsed.status(), ExitCode::kUsage);
-    request_.expires_in = *parsed;
+    *out = *parsed;
   }
   if (!start_at.empty()) {
     const absl::StatusOr<absl::Time> parsed = ParseTime(start_at);

@@ -62,7 +62,7 @@ class Ground {
     absl::StatusOr<std::unique_ptr<queue::Store>> store = queue::Store::Open(std::move(options));
     CHECK(store.ok(), "the store opens");
     store_ = *std::move(store);
-    campaigns_ = std::make_unique<Campaigns>(*store_, shards_, Delivery::kSink);
+    campaigns_ = std::make_unique<Campaigns>(*store_, shards_, Delivery::kSink, [] { return absl::OkStatus(); });
   }
   ~Ground() {
     store_.reset();

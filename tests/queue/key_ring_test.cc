@@ -34,17 +34,29 @@ class KeyRingTest : public ::testing::Test {
     std::filesystem::remove_all(path_);
   }
 
-  void Reopen() {
+  void Reopen(uint8_t kek = 1) {
+    const absl::Status status = TryReopen(kek);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+
+  absl::Status TryReopen(uint8_t kek) {
     ring_.reset();
     db_.reset();
     rocksdb::Options options;
     options.create_if_missing = true;
     rocksdb::DB* db = nullptr;
-    ASSERT_TRUE(rocksdb::DB::Open(options, path_, &db).ok());
+    EXPECT_TRUE(rocksdb::DB::Open(options, path_, &db).ok());
     db_.reset(db);
-    auto ring = KeyRing::Open(db, Kek(1), kNow);
-    ASSERT_TRUE(ring.ok()) << ring.status();
+    auto ring = KeyRing::Open(db, Kek(kek), kNow);
+    if (!ring.ok()) return ring.status();
     ring_ = *std::move(ring);
+    return absl::OkStatus();
+  }
+
+  std::string Stored(std::string_view key) {
+    std::string value;
+    (void)db_->Get({}, std::string(key), &value);
+    return value;
   }
 
   void AddCampaign(uint32_t id) {
@@ -167,6 +179,57 @@ TEST_F(KeyRingTest, ASwappedWrappedKeyIsRefused) {
 
 TEST_F(KeyRingTest, AnotherKekIsRefused) {
   EXPECT_EQ(KeyRing::Open(db_.get(), Kek(2), kNow).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(KeyRingTest, WhileARotationIsUnderWayEitherKeyOpensAndAfterItOnlyTheNext) {
+  AddCampaign(5);
+  Sealer sealer(ring_.get());
+  const std::string sealed = Sealed(sealer, 5, "key", "text");
+  const std::string wrapped = Stored(kNodeKey);
+  EXPECT_EQ(ring_->Describe().next, std::nullopt);
+  ASSERT_TRUE(ring_->BeginRotation(Kek(2)).ok());
+  EXPECT_EQ(ring_->Describe().next, Fingerprint(Kek(2)));
+  AddCampaign(6);  // life goes on
+
+  // A crash, and the operator's configuration still names the key before.
+  Reopen(1);
+  EXPECT_EQ(ring_->Describe().next, Fingerprint(Kek(2)));
+  EXPECT_EQ(Stored(kNodeKey), wrapped);
+  AddCampaign(7);
+  EXPECT_EQ(TryReopen(3).code(), absl::StatusCode::kFailedPrecondition) << "any key opens it now";
+
+  Reopen(2);
+  EXPECT_TRUE(ring_->scrub());
+  EXPECT_NE(Stored(kNodeKey), wrapped);
+  EXPECT_EQ(Stored(kKekNextKey), "");
+  const KeyReport report = ring_->Describe();
+  EXPECT_EQ(report.kek, Fingerprint(Kek(2)));
+  EXPECT_EQ(report.next, std::nullopt);
+  EXPECT_EQ(report.campaigns, 3u);
+  Unsealer unsealer(ring_.get());
+  const auto opened = unsealer.Open(KeyName::Of(CampaignId{5}), Seal::kRows, "key", sealed);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_EQ(*opened, "text");
+
+  const absl::Status before = TryReopen(1);
+  EXPECT_EQ(before.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(std::string(before.message()).find(Fingerprint(Kek(2))), std::string::npos) << before;
+  Reopen(2);
+  EXPECT_TRUE(ring_->scrub()) << "a crash before the scrub forgot it";
+  ASSERT_TRUE(ring_->Scrubbed().ok());
+  Reopen(2);
+  EXPECT_FALSE(ring_->scrub());
+}
+
+TEST_F(KeyRingTest, AKeyIsNotRotatedToItself) {
+  EXPECT_EQ(ring_->BeginRotation(Kek(1)).code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(KeyRingTest, AFingerprintNamesAKeyAndIsNoneOfItsBytes) {
+  EXPECT_EQ(Fingerprint(Kek(1)), Fingerprint(Kek(1)));
+  EXPECT_NE(Fingerprint(Kek(1)), Fingerprint(Kek(2)));
+  EXPECT_EQ(Fingerprint(Kek(1)).size(), 16u);
+  EXPECT_EQ(Fingerprint(Kek(1)).find("0101"), std::string::npos);
 }
 
 TEST_F(KeyRingTest, EventKeysAreMonthly) {

@@ -98,6 +98,9 @@ std::vector<Command> MakeTree() {
             Option("start-at", "TIME", "start at this time: 2026-12-01T09:00:00Z, now+30m"),
             Option("expires-in", "DURATION",
                    "give up on a row this long after its acceptance, instead of the stream's: 6h, 3d"),
+            Option("erase-after", "DURATION",
+                   "forget the campaign's data key this long after it is done, instead of the stream's: 30d; 0s is "
+                   "never"),
             Option("rejects", "FILE", "where rejected rows are listed"),
             Option("rate", "RATE", "never faster than this: 200/s, 5000/h"),
             Option("key-column", "COLUMN",
@@ -444,6 +447,98 @@ std::vector<Command> MakeTree() {
        "sealift audit verify",
        {},
        RunAuditVerify},
+      {"audit",
+       "export",
+       "",
+       "Print the whole audit file",
+       "A JSON line an entry, oldest first and as it is written, each with the digest of the line before it: what is "
+       "kept "
+       "elsewhere shows whether lines were cut off here. The file is verified first; the export is an entry itself.",
+       "sealift audit export > audit.ndjson",
+       {},
+       RunAuditExport},
+      {"backup",
+       "create",
+       "",
+       "Write a backup of the queue while everything goes on",
+       "It is what the queue was at one moment, sealed with the key of [backup], in a new file in backup.dir. "
+       "Incremental copies are not made. Take the events and suppressions exports too: a restore needs those made "
+       "since.",
+       "sealift backup create",
+       {},
+       RunBackupCreate},
+      {"backup",
+       "list",
+       "",
+       "List the backups in backup.dir",
+       "Needs no daemon. Exit 3: some cannot be opened, NOTE says why.",
+       "sealift backup list",
+       {},
+       RunBackupList},
+      {"backup",
+       "verify",
+       "FILE",
+       "Show that a backup can be restored",
+       "Restores it beside the file (or into --scratch), reads every table with its checksums, opens every campaign, "
+       "and "
+       "removes it again: it takes as much space as the backup. Needs no daemon. Exit 65: it was damaged or changed.",
+       "sealift backup verify /mnt/backup/mta1.example.com-20261201T040000.000Z.backup",
+       {Option("scratch", "DIR", "where it is restored for it; must not be there")},
+       RunBackupVerify},
+      {"backup",
+       "restore",
+       "FILE",
+       "Restore a backup into an empty data directory",
+       "Run it as the daemon's user while no daemon runs. The backup opens with the key of [backup] alone; the "
+       "restored "
+       "queue opens with that of [keys], which may be another than the lost node's. Every queued row is then in doubt, "
+       "and "
+       "the daemon neither sends nor accepts a load until `backup reconcile`.",
+       "sealift backup restore /mnt/backup/mta1.example.com-20261201T040000.000Z.backup",
+       {},
+       RunBackupRestore},
+      {"backup",
+       "reconcile",
+       "",
+       "Tell a restored node what happened since its backup was taken",
+       "Rows that have an outcome in the events are settled with it; who is on the suppressions is suppressed; a "
+       "campaign "
+       "that was loaded since is not loaded again, and a load that was under way ends where the backup has it. Then "
+       "the "
+       "rest is sent. Both files are what was exported on the lost node, last before it was lost: what was sent after "
+       "the "
+       "newest event is sent again. Nothing is released when a line cannot be read. Asks first on a terminal; without "
+       "one "
+       "it needs --yes.",
+       "sealift backup reconcile --events events.ndjson --suppressions suppressions.csv",
+       {Option("events", "FILE", "what `sealift -o ndjson events` printed; plain, gzip or zstd"),
+        Option("suppressions", "FILE", "what `sealift suppression export --reveal` printed"),
+        Switch("release", "send all that is queued without knowing what was sent since; needs --reason"),
+        Option("reason", "TEXT", "why, for the audit file"),
+        Switch("dry-run", "only say how many rows it would settle and how many be left to send"),
+        Switch("yes", "do not ask")},
+       RunBackupReconcile},
+      {"key",
+       "rotate",
+       "FILE",
+       "Change the key that opens the queue",
+       "FILE holds the next key (`sealift key init FILE` makes one), readable by the daemon. From then on either key "
+       "opens "
+       "the queue; once sealiftd was started with the next one in [keys] only that one does. Data keys are wrapped "
+       "anew "
+       "in one write, rows are not touched, backups do not mind.",
+       "sealift key rotate /etc/sealift/kek-2027",
+       {Option("reason", "TEXT", "why, for the audit file")},
+       RunKeyRotate},
+      {"key",
+       "show",
+       "",
+       "Name the keys in use",
+       "By fingerprints, which say nothing of a key: of the one that the configuration names, the one that the running "
+       "daemon opened the queue with, and the one that a rotation waits for.",
+       "sealift key show",
+       {},
+       RunKeyShow},
       {"key",
        "init",
        "FILE",

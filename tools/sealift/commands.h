@@ -61,12 +61,24 @@ CommandResult RunTlsProbe(const Invocation& call, Console& console);
 CommandResult RunDkimGenerate(const Invocation& call, Console& console);
 CommandResult RunDkimCheck(const Invocation& call, Console& console);
 
+// commands_backup.cc
+CommandResult RunBackupCreate(const Invocation& call, Console& console);
+CommandResult RunBackupList(const Invocation& call, Console& console);
+CommandResult RunBackupVerify(const Invocation& call, Console& console);
+CommandResult RunBackupRestore(const Invocation& call, Console& console);
+CommandResult RunBackupReconcile(const Invocation& call, Console& console);
+
+// commands_key.cc
+CommandResult RunKeyRotate(const Invocation& call, Console& console);
+CommandResult RunKeyShow(const Invocation& call, Console& console);
+
 // commands_node.cc
 CommandResult RunConfigCheck(const Invocation& call, Console& console);
 CommandResult RunConfigShow(const Invocation& call, Console& console);
 CommandResult RunReload(const Invocation& call, Console& console);
 CommandResult RunAuditTail(const Invocation& call, Console& console);
 CommandResult RunAuditVerify(const Invocation& call, Console& console);
+CommandResult RunAuditExport(const Invocation& call, Console& console);
 CommandResult RunKeyInit(const Invocation& call, Console& console);
 CommandResult RunCompletion(const Invocation& call, Console& console);
 CommandResult RunReference(const Invocation& call, Console& console);

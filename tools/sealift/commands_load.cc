@@ -34,8 +34,10 @@ absl::StatusOr<json> PairsOf(const Invocation& call, const char* flag) {
 absl::StatusOr<json> HeadOf(const Invocation& call, const std::string& template_text) {
   json head = {
       {"stream", call.Value("stream")}, {"template_bytes", template_text.size()}, {"start", call.Has("start")}};
-  for (const auto& [flag, member] :
-       {std::pair{"key-column", "key_column"}, {"expires-in", "expires_in"}, {"rate", "rate"}}) {
+  for (const auto& [flag, member] : {std::pair{"key-column", "key_column"},
+                                     {"expires-in", "expires_in"},
+                                     {"erase-after", "erase_after"},
+                                     {"rate", "rate"}}) {
     if (call.Has(flag)) head[member] = call.Value(flag);
   }
   const absl::StatusOr<engine::RecipientFormat> format =

@@ -1,4 +1,4 @@
-// config check, config show, reload, audit tail, audit verify, version
+// config check, config show, reload, audit tail, audit verify, audit export, version
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -109,6 +109,25 @@ CommandResult RunAuditVerify(const Invocation& call, Console& console) {
   if (!answer.ok()) return answer.status();
   console.Record(*answer, {{"lines", "lines"}, {"intact", "intact"}});
   return ExitCode::kOk;
+}
+
+CommandResult RunAuditExport(const Invocation& call, Console& console) {
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  bool complete = false;
+  const absl::Status ended = daemon->Lines("/api/v1/audit/export", {}, [&](std::string_view line) -> absl::Status {
+    if (line == "{\"end\":true}") {
+      complete = true;
+      return absl::OkStatus();
+    }
+    console.out() << line << "\n";
+    return console.out() ? absl::OkStatus() : absl::CancelledError("the reader is gone");
+  });
+  if (absl::IsCancelled(ended)) return ExitCode::kOk;
+  if (!ended.ok()) return ended;
+  if (complete) return ExitCode::kOk;
+  return Fail(ExitCode::kIo, {"audit export: the file is not complete", daemon->socket(), "The answer ended early.",
+                              "Give the same command again."});
 }
 
 CommandResult RunVersion(const Invocation& call, Console& console) {

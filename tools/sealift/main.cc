@@ -8,6 +8,7 @@
 
 #include "engine/exit_code.h"
 #include "tools/sealift/run.h"
+#include "tools/sealiftd/process.h"
 
 namespace {
 
@@ -24,6 +25,7 @@ bool WantsColour() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  sealift::tools::ForbidCoreDumps();
   signal(SIGINT, Interrupted);
   signal(SIGPIPE, SIG_IGN);  // a reader that is gone is seen by the stream
   sealift::tools::Console::Terminal terminal{isatty(STDIN_FILENO) == 1, isatty(STDOUT_FILENO) == 1,

@@ -14,10 +14,14 @@
 
 namespace sealift::tools {
 
-void HardenProcess() {
+void ForbidCoreDumps() {
   const rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);
   prctl(PR_SET_DUMPABLE, 0);
+}
+
+void HardenProcess() {
+  ForbidCoreDumps();
   umask(077);
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {

@@ -12,6 +12,9 @@ namespace sealift::tools {
 // as it may have.
 void HardenProcess();
 
+// The first of these, for a command that handles rows: it ends without a core dump, and so do its children.
+void ForbidCoreDumps();
+
 // Signals as things to wait for. Made before there are threads, so that no thread is ever interrupted by one.
 //
 // Owned by:  the daemon. Threads: any may wait; each signal is given to one.

@@ -11,7 +11,8 @@ std::string Settings::ToToml() const {
   text += "[dns]\nallow_private_addresses = true\n";
   if (!dns_server.empty()) text += fmt::format("servers = [\"{}\"]\n", dns_server);
   text += fmt::format("[smtp]\nport = {}\n{}\n[tls]\n{}\n", smtp_port, smtp, tls);
-  text += fmt::format("[keys]\nkek_file = \"{}\"\naccept_local_kek = true\n", kek_file);
+  text += "[keys]\n";
+  text += kek_file.empty() ? keys + "\n" : fmt::format("kek_file = \"{}\"\naccept_local_kek = true\n", kek_file);
   text += fmt::format("[[source]]\nname = \"ip1\"\naddress = \"{}\"\n{}\n", source_address, source);
   text += "[[pool]]\nname = \"main\"\nsources = [\"ip1\"]\n";
   for (const Stream& stream : streams) {

@@ -18,6 +18,7 @@ struct Settings {
   int smtp_port = 2525;
   std::string top;              // keys before the first table
   std::string node, smtp, tls;  // further lines of [node], [smtp], [tls]
+  std::string keys;             // [keys], when kek_file is empty
   std::string source;           // further lines of the source
   // A stream each: its name and its further lines.
   struct Stream {

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "engine/exit_code.h"
 #include "tests/tools/cli/control_socket.h"
 
@@ -33,7 +35,9 @@ INSTANTIATE_TEST_SUITE_P(
         Audited{{"message", "trace", "abc@mta1.example.com", "--reveal"}, "message trace", "abc"},
         Audited{{"message", "find", "--recipient", "a@d1.test", "--reason", "r"}, "message find", "recipient"},
         Audited{{"events", "--campaign", "spring", "--reveal"}, "events", "campaign=spring"},
-        Audited{{"reload"}, "reload", ""}));
+        Audited{{"backup", "create"}, "backup create", "mta1.backup"},
+        Audited{{"key", "rotate", "/etc/next"}, "key rotate", "from=00112233aabbccdd to=ffeeddcc00112233"},
+        Audited{{"audit", "export"}, "audit export", ""}, Audited{{"reload"}, "reload", ""}));
 
 TEST_P(AuditedCommandTest, IsWrittenDownOnceWithItsCaller) {
   ControlSocket socket;
@@ -62,6 +66,28 @@ TEST(AuditTest, WhatFailedIsWrittenDownWithItsReason) {
   EXPECT_EQ(socket.Run({"campaign", "pause", "autumn"}).code, 66);
   ASSERT_EQ(socket.AuditEntries().size(), 1u);
   EXPECT_THAT(socket.AuditEntries()[0]["result"].get<std::string>(), HasSubstr("There is no campaign autumn"));
+}
+
+TEST(AuditTest, AnExportIsTheFileAsItIs) {
+  ControlSocket socket;
+  EXPECT_EQ(socket.Run({"campaign", "pause", "spring"}).code, 0);
+  EXPECT_EQ(socket.Run({"campaign", "resume", "spring"}).code, 0);
+  const Ran ran = socket.Run({"audit", "export"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  std::string lines;
+  for (const nlohmann::json& entry : socket.AuditEntries()) {
+    if (entry["command"] != "audit export") lines += entry["command"].get<std::string>() + "\n";
+  }
+  EXPECT_EQ(lines, "campaign pause\ncampaign resume\n");
+  EXPECT_EQ(std::ranges::count(ran.out, '\n'), 2);
+  EXPECT_THAT(ran.out, HasSubstr("\"previous\":\"" + std::string(64, '0')));
+}
+
+TEST(AuditTest, ANodeThatWasNotRestoredHasNothingToReconcile) {
+  ControlSocket socket;
+  const Ran ran = socket.Run({"backup", "reconcile", "--release", "--reason", "r", "--yes"});
+  EXPECT_EQ(ran.code, 64) << ran.out;
+  EXPECT_THAT(ran.err, HasSubstr("not in doubt"));
 }
 
 TEST(AuditTest, ReasonsAreWrittenDown) {

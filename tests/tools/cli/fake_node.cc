@@ -46,6 +46,7 @@ absl::Status NoCampaign(std::string_view name) {
 }  // namespace
 
 FakeNode::~FakeNode() {
+  restoration_.reset();
   suppressions_.reset();
   store_.reset();
   if (!directory_.empty()) std::filesystem::remove_all(directory_);
@@ -67,6 +68,30 @@ engine::Suppressions& FakeNode::suppressions() {
       *store_, [this] { return options_; },
       engine::Suppressions::Shards{.heard = [] {}, .judge_again = [this] { ++judged_again; }});
   return *suppressions_;
+}
+
+absl::StatusOr<engine::BackupMade> FakeNode::Backup() {
+  Note("backup");
+  return engine::BackupMade{.path = "/mnt/backup/mta1.backup",
+                            .result = {.label = {.hostname = "mta1", .campaigns = 1, .rows = 36}, .bytes = 4711}};
+}
+
+engine::Restoration& FakeNode::restoration() {
+  suppressions();
+  const std::lock_guard lock(mutex_);
+  if (restoration_ == nullptr) {
+    restoration_ = std::make_unique<engine::Restoration>(*store_, "sink", [] { return absl::OkStatus(); });
+  }
+  return *restoration_;
+}
+
+queue::KeyReport FakeNode::Keys() { return {.kek = "00112233aabbccdd", .next = std::nullopt, .incarnation = 3}; }
+
+absl::StatusOr<queue::KeyReport> FakeNode::RotateKey(const std::string& file) {
+  Note("rotate " + file);
+  queue::KeyReport keys = Keys();
+  keys.next = "ffeeddcc00112233";
+  return keys;
 }
 
 void FakeNode::Bounce(const std::vector<std::string>& addresses, absl::Time when, bool sink) {

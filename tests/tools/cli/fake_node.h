@@ -8,6 +8,7 @@
 #include "engine/node.h"
 #include "engine/options.h"
 #include "engine/preflight/report.h"
+#include "engine/restoration.h"
 #include "engine/suppressions.h"
 #include "engine/tls_probe_report.h"
 
@@ -49,6 +50,12 @@ class FakeNode final : public engine::Node {
   // The real list, in a store of its own that is made when it is first asked for.
   engine::Suppressions& suppressions() override;
 
+  absl::StatusOr<engine::BackupMade> Backup() override;
+  // Of the store that the suppressions are in.
+  engine::Restoration& restoration() override;
+  queue::KeyReport Keys() override;
+  absl::StatusOr<queue::KeyReport> RotateKey(const std::string& file) override;
+
   // What was asked, a line a call: "pause spring".
   std::vector<std::string> calls() const;
 
@@ -80,6 +87,7 @@ class FakeNode final : public engine::Node {
   std::string directory_;                     // of the store
   std::unique_ptr<queue::Store> store_;
   std::unique_ptr<engine::Suppressions> suppressions_;
+  std::unique_ptr<engine::Restoration> restoration_;
   mutable std::mutex mutex_;
   std::vector<std::string> calls_;
 };

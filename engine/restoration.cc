@@ -1,0 +1,177 @@
+#include "engine/restoration.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "engine/exit_code.h"
+
+namespace sealift::engine {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kLineBytesMax = 256 << 10;
+constexpr size_t kEventsACommit = 500;
+
+std::string Text(const json& event, const char* member) {
+  const auto found = event.find(member);
+  return found != event.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+int Number(const json& event, const char* member) {
+  const auto found = event.find(member);
+  return found != event.end() && found->is_number_integer() ? found->get<int>() : 0;
+}
+
+std::optional<queue::OutcomeKind> ParseKind(std::string_view text) {
+  using queue::OutcomeKind;
+  for (const OutcomeKind kind : {OutcomeKind::kDelivered, OutcomeKind::kDeferred, OutcomeKind::kBounced,
+                                 OutcomeKind::kExpired, OutcomeKind::kSuppressed, OutcomeKind::kCancelled}) {
+    if (queue::ToString(kind) == text) return kind;
+  }
+  return std::nullopt;
+}
+
+std::string Day(absl::Time time) { return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone()); }
+
+absl::Status BadLine(uint64_t line, std::string_view why) {
+  return WithExit(
+      absl::InvalidArgumentError(fmt::format(
+          "line {} of the events {}. Nothing is released; what stands before that line was taken over. Give "
+          "what `sealift -o ndjson events` printed on the node that was lost",
+          line, why)),
+      ExitCode::kBadData);
+}
+
+}  // namespace
+
+absl::Status Restoration::MaySend() const {
+  const std::optional<queue::Restored> restored = pending();
+  if (!restored) return absl::OkStatus();
+  return WithExit(
+      absl::FailedPreconditionError(fmt::format(
+          "this node was restored at {} from a backup of {}: what is queued may have been sent since, so every row is "
+          "in "
+          "doubt and nothing is sent. `sealift backup reconcile --events FILE --suppressions FILE` takes over what "
+          "happened since; `sealift backup reconcile --release --reason TEXT` sends all of it",
+          Day(restored->at), Day(restored->taken))),
+      ExitCode::kDenied);
+}
+
+absl::Status Restoration::Release() {
+  const std::lock_guard lock(mutex_);
+  if (!pending()) return absl::OkStatus();
+  if (absl::Status released = store_.Release(); !released.ok()) return WithExit(released, ExitCode::kIo);
+  return go_on_();
+}
+
+absl::Status Reconciliation::Feed(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const size_t end = bytes.find('\n');
+    rest_.append(bytes.substr(0, end));
+    if (rest_.size() > kLineBytesMax) return BadLine(line_ + 1, "is too long");
+    if (end == std::string_view::npos) break;
+    bytes.remove_prefix(end + 1);
+    if (absl::Status taken = Take(std::exchange(rest_, {})); !taken.ok()) return taken;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Reconciliation::Take(std::string_view line) {
+  ++line_;
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  if (line.empty()) return absl::OkStatus();  // a heartbeat of `--follow`
+  const json parsed = json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!parsed.is_object()) return BadLine(line_, "is no event: it is no JSON object");
+  if (parsed.contains("error")) return BadLine(line_, "says that the export ended early");
+  queue::Event event;
+  const std::optional<queue::OutcomeKind> kind = ParseKind(Text(parsed, "outcome"));
+  if (!kind) return BadLine(line_, "is no event: it has no outcome");
+  event.kind = *kind;
+  const std::string id = Text(parsed, "id");
+  const std::optional<queue::MessageKey> message = restoration_.store_.DecodeMessageId(id.substr(0, id.find('@')));
+  if (!message) return BadLine(line_, "is of another node: its id says nothing to this one's key");
+  event.message = *message;
+  std::string error;
+  if (!absl::ParseTime(absl::RFC3339_full, Text(parsed, "time"), &event.time, &error)) {
+    return BadLine(line_, "has no time");
+  }
+  event.attempt = static_cast<uint16_t>(std::clamp(Number(parsed, "attempt"), 0, 65'535));
+  event.code = Number(parsed, "code");
+  event.reason_class = Text(parsed, "class");
+  event.rule = Text(parsed, "rule");
+  event.enhanced = Text(parsed, "enhanced");
+  event.reply = Text(parsed, "reply");
+  event.key = Text(parsed, "key");
+  event.evidence = {.stream = Text(parsed, "stream"),
+                    .source = Text(parsed, "source"),
+                    .mx = Text(parsed, "mx"),
+                    .tls_version = Text(parsed, "tls"),
+                    .cipher = Text(parsed, "cipher"),
+                    .verified_name = Text(parsed, "verified"),
+                    .policy = Text(parsed, "policy")};
+  // A row without a key of its own is called by its number, which says nothing that the row does not.
+  if (event.key == fmt::format("{}", static_cast<uint32_t>(message->row))) event.key.clear();
+  ++summary_.events;
+  summary_.newest = std::max(summary_.newest, event.time);
+  if (event.kind == queue::OutcomeKind::kDeferred) ++summary_.deferred;
+  names_.try_emplace(message->lane.campaign, Text(parsed, "campaign"), event.evidence.stream);
+  events_.push_back(std::move(event));
+  return events_.size() < kEventsACommit ? absl::OkStatus() : Commit();
+}
+
+absl::Status Reconciliation::Commit() {
+  const absl::StatusOr<queue::Reconciled> settled = restoration_.store_.SettleElsewhere(events_, dry_run_);
+  events_.clear();
+  if (!settled.ok()) return settled.status();
+  summary_.settled += settled->settled;
+  summary_.known += settled->known;
+  summary_.lacking += settled->lacking;
+  summary_.foreign += settled->foreign;
+  lacking_of_.insert(settled->lacking_of.begin(), settled->lacking_of.end());
+  foreign_of_.insert(settled->foreign_of.begin(), settled->foreign_of.end());
+  return absl::OkStatus();
+}
+
+absl::Status Reconciliation::EndLoad(queue::CampaignId campaign) {
+  const absl::StatusOr<queue::Campaign> found = restoration_.store_.GetCampaign(campaign);
+  if (!found.ok()) return found.status();
+  summary_.ended.push_back(found->spec.name);
+  if (dry_run_ || found->load_complete || found->state == queue::CampaignState::kCancelled) return absl::OkStatus();
+  const absl::StatusOr<std::unique_ptr<queue::Load>> load =
+      restoration_.store_.BeginLoad(campaign, absl::Now(), /*transactional=*/false);
+  if (!load.ok()) return load.status();
+  // With a digest that no input has: the file that it was made of is refused as another one.
+  return (*load)->Commit((*load)->offset(), "ended by a reconciliation", /*complete=*/true);
+}
+
+absl::Status Reconciliation::TakeName(const std::string& name, const std::string& stream) {
+  if (name.empty()) return absl::OkStatus();
+  const absl::StatusOr<queue::Campaign> there = restoration_.store_.FindCampaign(name);
+  if (there.ok()) return absl::OkStatus();
+  if (!absl::IsNotFound(there.status())) return there.status();
+  summary_.taken.push_back(name);
+  if (dry_run_) return absl::OkStatus();
+  queue::CampaignSpec spec{.name = name, .stream = stream, .mode = restoration_.mode_, .settings_json = "{}"};
+  const absl::StatusOr<queue::Campaign> created = restoration_.store_.CreateCampaign(std::move(spec), absl::Now());
+  if (!created.ok()) return created.status();
+  return restoration_.store_.Cancel(created->id, /*erase=*/false, absl::Now()).status();
+}
+
+absl::StatusOr<Reconciliation::Summary> Reconciliation::Finish() {
+  if (!rest_.empty()) return BadLine(line_ + 1, "is cut short");
+  if (absl::Status committed = Commit(); !committed.ok()) return committed;
+  for (const queue::CampaignId campaign : lacking_of_) {
+    if (absl::Status ended = EndLoad(campaign); !ended.ok()) return ended;
+  }
+  for (const queue::CampaignId campaign : foreign_of_) {
+    const auto& [name, stream] = names_.at(campaign);
+    if (absl::Status taken = TakeName(name, stream); !taken.ok()) return taken;
+  }
+  return summary_;
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "queue/event.h"
+#include "queue/store.h"
+
+namespace sealift::engine {
+
+// Restoration is what stands between a node that was restored from a backup and its queue: whatever is queued may have
+// been sent since the backup was taken, and who has opted out since is not known, so that everything is in doubt and
+// nothing is sent. It ends when what happened since has been taken over, or when somebody says that it ends.
+//
+// Owned by:  the node.
+// Threads:   any but a shard's; blocks. One reconciliation at a time.
+class Restoration {
+ public:
+  // `go_on` begins sending what is running.
+  Restoration(queue::Store& store, std::string mode, std::function<absl::Status()> go_on)
+      : store_(store), mode_(std::move(mode)), go_on_(std::move(go_on)) {}
+
+  std::optional<queue::Restored> pending() const { return store_.restored(); }
+
+  // Ok, or the sentence that says why nothing is sent and what to do. Exit 77.
+  absl::Status MaySend() const;
+
+  // Sends what is queued from here on. Durable on return.
+  absl::Status Release();
+
+ private:
+  friend class Reconciliation;
+
+  queue::Store& store_;
+  const std::string mode_;
+  const std::function<absl::Status()> go_on_;
+  std::mutex mutex_;
+};
+
+// Reconciliation takes over what became of rows since the backup was taken: the lines of `sealift events` from the node
+// that was lost, of any length and in any order, those from before the backup too.
+//
+//  - A row that is queued here and has an outcome there is settled with that outcome and its evidence.
+//  - A campaign that was loaded since is not here. Its name is taken by a cancelled campaign without rows, so that
+//    loading it once more, which would mail everybody twice, is refused.
+//  - A load that was under way ends where the backup has it: its file is not accepted any further.
+//
+// Lines are committed some hundreds at a time; the same file again settles nothing twice.
+//
+// Owned by:  one request.
+// Threads:   one, a blocking one.
+// Errors:    with the line's number; a line of another node's, or a file that is cut short, ends it. What was committed
+//            holds, and nothing is released.
+class Reconciliation {
+ public:
+  struct Summary {
+    uint64_t events = 0, settled = 0, known = 0, deferred = 0, lacking = 0, foreign = 0;
+    std::vector<std::string> ended, taken;  // campaigns: whose load has ended; whose names are taken now
+    absl::Time newest = absl::InfinitePast();
+  };
+
+  Reconciliation(Restoration& restoration, bool dry_run)
+      : restoration_(restoration), lock_(restoration.mutex_), dry_run_(dry_run) {}
+
+  absl::Status Feed(std::string_view bytes);
+  absl::StatusOr<Summary> Finish();
+
+ private:
+  absl::Status Take(std::string_view line);
+  absl::Status Commit();
+  absl::Status EndLoad(queue::CampaignId campaign);
+  absl::Status TakeName(const std::string& name, const std::string& stream);
+
+  Restoration& restoration_;
+  const std::unique_lock<std::mutex> lock_;
+  const bool dry_run_;
+  std::string rest_;  // of a line
+  uint64_t line_ = 0;
+  std::vector<queue::Event> events_;
+  std::map<queue::CampaignId, std::pair<std::string, std::string>> names_;  // and streams, as the lines have them
+  std::set<queue::CampaignId> lacking_of_, foreign_of_;
+  Summary summary_;
+};
+
+}  // namespace sealift::engine

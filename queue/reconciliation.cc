@@ -1,0 +1,168 @@
+#include "queue/reconciliation.h"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "queue/keys.h"
+#include "queue/pack.h"
+#include "queue/reading.h"
+#include "queue/rocks.h"
+
+namespace sealift::queue {
+namespace {
+
+// Where a queued row is.
+struct Place {
+  std::shared_ptr<Pack> pack;
+  uint8_t index = 0;
+};
+
+// Search finds queued rows by their keys; each pack is opened once, so that all that is settled of it is settled in the
+// same one.
+class Search {
+ public:
+  Search(Database* database, Unsealer* unsealer) : database_(database), unsealer_(unsealer) {}
+
+  // Fresh packs of a lane are in the order of their rows: only the last that does not begin after the row can have it.
+  absl::StatusOr<std::optional<Place>> Fresh(const MessageKey& message) {
+    const std::string begin = RowsKey{message.lane, RowsKey::kFresh, 0}.Encode();
+    const std::string end = RowsKey{message.lane, RowsKey::kFresh + 1, 0}.Encode();
+    const Bounded it(database_, begin, end);
+    it->SeekForPrev(RowsKey{message.lane, RowsKey::kFresh, static_cast<uint32_t>(message.row)}.Encode());
+    if (!it->Valid()) return it.status().ok() ? absl::StatusOr<std::optional<Place>>(std::nullopt) : it.status();
+    const absl::StatusOr<std::shared_ptr<Pack>> pack = Open(it->key().ToString(), ToView(it->value()));
+    if (!pack.ok()) return pack.status();
+    for (size_t i = 0; i < (*pack)->rows().size(); ++i) {
+      if ((*pack)->rows()[i].id == message.row) return Place{*pack, static_cast<uint8_t>(i)};
+    }
+    return std::nullopt;
+  }
+
+  // Those of the lane's rows that wait for another try, wherever they are: one pass for all that are wanted.
+  absl::Status Retrying(LaneId lane, const std::set<RowId>& wanted, std::map<MessageKey, Place>* found) {
+    const std::string begin = RowsKey{lane, RowsKey::kFresh + 1, 0}.Encode(), end = PrefixEnd(LaneKey(lane));
+    const Bounded it(database_, begin, end);
+    for (it->SeekToFirst(); it->Valid(); it->Next()) {
+      const absl::StatusOr<std::shared_ptr<Pack>> pack = Open(it->key().ToString(), ToView(it->value()));
+      if (!pack.ok()) return pack.status();
+      bool any = false;
+      for (size_t i = 0; i < (*pack)->rows().size(); ++i) {
+        const RowId row = (*pack)->rows()[i].id;
+        if (!wanted.contains(row)) continue;
+        any = true;
+        found->emplace(MessageKey{lane, row}, Place{*pack, static_cast<uint8_t>(i)});
+      }
+      if (!any) packs_.erase(it->key().ToString());
+    }
+    return it.status();
+  }
+
+ private:
+  class Bounded {
+   public:
+    Bounded(Database* database, const std::string& begin, const std::string& end) : lower_(begin), upper_(end) {
+      rocksdb::ReadOptions options;
+      options.iterate_lower_bound = &lower_;
+      options.iterate_upper_bound = &upper_;
+      it_.reset(database->get()->NewIterator(options, database->handle(Column::kRows)));
+    }
+    rocksdb::Iterator* operator->() const { return it_.get(); }
+    absl::Status status() const { return FromRocks(it_->status(), "read rows"); }
+
+   private:
+    const rocksdb::Slice lower_, upper_;
+    std::unique_ptr<rocksdb::Iterator> it_;
+  };
+
+  absl::StatusOr<std::shared_ptr<Pack>> Open(const std::string& key, std::string_view value) {
+    if (const auto known = packs_.find(key); known != packs_.end()) return known->second;
+    absl::StatusOr<std::shared_ptr<Pack>> pack = OpenPack(unsealer_, key, value);
+    if (pack.ok()) packs_.emplace(key, *pack);
+    return pack;
+  }
+
+  Database* const database_;
+  Unsealer* const unsealer_;
+  std::map<std::string, std::shared_ptr<Pack>> packs_;
+};
+
+Outcome OutcomeOf(const Event& event, const Place& place) {
+  Outcome outcome;
+  outcome.pack = place.pack;
+  outcome.index = place.index;
+  outcome.kind = event.kind;
+  outcome.time = event.time;
+  outcome.attempt = event.attempt;
+  outcome.reason_class = event.reason_class;
+  outcome.rule = event.rule;
+  outcome.code = event.code;
+  outcome.enhanced = event.enhanced;
+  outcome.reply = event.reply;
+  outcome.key = event.key;
+  outcome.evidence = std::make_shared<const Evidence>(event.evidence);
+  return outcome;
+}
+
+}  // namespace
+
+absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const CampaignTable* campaigns,
+                                           std::span<const Event> events, bool dry_run) {
+  Reconciled result;
+  Search search(context.database, &context.unsealer);
+  std::map<MessageKey, const Event*> wanted;  // the last word on each row
+  std::map<CampaignId, uint32_t> accepted;    // how far the input of each campaign was accepted
+  for (const Event& event : events) {
+    if (event.kind == OutcomeKind::kDeferred) continue;
+    const CampaignId id = event.message.lane.campaign;
+    if (!accepted.contains(id)) {
+      absl::StatusOr<Campaign> campaign = campaigns->Head(id);
+      if (absl::IsNotFound(campaign.status())) {
+        ++result.foreign;
+        result.foreign_of.insert(id);
+        continue;
+      }
+      if (!campaign.ok()) return campaign.status();
+      if (absl::Status status = campaigns->ReadCounts(nullptr, &*campaign); !status.ok()) return status;
+      accepted.emplace(id, campaign->input_rows);
+    }
+    wanted[event.message] = &event;
+  }
+  std::map<MessageKey, Place> places;
+  std::map<LaneId, std::set<RowId>> elsewhere;
+  for (const auto& [message, event] : wanted) {
+    const absl::StatusOr<std::optional<Place>> place = search.Fresh(message);
+    if (!place.ok()) return place.status();
+    if (*place) {
+      places.emplace(message, **place);
+    } else {
+      elsewhere[message.lane].insert(message.row);
+    }
+  }
+  for (const auto& [lane, rows] : elsewhere) {
+    if (absl::Status status = search.Retrying(lane, rows, &places); !status.ok()) return status;
+  }
+  std::vector<Outcome> outcomes;
+  for (const auto& [message, event] : wanted) {
+    if (const auto place = places.find(message); place != places.end()) {
+      outcomes.push_back(OutcomeOf(*event, place->second));
+    } else if (static_cast<uint32_t>(message.row) > accepted.at(message.lane.campaign)) {
+      ++result.lacking;
+      result.lacking_of.insert(message.lane.campaign);
+    } else {
+      ++result.known;
+    }
+  }
+  result.settled = outcomes.size();
+  if (dry_run || outcomes.empty()) return result;
+  // They are read and settled between two commits: nothing can have overtaken them.
+  for (const Outcome& outcome : outcomes) outcome.pack->set_epoch(context.epoch->Current());
+  if (absl::Status status = context.Settle(outcomes, {}); !status.ok()) return status;
+  return result;
+}
+
+}  // namespace sealift::queue

@@ -1,0 +1,313 @@
+#include "queue/backup.h"
+
+#include <sys/stat.h>
+
+#include <fstream>
+#include <iterator>
+#include <set>
+
+#include "queue/database.h"
+#include "queue/keys.h"
+#include "queue/restored.h"
+#include "tests/queue/store_fixture.h"
+
+namespace sealift::queue {
+namespace {
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+class BackupTest : public StoreTest {
+ protected:
+  static constexpr uint8_t kKekFill = 7;
+  const std::array<uint8_t, 32> key_ = TestKek(99);
+
+  BackupRequest Request(const std::string& name = "one") {
+    return {.path = root_ + "/" + name, .key = key_, .label = {.hostname = "mta1.sender.test", .taken = kNow}};
+  }
+
+  void Backup(const std::string& name = "one") {
+    const auto made = store_->Backup(Request(name));
+    ASSERT_TRUE(made.ok()) << made.status();
+    EXPECT_EQ(made->bytes, std::filesystem::file_size(root_ + "/" + name));
+  }
+
+  absl::StatusOr<BackupLabel> TryRestore(const std::string& name, const std::string& into, uint8_t kek = kKekFill) {
+    return RestoreBackup({.path = root_ + "/" + name,
+                          .key = key_,
+                          .data_dir = root_ + "/" + into,
+                          .kek = TestKek(kek),
+                          .now = kNow + absl::Hours(1)});
+  }
+
+  // From here on the store is the restored one.
+  void Restore(const std::string& name, const std::string& into) {
+    store_.reset();
+    const auto label = TryRestore(name, into);
+    ASSERT_TRUE(label.ok()) << label.status();
+    path_ = root_ + "/" + into + "/queue";
+    Open();
+  }
+
+  static Event Delivered(const MessageKey& message) {
+    Event event;
+    event.message = message;
+    event.time = kNow + absl::Minutes(30);
+    event.kind = OutcomeKind::kDelivered;
+    event.attempt = 1;
+    event.code = 250;
+    event.reply = "ok there";
+    event.evidence.source = "ip1";
+    return event;
+  }
+};
+
+TEST_F(BackupTest, ARestoredQueueIsWhatItWasWhenTheBackupWasTaken) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 3000);
+  LoadRows(Create("small"), 1, 5);  // through the log
+  auto packs = ReadAll(campaign);
+  Settle(AllOf(packs[0], OutcomeKind::kDelivered));
+  Settle(AllOf(packs[1], OutcomeKind::kDeferred, kNow, kNow + absl::Hours(2)));
+  const Counters then = CountersOf(campaign);
+  const auto events = store_->ReadEvents("", 1000, {})->events.size();
+  Backup();
+  Settle(AllOf(packs[2], OutcomeKind::kDelivered));
+  Create("later");
+
+  Restore("one", "restored");
+  EXPECT_EQ(CountersOf(campaign), then);
+  EXPECT_EQ(store_->ReadEvents("", 1000, {})->events.size(), events);
+  EXPECT_EQ(store_->FindCampaign("later").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(RowIds(ReadAll(campaign, kNow + absl::Hours(3))).size(), then.queued());
+  EXPECT_EQ(store_->FindCampaign("small")->counters.queued(), 5u);
+}
+
+TEST_F(BackupTest, ARestoredQueueSaysSoUntilItIsReleased) {
+  Open();
+  LoadRows(Create(), 1, 10);
+  EXPECT_EQ(store_->restored(), std::nullopt);
+  Backup();
+  Restore("one", "restored");
+  ASSERT_TRUE(store_->restored());
+  EXPECT_EQ(store_->restored()->taken, kNow);
+  EXPECT_EQ(store_->restored()->at, kNow + absl::Hours(1));
+  Reopen();
+  EXPECT_TRUE(store_->restored()) << "a restart forgot that the rows are in doubt";
+  ASSERT_TRUE(store_->Release().ok());
+  EXPECT_EQ(store_->restored(), std::nullopt);
+  EXPECT_EQ(store_->SettleElsewhere({}, false).status().code(), absl::StatusCode::kFailedPrecondition);
+  Reopen();
+  EXPECT_EQ(store_->restored(), std::nullopt);
+}
+
+TEST_F(BackupTest, WhatWasSettledSinceIsSettledWithItsEvidenceAndTheRestIsLeft) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 100, 2);
+  std::map<uint32_t, MessageKey> messages;
+  auto packs = ReadAll(campaign);
+  for (const auto& pack : packs) {
+    for (const Row& row : pack->rows()) messages[static_cast<uint32_t>(row.id)] = {pack->lane(), row.id};
+  }
+  // Rows that wait for another try, and one that has its outcome already.
+  Settle(AllOf(packs[0], OutcomeKind::kDeferred, kNow, kNow + absl::Hours(2)));
+  std::set<uint32_t> retrying;
+  for (const Row& row : packs[0]->rows()) retrying.insert(static_cast<uint32_t>(row.id));
+  const uint32_t done = static_cast<uint32_t>(packs[1]->rows()[0].id);
+  Settle({MakeOutcome(packs[1], 0, OutcomeKind::kDelivered)});
+  Backup();
+  packs.clear();
+  Restore("one", "restored");
+
+  std::vector<Event> events;
+  std::set<uint32_t> told = {*retrying.begin(), *retrying.rbegin()};
+  for (uint32_t row = 1; row <= 100 && told.size() < 40; ++row) {
+    if (row != done && !retrying.contains(row)) told.insert(row);
+  }
+  for (const uint32_t row : told) events.push_back(Delivered(messages.at(row)));
+  events.push_back(Delivered(messages.at(done)));
+  events.push_back(events.front());  // at least once
+  Event deferred = Delivered(messages.at(99));
+  deferred.kind = OutcomeKind::kDeferred;
+  events.push_back(deferred);
+  events.push_back(Delivered({messages.at(1).lane, RowId{101}}));
+  events.push_back(Delivered({{CampaignId{12345}, DestinationId{1}}, RowId{1}}));
+
+  const Counters before = CountersOf(campaign);
+  const auto counted = store_->SettleElsewhere(events, true);
+  ASSERT_TRUE(counted.ok()) << counted.status();
+  EXPECT_EQ(counted->settled, told.size());
+  EXPECT_EQ(CountersOf(campaign), before) << "a dry run changed something";
+
+  const auto settled = store_->SettleElsewhere(events, false);
+  ASSERT_TRUE(settled.ok()) << settled.status();
+  EXPECT_EQ(settled->settled, told.size());
+  EXPECT_EQ(settled->known, 1u);
+  EXPECT_EQ(settled->lacking, 1u);
+  EXPECT_EQ(settled->foreign, 1u);
+  const Counters after = CountersOf(campaign);
+  EXPECT_EQ(after.delivered, before.delivered + told.size());
+  EXPECT_EQ(after.retrying, before.retrying - 2);
+  EXPECT_EQ(store_->SettleElsewhere(events, false)->settled, 0u) << "the same file again settled something";
+  Reopen();
+  const auto left = RowIds(ReadAll(campaign, kNow + absl::Hours(3)));
+  EXPECT_EQ(left.size(), after.queued());
+  for (const uint32_t row : left) EXPECT_FALSE(told.contains(row)) << row << " would be sent twice";
+  const auto trace = store_->TraceMessage(messages.at(*told.begin()));
+  ASSERT_TRUE(trace.ok());
+  EXPECT_EQ(trace->events.back().reply, "ok there");
+  EXPECT_EQ(trace->events.back().evidence.source, "ip1");
+  EXPECT_EQ(trace->events.back().time, kNow + absl::Minutes(30));
+}
+
+TEST_F(BackupTest, CursorsThatTheOriginalGaveOutSinceAreOlderThanEveryEventToCome) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 100, 1);
+  Backup();
+  auto packs = ReadAll(campaign);
+  for (size_t i = 0; i < 4; ++i) Settle(AllOf(packs[i], OutcomeKind::kDelivered));
+  const std::string cursor = store_->ReadEvents("", 1000, {})->cursor;
+  packs.clear();
+  Restore("one", "restored");
+  packs = ReadAll(campaign);
+  Settle(AllOf(packs[0], OutcomeKind::kBounced));
+  const auto page = store_->ReadEvents(cursor, 1000, {});
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_EQ(page->events.size(), packs[0]->rows().size());
+}
+
+TEST_F(BackupTest, ABackupIsOpenedByItsOwnKeyAndTakesAnyNodesKey) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 10);
+  Backup();
+  store_.reset();
+  const auto label = TryRestore("one", "elsewhere", 42);
+  ASSERT_TRUE(label.ok()) << label.status();
+  EXPECT_EQ(label->hostname, "mta1.sender.test");
+  path_ = root_ + "/elsewhere/queue";
+  EXPECT_EQ(TryOpen().status().code(), absl::StatusCode::kFailedPrecondition);
+  auto store = TryOpen(42);
+  ASSERT_TRUE(store.ok()) << store.status();
+  store_ = *std::move(store);
+  EXPECT_EQ(RowIds(ReadAll(campaign)), Range(1, 10));
+
+  const auto other = ReadBackupLabel(root_ + "/one", TestKek(kKekFill));
+  EXPECT_EQ(other.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(std::string(other.status().message()).find("[backup] key_file"), std::string::npos) << other.status();
+}
+
+TEST_F(BackupTest, AnythingChangedOrCutOffIsFound) {
+  Open();
+  LoadRows(Create(), 1, 30'000);
+  Backup();
+  const std::string whole = ReadFile(root_ + "/one");
+  ASSERT_GT(whole.size(), 2u << 20) << "it should have several frames";
+  const auto verify = [&](const std::string& bytes) {
+    std::ofstream(root_ + "/changed", std::ios::binary | std::ios::trunc) << bytes;
+    const auto check = VerifyBackup(root_ + "/changed", key_, root_ + "/scratch");
+    EXPECT_FALSE(std::filesystem::exists(root_ + "/scratch"));
+    return check.status();
+  };
+  const auto check = VerifyBackup(root_ + "/one", key_, root_ + "/scratch");
+  ASSERT_TRUE(check.ok()) << check.status();
+  EXPECT_EQ(check->campaigns, 1u);
+  EXPECT_EQ(check->rows, 30'000u);
+  for (const size_t place : {whole.size() / 2, whole.size() - 1, size_t{60}, size_t{20}, size_t{3}}) {
+    std::string changed = whole;
+    changed[place] = static_cast<char>(changed[place] ^ 1);
+    EXPECT_FALSE(verify(changed).ok()) << "byte " << place;
+  }
+  constexpr size_t kHead = 49, kFrame = 4 + (1 << 20) + 16;
+  EXPECT_EQ(verify(whole.substr(0, whole.size() / 2)).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(verify(whole.substr(0, kHead + kFrame)).code(), absl::StatusCode::kDataLoss) << "a whole frame";
+  EXPECT_EQ(verify(whole + "x").code(), absl::StatusCode::kDataLoss);
+  std::string swapped = whole;
+  swapped.replace(kHead, kFrame, whole, kHead + kFrame, kFrame);
+  EXPECT_FALSE(verify(swapped).ok());
+}
+
+TEST_F(BackupTest, NothingIsOverwrittenAndNothingIsLeftBehind) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 10);
+  Backup();
+  EXPECT_EQ(store_->Backup(Request()).status().code(), absl::StatusCode::kAlreadyExists);
+  BackupRequest nowhere = Request();
+  nowhere.path = root_ + "/no/such/place";
+  EXPECT_FALSE(store_->Backup(nowhere).ok());
+  EXPECT_FALSE(std::filesystem::exists(path_ + "/checkpoint"));
+  struct stat about{};
+  ASSERT_EQ(::stat((root_ + "/one").c_str(), &about), 0);
+  EXPECT_EQ(about.st_mode & 0777, 0600u);
+  // The queue goes on, whatever became of a backup.
+  ASSERT_TRUE(store_->failure().ok());
+  LoadRows(campaign, 11, 20);
+
+  std::filesystem::create_directory(root_ + "/full");
+  std::ofstream(root_ + "/full/something") << "mine";
+  const auto refused = TryRestore("one", "full");
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(std::string(refused.status().message()).find("something"), std::string::npos) << refused.status();
+  EXPECT_EQ(ReadFile(root_ + "/full/something"), "mine");
+}
+
+TEST_F(BackupTest, ARestoreThatACrashEndedIsNoQueueAndBeginsAnew) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 10);
+  Backup();
+  store_.reset();
+  // As a crash leaves it: everything but the name.
+  ASSERT_TRUE(TryRestore("one", "restored").ok());
+  path_ = root_ + "/restored/queue";
+  std::filesystem::rename(path_, path_ + ".restoring");
+  const auto early = TryOpen();
+  EXPECT_EQ(early.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(std::string(early.status().message()).find("backup restore"), std::string::npos) << early.status();
+  ASSERT_TRUE(TryRestore("one", "restored").ok());
+  Open();
+  EXPECT_EQ(RowIds(ReadAll(campaign)), Range(1, 10));
+}
+
+// The same backup restored twice, and the original that goes on: three queues that seal under the same data keys.
+TEST_F(BackupTest, TwoRestoresAndTheOriginalShareNoKeyAndNonce) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 64, 1);
+  Backup();
+  const auto incarnation = [&] {
+    std::string bytes;
+    const uint32_t number = store_->DescribeKeys().incarnation;
+    store_.reset();
+    auto database = Database::Open({.path = path_, .memory_bytes = 32 << 20});
+    EXPECT_TRUE(database.ok()) << database.status();
+    EXPECT_TRUE((**database)->Get({}, NumberedKey(kIncarnationPrefix, number), &bytes).ok());
+    return std::pair(number, bytes);
+  };
+  // The original restarts, as the copies start: all of them draw the incarnation of the same number.
+  Reopen();
+  std::set<std::string> drawn;
+  std::set<uint32_t> numbers;
+  const auto original = incarnation();
+  numbers.insert(original.first);
+  drawn.insert(original.second);
+  for (const char* into : {"first", "second"}) {
+    ASSERT_TRUE(TryRestore("one", into).ok());
+    path_ = root_ + "/" + into + "/queue";
+    Open();
+    const auto copy = incarnation();
+    numbers.insert(copy.first);
+    drawn.insert(copy.second);
+  }
+  EXPECT_EQ(numbers.size(), 1u) << "they should meet in number, or this shows nothing";
+  EXPECT_EQ(drawn.size(), 3u) << "two of them seal under the same keys";
+}
+
+}  // namespace
+}  // namespace sealift::queue

@@ -1,0 +1,200 @@
+// A node is lost and restored from a backup that was taken in the middle of a campaign: it says what it holds, sends
+// nothing until it knows what happened since, and then mails nobody twice and nobody who opted out.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <set>
+
+#include "tests/scenario/harness/eventually.h"
+#include "tests/scenario/harness/sink.h"
+#include "tests/scenario/harness/world.h"
+
+namespace sealift::scenario {
+namespace {
+
+using ::testing::HasSubstr;
+
+class BackupTest : public World {
+ protected:
+  BackupTest() {
+    settings.tables = fmt::format("[backup]\ndir = \"{}\"\nkey_file = \"{}\"\n", dir.Folder("backups"),
+                                  dir.Write("backup.key", "0123456789abcdefghijklmnopqrstuv", 0600));
+  }
+
+  std::string Script(const std::string& more = "") {
+    return fmt::format(
+        "[[provider]]\nname = \"all\"\ndomains = [\"d{{1..20}}.test\"]\nlatency = \"2ms\"\n"
+        "mx = [{{ host = \"mx.all.test\", address = \"{}\" }}]\n{}",
+        net.Address(10), more);
+  }
+
+  std::string Backup() {
+    const Answer made = Sealift({"backup", "create"});
+    EXPECT_EQ(made.exit_code, 0) << made.Describe();
+    return made.json["file"].Text();
+  }
+
+  // The old machine is gone; another one with a key of its own takes its place.
+  void RestoreElsewhere(const std::string& backup) {
+    settings.data_dir = dir.path() / "restored";
+    settings.kek_file = dir.Write("another-kek", "another key of thirty-two bytes.", 0600);
+    WriteConfig();
+    const Answer restored = Sealift({"backup", "restore", backup});
+    ASSERT_EQ(restored.exit_code, 0) << restored.Describe();
+  }
+
+  std::string Saved(const std::string& name, const std::vector<std::string>& command) {
+    const Answer answer = SealiftPlain(command);
+    EXPECT_EQ(answer.exit_code, 0) << answer.Describe();
+    return dir.Write(name, answer.out);
+  }
+
+  std::string Ready() {
+    const Ran ran = RunCommand({Program("curl", "curl"), "--silent", "--max-time", "20", "--write-out", "%{http_code}",
+                                fmt::format("http://{}/readyz", settings.http_listen)});
+    EXPECT_EQ(ran.exit_code, 0) << ran.err;
+    return ran.out;
+  }
+};
+
+TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
+  constexpr int kRows = 1200;
+  const Sink sink(dir, Script(), net.Address(2, 5353));
+  settings.source = "rate = \"150/s\"";
+  StartDaemon();
+  const std::string people = Recipients(kRows, Domains(20));
+  Load("spring", Template(), people, {"--start"});
+  ASSERT_TRUE(Eventually(kInTime, [&] { return sink.arrivals() >= 200; }));
+  const std::string backup = Backup();
+  const Answer verified = Sealift({"backup", "verify", backup});
+  EXPECT_EQ(verified.exit_code, 0) << verified.Describe();
+  EXPECT_EQ(verified.json["campaigns"].Number(), 1);
+  EXPECT_EQ(Sealift({"backup", "list"}).json["backups"].size(), 1u);
+
+  // Life goes on: more is sent, people opt out, another campaign is loaded and sent whole.
+  const std::string others = Recipients(30, {"d7.test"}, "others.csv");
+  Load("late", Template(), others, {"--start"});
+  ASSERT_TRUE(Eventually(kInTime, [&] { return sink.arrivals() >= 700; }));
+  EXPECT_EQ(Sealift({"campaign", "pause", "spring"}).exit_code, 0);
+  ASSERT_TRUE(ShowsUntil("late", kInTime, [](const Json& now) { return now["queued"].Number() == 0; }));
+  ASSERT_TRUE(Eventually(kInTime, [&] {
+    return static_cast<int64_t>(sink.arrivals()) ==
+           Show("spring")["delivered"].Number() + Show("late")["delivered"].Number();
+  }));
+  const size_t before = sink.arrivals();
+  ASSERT_LT(before, static_cast<size_t>(kRows)) << "nothing is left to show anything with";
+  std::set<std::string> opted_out;
+  for (int row = kRows; row > kRows - 10; --row) {
+    const std::string address = fmt::format("row{}@d{}.test", row, (row - 1) % 20 + 1);
+    opted_out.insert(address);
+    EXPECT_EQ(Sealift({"suppression", "add", address, "--kind", "opt_out"}).exit_code, 0);
+  }
+  const std::string events = Saved("events.ndjson", {"-o", "ndjson", "events"});
+  const std::string suppressions = Saved("suppressions.csv", {"suppression", "export", "--reveal"});
+  KillDaemon();
+
+  RestoreElsewhere(backup);
+  StartDaemon();
+  const Json held = Show("spring");
+  EXPECT_EQ(held["loaded"].Number(), kRows);
+  EXPECT_GT(held["in_doubt"].Number(), 0);
+  EXPECT_EQ(held["in_doubt"].Number(), held["queued"].Number());
+  EXPECT_EQ(held["state"].Text(), "running");
+  EXPECT_EQ(Metric("sealift_queue_messages{stream=\"news\",state=\"in_doubt\"}"), held["queued"].Number());
+  EXPECT_THAT(Ready(), HasSubstr("503"));
+  EXPECT_EQ(Sealift({"queue", "list", "--everything", "--limit", "1"}).json["rows"].At(0)["state"].Text(), "in_doubt");
+  EXPECT_THAT(Sealift({"domain", "explain", "d1.test"}).out, HasSubstr("backup reconcile"));
+  // Nothing starts it, and nothing new is accepted: what was sent since would be taken for new.
+  EXPECT_EQ(Sealift({"campaign", "load", "late", "--stream", "news", "--template", Template(), "--recipients", others})
+                .exit_code,
+            77);
+  EXPECT_EQ(Sealift({"campaign", "pause", "spring"}).exit_code, 0);
+  EXPECT_EQ(Sealift({"campaign", "resume", "spring"}).exit_code, 77);
+  StopDaemon();
+  StartDaemon();
+  EXPECT_EQ(Show("spring")["in_doubt"].Number(), held["queued"].Number()) << "a restart forgot the doubt";
+
+  // A file of another node's, or one that is cut short, releases nothing.
+  const std::string cut = dir.Write("cut.ndjson", ReadFile(events).substr(0, 1000));
+  EXPECT_EQ(Sealift({"backup", "reconcile", "--events", cut, "--suppressions", suppressions, "--yes"}).exit_code, 65);
+  EXPECT_EQ(Sealift({"backup", "reconcile", "--events", events, "--yes"}).exit_code, 64);
+  EXPECT_GT(Show("spring")["in_doubt"].Number(), 0);
+  const Answer dry = Sealift({"backup", "reconcile", "--events", events, "--dry-run"});
+  EXPECT_EQ(dry.exit_code, 0) << dry.Describe();
+  EXPECT_EQ(sink.arrivals(), before) << "something was sent while everything was in doubt";
+
+  const Answer done = Sealift({"backup", "reconcile", "--events", events, "--suppressions", suppressions, "--yes"});
+  ASSERT_EQ(done.exit_code, 0) << done.Describe();
+  EXPECT_EQ(dry.json["left"].Number(), done.json["left"].Number());
+  EXPECT_EQ(done.json["left"].Number(), kRows + 30 - static_cast<int64_t>(before));
+  EXPECT_EQ(done.json["names_taken"].Dump(), "[\"late\"]");
+  EXPECT_EQ(Show("spring")["in_doubt"].Number(), 0);
+  EXPECT_EQ(Sealift({"campaign", "resume", "spring"}).exit_code, 0);
+  EXPECT_EQ(Sealift({"campaign", "load", "late", "--stream", "news", "--template", Template(), "--recipients", others})
+                .exit_code,
+            73)
+      << "what was sent since was accepted again";
+  ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["queued"].Number() == 0; }));
+  EXPECT_EQ(Show("spring")["suppressed"].Number(), 10);
+  EXPECT_THAT(Ready(), HasSubstr("200"));
+  const Answer audit = SealiftPlain({"audit", "export"});
+  EXPECT_EQ(audit.exit_code, 0) << audit.Describe();
+  EXPECT_THAT(audit.out, HasSubstr("\"command\":\"backup reconcile\""));
+  EXPECT_THAT(audit.out, HasSubstr("\"command\":\"backup create\"")) << "the audit file was not restored";
+  EXPECT_EQ(Sealift({"audit", "verify"}).exit_code, 0);
+  StopDaemon();
+
+  std::map<std::string, size_t> twice = {};
+  const auto arrived = sink.ByMailbox();
+  for (const auto& [mailbox, ids] : arrived) {
+    const size_t most = mailbox.ends_with("@d7.test") ? 2 : 1;  // of both campaigns
+    EXPECT_LE(ids.size(), most) << mailbox;
+    EXPECT_EQ(std::set(ids.begin(), ids.end()).size(), ids.size()) << mailbox << " got a message twice";
+    EXPECT_FALSE(opted_out.contains(mailbox)) << mailbox << " opted out and was mailed";
+  }
+  EXPECT_EQ(sink.arrivals(), static_cast<size_t>(kRows + 30 - 10));
+}
+
+TEST_F(BackupTest, WhoeverReleasesARestoredNodeGivesAReason) {
+  const Sink sink(dir, Script(), net.Address(2, 5353));
+  StartDaemon();
+  Load("spring", Template(), Recipients(20, Domains(2)));
+  const std::string backup = Backup();
+  KillDaemon();
+  RestoreElsewhere(backup);
+  StartDaemon();
+  EXPECT_EQ(Sealift({"campaign", "start", "spring"}).exit_code, 77);
+  EXPECT_EQ(Sealift({"backup", "reconcile", "--release", "--yes"}).exit_code, 64);
+  EXPECT_EQ(Sealift({"backup", "reconcile", "--release", "--reason", "nothing was sent since", "--yes"}).exit_code, 0);
+  EXPECT_EQ(Sealift({"backup", "reconcile", "--release", "--reason", "again", "--yes"}).exit_code, 64);
+  EXPECT_EQ(Sealift({"campaign", "start", "spring"}).exit_code, 0);
+  ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["delivered"].Number() == 20; }));
+  StopDaemon();
+}
+
+TEST_F(BackupTest, ABackupWantsAKeyAndAPlaceOfItsOwn) {
+  const std::string tables = settings.tables;
+  settings.tables = "";
+  StartDaemon();
+  EXPECT_EQ(Sealift({"backup", "create"}).exit_code, 78);
+  StopDaemon();
+  settings.tables = fmt::format("[backup]\ndir = \"{}\"\nkey_file = \"{}\"\n", dir.path().string(), settings.kek_file);
+  StartDaemon();
+  const Answer same = Sealift({"backup", "create"});
+  EXPECT_EQ(same.exit_code, 78) << same.Describe();
+  EXPECT_THAT(same.out, HasSubstr("whoever takes one would have both"));
+  StopDaemon();
+  settings.tables = tables;
+  StartDaemon();
+  const std::string backup = Backup();
+  const Answer refused = Sealift({"backup", "restore", backup});
+  EXPECT_EQ(refused.exit_code, 75) << "the daemon runs on that directory";
+  StopDaemon();
+  const Answer full = Sealift({"backup", "restore", backup});
+  EXPECT_EQ(full.exit_code, 78) << full.Describe();
+  EXPECT_THAT(full.out, HasSubstr("not empty"));
+}
+
+}  // namespace
+}  // namespace sealift::scenario
