@@ -79,7 +79,7 @@ std::string SeenKey(CampaignId campaign, const AddressHash& address, BodyId body
   return key;
 }
 
-std::string NamedKey(CampaignId campaign, const AddressHash& name, RowId row) {
+std::string SeenNameKey(CampaignId campaign, const AddressHash& name, RowId row) {
   return SeenKey(campaign, name, BodyId{static_cast<uint32_t>(row)});
 }
 

@@ -65,7 +65,7 @@ std::string CampaignKey(CampaignId campaign, CampaignPart part);
 // seen: campaign, address; and the finished message, where that is what the row gets.
 std::string SeenKey(CampaignId campaign, const AddressHash& address, BodyId body = BodyId{});
 // The same for a row that has this name as well: campaign, name, row.
-std::string NamedKey(CampaignId campaign, const AddressHash& name, RowId row);
+std::string SeenNameKey(CampaignId campaign, const AddressHash& name, RowId row);
 
 // bodies: campaign, finished message, piece (counted from 0).
 std::string BodyKey(CampaignId campaign, BodyId body, uint32_t piece);

@@ -213,7 +213,7 @@ absl::Status LoadChunk::WriteRows(Sealer* sealer, absl::Time accepted, absl::Tim
 absl::Status LoadChunk::WriteSeen(ChunkWriter* writer) {
   std::vector<std::pair<std::string, uint32_t>> named;
   for (const auto& [name, index] : names_) {
-    if (!entries_[index].dropped) named.emplace_back(NamedKey(campaign_, name, entries_[index].id), index);
+    if (!entries_[index].dropped) named.emplace_back(SeenNameKey(campaign_, name, entries_[index].id), index);
   }
   std::sort(named.begin(), named.end());
   std::string value;
