@@ -219,6 +219,7 @@ absl::Status CommitBatch::AddDeferred(uint64_t sequence, rocksdb::WriteBatch* ba
       Row row = outcome.pack->rows_[outcome.index];
       row.attempts = std::max(row.attempts, outcome.attempt);
       if (row.date == absl::InfinitePast()) row.date = outcome.date;
+      if (!outcome.reason_class.empty()) row.reason_class = outcome.reason_class;
       rows.push_back(row);
     }
     plaintext.clear();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "queue/keys.h"
+#include "queue/order_book.h"
 #include "queue/rocks.h"
 #include "queue/store.h"
 #include "queue/wire.h"
@@ -47,14 +48,16 @@ absl::Status CommitContext::Write(rocksdb::WriteBatch* batch) {
   return failure->status();
 }
 
-absl::Status CommitContext::Settle(std::span<const Outcome> outcomes, std::span<const Intent> intents,
-                                   uint64_t* bytes) {
+absl::Status CommitContext::Settle(std::span<const Outcome> outcomes, std::span<const Intent> intents, uint64_t* bytes,
+                                   const Order* order) {
   rocksdb::WriteBatch batch;
-  if (absl::Status status = batch_.Build(outcomes, intents, NextSequence(), &batch); !status.ok()) {
+  absl::Status status = batch_.Build(outcomes, intents, NextSequence(), &batch);
+  if (status.ok() && order != nullptr) status = AddOrder(database, &sealer, *order, &batch);
+  if (!status.ok()) {
     failure->Note(status);
     return status;
   }
-  if (absl::Status status = Write(&batch); !status.ok()) return status;
+  if (absl::Status written = Write(&batch); !written.ok()) return written;
   if (bytes != nullptr) *bytes = batch.GetDataSize();
   batch_.Settled();
   horizon->Publish();
@@ -62,9 +65,9 @@ absl::Status CommitContext::Settle(std::span<const Outcome> outcomes, std::span<
   return absl::OkStatus();
 }
 
-absl::Status CommitContext::SettleAside(CampaignId campaign, std::span<const Outcome> outcomes) {
+absl::Status CommitContext::SettleAside(CampaignId campaign, std::span<const Outcome> outcomes, const Order* order) {
   for (const Outcome& outcome : outcomes) outcome.pack->set_epoch(epoch->Current());
-  if (absl::Status status = Settle(outcomes, {}); !status.ok()) return status;
+  if (absl::Status status = Settle(outcomes, {}, nullptr, order); !status.ok()) return status;
   const absl::StatusOr<Tally*> tally = tallies.Of(campaign);
   if (!tally.ok()) return tally.status();
   (*tally)->overtaken = epoch->Advance();

@@ -18,6 +18,7 @@
 #include "queue/failure.h"
 #include "queue/intent.h"
 #include "queue/key_ring.h"
+#include "queue/order.h"
 #include "queue/outcome.h"
 #include "queue/sealer.h"
 #include "queue/suppression_list.h"
@@ -53,10 +54,12 @@ class CommitContext {
   // One synced write. While the file system is full it waits for room; any other failure is final.
   absl::Status Write(rocksdb::WriteBatch* batch);
 
-  // Commits the outcomes of rows that the caller has claimed, and intents. `bytes`: how many it wrote.
-  absl::Status Settle(std::span<const Outcome> outcomes, std::span<const Intent> intents, uint64_t* bytes = nullptr);
+  // Commits the outcomes of rows that the caller has claimed, and intents. `bytes`: how many it wrote. `order`: written
+  // in the same batch.
+  absl::Status Settle(std::span<const Outcome> outcomes, std::span<const Intent> intents, uint64_t* bytes = nullptr,
+                      const Order* order = nullptr);
   // The same of rows of one campaign whoever has claimed them; their packs were read since the commit before.
-  absl::Status SettleAside(CampaignId campaign, std::span<const Outcome> outcomes);
+  absl::Status SettleAside(CampaignId campaign, std::span<const Outcome> outcomes, const Order* order = nullptr);
 
   // Shows that a write becomes durable.
   absl::Status Probe();

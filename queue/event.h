@@ -49,6 +49,7 @@ struct StoredRow {
   absl::Time accepted, expires;
   absl::Time date = absl::InfinitePast();
   uint16_t attempts = 0;
+  std::string reason_class;  // of the last attempt; empty: none was made
   std::string recipient;
   std::vector<std::string> fields;
 

@@ -138,4 +138,6 @@ std::string NumberedKey(std::string_view prefix, uint32_t number) {
   return key;
 }
 
+std::string OrderPrefix(OrderKind kind) { return std::string("order/") + static_cast<char>(kind) + '/'; }
+
 }  // namespace sealift::queue

@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "queue/address_hash.h"
+#include "queue/order.h"
 #include "queue/types.h"
 
 namespace sealift::queue {
@@ -23,7 +24,8 @@ enum class Seal : char {
   kParked = 'p',
   kSuppression = 's',
   kBody = 'b',
-  kNote = 'n'
+  kNote = 'n',
+  kOrder = 'o'
 };
 
 // rows: campaign, destination, due (ms; 0: fresh; 2^63: in doubt), place. The place of a fresh pack is its first row; a
@@ -87,7 +89,8 @@ std::string EventKey(uint64_t sequence);
 std::string TracePrefix(const LaneId& lane);
 std::string TraceKey(const LaneId& lane, uint64_t sequence);
 
-// default: format version, wrapped keys, incarnations, the sequence of the newest commit; and what is going on with the
+// default: format version, wrapped keys, incarnations, the sequence of the newest commit, orders by kind and
+// number; and what is going on with the
 // key encryption key (key_ring.h) or since a restore (restored.h).
 inline constexpr std::string_view kFormatKey = "format", kNodeKey = "key/node", kSequenceKey = "sequence";
 inline constexpr std::string_view kKekFingerprintKey = "kek/fingerprint", kKekNextKey = "kek/next",
@@ -95,5 +98,6 @@ inline constexpr std::string_view kKekFingerprintKey = "kek/fingerprint", kKekNe
 inline constexpr std::string_view kKeyPrefix = "key/", kCampaignKeyPrefix = "key/c/", kEventKeyPrefix = "key/e/",
                                   kIncarnationPrefix = "incarnation/";
 std::string NumberedKey(std::string_view prefix, uint32_t number);
+std::string OrderPrefix(OrderKind kind);
 
 }  // namespace sealift::queue

@@ -45,6 +45,7 @@ StoredRow Copy(const Pack& pack, const Row& row, bool fields) {
   stored.expires = pack.expires();
   stored.date = row.date;
   stored.attempts = row.attempts;
+  stored.reason_class = row.reason_class;
   stored.recipient = row.recipient;
   if (fields) stored.fields.assign(row.fields.begin(), row.fields.end());
   return stored;

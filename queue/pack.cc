@@ -1,5 +1,6 @@
 #include "queue/pack.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -9,15 +10,21 @@
 namespace sealift::queue {
 namespace {
 
-constexpr uint8_t kVersion = 1;
+// In the second version each row's head ends with the class of its last attempt. Rows that have none, as all fresh
+// ones, are written in the first.
+constexpr uint8_t kUntried = 1, kTried = 2;
+
+void PutHead(uint8_t version, absl::Time accepted, absl::Time expires, size_t rows, std::string* out) {
+  out->push_back(static_cast<char>(version));
+  out->push_back(static_cast<char>(rows));
+  PutTime(accepted, out);
+  PutTime(expires, out);
+}
 
 }  // namespace
 
 void PutPackHead(absl::Time accepted, absl::Time expires, size_t rows, std::string* out) {
-  out->push_back(static_cast<char>(kVersion));
-  out->push_back(static_cast<char>(rows));
-  PutTime(accepted, out);
-  PutTime(expires, out);
+  PutHead(kUntried, accepted, expires, rows, out);
 }
 
 void PutRowHead(RowId id, uint16_t attempts, absl::Time date, std::string* out) {
@@ -34,9 +41,11 @@ void PutRowBody(std::string_view recipient, std::span<const std::string_view> fi
 
 void Pack::Encode(absl::Time accepted, absl::Time expires, std::span<const Row> rows, std::string* out) {
   assert(!rows.empty() && rows.size() <= kRowsMax);
-  PutPackHead(accepted, expires, rows.size(), out);
+  const bool tried = std::ranges::any_of(rows, [](const Row& row) { return !row.reason_class.empty(); });
+  PutHead(tried ? kTried : kUntried, accepted, expires, rows.size(), out);
   for (const Row& row : rows) {
     PutRowHead(row.id, row.attempts, row.date, out);
+    if (tried) PutBytes(row.reason_class, out);
     PutRowBody(row.recipient, row.fields, out);
   }
 }
@@ -59,7 +68,7 @@ absl::StatusOr<std::shared_ptr<Pack>> Pack::Decode(std::string key, std::string 
   const size_t count = in.Byte();
   pack->accepted_ = in.Time();
   pack->expires_ = in.Time();
-  if (!in.ok() || version != kVersion || count == 0 || count > kRowsMax) return malformed();
+  if (!in.ok() || (version != kUntried && version != kTried) || count == 0 || count > kRowsMax) return malformed();
   pack->all_ = static_cast<uint16_t>((uint32_t{1} << count) - 1);
 
   // Spans into fields_ are taken once it no longer grows.
@@ -70,6 +79,7 @@ absl::StatusOr<std::shared_ptr<Pack>> Pack::Decode(std::string key, std::string 
     row.id = RowId{static_cast<uint32_t>(in.Varint())};
     row.attempts = static_cast<uint16_t>(in.Varint());
     row.date = in.Time();
+    if (version == kTried) row.reason_class = in.Bytes();
     row.recipient = in.Bytes();
     const uint64_t fields = in.Varint();
     if (!in.ok() || fields > in.left()) return malformed();  // every field takes at least a byte

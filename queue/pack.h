@@ -21,6 +21,7 @@ struct Row {
   RowId id{};
   uint16_t attempts = 0;                     // made so far
   absl::Time date = absl::InfinitePast();    // the Date header, set at the first attempt and kept
+  std::string_view reason_class;             // of the last attempt; empty: none was made
   std::string_view recipient;                // as the input wrote it, domain as A-label
   std::span<const std::string_view> fields;  // in the order of the campaign's columns
 };
@@ -73,7 +74,8 @@ class Pack {
   uint64_t epoch_ = 0;    // when settled_ was what the database has
 };
 
-// The encoded form, piece by piece, for a load that keeps recipients and fields encoded while it sorts them.
+// The encoded form of rows that were never tried, piece by piece, for a load that keeps recipients and fields encoded
+// while it sorts them.
 void PutPackHead(absl::Time accepted, absl::Time expires, size_t rows, std::string* out);
 void PutRowHead(RowId id, uint16_t attempts, absl::Time date, std::string* out);
 void PutRowBody(std::string_view recipient, std::span<const std::string_view> fields, std::string* out);

@@ -26,7 +26,7 @@ absl::Status EncodeParked(Sealer* sealer, const Outcome& outcome, const Row& row
   return sealer->Seal(KeyName::Of(lane.campaign), Seal::kParked, additional, plaintext, value);
 }
 
-absl::StatusOr<StoredRow> DecodeParked(Unsealer* unsealer, std::string_view key, std::string_view value) {
+absl::StatusOr<ParkedRow> DecodeParkedRow(Unsealer* unsealer, std::string_view key, std::string_view value) {
   if (key.size() != 8 || value.size() < 8) return absl::DataLossError("a parked row of the queue is cut short");
   const CampaignId campaign{Fixed32(key.data())};
   const std::string additional = std::string(key) + std::string(value.substr(0, 8));
@@ -35,26 +35,36 @@ absl::StatusOr<StoredRow> DecodeParked(Unsealer* unsealer, std::string_view key,
   if (!opened.ok()) return opened.status();
   WireReader in(*opened);
   const DestinationId destination{in.ReadFixed64()};
-  const OutcomeKind outcome{in.Byte()};
-  in.Bytes();
-  in.Varint();
-  if (!in.ok()) return absl::DataLossError("a parked row of the queue is in a form that this version does not know");
+  ParkedRow parked;
+  const uint8_t kind = in.Byte();
+  parked.reason_class = in.Bytes();
+  parked.code = static_cast<int>(in.Varint());
+  if (!in.ok() || kind > static_cast<uint8_t>(OutcomeKind::kCancelled))
+    return absl::DataLossError("a parked row of the queue is in a form that this version does not know");
   RowsKey place;
   place.lane = {campaign, destination};
   absl::StatusOr<std::shared_ptr<Pack>> pack = Pack::Decode(place.Encode(), std::string(in.rest()), 0);
   if (!pack.ok()) return pack.status();
   const Row& row = (*pack)->rows()[0];
-  StoredRow stored;
+  parked.kind = static_cast<OutcomeKind>(kind);
+  if (!ParkedTime(value, &parked.settled)) return absl::DataLossError("a parked row of the queue is cut short");
+  StoredRow& stored = parked.row;
   stored.message = {place.lane, row.id};
   stored.parked = true;
-  stored.outcome = outcome;
+  stored.outcome = parked.kind;
   stored.accepted = (*pack)->accepted();
   stored.expires = (*pack)->expires();
   stored.date = row.date;
   stored.attempts = row.attempts;
   stored.recipient = row.recipient;
   for (const std::string_view field : row.fields) stored.fields.emplace_back(field);
-  return stored;
+  return parked;
+}
+
+absl::StatusOr<StoredRow> DecodeParked(Unsealer* unsealer, std::string_view key, std::string_view value) {
+  absl::StatusOr<ParkedRow> parked = DecodeParkedRow(unsealer, key, value);
+  if (!parked.ok()) return parked.status();
+  return std::move(parked->row);
 }
 
 bool ParkedTime(std::string_view value, absl::Time* settled) {

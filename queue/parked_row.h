@@ -8,6 +8,7 @@
 #include "queue/event.h"
 #include "queue/key_ring.h"
 #include "queue/outcome.h"
+#include "queue/row_moves.h"
 #include "queue/sealer.h"
 
 namespace sealift::queue {
@@ -17,6 +18,7 @@ namespace sealift::queue {
 absl::Status EncodeParked(Sealer* sealer, const Outcome& outcome, const Row& row, std::string_view key,
                           std::string* value);
 
+absl::StatusOr<ParkedRow> DecodeParkedRow(Unsealer* unsealer, std::string_view key, std::string_view value);
 absl::StatusOr<StoredRow> DecodeParked(Unsealer* unsealer, std::string_view key, std::string_view value);
 
 // False: too short to be one.

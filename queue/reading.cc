@@ -184,7 +184,42 @@ void MarkSuppressed(const SuppressionList& list, const KeyRing& ring, Unsealer* 
   ask();
 }
 
+absl::StatusOr<LaneRecord> Record(Unsealer* unsealer, std::string_view key, const LaneId& lane,
+                                  const LaneValue& value) {
+  absl::StatusOr<std::string> domain =
+      unsealer->Open(KeyName::Of(lane.campaign), Seal::kLane, key, value.sealed_domain);
+  if (!domain.ok()) return domain.status();
+  LaneRecord record;
+  record.lane = lane;
+  record.domain = *std::move(domain);
+  record.queued = static_cast<uint64_t>(value.queued);
+  record.retrying = static_cast<uint64_t>(std::max<int64_t>(value.retrying, 0));
+  record.in_doubt = static_cast<uint64_t>(std::max<int64_t>(value.in_doubt, 0));
+  if (record.retrying > 0 && value.due_ms != 0) {
+    record.next_due = absl::FromUnixMillis(static_cast<int64_t>(value.due_ms));
+  }
+  return record;
+}
+
+absl::Status CutShort() {
+  return absl::DataLossError("a lane of the queue is cut short. Restore the data directory from a backup");
+}
+
 }  // namespace
+
+absl::StatusOr<std::optional<LaneRecord>> ReadLane(Database* database, Unsealer* unsealer, LaneId lane) {
+  const std::string key = LaneKey(lane);
+  std::string stored;
+  const auto found = database->get()->Get({}, database->handle(Column::kLanes), key, &stored);
+  if (found.IsNotFound()) return std::nullopt;
+  if (!found.ok()) return FromRocks(found, "read a lane");
+  LaneValue value;
+  if (!value.Parse(stored)) return CutShort();
+  if (value.queued <= 0) return std::nullopt;
+  absl::StatusOr<LaneRecord> record = Record(unsealer, key, lane, value);
+  if (!record.ok()) return record.status();
+  return *std::move(record);
+}
 
 absl::StatusOr<std::shared_ptr<Pack>> OpenPack(Unsealer* unsealer, std::string_view key, std::string_view value) {
   RowsValueView view;
@@ -263,28 +298,19 @@ LanesPage ReadLanesPage(Database* database, Unsealer* unsealer, CampaignId campa
     const std::optional<LaneId> lane = DecodeLaneKey(key);
     LaneValue value;
     if (!lane || !value.Parse(ToView(it->value()))) {
-      page.status = absl::DataLossError("a lane of the queue is cut short. Restore the data directory from a backup");
+      page.status = CutShort();
       return page;
     }
     if (value.queued <= 0) continue;
     if (static_cast<uint64_t>(lane->destination) % static_cast<uint64_t>(shards) != static_cast<uint64_t>(shard)) {
       continue;
     }
-    absl::StatusOr<std::string> domain = unsealer->Open(KeyName::Of(campaign), Seal::kLane, key, value.sealed_domain);
-    if (!domain.ok()) {
-      page.status = domain.status();
+    absl::StatusOr<LaneRecord> record = Record(unsealer, key, *lane, value);
+    if (!record.ok()) {
+      page.status = record.status();
       return page;
     }
-    LaneRecord record;
-    record.lane = *lane;
-    record.domain = *std::move(domain);
-    record.queued = static_cast<uint64_t>(value.queued);
-    record.retrying = static_cast<uint64_t>(std::max<int64_t>(value.retrying, 0));
-    record.in_doubt = static_cast<uint64_t>(std::max<int64_t>(value.in_doubt, 0));
-    if (record.retrying > 0 && value.due_ms != 0) {
-      record.next_due = absl::FromUnixMillis(static_cast<int64_t>(value.due_ms));
-    }
-    page.lanes.push_back(std::move(record));
+    page.lanes.push_back(*std::move(record));
   }
   page.status = FromRocks(it->status(), "read lanes");
   page.done = !it->Valid();

@@ -39,4 +39,7 @@ std::vector<LaneWindow> ReadWindows(Database* database, DueHorizon* horizon, con
 LanesPage ReadLanesPage(Database* database, Unsealer* unsealer, CampaignId campaign, std::string_view cursor, int max,
                         int shard, int shards);
 
+// One of them; nothing when it has no row queued.
+absl::StatusOr<std::optional<LaneRecord>> ReadLane(Database* database, Unsealer* unsealer, LaneId lane);
+
 }  // namespace sealift::queue

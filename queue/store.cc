@@ -26,11 +26,13 @@
 #include "queue/lookups.h"
 #include "queue/message_id.h"
 #include "queue/notes.h"
+#include "queue/order_book.h"
 #include "queue/readers.h"
 #include "queue/reading.h"
 #include "queue/reconciliation.h"
 #include "queue/retention.h"
 #include "queue/rocks.h"
+#include "queue/row_mover.h"
 #include "queue/row_sweep.h"
 #include "queue/suppression_list.h"
 #include "queue/wire.h"
@@ -286,6 +288,11 @@ absl::StatusOr<Trace> Store::TraceMessage(const MessageKey& message) {
   return trace;
 }
 
+absl::StatusOr<std::optional<LaneRecord>> Store::FindLane(LaneId lane) {
+  Unsealer unsealer(parts_->ring.get());
+  return ReadLane(parts_->database.get(), &unsealer, lane);
+}
+
 absl::StatusOr<RowsPage> Store::ListRows(CampaignId campaign, const RowFilter& filter, std::string_view cursor,
                                          int max) {
   Unsealer unsealer(parts_->ring.get());
@@ -403,6 +410,46 @@ absl::StatusOr<uint64_t> Store::ChangeSuppressions(std::vector<SuppressionChange
     changed.set_value(std::move(recorded));
   });
   return changed.get_future().get();
+}
+
+absl::Status Store::WriteOrders(const std::vector<Order>& orders) {
+  std::promise<absl::Status> written;
+  parts_->committer->Do([&](CommitContext& context) {
+    rocksdb::WriteBatch batch;
+    absl::Status status;
+    for (const Order& order : orders) {
+      if (status.ok()) status = AddOrder(context.database, &context.sealer, order, &batch);
+    }
+    if (status.ok()) status = context.Write(&batch);
+    written.set_value(std::move(status));
+  });
+  return written.get_future().get();
+}
+
+absl::StatusOr<SettledRows> Store::SettleSome(SettleStep step) {
+  std::promise<absl::StatusOr<SettledRows>> settled;
+  parts_->committer->Do([&](CommitContext& context) { settled.set_value(SettleRows(context, step)); });
+  return settled.get_future().get();
+}
+
+absl::StatusOr<ReplayedRows> Store::ReplaySome(ReplayStep step) {
+  std::promise<absl::StatusOr<ReplayedRows>> replayed;
+  parts_->committer->Do([&](CommitContext& context) {
+    absl::StatusOr<ReplayedRows> rows = ReplayRows(context, step);
+    context.horizon->Publish();
+    replayed.set_value(std::move(rows));
+  });
+  return replayed.get_future().get();
+}
+
+absl::StatusOr<ParkedPage> Store::ListParked(CampaignId campaign, RowId after, int max) {
+  Unsealer unsealer(parts_->ring.get());
+  return ReadParked(parts_->database.get(), &unsealer, campaign, after, max);
+}
+
+absl::StatusOr<std::vector<Order>> Store::ReadOrders(OrderKind kind) {
+  Unsealer unsealer(parts_->ring.get());
+  return queue::ReadOrders(parts_->database.get(), &unsealer, kind);
 }
 
 absl::StatusOr<std::optional<SuppressionRecord>> Store::FindSuppressions(std::string_view address) {

@@ -20,9 +20,11 @@
 #include "queue/key_report.h"
 #include "queue/load.h"
 #include "queue/notes.h"
+#include "queue/order.h"
 #include "queue/outcome.h"
 #include "queue/pack.h"
 #include "queue/restored.h"
+#include "queue/row_moves.h"
 #include "queue/suppression.h"
 #include "queue/suppression_list.h"
 #include "queue/types.h"
@@ -230,6 +232,21 @@ class Store {
   absl::Status PutNotes(std::vector<Note> notes);
   absl::StatusOr<std::vector<Note>> ReadNotes(NoteKind kind, size_t max);
 
+  // --- Orders of operators: block
+  // ------------------------------------------------------------------------------------------------------
+
+  // Writes the orders, all of them or none; durable on return. One with an empty text is forgotten.
+  absl::Status WriteOrders(const std::vector<Order>& orders);
+  absl::StatusOr<std::vector<Order>> ReadOrders(OrderKind kind);
+
+  // --- Rows that an operator moves: block
+  // ---------------------------------------------------------------------------------------------
+
+  absl::StatusOr<SettledRows> SettleSome(SettleStep step);
+  // The parked rows of a campaign after that one, in the order of their numbers.
+  absl::StatusOr<ParkedPage> ListParked(CampaignId campaign, RowId after, int max);
+  absl::StatusOr<ReplayedRows> ReplaySome(ReplayStep step);
+
   // --- Evidence and look-ups: block
   // ------------------------------------------------------------------------------------
 
@@ -237,6 +254,9 @@ class Store {
   absl::StatusOr<EventsPage> ReadEvents(std::string_view after, int max, const EventFilter& filter);
 
   absl::StatusOr<Trace> TraceMessage(const MessageKey& message);
+
+  // One lane; nothing when it has no row queued.
+  absl::StatusOr<std::optional<LaneRecord>> FindLane(LaneId lane);
 
   // The queued rows of a campaign, by lane; a page also ends after a bounded number of rows looked at.
   absl::StatusOr<RowsPage> ListRows(CampaignId campaign, const RowFilter& filter, std::string_view cursor, int max);
