@@ -228,6 +228,14 @@ absl::StatusOr<Campaign> Campaigns::Cancel(std::string_view name, bool erase, ab
   return store_.GetCampaign(campaign->id);
 }
 
+absl::Status Campaigns::Refilled(queue::CampaignId id) {
+  const std::lock_guard lock(decision_);
+  const absl::StatusOr<Campaign> campaign = store_.GetCampaign(id);
+  if (!campaign.ok()) return campaign.status();
+  if (campaign->state != CampaignState::kRunning || campaign->spec.mode != ModeName(delivery_)) return absl::OkStatus();
+  return Activate(*campaign);
+}
+
 void Campaigns::StartDue(absl::Time now) {
   if (!may_send_().ok()) return;
   const absl::StatusOr<std::vector<Campaign>> campaigns = store_.ListCampaigns();

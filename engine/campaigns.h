@@ -46,6 +46,9 @@ class Campaigns {
   // Waits until nothing of it is being sent; kTryLater when that takes longer than `patience`: it is paused then.
   absl::StatusOr<queue::Campaign> Cancel(std::string_view name, bool erase, absl::Duration patience);
 
+  // Rows came back to a campaign: if it runs, they are sent.
+  absl::Status Refilled(queue::CampaignId id);
+
   // Starts what was loaded with --start-at and is due.
   void StartDue(absl::Time now);
   // Erases what has been done for as long as its erase_after says: rows, addresses, template and data key go, counts

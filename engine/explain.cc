@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 #include <utility>
 
 namespace sealift::engine {
@@ -12,15 +13,17 @@ namespace {
 
 uint64_t Rows(int64_t count) { return static_cast<uint64_t>(std::max<int64_t>(count, 0)); }
 
-// What one lane waits for, in words.
-WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane) {
-  WaitReason wait{.rows = Rows(lane.queued)};
-  if (!lane.campaign->sending) {
-    wait.reason = "paused";
-    wait.detail = fmt::format("campaign {} is paused", lane.campaign->name);
-    wait.set_by = "an operator";
-    return wait;
-  }
+// The others are the node's to count: those of campaigns that do not run, and those that a hold keeps whatever their
+// site, which are seldom in memory.
+bool CountedHere(const Lane& lane) {
+  if (lane.queued <= 0 || !lane.campaign->sending) return false;
+  return lane.hold == nullptr || lane.hold->filter.provider.has_value();
+}
+
+// What those rows of a lane wait for that are due and that no hold keeps one by one.
+WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
+  WaitReason wait{.rows = rows};
+  if (lane.hold != nullptr) return HoldReason(*lane.hold, rows);
   if (lane.verdict.has_value()) {
     wait.reason = "dns";
     wait.detail = lane.verdict->text;
@@ -34,18 +37,19 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane) {
     wait.set_by = "the domain's DNS";
     return wait;
   }
+  if (lane.queue->permits.empty() && lane.queue->stream != nullptr && lane.queue->placement.barred_by != nullptr) {
+    return HoldReason(*lane.queue->placement.barred_by, rows);
+  }
+  if (lane.queue->permits.empty() && lane.queue->stream != nullptr) {
+    wait.reason = "hold";
+    wait.detail = fmt::format("the configuration has no pool '{}' any more", lane.queue->placement.pool);
+    wait.set_by = "queue route";
+    return wait;
+  }
   if (lane.queue->permits.empty()) {
     wait.reason = "stream";
     wait.detail = fmt::format("the configuration has no stream '{}' any more", lane.campaign->stream);
     wait.set_by = "the configuration";
-    return wait;
-  }
-  const bool anything_due = !lane.window.empty() || lane.ahead > 0 || lane.more || lane.reading;
-  if (!anything_due) {
-    wait.reason = "due";
-    wait.detail = "every row was tried and waits for its next attempt";
-    wait.set_by = fmt::format("stream {} retry", lane.campaign->stream);
-    if (lane.next_due != absl::InfiniteFuture()) wait.until = lane.next_due;
     return wait;
   }
   const Refusal refusal = scheduler.WhyWaiting(lane);
@@ -93,6 +97,37 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane) {
       break;
   }
   return wait;
+}
+
+// What all rows of a lane wait for: the counts add up to what it has queued.
+std::vector<WaitReason> ReasonsOf(Scheduler& scheduler, const Lane& lane) {
+  std::vector<WaitReason> reasons;
+  uint64_t rows = Rows(lane.queued);
+  const bool whole = lane.hold != nullptr || lane.verdict.has_value();
+  if (!whole && lane.held_rows > 0) {
+    const Site* const site = lane.queue == nullptr ? nullptr : lane.queue->site;
+    const std::shared_ptr<const Hold> hold = scheduler.services().holds->OfRows(FactsOf(lane, site));
+    const uint64_t held = std::min(lane.held_rows, rows);
+    if (hold != nullptr && held > 0) {
+      reasons.push_back(HoldReason(*hold, held));
+      rows -= held;
+    }
+  }
+  const bool all_here = lane.window.empty() && lane.ahead == 0 && !lane.more && !lane.reading && lane.unsettled == 0;
+  if (!whole && (all_here || lane.next_due > scheduler.services().Now())) {
+    const auto retries = std::ranges::count_if(lane.window, [](const Claim& claim) { return claim.waited(); });
+    const uint64_t not_due = all_here ? rows : std::min(Rows(lane.retrying - retries - lane.unsettled), rows);
+    if (not_due > 0) {
+      WaitReason wait{.reason = "due", .rows = not_due};
+      wait.detail = "they were tried and wait for their next attempt";
+      wait.set_by = fmt::format("stream {} retry", lane.campaign->stream);
+      if (lane.next_due != absl::InfiniteFuture()) wait.until = lane.next_due;
+      reasons.push_back(std::move(wait));
+      rows -= not_due;
+    }
+  }
+  if (rows > 0) reasons.push_back(ReasonOf(scheduler, lane, rows));
+  return reasons;
 }
 
 void AddLimits(Scheduler& scheduler, const Site& site, DomainExplanation& into) {
@@ -157,6 +192,13 @@ BlockedRows CountBlocked(Scheduler& scheduler, queue::CampaignId campaign) {
   BlockedRows blocked;
   scheduler.lanes().ForEach([&](Lane& lane) {
     if (lane.id.campaign != campaign) return;
+    if (!CountedHere(lane)) return;
+    if (lane.hold != nullptr || lane.held_rows > 0) {
+      const uint64_t held = lane.hold != nullptr ? Rows(lane.queued) : std::min(lane.held_rows, Rows(lane.queued));
+      blocked.held += held;
+      blocked.held_retrying += std::min(held, Rows(lane.retrying));
+      return;
+    }
     const Refusal::Kind kind = scheduler.WhyWaiting(lane).kind;
     if (kind == Refusal::Kind::kNoTls) {
       blocked.held += Rows(lane.queued);
@@ -166,6 +208,24 @@ BlockedRows CountBlocked(Scheduler& scheduler, queue::CampaignId campaign) {
     }
   });
   return blocked;
+}
+
+WaitReason HoldReason(const Hold& hold, uint64_t rows) {
+  WaitReason wait{.reason = "hold", .rows = rows};
+  wait.detail = fmt::format("{} {}: {}", ToString(hold.kind), hold.Id(), hold.filter.Describe());
+  wait.set_by = fmt::format("{}: {}", hold.placed().by, hold.placed().reason);
+  if (hold.until != absl::InfiniteFuture()) wait.until = hold.until;
+  return wait;
+}
+
+void AddWait(WaitReason wait, std::vector<WaitReason>& waits) {
+  for (WaitReason& known : waits) {
+    if (known.reason != wait.reason || known.detail != wait.detail) continue;
+    known.rows += wait.rows;
+    if (wait.until.has_value() && (!known.until.has_value() || *wait.until < *known.until)) known.until = wait.until;
+    return;
+  }
+  waits.push_back(std::move(wait));
 }
 
 void ExplainDomain(Scheduler& scheduler, const std::string& domain, DomainExplanation& into) {
@@ -180,29 +240,46 @@ void ExplainDomain(Scheduler& scheduler, const std::string& domain, DomainExplan
     AddLimits(scheduler, *site, into);
   }
   scheduler.lanes().ForEach([&](Lane& lane) {
-    if (lane.domain != domain || lane.queued <= 0) return;
-    WaitReason wait = ReasonOf(scheduler, lane);
-    for (WaitReason& known : into.waits) {
-      if (known.reason == wait.reason && known.detail == wait.detail) {
-        known.rows += wait.rows;
-        if (wait.until.has_value() && (!known.until.has_value() || *wait.until < *known.until))
-          known.until = wait.until;
-        return;
+    if (lane.domain != domain || !CountedHere(lane)) return;
+    for (WaitReason& wait : ReasonsOf(scheduler, lane)) AddWait(std::move(wait), into.waits);
+  });
+}
+
+std::optional<WaitReason> ExplainDueRow(Scheduler& scheduler, const queue::LaneId& id) {
+  const Lane* const lane = scheduler.lanes().Find(id);
+  if (lane == nullptr) return std::nullopt;
+  return ReasonOf(scheduler, *lane, 1);
+}
+
+void ExplainSources(Scheduler& scheduler, std::vector<SourceStatus>& into) {
+  const absl::Time now = scheduler.services().Now();
+  scheduler.directory().ForEach([&](Site& site) {
+    for (const std::unique_ptr<Path>& path : site.paths) {
+      const auto source = std::ranges::find(into, path->source_name, &SourceStatus::name);
+      if (source == into.end()) continue;
+      if (path->block.until > now) {
+        source->blocks.push_back({.site = site.domain, .text = path->block.attempt.text, .until = path->block.until});
       }
+      // A site does not say which source it answered: where only one sends to it, that is known.
+      const bool only = std::ranges::all_of(
+          site.paths, [&](const std::unique_ptr<Path>& other) { return other->source_name == path->source_name; });
+      if (only) source->replies.insert(source->replies.end(), site.replies.begin(), site.replies.end());
     }
-    into.waits.push_back(std::move(wait));
   });
 }
 
 std::vector<WaitingRows> CountWaiting(Scheduler& scheduler) {
-  std::map<std::pair<std::string, std::string>, uint64_t> rows;
+  std::map<std::tuple<queue::CampaignId, std::string, std::string>, uint64_t> rows;
   scheduler.lanes().ForEach([&](Lane& lane) {
-    if (lane.queued <= 0) return;
+    if (!CountedHere(lane)) return;
     const std::string provider = lane.queue != nullptr ? lane.queue->site->provider : "other";
-    rows[{ReasonOf(scheduler, lane).reason, provider}] += Rows(lane.queued);
+    for (const WaitReason& wait : ReasonsOf(scheduler, lane))
+      rows[{lane.id.campaign, wait.reason, provider}] += wait.rows;
   });
   std::vector<WaitingRows> waiting;
-  for (const auto& [key, count] : rows) waiting.push_back({key.first, key.second, count});
+  for (const auto& [key, count] : rows) {
+    waiting.push_back({std::get<1>(key), std::get<2>(key), count, std::get<0>(key)});
+  }
   return waiting;
 }
 

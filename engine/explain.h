@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,18 +17,31 @@ std::string_view ToString(Refusal::Kind kind);
 // Rows of one campaign that wait because of a failure, beyond those that were tried themselves.
 struct BlockedRows {
   uint64_t behind_failures = 0;  // fresh rows of a site or domain that failed
-  uint64_t held = 0;             // no host offers the TLS that they require
+  uint64_t held = 0;             // no host offers the TLS that they require, or an operator holds them
   uint64_t held_retrying = 0;    // of `held`, those that were tried themselves
 };
 BlockedRows CountBlocked(Scheduler& scheduler, queue::CampaignId campaign);
 
+// Adds a reason to those that are known, with the rows of an equal one.
+void AddWait(WaitReason wait, std::vector<WaitReason>& waits);
+// Rows that an operator's order keeps.
+WaitReason HoldReason(const Hold& hold, uint64_t rows);
+
 // Adds what this shard knows of a domain: its site, limits, sessions, replies, and what its lanes wait for.
 void ExplainDomain(Scheduler& scheduler, const std::string& domain, DomainExplanation& into);
 
-// Rows that wait, by reason and provider, of the lanes that this shard has in memory.
+// Why a row of this lane that is due, and that nobody holds, is not sent; nothing when the lane is not in memory here.
+std::optional<WaitReason> ExplainDueRow(Scheduler& scheduler, const queue::LaneId& lane);
+
+// Adds what this shard knows of each source: what blocks it, and what it was told last.
+void ExplainSources(Scheduler& scheduler, std::vector<SourceStatus>& into);
+
+// Rows that wait, by reason and provider, of the lanes that this shard has in memory; but for those that a hold keeps
+// whatever their site, and those of campaigns that do not run: the node counts them.
 struct WaitingRows {
   std::string reason, provider;
   uint64_t rows = 0;
+  queue::CampaignId campaign{};
 };
 std::vector<WaitingRows> CountWaiting(Scheduler& scheduler);
 

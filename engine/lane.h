@@ -19,6 +19,7 @@ namespace sealift::engine {
 
 class LaneTable;
 struct ActiveCampaign;
+struct Hold;
 struct SendQueue;
 
 // A pack whose rows are being sent. Its outcomes go to the store together where they can: a pack that is settled whole
@@ -36,6 +37,8 @@ struct Claim {
 
   const queue::Row& row() const { return open->pack->rows()[index]; }
   const queue::Pack& pack() const { return *open->pack; }
+  // It waited for its time: tried before, or accepted anew by a replay.
+  bool waited() const { return pack().due() != absl::InfinitePast(); }
 };
 
 // What is known of a domain that has no site: why, and whether its rows bounce or wait.
@@ -77,6 +80,9 @@ struct Lane {
   bool listed = false;                     // stands in its queue's list of lanes with rows
   bool frozen = false;                     // an operator's command is moving its rows: no reads
   bool recount = false;                    // how many rows it has is to be read again
+  std::shared_ptr<const Hold> hold;        // keeps the whole lane: nothing of it is read
+  bool holds_rows = false;                 // some of its rows may be held: each is asked about
+  uint64_t held_rows = 0;                  // read since the last Rewind, and passed over because they are held
   bool discarded = false;              // its window was given back: to be forgotten, and found again, once it is idle
   std::optional<LaneVerdict> verdict;  // its domain has no site
   int lookup_failures = 0;             // in a row

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/log.h"
+#include "engine/site.h"
 
 namespace sealift::engine {
 namespace {
@@ -76,6 +77,8 @@ void LaneTable::OnPage(queue::CampaignId campaign, queue::LanesPage page) {
   for (const queue::LaneRecord& record : page.lanes) {
     if (lanes_.contains(record.lane)) continue;
     if (record.queued <= record.in_doubt) continue;
+    const LaneFacts facts{record.lane, pager.campaign->name, pager.campaign->stream, record.domain};
+    if (services_.holds->OnLane(facts) != nullptr) continue;  // found again when the hold has ended
     const bool fresh = record.queued > record.retrying + record.in_doubt;
     if (!fresh && record.next_due > now + kSoon && lanes_.size() > kLanesMax * 3 / 4) {
       PassOver(pager, record.next_due);
@@ -106,6 +109,9 @@ Lane& LaneTable::Create(const queue::LaneRecord& record, std::shared_ptr<ActiveC
   lane.domain = record.domain;
   lane.queued = static_cast<int64_t>(record.queued - std::min(record.queued, record.in_doubt));
   lane.retrying = static_cast<int64_t>(record.retrying);
+  const LaneFacts facts = FactsOf(lane, nullptr);
+  lane.hold = services_.holds->OnLane(facts);
+  lane.holds_rows = services_.holds->OfRows(facts) != nullptr;
   ++lanes_of_[Number(lane.id.campaign)];
   if (lane.queued <= lane.retrying && record.next_due > services_.Now()) {
     lane.more = false;
@@ -163,11 +169,25 @@ void LaneTable::GiveBack() {
     if (!lane->Idle()) ids.push_back(id);
   }
   for (const queue::LaneId& id : ids) {
-    Lane* const lane = Find(id);
-    if (lane == nullptr) continue;
-    Discard(*lane);
-    MaybeForget(*lane);
+    if (Lane* const lane = Find(id); lane != nullptr) GiveBack(*lane);
   }
+}
+
+void LaneTable::GiveBack(Lane& lane) {
+  Discard(lane);
+  MaybeForget(lane);
+}
+
+void LaneTable::HoldsChanged(const std::function<bool(Lane&)>& concerned) {
+  std::vector<queue::LaneId> ids;
+  for (const auto& [id, lane] : lanes_) {
+    if (concerned(*lane)) ids.push_back(id);
+  }
+  for (const queue::LaneId& id : ids) {
+    if (Lane* const lane = Find(id); lane != nullptr) GiveBack(*lane);
+  }
+  // Lanes that were held are not here: another pass finds them.
+  for (const auto& [id, pager] : pagers_) Run(pager->campaign);
 }
 
 queue::Mailing LaneTable::MailingOf(const Lane& lane) const {
@@ -181,6 +201,7 @@ queue::Mailing LaneTable::MailingOf(const Lane& lane) const {
 void LaneTable::Rewind(Lane& lane) {
   lane.window.clear();
   lane.withheld.clear();
+  lane.held_rows = 0;
   lane.fresh_cursor.clear();
   lane.retry_cursor.clear();
   lane.more = true;
@@ -193,7 +214,7 @@ Lane* LaneTable::Find(const queue::LaneId& id) {
 
 void LaneTable::Want(Lane& lane) {
   if (lane.discarded || lane.reading || lane.frozen) return MaybeForget(lane);
-  if (!lane.more) return MaybeForget(lane);
+  if (!lane.more || lane.hold != nullptr) return MaybeForget(lane);
   if (lane.queue == nullptr && !lane.verdict.has_value()) return;  // its site is not known: nobody would take the rows
   if (lane.verdict.has_value() && !lane.verdict->Bounces() && lane.verdict->tried && !lane.recount) return;
   if (!lane.withheld.empty()) return;  // they go first: nothing else bounds them
@@ -241,6 +262,7 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
   lane.reading = false;
   if (!lane.campaign->sending) Discard(lane);
   if (lane.discarded) return MaybeForget(lane);
+  if (lane.hold != nullptr) return GiveBack(lane);  // since its site is known
   if (!window.status.ok()) {
     LogError("cannot read rows of the queue",
              {{"campaign", lane.campaign->name}, {"why", std::string(window.status.message())}});
@@ -268,6 +290,8 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
       const Claim claim{.open = open, .index = static_cast<uint8_t>(i)};
       if ((window.suppressed[pack] >> i & 1) != 0) {
         lane.withheld.push_back(claim);
+      } else if (IsHeld(lane, claim)) {
+        ++lane.held_rows;
       } else {
         place = std::next(lane.window.insert(place, claim));
       }
@@ -279,6 +303,12 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
   } else {
     Want(lane);
   }
+}
+
+bool LaneTable::IsHeld(const Lane& lane, const Claim& claim) const {
+  if (!lane.holds_rows) return false;
+  const LaneFacts facts = FactsOf(lane, lane.queue == nullptr ? nullptr : lane.queue->site);
+  return services_.holds->OnRow(facts, FactsOf(claim), services_.Now()) != nullptr;
 }
 
 void LaneTable::DueAt(Lane& lane, absl::Time due) {
@@ -324,6 +354,7 @@ void LaneTable::Discard(Lane& lane) {
   lane.discarded = true;
   lane.window.clear();
   lane.withheld.clear();
+  lane.held_rows = 0;
   services_.ring.timers().Disarm(lane.due_timer);
   callbacks_.emptied(lane);
 }
@@ -335,10 +366,18 @@ void LaneTable::MaybeForget(Lane& lane) {
     // It is sent all the same: resumed meanwhile, or only to be judged again.
     lane.discarded = false;
     Rewind(lane);
+    callbacks_.rewound(lane);
     if (lane.verdict.has_value() && lane.verdict->tried) services_.ArmAt(lane.due_timer, lane.lookup_at);
     return Want(lane);
   }
-  if (lane.more) return;
+  // What a hold keeps is found again when it has ended. Who is held by its provider stays, to be counted, while there
+  // is room.
+  const bool room = lanes_.size() <= kLanesMax / 2;
+  if (lane.hold != nullptr) {
+    if (!room || !lane.hold->filter.provider.has_value()) Forget(lane);
+    return;
+  }
+  if (lane.more || (lane.held_rows > 0 && room)) return;
   const absl::Time now = services_.Now();
   if (lane.next_due == absl::InfiniteFuture()) return Forget(lane);
   // Another shard's lane stays: that shard's pages would not find it here again.

@@ -34,6 +34,7 @@ class LaneTable {
     std::function<void(Lane&)> found;      // a lane was taken up: it needs its site
     std::function<void(Lane&)> rows;       // rows came into its window
     std::function<void(Lane&)> emptied;    // its window was given back: nothing of it is ready any more
+    std::function<void(Lane&)> rewound;    // it begins anew, and has claimed nothing: it may go another way from here
     std::function<void(Lane&)> forgotten;  // it is about to go: nothing may refer to it any more
   };
 
@@ -73,6 +74,13 @@ class LaneTable {
 
   // Gives back every row that is not being sent; each lane is read again once what it is sending is durable.
   void GiveBack();
+  void GiveBack(Lane& lane);
+
+  // Other holds are in force. `concerned`: what binds a lane has changed, so that it is given back and judged anew.
+  void HoldsChanged(const std::function<bool(Lane&)>& concerned);
+
+  // Whether an operator keeps this row.
+  bool IsHeld(const Lane& lane, const Claim& claim) const;
 
   // What the lane's rows are sent as.
   queue::Mailing MailingOf(const Lane& lane) const;

@@ -26,6 +26,13 @@ Slots* Limits::Count(std::string_view name, int max) {
   return entry.get();
 }
 
+void Limits::ForEach(const std::function<void(const RateInForce&)>& rate,
+                     const std::function<void(const std::string& name, const Slots&)>& count) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, entry] : rates_) rate(*entry);
+  for (const auto& [name, entry] : counts_) count(name, *entry);
+}
+
 absl::Duration RateInForce::Acquire(absl::Time now, uint8_t standing) {
   // How long the permit is kept for who waits: a timer's tick, and a turn of a busy shard.
   constexpr absl::Duration kGrace = absl::Milliseconds(10);

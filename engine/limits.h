@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -81,6 +82,10 @@ class Limits {
   // The rate of this kind on `name`, made or changed to `limit`.
   RateInForce* Rate(std::string_view kind, std::string_view name, const RateLimit& limit);
   Slots* Count(std::string_view name, int max);
+
+  // Every one that was ever asked for, by name.
+  void ForEach(const std::function<void(const RateInForce&)>& rate,
+               const std::function<void(const std::string& name, const Slots&)>& count);
 
  private:
   std::mutex mutex_;

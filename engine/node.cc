@@ -111,6 +111,12 @@ absl::Status NodeImpl::Open() {
   store_ = *std::move(store);
 
   if (absl::Status recalled = RecallDestinations(); !recalled.ok()) return recalled;
+  holds_ = std::make_unique<Holds>(
+      *store_, [this] { return this->options(); },
+      [this](const std::shared_ptr<const HoldSet>& holds) {
+        AskShards([&](Scheduler& scheduler) { scheduler.AdoptHolds(holds); });
+      });
+  if (absl::Status opened = holds_->Open(absl::Now()); !opened.ok()) return opened;
   dns_cache_ = std::make_shared<dns::Cache>(dns::Cache::Options{
       .entries_max = std::max<size_t>(options->dns.cache.bytes / 512, 1024)});  // an answer has some hundred bytes
   https_ = std::make_unique<HttpsFetcher>(HttpsFetcher::Options{.ca_file = options->tls.ca_file});
@@ -133,7 +139,8 @@ absl::Status NodeImpl::Open() {
                                                                   .tls_memory = &tls_memory_,
                                                                   .tls = tls_,
                                                                   .options = options,
-                                                                  .signing_keys = *keys});
+                                                                  .signing_keys = *keys,
+                                                                  .holds = holds_->in_force()});
     if (!shard.ok()) return shard.status();
     peers.push_back(shard->get());
     shards_.push_back(*std::move(shard));
@@ -157,6 +164,8 @@ absl::Status NodeImpl::Open() {
     Reread(campaign.id);
   });
   expiry_->Start();
+  jobs_ = MakeJobs();
+  if (absl::Status opened = jobs_->Open(); !opened.ok()) return opened;
   upkeep_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "upkeep");
     Upkeep();
@@ -173,6 +182,7 @@ void NodeImpl::Drain(absl::Duration limit) {
   upkeep_wakes_.notify_all();
   if (upkeep_.joinable()) upkeep_.join();
   if (expiry_ != nullptr) expiry_->Stop();
+  if (jobs_ != nullptr) jobs_->Stop();
   for (const std::unique_ptr<Shard>& shard : shards_) {
     if (shard->started()) shard->Drain(limit);
   }
@@ -277,18 +287,6 @@ void NodeImpl::WatchStorage() {
   }
 }
 
-void NodeImpl::CountQueue() {
-  std::vector<WaitingRows> all;
-  for (const std::unique_ptr<Shard>& shard : shards_) {
-    shard->Ask([&](Scheduler& scheduler) {
-      const std::vector<WaitingRows> here = CountWaiting(scheduler);
-      all.insert(all.end(), here.begin(), here.end());
-    });
-  }
-  const std::lock_guard lock(counted_mutex_);
-  waiting_ = std::move(all);
-}
-
 void NodeImpl::ActOnReplies(absl::Time now) {
   restraints_.Tick(now);
   for (const Restraints::Pause& pause : restraints_.TakePauses()) {
@@ -311,6 +309,7 @@ void NodeImpl::Upkeep() {
     WatchStorage();
     CountQueue();
     NoteDestinations();
+    holds_->EndDue(now);
     campaigns_->StartDue(now);
     ActOnReplies(now);
     if (now >= next_erasure) {
@@ -319,7 +318,9 @@ void NodeImpl::Upkeep() {
     }
     if (now >= next_sweep) {
       const std::shared_ptr<const Options> current = options();
-      const absl::Status swept = store_->Sweep(now, current->retention.settled_rows, current->retention.events);
+      absl::Status swept = store_->Sweep(now, current->retention.settled_rows, current->retention.events);
+      if (swept.ok()) swept = holds_->Forget(now - current->retention.events);
+      if (swept.ok()) swept = jobs_->Forget(now - current->retention.events);
       if (!swept.ok()) LogError("retention could not be applied; it is tried again in an hour", {{"why", swept}});
       next_sweep = now + kSweepEvery;
     }

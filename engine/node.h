@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "engine/message/recipient_format.h"
+#include "engine/queue_filter.h"
 #include "queue/campaign.h"
 #include "queue/store.h"
 #include "queue/types.h"
@@ -22,6 +23,8 @@ namespace sealift::engine {
 
 class CampaignLoader;
 class CampaignTable;
+class Holds;
+class Jobs;
 class Metrics;
 class Restoration;
 class Shard;
@@ -29,13 +32,6 @@ class Suppressions;
 struct Options;
 struct PreflightReport;
 struct TlsProbeReport;
-
-// Which rows a queue command is about. An empty filter is refused by the commands; `everything` says it on purpose.
-struct QueueFilter {
-  std::optional<std::string> domain, provider, campaign, stream, id;
-  bool everything = false;
-  bool empty() const { return !domain && !provider && !campaign && !stream && !id && !everything; }
-};
 
 // A campaign as its operator sees it. `deferred` and `held` are parts of `queued`: rows that a failure keeps waiting
 // (their own, or that of the site they go to), and rows that wait because no host of their site offers the TLS they
@@ -87,6 +83,28 @@ struct DomainExplanation {
   std::optional<absl::Time> next_eligible;
 };
 
+// A limit that this node has in force.
+struct LimitStatus {
+  std::string kind, name;  // source ip1
+  std::string value, set_by;
+  std::optional<absl::Time> until;  // when it next allows, if it does not now
+  uint64_t waiting = 0;             // rows that wait for limits of this kind
+};
+
+// A sending address, as its operator sees it.
+struct SourceStatus {
+  std::string name, address, hostname;
+  std::vector<std::string> pools;
+  std::vector<LimitStatus> limits;     // its rate and its connections
+  std::vector<std::string> suspended;  // "h3 provider=microsoft", one a hold that bars it
+  struct Block {
+    std::string site, text;
+    absl::Time until;
+  };
+  std::vector<Block> blocks;  // destinations that do not take its mail now, the first to be tried again first
+  std::vector<std::pair<absl::Time, std::string>> replies;  // the last ones of where it sends, redacted
+};
+
 struct ShapeRow {
   std::string domain;
   uint64_t queued = 0, retrying = 0;
@@ -106,6 +124,7 @@ struct MessageTrace {
   std::string id, key, campaign, stream, state, recipient;
   std::optional<absl::Time> due;
   std::vector<queue::Event> attempts;  // oldest first
+  std::optional<WaitReason> wait;      // why it is not sent now, while it is queued
 };
 
 struct BackupMade {
@@ -184,7 +203,12 @@ class Node {
   // How many rows a retry would move, or moved.
   virtual absl::StatusOr<uint64_t> Retry(const QueueFilter& filter, std::string_view rate, bool dry_run) = 0;
 
+  // How many queued rows a filter means, exactly. With a source: those of streams whose pool has it.
+  virtual absl::StatusOr<uint64_t> CountRows(const QueueFilter& filter) = 0;
+
   virtual Suppressions& suppressions() = 0;
+  virtual Holds& holds() = 0;
+  virtual Jobs& jobs() = 0;
 
   // Writes a backup into backup.dir while everything goes on. kTryLater while another is made.
   virtual absl::StatusOr<BackupMade> Backup() = 0;
@@ -195,6 +219,8 @@ class Node {
   virtual absl::StatusOr<queue::KeyReport> RotateKey(const std::string& file) = 0;
 
   virtual absl::StatusOr<DomainExplanation> Explain(std::string_view domain) = 0;
+  virtual std::vector<LimitStatus> Throttles() = 0;
+  virtual std::vector<SourceStatus> Sources() = 0;
   virtual absl::StatusOr<MessageTrace> Trace(std::string_view id) = 0;
   // Every message to this address of which something is known, by campaign.
   virtual absl::StatusOr<std::vector<MessageTrace>> FindMessages(std::string_view recipient) = 0;

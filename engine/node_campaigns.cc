@@ -141,6 +141,10 @@ CampaignStatus NodeImpl::StatusOf(const queue::Campaign& campaign) {
       blocked.held_retrying += here.held_retrying;
     });
   }
+  for (const auto& [hold, rows] : CountHeld(campaign)) {
+    blocked.held += rows;
+    if (rows == campaign.counters.queued()) blocked.held_retrying = campaign.counters.retrying;
+  }
   // The shards were asked after the counts were read, so what moved in between is kept within them.
   const uint64_t queued = campaign.counters.queued();
   status.held = std::min(blocked.held, queued);

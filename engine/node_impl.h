@@ -13,6 +13,8 @@
 #include "engine/commit_news.h"
 #include "engine/expiry.h"
 #include "engine/explain.h"
+#include "engine/holds.h"
+#include "engine/jobs.h"
 #include "engine/limits.h"
 #include "engine/message/finished_message.h"
 #include "engine/metrics_text.h"
@@ -61,12 +63,17 @@ class NodeImpl final : public Node {
   absl::StatusOr<std::vector<ShapeRow>> Shape(const QueueFilter& filter) override;
   absl::StatusOr<QueuePage> ListRows(const QueueFilter& filter, std::string cursor, int max) override;
   absl::StatusOr<uint64_t> Retry(const QueueFilter& filter, std::string_view rate, bool dry_run) override;
+  absl::StatusOr<uint64_t> CountRows(const QueueFilter& filter) override;
+  Holds& holds() override { return *holds_; }
+  Jobs& jobs() override { return *jobs_; }
   Suppressions& suppressions() override { return *suppressions_; }
   absl::StatusOr<BackupMade> Backup() override;
   Restoration& restoration() override { return *restoration_; }
   queue::KeyReport Keys() override { return store_->DescribeKeys(); }
   absl::StatusOr<queue::KeyReport> RotateKey(const std::string& file) override;
   absl::StatusOr<DomainExplanation> Explain(std::string_view domain) override;
+  std::vector<LimitStatus> Throttles() override;
+  std::vector<SourceStatus> Sources() override;
   absl::StatusOr<MessageTrace> Trace(std::string_view id) override;
   absl::StatusOr<std::vector<MessageTrace>> FindMessages(std::string_view recipient) override;
   absl::StatusOr<queue::EventsPage> Events(std::string after, int max, const queue::EventFilter& filter) override;
@@ -97,11 +104,19 @@ class NodeImpl final : public Node {
   void NoteDestinations();
   // What replies ask for that a shard cannot do: it waits for the disk.
   void ActOnReplies(absl::Time now);
+  // How many of a campaign's queued rows a hold keeps that does not depend on their site, and which holds: all of them,
+  // or those of single domains.
+  std::map<std::shared_ptr<const Hold>, uint64_t> CountHeld(const queue::Campaign& campaign);
+  // Adds what keeps the rows of a campaign that no shard knows of.
+  void CountElsewhere(const queue::Campaign& campaign, std::vector<WaitingRows>& waiting);
+  WaitReason WhyRowWaits(const queue::Campaign& campaign, const queue::StoredRow& row);
   void CountQueue();
   // Rows of the campaign were settled or moved whoever has claimed them.
   void Reread(queue::CampaignId id);
   // Tells every shard whom a commit has suppressed.
   void Announce(const queue::SuppressionNews& news);
+  std::unique_ptr<Jobs> MakeJobs();
+  bool LeavesFrom(const std::string& stream, const std::string& source) const;
   void AskShards(const std::function<void(Scheduler&)>& question);
   void AddMetrics();
   void Upkeep();
@@ -128,6 +143,8 @@ class NodeImpl final : public Node {
   std::unique_ptr<Restoration> restoration_;
   std::unique_ptr<Campaigns> campaigns_;
   std::unique_ptr<Suppressions> suppressions_;
+  std::unique_ptr<Holds> holds_;
+  std::unique_ptr<Jobs> jobs_;
   std::unique_ptr<engine::MetricsText> metrics_text_;
   std::unique_ptr<Expiry> expiry_;
   std::atomic<bool> storage_ok_{true}, storage_stopped_{false};

@@ -1,6 +1,7 @@
 // What a scrape asks of the node: counts that the store, the resolvers and the kernel keep.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <utility>
@@ -33,6 +34,7 @@ void NodeImpl::AddMetrics() {
 
   metrics_text_->AddCallback(Metric::kQueueMessages, [this] {
     std::map<std::string, queue::Counters> streams;
+    std::map<queue::CampaignId, std::string> stream_of;
     const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
     if (campaigns.ok()) {
       for (const queue::Campaign& campaign : *campaigns) {
@@ -40,15 +42,29 @@ void NodeImpl::AddMetrics() {
         sum.accepted += campaign.counters.queued();
         sum.retrying += campaign.counters.retrying;
         sum.in_doubt += campaign.counters.in_doubt;
+        stream_of[campaign.id] = campaign.spec.stream;
+      }
+    }
+    std::map<std::string, uint64_t> held;
+    {
+      const std::lock_guard lock(counted_mutex_);
+      for (const WaitingRows& rows : waiting_) {
+        if (rows.reason == "hold" || rows.reason == "no_tls") held[stream_of[rows.campaign]] += rows.rows;
       }
     }
     std::vector<Sample> samples;
     const bool in_doubt = restoration_->pending().has_value();
     for (const auto& [stream, sum] : streams) {
-      const uint64_t held = in_doubt ? sum.accepted : sum.in_doubt, retrying = in_doubt ? 0 : sum.retrying;
-      samples.push_back({{stream, "queued"}, static_cast<double>(sum.accepted - retrying - held)});
-      samples.push_back({{stream, "retrying"}, static_cast<double>(retrying)});
-      samples.push_back({{stream, "in_doubt"}, static_cast<double>(held)});
+      // Since a restore everything is in doubt.
+      const uint64_t doubted = in_doubt ? sum.accepted : sum.in_doubt, retrying = in_doubt ? 0 : sum.retrying;
+      // Held rows were counted a moment ago: what has moved since is kept within the sum.
+      const uint64_t kept = std::min(held[stream], sum.accepted - doubted);
+      const uint64_t fresh = sum.accepted - doubted - retrying;
+      const uint64_t kept_fresh = std::min(kept, fresh);
+      samples.push_back({{stream, "queued"}, static_cast<double>(fresh - kept_fresh)});
+      samples.push_back({{stream, "retrying"}, static_cast<double>(retrying - (kept - kept_fresh))});
+      samples.push_back({{stream, "held"}, static_cast<double>(kept)});
+      samples.push_back({{stream, "in_doubt"}, static_cast<double>(doubted)});
     }
     return samples;
   });
@@ -92,6 +108,9 @@ void NodeImpl::AddMetrics() {
       }
     }
     return samples;
+  });
+  metrics_text_->AddCallback(Metric::kHolds, [this] {
+    return std::vector<Sample>{{{}, static_cast<double>(holds_->List(/*ended=*/false).size())}};
   });
   metrics_text_->AddCallback(Metric::kDiskFree, [this] {
     return std::vector<Sample>{{{}, static_cast<double>(store_->Stats().disk_free_bytes)}};

@@ -1,4 +1,4 @@
-// The node's questions about the queue: what is in it, why it waits, and trying it again.
+// The node's questions about the queue: what is in it, and trying it again.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -17,6 +17,8 @@ namespace {
 
 constexpr int kPageLanes = 4096;
 constexpr int kPageRowsWithFields = 32;
+constexpr int kCountedPage = 4096;
+constexpr size_t kLookedAtMax = 200'000;  // rows for one page: an answer comes in bounded time
 
 absl::Status NoFilter() {
   return WithExit(absl::InvalidArgumentError("no filter: say which rows are meant, or --everything"), ExitCode::kUsage);
@@ -52,15 +54,18 @@ queue::LanesPage ReadLanes(queue::Store& store, queue::CampaignId id, const std:
 }  // namespace
 
 absl::StatusOr<std::vector<queue::Campaign>> NodeImpl::Matching(const QueueFilter& filter) {
+  absl::StatusOr<std::vector<queue::Campaign>> campaigns = std::vector<queue::Campaign>();
   if (filter.campaign.has_value()) {
     absl::StatusOr<queue::Campaign> campaign = campaigns_->Find(*filter.campaign);
     if (!campaign.ok()) return campaign.status();
-    return std::vector<queue::Campaign>{*std::move(campaign)};
+    campaigns->push_back(*std::move(campaign));
+  } else {
+    campaigns = store_->ListCampaigns();
+    if (!campaigns.ok()) return campaigns.status();
   }
-  absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
-  if (!campaigns.ok()) return campaigns.status();
   std::erase_if(*campaigns, [&](const queue::Campaign& campaign) {
-    return campaign.counters.queued() == 0 || (filter.stream.has_value() && campaign.spec.stream != *filter.stream);
+    return campaign.counters.queued() == 0 || (filter.stream.has_value() && campaign.spec.stream != *filter.stream) ||
+           (filter.source.has_value() && !LeavesFrom(campaign.spec.stream, *filter.source));
   });
   return campaigns;
 }
@@ -77,14 +82,10 @@ std::string NodeImpl::ProviderOf(const std::string& domain) {
 
 absl::Status NodeImpl::ForEachLane(const QueueFilter& filter,
                                    const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit) {
+  const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(filter, *store_);
+  if (!matcher.ok()) return matcher.status();
   const absl::StatusOr<std::vector<queue::Campaign>> campaigns = Matching(filter);
   if (!campaigns.ok()) return campaigns.status();
-  std::optional<queue::DestinationId> destination;
-  if (filter.domain.has_value()) {
-    const absl::StatusOr<std::string> domain = ParseDomain(*filter.domain);
-    if (!domain.ok()) return WithExit(domain.status(), ExitCode::kUsage);
-    destination = store_->DestinationOf(*domain);
-  }
   std::map<std::string, std::string> providers;
   for (const queue::Campaign& campaign : *campaigns) {
     std::string cursor;
@@ -92,13 +93,10 @@ absl::Status NodeImpl::ForEachLane(const QueueFilter& filter,
       queue::LanesPage page = ReadLanes(*store_, campaign.id, cursor);
       if (!page.status.ok()) return page.status;
       for (const queue::LaneRecord& lane : page.lanes) {
-        if (destination.has_value() && lane.lane.destination != *destination) continue;
-        if (filter.provider.has_value()) {
-          const auto [known, fresh] = providers.try_emplace(lane.domain);
-          if (fresh) known->second = ProviderOf(lane.domain);
-          if (known->second != *filter.provider) continue;
-        }
-        visit(campaign, lane);
+        const auto [known, fresh] = providers.try_emplace(lane.domain);
+        if (fresh && filter.provider.has_value()) known->second = ProviderOf(lane.domain);
+        const LaneFacts facts{lane.lane, campaign.spec.name, campaign.spec.stream, lane.domain, &known->second};
+        if (matcher->MayMean(facts)) visit(campaign, lane);
       }
       cursor = std::move(page.cursor);
       done = page.done;
@@ -107,7 +105,30 @@ absl::Status NodeImpl::ForEachLane(const QueueFilter& filter,
   return absl::OkStatus();
 }
 
+absl::StatusOr<uint64_t> NodeImpl::CountRows(const QueueFilter& filter) {
+  uint64_t rows = 0;
+  if (!filter.OfRows()) {
+    const absl::Status read =
+        ForEachLane(filter, [&](const queue::Campaign&, const queue::LaneRecord& lane) { rows += lane.queued; });
+    if (!read.ok()) return read;
+    return rows;
+  }
+  std::string cursor;
+  do {
+    const absl::StatusOr<QueuePage> page = ListRows(filter, cursor, kCountedPage);
+    if (!page.ok()) return page.status();
+    rows += page->rows.size();
+    cursor = page->cursor;
+  } while (!cursor.empty());
+  return rows;
+}
+
 absl::StatusOr<std::vector<ShapeRow>> NodeImpl::Shape(const QueueFilter& filter) {
+  if (filter.OfRows()) {
+    return WithExit(absl::InvalidArgumentError("the shape is of whole destinations: give --domain, --provider, "
+                                               "--campaign, --stream, --source or --everything"),
+                    ExitCode::kUsage);
+  }
   std::map<std::string, ShapeRow> rows;
   const absl::Time now = absl::Now();
   const absl::Status read = ForEachLane(filter, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
@@ -127,7 +148,8 @@ absl::StatusOr<std::vector<ShapeRow>> NodeImpl::Shape(const QueueFilter& filter)
 }
 
 absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, std::string cursor, int max) {
-  if (filter.empty()) return NoFilter();
+  const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(filter, *store_);
+  if (!matcher.ok()) return matcher.status();
   QueuePage page;
   const bool in_doubt = restoration_->pending().has_value();
   const auto add = [&](const queue::Campaign& campaign, std::optional<size_t> key, const queue::StoredRow& row) {
@@ -144,7 +166,7 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
                          .accepted = row.accepted,
                          .expires = row.expires});
   };
-  if (filter.id.has_value()) {
+  if (filter.id.has_value() && filter.terms() == 1) {
     const absl::StatusOr<queue::MessageKey> key = ParseMessageName(*store_, *filter.id);
     if (!key.ok()) return key.status();
     const absl::StatusOr<queue::Trace> trace = store_->TraceMessage(*key);
@@ -157,12 +179,22 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
   }
   const absl::StatusOr<std::vector<queue::Campaign>> campaigns = Matching(filter);
   if (!campaigns.ok()) return campaigns.status();
-  queue::RowFilter rows;
-  if (filter.domain.has_value()) {
-    const absl::StatusOr<std::string> domain = ParseDomain(*filter.domain);
-    if (!domain.ok()) return WithExit(domain.status(), ExitCode::kUsage);
-    rows.destination = store_->DestinationOf(*domain);
-  }
+  queue::RowFilter rows{.destination = matcher->destination()};
+  const absl::Time now = absl::Now();
+  std::map<std::string, std::string> providers;
+  const auto means = [&](const queue::Campaign& campaign, const queue::StoredRow& row) {
+    const std::string domain = row.recipient.substr(row.recipient.rfind('@') + 1);
+    const auto [provider, fresh] = providers.try_emplace(domain);
+    if (fresh && filter.provider.has_value()) provider->second = ProviderOf(domain);
+    const LaneFacts lane{row.message.lane, campaign.spec.name, campaign.spec.stream, domain, &provider->second};
+    return matcher->MayMean(lane) && matcher->Means({.id = row.message.row,
+                                                     .attempts = row.attempts,
+                                                     .reason_class = row.reason_class,
+                                                     .recipient = row.recipient,
+                                                     .accepted = row.accepted},
+                                                    now);
+  };
+  size_t looked_at = 0;
   // The cursor is the campaign's number and the store's cursor within it.
   uint32_t from = 0;
   std::string within;
@@ -184,30 +216,30 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
     rows.fields = key.has_value();
     while (true) {
       const int left = max - static_cast<int>(page.rows.size());
-      if (left <= 0) {
+      if (left <= 0 || looked_at >= kLookedAtMax) {
         page.cursor = fmt::format("{}:{}", number, position);
         return page;
       }
       const absl::StatusOr<queue::RowsPage> got =
           store_->ListRows(campaign.id, rows, position, rows.fields ? std::min(left, kPageRowsWithFields) : left);
       if (!got.ok()) return got.status();
-      for (const queue::StoredRow& row : got->rows) add(campaign, key, row);
+      looked_at += got->rows.size();
+      for (const queue::StoredRow& row : got->rows) {
+        if (means(campaign, row)) add(campaign, key, row);
+      }
       position = got->cursor;
       if (got->done) break;
     }
-  }
-  if (filter.provider.has_value()) {
-    std::erase_if(page.rows, [&](const QueueRow& row) { return ProviderOf(row.domain) != *filter.provider; });
   }
   return page;
 }
 
 absl::StatusOr<uint64_t> NodeImpl::Retry(const QueueFilter& filter, std::string_view rate, bool dry_run) {
   if (filter.empty()) return NoFilter();
-  if (filter.id.has_value()) {
+  if (filter.OfRows()) {
     return WithExit(
         absl::InvalidArgumentError("queue retry moves what waits for whole destinations: give --domain, --campaign, "
-                                   "--stream, --provider or --everything instead of --id"),
+                                   "--stream, --provider, --source or --everything"),
         ExitCode::kUsage);
   }
   Rate pace;
@@ -259,58 +291,6 @@ absl::StatusOr<uint64_t> NodeImpl::Retry(const QueueFilter& filter, std::string_
   return moved;
 }
 
-absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
-  const absl::StatusOr<std::string> domain = ParseDomain(text);
-  if (!domain.ok()) return WithExit(domain.status(), ExitCode::kUsage);
-  DomainExplanation explanation{.domain = *domain, .provider = "other"};
-  for (const std::unique_ptr<Shard>& shard : shards_) {
-    shard->Ask([&](Scheduler& scheduler) { ExplainDomain(scheduler, *domain, explanation); });
-  }
-  uint64_t explained = 0;
-  for (const WaitReason& wait : explanation.waits) explained += wait.rows;
-  QueueFilter filter{.domain = *domain};
-  uint64_t not_running = 0;
-  const absl::Status read = ForEachLane(filter, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
-    explanation.queued += lane.queued;
-    if (restoration_->pending()) {
-      not_running += lane.queued;
-      explanation.waits.push_back({.reason = "in_doubt",
-                                   .detail = std::string(restoration_->MaySend().message()),
-                                   .set_by = "backup restore",
-                                   .until = std::nullopt,
-                                   .rows = lane.queued});
-      return;
-    }
-    if (campaign.state == queue::CampaignState::kRunning) return;
-    not_running += lane.queued;
-    const std::string state(queue::ToString(campaign.state));
-    explanation.waits.push_back({.reason = state,
-                                 .detail = fmt::format("campaign {} is {}", campaign.spec.name, state),
-                                 .set_by = "an operator",
-                                 .until = std::nullopt,
-                                 .rows = lane.queued});
-  });
-  if (!read.ok()) return read;
-  if (explanation.queued > explained + not_running) {
-    explanation.waits.push_back({.reason = "due",
-                                 .detail = "not in memory: nothing of them is due yet",
-                                 .set_by = "the stream's retry schedule",
-                                 .until = std::nullopt,
-                                 .rows = explanation.queued - explained - not_running});
-  }
-  // What binds longest stands first; what may go now, last.
-  std::ranges::sort(explanation.waits, [](const WaitReason& a, const WaitReason& b) {
-    return (a.reason == "sending" ? 1 : 0) < (b.reason == "sending" ? 1 : 0);
-  });
-  for (const WaitReason& wait : explanation.waits) {
-    if (wait.until.has_value() &&
-        (!explanation.next_eligible.has_value() || *wait.until < *explanation.next_eligible)) {
-      explanation.next_eligible = wait.until;
-    }
-  }
-  return explanation;
-}
-
 absl::StatusOr<MessageTrace> NodeImpl::Trace(std::string_view id) {
   const absl::StatusOr<queue::MessageKey> key = ParseMessageName(*store_, id);
   if (!key.ok()) return key.status();
@@ -356,6 +336,9 @@ absl::StatusOr<MessageTrace> NodeImpl::TraceOf(const queue::MessageKey& key) {
     trace.state = in_doubt ? "in_doubt" : (found->row->attempts > 0 ? "deferred" : "queued");
     trace.recipient = found->row->recipient;
     trace.due = DueOf(*found->row);
+    if (const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(key.lane.campaign); campaign.ok()) {
+      trace.wait = WhyRowWaits(*campaign, *found->row);
+    }
   } else if (!found->events.empty()) {
     trace.state = std::string(queue::ToString(found->events.back().kind));
     trace.recipient = found->events.back().recipient;

@@ -54,6 +54,7 @@ Scheduler::Scheduler(ShardServices& services, int unsettled_share)
                             [this](Lane& lane) {
                               if (lane.queue != nullptr) Unlist(lane);
                             },
+                        .rewound = [this](Lane& lane) { OnRewound(lane); },
                         .forgotten = [this](Lane& lane) { OnForgotten(lane); }}),
       directory_(
           services, lookups_,
@@ -70,9 +71,10 @@ void Scheduler::OnFound(Lane& lane) { directory_.Resolve(lane); }
 void Scheduler::OnResolved(Lane& lane, Site& site) {
   lane.verdict.reset();
   lane.lookup_failures = 0;
-  lane.queue = &QueueOf(site, lane);
-  ++lane.queue->lanes;
-  if (lane.window.empty()) {
+  Place(lane, site);
+  if (lane.hold != nullptr && !lane.window.empty()) {
+    lanes_.GiveBack(lane);
+  } else if (lane.window.empty()) {
     lanes_.Want(lane);
   } else {
     OnRows(lane);
@@ -156,14 +158,7 @@ void Scheduler::OnRows(Lane& lane) {
 
 void Scheduler::OnForgotten(Lane& lane) {
   directory_.Forget(lane);
-  if (lane.queue == nullptr) return;
-  Unlist(lane);
-  SendQueue& queue = *lane.queue;
-  lane.queue = nullptr;
-  if (--queue.lanes > 0) return;
-  sign_ahead_.Forget(queue);
-  std::vector<std::unique_ptr<SendQueue>>& queues = queue.site->queues;
-  std::erase_if(queues, [&](const std::unique_ptr<SendQueue>& entry) { return entry.get() == &queue; });
+  if (lane.queue != nullptr) Leave(lane);
 }
 
 bool Scheduler::MayBegin() {
@@ -342,7 +337,7 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& heard) {
   outcome.intended = assignment.intended;
   if (outcome.kind == OutcomeKind::kDeferred && pack.expires() <= now) outcome.kind = OutcomeKind::kExpired;
 
-  const bool was_retrying = row.attempts > 0;
+  const bool was_retrying = assignment.claim.waited();
   Metrics& metrics = services_.metrics;
   if (attempt.unanswered) metrics.counter(Metric::kMessagesInDoubt, {stream_name})->Add();
   switch (outcome.kind) {
@@ -383,9 +378,9 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& heard) {
 
 void Scheduler::Settle(const Assignment& assignment, queue::Outcome outcome) {
   Lane& lane = *assignment.lane;
-  const bool was_retrying = assignment.claim.row().attempts > 0;
+  const bool was_retrying = assignment.claim.waited();
   if (outcome.kind == OutcomeKind::kDeferred && !outcome.in_doubt()) {
-    if (!was_retrying && outcome.attempt > 0) ++lane.retrying;
+    if (!was_retrying) ++lane.retrying;
   } else {
     --lane.queued;
     if (was_retrying) --lane.retrying;

@@ -91,6 +91,14 @@ class Scheduler {
   // New options and keys are in force: limits, queues, paths and signatures follow.
   void Adopt(std::shared_ptr<const Options> options, std::shared_ptr<const SigningKeys> keys);
 
+  // Other holds are in force: what they keep is not claimed any more, and what is free again is read.
+  void AdoptHolds(std::shared_ptr<const HoldSet> holds);
+
+  // Whether the lane may still have claimed something that is held by now.
+  bool MayHaveClaimed(const queue::LaneId& lane);
+  // Rows of the lane were settled, or came back, by an operator's order; `due`: when the first that came back is.
+  void Revise(const queue::LaneId& lane, int64_t queued, int64_t retrying, absl::Time due);
+
   // Nothing more is begun; `Stopped` says when nothing is under way.
   Task<void> Drain();
 
@@ -131,9 +139,13 @@ class Scheduler {
   void OnElsewhere(Lane& lane, const SiteIdentity& identity, int shard);
   void OnFailed(Lane& lane, LaneVerdict verdict);
   void OnRows(Lane& lane);
+  void OnRewound(Lane& lane);
   void OnForgotten(Lane& lane);
   void OnRoom();
 
+  // What holds and routes say of the lane from now on, at that site.
+  void Place(Lane& lane, Site& site);
+  void Leave(Lane& lane);
   SendQueue& QueueOf(Site& site, const Lane& lane);
   void Configure(SendQueue& queue);
   // Its permits ask for what restrains its sources now.
@@ -152,6 +164,7 @@ class Scheduler {
   void Settle(const Assignment& assignment, queue::Outcome outcome);
   void SettleWithheld(Lane& lane);
   void Withhold(const Assignment& assignment);
+  void KeepHeld(const Assignment& assignment);
   // Whether a stream becomes transactional, or ceases to be: other suppressions bind it then.
   static bool KindsChange(const Options& before, const Options& after);
 

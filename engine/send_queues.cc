@@ -36,11 +36,22 @@ void Scheduler::Unlist(Lane& lane) {
   std::erase(queue.ready, &lane);
 }
 
+void Scheduler::Leave(Lane& lane) {
+  Unlist(lane);
+  SendQueue& queue = *lane.queue;
+  lane.queue = nullptr;
+  if (--queue.lanes > 0) return;
+  sign_ahead_.Forget(queue);
+  std::vector<std::unique_ptr<SendQueue>>& queues = queue.site->queues;
+  std::erase_if(queues, [&](const std::unique_ptr<SendQueue>& entry) { return entry.get() == &queue; });
+}
+
 SendQueue& Scheduler::QueueOf(Site& site, const Lane& lane) {
   const DestinationSettings settings = services_.options->DestinationFor(lane.domain, site.hosts.front().name);
+  HoldSet::Placement placement = services_.holds->PlacementOf(FactsOf(lane, &site));
   for (const std::unique_ptr<SendQueue>& queue : site.queues) {
     if (queue->campaign->id == lane.id.campaign && queue->settings.blocks == settings.blocks &&
-        queue->security == lane.security) {
+        queue->security == lane.security && queue->placement == placement) {
       return *queue;
     }
   }
@@ -50,6 +61,7 @@ SendQueue& Scheduler::QueueOf(Site& site, const Lane& lane) {
   queue.campaign = lane.campaign;
   queue.domain = lane.domain;
   queue.security = lane.security;
+  queue.placement = std::move(placement);
   Configure(queue);
   Order(site);
   return queue;
@@ -66,12 +78,15 @@ void Scheduler::Configure(SendQueue& queue) {
   if (!as_before) sign_ahead_.GiveBack(queue);  // what was signed is signed again, or goes unsigned
   queue.signer = std::move(signer);
   if (queue.stream == nullptr) return;  // a reload took the stream away: its rows wait, and `explain` says so
-  const StreamOptions& stream = *queue.stream;
+  StreamOptions stream = *queue.stream;
+  if (!queue.placement.pool.empty()) stream.pool = queue.placement.pool;
   queue.requirement = RequirementOf(BindingPolicy(stream, queue.settings), queue.security);
   queue.delivery_seconds = services_.metrics.histogram(Metric::kDeliverySeconds, {stream.name});
-  const PoolOptions& pool = options.pools[static_cast<size_t>(stream.pool_index)];
-  for (const int index : pool.source_indexes) {
+  const PoolOptions* const pool = options.FindPool(stream.pool);
+  if (pool == nullptr) return;  // a reload took away the pool of a route
+  for (const int index : pool->source_indexes) {
     const SourceOptions& source = options.sources[static_cast<size_t>(index)];
+    if (std::ranges::binary_search(queue.placement.barred, source.name)) continue;
     auto permits = std::make_shared<SendPermits>();
     permits->source = index;
     const Sending sending{stream, queue.campaign->name, queue.campaign->rate};

@@ -67,6 +67,7 @@ absl::Status Shard::Prepare() {
       .random = std::mt19937_64(std::random_device()()),
       .post = [this](ShardServices::Message message) { Post(std::move(message)); },
       .send_lane = [this](int shard, LaneHandover lane) { SendLane(shard, std::move(lane)); },
+      .holds = setup_.holds,
   });
   scheduler_ = std::make_unique<Scheduler>(*services_, setup_.unsettled_share);
   ring_->SetEndOfTurn([this] { EndOfTurn(); });

@@ -40,6 +40,7 @@ class Shard {
     std::shared_ptr<tls::ClientContext> tls;
     std::shared_ptr<const Options> options;
     std::shared_ptr<const SigningKeys> signing_keys;
+    std::shared_ptr<const HoldSet> holds = std::make_shared<const HoldSet>();
   };
 
   // The ring's error where this machine forbids io_uring; a resolver's where its servers are wrong.

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "engine/active_campaign.h"
+#include "engine/hold_set.h"
 #include "engine/limits.h"
 #include "engine/metrics.h"
 #include "engine/options.h"
@@ -64,6 +65,8 @@ struct ShardServices {
   std::function<void(Message message)> post;
   // Gives a lane to the shard that owns its site; kept and tried again while that shard's inbox is full.
   std::function<void(int shard, LaneHandover lane)> send_lane;
+
+  std::shared_ptr<const HoldSet> holds = std::make_shared<const HoldSet>();
 
   absl::Time Now() const { return ring.Now(); }
   void ArmAt(Timer& timer, absl::Time when) const {

@@ -52,4 +52,21 @@ int Site::SessionsOf(const std::vector<int>& sources) const {
   return sessions;
 }
 
+LaneFacts FactsOf(const Lane& lane, const Site* site) {
+  return {.id = lane.id,
+          .campaign = lane.campaign->name,
+          .stream = lane.campaign->stream,
+          .domain = lane.domain,
+          .provider = site == nullptr ? nullptr : &site->provider};
+}
+
+RowFacts FactsOf(const Claim& claim) {
+  const queue::Row& row = claim.row();
+  return {.id = row.id,
+          .attempts = row.attempts,
+          .reason_class = row.reason_class,
+          .recipient = row.recipient,
+          .accepted = claim.pack().accepted()};
+}
+
 }  // namespace sealift::engine

@@ -12,6 +12,7 @@
 #include "dns/answer.h"
 #include "engine/active_campaign.h"
 #include "engine/attempt.h"
+#include "engine/hold_set.h"
 #include "engine/lane.h"
 #include "engine/limits.h"
 #include "engine/metrics.h"
@@ -79,6 +80,7 @@ struct SendQueue {
   std::string domain;  // of the lane that made it: what its settings were looked up for
   int lanes = 0;
   std::vector<std::shared_ptr<const SendPermits>> permits;  // a source of the stream's pool each
+  HoldSet::Placement placement;                             // where operators' orders let its rows leave
   size_t next_source = 0;                                   // whose turn it is to open a session
   std::deque<Lane*> ready;                                  // lanes that have rows in their window
   size_t rows_ready = 0;                                    // in their windows, and ahead
@@ -155,5 +157,9 @@ struct Site {
 
 // Where replies to this queue's mail are heard, as rules see it.
 Restraints::Place PlaceOf(const SendQueue& queue, std::string_view source);
+
+// What holds are asked with.
+LaneFacts FactsOf(const Lane& lane, const Site* site);
+RowFacts FactsOf(const Claim& claim);
 
 }  // namespace sealift::engine

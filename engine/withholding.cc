@@ -23,6 +23,10 @@ bool Scheduler::Confirm(const Assignment& assignment) {
     Return(assignment);
     return false;
   }
+  if (lanes_.IsHeld(lane, assignment.claim)) {
+    KeepHeld(assignment);
+    return false;
+  }
   if (suppressed_since_.empty()) return true;
   const queue::AddressHash address = services_.store.AddressOf(assignment.claim.row().recipient);
   if (!suppressed_since_.Binds(address, lanes_.MailingOf(lane))) return true;

@@ -15,6 +15,7 @@
 #include "engine/exit_code.h"
 #include "engine/options.h"
 #include "engine/restoration.h"
+#include "engine/units.h"
 
 namespace sealift::engine {
 namespace {
@@ -55,18 +56,20 @@ absl::StatusOr<int> Api::Call::Number(const std::string& name, int otherwise, in
 
 absl::StatusOr<QueueFilter> Api::Call::Filter() const {
   QueueFilter filter;
-  for (const auto& [member, field] : {std::pair{"domain", &QueueFilter::domain},
-                                      {"provider", &QueueFilter::provider},
-                                      {"campaign", &QueueFilter::campaign},
-                                      {"stream", &QueueFilter::stream},
-                                      {"id", &QueueFilter::id}}) {
-    std::string value = request.Query(member);
-    if (body.is_object()) {
-      absl::StatusOr<std::string> text = Text(member);
-      if (!text.ok()) return text.status();
-      value = *std::move(text);
-    }
-    if (!value.empty()) filter.*field = std::move(value);
+  const auto value_of = [&](const char* member) -> absl::StatusOr<std::string> {
+    return body.is_object() ? Text(member) : absl::StatusOr<std::string>(request.Query(member));
+  };
+  for (const FilterTerm& term : FilterTerms()) {
+    absl::StatusOr<std::string> value = value_of(term.name);
+    if (!value.ok()) return value.status();
+    if (!value->empty()) filter.*term.value = *std::move(value);
+  }
+  const absl::StatusOr<std::string> older_than = value_of("older_than");
+  if (!older_than.ok()) return older_than.status();
+  if (!older_than->empty()) {
+    const absl::StatusOr<absl::Duration> age = ParseDuration(*older_than);
+    if (!age.ok()) return WithExit(age.status(), ExitCode::kUsage);
+    filter.older_than = *age;
   }
   filter.everything = request.Query("everything") == "1";
   if (body.is_object()) {
@@ -76,7 +79,8 @@ absl::StatusOr<QueueFilter> Api::Call::Filter() const {
   }
   if (filter.empty()) {
     return Usage(
-        "No filter was given. Say which rows: --domain, --provider, --campaign, --stream, --id, or --everything.");
+        "No filter was given. Say which rows: --domain, --provider, --campaign, --stream, --source, --class, --state, "
+        "--older-than, --recipient, --id, or --everything.");
   }
   return filter;
 }
@@ -99,6 +103,22 @@ void Api::AddTo(UnixListener& listener) {
   Add(listener, "GET", "/api/v1/queue/rows", "queue list", Audited::kWhenRevealing, &Api::ListRows);
   Add(listener, "GET", "/api/v1/queue/shape", "queue shape", Audited::kNo, &Api::ShapeQueue);
   Add(listener, "POST", "/api/v1/queue/retry", "queue retry", Audited::kYes, &Api::RetryQueue);
+  Add(listener, "POST", "/api/v1/queue/hold", "queue hold", Audited::kYes, &Api::HoldQueue);
+  Add(listener, "POST", "/api/v1/queue/route", "queue route", Audited::kYes, &Api::RouteQueue);
+  Add(listener, "POST", "/api/v1/queue/release", "queue release", Audited::kYes, &Api::ReleaseQueue);
+  Add(listener, "GET", "/api/v1/queue/holds", "queue holds", Audited::kWhenRevealing, &Api::ListHolds);
+  Add(listener, "POST", "/api/v1/queue/bounce", "queue bounce", Audited::kYes, &Api::BounceQueue);
+  Add(listener, "POST", "/api/v1/queue/expire", "queue expire", Audited::kYes, &Api::ExpireQueue);
+  Add(listener, "POST", "/api/v1/queue/replay", "queue replay", Audited::kYes, &Api::ReplayQueue);
+  Add(listener, "GET", "/api/v1/queue/jobs", "queue jobs", Audited::kWhenRevealing, &Api::ListJobs);
+  Add(listener, "GET", "/api/v1/queue/jobs/:name", "queue job", Audited::kWhenRevealing, &Api::ShowJob);
+  Add(listener, "POST", "/api/v1/queue/jobs/:name/cancel", "queue job --cancel", Audited::kYes, &Api::CancelJob);
+  Add(listener, "POST", "/api/v1/sources/:name/suspend", "source suspend", Audited::kYes, &Api::SuspendSource);
+  Add(listener, "POST", "/api/v1/sources/:name/resume", "source resume", Audited::kYes, &Api::ResumeSource);
+  Add(listener, "GET", "/api/v1/sources", "source list", Audited::kNo, &Api::ListSources);
+  Add(listener, "GET", "/api/v1/sources/:name", "source show", Audited::kNo, &Api::ShowSource);
+  Add(listener, "GET", "/api/v1/throttles", "throttle list", Audited::kNo, &Api::ListThrottles);
+  Add(listener, "GET", "/api/v1/domains", "domain list", Audited::kNo, &Api::ListDomains);
   Add(listener, "GET", "/api/v1/domains/:name/explain", "domain explain", Audited::kNo, &Api::ExplainDomain);
   Add(listener, "POST", "/api/v1/domains/:name/tls-probe", "tls probe", Audited::kYes, &Api::ProbeTls);
   Add(listener, "GET", "/api/v1/messages/:name", "message trace", Audited::kWhenRevealing, &Api::TraceMessage);

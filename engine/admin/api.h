@@ -10,6 +10,8 @@
 #include "absl/time/time.h"
 #include "engine/admin/audit.h"
 #include "engine/admin/unix_listener.h"
+#include "engine/holds.h"
+#include "engine/jobs.h"
 #include "engine/node.h"
 
 namespace sealift::engine {
@@ -62,7 +64,23 @@ class Api {
   absl::StatusOr<nlohmann::json> ListRows(Call& call);
   absl::StatusOr<nlohmann::json> ShapeQueue(Call& call);
   absl::StatusOr<nlohmann::json> RetryQueue(Call& call);
+  absl::StatusOr<nlohmann::json> HoldQueue(Call& call);
+  absl::StatusOr<nlohmann::json> RouteQueue(Call& call);
+  absl::StatusOr<nlohmann::json> ReleaseQueue(Call& call);
+  absl::StatusOr<nlohmann::json> ListHolds(Call& call);
+  absl::StatusOr<nlohmann::json> BounceQueue(Call& call);
+  absl::StatusOr<nlohmann::json> ExpireQueue(Call& call);
+  absl::StatusOr<nlohmann::json> ReplayQueue(Call& call);
+  absl::StatusOr<nlohmann::json> ListJobs(Call& call);
+  absl::StatusOr<nlohmann::json> ShowJob(Call& call);
+  absl::StatusOr<nlohmann::json> CancelJob(Call& call);
+  absl::StatusOr<nlohmann::json> SuspendSource(Call& call);
+  absl::StatusOr<nlohmann::json> ResumeSource(Call& call);
   absl::StatusOr<nlohmann::json> ExplainDomain(Call& call);
+  absl::StatusOr<nlohmann::json> ListDomains(Call& call);
+  absl::StatusOr<nlohmann::json> ListSources(Call& call);
+  absl::StatusOr<nlohmann::json> ShowSource(Call& call);
+  absl::StatusOr<nlohmann::json> ListThrottles(Call& call);
   absl::StatusOr<nlohmann::json> TraceMessage(Call& call);
   absl::StatusOr<nlohmann::json> FindMessages(Call& call);
   absl::StatusOr<nlohmann::json> StreamEvents(Call& call);
@@ -85,6 +103,9 @@ class Api {
   absl::StatusOr<nlohmann::json> VerifyAudit(Call& call);
   absl::StatusOr<nlohmann::json> ExportAudit(Call& call);
 
+  absl::StatusOr<nlohmann::json> PlaceHold(Call& call, Hold::Kind kind, QueueFilter filter);
+  absl::StatusOr<nlohmann::json> StartJob(Call& call, const Jobs::Request& request);
+  absl::StatusOr<nlohmann::json> EndHolds(Call& call, const Holds::Which& which);
   absl::StatusOr<nlohmann::json> CampaignAnswer(const std::string& name);
   std::string CampaignName(queue::CampaignId id);
   nlohmann::json TraceAnswer(const MessageTrace& trace, bool reveal) const;

@@ -29,6 +29,17 @@ absl::StatusOr<absl::Time> ParseTime(std::string_view text) {
       ExitCode::kUsage);
 }
 
+absl::StatusOr<queue::OutcomeKind> ParseOutcome(std::string_view text) {
+  using queue::OutcomeKind;
+  for (const OutcomeKind kind : {OutcomeKind::kDelivered, OutcomeKind::kDeferred, OutcomeKind::kBounced,
+                                 OutcomeKind::kExpired, OutcomeKind::kSuppressed, OutcomeKind::kCancelled}) {
+    if (queue::ToString(kind) == text) return kind;
+  }
+  return WithExit(absl::InvalidArgumentError("There is no such outcome. There are: delivered, deferred, bounced, "
+                                             "expired, suppressed, cancelled."),
+                  ExitCode::kUsage);
+}
+
 json ToJson(const CampaignStatus& status, absl::Time now) {
   const queue::Campaign& campaign = status.campaign;
   const queue::Counters& counters = campaign.counters;

@@ -18,6 +18,9 @@ nlohmann::json TimeJson(absl::Time time);
 // RFC 3339. Errors: exit 64.
 absl::StatusOr<absl::Time> ParseTime(std::string_view text);
 
+// "delivered", "deferred", ...: an outcome of events. Errors: exit 64.
+absl::StatusOr<queue::OutcomeKind> ParseOutcome(std::string_view text);
+
 nlohmann::json ToJson(const CampaignStatus& status, absl::Time now);
 nlohmann::json ToJson(const ShapeRow& row);
 nlohmann::json ToJson(const QueueRow& row, bool reveal);

@@ -1,4 +1,4 @@
-// The routes of queued rows, domains, messages and events.
+// The routes of queued rows, messages and events.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -24,28 +24,6 @@ constexpr absl::Duration kHeartbeat = absl::Seconds(15);  // an empty line: says
 
 absl::Status Usage(const std::string& why) { return WithExit(absl::InvalidArgumentError(why), ExitCode::kUsage); }
 
-std::string Described(const QueueFilter& filter) {
-  if (filter.everything) return "everything";
-  std::string text;
-  for (const auto& [name, value] : {std::pair{"domain", &filter.domain},
-                                    {"provider", &filter.provider},
-                                    {"campaign", &filter.campaign},
-                                    {"stream", &filter.stream},
-                                    {"id", &filter.id}}) {
-    if (value->has_value()) text += fmt::format("{}{}={}", text.empty() ? "" : " ", name, **value);
-  }
-  return text;
-}
-
-absl::StatusOr<queue::OutcomeKind> ParseOutcome(const std::string& text) {
-  using queue::OutcomeKind;
-  for (const OutcomeKind kind : {OutcomeKind::kDelivered, OutcomeKind::kDeferred, OutcomeKind::kBounced,
-                                 OutcomeKind::kExpired, OutcomeKind::kSuppressed, OutcomeKind::kCancelled}) {
-    if (queue::ToString(kind) == text) return kind;
-  }
-  return Usage("There is no such outcome. There are: delivered, deferred, bounced, expired, suppressed, cancelled.");
-}
-
 }  // namespace
 
 absl::StatusOr<json> Api::ListRows(Call& call) {
@@ -53,7 +31,7 @@ absl::StatusOr<json> Api::ListRows(Call& call) {
   if (!filter.ok()) return filter.status();
   const absl::StatusOr<int> limit = call.Number("limit", 100, kPageMax);
   if (!limit.ok()) return limit.status();
-  call.entry.target = Described(*filter);
+  call.entry.target = filter->Describe();
   const absl::StatusOr<Node::QueuePage> page = node_.ListRows(*filter, call.request.Query("after"), *limit);
   if (!page.ok()) return page.status();
   json answer = {{"rows", json::array()}, {"cursor", page->cursor}};
@@ -79,7 +57,7 @@ absl::StatusOr<json> Api::ShapeQueue(Call& call) {
 absl::StatusOr<json> Api::RetryQueue(Call& call) {
   const absl::StatusOr<QueueFilter> filter = call.Filter();
   if (!filter.ok()) return filter.status();
-  call.entry.target = Described(*filter);
+  call.entry.target = filter->Describe();
   if (call.entry.reason.empty()) return Usage("A retry needs --reason TEXT; it is written to the audit file.");
   const absl::StatusOr<std::string> rate = call.Text("rate");
   if (!rate.ok()) return rate.status();
@@ -93,12 +71,6 @@ absl::StatusOr<json> Api::RetryQueue(Call& call) {
   const absl::StatusOr<uint64_t> rows = node_.Retry(*filter, *rate, *dry_run);
   if (!rows.ok()) return rows.status();
   return json{{"rows", *rows}, {"dry_run", *dry_run}};
-}
-
-absl::StatusOr<json> Api::ExplainDomain(Call& call) {
-  const absl::StatusOr<DomainExplanation> explanation = node_.Explain(call.Name());
-  if (!explanation.ok()) return explanation.status();
-  return ToJson(*explanation);
 }
 
 absl::StatusOr<json> Api::TraceMessage(Call& call) {
@@ -135,6 +107,14 @@ json Api::TraceAnswer(const MessageTrace& trace, bool reveal) const {
                  {"recipient", reveal ? trace.recipient : MaskAddress(trace.recipient)},
                  {"due", trace.due.has_value() ? TimeJson(*trace.due) : json()},
                  {"attempts", json::array()}};
+  if (trace.wait.has_value()) {
+    const WaitReason& wait = *trace.wait;
+    answer["waits"] = {{"reason", wait.reason},
+                       {"detail", wait.detail},
+                       {"set_by", wait.set_by},
+                       {"until", wait.until.has_value() ? TimeJson(*wait.until) : json()}};
+    answer["waits_for"] = fmt::format("{}: {} (set by {})", wait.reason, wait.detail, wait.set_by);
+  }
   for (const queue::Event& event : trace.attempts) {
     answer["attempts"].push_back(ToJson(event, trace.id, trace.campaign, reveal));
   }

@@ -44,11 +44,34 @@ CommandResult RunSuppressionImport(const Invocation& call, Console& console);
 CommandResult RunSuppressionExport(const Invocation& call, Console& console);
 CommandResult RunSuppressionUndo(const Invocation& call, Console& console);
 
+// commands_explain.cc
+CommandResult RunDomainList(const Invocation& call, Console& console);
+CommandResult RunDomainShow(const Invocation& call, Console& console);
+CommandResult RunDomainExplain(const Invocation& call, Console& console);
+CommandResult RunSourceList(const Invocation& call, Console& console);
+CommandResult RunSourceShow(const Invocation& call, Console& console);
+CommandResult RunThrottleList(const Invocation& call, Console& console);
+CommandResult RunThrottleExplain(const Invocation& call, Console& console);
+
+// commands_hold.cc
+CommandResult RunQueueHold(const Invocation& call, Console& console);
+CommandResult RunQueueRoute(const Invocation& call, Console& console);
+CommandResult RunQueueRelease(const Invocation& call, Console& console);
+CommandResult RunQueueHolds(const Invocation& call, Console& console);
+CommandResult RunSourceSuspend(const Invocation& call, Console& console);
+CommandResult RunSourceResume(const Invocation& call, Console& console);
+
+// commands_job.cc
+CommandResult RunQueueBounce(const Invocation& call, Console& console);
+CommandResult RunQueueExpire(const Invocation& call, Console& console);
+CommandResult RunQueueReplay(const Invocation& call, Console& console);
+CommandResult RunQueueJobs(const Invocation& call, Console& console);
+CommandResult RunQueueJob(const Invocation& call, Console& console);
+
 // commands_queue.cc
 CommandResult RunQueueList(const Invocation& call, Console& console);
 CommandResult RunQueueShape(const Invocation& call, Console& console);
 CommandResult RunQueueRetry(const Invocation& call, Console& console);
-CommandResult RunDomainExplain(const Invocation& call, Console& console);
 CommandResult RunMessageFind(const Invocation& call, Console& console);
 CommandResult RunMessageShow(const Invocation& call, Console& console);
 CommandResult RunMessageTrace(const Invocation& call, Console& console);

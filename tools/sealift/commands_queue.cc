@@ -1,4 +1,4 @@
-// queue list, shape, retry; domain explain; message find, show, trace; events
+// queue list, shape, retry; message find, show, trace; events
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -7,28 +7,13 @@
 #include "tools/sealift/commands.h"
 #include "tools/sealift/daemon_client.h"
 #include "tools/sealift/failure.h"
+#include "tools/sealift/filter_flags.h"
 
 namespace sealift::tools {
 namespace {
 
 using engine::ExitCode;
 using nlohmann::json;
-
-constexpr const char* kFilters[] = {"domain", "provider", "campaign", "stream", "id"};
-
-absl::StatusOr<DaemonClient::Parameters> FilterOf(const Invocation& call) {
-  DaemonClient::Parameters filter;
-  for (const char* name : kFilters) {
-    if (call.Has(name)) filter[name] = call.Value(name);
-  }
-  if (call.Has("everything")) filter["everything"] = "1";
-  if (filter.empty()) {
-    return Fail(ExitCode::kUsage,
-                {fmt::format("{}: which rows?", call.command->Name()), "", "No filter was given.",
-                 "Give one or more of --domain, --provider, --campaign, --stream, --id, or say --everything."});
-  }
-  return filter;
-}
 
 const std::vector<Column>& EventColumns() {
   static const std::vector<Column> columns = {
@@ -43,7 +28,7 @@ const std::vector<Column>& EventColumns() {
 }  // namespace
 
 CommandResult RunQueueList(const Invocation& call, Console& console) {
-  absl::StatusOr<DaemonClient::Parameters> parameters = FilterOf(call);
+  absl::StatusOr<DaemonClient::Parameters> parameters = FilterQuery(call);
   if (!parameters.ok()) return parameters.status();
   if (call.Has("limit")) {
     const absl::StatusOr<int> limit = ParseCount("limit", call.Value("limit"), 1, 1000);
@@ -72,7 +57,7 @@ CommandResult RunQueueList(const Invocation& call, Console& console) {
 }
 
 CommandResult RunQueueShape(const Invocation& call, Console& console) {
-  const absl::StatusOr<DaemonClient::Parameters> parameters = FilterOf(call);
+  const absl::StatusOr<DaemonClient::Parameters> parameters = FilterQuery(call);
   if (!parameters.ok()) return parameters.status();
   absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
   if (!daemon.ok()) return daemon.status();
@@ -91,46 +76,16 @@ CommandResult RunQueueShape(const Invocation& call, Console& console) {
 }
 
 CommandResult RunQueueRetry(const Invocation& call, Console& console) {
-  const absl::StatusOr<DaemonClient::Parameters> filter = FilterOf(call);
-  if (!filter.ok()) return filter.status();
-  json body = {{"reason", call.Value("reason")}, {"rate", call.Value("rate")}, {"dry_run", call.Has("dry-run")}};
-  for (const auto& [name, value] : *filter) body[name] = name == "everything" ? json(true) : json(value);
+  absl::StatusOr<json> body = FilterBody(call);
+  if (!body.ok()) return body.status();
+  (*body)["reason"] = call.Value("reason");
+  (*body)["rate"] = call.Value("rate");
+  (*body)["dry_run"] = call.Has("dry-run");
   absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
   if (!daemon.ok()) return daemon.status();
-  const absl::StatusOr<json> answer = daemon->Post("/api/v1/queue/retry", body);
+  const absl::StatusOr<json> answer = daemon->Post("/api/v1/queue/retry", *body);
   if (!answer.ok()) return answer.status();
   console.Record(*answer, {{"rows", call.Has("dry-run") ? "rows that would be due now" : "rows that are due now"}});
-  return ExitCode::kOk;
-}
-
-CommandResult RunDomainExplain(const Invocation& call, Console& console) {
-  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
-  if (!daemon.ok()) return daemon.status();
-  const absl::StatusOr<json> answer = daemon->Get("/api/v1/domains/" + PathPart(call.arguments[0]) + "/explain");
-  if (!answer.ok()) return answer.status();
-  console.Record(*answer, {{"domain", "domain"},
-                           {"site", "site"},
-                           {"provider", "provider"},
-                           {"hosts", "hosts"},
-                           {"queued", "queued"},
-                           {"sessions", "open sessions"},
-                           {"next_eligible", "goes on at"}});
-  if (console.format() != Format::kTable) return ExitCode::kOk;
-  if (!answer->value("waits", json::array()).empty()) {
-    console.Say("\nWhy rows wait, what binds first on top:");
-    console.Rows(
-        *answer, "waits",
-        {{"rows", "ROWS"}, {"reason", "REASON"}, {"detail", "DETAIL"}, {"set_by", "SET BY"}, {"until", "UNTIL"}});
-  }
-  if (!answer->value("limits", json::array()).empty()) {
-    console.Say("\nLimits in force:");
-    console.Rows(*answer, "limits",
-                 {{"name", "LIMIT"}, {"value", "VALUE"}, {"set_by", "SET BY"}, {"until", "FREE AT"}});
-  }
-  if (!answer->value("replies", json::array()).empty()) {
-    console.Say("\nLast replies:");
-    console.Rows(*answer, "replies", {{"time", "TIME"}, {"reply", "REPLY"}});
-  }
   return ExitCode::kOk;
 }
 
@@ -172,7 +127,8 @@ absl::StatusOr<json> ShowMessage(const Invocation& call, Console& console) {
                            {"stream", "stream"},
                            {"recipient", "recipient"},
                            {"state", "state"},
-                           {"due", "due"}});
+                           {"due", "due"},
+                           {"waits_for", "waits for"}});
   return answer;
 }
 

@@ -121,11 +121,13 @@ TEST_F(ExplainBlockedTest, RowsBehindADeadHostAreSaidToWaitForItAndWhatItSaid) {
     EXPECT_EQ(blocked.held, 0u);
     DomainExplanation explanation;
     ExplainDomain(scheduler, "d1.test", explanation);
-    ASSERT_EQ(explanation.waits.size(), 1u);
-    EXPECT_EQ(explanation.waits[0].reason, "backoff");
-    EXPECT_EQ(explanation.waits[0].rows, 5u);
-    EXPECT_THAT(explanation.waits[0].detail, HasSubstr("mx.d1.test [127.0.1.1:25]: "));
-    EXPECT_TRUE(explanation.waits[0].until.has_value());
+    ASSERT_EQ(explanation.waits.size(), 2u);
+    EXPECT_EQ(explanation.waits[0].reason, "due") << "the one that was tried has a time of its own";
+    EXPECT_EQ(explanation.waits[0].rows, 1u);
+    EXPECT_EQ(explanation.waits[1].reason, "backoff");
+    EXPECT_EQ(explanation.waits[1].rows, 4u);
+    EXPECT_THAT(explanation.waits[1].detail, HasSubstr("mx.d1.test [127.0.1.1:25]: "));
+    EXPECT_TRUE(explanation.waits[1].until.has_value());
   });
 }
 

@@ -47,14 +47,54 @@ absl::Status NoCampaign(std::string_view name) {
 
 FakeNode::~FakeNode() {
   restoration_.reset();
+  jobs_.reset();
+  holds_.reset();
   suppressions_.reset();
   store_.reset();
   if (!directory_.empty()) std::filesystem::remove_all(directory_);
 }
 
+absl::StatusOr<uint64_t> FakeNode::CountRows(const engine::QueueFilter& filter) {
+  Note("count " + filter.Describe());
+  return 3;
+}
+
+engine::Holds& FakeNode::holds() {
+  const std::lock_guard lock(mutex_);
+  OpenStore();
+  return *holds_;
+}
+
+std::vector<engine::LimitStatus> FakeNode::Throttles() {
+  return {{.kind = "source",
+           .name = "ip1",
+           .value = "20000/h",
+           .set_by = "/etc/sealift/sealift.toml:34",
+           .until = absl::FromUnixSeconds(1'800'000'000),
+           .waiting = 7}};
+}
+
+std::vector<engine::SourceStatus> FakeNode::Sources() {
+  engine::SourceStatus source{.name = "ip1", .address = "203.0.113.10", .hostname = "mta1.example.com"};
+  source.limits = Throttles();
+  source.suspended = {"h1 provider=microsoft source=ip1: S3150"};
+  return {source};
+}
+
+engine::Jobs& FakeNode::jobs() {
+  const std::lock_guard lock(mutex_);
+  OpenStore();
+  return *jobs_;
+}
+
 engine::Suppressions& FakeNode::suppressions() {
   const std::lock_guard lock(mutex_);
-  if (suppressions_ != nullptr) return *suppressions_;
+  OpenStore();
+  return *suppressions_;
+}
+
+void FakeNode::OpenStore() {
+  if (store_ != nullptr) return;
   std::string pattern = std::filesystem::temp_directory_path().string() + "/sealift-list-XXXXXX";
   directory_ = mkdtemp(pattern.data());
   queue::Store::Options options;
@@ -67,7 +107,12 @@ engine::Suppressions& FakeNode::suppressions() {
   suppressions_ = std::make_unique<engine::Suppressions>(
       *store_, [this] { return options_; },
       engine::Suppressions::Shards{.heard = [] {}, .judge_again = [this] { ++judged_again; }});
-  return *suppressions_;
+  holds_ = std::make_unique<engine::Holds>(
+      *store_, [this] { return options_; }, [](const std::shared_ptr<const engine::HoldSet>&) {});
+  engine::Jobs::Node node;
+  node.count = [this](const engine::QueueFilter& filter) { return CountRows(filter); };
+  jobs_ = std::make_unique<engine::Jobs>(*store_, *holds_, std::move(node));
+  if (!jobs_->Open().ok()) std::abort();
 }
 
 absl::StatusOr<engine::BackupMade> FakeNode::Backup() {

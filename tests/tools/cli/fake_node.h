@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/holds.h"
+#include "engine/jobs.h"
 #include "engine/node.h"
 #include "engine/options.h"
 #include "engine/preflight/report.h"
@@ -43,10 +45,15 @@ class FakeNode final : public engine::Node {
   absl::StatusOr<QueuePage> ListRows(const engine::QueueFilter& filter, std::string cursor, int max) override;
   absl::StatusOr<uint64_t> Retry(const engine::QueueFilter& filter, std::string_view rate, bool dry_run) override;
   absl::StatusOr<engine::DomainExplanation> Explain(std::string_view domain) override;
+  std::vector<engine::LimitStatus> Throttles() override;
+  std::vector<engine::SourceStatus> Sources() override;
   absl::StatusOr<engine::MessageTrace> Trace(std::string_view id) override;
   absl::StatusOr<std::vector<engine::MessageTrace>> FindMessages(std::string_view recipient) override;
   absl::StatusOr<queue::EventsPage> Events(std::string after, int max, const queue::EventFilter& filter) override;
   std::string MessageId(const queue::MessageKey& key) const override;
+  absl::StatusOr<uint64_t> CountRows(const engine::QueueFilter& filter) override;
+  engine::Holds& holds() override;
+  engine::Jobs& jobs() override;
   // The real list, in a store of its own that is made when it is first asked for.
   engine::Suppressions& suppressions() override;
 
@@ -82,12 +89,15 @@ class FakeNode final : public engine::Node {
 
  private:
   void Note(std::string call);
+  void OpenStore();
 
   std::shared_ptr<engine::Options> options_;  // `newsletter` is a marketing stream, `receipts` a transactional one
   std::string directory_;                     // of the store
   std::unique_ptr<queue::Store> store_;
   std::unique_ptr<engine::Suppressions> suppressions_;
   std::unique_ptr<engine::Restoration> restoration_;
+  std::unique_ptr<engine::Holds> holds_;
+  std::unique_ptr<engine::Jobs> jobs_;
   mutable std::mutex mutex_;
   std::vector<std::string> calls_;
 };

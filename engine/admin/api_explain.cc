@@ -1,0 +1,106 @@
+// The routes that say what is in force: domains, sources, limits.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "engine/admin/api.h"
+#include "engine/admin/api_call.h"
+#include "engine/admin/api_json.h"
+#include "engine/exit_code.h"
+
+namespace sealift::engine {
+namespace {
+
+using nlohmann::json;
+
+json LimitJson(const LimitStatus& limit) {
+  return {{"kind", limit.kind},
+          {"name", limit.name},
+          {"limit", fmt::format("{} {}", limit.kind, limit.name)},
+          {"value", limit.value},
+          {"set_by", limit.set_by},
+          {"until", limit.until.has_value() ? TimeJson(*limit.until) : json()},
+          {"waiting", limit.waiting}};
+}
+
+json SourceJson(const SourceStatus& source) {
+  json answer = {{"name", source.name},
+                 {"address", source.address},
+                 {"hostname", source.hostname},
+                 {"pools", source.pools},
+                 {"limits", json::array()},
+                 {"suspended", source.suspended},
+                 {"blocks", json::array()},
+                 {"replies", json::array()},
+                 {"blocked", source.blocks.size()},
+                 {"state", source.suspended.empty() ? "sends" : "suspended"}};
+  for (const LimitStatus& limit : source.limits) {
+    answer["limits"].push_back(LimitJson(limit));
+    answer[limit.kind == "connections" ? "connections" : "rate"] = limit.value;
+  }
+  for (const SourceStatus::Block& block : source.blocks) {
+    answer["blocks"].push_back({{"site", block.site}, {"what", block.text}, {"until", TimeJson(block.until)}});
+  }
+  for (const auto& [time, reply] : source.replies) {
+    answer["replies"].push_back({{"time", TimeJson(time)}, {"reply", reply}});
+  }
+  return answer;
+}
+
+}  // namespace
+
+absl::StatusOr<json> Api::ExplainDomain(Call& call) {
+  const absl::StatusOr<DomainExplanation> explanation = node_.Explain(call.Name());
+  if (!explanation.ok()) return explanation.status();
+  return ToJson(*explanation);
+}
+
+absl::StatusOr<json> Api::ListDomains(Call& call) {
+  const absl::StatusOr<int> limit = call.Number("limit", 100, 10'000);
+  if (!limit.ok()) return limit.status();
+  QueueFilter everything;
+  everything.everything = true;
+  const absl::StatusOr<std::vector<ShapeRow>> shape = node_.Shape(everything);
+  if (!shape.ok()) return shape.status();
+  json answer = {{"domains", json::array()}, {"total", shape->size()}};
+  for (const ShapeRow& row : *shape) {
+    if (answer["domains"].size() >= static_cast<size_t>(*limit)) break;
+    answer["domains"].push_back({{"domain", row.domain}, {"queued", row.queued}, {"retrying", row.retrying}});
+  }
+  return answer;
+}
+
+absl::StatusOr<json> Api::ListSources(Call&) {
+  json answer = {{"sources", json::array()}};
+  for (const SourceStatus& source : node_.Sources()) answer["sources"].push_back(SourceJson(source));
+  return answer;
+}
+
+absl::StatusOr<json> Api::ShowSource(Call& call) {
+  const std::vector<SourceStatus> sources = node_.Sources();
+  const auto found = std::ranges::find(sources, call.Name(), &SourceStatus::name);
+  if (found == sources.end()) {
+    return WithExit(absl::NotFoundError(fmt::format(
+                        "the configuration has no source '{}'; `sealift source list` shows those it has", call.Name())),
+                    ExitCode::kNoInput);
+  }
+  return SourceJson(*found);
+}
+
+absl::StatusOr<json> Api::ListThrottles(Call& call) {
+  const std::string which = call.request.Query("limit");
+  json answer = {{"limits", json::array()}};
+  for (const LimitStatus& limit : node_.Throttles()) {
+    json entry = LimitJson(limit);
+    if (which.empty() || entry["limit"] == which) answer["limits"].push_back(std::move(entry));
+  }
+  if (!which.empty() && answer["limits"].empty()) {
+    return WithExit(absl::NotFoundError("no such limit is in force; `sealift throttle list` shows those that are"),
+                    ExitCode::kNoInput);
+  }
+  return answer;
+}
+
+}  // namespace sealift::engine

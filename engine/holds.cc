@@ -1,0 +1,226 @@
+#include "engine/holds.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "engine/exit_code.h"
+#include "engine/log.h"
+#include "engine/suppressions.h"
+
+namespace sealift::engine {
+namespace {
+
+absl::Status Usage(std::string why) { return WithExit(absl::InvalidArgumentError(std::move(why)), ExitCode::kUsage); }
+
+// "h12"; 0: it is none.
+uint32_t NumberOf(std::string_view id) {
+  uint32_t number = 0;
+  if (!id.starts_with('h')) return 0;
+  const auto [end, error] = std::from_chars(id.data() + 1, id.data() + id.size(), number);
+  return error == std::errc() && end == id.data() + id.size() ? number : 0;
+}
+
+}  // namespace
+
+Holds::Holds(queue::Store& store, ReadOptions options, Publish publish)
+    : store_(store), options_(std::move(options)), publish_(std::move(publish)) {}
+
+absl::Status Holds::Open(absl::Time now) {
+  const absl::StatusOr<std::vector<queue::Order>> orders = store_.ReadOrders(queue::OrderKind::kHold);
+  if (!orders.ok()) return orders.status();
+  for (const queue::Order& order : *orders) {
+    absl::StatusOr<Hold> hold = Hold::Parse(order.number, order.text);
+    if (!hold.ok()) return hold.status();
+    holds_[order.number] = std::make_shared<const Hold>(*std::move(hold));
+  }
+  in_force_ = Assemble();
+  EndDue(now);
+  return absl::OkStatus();
+}
+
+std::shared_ptr<const HoldSet> Holds::in_force() const {
+  const std::lock_guard lock(mutex_);
+  return in_force_;
+}
+
+std::shared_ptr<const HoldSet> Holds::Assemble() const {
+  std::vector<std::shared_ptr<const Hold>> holds;
+  for (const auto& [number, hold] : holds_) {
+    if (!hold->ended) holds.push_back(hold);
+  }
+  for (const auto& [job, hold] : of_jobs_) holds.push_back(hold);
+  return std::make_shared<const HoldSet>(std::move(holds), store_);
+}
+
+void Holds::Announce() {
+  std::shared_ptr<const HoldSet> set;
+  {
+    const std::lock_guard lock(mutex_);
+    set = in_force_ = Assemble();
+  }
+  publish_(std::move(set));
+}
+
+absl::Status Holds::Write(const std::vector<Hold>& holds) {
+  std::vector<queue::Order> orders;
+  for (const Hold& hold : holds) orders.push_back({queue::OrderKind::kHold, hold.number, hold.ToText()});
+  if (absl::Status written = store_.WriteOrders(orders); !written.ok()) return WithExit(written, ExitCode::kIo);
+  const std::lock_guard lock(mutex_);
+  for (const Hold& hold : holds) holds_[hold.number] = std::make_shared<const Hold>(hold);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Hold> Holds::Check(const Request& request) const {
+  const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(request.filter, store_);
+  if (!matcher.ok()) return matcher.status();
+  const std::shared_ptr<const Options> options = options_();
+  Hold hold{.kind = request.kind, .filter = matcher->filter(), .to_pool = request.to_pool};
+  const QueueFilter& filter = hold.filter;
+  if (filter.source.has_value() && options->FindSource(*filter.source) == nullptr) {
+    return Usage(fmt::format("the configuration has no source '{}'", *filter.source));
+  }
+  if (filter.stream.has_value() && options->FindStream(*filter.stream) == nullptr) {
+    return Usage(fmt::format("the configuration has no stream '{}'", *filter.stream));
+  }
+  if (filter.source.has_value() && filter.OfRows()) {
+    return Usage(
+        "a row does not know the source that it will leave from: --source goes with --domain, --provider, "
+        "--campaign and --stream only");
+  }
+  if (request.kind != Hold::Kind::kRoute) return hold;
+  if (options->FindPool(request.to_pool) == nullptr) {
+    return Usage(
+        fmt::format("a route needs --to-pool with a pool of the configuration; there is no '{}'", request.to_pool));
+  }
+  if (filter.OfRows() || filter.source.has_value()) {
+    return Usage("a route is for whole destinations: give --domain, --provider, --campaign, --stream or --everything");
+  }
+  return hold;
+}
+
+absl::StatusOr<Hold> Holds::Place(const Request& request, const Given& given, absl::Time now) {
+  absl::StatusOr<Hold> hold = Check(request);
+  if (!hold.ok()) return hold.status();
+  if (given.reason.empty()) return Usage("it needs --reason TEXT, which stands in its history");
+  if (absl::Status fits = CheckSuppressionReason(given.reason); !fits.ok()) return fits;
+  const std::lock_guard decision(decision_);
+  {
+    const std::lock_guard lock(mutex_);
+    if (in_force_->holds().size() >= kInForceMax) {
+      return WithExit(absl::ResourceExhaustedError(fmt::format(
+                          "{} holds are in force, which are the most: end some, or hold more with one", kInForceMax)),
+                      ExitCode::kUsage);
+    }
+    hold->number = holds_.empty() ? 1 : holds_.rbegin()->first + 1;
+  }
+  if (request.for_duration.has_value()) hold->until = now + *request.for_duration;
+  hold->history.push_back({.time = now, .what = "placed", .by = given.by, .reason = given.reason});
+  if (absl::Status written = Write({*hold}); !written.ok()) return written;
+  Announce();
+  return hold;
+}
+
+absl::StatusOr<std::vector<Hold>> Holds::End(const Which& which, const Given& given, absl::Time now, bool dry_run) {
+  std::vector<Hold> ended;
+  QueueFilter filter = which.filter;
+  if (which.id.empty()) {
+    const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(which.filter, store_);
+    if (!matcher.ok()) return matcher.status();
+    filter = matcher->filter();
+  }
+  if (given.reason.empty()) return Usage("it needs --reason TEXT, which stands in its history");
+  if (absl::Status fits = CheckSuppressionReason(given.reason); !fits.ok()) return fits;
+  const std::lock_guard decision(decision_);
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [number, hold] : holds_) {
+      if (hold->ended) continue;
+      const bool meant = which.id.empty() ? std::ranges::find(which.kinds, hold->kind) != which.kinds.end() &&
+                                                filter.Covers(hold->filter)
+                                          : number == NumberOf(which.id);
+      if (!meant) continue;
+      ended.push_back(*hold);
+    }
+  }
+  if (ended.empty()) {
+    return WithExit(absl::NotFoundError("nothing that is in force lies within it; `sealift queue holds` shows what is, "
+                                        "and --hold ID ends one"),
+                    ExitCode::kNoInput);
+  }
+  if (dry_run) return ended;
+  for (Hold& hold : ended) {
+    hold.ended = true;
+    hold.history.push_back({.time = now, .what = "ended", .by = given.by, .reason = given.reason});
+  }
+  if (absl::Status written = Write(ended); !written.ok()) return written;
+  Announce();
+  return ended;
+}
+
+void Holds::EndDue(absl::Time now) {
+  const std::lock_guard decision(decision_);
+  std::vector<Hold> over;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [number, hold] : holds_) {
+      if (!hold->ended && hold->until <= now) over.push_back(*hold);
+    }
+  }
+  if (over.empty()) return;
+  for (Hold& hold : over) {
+    hold.ended = true;
+    hold.history.push_back({.time = now, .what = "ended", .by = "sealiftd", .reason = "its time was over"});
+  }
+  if (const absl::Status written = Write(over); !written.ok()) {
+    LogError("a hold whose time is over could not be ended; it is tried again", {{"why", written}});
+    return;
+  }
+  for (const Hold& hold : over) LogInfo("a hold has ended: its time was over", {{"hold", hold.Id()}});
+  Announce();
+}
+
+absl::Status Holds::Forget(absl::Time before) {
+  const std::lock_guard decision(decision_);
+  std::vector<queue::Order> old;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [number, hold] : holds_) {
+      // The newest stays, so that no number is given twice.
+      if (hold->ended && hold->history.back().time < before && number != holds_.rbegin()->first) {
+        old.push_back({queue::OrderKind::kHold, number, ""});
+      }
+    }
+  }
+  if (old.empty()) return absl::OkStatus();
+  if (absl::Status written = store_.WriteOrders(old); !written.ok()) return written;
+  const std::lock_guard lock(mutex_);
+  for (const queue::Order& order : old) holds_.erase(order.number);
+  return absl::OkStatus();
+}
+
+std::vector<Hold> Holds::List(bool ended) const {
+  std::vector<Hold> list;
+  const std::lock_guard lock(mutex_);
+  for (auto it = holds_.rbegin(); it != holds_.rend(); ++it) {
+    if (ended || !it->second->ended) list.push_back(*it->second);
+  }
+  return list;
+}
+
+void Holds::KeepFor(uint32_t job, std::shared_ptr<const Hold> hold) {
+  const std::lock_guard decision(decision_);
+  {
+    const std::lock_guard lock(mutex_);
+    if (hold == nullptr) {
+      of_jobs_.erase(job);
+    } else {
+      of_jobs_[job] = std::move(hold);
+    }
+  }
+  Announce();
+}
+
+}  // namespace sealift::engine

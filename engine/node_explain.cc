@@ -1,0 +1,289 @@
+// Why rows wait, told of all that are queued: the shards know of the lanes that they have in memory, the store of the
+// rest.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "engine/exit_code.h"
+#include "engine/node_impl.h"
+#include "engine/smtp/mailbox.h"
+
+namespace sealift::engine {
+namespace {
+
+constexpr const char* kAnyProvider = "other";
+
+bool Runs(const queue::Campaign& campaign) { return campaign.state == queue::CampaignState::kRunning; }
+
+// The rows of a campaign that no shard has in memory.
+WaitReason Unread(uint64_t rows, bool retrying) {
+  if (retrying) {
+    return {.reason = "due",
+            .detail = "not in memory: nothing of them is due yet",
+            .set_by = "the stream's retry schedule",
+            .until = std::nullopt,
+            .rows = rows};
+  }
+  return {.reason = "unread",
+          .detail = "not in memory: other rows go before them",
+          .set_by = "nothing refuses them",
+          .until = std::nullopt,
+          .rows = rows};
+}
+
+// Since a restore nothing is sent, whatever its own state: an outcome may be missing.
+WaitReason Restored(const Restoration& restoration, uint64_t rows) {
+  return {.reason = "in_doubt",
+          .detail = std::string(restoration.MaySend().message()),
+          .set_by = "backup restore",
+          .until = std::nullopt,
+          .rows = rows};
+}
+
+}  // namespace
+
+std::map<std::shared_ptr<const Hold>, uint64_t> NodeImpl::CountHeld(const queue::Campaign& campaign) {
+  std::map<std::shared_ptr<const Hold>, uint64_t> held;
+  const std::shared_ptr<const HoldSet> holds = holds_->in_force();
+  if (holds->empty() || campaign.counters.queued() == 0) return held;
+  const LaneFacts whole{{campaign.id, {}}, campaign.spec.name, campaign.spec.stream, {}};
+  if (const std::shared_ptr<const Hold> hold = holds->OnLane(whole); hold != nullptr) {
+    held[hold] = campaign.counters.queued() - campaign.counters.in_doubt;
+    return held;
+  }
+  std::set<std::string> domains;
+  for (const std::shared_ptr<const Hold>& hold : holds->holds()) {
+    if (hold->filter.domain.has_value()) domains.insert(*hold->filter.domain);
+  }
+  for (const std::string& domain : domains) {
+    const LaneFacts facts{
+        {campaign.id, store_->DestinationOf(domain)}, campaign.spec.name, campaign.spec.stream, domain};
+    const std::shared_ptr<const Hold> hold = holds->OnLane(facts);
+    if (hold == nullptr) continue;
+    const absl::StatusOr<std::optional<queue::LaneRecord>> lane = store_->FindLane(facts.id);
+    if (lane.ok() && lane->has_value()) held[hold] += (*lane)->queued - (*lane)->in_doubt;
+  }
+  return held;
+}
+
+void NodeImpl::CountElsewhere(const queue::Campaign& campaign, std::vector<WaitingRows>& waiting) {
+  const uint64_t queued = campaign.counters.queued() - campaign.counters.in_doubt;
+  const auto add = [&](std::string reason, uint64_t rows) {
+    if (rows > 0) waiting.push_back({std::move(reason), kAnyProvider, rows, campaign.id});
+  };
+  if (restoration_->pending()) return add("in_doubt", campaign.counters.queued());
+  add("in_doubt", campaign.counters.in_doubt);
+  if (!Runs(campaign)) return add(std::string(queue::ToString(campaign.state)), queued);
+  uint64_t counted = 0;
+  for (const WaitingRows& rows : waiting) {
+    if (rows.campaign == campaign.id && rows.reason != "in_doubt") counted += rows.rows;
+  }
+  for (const auto& [hold, rows] : CountHeld(campaign)) {
+    add("hold", rows);
+    counted += rows;
+  }
+  if (counted <= queued) {
+    const uint64_t retrying = std::min(campaign.counters.retrying, queued - counted);
+    add("due", retrying);
+    return add("unread", queued - counted - retrying);
+  }
+  // What was settled while the shards were asked, is asked of those that were going out first.
+  uint64_t settled = counted - queued;
+  for (const bool going : {true, false}) {
+    for (WaitingRows& rows : waiting) {
+      if (rows.campaign != campaign.id || (rows.reason == "sending") != going || rows.reason == "in_doubt") continue;
+      const uint64_t less = std::min(settled, rows.rows);
+      rows.rows -= less;
+      settled -= less;
+    }
+  }
+}
+
+void NodeImpl::CountQueue() {
+  std::vector<WaitingRows> all;
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    shard->Ask([&](Scheduler& scheduler) {
+      const std::vector<WaitingRows> here = CountWaiting(scheduler);
+      all.insert(all.end(), here.begin(), here.end());
+    });
+  }
+  const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
+  if (campaigns.ok()) {
+    for (const queue::Campaign& campaign : *campaigns) CountElsewhere(campaign, all);
+  }
+  const std::lock_guard lock(counted_mutex_);
+  waiting_ = std::move(all);
+}
+
+absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
+  const absl::StatusOr<std::string> domain = ParseDomain(text);
+  if (!domain.ok()) return WithExit(domain.status(), ExitCode::kUsage);
+  DomainExplanation explanation{.domain = *domain, .provider = kAnyProvider};
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    shard->Ask([&](Scheduler& scheduler) { ExplainDomain(scheduler, *domain, explanation); });
+  }
+  const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
+  if (!campaigns.ok()) return campaigns.status();
+  const std::shared_ptr<const HoldSet> holds = holds_->in_force();
+  uint64_t retrying = 0;
+  for (const queue::Campaign& campaign : *campaigns) {
+    if (campaign.counters.queued() == 0) continue;
+    const queue::LaneId id{campaign.id, store_->DestinationOf(*domain)};
+    const absl::StatusOr<std::optional<queue::LaneRecord>> lane = store_->FindLane(id);
+    if (!lane.ok()) return lane.status();
+    if (!lane->has_value()) continue;
+    const uint64_t in_doubt = std::min((*lane)->in_doubt, (*lane)->queued);
+    const uint64_t rows = (*lane)->queued - in_doubt;
+    explanation.queued += (*lane)->queued;
+    if (restoration_->pending()) {
+      AddWait(Restored(*restoration_, (*lane)->queued), explanation.waits);
+      continue;
+    }
+    if (in_doubt > 0) {
+      AddWait({.reason = "in_doubt",
+               .detail = "they may have arrived: the connection was lost behind the final dot",
+               .set_by = fmt::format("stream {} in_doubt", campaign.spec.stream),
+               .until = std::nullopt,
+               .rows = in_doubt},
+              explanation.waits);
+    }
+    if (rows == 0) continue;
+    const std::shared_ptr<const Hold> hold = holds->OnLane({id, campaign.spec.name, campaign.spec.stream, *domain});
+    if (!Runs(campaign)) {
+      const std::string state(queue::ToString(campaign.state));
+      AddWait({.reason = state,
+               .detail = fmt::format("campaign {} is {}", campaign.spec.name, state),
+               .set_by = "an operator",
+               .until = std::nullopt,
+               .rows = rows},
+              explanation.waits);
+    } else if (hold != nullptr) {
+      AddWait(HoldReason(*hold, rows), explanation.waits);
+    } else {
+      retrying += (*lane)->retrying;
+    }
+  }
+  uint64_t explained = 0;
+  for (const WaitReason& wait : explanation.waits) explained += wait.rows;
+  if (explanation.queued > explained) {
+    const uint64_t rest = explanation.queued - explained;
+    const uint64_t tried = std::min(retrying, rest);
+    if (tried > 0) AddWait(Unread(tried, true), explanation.waits);
+    if (rest > tried) AddWait(Unread(rest - tried, false), explanation.waits);
+  }
+  // What binds longest stands first; what may go now, last.
+  std::ranges::sort(explanation.waits, [](const WaitReason& a, const WaitReason& b) {
+    return (a.reason == "sending" ? 1 : 0) < (b.reason == "sending" ? 1 : 0);
+  });
+  for (const WaitReason& wait : explanation.waits) {
+    if (wait.until.has_value() &&
+        (!explanation.next_eligible.has_value() || *wait.until < *explanation.next_eligible)) {
+      explanation.next_eligible = wait.until;
+    }
+  }
+  return explanation;
+}
+
+WaitReason NodeImpl::WhyRowWaits(const queue::Campaign& campaign, const queue::StoredRow& row) {
+  if (restoration_->pending()) return Restored(*restoration_, 1);
+  const std::string state(queue::ToString(campaign.state));
+  if (!Runs(campaign)) {
+    return {.reason = state,
+            .detail = fmt::format("campaign {} is {}", campaign.spec.name, state),
+            .set_by = "an operator",
+            .until = std::nullopt,
+            .rows = 1};
+  }
+  if (row.in_doubt()) {
+    return {.reason = "in_doubt",
+            .detail = "it may have arrived: the connection was lost behind the final dot",
+            .set_by = fmt::format("stream {} in_doubt", campaign.spec.stream),
+            .until = std::nullopt,
+            .rows = 1};
+  }
+  const absl::Time now = absl::Now();
+  const std::string domain = row.recipient.substr(row.recipient.rfind('@') + 1);
+  const std::string provider = ProviderOf(domain);
+  const LaneFacts lane{row.message.lane, campaign.spec.name, campaign.spec.stream, domain, &provider};
+  const RowFacts facts{row.message.row, row.attempts, row.reason_class, row.recipient, row.accepted};
+  const std::shared_ptr<const HoldSet> holds = holds_->in_force();
+  if (const std::shared_ptr<const Hold> hold = holds->OnLane(lane); hold != nullptr) return HoldReason(*hold, 1);
+  if (const Hold* const hold = holds->OnRow(lane, facts, now); hold != nullptr) return HoldReason(*hold, 1);
+  if (row.due > now) {
+    return {.reason = "due",
+            .detail = "it was tried and waits for its next attempt",
+            .set_by = fmt::format("stream {} retry", campaign.spec.stream),
+            .until = row.due,
+            .rows = 1};
+  }
+  std::optional<WaitReason> wait;
+  AskShards([&](Scheduler& scheduler) {
+    if (!wait.has_value()) wait = ExplainDueRow(scheduler, row.message.lane);
+  });
+  return wait.value_or(Unread(1, /*retrying=*/false));
+}
+
+std::vector<LimitStatus> NodeImpl::Throttles() {
+  std::map<std::string, uint64_t> waiting;
+  {
+    const std::lock_guard lock(counted_mutex_);
+    for (const WaitingRows& rows : waiting_) waiting[rows.reason] += rows.rows;
+  }
+  const absl::Time now = absl::Now();
+  std::vector<LimitStatus> limits;
+  limits_.ForEach(
+      [&](const RateInForce& rate) {
+        if (rate.value() == ToText(Rate())) return;  // it limits nothing
+        LimitStatus limit{.kind = rate.kind(), .name = rate.name(), .value = rate.value(), .set_by = rate.origin()};
+        const absl::Duration wait = rate.Peek(now);
+        if (wait > absl::ZeroDuration()) limit.until = now + wait;
+        limit.waiting = waiting[limit.kind];
+        limits.push_back(std::move(limit));
+      },
+      [&](const std::string& name, const Slots& slots) {
+        limits.push_back({.kind = "connections",
+                          .name = name,
+                          .value = fmt::format("{} of {} open", slots.used(), slots.max()),
+                          .set_by = fmt::format("{} connections", name),
+                          .until = std::nullopt});
+      });
+  return limits;
+}
+
+std::vector<SourceStatus> NodeImpl::Sources() {
+  const std::shared_ptr<const Options> options = this->options();
+  const std::vector<Hold> holds = holds_->List(/*ended=*/false);
+  const std::vector<LimitStatus> limits = Throttles();
+  std::vector<SourceStatus> sources;
+  for (const SourceOptions& configured : options->sources) {
+    SourceStatus source{.name = configured.name, .address = configured.address, .hostname = configured.hostname};
+    for (const PoolOptions& pool : options->pools) {
+      if (std::ranges::find(pool.sources, source.name) != pool.sources.end()) source.pools.push_back(pool.name);
+    }
+    for (const LimitStatus& limit : limits) {
+      const bool its_rate = limit.kind == "source" && limit.name == source.name;
+      if (its_rate || (limit.kind == "connections" && limit.name == "source " + source.name)) {
+        source.limits.push_back(limit);
+      }
+    }
+    for (const Hold& hold : holds) {
+      if (hold.filter.source != source.name) continue;
+      source.suspended.push_back(fmt::format("{} {}: {}", hold.Id(), hold.filter.Describe(), hold.placed().reason));
+    }
+    sources.push_back(std::move(source));
+  }
+  AskShards([&](Scheduler& scheduler) { ExplainSources(scheduler, sources); });
+  constexpr size_t kShown = 20;
+  for (SourceStatus& source : sources) {
+    std::ranges::sort(source.blocks, {}, &SourceStatus::Block::until);
+    std::ranges::sort(source.replies);
+    if (source.blocks.size() > kShown) source.blocks.resize(kShown);
+    if (source.replies.size() > kShown) source.replies.erase(source.replies.begin(), source.replies.end() - kShown);
+  }
+  return sources;
+}
+
+}  // namespace sealift::engine

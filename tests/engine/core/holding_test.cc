@@ -1,0 +1,217 @@
+// Rows that an operator keeps, or sends another way: which are claimed, and when they go on.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "engine/explain.h"
+#include "tests/engine/core/shard_world.h"
+
+namespace sealift::engine {
+namespace {
+
+using Kind = Hold::Kind;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
+
+class HoldingTest : public ShardWorld {
+ protected:
+  std::shared_ptr<const Hold> MakeHold(QueueFilter filter, Kind kind = Kind::kHold, std::string to_pool = "") {
+    auto hold = std::make_shared<Hold>();
+    hold->number = ++number_;
+    hold->kind = kind;
+    hold->filter = std::move(filter);
+    hold->to_pool = std::move(to_pool);
+    hold->history.push_back({.time = absl::Now(), .what = "placed", .by = "ops", .reason = "a test"});
+    return hold;
+  }
+  void Adopt(std::vector<std::shared_ptr<const Hold>> holds) {
+    OnShard([&](Scheduler& scheduler) {
+      scheduler.AdoptHolds(std::make_shared<const HoldSet>(std::move(holds), *store_));
+    });
+  }
+  // No lane is read or sent from, looked at a few times.
+  bool EventuallyStill() {
+    const auto busy = [this] {
+      bool any = false;
+      scheduler().lanes().ForEach([&](Lane& lane) { any = any || lane.reading || lane.unsettled > 0; });
+      return any;
+    };
+    for (int quiet = 0; quiet < 3;) {
+      if (!Eventually([&] { return !busy(); })) return false;
+      bool still = false;
+      OnShard([&](Scheduler&) { still = !busy(); });
+      quiet = still ? quiet + 1 : 0;
+    }
+    return true;
+  }
+  void AddSource(const std::string& name, const std::string& address) {
+    options_.sources.push_back({.name = name, .address = address, .family = AF_INET, .hostname = "b.sender.test"});
+  }
+  std::map<std::string, uint64_t> Reasons(const std::string& domain) {
+    std::map<std::string, uint64_t> reasons;
+    OnShard([&](Scheduler& scheduler) {
+      DomainExplanation explanation;
+      ExplainDomain(scheduler, domain, explanation);
+      for (const WaitReason& wait : explanation.waits) reasons[wait.reason] += wait.rows;
+    });
+    return reasons;
+  }
+  std::vector<std::string> SourcesOf(queue::CampaignId id) {
+    std::vector<std::string> sources;
+    for (const queue::Event& event : EventsOf(id)) sources.push_back(event.evidence.source);
+    std::ranges::sort(sources);
+    return sources;
+  }
+
+ private:
+  uint32_t number_ = 0;
+};
+
+TEST_F(HoldingTest, AHeldDomainWaitsAlsoForRowsThatArriveLaterAndGoesOnWhenReleased) {
+  MailServer& held = AddDomain("d1.test");
+  MailServer& free = AddDomain("d2.test");
+  Start();
+  Adopt({MakeHold({.domain = "d1.test"})});
+  const queue::CampaignId first = Send("first", {"a@d1.test", "b@d2.test"});
+  ASSERT_TRUE(EventuallyDelivered(first, 1));
+  const queue::CampaignId later = Send("later", {"c@d1.test", "d@d2.test"});
+  ASSERT_TRUE(EventuallyDelivered(later, 1));
+  ASSERT_TRUE(EventuallyStill());
+  EXPECT_EQ(CountersOf(first).queued(), 1u);
+  Adopt({});
+  ASSERT_TRUE(EventuallyDelivered(first, 2));
+  ASSERT_TRUE(EventuallyDelivered(later, 2));
+  Stop();
+  EXPECT_THAT(held.contents, SizeIs(2));
+  EXPECT_THAT(free.contents, SizeIs(2));
+}
+
+TEST_F(HoldingTest, RowsThatWereClaimedBeforeAHoldAreNotSent) {
+  options_.streams[0].rate.rate = {.count = 1, .period = absl::Hours(1)};
+  AddDomain("d1.test");
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(16, "d1.test"));
+  ASSERT_TRUE(Eventually([&] { return CountersOf(id).delivered == 1 && RowsReady("d1.test") == 15; }));
+  Adopt({MakeHold({.campaign = "spring"})});
+  options_.streams[0].rate.rate = Rate{};
+  const auto lifted = std::make_shared<const Options>(options_);
+  OnShard([&](Scheduler& scheduler) { scheduler.Adopt(lifted, scheduler.services().signing_keys); });
+  ASSERT_TRUE(EventuallyStill());
+  EXPECT_EQ(CountersOf(id).delivered, 1u);
+  OnShard([&](Scheduler& scheduler) { EXPECT_EQ(scheduler.lanes().size(), 0u) << "it takes up no room"; });
+  Adopt({});
+  EXPECT_TRUE(EventuallyDelivered(id, 16));
+}
+
+TEST_F(HoldingTest, OneHeldRowOfAPackDoesNotHoldTheOthers) {
+  MailServer& mx = AddDomain("d1.test");
+  Start();
+  Adopt({MakeHold({.recipient = "A3@d1.test"})});
+  const queue::CampaignId id = Send("spring", Recipients(16, "d1.test"));
+  ASSERT_TRUE(EventuallyDelivered(id, 15));
+  ASSERT_TRUE(EventuallyStill());
+  EXPECT_THAT(Reasons("d1.test"), ElementsAre(Pair("hold", 1)));
+  EXPECT_THAT(mx.contents, SizeIs(15));
+  ASSERT_THAT(RowsOf(id), SizeIs(1));
+  EXPECT_EQ(RowsOf(id)[0].recipient, "a3@d1.test");
+  Adopt({});
+  EXPECT_TRUE(EventuallyDelivered(id, 16));
+}
+
+TEST_F(HoldingTest, ARowThatBecomesOldEnoughWhileItIsClaimedIsKeptBeforeMail) {
+  options_.streams[0].rate.rate = {.count = 1, .period = absl::Hours(1)};
+  AddDomain("d1.test");
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(4, "d1.test"));
+  ASSERT_TRUE(Eventually([&] { return CountersOf(id).delivered == 1 && RowsReady("d1.test") == 3; }));
+  Adopt({MakeHold({.older_than = absl::Hours(1)})});
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 3; })) << "they are not old";
+  // Time passes, told as a hold on what is younger: the set is exchanged under rows that stay claimed.
+  OnShard([&](Scheduler& scheduler) {
+    scheduler.services().holds = std::make_shared<const HoldSet>(
+        std::vector<std::shared_ptr<const Hold>>{MakeHold({.older_than = absl::ZeroDuration()})}, *store_);
+    Options open = options_;
+    open.streams[0].rate.rate = Rate{};
+    scheduler.Adopt(std::make_shared<const Options>(open), scheduler.services().signing_keys);
+  });
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 0; }));
+  ASSERT_TRUE(EventuallyStill());
+  EXPECT_EQ(CountersOf(id).delivered, 1u);
+  EXPECT_THAT(Reasons("d1.test"), ElementsAre(Pair("hold", 3)));
+}
+
+TEST_F(HoldingTest, ByProviderALaneIsHeldOnceItsSiteIsKnown) {
+  options_.providers.push_back({.name = "group", .mx = {"mx.d1.test"}});
+  MailServer& mx = AddDomain("d1.test");
+  AddDomain("d2.test");
+  Start();
+  Adopt({MakeHold({.provider = "group"})});
+  const queue::CampaignId id = Send("spring", {"a@d1.test", "b@d2.test"});
+  ASSERT_TRUE(EventuallyDelivered(id, 1));
+  ASSERT_TRUE(EventuallyStill());
+  EXPECT_THAT(mx.contents, IsEmpty());
+  EXPECT_THAT(Reasons("d1.test"), ElementsAre(Pair("hold", 1)));
+  Adopt({});
+  EXPECT_TRUE(EventuallyDelivered(id, 2));
+}
+
+TEST_F(HoldingTest, ASuspendedSourceSendsNothingAndItsSiblingSendsOn) {
+  AddSource("ip2", "127.0.0.2");
+  options_.pools[0] = {.name = "main", .sources = {"ip1", "ip2"}, .source_indexes = {0, 1}};
+  AddDomain("d1.test");
+  Start();
+  Adopt({MakeHold({.source = "ip1"}, Kind::kSuspension)});
+  const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(EventuallyDelivered(id, 3));
+  EXPECT_THAT(SourcesOf(id), ElementsAre("ip2", "ip2", "ip2"));
+
+  const auto both = MakeHold({.source = "ip2"}, Kind::kSuspension);
+  Adopt({MakeHold({.source = "ip1"}, Kind::kSuspension), both});
+  const queue::CampaignId none = Send("none", Recipients(3, "d1.test"));
+  ASSERT_TRUE(EventuallyStill());
+  EXPECT_EQ(CountersOf(none).queued(), 3u);
+  EXPECT_THAT(Reasons("d1.test"), ElementsAre(Pair("hold", 3)));
+  Adopt({both});
+  ASSERT_TRUE(EventuallyDelivered(none, 3));
+  EXPECT_THAT(SourcesOf(none), ElementsAre("ip1", "ip1", "ip1"));
+}
+
+TEST_F(HoldingTest, ARouteSendsFromAnotherPoolUnderItsSourcesLimits) {
+  AddSource("ip2", "127.0.0.2");
+  options_.sources[1].rate = {.rate = {.count = 1, .period = absl::Hours(1)}, .origin = "sealift.toml:9"};
+  options_.pools.push_back({.name = "other", .sources = {"ip2"}, .source_indexes = {1}});
+  AddDomain("d1.test");
+  AddDomain("d2.test");
+  Start();
+  const queue::CampaignId id = Load("spring", {"a@d1.test", "b@d1.test", "c@d2.test"});
+  Adopt({MakeHold({.domain = "d1.test"}, Kind::kRoute, "other")});
+  Run(id);
+  ASSERT_TRUE(EventuallyDelivered(id, 2));
+  ASSERT_TRUE(EventuallyStill());
+  EXPECT_THAT(SourcesOf(id), UnorderedElementsAre("ip1", "ip2"));
+  EXPECT_THAT(Reasons("d1.test"), ElementsAre(Pair("source", 1))) << "its rate binds";
+  Adopt({});
+  EXPECT_TRUE(EventuallyDelivered(id, 3));
+}
+
+TEST_F(HoldingTest, ByClassOnlyRowsWhoseLastAttemptEndedSoAreHeld) {
+  options_.streams[0].retry = {absl::Milliseconds(1)};
+  MailServer& mx = AddDomain("d1.test");
+  mx.script = [](const MailServer::Conversation&, std::string_view command) -> std::optional<MailServer::Answer> {
+    if (!command.starts_with("RCPT TO:<a1@")) return std::nullopt;
+    return MailServer::Answer{.text = "451 4.7.1 Greylisted, please come back later"};
+  };
+  Start();
+  Adopt({MakeHold({.reason_class = "greylisted"})});
+  const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(EventuallyDelivered(id, 2));
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  ASSERT_TRUE(EventuallyStill());
+  EXPECT_EQ(CountersOf(id).deferrals, 1u);
+  EXPECT_EQ(CountersOf(id).queued(), 1u);
+}
+
+}  // namespace
+}  // namespace sealift::engine

@@ -1,0 +1,158 @@
+// Rows are bounced, expired and replayed by an operator, in the background: counted, cancelled, killed in the middle,
+// and never lost or doubled.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "tests/scenario/harness/eventually.h"
+#include "tests/scenario/harness/sink.h"
+#include "tests/scenario/harness/world.h"
+
+namespace sealift::scenario {
+namespace {
+
+using ::testing::HasSubstr;
+
+class QueueJobTest : public World {
+ protected:
+  // A recipient is refused the first time, for a policy, and taken the second.
+  std::string Script(const std::string& reply) {
+    return fmt::format(
+        "[[provider]]\nname = \"all\"\ndomains = [\"d{{1..4}}.test\"]\n"
+        "mx = [{{ host = \"mx.all.test\", address = \"{}\" }}]\n"
+        "[[provider.rule]]\nat = \"rcpt\"\nfirst = 1\nreply = \"{}\"\n",
+        net.Address(10), reply);
+  }
+  Json Job(const std::string& id) { return Sealift({"queue", "job", id}).json; }
+  bool Ends(const std::string& id) {
+    return Eventually(kInTime, [&] { return Job(id)["state"].Text() != "running"; });
+  }
+};
+
+TEST_F(QueueJobTest, RowsAreBouncedAndExpiredByFilterAndTheAccountIsEven) {
+  const Sink sink(dir, Script("250 2.1.5 Ok"), net.Address(2, 5353));
+  StartDaemon();
+  Load("spring", Template(), Recipients(400, Domains(4)));
+  const Answer dry = Sealift({"queue", "bounce", "--domain", "d1.test", "--reason", "gone", "--dry-run"});
+  ASSERT_EQ(dry.exit_code, 0) << dry.Describe();
+  EXPECT_EQ(dry.json["queued"].Number(), 100);
+  EXPECT_EQ(Sealift({"queue", "bounce", "--domain", "d1.test", "--reason", "gone"}).exit_code, 64) << "needs --yes";
+  const Answer bounce = Sealift({"queue", "bounce", "--domain", "d1.test", "--reason", "gone", "--yes"});
+  ASSERT_EQ(bounce.exit_code, 0) << bounce.Describe();
+  ASSERT_TRUE(Ends(bounce.json["id"].Text()));
+  EXPECT_EQ(Job(bounce.json["id"].Text())["moved"].Number(), 100);
+  const Answer expire = Sealift({"queue", "expire", "--recipient", "row2@d2.test", "--reason", "too late", "--yes"});
+  ASSERT_EQ(expire.exit_code, 0) << expire.Describe();
+  ASSERT_TRUE(Ends(expire.json["id"].Text()));
+  const Json now = Show("spring");
+  EXPECT_EQ(now["bounced"].Number(), 100);
+  EXPECT_EQ(now["expired"].Number(), 1);
+  ASSERT_EQ(Sealift({"campaign", "start", "spring"}).exit_code, 0);
+  ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& shown) { return shown["delivered"].Number() == 299; }));
+  EXPECT_EQ(sink.arrivals(), 299u);
+  EXPECT_EQ(sink.ByMailbox().count("row2@d2.test"), 0u);
+  StopDaemon();
+}
+
+TEST_F(QueueJobTest, ARunningCampaignsRowsAreBouncedWhileOthersGoOn) {
+  const Sink sink(dir, Script("250 2.1.5 Ok"), net.Address(2, 5353));
+  settings.source = "rate = \"200/s\"";
+  StartDaemon();
+  Load("spring", Template(), Recipients(4000, Domains(4)), {"--start"});
+  ASSERT_TRUE(Eventually(kInTime, [&] { return sink.arrivals() > 100; }));
+  const Answer bounce = Sealift({"queue", "bounce", "--domain", "d3.test", "--reason", "gone", "--yes"});
+  ASSERT_TRUE(Ends(bounce.json["id"].Text()));
+  ASSERT_EQ(Sealift({"queue", "bounce", "--campaign", "spring", "--reason", "enough", "--yes"}).exit_code, 0);
+  ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["queued"].Number() == 0; }));
+  const Json now = Show("spring");
+  EXPECT_EQ(now["delivered"].Number(), static_cast<int64_t>(sink.arrivals()));
+  EXPECT_EQ(now["delivered"].Number() + now["bounced"].Number(), 4000);
+  StopDaemon();
+}
+
+TEST_F(QueueJobTest, AReplaySendsWhatWasRefusedForOneReasonAgainAndOnlyOnce) {
+  const Sink sink(dir, Script("550 5.4.1 Recipient address rejected: Access denied. AS(201806281)"),
+                  net.Address(2, 5353));
+  StartDaemon();
+  Load("spring", Template(), Recipients(40, Domains(4)), {"--start"});
+  ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["queued"].Number() == 0; }));
+  ASSERT_EQ(Show("spring")["bounced"].Number(), 40);
+  const std::string reason_class = Events("spring")[0]["class"].Text();
+  ASSERT_NE(reason_class, "bad_mailbox");
+  const std::vector<std::string> replay = {"queue",   "replay",     "--everything", "--outcome", "bounced",
+                                           "--class", reason_class, "--reason",     "delisted"};
+  const auto with = [&](std::vector<std::string> more) {
+    std::vector<std::string> all = replay;
+    all.insert(all.end(), more.begin(), more.end());
+    return Sealift(all);
+  };
+  EXPECT_EQ(with({"--dry-run"}).json["queued"].Number(), 40);
+  EXPECT_EQ(with({"--dry-run", "--matching", "no such words"}).json["queued"].Number(), 0);
+  ASSERT_EQ(Sealift({"suppression", "add", "row1@d1.test", "--reason", "asked"}).exit_code, 0);
+  EXPECT_EQ(with({"--dry-run"}).json["queued"].Number(), 39);
+
+  const Answer job = with({"--yes", "--matching", "AS\\(", "--rate", "1000/s"});
+  ASSERT_EQ(job.exit_code, 0) << job.Describe();
+  const Answer twice = with({"--yes", "--rate", "1000/s"});
+  ASSERT_TRUE(Ends(job.json["id"].Text()));
+  ASSERT_TRUE(Ends(twice.json["id"].Text()));
+  EXPECT_EQ(Job(job.json["id"].Text())["moved"].Number() + Job(twice.json["id"].Text())["moved"].Number(), 39);
+  ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["delivered"].Number() == 39; }));
+  EXPECT_EQ(Show("spring")["bounced"].Number(), 1) << "who is suppressed by now stays as it was";
+  EXPECT_EQ(sink.arrivals(), 39u);
+  EXPECT_EQ(sink.ByMailbox().count("row1@d1.test"), 0u);
+  EXPECT_THAT(Sealift({"queue", "jobs"}).out, HasSubstr("delisted"));
+  EXPECT_EQ(Sealift({"queue", "replay", "--everything", "--outcome", "bounced", "--class", "bad_mailbox", "--reason",
+                     "no", "--yes"})
+                .exit_code,
+            64);
+  StopDaemon();
+}
+
+TEST_F(QueueJobTest, AReplayThatIsKilledInTheMiddleGoesOnAndLosesAndDoublesNothing) {
+  constexpr int64_t kRows = 6000;
+  const Sink sink(dir, Script("250 2.1.5 Ok"), net.Address(2, 5353));
+  StartDaemon();
+  Load("spring", Template(), Recipients(kRows, Domains(4)));
+  const Answer expire = Sealift({"queue", "expire", "--everything", "--reason", "by mistake", "--yes"});
+  ASSERT_TRUE(Ends(expire.json["id"].Text()));
+  ASSERT_EQ(Show("spring")["expired"].Number(), kRows);
+  ASSERT_EQ(Sealift({"campaign", "start", "spring"}).exit_code, 0);
+
+  const Answer replay = Sealift({"queue", "replay", "--everything", "--outcome", "expired", "--rate", "2000/s",
+                                 "--reason", "it was a mistake", "--yes"});
+  ASSERT_EQ(replay.exit_code, 0) << replay.Describe();
+  const std::string id = replay.json["id"].Text();
+  ASSERT_TRUE(Eventually(kInTime, [&] { return Job(id)["moved"].Number() > 0; }));
+  KillDaemon();
+  StartDaemon();
+  const Json after = Show("spring");  // the account is even
+  EXPECT_EQ(after["loaded"].Number(), kRows);
+  ASSERT_TRUE(Ends(id));
+  EXPECT_EQ(Job(id)["state"].Text(), "done");
+  EXPECT_EQ(Job(id)["moved"].Number(), kRows) << "each row once, over the kill";
+  ASSERT_TRUE(ShowsUntil("spring", kInTime, [&](const Json& now) { return now["delivered"].Number() == kRows; }));
+  EXPECT_EQ(sink.ByMailbox().size(), static_cast<size_t>(kRows));
+  StopDaemon();
+}
+
+TEST_F(QueueJobTest, AJobThatIsCancelledLeavesTheRest) {
+  const Sink sink(dir, Script("250 2.1.5 Ok"), net.Address(2, 5353));
+  StartDaemon();
+  Load("spring", Template(), Recipients(20'000, Domains(4)));
+  const Answer expire = Sealift({"queue", "expire", "--everything", "--reason", "by mistake", "--yes"});
+  const std::string id = expire.json["id"].Text();
+  const Answer cancel = Sealift({"queue", "job", id, "--cancel", "--reason", "stop"});
+  const Json job = Job(id);
+  EXPECT_EQ(Show("spring")["expired"].Number(), job["moved"].Number());
+  if (cancel.exit_code == 0) {
+    EXPECT_EQ(job["state"].Text(), "cancelled");
+    EXPECT_GT(Show("spring")["queued"].Number(), 0);
+  } else {
+    EXPECT_EQ(cancel.exit_code, 64) << "it was done already";
+  }
+  EXPECT_EQ(Sealift({"queue", "job", "j99"}).exit_code, 66);
+  StopDaemon();
+}
+
+}  // namespace
+}  // namespace sealift::scenario

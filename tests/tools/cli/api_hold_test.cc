@@ -1,0 +1,103 @@
+// Holds, suspensions, routes and jobs as an operator orders them: what is asked of the node, and what is written down.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/tools/cli/control_socket.h"
+
+namespace sealift::tools {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
+
+TEST(HoldCommandsTest, AHoldHasAnIdAReasonAndAHistoryAndIsAudited) {
+  ControlSocket socket;
+  const Ran placed = socket.Run({"queue", "hold", "--campaign", "spring", "--domain", "D1.test", "--reason",
+                                 "wrong link", "--for", "2h", "--json"});
+  ASSERT_EQ(placed.code, 0) << placed.out << placed.err;
+  EXPECT_EQ(placed.Json()["id"], "h1");
+  EXPECT_EQ(placed.Json()["filter"]["domain"], "d1.test") << "in its one form";
+  EXPECT_FALSE(placed.Json()["until"].is_null());
+  ASSERT_THAT(socket.AuditEntries(), SizeIs(1));
+  EXPECT_THAT(socket.AuditEntries()[0].dump(), HasSubstr("id=h1"));
+  EXPECT_THAT(socket.AuditEntries()[0].dump(), HasSubstr("wrong link"));
+
+  const Ran other = socket.Run({"queue", "release", "--stream", "newsletter", "--reason", "mended", "--json"});
+  EXPECT_EQ(other.code, 66) << "it is of more than that";
+  const Ran ended = socket.Run({"queue", "release", "--campaign", "spring", "--reason", "mended", "--json"});
+  ASSERT_EQ(ended.code, 0) << ended.out << ended.err;
+  EXPECT_EQ(ended.Json()["holds"][0]["id"], "h1");
+  EXPECT_THAT(socket.Run({"queue", "holds", "--json"}).Json()["holds"], IsEmpty());
+  const Ran all = socket.Run({"queue", "holds", "--all", "--json"});
+  EXPECT_THAT(all.Json()["holds"][0]["history"], SizeIs(2));
+  EXPECT_EQ(all.Json()["holds"][0]["history"][1]["reason"], "mended");
+}
+
+TEST(HoldCommandsTest, ADryRunCountsAndChangesNothing) {
+  ControlSocket socket;
+  const Ran ran = socket.Run({"queue", "hold", "--everything", "--reason", "r", "--dry-run", "--json"});
+  EXPECT_EQ(ran.Json()["queued"], 3);
+  EXPECT_THAT(socket.node.calls(), Contains("count everything"));
+  EXPECT_THAT(socket.node.holds().List(true), IsEmpty());
+  EXPECT_THAT(socket.AuditEntries(), IsEmpty());
+}
+
+TEST(HoldCommandsTest, ARecipientIsMaskedAndNeverInTheAuditFile) {
+  ControlSocket socket;
+  const Ran placed = socket.Run({"queue", "hold", "--recipient", kSecret, "--reason", "a call", "--json"});
+  ASSERT_EQ(placed.code, 0) << placed.out << placed.err;
+  EXPECT_THAT(placed.out, HasSubstr(kMasked));
+  EXPECT_THAT(placed.out, Not(HasSubstr("jane.doe")));
+  for (const auto& entry : socket.AuditEntries()) EXPECT_THAT(entry.dump(), Not(HasSubstr("jane.doe")));
+  EXPECT_THAT(socket.Run({"queue", "holds", "--reveal", "--json"}).out, HasSubstr(kSecret));
+}
+
+TEST(HoldCommandsTest, WhatCannotBeMeantIsRefusedWithTheReason) {
+  ControlSocket socket;
+  EXPECT_EQ(socket.Run({"queue", "hold", "--reason", "r"}).code, 64);
+  EXPECT_EQ(socket.Run({"queue", "hold", "--everything"}).code, 64) << "no reason";
+  EXPECT_EQ(socket.Run({"queue", "hold", "--stream", "no-such", "--reason", "r"}).code, 64);
+  EXPECT_EQ(socket.Run({"queue", "hold", "--state", "asleep", "--reason", "r"}).code, 64);
+  EXPECT_EQ(socket.Run({"source", "suspend", "no-such", "--reason", "r"}).code, 64);
+  EXPECT_EQ(socket.Run({"queue", "route", "--domain", "d1.test", "--to-pool", "no-such", "--reason", "r"}).code, 64);
+  EXPECT_THAT(socket.node.holds().List(true), IsEmpty());
+}
+
+TEST(JobCommandsTest, AReplayNeedsAClassAndNeverABadMailbox) {
+  ControlSocket socket;
+  const Ran none = socket.Run({"queue", "replay", "--everything", "--outcome", "bounced", "--reason", "r", "--yes"});
+  EXPECT_EQ(none.code, 64);
+  EXPECT_THAT(none.err, HasSubstr("--class"));
+  const Ran bad = socket.Run({"queue", "replay", "--class", "bad_mailbox", "--outcome", "bounced", "--reason", "r"});
+  EXPECT_EQ(bad.code, 64);
+  const Ran pattern = socket.Run({"queue", "replay", "--class", "policy", "--outcome", "bounced", "--matching", "(",
+                                  "--reason", "r", "--dry-run"});
+  EXPECT_EQ(pattern.code, 64);
+  EXPECT_THAT(pattern.err, HasSubstr("--matching"));
+  EXPECT_THAT(socket.node.jobs().List(), IsEmpty());
+}
+
+TEST(JobCommandsTest, ABounceAsksFirstAndCounts) {
+  ControlSocket socket;
+  EXPECT_EQ(socket.Run({"queue", "bounce", "--domain", "d1.test", "--reason", "gone"}).code, 64);
+  const Ran dry = socket.Run({"queue", "bounce", "--domain", "d1.test", "--reason", "gone", "--dry-run", "--json"});
+  EXPECT_EQ(dry.Json()["queued"], 3);
+  EXPECT_THAT(socket.AuditEntries(), IsEmpty());
+  EXPECT_EQ(socket.Run({"queue", "job", "j1"}).code, 66);
+}
+
+TEST(ExplainCommandsTest, ASourceSaysWhatKeepsItAndALimitWhoSetIt) {
+  ControlSocket socket;
+  const Ran shown = socket.Run({"source", "show", "ip1"});
+  EXPECT_THAT(shown.out, HasSubstr("h1 provider=microsoft"));
+  EXPECT_THAT(shown.out, HasSubstr("/etc/sealift/sealift.toml:34"));
+  EXPECT_EQ(socket.Run({"source", "show", "ip9"}).code, 66);
+  EXPECT_THAT(socket.Run({"throttle", "explain", "source ip1"}).out, HasSubstr("20000/h"));
+  EXPECT_EQ(socket.Run({"throttle", "explain", "source ip9"}).code, 66);
+}
+
+}  // namespace
+}  // namespace sealift::tools
