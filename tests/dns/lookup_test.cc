@@ -117,7 +117,7 @@ TEST_F(LookupTest, MoreTextsThanAnybodyNeedsAreLeftOut) {
     for (int i = 0; i < 100; ++i) packet.Record(q.name, kTxt, 60, Strings({"text"}));
     return packet;
   });
-  EXPECT_THAT(Txt("clinic.test").texts, SizeIs(Lookup::kTextsMax));
+  EXPECT_THAT(Txt("clinic.test").texts, SizeIs(kTextsMax));
 }
 
 TEST_F(LookupTest, AnAddressIsAskedForByItsReverseName) {

@@ -56,8 +56,9 @@ class DestinationSurveyTest : public OnRing {
     const absl::StatusOr<std::shared_ptr<tls::ClientContext>> tls = tls::ClientContext::Create({});
     EXPECT_TRUE(tls.ok()) << tls.status();
     const auto options = std::make_shared<const Options>(options_);
-    DestinationSurvey survey({.ring = ring(), .network = internet_, .resolver = internet_, .tls = *tls}, options,
-                             stream_, options->sources[0], stop_, limits_);
+    DestinationSurvey survey({.ring = ring(), .network = internet_, .resolver = internet_, .tls = *tls},
+                             {.resolver = internet_, .web = internet_, .policies = sts_policies_, .options = options},
+                             options, stream_, options->sources[0], stop_, limits_);
     Run(Survey(survey, std::move(domains)));
     std::vector<PreflightSite> found;
     for (const DestinationSurvey::Site& site : survey.sites()) found.push_back(site.found);
@@ -69,6 +70,7 @@ class DestinationSurveyTest : public OnRing {
   DestinationSurvey::Limits limits_;
   std::atomic<bool> stop_{false};
   Internet internet_{ring()};
+  StsPolicies sts_policies_;
 };
 
 TEST_F(DestinationSurveyTest, AHostThatOffersTlsIsSentToAndNeverHearsOfMail) {
