@@ -123,7 +123,7 @@ Task<void> MailServer::Serve(std::unique_ptr<Stream> stream) {
       if (upgrade && !injected.empty()) answer->text += "\r\n" + injected;
       const absl::Status said = co_await Say(*stream, answer->text);
       over = !said.ok() || answer->hang_up;
-      if (!upgrade) continue;
+      if (!upgrade || over) continue;
       received.clear();
       if (!instead_of_handshake.empty()) {
         const absl::StatusOr<size_t> hello = co_await stream->Read(buffer);

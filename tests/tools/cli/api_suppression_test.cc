@@ -1,7 +1,9 @@
 // The suppression commands against the real list: what they change, print, audit and refuse.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <sstream>
@@ -23,6 +25,25 @@ std::vector<std::string> LinesOf(const std::string& text) {
   for (std::string line; std::getline(in, line);) lines.push_back(line);
   return lines;
 }
+
+// Standard input comes from a file while it lives.
+class StandardInput {
+ public:
+  explicit StandardInput(const std::string& file) : before_(dup(STDIN_FILENO)) {
+    const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    EXPECT_EQ(dup2(fd, STDIN_FILENO), STDIN_FILENO);
+    close(fd);
+  }
+  ~StandardInput() {
+    dup2(before_, STDIN_FILENO);
+    close(before_);
+  }
+  StandardInput(const StandardInput&) = delete;
+  StandardInput& operator=(const StandardInput&) = delete;
+
+ private:
+  const int before_;
+};
 
 class SuppressionCommandsTest : public testing::Test {
  protected:
@@ -127,7 +148,8 @@ TEST_F(SuppressionCommandsTest, ATokenOptsOutWhoGotItsMessage) {
   EXPECT_THAT(refused.err, Not(HasSubstr(forged)));
   EXPECT_EQ(Run({"unsubscribe", ""}).code, 65);
 
-  const Ran several = Run({"unsubscribe", "-", "--json"}, token + "\r\n\n" + forged + "\n");
+  const StandardInput tokens(socket_.WriteFile("tokens", token + "\r\n\n" + forged + "\n"));
+  const Ran several = Run({"unsubscribe", "-", "--json"});
   EXPECT_EQ(several.code, 3);
   EXPECT_EQ(several.Json()["already_in_force"], 1);
   EXPECT_EQ(several.Json()["refused"], 1);
