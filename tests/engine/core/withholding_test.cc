@@ -106,7 +106,7 @@ TEST_F(WithholdingTest, WithoutPipeliningItIsAskedBehindTheReset) {
   mx.offers = {"SIZE 1000000"};
   // The first is refused, so that a RSET stands before the next MAIL; while its answer is awaited a2 opts out.
   mx.script = [this](const Conversation&, std::string_view said) -> std::optional<Answer> {
-    if (said.find("a1@") != std::string_view::npos) return Answer{"450 4.2.1 later"};
+    if (said.find("<a1@") != std::string_view::npos) return Answer{"450 4.2.1 later"};
     if (said.starts_with("RSET")) {
       const queue::AddressHash address = store_->AddressOf("a2@d1.test");
       scheduler().Hear({{address, {{.kind = Kind::kOptOut}}}});
@@ -249,7 +249,7 @@ TEST_F(WithholdingTest, ABadMailboxBindsWhatOtherCampaignsHaveClaimed) {
   const auto with_receipts = std::make_shared<const Options>(options_);
   OnShard([&](Scheduler& scheduler) {
     mx.script = [](const Conversation&, std::string_view said) -> std::optional<Answer> {
-      if (said.find("a7@") != std::string_view::npos) return Answer{"550 5.1.1 no such user"};
+      if (said.find("<a7@") != std::string_view::npos) return Answer{"550 5.1.1 no such user"};
       return std::nullopt;
     };
     scheduler.Adopt(with_receipts, scheduler.services().signing_keys);
