@@ -20,7 +20,7 @@ namespace sealift::queue {
 
 // What a note is about.
 enum class NoteKind : char {
-  kStsPolicy = 's',   // a domain's MTA-STS policy
+  kStsPolicy = 's',  // a domain's MTA-STS policy
   kTlsHost = 't',    // a host that has spoken TLS
 };
 
