@@ -25,7 +25,7 @@ class HoldTest : public World {
   }
   // Rows of every reason, as the metrics say it; a moment behind the queue.
   double Waiting(const std::string& reason) {
-    return std::max(0.0, Metric(fmt::format("sealift_queue_waiting{{provider=\"other\",reason=\"{}\"}}", reason)));
+    return std::max(0.0, Metric(fmt::format("sealift_queue_waiting{{reason=\"{}\",provider=\"other\"}}", reason)));
   }
 };
 
