@@ -12,7 +12,7 @@
 namespace sealift::engine {
 namespace {
 
-using namespace std::string_literals;
+using std::string_literals::operator""s;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
