@@ -53,8 +53,8 @@ TEST_F(HoldTest, AHoldBindsWhatArrivesLaterOutlivesAKillAndIsReleased) {
   EXPECT_EQ(Show("summer")["held"].Number(), 2);
   ASSERT_TRUE(Eventually(kSoon, [&] { return Waiting("hold") == 12; }));
   EXPECT_EQ(Metric("sealift_holds"), 1);
-  EXPECT_EQ(Metric("sealift_queue_messages{state=\"held\",stream=\"news\"}"), 12);
-  EXPECT_EQ(Metric("sealift_queue_messages{state=\"queued\",stream=\"news\"}"), 0);
+  EXPECT_EQ(Metric("sealift_queue_messages{stream=\"news\",state=\"held\"}"), 12);
+  EXPECT_EQ(Metric("sealift_queue_messages{stream=\"news\",state=\"queued\"}"), 0);
 
   const Answer explained = Sealift({"domain", "explain", "d1.test"});
   EXPECT_THAT(explained.out, HasSubstr(id));
