@@ -25,6 +25,9 @@ class ConservationTest : public World {
         sum += campaign[part].Number();
       }
       EXPECT_EQ(campaign["loaded"].Number(), sum) << campaign.Dump();
+      // And no row of the input went elsewhere: it was accepted, or was left out for a reason that is counted.
+      for (const char* part : {"rejected", "duplicates", "suppressed_at_load"}) sum += campaign[part].Number();
+      EXPECT_EQ(campaign["input_rows"].Number(), sum) << campaign.Dump();
       EXPECT_LE(campaign["retrying"].Number() + campaign["in_doubt"].Number(), campaign["queued"].Number())
           << campaign.Dump();
     }
@@ -60,7 +63,11 @@ TEST_F(ConservationTest, InEveryLook) {
   EXPECT_TRUE(ShowsUntil("cancelled", kInTime, [](const Json& now) { return now["delivered"].Number() > 500; }));
   EXPECT_EQ(Sealift({"queue", "retry", "--everything", "--reason", "to see"}).exit_code, 0);
   EXPECT_EQ(Sealift({"campaign", "cancel", "cancelled", "--yes"}).exit_code, 0);
-  EXPECT_TRUE(ShowsUntil("expired", kInTime, [](const Json& now) { return now["expired"].Number() == 3000; }));
+  // Who bounced in an earlier campaign is left out of a later one.
+  EXPECT_TRUE(ShowsUntil("expired", kInTime, [](const Json& now) {
+    return now["suppressed_at_load"].Number() <= 375 &&
+           now["expired"].Number() + now["suppressed_at_load"].Number() == 3000;
+  }));
   EXPECT_TRUE(ShowsUntil("drained", kInTime, [](const Json& now) { return now["queued"].Number() == 0; }));
   over = true;
   watch.join();
@@ -69,7 +76,10 @@ TEST_F(ConservationTest, InEveryLook) {
   EXPECT_GT(looks_, 10);
   const Json drained = Show("drained");
   EXPECT_EQ(drained["delivered"].Number(), 5250);
-  EXPECT_EQ(drained["bounced"].Number(), 750);
+  // Those of the eighth domain are in the other campaign too: whichever finds out first that one is gone, the other
+  // need not ask.
+  EXPECT_GT(drained["bounced"].Number(), 0);
+  EXPECT_EQ(drained["bounced"].Number() + drained["suppressed"].Number(), 750);
   EXPECT_GT(Show("cancelled")["cancelled"].Number(), 0);
   StopDaemon();
 }

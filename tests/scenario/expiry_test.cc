@@ -17,7 +17,7 @@ class ExpiryTest : public World {
         "\"{0}\" "
         "}}]\n[[provider.rule]]\nat = \"rcpt\"\nreply = \"450 4.2.0 Come back later\"\n"
         "[[provider]]\nname = \"walled\"\ndomains = [\"d2.test\"]\nmx = [{{ host = \"mx.d2.test\", address = \"{1}\" "
-        "}}]\n[[provider.rule]]\nat = \"connect\"\nreply = \"554 5.7.1 Go away\"\n",
+        "}}]\n[[provider.rule]]\nat = \"greeting\"\nreply = \"554 5.7.1 Go away\"\n",
         net.Address(10), net.Address(11));
   }
 
