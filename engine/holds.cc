@@ -85,6 +85,9 @@ absl::StatusOr<Hold> Holds::Check(const Request& request) const {
   if (filter.stream.has_value() && options->FindStream(*filter.stream) == nullptr) {
     return Usage(fmt::format("the configuration has no stream '{}'", *filter.stream));
   }
+  if (filter.state == kInDoubtState) {
+    return Usage("rows in doubt are held already, until `sealift queue release --state in_doubt`");
+  }
   if (filter.source.has_value() && filter.OfRows()) {
     return Usage(
         "a row does not know the source that it will leave from: --source goes with --domain, --provider, "

@@ -210,7 +210,10 @@ absl::Status Jobs::Check(const Request& request, QueueFilter* understood) const 
   const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(request.filter, store_);
   if (!matcher.ok()) return matcher.status();
   *understood = matcher->filter();
-  if (request.kind != Job::Kind::kReplay) return absl::OkStatus();
+  if (request.kind != Job::Kind::kReplay) {
+    if (request.filter.state != kInDoubtState) return absl::OkStatus();
+    return Usage("rows in doubt may have arrived: they are not settled by a filter");
+  }
   if (std::ranges::find(kReplayed, request.outcome) == std::end(kReplayed)) {
     return Usage("--outcome is bounced, expired or cancelled");
   }

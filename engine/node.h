@@ -203,6 +203,10 @@ class Node {
   // How many rows a retry would move, or moved.
   virtual absl::StatusOr<uint64_t> Retry(const QueueFilter& filter, std::string_view rate, bool dry_run) = 0;
 
+  // Makes the rows in doubt that a filter means due now, and returns how many: some may arrive a second time.
+  // FailedPrecondition: since a restore everything is in doubt.
+  virtual absl::StatusOr<uint64_t> ReleaseInDoubt(const QueueFilter& filter) = 0;
+
   // How many queued rows a filter means, exactly. With a source: those of streams whose pool has it.
   virtual absl::StatusOr<uint64_t> CountRows(const QueueFilter& filter) = 0;
 

@@ -63,6 +63,7 @@ class NodeImpl final : public Node {
   absl::StatusOr<std::vector<ShapeRow>> Shape(const QueueFilter& filter) override;
   absl::StatusOr<QueuePage> ListRows(const QueueFilter& filter, std::string cursor, int max) override;
   absl::StatusOr<uint64_t> Retry(const QueueFilter& filter, std::string_view rate, bool dry_run) override;
+  absl::StatusOr<uint64_t> ReleaseInDoubt(const QueueFilter& filter) override;
   absl::StatusOr<uint64_t> CountRows(const QueueFilter& filter) override;
   Holds& holds() override { return *holds_; }
   Jobs& jobs() override { return *jobs_; }

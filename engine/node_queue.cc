@@ -191,7 +191,8 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
                                                      .attempts = row.attempts,
                                                      .reason_class = row.reason_class,
                                                      .recipient = row.recipient,
-                                                     .accepted = row.accepted},
+                                                     .accepted = row.accepted,
+                                                     .in_doubt = in_doubt || row.in_doubt()},
                                                     now);
   };
   size_t looked_at = 0;
@@ -289,6 +290,67 @@ absl::StatusOr<uint64_t> NodeImpl::Retry(const QueueFilter& filter, std::string_
   }
   if (!failure.ok()) return failure;
   return moved;
+}
+
+absl::StatusOr<uint64_t> NodeImpl::ReleaseInDoubt(const QueueFilter& filter) {
+  if (absl::Status may = restoration_->MaySend(); !may.ok()) return may;
+  const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(filter, *store_);
+  if (!matcher.ok()) return matcher.status();
+  std::map<queue::CampaignId, std::vector<queue::LaneId>> lanes;
+  const absl::Status read = ForEachLane(filter, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
+    if (lane.in_doubt > 0) lanes[campaign.id].push_back(lane.lane);
+  });
+  if (!read.ok()) return read;
+  uint64_t released = 0;
+  for (const auto& [id, doubted] : lanes) {
+    const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(id);
+    if (!campaign.ok()) return campaign.status();
+    const std::optional<size_t> key = KeyFieldOf(*campaign);
+    auto evidence = std::make_shared<queue::Evidence>();
+    evidence->stream = campaign->spec.stream;
+    const absl::Time now = absl::Now();
+    const auto judge = [&](const queue::Pack& pack, const queue::Row& row) -> std::optional<queue::Outcome> {
+      if (pack.due() != absl::InfiniteFuture()) return std::nullopt;
+      const RowFacts facts{.id = row.id,
+                           .attempts = row.attempts,
+                           .reason_class = row.reason_class,
+                           .recipient = row.recipient,
+                           .accepted = pack.accepted(),
+                           .in_doubt = true};
+      if (!matcher->Means(facts, now)) return std::nullopt;
+      queue::Outcome outcome;
+      outcome.kind = queue::OutcomeKind::kDeferred;
+      outcome.time = outcome.due = now;
+      outcome.date = row.date;
+      outcome.attempt = row.attempts;
+      outcome.reason_class = "operator";
+      if (key.has_value() && *key < row.fields.size()) outcome.key = row.fields[*key];
+      outcome.evidence = evidence;
+      return outcome;
+    };
+    absl::Status failure;
+    uint64_t moved = 0;
+    for (const queue::LaneId& lane : doubted) {
+      const absl::StatusOr<uint64_t> rows = store_->SweepRows(id, lane.destination, judge);
+      if (!rows.ok()) {
+        failure = rows.status();
+        break;
+      }
+      if (*rows == 0) continue;
+      moved += *rows;
+      const absl::StatusOr<std::optional<queue::LaneRecord>> record = store_->FindLane(lane);
+      const absl::Time due = record.ok() && record->has_value() ? (*record)->next_due : now;
+      const auto count = static_cast<int64_t>(*rows);
+      AskShards([&](Scheduler& scheduler) { scheduler.Revise(lane, count, count, due); });
+    }
+    // A lane that had nothing else is in no shard: they look through the campaign's again.
+    if (moved > 0) {
+      if (const absl::Status sent = campaigns_->Refilled(id); !sent.ok()) failure.Update(sent);
+    }
+    if (!failure.ok()) return failure;
+    released += moved;
+  }
+  return released;
 }
 
 absl::StatusOr<MessageTrace> NodeImpl::Trace(std::string_view id) {

@@ -112,8 +112,9 @@ absl::StatusOr<RowMatcher> RowMatcher::Of(const QueueFilter& filter, const queue
     }
     matcher.destination_ = message->lane.destination;
   }
-  if (filter.state.has_value() && *filter.state != "fresh" && *filter.state != "retrying") {
-    return Usage("--state is fresh (never tried) or retrying");
+  if (filter.state.has_value() && *filter.state != "fresh" && *filter.state != "retrying" &&
+      *filter.state != kInDoubtState) {
+    return Usage("--state is fresh (never tried), retrying, or in_doubt (may have arrived)");
   }
   return matcher;
 }
@@ -128,7 +129,10 @@ bool RowMatcher::MayMean(const LaneFacts& lane) const {
 
 bool RowMatcher::Means(const RowFacts& row, absl::Time now) const {
   if (message_.has_value() && row.id != message_->row) return false;
-  if (filter_.state.has_value() && (*filter_.state == "retrying") != (row.attempts > 0)) return false;
+  if (filter_.state.has_value()) {
+    const std::string_view untold = row.attempts > 0 ? "retrying" : "fresh";
+    if (*filter_.state != (row.in_doubt ? kInDoubtState : untold)) return false;
+  }
   if (filter_.reason_class.has_value() && row.reason_class != *filter_.reason_class) return false;
   if (filter_.older_than.has_value() && row.accepted > now - *filter_.older_than) return false;
   return !recipient_.has_value() || store_->AddressOf(row.recipient) == *recipient_;

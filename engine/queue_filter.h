@@ -13,6 +13,9 @@
 
 namespace sealift::engine {
 
+// The state of a row that may have arrived. Only `queue list` and `queue release` mean such rows by it.
+inline constexpr std::string_view kInDoubtState = "in_doubt";
+
 // QueueFilter says which rows a command is about: those that every term means. A filter without a term is refused by
 // the commands; `everything` says it on purpose.
 //
@@ -22,7 +25,7 @@ struct QueueFilter {
   std::optional<std::string> domain, provider, campaign, stream;
   std::optional<std::string> source;
   std::optional<std::string> reason_class;   // --class: of the last attempt
-  std::optional<std::string> state;          // fresh, retrying
+  std::optional<std::string> state;          // fresh, retrying, in_doubt
   std::optional<std::string> recipient;      // personal: Describe leaves it out
   std::optional<std::string> id;             // a Message-ID, or what else names a message
   std::optional<absl::Duration> older_than;  // since it was accepted
@@ -67,6 +70,7 @@ struct RowFacts {
   std::string_view reason_class;
   std::string_view recipient;
   absl::Time accepted;
+  bool in_doubt = false;
 };
 
 // RowMatcher is a filter whose names were looked up once, to be asked of many lanes and rows.

@@ -121,6 +121,20 @@ absl::StatusOr<json> Api::EndHolds(Call& call, const Holds::Which& which) {
   return answer;
 }
 
+absl::StatusOr<json> Api::ReleaseInDoubt(Call& call, const QueueFilter& filter) {
+  call.entry.target = filter.Describe();
+  const absl::StatusOr<bool> dry_run = call.Truth("dry_run");
+  if (!dry_run.ok()) return dry_run.status();
+  if (*dry_run) call.audited = false;
+  if (call.entry.reason.empty()) {
+    return WithExit(absl::InvalidArgumentError("it needs --reason TEXT; it is written to the audit file"),
+                    ExitCode::kUsage);
+  }
+  const absl::StatusOr<uint64_t> rows = *dry_run ? node_.CountRows(filter) : node_.ReleaseInDoubt(filter);
+  if (!rows.ok()) return rows.status();
+  return json{{"rows", *rows}, {"dry_run", *dry_run}};
+}
+
 absl::StatusOr<json> Api::ReleaseQueue(Call& call) {
   Holds::Which which{.kinds = {Hold::Kind::kHold, Hold::Kind::kRoute}};
   const absl::StatusOr<std::string> id = call.Text("hold");
@@ -128,6 +142,7 @@ absl::StatusOr<json> Api::ReleaseQueue(Call& call) {
   if (id->empty()) {
     absl::StatusOr<QueueFilter> filter = call.Filter();
     if (!filter.ok()) return filter.status();
+    if (filter->state == kInDoubtState) return ReleaseInDoubt(call, *filter);
     which.filter = *std::move(filter);
   }
   which.id = *id;

@@ -43,7 +43,7 @@ std::vector<Flag> Filtered(std::vector<Flag> own) {
       Option("stream", "NAME", "rows of this stream"),
       Option("source", "NAME", "rows of streams whose pool has this source"),
       Option("class", "CLASS", "rows whose last attempt ended so: greylisted, rate, full"),
-      Option("state", "fresh|retrying", "rows that were never tried, or were"),
+      Option("state", "fresh|retrying|in_doubt", "rows that were never tried, or were, or may have arrived"),
       Option("older-than", "DURATION", "rows accepted longer ago"),
       Option("recipient", "ADDR", "rows to this address"),
       Option("id", "ID", "the row of this Message-ID"),
@@ -248,11 +248,13 @@ std::vector<Command> MakeTree() {
        RunQueueRoute},
       {"queue", "release", "", "End holds and routes",
        "Every one whose rows all lie within the filter: --campaign spring also ends one on --campaign spring --domain "
-       "d1.test, not one on everything. Backoff, limits and windows still bind. Asks first on a terminal.",
+       "d1.test, not one on everything. Backoff, limits and windows still bind. Asks first on a terminal. With --state "
+       "in_doubt no hold is ended: rows that are kept because they may have arrived are sent again, which without a "
+       "terminal needs --yes.",
        "sealift queue release --campaign spring --reason 'link is mended'",
        Filtered({Option("hold", "ID", "this one alone, of whatever kind: h12"),
                  Required("reason", "TEXT", "why, for its history and the audit file"),
-                 Switch("dry-run", "only list what it would end"), Switch("yes", "do not ask")}),
+                 Switch("dry-run", "only say what it would release"), Switch("yes", "do not ask")}),
        RunQueueRelease},
       {"queue",
        "holds",

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/queue_filter.h"
 #include "tools/sealift/commands.h"
 #include "tools/sealift/confirmation.h"
 #include "tools/sealift/daemon_client.h"
@@ -66,6 +67,34 @@ CommandResult End(const Invocation& call, Console& console, const std::string& p
   return ExitCode::kOk;
 }
 
+// Sends rows of which nobody knows whether they arrived again; without a terminal it needs --yes.
+CommandResult ReleaseInDoubt(const Invocation& call, Console& console, json body) {
+  body["reason"] = call.Value("reason");
+  body["dry_run"] = true;
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  const absl::StatusOr<json> dry_run = daemon->Post("/api/v1/queue/release", body);
+  if (!dry_run.ok()) return dry_run.status();
+  if (call.Has("dry-run")) {
+    console.Record(*dry_run, {{"rows", "rows that it would release"}});
+    return ExitCode::kOk;
+  }
+  const absl::StatusOr<bool> confirmed =
+      Confirmed(call, console,
+                fmt::format("{} rows would be sent again that may have arrived", dry_run->value("rows", uint64_t{0})),
+                "Send these rows again?");
+  if (!confirmed.ok()) return confirmed.status();
+  if (!*confirmed) {
+    console.err() << "Nothing was changed.\n";
+    return ExitCode::kInterrupted;
+  }
+  body["dry_run"] = false;
+  const absl::StatusOr<json> answer = daemon->Post("/api/v1/queue/release", body);
+  if (!answer.ok()) return answer.status();
+  console.Record(*answer, {{"rows", "rows released"}});
+  return ExitCode::kOk;
+}
+
 std::string SourcePath(const Invocation& call, const char* act) {
   return fmt::format("/api/v1/sources/{}/{}", PathPart(call.arguments[0]), act);
 }
@@ -89,6 +118,7 @@ CommandResult RunQueueRelease(const Invocation& call, Console& console) {
   if (call.Has("hold")) return End(call, console, "/api/v1/queue/release", {{"hold", call.Value("hold")}});
   const absl::StatusOr<json> filter = FilterBody(call);
   if (!filter.ok()) return filter.status();
+  if (call.Value("state") == engine::kInDoubtState) return ReleaseInDoubt(call, console, *filter);
   return End(call, console, "/api/v1/queue/release", *filter);
 }
 

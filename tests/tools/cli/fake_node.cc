@@ -301,6 +301,11 @@ absl::StatusOr<uint64_t> FakeNode::Retry(const engine::QueueFilter& filter, std:
   return 3;
 }
 
+absl::StatusOr<uint64_t> FakeNode::ReleaseInDoubt(const engine::QueueFilter& filter) {
+  Note(fmt::format("release in doubt {}", filter.domain.value_or("-")));
+  return 3;
+}
+
 absl::StatusOr<engine::DomainExplanation> FakeNode::Explain(std::string_view domain) {
   engine::DomainExplanation explanation;
   explanation.domain = domain;
