@@ -201,7 +201,11 @@ class Checkpoint {
 // What the checkpoint itself says, so that it fits the files: its data keys, and its newest commit.
 absl::StatusOr<std::vector<NamedKey>> ReadCheckpoint(const std::string& path, const KeyRing& ring, uint64_t* sequence) {
   rocksdb::DB* opened = nullptr;
-  if (auto status = rocksdb::DB::OpenForReadOnly({}, path, &opened); !status.ok()) {
+  rocksdb::Options options;
+  // As the database has it: without it RocksDB would strike the logs from the manifest, if there are any. It cannot in
+  // one that it only reads, and aborts.
+  options.track_and_verify_wals_in_manifest = true;
+  if (auto status = rocksdb::DB::OpenForReadOnly(options, path, &opened); !status.ok()) {
     return FromRocks(status, "read the checkpoint of a backup");
   }
   const std::unique_ptr<rocksdb::DB> db(opened);

@@ -128,7 +128,8 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
   ASSERT_EQ(done.exit_code, 0) << done.Describe();
   EXPECT_EQ(dry.json["left"].Number(), done.json["left"].Number());
   EXPECT_EQ(done.json["left"].Number(), kRows + 30 - static_cast<int64_t>(before));
-  EXPECT_EQ(done.json["names_taken"].Dump(), "[\"late\"]");
+  ASSERT_EQ(done.json["names_taken"].size(), 1u);
+  EXPECT_EQ(done.json["names_taken"].At(0).Text(), "late");
   EXPECT_EQ(Show("spring")["in_doubt"].Number(), 0);
   EXPECT_EQ(Sealift({"campaign", "resume", "spring"}).exit_code, 0);
   EXPECT_EQ(Sealift({"campaign", "load", "late", "--stream", "news", "--template", Template(), "--recipients", others})
@@ -141,7 +142,9 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
   const Answer audit = SealiftPlain({"audit", "export"});
   EXPECT_EQ(audit.exit_code, 0) << audit.Describe();
   EXPECT_THAT(audit.out, HasSubstr("\"command\":\"backup reconcile\""));
-  EXPECT_THAT(audit.out, HasSubstr("\"command\":\"backup create\"")) << "the audit file was not restored";
+  // A command is written down once it has ended, so a backup has what was before its own.
+  EXPECT_THAT(audit.out, HasSubstr("\"command\":\"campaign load\",\"target\":\"spring\""))
+      << "the audit file was not restored";
   EXPECT_EQ(Sealift({"audit", "verify"}).exit_code, 0);
   StopDaemon();
 
