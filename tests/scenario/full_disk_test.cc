@@ -128,6 +128,13 @@ TEST_F(FullDiskTest, NotAByteLeft) {
   StartDaemon();
   Load("spring", Template(), Recipients(kRows, Domains(10)), {"--start"});
   ASSERT_TRUE(Eventually(kInTime, [&] { return sink_->arrivals() > 200; }));
+  // A page is left, which no watermark minds: the load that needs more meets the end of the disk itself.
+  const std::string more = Recipients(300000, Domains(10), "more.csv");
+  FillUpTo(4096);
+  const Answer refused =
+      Sealift({"campaign", "load", "autumn", "--stream", "news", "--template", Template(), "--recipients", more});
+  EXPECT_TRUE(refused.exit_code == 74 || refused.exit_code == 75) << refused.Describe();
+  EXPECT_NE(refused.json["error"]["why"].Text().find("space"), std::string::npos) << refused.Describe();
   // Whatever it gives back is taken too, until it says that it has stopped: for a write that found no room, or, where
   // what it writes still fits into the space that its log holds, because it saw first that nothing is free.
   ASSERT_TRUE(Eventually(kSoon, [&] {
