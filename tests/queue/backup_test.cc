@@ -2,9 +2,12 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <fstream>
 #include <iterator>
 #include <set>
+#include <string>
+#include <thread>
 
 #include "queue/database.h"
 #include "queue/keys.h"
@@ -84,6 +87,23 @@ TEST_F(BackupTest, ARestoredQueueIsWhatItWasWhenTheBackupWasTaken) {
   EXPECT_EQ(store_->FindCampaign("later").status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(RowIds(ReadAll(campaign, kNow + absl::Hours(3))).size(), then.queued());
   EXPECT_EQ(store_->FindCampaign("small")->counters.queued(), 5u);
+}
+
+TEST_F(BackupTest, ABackupIsTakenWhileTheQueueIsWrittenTo) {
+  Open();
+  LoadRows(Create(), 1, 100);
+  std::atomic<bool> enough = false;
+  std::thread writer([&] {
+    for (int i = 0; !enough; ++i) LoadRows(Create("more" + std::to_string(i)), 1, 5);
+  });
+  for (int i = 0; i < 5; ++i) {
+    const std::string name = "backup" + std::to_string(i);
+    Backup(name);
+    const auto check = VerifyBackup(root_ + "/" + name, key_, root_ + "/scratch");
+    EXPECT_TRUE(check.ok()) << check.status();
+  }
+  enough = true;
+  writer.join();
 }
 
 TEST_F(BackupTest, ARestoredQueueSaysSoUntilItIsReleased) {
