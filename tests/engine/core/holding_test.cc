@@ -170,6 +170,7 @@ TEST_F(HoldingTest, ASuspendedSourceSendsNothingAndItsSiblingSendsOn) {
   const auto both = MakeHold({.source = "ip2"}, Kind::kSuspension);
   Adopt({MakeHold({.source = "ip1"}, Kind::kSuspension), both});
   const queue::CampaignId none = Send("none", Recipients(3, "d1.test"));
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 3; }));
   ASSERT_TRUE(EventuallyStill());
   EXPECT_EQ(CountersOf(none).queued(), 3u);
   EXPECT_THAT(Reasons("d1.test"), ElementsAre(Pair("hold", 3)));
