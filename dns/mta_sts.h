@@ -18,7 +18,7 @@ namespace sealift::dns {
 struct StsPolicy {
   enum class Mode : uint8_t { kNone, kTesting, kEnforce };
 
-  static constexpr size_t kTextBytesMax = 64 * 1024;  // RFC 8461 3.3 suggests it
+  static constexpr size_t kTextBytesMax = size_t{64} * 1024;  // RFC 8461 3.3 suggests it
   static constexpr size_t kPatternsMax = 100;
   static constexpr absl::Duration kMaxAgeMax = absl::Seconds(31'557'600);  // 3.2: a year
 

@@ -45,7 +45,7 @@ class HttpsFetcher {
   struct Options {
     std::string ca_file = {};  // PEM; empty: the system's
     absl::Duration limit = absl::Seconds(15);
-    size_t bytes_max = 64 * 1024;
+    size_t bytes_max = size_t{64} * 1024;
     size_t at_once = 32;
     size_t waiting_max = 4096;
   };

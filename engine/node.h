@@ -22,7 +22,6 @@
 namespace sealift::engine {
 
 class CampaignLoader;
-class CampaignTable;
 class Holds;
 class Jobs;
 class Metrics;

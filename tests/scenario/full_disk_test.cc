@@ -126,7 +126,8 @@ TEST_F(FullDiskTest, TheWatermarks) {
 TEST_F(FullDiskTest, NotAByteLeft) {
   settings.tables = "[storage]\nstop_load_below = \"1KiB\"\nstop_send_below = \"1KiB\"\n";
   StartDaemon();
-  Load("spring", Template(), Recipients(kRows, Domains(10)), {"--start"});
+  // Slowly enough that it is under way whatever a load takes.
+  Load("spring", Template(), Recipients(kRows, Domains(10)), {"--start", "--rate", "100/s"});
   ASSERT_TRUE(Eventually(kInTime, [&] { return sink_->arrivals() > 200; }));
   // A page is left, which no watermark minds: the load that needs more meets the end of the disk itself.
   const std::string more = Recipients(300000, Domains(10), "more.csv");

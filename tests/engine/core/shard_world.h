@@ -31,6 +31,9 @@ namespace sealift::engine {
 // The test's body is plain code on the test's thread: it scripts servers, calls Start, sends, waits with Eventually,
 // calls Stop, and then looks at what the servers saw.
 class ShardWorld : public testing::Test {
+ public:
+  ~ShardWorld() override;
+
  protected:
   struct Content {
     std::string stream = "news";
@@ -41,7 +44,6 @@ class ShardWorld : public testing::Test {
   };
 
   ShardWorld();
-  ~ShardWorld() override;
   void TearDown() override { Stop(); }
 
   // A stream of `options` in the only pool, opportunistic TLS, and a retry after an hour.
