@@ -10,47 +10,47 @@ namespace sealift::dns {
 namespace {
 
 struct Range {
-  int family;
   const char* first;
+  int family;
   int bits;
 };
 
 // The IANA special-purpose registries (RFC 6890 and its updates), as far as no mail server of the Internet is there.
 constexpr Range kPrivate[] = {
-    {AF_INET, "10.0.0.0", 8},       // RFC 1918
-    {AF_INET, "100.64.0.0", 10},    // shared by carriers, RFC 6598
-    {AF_INET, "169.254.0.0", 16},   // link-local, RFC 3927
-    {AF_INET, "172.16.0.0", 12},    // RFC 1918
-    {AF_INET, "192.0.0.0", 24},     // protocol assignments, RFC 6890
-    {AF_INET, "192.0.2.0", 24},     // documentation, RFC 5737
-    {AF_INET, "192.88.99.0", 24},   // 6to4 relays, RFC 7526
-    {AF_INET, "192.168.0.0", 16},   // RFC 1918
-    {AF_INET, "198.18.0.0", 15},    // benchmarks, RFC 2544
-    {AF_INET, "198.51.100.0", 24},  // documentation
-    {AF_INET, "203.0.113.0", 24},   // documentation
-    {AF_INET, "224.0.0.0", 3},      // multicast, reserved, broadcast
-    {AF_INET6, "::", 96},           // IPv4-compatible, given up by RFC 4291
-    {AF_INET6, "100::", 64},        // discard, RFC 6666
-    {AF_INET6, "2001::", 23},       // protocol assignments, Teredo among them
-    {AF_INET6, "2001:db8::", 32},   // documentation, RFC 3849
-    {AF_INET6, "2002::", 16},       // 6to4: an IPv4 address in disguise
-    {AF_INET6, "3fff::", 20},       // documentation, RFC 9637
-    {AF_INET6, "64:ff9b:1::", 48},  // local NAT64, RFC 8215
-    {AF_INET6, "fc00::", 7},        // unique local, RFC 4193
-    {AF_INET6, "fe80::", 10},       // link-local
-    {AF_INET6, "fec0::", 10},       // site-local, given up by RFC 3879
-    {AF_INET6, "ff00::", 8},        // multicast
+    {"10.0.0.0", AF_INET, 8},       // RFC 1918
+    {"100.64.0.0", AF_INET, 10},    // shared by carriers, RFC 6598
+    {"169.254.0.0", AF_INET, 16},   // link-local, RFC 3927
+    {"172.16.0.0", AF_INET, 12},    // RFC 1918
+    {"192.0.0.0", AF_INET, 24},     // protocol assignments, RFC 6890
+    {"192.0.2.0", AF_INET, 24},     // documentation, RFC 5737
+    {"192.88.99.0", AF_INET, 24},   // 6to4 relays, RFC 7526
+    {"192.168.0.0", AF_INET, 16},   // RFC 1918
+    {"198.18.0.0", AF_INET, 15},    // benchmarks, RFC 2544
+    {"198.51.100.0", AF_INET, 24},  // documentation
+    {"203.0.113.0", AF_INET, 24},   // documentation
+    {"224.0.0.0", AF_INET, 3},      // multicast, reserved, broadcast
+    {"::", AF_INET6, 96},           // IPv4-compatible, given up by RFC 4291
+    {"100::", AF_INET6, 64},        // discard, RFC 6666
+    {"2001::", AF_INET6, 23},       // protocol assignments, Teredo among them
+    {"2001:db8::", AF_INET6, 32},   // documentation, RFC 3849
+    {"2002::", AF_INET6, 16},       // 6to4: an IPv4 address in disguise
+    {"3fff::", AF_INET6, 20},       // documentation, RFC 9637
+    {"64:ff9b:1::", AF_INET6, 48},  // local NAT64, RFC 8215
+    {"fc00::", AF_INET6, 7},        // unique local, RFC 4193
+    {"fe80::", AF_INET6, 10},       // link-local
+    {"fec0::", AF_INET6, 10},       // site-local, given up by RFC 3879
+    {"ff00::", AF_INET6, 8},        // multicast
 };
 constexpr Range kLoopback[] = {
-    {AF_INET, "127.0.0.0", 8},
-    {AF_INET, "0.0.0.0", 8},
-    {AF_INET6, "::1", 128},
-    {AF_INET6, "::", 128},
+    {"127.0.0.0", AF_INET, 8},
+    {"0.0.0.0", AF_INET, 8},
+    {"::1", AF_INET6, 128},
+    {"::", AF_INET6, 128},
 };
 // IPv4 written as IPv6: the last four bytes are the address.
 constexpr Range kEmbedded[] = {
-    {AF_INET6, "::ffff:0:0", 96},  // mapped, RFC 4291
-    {AF_INET6, "64:ff9b::", 96},   // NAT64, RFC 6052
+    {"::ffff:0:0", AF_INET6, 96},  // mapped, RFC 4291
+    {"64:ff9b::", AF_INET6, 96},   // NAT64, RFC 6052
 };
 
 bool IsIn(const Address& address, const Range& range) {

@@ -63,21 +63,21 @@ std::string ReverseName(const Address& address) {
 
 void Lookup::Free::operator()(ares_channeldata* channel) const { ares_destroy(channel); }
 
-absl::StatusOr<Lookup> Lookup::Create(const Options& asked) {
-  const absl::StatusOr<std::vector<std::string>> servers = Servers(asked.servers);
+absl::StatusOr<Lookup> Lookup::Create(const Options& options) {
+  const absl::StatusOr<std::vector<std::string>> servers = Servers(options.servers);
   if (!servers.ok()) return servers.status();
   static const int initialised = ares_library_init(ARES_LIB_INIT_ALL);
-  ares_options options = {};
+  ares_options ares = {};
   // What a server says instead of an answer is the answer: c-ares would ask on, and report a time-out.
-  options.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_NOCHECKRESP;
-  options.timeout = static_cast<int>(std::clamp<int64_t>(absl::ToInt64Milliseconds(asked.timeout), 1, 600'000));
-  options.tries = asked.tries;
+  ares.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_NOCHECKRESP;
+  ares.timeout = static_cast<int>(std::clamp<int64_t>(absl::ToInt64Milliseconds(options.timeout), 1, 600'000));
+  ares.tries = options.tries;
   ares_channel made = nullptr;
   int status = initialised;
   if (status == ARES_SUCCESS) {
-    status = ares_init_options(&made, &options, ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
+    status = ares_init_options(&made, &ares, ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
   }
-  Lookup lookup(made, asked.deadline, asked.stop);
+  Lookup lookup(made, options.deadline, options.stop);
   if (status == ARES_SUCCESS) {
     status = ares_set_servers_ports_csv(made, fmt::format("{}", fmt::join(*servers, ",")).c_str());
   }

@@ -135,20 +135,20 @@ void Resolver::Resolve(QueryType type, std::string_view asked, Callback<Answer> 
   Turn();
 }
 
-void Resolver::ResolveMx(std::string domain, Callback<MxAnswer> callback) {
+void Resolver::ResolveMx(const std::string& domain, Callback<MxAnswer> callback) {
   Resolve(QueryType::kMx, domain, std::move(callback));
 }
 
-void Resolver::ResolveAddresses(std::string host, int family, Callback<AddressAnswer> callback) {
+void Resolver::ResolveAddresses(const std::string& host, int family, Callback<AddressAnswer> callback) {
   assert(family == AF_INET || family == AF_INET6);
   Resolve(family == AF_INET6 ? QueryType::kAaaa : QueryType::kA, host, std::move(callback));
 }
 
-void Resolver::ResolveTlsa(std::string service, Callback<TlsaAnswer> callback) {
+void Resolver::ResolveTlsa(const std::string& service, Callback<TlsaAnswer> callback) {
   Resolve(QueryType::kTlsa, service, std::move(callback));
 }
 
-void Resolver::ResolveTxt(std::string name, Callback<TxtAnswer> callback) {
+void Resolver::ResolveTxt(const std::string& name, Callback<TxtAnswer> callback) {
   Resolve(QueryType::kTxt, name, std::move(callback));
 }
 

@@ -67,15 +67,15 @@ class Resolver {
   Resolver& operator=(const Resolver&) = delete;
 
   // `domain` as in an address, internationalised names as A-labels. Never kNoData: that is an implicit MX.
-  void ResolveMx(std::string domain, Callback<MxAnswer> callback);
+  void ResolveMx(const std::string& domain, Callback<MxAnswer> callback);
 
   // `family` is AF_INET or AF_INET6.
-  void ResolveAddresses(std::string host, int family, Callback<AddressAnswer> callback);
+  void ResolveAddresses(const std::string& host, int family, Callback<AddressAnswer> callback);
 
   // `service` as RFC 6698 3 writes it: "_25._tcp.mx1.example.com".
-  void ResolveTlsa(std::string service, Callback<TlsaAnswer> callback);
+  void ResolveTlsa(const std::string& service, Callback<TlsaAnswer> callback);
 
-  void ResolveTxt(std::string name, Callback<TxtAnswer> callback);
+  void ResolveTxt(const std::string& name, Callback<TxtAnswer> callback);
 
   // From the Reactor.
   void OnReady(int fd, bool readable, bool writable);

@@ -114,7 +114,7 @@ absl::StatusOr<json> Api::ReconcileBackup(Call& call) {
   if (!campaigns.ok()) return campaigns.status();
   for (const CampaignStatus& status : *campaigns) queued += status.campaign.counters.queued();
   if (dry_run) queued -= std::min(queued, summary->settled);
-  const json answer = {{"summary",
+  json answer = {{"summary",
                         {{"events", summary->events},
                          {"newest_event", TimeJson(summary->newest)},
                          {"settled", summary->settled},

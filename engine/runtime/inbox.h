@@ -48,7 +48,10 @@ class Inbox {
   bool Push(T value) {
     while (true) {
       const uint32_t seen = pops_.load(std::memory_order_seq_cst);
-      if (TryPush(std::move(value))) return true;
+      if (Put(value)) {
+        doorbell_.Press();
+        return true;
+      }
       if (closed()) return false;
       blocked_.fetch_add(1, std::memory_order_seq_cst);
       // Looked at again after announcing the wait: a pop in between would not have known to wake anyone.

@@ -10,7 +10,6 @@ namespace {
 using Answer = MailServer::Answer;
 using Conversation = MailServer::Conversation;
 using Kind = queue::SuppressionKind;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -219,8 +218,9 @@ TEST_F(WithholdingTest, RowsOfADomainThatCouldNotBeResolvedSurviveBeingJudgedAga
   ExpectAllBut(id, mx, {});
 }
 
-MailServer::Script Refusing(std::string command, std::string reply) {
-  return [=](const Conversation&, std::string_view said) -> std::optional<Answer> {
+MailServer::Script Refusing(std::string_view command, std::string_view reply) {
+  return [command = std::string(command), reply = std::string(reply)](const Conversation&,
+                                                                      std::string_view said) -> std::optional<Answer> {
     if (said.starts_with(command)) return Answer{reply};
     return std::nullopt;
   };
