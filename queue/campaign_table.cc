@@ -1,5 +1,7 @@
 #include "queue/campaign_table.h"
 
+#include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "fmt/format.h"
@@ -27,6 +29,11 @@ absl::Status NoCampaign(CampaignId id) {
 
 }  // namespace
 
+CampaignTable::~CampaignTable() {
+  assert(std::ranges::none_of(campaigns_, [](const auto& entry) { return entry.second.gate->loading; }) &&
+         "a load does not outlive its store");
+}
+
 absl::Status CampaignTable::Open() {
   const std::lock_guard lock(mutex_);
   Unsealer unsealer(ring_);
@@ -38,7 +45,7 @@ absl::Status CampaignTable::Open() {
     absl::StatusOr<std::string> head = unsealer.Open(KeyName::Node(), Seal::kCampaign, key, ToView(it->value()));
     if (!head.ok()) return head.status();
     Campaign campaign;
-    campaign.id = CampaignId{Fixed32(key.data())};
+    campaign.id = CampaignId{Fixed32(it->key().data())};
     if (!DecodeHead(*head, &campaign)) return Malformed(campaign.id, "record");
     names_.emplace(campaign.spec.name, campaign.id);
     auto gate = std::make_shared<CampaignGate>();

@@ -40,6 +40,9 @@ class CampaignTable {
  public:
   CampaignTable(Database* database, KeyRing* ring, Failure* failure)
       : database_(database), ring_(ring), failure_(failure) {}
+  ~CampaignTable();  // no load is under way any more
+  CampaignTable(const CampaignTable&) = delete;
+  CampaignTable& operator=(const CampaignTable&) = delete;
 
   // Reads every head.
   absl::Status Open();

@@ -88,10 +88,7 @@ TEST_F(RowSweepTest, RowsExpireWhereverTheyStand) {
 
 TEST_F(RowSweepTest, WhatWasLoadedLaterExpiresLater) {
   LoadRows(campaign_, 1, 100);
-  auto load = store_->BeginLoad(campaign_, kNow + absl::Hours(5));
-  ASSERT_TRUE(load.ok()) << load.status();
-  for (uint32_t id = 101; id <= 150; ++id) ASSERT_TRUE(Add(**load, MakeRow(id)).ok());
-  ASSERT_TRUE((*load)->Commit(1500, "digest", true).ok());
+  LoadRows(campaign_, 101, 150, 3, kNow + absl::Hours(5));
   EXPECT_EQ(Expire(kNow + kLife), 100u);
   ExpectConserved();
   EXPECT_TRUE(store_->Expiring(kNow + kLife + absl::Hours(4)).empty());

@@ -106,8 +106,8 @@ class StoreTest : public ::testing::Test {
   }
 
   // Loads rows [first, last].
-  void LoadRows(CampaignId campaign, uint32_t first, uint32_t last, int domains = 3) {
-    auto load = store_->BeginLoad(campaign, kNow);
+  void LoadRows(CampaignId campaign, uint32_t first, uint32_t last, int domains = 3, absl::Time now = kNow) {
+    auto load = store_->BeginLoad(campaign, now);
     ASSERT_TRUE(load.ok()) << load.status();
     for (uint32_t id = first; id <= last; ++id) {
       auto added = Add(**load, MakeRow(id, domains));
