@@ -17,6 +17,7 @@ struct Attempt {
   std::string text;                        // redacted
   absl::Time date = absl::InfinitePast();  // the Date header that was sent
   bool begun = true;                       // counts as an attempt of the row
+  bool mailed = true;                      // the server took MAIL, or may have
   bool unanswered = false;                 // its last byte may have been sent, and no reply came: it may have arrived
   bool in_doubt = false;                   // the same, and its stream rather holds it than resends
   std::shared_ptr<const queue::Evidence> evidence;

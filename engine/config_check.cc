@@ -21,6 +21,7 @@ namespace {
 template <typename T>
 std::vector<std::string> NamesOf(const std::vector<T>& all) {
   std::vector<std::string> names;
+  names.reserve(all.size());
   for (const T& one : all) names.push_back(one.name);
   return names;
 }
@@ -165,6 +166,40 @@ void CheckProxy(ConfigDraft& draft, const std::string& key, SourceOptions& sourc
   source.proxy_login = login;
 }
 
+std::vector<std::string> ProvidersOf(const Options& options) {
+  std::vector<std::string> providers = NamesOf(options.providers);
+  for (const BuiltInProvider& provider : kBuiltInProviders) providers.emplace_back(provider.name);
+  return providers;
+}
+
+void CheckWarmup(ConfigDraft& draft, const std::string& key, const WarmupOptions& warmup) {
+  if (warmup.start.empty()) return;
+  const auto error = [&](const std::string& text) { draft.Error(key + ".warmup", text); };
+  const Options& o = draft.options;
+  absl::TimeZone zone;
+  if (!absl::LoadTimeZone(warmup.tz, &zone)) {
+    error(fmt::format("`tz`: there is no time zone {}; write it as in \"Europe/Berlin\"", TomlString(warmup.tz)));
+  }
+  if (warmup.then != "unlimited" && warmup.then != "repeat") {
+    error(fmt::format("`then` is \"unlimited\" or \"repeat\", and not {}", TomlString(warmup.then)));
+  }
+  const bool to_pool = warmup.overflow != kOverflowInPool && warmup.overflow != kOverflowWaits;
+  if (to_pool && IndexOf(o.pools, warmup.overflow) < 0) {
+    error("`overflow` is \"pool\", \"wait\" or the name of another pool; " +
+          Unknown("pool", warmup.overflow, NamesOf(o.pools)));
+  }
+  if (warmup.per_day.empty()) {
+    error("`per_day` is missing: say how many messages each day has, as in per_day = { default = [20, 50, 200] }");
+  }
+  std::vector<std::string> providers = ProvidersOf(o);
+  providers.emplace_back("default");
+  for (const auto& [name, days] : warmup.per_day) {
+    if (days.empty()) error(fmt::format("`per_day` of {} has no day", TomlString(name)));
+    if (std::ranges::find(providers, name) == providers.end())
+      error("`per_day`: " + Unknown("provider", name, providers));
+  }
+}
+
 void CheckSources(ConfigDraft& draft) {
   Options& o = draft.options;
   std::map<std::string, std::string> taken;  // address -> source
@@ -174,6 +209,7 @@ void CheckSources(ConfigDraft& draft) {
     if (source.hostname.empty()) source.hostname = o.node.hostname;
     source.family = source.address.find(':') == std::string::npos ? AF_INET : AF_INET6;
     CheckProxy(draft, key, source);
+    CheckWarmup(draft, key, source.warmup);
     if (source.address.empty()) continue;
     const auto [it, fresh] = taken.emplace(source.address, source.name);
     if (!fresh) {
@@ -244,6 +280,7 @@ void CheckListFields(ConfigDraft& draft, const std::string& key, const StreamOpt
 void CheckStreams(ConfigDraft& draft) {
   Options& o = draft.options;
   std::vector<std::string> signers;
+  signers.reserve(o.dkim.size());
   for (const DkimOptions& dkim : o.dkim) signers.push_back(dkim.domain);
   for (size_t i = 0; i < o.streams.size(); ++i) {
     StreamOptions& stream = o.streams[i];
@@ -270,8 +307,7 @@ void CheckStreams(ConfigDraft& draft) {
 
 void CheckDestinations(ConfigDraft& draft) {
   const Options& o = draft.options;
-  std::vector<std::string> providers = NamesOf(o.providers);
-  for (const BuiltInProvider& provider : kBuiltInProviders) providers.emplace_back(provider.name);
+  std::vector<std::string> providers = ProvidersOf(o);
   providers.emplace_back("other");
   const auto check = [&](const std::string& key, const std::string& name) {
     if (!name.empty() && std::find(providers.begin(), providers.end(), name) == providers.end()) {
@@ -304,32 +340,6 @@ void CheckDestinations(ConfigDraft& draft) {
   }
 }
 
-// A setting that changes nothing in this version: harmless while nothing leaves the machine, a broken promise
-// otherwise.
-void CheckPromises(ConfigDraft& draft) {
-  const bool live = draft.options.delivery == Delivery::kLive;
-  const auto report = [&](const std::string& key, const std::string& what) {
-    if (live) {
-      draft.Error(key, fmt::format("{} is not enforced by this version, and live mode refuses what it cannot keep; "
-                                   "remove the setting, or run with delivery = \"sink\"",
-                                   what));
-    } else {
-      draft.Warn(key, fmt::format("{} is not enforced by this version: sink mode goes on without it, live mode will "
-                                  "refuse it",
-                                  what));
-    }
-  };
-  std::set<std::string> told;
-  WalkOptions(draft.options, [&](const WalkedKey& key) {
-    if (!key.section.enforced && key.element.ends_with(']')) {  // the whole element, once
-      if (told.insert(key.element).second) report(key.element, fmt::format("[[{}]]", key.section.name));
-      return;
-    }
-    if (key.field.enforced && key.section.enforced) return;
-    if (key.value != key.default_value) report(key.key, fmt::format("`{} = {}`", key.field.name, key.value));
-  });
-}
-
 }  // namespace
 
 ConfigProblem ConfigDraft::At(const std::string& key, std::string text) const {
@@ -357,7 +367,6 @@ void CheckConfig(ConfigDraft& draft) {
   CheckDkim(draft);
   CheckStreams(draft);
   CheckDestinations(draft);
-  CheckPromises(draft);
 }
 
 }  // namespace sealift::engine

@@ -28,7 +28,6 @@ struct Field {
   std::string_view help;
   bool required = false;
   bool restart = false;  // a reload refuses a change
-  bool enforced = true;  // false: read and checked, but this version does nothing with it; see docs/config.md
   Text text = Text::kAny;
   int64_t min = 0;  // of a number or a count; of a duration in milliseconds
   int64_t max = INT64_MAX;
@@ -38,7 +37,6 @@ struct Section {
   std::string_view name;  // "node", or "source" for [[source]]
   std::string_view help;
   bool restart = false;  // of every field
-  bool enforced = true;  // of every field
 };
 
 // Fields<T>::Each(options, each) calls each(Field, member) for every key of a T. `options` may be const.
@@ -290,7 +288,17 @@ struct Fields<SourceOptions> {
     each(Field{.name = "rate", .help = "Messages, over all destinations."}, o.rate);
     each(Field{.name = "connections", .help = "Open at once, over all destinations.", .min = 1, .max = 100'000},
          o.connections);
-    each(Field{.name = "warmup", .help = "Daily ceilings by provider for a new address.", .enforced = false}, o.warmup);
+    each(
+        Field{.name = "warmup",
+              .help = "What marketing mail may use of a new address, day by day: `start` is the first day (nothing "
+                      "leaves before), `per_day` lists the messages of day 1, 2, ... for a provider by name, and as "
+                      "`default` for any other provider or site, each by itself; what it does not name is not limited. "
+                      "A day begins at midnight in `tz`, is spread over its hours, and leads to the next if at least "
+                      "half of it was sent and no reply slowed the source. `then` is \"unlimited\" or \"repeat\" "
+                      "(the last day again and again). What it does not allow leaves from the other sources of the "
+                      "pool (`overflow = \"pool\"`), from those of another one as well (its name), or waits "
+                      "(\"wait\"). Transactional mail counts and never waits. See `sealift source warmup`."},
+        o.warmup);
   }
 };
 

@@ -30,7 +30,6 @@ std::string FieldTable(const Section& section) {
     const std::string text = FieldText(field, value);
     std::string what(field.help);
     if (field.restart || section.restart) what += " Changes by restart.";
-    if (!field.enforced && section.enforced) what += " **Not enforced yet.**";
     const std::string given = field.required                   ? "required"
                               : text.empty() || text == "\"\"" ? "none"
                                                                : fmt::format("`{}`", text);
@@ -136,13 +135,10 @@ std::string ConfigReference() {
       "`sealift config check` reads a file without a daemon; `sealift config show --effective` prints every value and "
       "the\n"
       "line that set it; `sealift reload` adopts a changed file without stopping.\n\n"
-      "**Not enforced yet** marks what this version reads and checks but does not act on: sink mode warns, live mode "
-      "refuses\n"
-      "to start with it.\n\n"
       "## Before the first table\n";
   out += FieldTable<Options>(Section{.name = "", .help = ""});
   const auto heading = [&](const Section& section, std::string_view name) {
-    out += fmt::format("\n## `{}`\n\n{}{}\n", name, section.help, section.enforced ? "" : " **Not enforced yet.**");
+    out += fmt::format("\n## `{}`\n\n{}\n", name, section.help);
   };
   Options options;
   EachSection(

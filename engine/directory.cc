@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "engine/mx_filter.h"
@@ -21,6 +22,13 @@ std::string SiteKeyOf(const std::vector<dns::MxHost>& hosts) {
   for (const dns::MxHost& host : hosts) names.push_back(fmt::format("{} {}", host.preference, host.name));
   std::ranges::sort(names);
   return fmt::format("{}", fmt::join(names, ","));
+}
+
+// The same after every restart, whatever order the hosts come in.
+std::string JudgeOf(const std::vector<dns::MxHost>& hosts) {
+  const auto first =
+      std::ranges::min_element(hosts, {}, [](const dns::MxHost& host) { return std::tie(host.preference, host.name); });
+  return std::string(Restraints::kSitePrefix) + first->name;
 }
 
 LaneVerdict VerdictOf(const dns::MxAnswer& answer) {
@@ -152,6 +160,7 @@ Site& Directory::SiteOf(const SiteIdentity& identity, const std::string& domain)
     site->hosts = identity.hosts;
     site->domain = domain;
     site->provider = std::string(services_.options->ProviderOf(identity.hosts.front().name));
+    site->judge = site->provider != "other" ? site->provider : JudgeOf(identity.hosts);
   }
   if (site_of_domain_.size() >= kDomainsMax) site_of_domain_.clear();
   site_of_domain_[domain] = site.get();

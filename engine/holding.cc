@@ -42,9 +42,7 @@ void Scheduler::AdoptHolds(std::shared_ptr<const HoldSet> holds) {
 
 void Scheduler::KeepHeld(const Assignment& assignment) {
   Lane& lane = *assignment.lane;
-  if (assignment.permits != nullptr) {
-    for (RateInForce* rate : assignment.permits->rates) rate->Return();
-  }
+  ReturnPermits(assignment);
   ++lane.held_rows;
   settler_.Return(lane);
   lanes_.Want(lane);

@@ -2,20 +2,107 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace sealift::engine {
 
+std::string Limits::KeyOf(const RateInForce& rate) { return fmt::format("{}/{}", rate.kind(), rate.name()); }
+
 RateInForce* Limits::Rate(std::string_view kind, std::string_view name, const RateLimit& limit) {
+  return Find(kind, name, limit, Keeper::kLedger);
+}
+
+RateInForce* Limits::OwnedRate(std::string_view kind, std::string_view name, const RateLimit& limit) {
+  return Find(kind, name, limit, Keeper::kOwner);
+}
+
+RateInForce* Limits::Find(std::string_view kind, std::string_view name, const RateLimit& limit, Keeper keeper) {
   const Throttle::Options options{.count = limit.rate.count, .per = limit.rate.period};
   const std::lock_guard lock(mutex_);
-  std::unique_ptr<RateInForce>& entry = rates_[fmt::format("{}/{}", kind, name)];
-  if (entry == nullptr) {
-    entry = std::make_unique<RateInForce>(std::string(kind), std::string(name));
+  const std::string key = fmt::format("{}/{}", kind, name);
+  std::unique_ptr<RateInForce>& entry = rates_[key];
+  const bool made = entry == nullptr;
+  if (made) entry = std::make_unique<RateInForce>(*this, std::string(kind), std::string(name));
+  RateInForce& rate = *entry;
+  if (made || rate.options_ != options) {
+    rate.options_ = options;
+    // What the disk knows was said of the old rate: nothing is taken of the new one before it is said again.
+    const bool kept = on_disk_ && keeper == Keeper::kLedger;
+    if (kept) rate.covered_ns_.store(std::numeric_limits<int64_t>::min(), std::memory_order_release);
+    rate.throttle_.Adopt(options);
+    const absl::Duration period = rate.throttle_.period();
+    if (made && kept) {
+      const auto before = free_.find(key);
+      if (before != free_.end()) {
+        // A clock that has stepped back since is not waited for: no permit was taken after this start.
+        rate.throttle_.FreeFrom(std::min(before->second, started_ + period + RateInForce::kSlow));
+        free_.erase(before);
+      } else if (period <= RateInForce::kSlow || unnamed_ == Unnamed::kTaken) {
+        rate.throttle_.FreeFrom(started_ + period);
+      }
+    }
+    if (kept && period <= RateInForce::kSlow) {
+      rate.covered_ns_.store(std::numeric_limits<int64_t>::max(), std::memory_order_release);
+    }
   }
-  entry->throttle_.Adopt(options);
-  entry->Describe(ToText(limit.rate), limit.origin);
+  rate.Describe(ToText(limit.rate), limit.origin);
   return entry.get();
+}
+
+void Limits::KeepOnDisk(absl::Time started, std::map<std::string, absl::Time, std::less<>> free, Unnamed unnamed) {
+  const std::lock_guard lock(mutex_);
+  on_disk_ = true;
+  started_ = started;
+  free_ = std::move(free);
+  unnamed_ = unnamed;
+}
+
+void Limits::AskCover(RateInForce& rate) {
+  RateInForce* head = asked_.load(std::memory_order_relaxed);
+  do {
+    rate.next_asked_ = head;
+  } while (!asked_.compare_exchange_weak(head, &rate, std::memory_order_release, std::memory_order_relaxed));
+  if (head == nullptr) asked_.notify_one();
+}
+
+void Limits::Wake() {
+  if (!awake_.asked_.exchange(true)) AskCover(awake_);
+}
+
+std::vector<RateInForce::Cover> Limits::AwaitAsked() {
+  asked_.wait(nullptr, std::memory_order_acquire);
+  const absl::Time until = absl::Now() + RateInForce::kSlow;
+  std::vector<RateInForce::Cover> covers;
+  for (RateInForce* rate = asked_.exchange(nullptr, std::memory_order_acquire); rate != nullptr;) {
+    RateInForce* const next = rate->next_asked_;
+    if (rate == &awake_) {
+      awake_.asked_.store(false);
+    } else {
+      // The one permit that can be taken until then is taken then at the latest.
+      covers.push_back({rate, until, until + rate->throttle_.period()});
+    }
+    rate = next;
+  }
+  return covers;
+}
+
+void Limits::Take(const RateInForce::Cover& cover) {
+  {
+    const std::lock_guard lock(mutex_);
+    RateInForce& rate = *cover.rate;
+    // Unless a reload has made it slower meanwhile: then that was not said of it.
+    if (cover.until + rate.throttle_.period() <= cover.free_again) {
+      rate.covered_ns_.store(absl::ToUnixNanos(cover.until), std::memory_order_release);
+    }
+  }
+  cover.rate->asked_.store(false, std::memory_order_release);
+}
+
+int64_t Limits::BeginBudget(RateInForce& rate, absl::Time now, absl::Time again) {
+  rate.began_ns_.store(absl::ToUnixNanos(now), std::memory_order_relaxed);
+  rate.again_ns_.store(absl::ToUnixNanos(again), std::memory_order_relaxed);
+  return rate.budget_.exchange(0, std::memory_order_relaxed);
 }
 
 Slots* Limits::Count(std::string_view name, int max) {
@@ -41,14 +128,49 @@ absl::Duration RateInForce::Acquire(absl::Time now, uint8_t standing) {
   const bool kept = kept_until > now;
   const auto standing_waiting = static_cast<uint8_t>(waiting & 0xff);
   if (kept && standing_waiting > standing) return kept_until - now;
-  const absl::Duration wait = throttle_.Acquire(now);
+  absl::Duration wait = Refusal(now);
+  if (wait > absl::ZeroDuration()) return wait;
+  wait = throttle_.Acquire(now);
   if (wait > absl::ZeroDuration()) {
+    if (HasBudget()) budget_.fetch_add(1, std::memory_order_relaxed);
     const auto until = static_cast<uint64_t>(absl::ToUnixMillis(now + wait + kGrace));
     waiting_.store(until << 8 | standing, std::memory_order_relaxed);
   } else if (kept && standing_waiting == standing) {
     waiting_.store(0, std::memory_order_relaxed);
   }
   return wait;
+}
+
+absl::Duration RateInForce::Refusal(absl::Time now) {
+  const int64_t now_ns = absl::ToUnixNanos(now);
+  if (covered_ns_.load(std::memory_order_acquire) < now_ns) {
+    const absl::Duration wait = throttle_.Peek(now);
+    if (wait > absl::ZeroDuration()) return wait;
+    if (!asked_.exchange(true, std::memory_order_acq_rel)) limits_.AskCover(*this);
+    return kCommit;
+  }
+  if (HasBudget() && budget_.fetch_sub(1, std::memory_order_relaxed) <= 0) {
+    budget_.fetch_add(1, std::memory_order_relaxed);
+    return std::max(absl::Nanoseconds(again_ns_.load(std::memory_order_relaxed) - now_ns), kCommit);
+  }
+  return absl::ZeroDuration();
+}
+
+absl::Duration RateInForce::Peek(absl::Time now) const {
+  const absl::Duration wait = throttle_.Peek(now);
+  if (!HasBudget() || budget_.load(std::memory_order_relaxed) > 0) return wait;
+  return std::max(wait, absl::Nanoseconds(again_ns_.load(std::memory_order_relaxed) - absl::ToUnixNanos(now)));
+}
+
+void RateInForce::Return(absl::Time taken) {
+  throttle_.Return();
+  Uncount(taken);
+}
+
+void RateInForce::Uncount(absl::Time taken) {
+  // What was taken of an earlier budget is not of this one.
+  if (!HasBudget() || absl::ToUnixNanos(taken) < began_ns_.load(std::memory_order_relaxed)) return;
+  budget_.fetch_add(1, std::memory_order_relaxed);
 }
 
 void RateInForce::Describe(std::string value, std::string origin) {

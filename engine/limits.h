@@ -3,12 +3,14 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "engine/options.h"
@@ -16,12 +18,24 @@
 
 namespace sealift::engine {
 
+class Limits;
+
 // A rate in force, with the words that explain it: what it limits, its value, who set it.
+//
+// A limit holds across a restart too. Of a slow one (a permit in more than a second) the disk knows that a permit may
+// be taken, and until when, before one is: whoever asks first waits for that, some milliseconds
+// (engine/limit_ledger.h). Of a fast one nothing needs to be known: after a restart it begins with nothing left to
+// take, which costs a second at most.
+//
+// Beside its rate a limit may have a budget: so many permits, and no more before the budget is filled again.
 //
 // Threads:   any. The throttle is what senders ask; the words are for `explain` and change only with a reload.
 class RateInForce {
  public:
-  RateInForce(std::string kind, std::string name) : kind_(std::move(kind)), name_(std::move(name)) {}
+  static constexpr absl::Duration kSlow = absl::Seconds(1);
+
+  RateInForce(Limits& limits, std::string kind, std::string name)
+      : limits_(limits), kind_(std::move(kind)), name_(std::move(name)) {}
 
   const std::string& kind() const { return kind_; }  // the metric's label: source, destination, stream, campaign, ...
   const std::string& name() const { return name_; }  // "ip1"
@@ -31,24 +45,49 @@ class RateInForce {
   // Takes a permit and returns zero, or how long until it is worth asking again. While someone of higher standing waits
   // for this limit, whoever has less waits behind: what is scarce goes to who matters more, across sites and shards.
   absl::Duration Acquire(absl::Time now, uint8_t standing);
-  // What the throttle itself would say.
-  absl::Duration Peek(absl::Time now) const { return throttle_.Peek(now); }
-  void Return() { throttle_.Return(); }
+  // How long until a permit may be free, whoever else waits for it.
+  absl::Duration Peek(absl::Time now) const;
+  // Gives back a permit that was taken then and not used.
+  void Return(absl::Time taken);
+
+  // What leaves without asking counts against the budget all the same.
+  void Count() { budget_.fetch_sub(1, std::memory_order_relaxed); }
+  // What is given back of the budget alone: it did not come to what the budget counts.
+  void Uncount(absl::Time taken);
+
+  // How long the disk lets a slow limit's next permit be taken, and what it knows then: when it is free again.
+  struct Cover {
+    RateInForce* rate;
+    absl::Time until, free_again;
+  };
 
  private:
   friend class Limits;
 
+  // What a commit takes, about.
+  static constexpr absl::Duration kCommit = absl::Milliseconds(5);
+
+  bool HasBudget() const { return again_ns_.load(std::memory_order_relaxed) != 0; }
+  // Zero, or how long until the budget or the disk allows a permit.
+  absl::Duration Refusal(absl::Time now);
+
   // The standing of who waits, in the low byte, and until when (in ms) it is waited for.
   using Waiting = uint64_t;
 
+  void Describe(std::string value, std::string origin);
+
+  Limits& limits_;
   Throttle throttle_;
   std::atomic<Waiting> waiting_{0};
-
-  void Describe(std::string value, std::string origin);
+  std::atomic<int64_t> covered_ns_{std::numeric_limits<int64_t>::max()};  // permits may be taken until then
+  std::atomic<bool> asked_{false};                                        // it is among those to be covered
+  RateInForce* next_asked_ = nullptr;
+  std::atomic<int64_t> budget_{0}, again_ns_{0}, began_ns_{0};  // again_ns_ 0: there is none
 
   const std::string kind_, name_;
   mutable std::mutex mutex_;
   std::string value_, origin_;
+  Throttle::Options options_;  // guarded by Limits
 };
 
 // A number of things that may be open at once, shared by shards.
@@ -75,19 +114,68 @@ class Slots {
 //
 // A reload changes a limit's value and keeps what was already taken of it.
 //
+// Without a ledger (KeepOnDisk was not called) nothing is known after a restart, and nothing waits for the disk.
+//
 // Owned by:  the node; outlives its shards.
 // Threads:   any. A look-up locks, so callers keep the pointer, which stays good as long as the node.
 class Limits {
  public:
   // The rate of this kind on `name`, made or changed to `limit`.
   RateInForce* Rate(std::string_view kind, std::string_view name, const RateLimit& limit);
+  // The same for one whose owner knows after a restart what became of it: nothing waits for the disk.
+  RateInForce* OwnedRate(std::string_view kind, std::string_view name, const RateLimit& limit);
   Slots* Count(std::string_view name, int max);
+
+  // Changes how an owned rate is spaced, and not what it says; or what it says.
+  void Space(RateInForce& rate, const Throttle::Options& options) { rate.throttle_.Adopt(options); }
+  void Describe(RateInForce& rate, std::string value, std::string origin) {
+    rate.Describe(std::move(value), std::move(origin));
+  }
+
+  // An owned rate has a budget from now on, or another: empty, and filled no more before `again`. What was taken of the
+  // old one does not come back to it. Returns what was left; less than nothing if more was counted than it held.
+  int64_t BeginBudget(RateInForce& rate, absl::Time now, absl::Time again);
+  void Fill(RateInForce& rate, int64_t permits) { rate.budget_.fetch_add(permits, std::memory_order_relaxed); }
+  void FilledAgainAt(RateInForce& rate, absl::Time again) {
+    rate.again_ns_.store(absl::ToUnixNanos(again), std::memory_order_relaxed);
+  }
+  int64_t LeftOf(const RateInForce& rate) const { return rate.budget_.load(std::memory_order_relaxed); }
+
+  // From now on slow limits ask the ledger first; `free` says when each limit that was in use before this start is free
+  // again, by its key. For the start, before any limit is asked for.
+  // One that it does not name was not in use; or, where nobody knows, its last permit was just taken.
+  enum class Unnamed : uint8_t { kFree, kTaken };
+  void KeepOnDisk(absl::Time started, std::map<std::string, absl::Time, std::less<>> free,
+                  Unnamed unnamed = Unnamed::kFree);
+  // What is to be written for each slow limit that was asked for a permit: blocks until there is one, or Wake is
+  // called.
+  std::vector<RateInForce::Cover> AwaitAsked();
+  void Wake();
+  // It is written.
+  void Take(const RateInForce::Cover& cover);
+  // It could not be written: whoever wants a permit asks again.
+  void Refuse(const RateInForce::Cover& cover) { cover.rate->asked_.store(false, std::memory_order_release); }
+  static std::string KeyOf(const RateInForce& rate);
 
   // Every one that was ever asked for, by name.
   void ForEach(const std::function<void(const RateInForce&)>& rate,
                const std::function<void(const std::string& name, const Slots&)>& count);
 
  private:
+  friend class RateInForce;
+
+  enum class Keeper : uint8_t { kLedger, kOwner };
+
+  RateInForce* Find(std::string_view kind, std::string_view name, const RateLimit& limit, Keeper keeper);
+  void AskCover(RateInForce& rate);
+
+  std::atomic<RateInForce*> asked_{nullptr};  // a stack through next_asked_
+  RateInForce awake_{*this, "", ""};          // in it, it ends a wait
+  bool on_disk_ = false;
+  absl::Time started_ = absl::InfinitePast();
+  Unnamed unnamed_ = Unnamed::kFree;
+  std::map<std::string, absl::Time, std::less<>> free_;  // of limits not asked for yet
+
   std::mutex mutex_;
   std::map<std::string, std::unique_ptr<RateInForce>, std::less<>> rates_;
   std::map<std::string, std::unique_ptr<Slots>, std::less<>> counts_;

@@ -68,6 +68,7 @@ NodeImpl::NodeImpl(std::shared_ptr<const Options> options, ReadOptions read)
 
 NodeImpl::~NodeImpl() {
   Drain(absl::ZeroDuration());
+  ledger_.reset();
   // Commits what is left. Its threads call the shards, so it goes before them.
   store_.reset();
 }
@@ -111,6 +112,7 @@ absl::Status NodeImpl::Open() {
   store_ = *std::move(store);
 
   if (absl::Status recalled = RecallDestinations(); !recalled.ok()) return recalled;
+  if (absl::Status recalled = RecallLimits(absl::Now()); !recalled.ok()) return recalled;
   holds_ = std::make_unique<Holds>(
       *store_, [this] { return this->options(); },
       [this](const std::shared_ptr<const HoldSet>& holds) {
@@ -123,6 +125,8 @@ absl::Status NodeImpl::Open() {
   // One a core, as the shards: where mail is signed, that is what the cores do most.
   signers_ = std::make_unique<Signers>(std::max(1, static_cast<int>(std::thread::hardware_concurrency())), metrics_);
   if (absl::Status adopted = restraints_.Adopt(options); !adopted.ok()) return WithExit(adopted, ExitCode::kConfig);
+  warmups_->Adopt(options);
+  ledger_->Start();
   const int share = std::max(1, options->node.unsettled_max / shards);
   std::vector<Shard*> peers;
   for (int i = 0; i < shards; ++i) {
@@ -131,6 +135,7 @@ absl::Status NodeImpl::Open() {
                                                                   .unsettled_share = share,
                                                                   .store = store_.get(),
                                                                   .limits = &limits_,
+                                                                  .warmups = warmups_.get(),
                                                                   .restraints = &restraints_,
                                                                   .signers = signers_.get(),
                                                                   .dns_cache = dns_cache_,
@@ -187,7 +192,10 @@ void NodeImpl::Drain(absl::Duration limit) {
     if (shard->started()) shard->Drain(limit);
   }
   for (const std::unique_ptr<Shard>& shard : shards_) shard->Join();
-  if (store_ != nullptr) NoteDestinations();
+  if (store_ == nullptr) return;
+  NoteDestinations();
+  if (ledger_ != nullptr) ledger_->Stop();
+  CloseLimits();
 }
 
 std::shared_ptr<const Options> NodeImpl::options() const {
@@ -240,6 +248,7 @@ absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
   auto next = std::make_shared<Options>(**read);
   next->generation = before->generation + 1;
   if (absl::Status adopted = restraints_.Adopt(next); !adopted.ok()) return WithExit(adopted, ExitCode::kConfig);
+  warmups_->Adopt(next);
   for (const std::unique_ptr<Shard>& shard : shards_) {
     shard->Ask([&](Scheduler& scheduler) { scheduler.Adopt(next, *keys); });
   }
@@ -312,6 +321,7 @@ void NodeImpl::Upkeep() {
     holds_->EndDue(now);
     campaigns_->StartDue(now);
     ActOnReplies(now);
+    NoteLimits(now);
     if (now >= next_erasure) {
       campaigns_->EraseDue(now);
       next_erasure = now + kEraseEvery;

@@ -104,6 +104,24 @@ struct SourceStatus {
   std::vector<std::pair<absl::Time, std::string>> replies;  // the last ones of where it sends, redacted
 };
 
+// Where a source stands in its warm-up, towards one provider or site.
+struct WarmupStatus {
+  std::string source, provider;  // "site mx.d1.test" where no provider is known
+  std::string date;              // of its time zone
+  int day = 0, days = 0;         // of the plan; day 0: it has not begun
+  int64_t quota = 0, sent = 0;   // messages of this day
+  bool slowed = false;           // replies slow it, so the day will be repeated
+  bool frozen = false, over = false;
+  std::string starts, tz, then, overflow, set_by;
+};
+
+// What an operator orders of it.
+struct WarmupOrder {
+  std::string provider;  // empty: all
+  std::optional<int> day;
+  std::optional<bool> freeze;
+};
+
 struct ShapeRow {
   std::string domain;
   uint64_t queued = 0, retrying = 0;
@@ -224,6 +242,9 @@ class Node {
   virtual absl::StatusOr<DomainExplanation> Explain(std::string_view domain) = 0;
   virtual std::vector<LimitStatus> Throttles() = 0;
   virtual std::vector<SourceStatus> Sources() = 0;
+  // NotFound: there is no such source, or it has no plan there.
+  virtual absl::StatusOr<std::vector<WarmupStatus>> ShowWarmup(const std::string& source) = 0;
+  virtual absl::StatusOr<std::vector<WarmupStatus>> SetWarmup(const std::string& source, const WarmupOrder& order) = 0;
   virtual absl::StatusOr<MessageTrace> Trace(std::string_view id) = 0;
   // Every message to this address of which something is known, by campaign.
   virtual absl::StatusOr<std::vector<MessageTrace>> FindMessages(std::string_view recipient) = 0;

@@ -15,6 +15,7 @@
 #include "engine/explain.h"
 #include "engine/holds.h"
 #include "engine/jobs.h"
+#include "engine/limit_ledger.h"
 #include "engine/limits.h"
 #include "engine/message/finished_message.h"
 #include "engine/metrics_text.h"
@@ -25,6 +26,7 @@
 #include "engine/signers.h"
 #include "engine/signing_keys.h"
 #include "engine/suppressions.h"
+#include "engine/warmups.h"
 
 namespace sealift::engine {
 
@@ -75,6 +77,8 @@ class NodeImpl final : public Node {
   absl::StatusOr<DomainExplanation> Explain(std::string_view domain) override;
   std::vector<LimitStatus> Throttles() override;
   std::vector<SourceStatus> Sources() override;
+  absl::StatusOr<std::vector<WarmupStatus>> ShowWarmup(const std::string& source) override;
+  absl::StatusOr<std::vector<WarmupStatus>> SetWarmup(const std::string& source, const WarmupOrder& order) override;
   absl::StatusOr<MessageTrace> Trace(std::string_view id) override;
   absl::StatusOr<std::vector<MessageTrace>> FindMessages(std::string_view recipient) override;
   absl::StatusOr<queue::EventsPage> Events(std::string after, int max, const queue::EventFilter& filter) override;
@@ -103,6 +107,10 @@ class NodeImpl final : public Node {
   // What is known of destinations, from disk at the start and back as it changes.
   absl::Status RecallDestinations();
   void NoteDestinations();
+  // What limits our sending, from disk at the start and back as it changes.
+  absl::Status RecallLimits(absl::Time now);
+  void NoteLimits(absl::Time now);
+  void CloseLimits();
   // What replies ask for that a shard cannot do: it waits for the disk.
   void ActOnReplies(absl::Time now);
   // How many of a campaign's queued rows a hold keeps that does not depend on their site, and which holds: all of them,
@@ -129,6 +137,7 @@ class NodeImpl final : public Node {
   Limits limits_;
   Metrics metrics_;
   Restraints restraints_{limits_, metrics_};
+  std::unique_ptr<Warmups> warmups_;
   std::shared_ptr<dns::Cache> dns_cache_;
   StsPolicies sts_policies_;
   TlsMemory tls_memory_;
@@ -138,6 +147,7 @@ class NodeImpl final : public Node {
   std::mutex preflight_;  // one at a time, or a probe
   CommitNews commits_;
   std::unique_ptr<queue::Store> store_;
+  std::unique_ptr<LimitLedger> ledger_;  // goes before the store
   std::vector<std::unique_ptr<Shard>> shards_;
   std::atomic<bool> shards_made_{false};
   std::unique_ptr<Signers> signers_;  // goes before the shards, which it answers

@@ -139,9 +139,10 @@ struct WarmupOptions {                              // source.warmup
   std::string start;                                // a day, 2026-12-01; empty: no warm-up
   std::string tz = "UTC";                           //
   std::map<std::string, std::vector<int>> per_day;  // provider (or "default") -> messages on day 1, 2, ...
-  std::string then = "unlimited";                   //
-  std::string overflow = "pool";                    // or "wait"
+  std::string then = "unlimited";                   // or "repeat": the last day, again and again
+  std::string overflow = "pool";                    // or "wait", or the name of another pool
 };
+inline constexpr std::string_view kOverflowWaits = "wait", kOverflowInPool = "pool";
 
 struct SourceOptions {   // [[source]]
   std::string name;      // required, unique

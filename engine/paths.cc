@@ -1,6 +1,7 @@
 #include "engine/paths.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "engine/scheduler.h"
@@ -11,6 +12,7 @@ namespace sealift::engine {
 namespace {
 
 constexpr absl::Duration kFullAgain = absl::Minutes(1);         // a host refused one more connection
+constexpr absl::Duration kWorthConnecting = absl::Seconds(1);   // a permit comes while the session is opened
 constexpr absl::Duration kSlotsAgain = absl::Milliseconds(50);  // another shard may have freed one
 
 }  // namespace
@@ -106,6 +108,10 @@ bool Paths::PumpPath(Site& site, SendQueue& queue, Path& path) {
     WakeAt(path, path.next_open);
     return false;
   }
+  if (RefusedForLong(path)) {
+    WakeAt(path, std::min(path.refusal.until, now + Scheduler::kLookAfterExpiries));
+    return false;
+  }
   if (sessions_.size() >= kSessionsMax || !path.source_slots->TryTake()) {
     WakeAt(path, now + kSlotsAgain);
     return false;
@@ -125,6 +131,28 @@ bool Paths::PumpPath(Site& site, SendQueue& queue, Path& path) {
   path.retry = queue.stream->retry;
   sessions_.Start(Session::Run(scheduler_, path));
   if (queue.rows_ready > static_cast<size_t>(path.sessions)) WakeAt(path, path.next_open);
+  return true;
+}
+
+// Nobody is called on without a message for him.
+bool Paths::RefusedForLong(Path& path) const {
+  const absl::Time now = services_.Now();
+  Refusal first{.kind = Refusal::Kind::kRate, .until = absl::InfiniteFuture()};
+  for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
+    if (!queue->HasRows() || queue->requirement != path.requirement) continue;
+    const std::shared_ptr<const SendPermits>* const permits = queue->PermitsOf(path.source);
+    if (permits == nullptr) continue;
+    RateInForce* slowest = nullptr;
+    absl::Duration longest = kWorthConnecting;
+    for (RateInForce* rate : (*permits)->rates) {
+      const absl::Duration wait = rate->Peek(now);
+      if (wait >= longest) std::tie(slowest, longest) = std::pair(rate, wait);
+    }
+    if (slowest == nullptr) return false;
+    if (now + longest < first.until) std::tie(first.rate, first.until) = std::pair(slowest, now + longest);
+  }
+  if (first.rate == nullptr) return false;
+  path.refusal = first;
   return true;
 }
 

@@ -61,6 +61,7 @@ class Paths {
 
  private:
   bool PumpPath(Site& site, SendQueue& queue, Path& path);
+  bool RefusedForLong(Path& path) const;
   // Other connections of the path are well: the host has as many as it likes.
   void OnFull(Path& path);
   void BlockPath(Path& path, Lack lack, Attempt attempt);

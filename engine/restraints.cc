@@ -17,9 +17,8 @@ constexpr double kFirstPerSecond = 1;    // where nothing was measured yet
 constexpr int kSteps = 10;               // of a recovery
 constexpr absl::Duration kMeasuredOver = absl::Seconds(10);
 constexpr absl::Duration kAfterSuspension = absl::Minutes(30);  // until everything is as it was
-constexpr uint8_t kTopStanding = 255;
-constexpr absl::Duration kGraceMax = absl::Seconds(60);  // for replies to what was under way
-constexpr size_t kMatchesMax = 4096;                     // rules and scopes whose triggers are counted
+constexpr absl::Duration kGraceMax = absl::Seconds(60);         // for replies to what was under way
+constexpr size_t kMatchesMax = 4096;                            // rules and scopes whose triggers are counted
 
 // Hard bounces far above the norm: so many in ten minutes, and such a share of the attempts.
 constexpr size_t kSpikeMinutes = 10;
@@ -27,9 +26,6 @@ constexpr uint64_t kSpikeMin = 50;
 constexpr double kSpikeShare = 0.1, kSpikeTimesNorm = 5, kNormMin = 0.02;
 constexpr double kNormWeight = 1.0 / 120;  // of a minute
 constexpr absl::Duration kSpikeLasts = absl::Hours(1);
-
-constexpr std::string_view kPairKind = "source_provider", kSourceKind = "source", kProviderKind = "provider",
-                           kStreamKind = "stream", kCampaignKind = "campaign";
 
 std::string NameOfPair(std::string_view source, std::string_view provider) {
   return fmt::format("{} to {}", source, provider);
@@ -105,13 +101,14 @@ void Restraints::Count(const Place& place, bool hard_bounce) {
   Tally& tally = tallies_[place.campaign];
   ++tally.settled;
   tally.hard += hard_bounce ? 1 : 0;
+  tally.changed = true;
   const MaxHardBounces& most = stream->max_hard_bounces;
   if (tally.paused || tally.settled < static_cast<uint64_t>(most.min)) return;
   const double percent = 100.0 * static_cast<double>(tally.hard) / static_cast<double>(tally.settled);
   if (percent <= most.rate_percent) return;
   pauses_.push_back({place.campaign, fmt::format("{} of {} messages bounced hard ({:.1f}%), and stream {} allows {:g}%",
                                                  tally.hard, tally.settled, percent, stream->name, most.rate_percent)});
-  tally = {};  // who resumes it begins to count anew
+  tally = {.changed = true};  // who resumes it begins to count anew
 }
 
 std::vector<RateInForce*> Restraints::RatesOn(const Place& place) {
@@ -123,7 +120,7 @@ std::vector<RateInForce*> Restraints::RatesOn(const Place& place) {
       rates.push_back(found->second.rate);
     } else if (always) {
       Slowdown& made = slowdowns_[{std::string(kind), name}];
-      made.rate = limits_.Rate("backoff", name, {});
+      made.rate = limits_.OwnedRate("backoff", name, {});
       rates.push_back(made.rate);
     }
   };
@@ -138,7 +135,7 @@ std::vector<RateInForce*> Restraints::RatesOn(const Place& place) {
 bool Restraints::Triggered(const ResponseRule& rule, const Place& place, absl::Time now) {
   if (rule.trigger_count <= 1) return true;
   if (matches_.size() >= kMatchesMax) {
-    std::erase_if(matches_, [&](const auto& entry) { return entry.second.back() + absl::Hours(24) < now; });
+    std::erase_if(matches_, [&](const auto& entry) { return entry.second.times.back() + absl::Hours(24) < now; });
   }
   std::string what = rule.name;
   switch (rule.scope) {
@@ -160,7 +157,9 @@ bool Restraints::Triggered(const ResponseRule& rule, const Place& place, absl::T
       what += '/' + place.campaign;
       break;
   }
-  std::deque<absl::Time>& times = matches_[what];
+  Matches& matches = matches_[what];
+  matches.changed = true;
+  std::deque<absl::Time>& times = matches.times;
   times.push_back(now);
   while (times.front() + rule.trigger_period <= now && times.size() > 1) times.pop_front();
   if (times.size() < static_cast<size_t>(rule.trigger_count)) return false;
@@ -220,7 +219,7 @@ void Restraints::Act(const ResponseRule& rule, const Place& place, absl::Time no
 bool Restraints::Slow(const Key& key, double factor, const ResponseRule& rule, absl::Time now) {
   const auto [place, added] = slowdowns_.try_emplace(key);
   Slowdown& slowdown = place->second;
-  if (slowdown.rate == nullptr) slowdown.rate = limits_.Rate("backoff", key.second, {});
+  if (slowdown.rate == nullptr) slowdown.rate = limits_.OwnedRate("backoff", key.second, {});
   const bool active = slowdown.base > 0;
   const absl::Duration grace = std::min(kGraceMax, slowdown.duration / kSteps);
   if (active && (factor >= 1 || now < slowdown.last + grace)) return added;
@@ -237,6 +236,7 @@ bool Restraints::Slow(const Key& key, double factor, const ResponseRule& rule, a
   slowdown.duration = std::max(rule.duration, absl::Seconds(1));
   slowdown.rule = rule.name;
   slowdown.origin = rule.origin;
+  slowdown.changed = true;
   Set(slowdown);
   // Its only permit is taken at once, so that the next is free when the suspension is over.
   if (slowdown.suspended) slowdown.rate->Acquire(now, kTopStanding);
@@ -253,7 +253,7 @@ void Restraints::Set(Slowdown& slowdown) {
   const Rate rate = slowdown.suspended ? Rate{.count = 1, .period = slowdown.duration} : ToRate(slowdown.now);
   const RateLimit limit{.rate = active ? rate : Rate{},
                         .origin = active ? fmt::format("rule {} ({})", slowdown.rule, slowdown.origin) : "default"};
-  limits_.Rate("backoff", slowdown.rate->name(), limit);
+  limits_.OwnedRate("backoff", slowdown.rate->name(), limit);
 }
 
 double Restraints::Measured(const Key& key) const {
@@ -293,6 +293,7 @@ void Restraints::TickSlowdowns(absl::Time now) {
       slowdown.suspended = false;
       slowdown.last = now;
       slowdown.duration = kAfterSuspension;
+      slowdown.changed = true;
       Set(slowdown);
     } else if (!slowdown.suspended) {
       Recover(slowdown, now);
@@ -310,7 +311,7 @@ void Restraints::Recover(Slowdown& slowdown, absl::Time now) {
   const auto step = static_cast<int>((now - slowdown.last) / (slowdown.duration / kSteps));
   const double rate = slowdown.lowest + (slowdown.base - slowdown.lowest) * std::min(step, kSteps) / kSteps;
   if (step >= kSteps) {
-    slowdown = {.rate = slowdown.rate};
+    slowdown = {.rate = slowdown.rate, .changed = true};
     Set(slowdown);
   } else if (rate > slowdown.now) {
     slowdown.now = rate;
@@ -347,6 +348,7 @@ void Restraints::TickProviders(absl::Time now) {
                   {"next", "look at its replies; `sealift suppression undo` takes back what was suppressed before"}});
       }
       acceptance.spike_until = now + kSpikeLasts;
+      acceptance.changed = true;
     }
     if (minute > 0)
       acceptance.norm += kNormWeight * (static_cast<double>(hard) / static_cast<double>(minute) - acceptance.norm);

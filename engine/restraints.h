@@ -25,8 +25,8 @@ namespace sealift::engine {
 // A backoff is a rate like any other, so that a permit asks it and `explain` names it. It begins at what was measured
 // before the reply, times the rule's factor; it never goes under a floor, so that there is something to learn from; and
 // it comes back in ten equal steps, after which nothing limits any more. Replies to what was already under way do not
-// slow it again. A suspension is the same with no rate at all; when it is over, a backoff begins at the floor. Neither
-// outlives a restart.
+// slow it again. A suspension is the same with no rate at all; when it is over, a backoff begins at the floor. A
+// restart changes none of it: what is written goes on where it was, triggers and bounces are counted on.
 //
 // What judges as one is restrained as one: a known provider by its name, any other site by itself.
 //
@@ -85,9 +85,22 @@ class Restraints {
   std::vector<Pause> TakePauses();
 
   std::vector<Slowed> List() const;
+  // Sources and where replies slow them now; "": everywhere.
+  std::vector<std::pair<std::string, std::string>> SlowedSources() const;
+
+  // What is to be known after a restart, as far as it has changed since the last call; an empty value: forget it.
+  struct Written {
+    std::string name, value;
+  };
+  std::vector<Written> TakeChanged();
+  // What was written in an earlier run, before mail is sent.
+  void Recall(std::string_view name, std::string_view value, absl::Time now);
 
  private:
   using Key = std::pair<std::string, std::string>;  // kind of backoff, and its name
+  static constexpr std::string_view kPairKind = "source_provider", kSourceKind = "source", kProviderKind = "provider",
+                                    kStreamKind = "stream", kCampaignKind = "campaign";
+  static constexpr uint8_t kTopStanding = 255;
 
   struct Slowdown {
     RateInForce* rate = nullptr;
@@ -96,6 +109,7 @@ class Restraints {
     absl::Time since, last;
     absl::Duration duration;
     std::string rule, origin;
+    bool changed = false;  // it is to be written
   };
   struct Pace {
     Counter attempts;
@@ -108,10 +122,16 @@ class Restraints {
     uint64_t attempts_seen = 0, hard = 0;
     double norm = 0.02;
     absl::Time minute, spike_until = absl::InfinitePast();
+    bool changed = false;
   };
   struct Tally {
     uint64_t settled = 0, hard = 0;
     bool paused = false;
+    bool changed = false;
+  };
+  struct Matches {
+    std::deque<absl::Time> times;
+    bool changed = false;
   };
 
   bool Triggered(const ResponseRule& rule, const Place& place, absl::Time now);
@@ -135,7 +155,7 @@ class Restraints {
   std::map<std::pair<std::string, std::string>, Pace> paces_;  // source, provider
   std::map<std::string, Acceptance> acceptances_;              // by provider
   std::map<std::string, Tally> tallies_;                       // by campaign
-  std::map<std::string, std::deque<absl::Time>> matches_;      // by rule and what it acts on
+  std::map<std::string, Matches> matches_;                     // by rule and what it acts on
   std::vector<Pause> pauses_;
   absl::Time ticked_ = absl::InfinitePast();
 };

@@ -16,9 +16,10 @@ RateInForce* Permit(const SendPermits& permits, uint8_t standing, absl::Time now
   for (size_t i = 0; i < permits.rates.size(); ++i) {
     wait = permits.rates[i]->Acquire(now, standing);
     if (wait == absl::ZeroDuration()) continue;
-    for (size_t taken = 0; taken < i; ++taken) permits.rates[taken]->Return();
+    for (size_t taken = 0; taken < i; ++taken) permits.rates[taken]->Return(now);
     return permits.rates[i];
   }
+  if (permits.warmup != nullptr && !permits.waits_for_warmup) permits.warmup->Count();
   return nullptr;
 }
 
@@ -35,6 +36,13 @@ OutcomeKind KindOf(Action action) {
 }
 
 }  // namespace
+
+void ReturnPermits(const Assignment& assignment) {
+  if (assignment.permits == nullptr) return;
+  const SendPermits& permits = *assignment.permits;
+  for (RateInForce* rate : permits.rates) rate->Return(assignment.permitted);
+  if (permits.warmup != nullptr && !permits.waits_for_warmup) permits.warmup->Uncount(assignment.permitted);
+}
 
 Scheduler::Scheduler(ShardServices& services, int unsettled_share)
     : services_(services),
@@ -229,7 +237,8 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal) {
       if (now + wait < refusal.until) refusal = {.kind = Refusal::Kind::kRate, .rate = refused, .until = now + wait};
       continue;
     }
-    const Assignment assignment = TakeFront(queue, *permits);
+    Assignment assignment = TakeFront(queue, *permits);
+    assignment.permitted = now;
     Prepare(queue);
     // Of equals the one that was served goes behind the others.
     for (size_t j = i; j + 1 < site.queues.size() && site.queues[j]->Standing() == site.queues[j + 1]->Standing();
@@ -273,9 +282,7 @@ void Scheduler::BounceForNoTls(Path& path, const Attempt& attempt) {
 
 void Scheduler::Return(const Assignment& assignment) {
   Lane& lane = *assignment.lane;
-  if (assignment.permits != nullptr) {
-    for (RateInForce* rate : assignment.permits->rates) rate->Return();
-  }
+  ReturnPermits(assignment);
   settler_.Return(lane);
   if (lane.discarded || lane.queue == nullptr) return lanes_.Want(lane);
   if (assignment.message != nullptr && lane.queue->signer != nullptr) {
@@ -316,6 +323,10 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& heard) {
   const queue::Row& row = assignment.claim.row();
   const queue::Pack& pack = assignment.claim.pack();
   const absl::Time now = services_.Now();
+  const SendPermits* const permits = assignment.permits.get();
+  if (permits != nullptr && permits->warmup != nullptr && !attempt.mailed) {
+    permits->warmup->Uncount(assignment.permitted);
+  }
   const StreamOptions* stream = services_.options->FindStream(lane.campaign->stream);
   const std::string& stream_name = lane.campaign->stream;
   const std::string_view source = attempt.evidence != nullptr ? std::string_view(attempt.evidence->source) : "";

@@ -25,10 +25,14 @@ struct Assignment {
   Claim claim;
   Lane* lane = nullptr;
   SendQueue* queue = nullptr;
-  std::shared_ptr<const SendPermits> permits;  // null: none were asked
-  std::shared_ptr<SignedMessage> message;      // null: the session renders it
-  bool intended = false;                       // the store knows that its final dot may be sent
+  std::shared_ptr<const SendPermits> permits;   // null: none were asked
+  std::shared_ptr<SignedMessage> message;       // null: the session renders it
+  absl::Time permitted = absl::InfinitePast();  // when they were taken
+  bool intended = false;                        // the store knows that its final dot may be sent
 };
+
+// Gives back what was taken for a row that is not sent.
+void ReturnPermits(const Assignment& assignment);
 
 // Scheduler decides which row goes next, and keeps the account of every row that this shard has claimed.
 //
@@ -91,6 +95,9 @@ class Scheduler {
   // New options and keys are in force: limits, queues, paths and signatures follow.
   void Adopt(std::shared_ptr<const Options> options, std::shared_ptr<const SigningKeys> keys);
 
+  // What limits its queues has changed: a source has become warm somewhere.
+  void Reconfigure();
+
   // Other holds are in force: what they keep is not claimed any more, and what is free again is read.
   void AdoptHolds(std::shared_ptr<const HoldSet> holds);
 
@@ -148,6 +155,7 @@ class Scheduler {
   void Leave(Lane& lane);
   SendQueue& QueueOf(Site& site, const Lane& lane);
   void Configure(SendQueue& queue);
+  std::vector<int> SourcesOf(const PoolOptions& pool, const Site& site);
   // Its permits ask for what restrains its sources now.
   void Restrain(SendQueue& queue);
   void Order(Site& site);

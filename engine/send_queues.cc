@@ -11,7 +11,7 @@ namespace sealift::engine {
 Restraints::Place PlaceOf(const SendQueue& queue, std::string_view source) {
   const Site& site = *queue.site;
   return {.source = std::string(source),
-          .provider = site.provider == "other" ? std::string(Restraints::kSitePrefix) + site.domain : site.provider,
+          .provider = site.judge,
           .stream = queue.campaign->stream,
           .campaign = queue.campaign->name};
 }
@@ -67,6 +67,24 @@ SendQueue& Scheduler::QueueOf(Site& site, const Lane& lane) {
   return queue;
 }
 
+// Where rows go that a source may not send yet: to the others of its pool, to those of another, or nowhere.
+std::vector<int> Scheduler::SourcesOf(const PoolOptions& pool, const Site& site) {
+  const Options& options = *services_.options;
+  std::vector<int> sources = pool.source_indexes, waiting;
+  for (const int index : pool.source_indexes) {
+    const SourceOptions& source = options.sources[static_cast<size_t>(index)];
+    if (services_.warmups.On(source.name, site.judge) == nullptr) continue;
+    if (source.warmup.overflow == kOverflowWaits) {
+      waiting.push_back(index);
+    } else if (const PoolOptions* const other = options.FindPool(source.warmup.overflow); other != nullptr) {
+      for (const int more : other->source_indexes) {
+        if (std::ranges::find(sources, more) == sources.end()) sources.push_back(more);
+      }
+    }
+  }
+  return waiting.empty() ? sources : waiting;
+}
+
 void Scheduler::Configure(SendQueue& queue) {
   const Options& options = *services_.options;
   Site& site = *queue.site;
@@ -84,7 +102,8 @@ void Scheduler::Configure(SendQueue& queue) {
   queue.delivery_seconds = services_.metrics.histogram(Metric::kDeliverySeconds, {stream.name});
   const PoolOptions* const pool = options.FindPool(stream.pool);
   if (pool == nullptr) return;  // a reload took away the pool of a route
-  for (const int index : pool->source_indexes) {
+  const bool waits_for_warmup = stream.kind == StreamKind::kMarketing;
+  for (const int index : waits_for_warmup ? SourcesOf(*pool, site) : pool->source_indexes) {
     const SourceOptions& source = options.sources[static_cast<size_t>(index)];
     if (std::ranges::binary_search(queue.placement.barred, source.name)) continue;
     auto permits = std::make_shared<SendPermits>();
@@ -96,6 +115,9 @@ void Scheduler::Configure(SendQueue& queue) {
     }
     const Restraints::Place place = PlaceOf(queue, source.name);
     for (RateInForce* rate : services_.restraints.RatesOn(place)) permits->rates.push_back(rate);
+    permits->warmup = services_.warmups.On(source.name, site.judge);
+    permits->waits_for_warmup = waits_for_warmup;
+    if (waits_for_warmup && permits->warmup != nullptr) permits->rates.push_back(permits->warmup);
     permits->attempts = services_.restraints.AttemptsOf(place.source, place.provider);
     permits->delivered =
         services_.metrics.counter(Metric::kMessagesDelivered, {stream.name, source.name, site.provider});
@@ -128,6 +150,10 @@ void Scheduler::Adopt(std::shared_ptr<const Options> options, std::shared_ptr<co
   services_.options = std::move(options);
   services_.signing_keys = std::move(keys);
   if (kinds_change) JudgeAgain();
+  Reconfigure();
+}
+
+void Scheduler::Reconfigure() {
   directory_.ForEach([this](Site& site) {
     for (const std::unique_ptr<SendQueue>& queue : site.queues) Configure(*queue);
     for (const std::unique_ptr<Path>& path : site.paths) {

@@ -62,6 +62,11 @@ Lack LackOf(Connection::Opened opened) {
   }
 }
 
+Attempt Unmailed(Attempt attempt) {
+  attempt.mailed = false;
+  return attempt;
+}
+
 Task<absl::Status> WaitFor(Signal& signal) { co_return co_await signal.Wait(); }
 
 }  // namespace
@@ -216,7 +221,7 @@ Task<std::optional<Assignment>> Session::NextAssignment() {
 
 std::optional<Attempt> Session::Misfit() const {
   const auto bounce = [this](ReasonClass reason, std::string_view enhanced, std::string why) {
-    Attempt attempt = connection_.FromFailure(reason, std::move(why));
+    Attempt attempt = Unmailed(connection_.FromFailure(reason, std::move(why)));
     attempt.verdict.action = Action::kBounce;
     attempt.enhanced = enhanced;
     return attempt;
@@ -245,7 +250,7 @@ Task<void> Session::Transact(Assignment assignment) {
   }
   if (message_.empty()) {
     Conclude(assignment, message_.date(),
-             connection_.FromFailure(ReasonClass::kInternal, "the message could not be rendered"));
+             Unmailed(connection_.FromFailure(ReasonClass::kInternal, "the message could not be rendered")));
     co_return;
   }
   if (std::optional<Attempt> misfit = Misfit(); misfit.has_value()) {
@@ -445,7 +450,9 @@ Attempt Session::AttemptFrom(const Pipeline::Step& step, const Assignment& assig
 void Session::Finish(const Pipeline::Step& step) {
   using Next = Pipeline::Step::Next;
   const Transaction transaction = TakeOldest();
-  const Attempt attempt = AttemptFrom(step, transaction.assignment);
+  const bool before_anything = step.phase == Phase::kMail || step.phase == Phase::kReset;
+  Attempt attempt = AttemptFrom(step, transaction.assignment);
+  attempt.mailed = !before_anything;
   const bool bye = step.next == Next::kBye;
   reset_due_ = step.unfinished;
   over_ = bye || step.next == Next::kBroken || attempt.verdict.close;
@@ -455,7 +462,6 @@ void Session::Finish(const Pipeline::Step& step) {
   }
   // Whoever says 421 does nothing that was sent behind it: RFC 5321 3.8.
   if (bye) ReturnAll();
-  const bool before_anything = step.phase == Phase::kMail || step.phase == Phase::kReset;
   if (step.reply.code == 421 && before_anything && answered_ > 0) {
     scheduler_.Return(transaction.assignment);  // the server had enough of the connection, not of the row
   } else {
@@ -514,7 +520,7 @@ void Session::OnUnasked(const Connection::Answer& said, const Assignment& assign
   if (answered_ > 0) {
     scheduler_.Return(assignment);
   } else {
-    Conclude(assignment, message_.date(), *failure_);
+    Conclude(assignment, message_.date(), Unmailed(*failure_));
   }
 }
 

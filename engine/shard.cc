@@ -53,6 +53,7 @@ absl::Status Shard::Prepare() {
       .store = *setup_.store,
       .limits = *setup_.limits,
       .restraints = *setup_.restraints,
+      .warmups = *setup_.warmups,
       .metrics = metrics_,
       .signers = *setup_.signers,
       .network = *network_,

@@ -31,6 +31,7 @@ class Shard {
     int unsettled_share = 4096;
     queue::Store* store = nullptr;
     Limits* limits = nullptr;
+    Warmups* warmups = nullptr;
     Restraints* restraints = nullptr;
     Signers* signers = nullptr;
     std::shared_ptr<dns::Cache> dns_cache;

@@ -19,6 +19,7 @@
 #include "engine/site_identity.h"
 #include "engine/sts_policies.h"
 #include "engine/tls_memory.h"
+#include "engine/warmups.h"
 #include "engine/web.h"
 #include "queue/store.h"
 #include "tls/client_context.h"
@@ -48,6 +49,7 @@ struct ShardServices {
   queue::Store& store;
   Limits& limits;
   Restraints& restraints;
+  Warmups& warmups;
   Metrics& metrics;
   Signers& signers;
   Network& network;

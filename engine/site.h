@@ -57,6 +57,10 @@ struct Block {
 struct SendPermits {
   int source = 0;  // index into Options::sources
   std::vector<RateInForce*> rates;
+  // What the source may send there on a day of its warm-up; null: it is warm. It is among `rates` where rows wait for
+  // it; else they count and do not wait.
+  RateInForce* warmup = nullptr;
+  bool waits_for_warmup = false;
   Counter* delivered = nullptr;
   Counter* attempts = nullptr;  // what a backoff is measured by
 };
@@ -144,6 +148,7 @@ struct Site {
   std::string key;
   std::vector<dns::MxHost> hosts;
   std::string provider;
+  std::string judge;                               // its provider's name where that is known, else "site mx.d1.test"
   std::string domain;                              // one that it serves: the one that made it
   std::vector<std::unique_ptr<SendQueue>> queues;  // the one to be served first in front
   std::vector<std::unique_ptr<Path>> paths;

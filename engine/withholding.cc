@@ -30,9 +30,7 @@ bool Scheduler::Confirm(const Assignment& assignment) {
   if (suppressed_since_.empty()) return true;
   const queue::AddressHash address = services_.store.AddressOf(assignment.claim.row().recipient);
   if (!suppressed_since_.Binds(address, lanes_.MailingOf(lane))) return true;
-  if (assignment.permits != nullptr) {
-    for (RateInForce* rate : assignment.permits->rates) rate->Return();
-  }
+  ReturnPermits(assignment);
   Withhold(assignment);
   return false;
 }

@@ -15,6 +15,10 @@ absl::Status Notes::Add(std::span<const Note> notes, Sealer* sealer, rocksdb::Wr
   std::string plaintext, sealed, scratch;
   for (const Note& note : notes) {
     const std::string key = NoteKey(static_cast<char>(note.kind), HashAddress(*ring_, note.name, &scratch));
+    if (note.value.empty()) {
+      batch->Delete(database_->handle(Column::kDestinations), key);
+      continue;
+    }
     plaintext.clear();
     sealed.clear();
     PutBytes(note.name, &plaintext);

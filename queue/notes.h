@@ -22,19 +22,22 @@ namespace sealift::queue {
 enum class NoteKind : char {
   kStsPolicy = 's',  // a domain's MTA-STS policy
   kTlsHost = 't',    // a host that has spoken TLS
+  kLimit = 'l',      // when a limit is free again
+  kWarmup = 'w',     // where a source stands in its warm-up
+  kRestraint = 'r',  // what replies have put on our sending
 };
 
-// What is known of a destination, to be known after a restart too. What stands in `value` is its writer's.
+// What is to be known after a restart too. What stands in `value` is its writer's.
 struct Note {
   NoteKind kind = NoteKind::kStsPolicy;
-  std::string name;  // a domain or a host
-  std::string value;
+  std::string name;   // a domain, a host, a limit
+  std::string value;  // empty: forget it
 
   friend bool operator==(const Note&, const Note&) = default;
 };
 
-// Notes is the column family `destinations`: a sealed value for each kind and name, found by the name's keyed hash. The
-// engine reads all of it when it starts and writes what changes.
+// Notes is the column family `destinations`, which knows of sources and limits as well: a sealed value for each kind
+// and name, found by the name's keyed hash. The engine reads all of it when it starts and writes what changes.
 //
 // Owned by:  Store.
 // Threads:   any; a Sealer and an Unsealer a thread. Add: the committer's.

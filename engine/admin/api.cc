@@ -115,6 +115,8 @@ void Api::AddTo(UnixListener& listener) {
   Add(listener, "POST", "/api/v1/queue/jobs/:name/cancel", "queue job --cancel", Audited::kYes, &Api::CancelJob);
   Add(listener, "POST", "/api/v1/sources/:name/suspend", "source suspend", Audited::kYes, &Api::SuspendSource);
   Add(listener, "POST", "/api/v1/sources/:name/resume", "source resume", Audited::kYes, &Api::ResumeSource);
+  Add(listener, "GET", "/api/v1/sources/:name/warmup", "source warmup", Audited::kNo, &Api::ShowWarmup);
+  Add(listener, "POST", "/api/v1/sources/:name/warmup", "source warmup", Audited::kYes, &Api::SetWarmup);
   Add(listener, "GET", "/api/v1/sources", "source list", Audited::kNo, &Api::ListSources);
   Add(listener, "GET", "/api/v1/sources/:name", "source show", Audited::kNo, &Api::ShowSource);
   Add(listener, "GET", "/api/v1/throttles", "throttle list", Audited::kNo, &Api::ListThrottles);

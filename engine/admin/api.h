@@ -75,6 +75,8 @@ class Api {
   absl::StatusOr<nlohmann::json> ShowJob(Call& call);
   absl::StatusOr<nlohmann::json> CancelJob(Call& call);
   absl::StatusOr<nlohmann::json> SuspendSource(Call& call);
+  absl::StatusOr<nlohmann::json> ShowWarmup(Call& call);
+  absl::StatusOr<nlohmann::json> SetWarmup(Call& call);
   absl::StatusOr<nlohmann::json> ResumeSource(Call& call);
   absl::StatusOr<nlohmann::json> ExplainDomain(Call& call);
   absl::StatusOr<nlohmann::json> ListDomains(Call& call);

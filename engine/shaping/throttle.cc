@@ -65,6 +65,13 @@ void Throttle::Adopt(const Options& options) {
   if (shape.period_ns > 0) tolerance_ns_.store((shape.burst - 1) * shape.period_ns, std::memory_order_release);
 }
 
+void Throttle::FreeFrom(absl::Time when) {
+  const int64_t full_ns = absl::ToUnixNanos(when) + tolerance_ns_.load(std::memory_order_relaxed);
+  int64_t next = next_ns_.load(std::memory_order_relaxed);
+  while (next < full_ns && !next_ns_.compare_exchange_weak(next, full_ns, std::memory_order_relaxed)) {
+  }
+}
+
 absl::Duration Throttle::period() const { return absl::Nanoseconds(period_ns_.load(std::memory_order_relaxed)); }
 
 int64_t Throttle::burst() const {

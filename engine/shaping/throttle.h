@@ -24,6 +24,8 @@ class Throttle {
   struct Options {
     int64_t count = 0;
     absl::Duration per = absl::Seconds(1);
+
+    bool operator==(const Options&) const = default;
   };
 
   Throttle() : Throttle(Options{}) {}
@@ -40,6 +42,9 @@ class Throttle {
 
   // Changes the limit; what was already taken still counts, the next free time stays.
   void Adopt(const Options& options);
+
+  // No permit is free before then, and only one at once.
+  void FreeFrom(absl::Time when);
 
   // Between permits at the steady rate; zero when there is no limit.
   absl::Duration period() const;

@@ -339,6 +339,20 @@ std::vector<Command> MakeTree() {
         Required("reason", "TEXT", "why, for its history and the audit file"),
         Switch("dry-run", "only list what it would end"), Switch("yes", "do not ask")},
        RunSourceResume},
+      {"source",
+       "warmup",
+       "NAME",
+       "Show where a sending address stands in its warm-up, or move it",
+       "A line for each provider of its plan, and for each other site that it has sent to. A day leads to the next "
+       "when "
+       "at least half of its volume was sent and no reply slowed the source; --freeze keeps it where it is, --set-day "
+       "moves it at once. What was sent today stays counted.",
+       "sealift source warmup ip1 --provider google --set-day 3",
+       {Option("provider", "NAME", "only this one, as the list names it"),
+        Option("set-day", "N", "go on from that day of the plan; one behind the last ends it"),
+        Switch("freeze", "repeat the present day until --unfreeze"), Switch("unfreeze", "let days advance again"),
+        Option("reason", "TEXT", "why, for the audit file")},
+       RunSourceWarmup},
 
       {"domain",
        "list",

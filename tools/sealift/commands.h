@@ -61,6 +61,9 @@ CommandResult RunQueueHolds(const Invocation& call, Console& console);
 CommandResult RunSourceSuspend(const Invocation& call, Console& console);
 CommandResult RunSourceResume(const Invocation& call, Console& console);
 
+// commands_warmup.cc
+CommandResult RunSourceWarmup(const Invocation& call, Console& console);
+
 // commands_job.cc
 CommandResult RunQueueBounce(const Invocation& call, Console& console);
 CommandResult RunQueueExpire(const Invocation& call, Console& console);

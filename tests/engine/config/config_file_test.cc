@@ -174,23 +174,30 @@ TEST(ConfigFileTest, TheContractsBlockParses) {
   EXPECT_EQ(o.rules[0].duration, absl::Minutes(30));
 }
 
-TEST(ConfigFileTest, WhatIsNotEnforcedWarnsInSinkModeAndIsRefusedInLiveMode) {
-  const Config sink = ParseConfig(kContract, "contract.toml");
-  EXPECT_THAT(Texts(sink.warnings),
-              AllOf(Not(Contains(HasSubstr("dkim"))), Contains(HasSubstr("`warmup = ")),
-                    Not(Contains(HasSubstr("unsubscribe_url"))), Not(Contains(HasSubstr("max_hard_bounces"))),
-                    Not(Contains(HasSubstr("[[rule]]")))));
+TEST(ConfigFileTest, TheContractIsKeptInBothModes) {
+  EXPECT_THAT(ParseConfig(kContract, "contract.toml").warnings, IsEmpty());
   std::string live = kContract;
   live.replace(live.find("\"sink\""), 6, "\"live\"");
   const Config config = ParseConfig(live, "contract.toml");
-  EXPECT_EQ(config.options, nullptr);
+  EXPECT_NE(config.options, nullptr);
   EXPECT_THAT(config.warnings, IsEmpty());
-  EXPECT_EQ(config.errors.size(), sink.warnings.size());
-  EXPECT_THAT(Texts(config.errors), Contains(HasSubstr("live mode refuses what it cannot keep")));
-  // Left at its default a setting promises nothing.
-  EXPECT_TRUE(
-      ParseConfig(std::string("delivery = \"live\"\n") + kNode + "[dns]\ntrust_ad = false\n", "t").status().ok());
-  EXPECT_THAT(ErrorsOf("[tls]\n"), IsEmpty());
+}
+
+TEST(ConfigFileTest, AWarmupThatCannotBeFollowedIsRefused) {
+  const auto errors = [](const std::string& warmup) {
+    return ErrorsOf("[[source]]\nname = \"ip1\"\naddress = \"192.0.2.1\"\nwarmup = { start = 2026-12-01, " + warmup +
+                    " }\n");
+  };
+  EXPECT_THAT(errors("per_day = { google = [50, 100], default = [20] }, tz = \"Europe/Berlin\", then = \"repeat\""),
+              IsEmpty());
+  EXPECT_THAT(errors("tz = \"UTC\""), ElementsAre(HasSubstr("`per_day` is missing")));
+  EXPECT_THAT(errors("per_day = { default = [] }"), ElementsAre(HasSubstr("has no day")));
+  EXPECT_THAT(errors("per_day = { gogle = [20] }"),
+              ElementsAre(AllOf(HasSubstr("no provider \"gogle\""), HasSubstr("google"))));
+  EXPECT_THAT(errors("per_day = { default = [20] }, tz = \"Mars/Olympus\""), ElementsAre(HasSubstr("no time zone")));
+  EXPECT_THAT(errors("per_day = { default = [20] }, then = \"stop\""), ElementsAre(HasSubstr("\"repeat\"")));
+  EXPECT_THAT(errors("per_day = { default = [20] }, overflow = \"warm\""),
+              ElementsAre(HasSubstr("the name of another pool")));
 }
 
 TEST(ConfigFileTest, OnlyAResolverOnLoopbackIsBelieved) {

@@ -3,7 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <map>
+#include <memory>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace sealift::engine {
@@ -80,6 +84,100 @@ TEST(LimitsTest, WhoeverDoesNotComeIsNotWaitedForLong) {
   EXPECT_EQ(rate->Acquire(kNow, 1), absl::ZeroDuration());
   EXPECT_EQ(rate->Acquire(kNow, 5), absl::Hours(1));
   EXPECT_EQ(rate->Acquire(kNow + absl::Hours(1) + absl::Seconds(1), 1), absl::ZeroDuration());
+}
+
+// A node's limits: its ledger writes what is asked for.
+class KeptLimitsTest : public testing::Test {
+ protected:
+  void Start(absl::Time now, std::map<std::string, absl::Time, std::less<>> free = {}) {
+    limits_ = std::make_unique<Limits>();
+    limits_->KeepOnDisk(now, std::move(free));
+  }
+
+  // Writes what was asked for; returns when each is free again.
+  std::map<std::string, absl::Time, std::less<>> Write() {
+    std::map<std::string, absl::Time, std::less<>> written;
+    for (const RateInForce::Cover& cover : limits_->AwaitAsked()) {
+      written[Limits::KeyOf(*cover.rate)] = cover.free_again;
+      limits_->Take(cover);
+    }
+    return written;
+  }
+
+  std::unique_ptr<Limits> limits_;
+};
+
+TEST_F(KeptLimitsTest, APermitOfASlowLimitIsWrittenBeforeItIsTaken) {
+  const absl::Time now = absl::Now();
+  Start(now);
+  RateInForce* const rate = limits_->Rate("source", "ip1", AnHour(60));
+  EXPECT_GT(rate->Acquire(now, 1), absl::ZeroDuration()) << "the disk does not know of it";
+  const auto written = Write();
+  ASSERT_TRUE(written.contains("source/ip1"));
+  EXPECT_EQ(rate->Acquire(absl::Now(), 1), absl::ZeroDuration());
+  EXPECT_GE(written.at("source/ip1"), absl::Now() + rate->Peek(absl::Now()));
+  // Nobody needs the disk to be told that there is none free.
+  EXPECT_GT(rate->Acquire(absl::Now(), 1), absl::Seconds(30));
+  limits_->Wake();
+  EXPECT_TRUE(limits_->AwaitAsked().empty());
+}
+
+TEST_F(KeptLimitsTest, WhatWasWrittenAndNotUsedInTimeIsWrittenAgain) {
+  const absl::Time now = absl::Now();
+  Start(now);
+  RateInForce* const rate = limits_->Rate("source", "ip1", AnHour(60));
+  EXPECT_GT(rate->Acquire(now, 1), absl::ZeroDuration());
+  Write();
+  EXPECT_GT(rate->Acquire(absl::Now() + 2 * RateInForce::kSlow, 1), absl::ZeroDuration());
+  EXPECT_FALSE(Write().empty());
+}
+
+TEST_F(KeptLimitsTest, AfterARestartASlowLimitGoesOnWhereItWas) {
+  const absl::Time now = absl::Now();
+  Start(now, {{"source/ip1", now + absl::Minutes(40)}, {"source/ip2", now + absl::Hours(9)}});
+  EXPECT_EQ(limits_->Rate("source", "ip1", AnHour(1))->Peek(now), absl::Minutes(40));
+  // A clock that has stepped back since is not waited for.
+  EXPECT_EQ(limits_->Rate("source", "ip2", AnHour(1))->Peek(now), absl::Hours(1) + RateInForce::kSlow);
+  EXPECT_EQ(limits_->Rate("source", "ip3", AnHour(1))->Peek(now), absl::ZeroDuration()) << "it was not in use";
+}
+
+TEST_F(KeptLimitsTest, SinceARestoreEverySlowLimitCountsAsTaken) {
+  const absl::Time now = absl::Now();
+  limits_ = std::make_unique<Limits>();
+  limits_->KeepOnDisk(now, {}, Limits::Unnamed::kTaken);
+  EXPECT_EQ(limits_->Rate("source", "ip1", AnHour(1))->Peek(now), absl::Hours(1));
+}
+
+TEST_F(KeptLimitsTest, AFastLimitBeginsWithNothingLeft) {
+  const absl::Time now = absl::Now();
+  Start(now);
+  RateInForce* const rate = limits_->Rate("source", "ip1", AnHour(3600 * 100));
+  int taken = 0;
+  for (absl::Time at = now; at < now + absl::Seconds(1); at += absl::Milliseconds(1)) {
+    taken += rate->Acquire(at, 1) == absl::ZeroDuration() ? 1 : 0;
+  }
+  // In the second that a kill cut in two a hundred may have left before it; a burst more would be too many.
+  EXPECT_LE(taken, 100);
+  EXPECT_EQ(Limits().Rate("source", "ip1", AnHour(3600 * 100))->Peek(now), absl::ZeroDuration());
+  EXPECT_GT(limits_->Rate("source", "ip2", AnHour(3600 * 100))->Peek(now), absl::ZeroDuration());
+  EXPECT_EQ(limits_->Rate("source", "ip3", AnHour(3600 * 100))->Peek(now + absl::Seconds(2)), absl::ZeroDuration());
+}
+
+TEST_F(KeptLimitsTest, AReloadThatMakesItSlowerIsWrittenFirst) {
+  const absl::Time now = absl::Now();
+  Start(now);
+  RateInForce* const rate = limits_->Rate("source", "ip1", AnHour(60));
+  EXPECT_GT(rate->Acquire(now, 1), absl::ZeroDuration());
+  Write();
+  limits_->Rate("source", "ip1", AnHour(1));
+  EXPECT_GT(rate->Acquire(absl::Now(), 1), absl::ZeroDuration());
+  EXPECT_GE(Write().at("source/ip1"), now + absl::Hours(1));
+  EXPECT_EQ(rate->Acquire(absl::Now(), 1), absl::ZeroDuration());
+}
+
+TEST_F(KeptLimitsTest, AnOwnedRateDoesNotWaitForTheDisk) {
+  Start(kNow);
+  EXPECT_EQ(limits_->OwnedRate("backoff", "ip1 to google", AnHour(1))->Acquire(kNow, 1), absl::ZeroDuration());
 }
 
 TEST(SlotsTest, NoMoreThanTheMaximumAreTaken) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -205,6 +206,63 @@ TEST_F(RestraintsTest, TooManyHardBouncesPauseAMarketingCampaignOnly) {
   ASSERT_EQ(pauses.size(), 2u) << "and again after as many, had it been resumed";
   EXPECT_EQ(pauses[0].campaign, "bad");
   EXPECT_THAT(pauses[0].reason, testing::HasSubstr("5%"));
+}
+
+TEST_F(RestraintsTest, ARestartChangesNothing) {
+  options_.rules = {{.match = "too many today",
+                     .scope = "source",
+                     .trigger = {.rate = {2, absl::Hours(1)}},
+                     .actions = {"suspend"},
+                     .duration = absl::Hours(2)}};
+  options_.streams[0].max_hard_bounces = {.rate_percent = 5, .min = 4};
+  Adopt();
+  Send("ip1", "google", 20, kNow);
+  Hear("google", kRateOfSource, kNow);
+  Hear("yahoo", "421 4.7.0 too many today", kNow);
+  const Restraints::Place place{.source = "ip1", .provider = "google", .stream = "news", .campaign = "c"};
+  for (int i = 0; i < 3; ++i) restraints_.Count(place, /*hard_bounce=*/true);
+
+  Limits limits;
+  Restraints after(limits, metrics_);
+  ASSERT_TRUE(after.Adopt(std::make_shared<const Options>(options_)).ok());
+  const absl::Time later = kNow + absl::Minutes(1);
+  for (const Restraints::Written& written : restraints_.TakeChanged()) after.Recall(written.name, written.value, later);
+  EXPECT_TRUE(restraints_.TakeChanged().empty());
+  const auto slowed = after.List();
+  const auto found = std::ranges::find(slowed, "ip1 to google", &Restraints::Slowed::name);
+  ASSERT_NE(found, slowed.end());
+  EXPECT_NEAR(found->rate_per_second, 10, 0.5);
+  EXPECT_NEAR(found->base_per_second, 20, 1);
+  EXPECT_THAT(after.SlowedSources(), testing::Contains(testing::Pair("ip1", "google")));
+  after.Count(place, /*hard_bounce=*/true);
+  EXPECT_EQ(after.TakePauses().size(), 1u) << "the bounces of before count";
+
+  // The second of the hour: the first was heard before.
+  Restraints::Ruling ruling;
+  const Reply reply{.code = 421, .lines = {"4.7.0 too many today"}};
+  ruling = after.Hear(
+      {.source = "ip1", .provider = "yahoo", .stream = "news", .campaign = "c"},
+      {.verdict = Classify(Phase::kContent, reply), .code = 421, .text = "too many today", .provider = "yahoo"}, later);
+  EXPECT_TRUE(std::ranges::any_of(after.List(), [](const auto& one) { return one.suspended; }));
+
+  // And the suspension lasts as long as it would have.
+  Limits limits_again;
+  Restraints again(limits_again, metrics_);
+  ASSERT_TRUE(again.Adopt(std::make_shared<const Options>(options_)).ok());
+  for (const Restraints::Written& written : after.TakeChanged()) again.Recall(written.name, written.value, later);
+  RateInForce* const rate = limits_again.OwnedRate("backoff", "ip1", {.rate = {1, absl::Hours(2)}, .origin = "x"});
+  EXPECT_EQ(rate->Peek(later), absl::Hours(2));
+}
+
+TEST_F(RestraintsTest, WhatCannotBeReadIsForgotten) {
+  Adopt();
+  for (const char* value : {"", "{}", "[1]", "null", R"({"suspended":1})"}) {
+    for (const char* name :
+         {"", "[]", R"(["slowdown","ip1","source"])", R"(["tally","c",""])", R"(["spike","google",""])"}) {
+      restraints_.Recall(name, value, kNow);
+    }
+  }
+  EXPECT_TRUE(restraints_.List().empty());
 }
 
 }  // namespace

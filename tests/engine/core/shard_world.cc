@@ -88,6 +88,7 @@ void ShardWorld::Start() {
       .store = *store_,
       .limits = limits_,
       .restraints = restraints_,
+      .warmups = warmups_,
       .metrics = metrics_,
       .signers = *signers_,
       .network = *internet_,

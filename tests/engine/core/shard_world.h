@@ -109,6 +109,7 @@ class ShardWorld : public testing::Test {
   StsPolicies sts_policies_;
   TlsMemory tls_memory_;
   Restraints restraints_{limits_, metrics_};
+  Warmups warmups_{limits_, metrics_, "live"};
   std::map<queue::CampaignId, std::shared_ptr<ActiveCampaign>> active_;
 
  private:

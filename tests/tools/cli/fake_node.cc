@@ -81,6 +81,33 @@ std::vector<engine::SourceStatus> FakeNode::Sources() {
   return {source};
 }
 
+absl::StatusOr<std::vector<engine::WarmupStatus>> FakeNode::ShowWarmup(const std::string& source) {
+  if (source != "ip1") {
+    return engine::WithExit(absl::NotFoundError("the configuration has no source of that name"),
+                            engine::ExitCode::kNoInput);
+  }
+  std::vector<engine::WarmupStatus> list = {
+      {.source = "ip1", .provider = "google", .date = "2026-12-02", .day = 2, .days = 3, .quota = 100, .sent = 41},
+      {.source = "ip1", .provider = "site mx.d1.test", .days = 3, .over = true}};
+  for (engine::WarmupStatus& status : list) {
+    status.starts = "2026-12-01";
+    status.tz = "UTC";
+    status.then = "unlimited";
+    status.overflow = "pool";
+    status.set_by = "sealift.toml:7";
+  }
+  return list;
+}
+
+absl::StatusOr<std::vector<engine::WarmupStatus>> FakeNode::SetWarmup(const std::string& source,
+                                                                      const engine::WarmupOrder& order) {
+  Note(fmt::format("warmup {} '{}' day {} freeze {}", source, order.provider, order.day.value_or(0),
+                   order.freeze.has_value() ? (*order.freeze ? "yes" : "no") : "-"));
+  absl::StatusOr<std::vector<engine::WarmupStatus>> list = ShowWarmup(source);
+  if (list.ok() && order.day.has_value()) list->front().day = *order.day;
+  return list;
+}
+
 engine::Jobs& FakeNode::jobs() {
   const std::lock_guard lock(mutex_);
   OpenStore();

@@ -48,6 +48,9 @@ class FakeNode final : public engine::Node {
   absl::StatusOr<engine::DomainExplanation> Explain(std::string_view domain) override;
   std::vector<engine::LimitStatus> Throttles() override;
   std::vector<engine::SourceStatus> Sources() override;
+  absl::StatusOr<std::vector<engine::WarmupStatus>> ShowWarmup(const std::string& source) override;
+  absl::StatusOr<std::vector<engine::WarmupStatus>> SetWarmup(const std::string& source,
+                                                              const engine::WarmupOrder& order) override;
   absl::StatusOr<engine::MessageTrace> Trace(std::string_view id) override;
   absl::StatusOr<std::vector<engine::MessageTrace>> FindMessages(std::string_view recipient) override;
   absl::StatusOr<queue::EventsPage> Events(std::string after, int max, const queue::EventFilter& filter) override;

@@ -1,0 +1,99 @@
+// What limits our sending and outlives a restart: what replies have put on it, and where sources stand in their
+// warm-up.
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/exit_code.h"
+#include "engine/log.h"
+#include "engine/node_impl.h"
+
+namespace sealift::engine {
+namespace {
+
+constexpr size_t kNotesMax = 262'144;  // of a kind
+
+template <typename Written>
+void Append(std::vector<Written> written, queue::NoteKind kind, std::vector<queue::Note>& notes) {
+  for (Written& one : written) notes.push_back({kind, std::move(one.name), std::move(one.value)});
+}
+
+}  // namespace
+
+absl::Status NodeImpl::RecallLimits(absl::Time now) {
+  ledger_ = std::make_unique<LimitLedger>(*store_, limits_);
+  if (absl::Status opened = ledger_->Open(now); !opened.ok()) return opened;
+  const absl::StatusOr<std::vector<queue::Note>> restraints = store_->ReadNotes(queue::NoteKind::kRestraint, kNotesMax);
+  if (!restraints.ok()) return restraints.status();
+  for (const queue::Note& note : *restraints) restraints_.Recall(note.name, note.value, now);
+  warmups_ = std::make_unique<Warmups>(limits_, metrics_, std::string(Campaigns::ModeName(options_->delivery)));
+  const absl::StatusOr<std::vector<queue::Note>> warmups = store_->ReadNotes(queue::NoteKind::kWarmup, kNotesMax);
+  if (!warmups.ok()) return warmups.status();
+  for (const queue::Note& note : *warmups) warmups_->Recall(note.name, note.value);
+  if (store_->restored().has_value()) warmups_->SupposeUsed(now);
+  return absl::OkStatus();
+}
+
+void NodeImpl::NoteLimits(absl::Time now) {
+  if (warmups_->TakeTurns()) AskShards([](Scheduler& scheduler) { scheduler.Reconfigure(); });
+  if (!store_->writable()) return;
+  std::vector<queue::Note> notes;
+  Append(restraints_.TakeChanged(), queue::NoteKind::kRestraint, notes);
+  Append(warmups_->Tick(now, restraints_.SlowedSources()), queue::NoteKind::kWarmup, notes);
+  const absl::Status put = notes.empty() ? absl::OkStatus() : store_->PutNotes(std::move(notes));
+  if (put.ok()) return warmups_->Granted();
+  warmups_->Refused();
+  LogError("what limits sending could not be written down", {{"why", put}});
+}
+
+void NodeImpl::CloseLimits() {
+  if (!store_->writable()) return;
+  std::vector<queue::Note> notes;
+  Append(restraints_.TakeChanged(), queue::NoteKind::kRestraint, notes);
+  if (warmups_ != nullptr) Append(warmups_->Close(), queue::NoteKind::kWarmup, notes);
+  const absl::Status put = notes.empty() ? absl::OkStatus() : store_->PutNotes(std::move(notes));
+  if (!put.ok()) LogError("what limits sending could not be written down", {{"why", put}});
+}
+
+absl::StatusOr<std::vector<WarmupStatus>> NodeImpl::ShowWarmup(const std::string& source) {
+  const std::shared_ptr<const Options> options = this->options();
+  const SourceOptions* const configured = options->FindSource(source);
+  if (configured == nullptr) {
+    return WithExit(absl::NotFoundError(fmt::format(
+                        "the configuration has no source '{}'; `sealift source list` shows those it has", source)),
+                    ExitCode::kNoInput);
+  }
+  std::vector<WarmupStatus> list;
+  for (const Warmups::Status& status : warmups_->List(absl::Now())) {
+    if (status.source != source) continue;
+    list.push_back({.source = status.source,
+                    .provider = status.judge,
+                    .date = status.standing.day == 0 ? "" : absl::FormatCivilTime(status.standing.date),
+                    .day = status.standing.day,
+                    .days = static_cast<int>(status.plan.per_day.size()),
+                    .quota = status.quota,
+                    .sent = status.standing.sent,
+                    .slowed = status.standing.slowed,
+                    .frozen = status.standing.frozen,
+                    .over = status.over,
+                    .starts = configured->warmup.start,
+                    .tz = configured->warmup.tz,
+                    .then = configured->warmup.then,
+                    .overflow = configured->warmup.overflow,
+                    .set_by = status.origin});
+  }
+  return list;
+}
+
+absl::StatusOr<std::vector<WarmupStatus>> NodeImpl::SetWarmup(const std::string& source, const WarmupOrder& order) {
+  const absl::Time now = absl::Now();
+  const absl::StatusOr<int> applied =
+      warmups_->Apply(source, order.provider, {.day = order.day, .freeze = order.freeze}, now);
+  if (!applied.ok()) return WithExit(applied.status(), ExitCode::kNoInput);
+  NoteLimits(now);
+  return ShowWarmup(source);
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,107 @@
+// What replies have put on our sending, as it is known after a restart.
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/log.h"
+#include "engine/restraints.h"
+
+namespace sealift::engine {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view kSlowdown = "slowdown", kSpike = "spike", kTally = "tally", kMatches = "matches";
+
+absl::Time TimeOf(const json& nanos) { return absl::FromUnixNanos(nanos.get<int64_t>()); }
+
+}  // namespace
+
+std::vector<Restraints::Written> Restraints::TakeChanged() {
+  std::vector<Written> written;
+  const auto put = [&](std::string_view what, const std::string& name, const std::string& kind, const json& value) {
+    written.push_back({json({what, name, kind}).dump(), value.is_null() ? "" : value.dump()});
+  };
+  const std::lock_guard lock(mutex_);
+  for (auto& [key, slowdown] : slowdowns_) {
+    if (!std::exchange(slowdown.changed, false)) continue;
+    json value;
+    if (slowdown.base > 0) {
+      value = {{"suspended", slowdown.suspended},
+               {"base", slowdown.base},
+               {"lowest", slowdown.lowest},
+               {"since", absl::ToUnixNanos(slowdown.since)},
+               {"last", absl::ToUnixNanos(slowdown.last)},
+               {"duration", absl::ToInt64Nanoseconds(slowdown.duration)},
+               {"rule", slowdown.rule},
+               {"origin", slowdown.origin}};
+    }
+    put(kSlowdown, key.second, key.first, value);
+  }
+  for (auto& [provider, acceptance] : acceptances_) {
+    if (!std::exchange(acceptance.changed, false)) continue;
+    put(kSpike, provider, "", {{"until", absl::ToUnixNanos(acceptance.spike_until)}, {"norm", acceptance.norm}});
+  }
+  for (auto& [campaign, tally] : tallies_) {
+    if (!std::exchange(tally.changed, false)) continue;
+    put(kTally, campaign, "", tally.settled == 0 ? json() : json({{"settled", tally.settled}, {"hard", tally.hard}}));
+  }
+  for (auto& [what, matches] : matches_) {
+    if (!std::exchange(matches.changed, false)) continue;
+    json times = json::array();
+    for (const absl::Time time : matches.times) times.push_back(absl::ToUnixNanos(time));
+    put(kMatches, what, "", times);
+  }
+  return written;
+}
+
+void Restraints::Recall(std::string_view name, std::string_view value, absl::Time now) {
+  const json names = json::parse(name, nullptr, /*allow_exceptions=*/false);
+  const json known = json::parse(value, nullptr, /*allow_exceptions=*/false);
+  const std::lock_guard lock(mutex_);
+  try {
+    const std::string what = names.at(1);
+    if (names.at(0) == kSlowdown) {
+      Slowdown slowdown{.suspended = known.at("suspended"),
+                        .base = known.at("base"),
+                        .lowest = known.at("lowest"),
+                        .since = TimeOf(known.at("since")),
+                        // A clock that has stepped back since makes nothing last longer.
+                        .last = std::min(TimeOf(known.at("last")), now),
+                        .duration = absl::Nanoseconds(known.at("duration").get<int64_t>()),
+                        .rule = known.at("rule"),
+                        .origin = known.at("origin")};
+      if (slowdown.base <= 0 || slowdown.duration <= absl::ZeroDuration()) return;
+      slowdown.now = slowdown.lowest;
+      slowdown.rate = limits_.OwnedRate("backoff", what, {});
+      Set(slowdown);
+      if (slowdown.suspended) slowdown.rate->Acquire(slowdown.last, kTopStanding);
+      slowdowns_[{names.at(2), what}] = std::move(slowdown);
+    } else if (names.at(0) == kSpike) {
+      acceptances_[what].spike_until = TimeOf(known.at("until"));
+      acceptances_[what].norm = known.at("norm");
+    } else if (names.at(0) == kTally) {
+      tallies_[what] = {.settled = known.at("settled"), .hard = known.at("hard")};
+    } else if (names.at(0) == kMatches) {
+      for (const json& time : known) matches_[what].times.push_back(TimeOf(time));
+    }
+  } catch (const json::exception&) {
+    LogWarning("what replies had put on sending cannot be read and is forgotten", {});
+  }
+}
+
+std::vector<std::pair<std::string, std::string>> Restraints::SlowedSources() const {
+  std::vector<std::pair<std::string, std::string>> slowed;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, slowdown] : slowdowns_) {
+    if (slowdown.base <= 0) continue;
+    if (key.first == kSourceKind) slowed.emplace_back(key.second, "");
+    if (key.first != kPairKind) continue;
+    const size_t to = key.second.find(" to ");
+    slowed.emplace_back(key.second.substr(0, to), key.second.substr(to + 4));
+  }
+  return slowed;
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,119 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "engine/limits.h"
+#include "engine/metrics.h"
+#include "engine/options.h"
+#include "engine/shaping/warmup.h"
+
+namespace sealift::engine {
+
+// Warmups is what sources that receivers do not know yet may send: a budget a day for each source and whoever judges it
+// (a known provider, any other site by itself), beside a rate that spreads it over the day.
+//
+// What may be sent is reserved on disk before it is: a budget holds what a few seconds can use, Tick says what to
+// write, and Granted gives it out once it is written. After a kill -9 all that was reserved counts as sent.
+//
+// Owned by:  the node; outlives its shards.
+// Threads:   any. Shards ask for limits through Limits, which does not lock; On and the rest lock for a moment.
+// Time:      the caller passes it; Tick once a second or so.
+class Warmups {
+ public:
+  // `mode`: sink or live. What was sent into the sink did not warm anything.
+  Warmups(Limits& limits, Metrics& metrics, std::string mode)
+      : limits_(limits), metrics_(metrics), mode_(std::move(mode)) {}
+
+  // What was written in an earlier run, before Adopt.
+  void Recall(std::string_view name, std::string_view value);
+  // Since a restore nobody knows what was sent today: all of it counts as sent.
+  void SupposeUsed(absl::Time now);
+  // The plans of these options are in force.
+  void Adopt(std::shared_ptr<const Options> options);
+
+  // What limits the source there; null: it is warm.
+  RateInForce* On(const std::string& source, const std::string& judge);
+
+  struct Written {
+    std::string name, value;
+  };
+  // What is to be written. `slowed`: sources, and where replies slow them now; "" as the judge: everywhere.
+  std::vector<Written> Tick(absl::Time now, const std::vector<std::pair<std::string, std::string>>& slowed);
+  // It is written: what was reserved may be sent.
+  void Granted();
+  // It could not be written.
+  void Refused();
+  // What is to be written at the end: exactly what was sent.
+  std::vector<Written> Close();
+  // Since the last call a source has become warm somewhere, or is so no more: its queues have other limits.
+  bool TakeTurns();
+
+  struct Status {
+    std::string source, judge;
+    Warmup::Plan plan;
+    Warmup::Standing standing;  // `sent` as it is now
+    int64_t quota = 0;          // of the day
+    bool over = false;
+    std::string origin;
+  };
+  std::vector<Status> List(absl::Time now);
+
+  // What an operator orders of a source's plan: for one judge, or all. Returns for how many.
+  struct Order {
+    std::optional<int> day;
+    std::optional<bool> freeze;
+  };
+  absl::StatusOr<int> Apply(const std::string& source, const std::string& judge, const Order& order, absl::Time now);
+
+ private:
+  static constexpr size_t kJudgesMax = 4096;  // of a source; the others together are one
+
+  using Key = std::pair<std::string, std::string>;  // source, judge
+
+  struct Entry {
+    Warmup warmup;
+    RateInForce* rate = nullptr;  // null: no shard has asked for it yet
+    int64_t reserved = 0;         // of today: written and given out
+    int64_t asked = 0;            // of today: to be written
+    bool changed = false;         // something else is to be written
+    absl::Duration spaced;        // between messages, as the rate has it
+    std::string origin;
+  };
+
+  std::optional<Warmup::Plan> PlanOf(const SourceOptions& source, std::string_view judge) const;
+  using Place = std::map<Key, Entry>::value_type;
+
+  // Null: there is no plan for it.
+  Place* Find(const std::string& source, const std::string& judge);
+  void Bind(Place& place);
+  int64_t SentOf(const Entry& entry) const;
+  // Where the day is one of which nobody knows what was sent.
+  void SupposeUsed(Entry& entry) const;
+  // Another date has begun.
+  void Turn(Entry& entry, absl::Time now);
+  void Pace(Entry& entry, int64_t sent, absl::Time now);
+  void Describe(const Key& key, Entry& entry);
+  Written WrittenOf(const Key& key, const Entry& entry, int64_t sent) const;
+
+  Limits& limits_;
+  Metrics& metrics_;
+  const std::string mode_;
+  std::mutex mutex_;
+  std::shared_ptr<const Options> options_;
+  std::map<Key, Warmup::Standing> recalled_;
+  std::map<Key, Entry> entries_;
+  bool turned_ = false;
+  absl::Time supposed_used_ = absl::InfinitePast();  // a day of this date has nothing left
+};
+
+}  // namespace sealift::engine

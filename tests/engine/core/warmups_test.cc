@@ -1,0 +1,243 @@
+#include "engine/warmups.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+namespace sealift::engine {
+namespace {
+
+constexpr uint8_t kStanding = 1;
+
+// An hour of a day in December 2026.
+absl::Time At(int day, int hour) { return absl::FromCivil(absl::CivilHour(2026, 12, day, hour), absl::UTCTimeZone()); }
+
+class WarmupsTest : public testing::Test {
+ protected:
+  WarmupsTest() {
+    options_.sources = {{.name = "ip1"}, {.name = "ip2"}};
+    options_.sources[0].warmup = {.start = "2026-12-01", .per_day = {{"google", {4, 8}}, {"default", {2}}}};
+  }
+
+  void Adopt() { warmups_->Adopt(std::make_shared<const Options>(options_)); }
+
+  // What a node does once a second; the disk knows what was written.
+  void Tick(absl::Time now, const std::vector<std::pair<std::string, std::string>>& slowed = {}) {
+    for (Warmups::Written& written : warmups_->Tick(now, slowed)) disk_[written.name] = written.value;
+    warmups_->Granted();
+  }
+
+  // How many permits there are from then on, if they are asked for often enough: until `until`.
+  int TakeAll(const std::string& source, const std::string& judge, absl::Time from, absl::Time until) {
+    int taken = 0;
+    for (absl::Time now = from; now < until; now += absl::Minutes(1)) {
+      Tick(now);
+      RateInForce* const rate = warmups_->On(source, judge);
+      if (rate->Acquire(now, kStanding) == absl::ZeroDuration()) ++taken;
+    }
+    return taken;
+  }
+
+  // As after kill -9: what was written is all that is known.
+  void Restart() {
+    limits_ = std::make_unique<Limits>();
+    warmups_ = std::make_unique<Warmups>(*limits_, metrics_, "live");
+    for (const auto& [name, value] : disk_) warmups_->Recall(name, value);
+    Adopt();
+  }
+
+  Warmups::Status StatusOf(const std::string& judge, absl::Time now) {
+    for (const Warmups::Status& status : warmups_->List(now)) {
+      if (status.judge == judge) return status;
+    }
+    ADD_FAILURE() << "no status of " << judge;
+    return {};
+  }
+
+  Options options_;
+  Metrics metrics_;
+  std::unique_ptr<Limits> limits_ = std::make_unique<Limits>();
+  std::unique_ptr<Warmups> warmups_ = std::make_unique<Warmups>(*limits_, metrics_, "live");
+  std::map<std::string, std::string> disk_;
+};
+
+TEST_F(WarmupsTest, ADayHasItsMessagesAndNoMore) {
+  Adopt();
+  EXPECT_EQ(warmups_->On("ip2", "google"), nullptr);
+  warmups_->On("ip1", "google");
+  EXPECT_EQ(TakeAll("ip1", "google", At(1, 0), At(2, 0)), 4);
+  EXPECT_EQ(TakeAll("ip1", "google", At(2, 0), At(3, 0)), 8);
+  Tick(At(3, 0));
+  EXPECT_EQ(warmups_->On("ip1", "google"), nullptr) << "what is warm has no limit";
+}
+
+TEST_F(WarmupsTest, NothingLeavesBeforeTheFirstDay) {
+  Adopt();
+  RateInForce* const rate = warmups_->On("ip1", "google");
+  const absl::Time before = At(1, 0) - absl::Hours(5);
+  Tick(before);
+  EXPECT_EQ(rate->Acquire(before, kStanding), absl::Hours(5));
+  EXPECT_EQ(rate->value(), "nothing before 2026-12-01");
+}
+
+TEST_F(WarmupsTest, MessagesAreSpreadOverTheDay) {
+  Adopt();
+  RateInForce* const rate = warmups_->On("ip1", "google");
+  Tick(At(1, 0));
+  EXPECT_EQ(rate->value(), "4 on day 1 of 2");
+  EXPECT_EQ(rate->Acquire(At(1, 0), kStanding), absl::ZeroDuration());
+  Tick(At(1, 1));
+  EXPECT_EQ(rate->Acquire(At(1, 1), kStanding), absl::Hours(5));
+  Tick(At(1, 6));
+  EXPECT_EQ(rate->Acquire(At(1, 6), kStanding), absl::ZeroDuration());
+}
+
+TEST_F(WarmupsTest, WhoeverIsNotNamedHasTheDefaultForItself) {
+  Adopt();
+  RateInForce* const one = warmups_->On("ip1", "site mx.d1.test");
+  RateInForce* const other = warmups_->On("ip1", "site mx.d2.test");
+  EXPECT_NE(one, other);
+  EXPECT_EQ(TakeAll("ip1", "site mx.d1.test", At(1, 0), At(2, 0)), 2);
+  options_.sources[0].warmup.per_day.erase("default");
+  Adopt();
+  EXPECT_EQ(warmups_->On("ip1", "site mx.d3.test"), nullptr);
+}
+
+TEST_F(WarmupsTest, NothingIsForgottenByAKill) {
+  Adopt();
+  warmups_->On("ip1", "google");
+  const int before = TakeAll("ip1", "google", At(1, 0), At(1, 12));
+  EXPECT_EQ(before, 2);
+  Restart();
+  warmups_->On("ip1", "google");
+  const int after = TakeAll("ip1", "google", At(1, 12), At(2, 0));
+  // One that was reserved and not used may be lost.
+  EXPECT_LE(before + after, 4);
+  EXPECT_GE(before + after, 3);
+  Restart();
+  EXPECT_EQ(StatusOf("google", At(2, 1)).quota, 8) << "the day had half of its messages";
+}
+
+TEST_F(WarmupsTest, NothingLeavesThatIsNotWritten) {
+  Adopt();
+  RateInForce* const rate = warmups_->On("ip1", "google");
+  EXPECT_GT(rate->Acquire(At(1, 0), kStanding), absl::ZeroDuration());
+  EXPECT_FALSE(warmups_->Tick(At(1, 0), {}).empty());
+  warmups_->Refused();
+  EXPECT_GT(rate->Acquire(At(1, 0), kStanding), absl::ZeroDuration()) << "the disk does not know of it";
+  Tick(At(1, 0));
+  EXPECT_EQ(rate->Acquire(At(1, 0), kStanding), absl::ZeroDuration());
+}
+
+TEST_F(WarmupsTest, WhatDoesNotWaitCounts) {
+  Adopt();
+  RateInForce* const rate = warmups_->On("ip1", "google");
+  Tick(At(1, 0));
+  for (int i = 0; i < 6; ++i) rate->Count();
+  Tick(At(1, 0) + absl::Seconds(1));
+  EXPECT_EQ(StatusOf("google", At(1, 1)).standing.sent, 6);
+  EXPECT_EQ(TakeAll("ip1", "google", At(1, 1), At(2, 0)), 0);
+}
+
+TEST_F(WarmupsTest, WhatIsGivenBackIsThere) {
+  Adopt();
+  RateInForce* const rate = warmups_->On("ip1", "google");
+  Tick(At(1, 0));
+  ASSERT_EQ(rate->Acquire(At(1, 0), kStanding), absl::ZeroDuration());
+  rate->Return(At(1, 0));
+  EXPECT_EQ(StatusOf("google", At(1, 1)).standing.sent, 0);
+  // What was taken on the day before is not this day's.
+  Tick(At(1, 1));
+  ASSERT_EQ(rate->Acquire(At(1, 1), kStanding), absl::ZeroDuration());
+  Tick(At(2, 0));
+  rate->Return(At(1, 1));
+  EXPECT_EQ(StatusOf("google", At(2, 0)).standing.sent, 0);
+  EXPECT_LE(TakeAll("ip1", "google", At(2, 0), At(3, 0)), 4);
+}
+
+TEST_F(WarmupsTest, ADayOnWhichRepliesSlowTheSourceIsRepeated) {
+  Adopt();
+  warmups_->On("ip1", "google");
+  EXPECT_EQ(TakeAll("ip1", "google", At(1, 0), At(1, 23)), 4);
+  Tick(At(1, 23), {{"ip1", "google"}});
+  EXPECT_TRUE(StatusOf("google", At(1, 23)).standing.slowed);
+  Tick(At(2, 0));
+  EXPECT_EQ(StatusOf("google", At(2, 0)).standing.day, 1);
+  // Elsewhere it was not slowed, and everywhere if the source is.
+  Tick(At(2, 1), {{"ip1", "yahoo"}});
+  EXPECT_FALSE(StatusOf("google", At(2, 1)).standing.slowed);
+  Tick(At(2, 2), {{"ip1", ""}});
+  EXPECT_TRUE(StatusOf("google", At(2, 2)).standing.slowed);
+}
+
+TEST_F(WarmupsTest, TheSinkWarmsNothing) {
+  Adopt();
+  warmups_->On("ip1", "google");
+  EXPECT_EQ(TakeAll("ip1", "google", At(1, 0), At(2, 0)), 4);
+  limits_ = std::make_unique<Limits>();
+  warmups_ = std::make_unique<Warmups>(*limits_, metrics_, "sink");
+  for (const auto& [name, value] : disk_) warmups_->Recall(name, value);
+  Adopt();
+  EXPECT_EQ(StatusOf("google", At(2, 1)).standing.day, 1);
+}
+
+TEST_F(WarmupsTest, SinceARestoreTodayIsUsedUp) {
+  Adopt();
+  warmups_->On("ip1", "google");
+  TakeAll("ip1", "google", At(1, 0), At(1, 7));
+  limits_ = std::make_unique<Limits>();
+  warmups_ = std::make_unique<Warmups>(*limits_, metrics_, "live");
+  for (const auto& [name, value] : disk_) warmups_->Recall(name, value);
+  warmups_->SupposeUsed(At(1, 8));
+  Adopt();
+  warmups_->On("ip1", "google");
+  warmups_->On("ip1", "yahoo");
+  EXPECT_EQ(TakeAll("ip1", "google", At(1, 8), At(2, 0)), 0);
+  EXPECT_EQ(TakeAll("ip1", "yahoo", At(1, 8), At(2, 0)), 0);
+  EXPECT_EQ(TakeAll("ip1", "google", At(2, 0), At(3, 0)), 8);
+}
+
+TEST_F(WarmupsTest, AnOperatorMovesAndFreezesIt) {
+  Adopt();
+  warmups_->On("ip1", "google");
+  Tick(At(1, 0));
+  EXPECT_TRUE(warmups_->TakeTurns());
+  EXPECT_FALSE(warmups_->TakeTurns());
+  EXPECT_EQ(*warmups_->Apply("ip1", "google", {.day = 2}, At(1, 1)), 1);
+  EXPECT_TRUE(warmups_->TakeTurns()) << "its queues look at it again";
+  EXPECT_EQ(StatusOf("google", At(1, 1)).quota, 8);
+  EXPECT_EQ(*warmups_->Apply("ip1", "", {.freeze = true}, At(1, 1)), 1);
+  EXPECT_EQ(TakeAll("ip1", "google", At(1, 1), At(2, 0)), 8);
+  Tick(At(2, 0));
+  EXPECT_EQ(StatusOf("google", At(2, 0)).standing.day, 2) << "frozen";
+  Restart();
+  EXPECT_TRUE(StatusOf("google", At(2, 1)).standing.frozen);
+  EXPECT_EQ(*warmups_->Apply("ip1", "google", {.day = 3}, At(2, 1)), 1);
+  EXPECT_EQ(warmups_->On("ip1", "google"), nullptr);
+  EXPECT_EQ(warmups_->Apply("ip2", "", {.day = 1}, At(2, 1)).status().code(), absl::StatusCode::kNotFound);
+  options_.sources[0].warmup.per_day.erase("default");
+  Adopt();
+  EXPECT_EQ(warmups_->Apply("ip1", "yahoo", {.day = 1}, At(2, 1)).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(WarmupsTest, MemoryIsBoundedWhateverSitesThereAre) {
+  Adopt();
+  for (int i = 0; i < 5000; ++i) warmups_->On("ip1", "site mx" + std::to_string(i) + ".test");
+  EXPECT_LE(warmups_->List(At(1, 0)).size(), 4100u);
+  EXPECT_EQ(warmups_->On("ip1", "site mxa.test"), warmups_->On("ip1", "site mxb.test"));
+}
+
+TEST_F(WarmupsTest, WhatCannotBeReadIsForgotten) {
+  for (const char* value :
+       {"", "{}", "[]", "null", R"({"day":"x"})", R"({"day":-1,"date":1,"sent":0,"slowed":false,"frozen":false})"}) {
+    warmups_->Recall(R"(["live","ip1","google"])", value);
+  }
+  warmups_->Recall("x", "{}");
+  Adopt();
+  EXPECT_EQ(StatusOf("google", At(1, 1)).standing.day, 1);
+}
+
+}  // namespace
+}  // namespace sealift::engine
