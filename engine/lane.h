@@ -76,6 +76,8 @@ struct Lane {
   int packs_next = 1;                      // how many packs the next read asks for; grows while the lane drains
   int unsettled = 0;                       // rows handed out whose outcome is not durable
   bool reading = false;                    // a read is under way
+  bool reading_fresh = false;              // and it asks for fresh rows too
+  bool fresh = true;                       // the store may have fresh rows behind the cursor
   bool more = true;                        // the store may have rows that are due and not in the window
   bool listed = false;                     // stands in its queue's list of lanes with rows
   bool frozen = false;                     // an operator's command is moving its rows: no reads

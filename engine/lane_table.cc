@@ -17,6 +17,8 @@ constexpr absl::Duration kPassesApart = absl::Milliseconds(250);
 
 uint32_t Number(queue::CampaignId id) { return static_cast<uint32_t>(id); }
 
+bool HasFresh(const queue::LaneRecord& record) { return record.queued > record.retrying + record.in_doubt; }
+
 bool IsRetry(const queue::Pack& pack) { return pack.due() != absl::InfinitePast(); }
 
 }  // namespace
@@ -75,12 +77,14 @@ void LaneTable::OnPage(queue::CampaignId campaign, queue::LanesPage page) {
   }
   const absl::Time now = services_.Now();
   for (const queue::LaneRecord& record : page.lanes) {
-    if (lanes_.contains(record.lane)) continue;
+    if (Lane* const known = Find(record.lane); known != nullptr) {
+      Compare(*known, record);
+      continue;
+    }
     if (record.queued <= record.in_doubt) continue;
     const LaneFacts facts{record.lane, pager.campaign->name, pager.campaign->stream, record.domain};
     if (services_.holds->OnLane(facts) != nullptr) continue;  // found again when the hold has ended
-    const bool fresh = record.queued > record.retrying + record.in_doubt;
-    if (!fresh && record.next_due > now + kSoon && lanes_.size() > kLanesMax * 3 / 4) {
+    if (!HasFresh(record) && record.next_due > now + kSoon && lanes_.size() > kLanesMax * 3 / 4) {
       PassOver(pager, record.next_due);
       continue;
     }
@@ -113,7 +117,8 @@ Lane& LaneTable::Create(const queue::LaneRecord& record, std::shared_ptr<ActiveC
   lane.hold = services_.holds->OnLane(facts);
   lane.holds_rows = services_.holds->OfRows(facts) != nullptr;
   ++lanes_of_[Number(lane.id.campaign)];
-  if (lane.queued <= lane.retrying && record.next_due > services_.Now()) {
+  lane.fresh = HasFresh(record);
+  if (!lane.fresh && record.next_due > services_.Now()) {
     lane.more = false;
     lane.next_due = record.next_due;
     ArmDue(lane);
@@ -123,6 +128,14 @@ Lane& LaneTable::Create(const queue::LaneRecord& record, std::shared_ptr<ActiveC
 
 Lane& LaneTable::Receive(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign) {
   return Create(record, std::move(campaign));
+}
+
+void LaneTable::Compare(Lane& lane, const queue::LaneRecord& record) {
+  if (!HasFresh(record)) return;
+  // They may all be claimed: the next read tells.
+  lane.fresh = lane.more = true;
+  if (lane.Idle()) lane.recount = true;
+  Want(lane);
 }
 
 void LaneTable::OnDue(Lane& lane) {
@@ -204,7 +217,7 @@ void LaneTable::Rewind(Lane& lane) {
   lane.held_rows = 0;
   lane.fresh_cursor.clear();
   lane.retry_cursor.clear();
-  lane.more = true;
+  lane.fresh = lane.more = true;
 }
 
 Lane* LaneTable::Find(const queue::LaneId& id) {
@@ -219,7 +232,7 @@ void LaneTable::Want(Lane& lane) {
   if (lane.verdict.has_value() && !lane.verdict->Bounces() && lane.verdict->tried && !lane.recount) return;
   if (!lane.withheld.empty()) return;  // they go first: nothing else bounds them
   if (lane.window.size() <= static_cast<size_t>(lane.packs_next) * queue::Pack::kRowsMax / 2) {
-    Read(lane, /*fresh_too=*/true);
+    Read(lane, lane.fresh);
     lane.packs_next = std::min(lane.packs_next * 2, kPacksMax);
   } else if (lane.next_due <= services_.Now() && lane.window.size() <= kWindowMax) {
     Read(lane, /*fresh_too=*/false);  // a retry does not wait behind the fresh rows that are here already
@@ -228,6 +241,8 @@ void LaneTable::Want(Lane& lane) {
 
 void LaneTable::Read(Lane& lane, bool fresh_too) {
   lane.reading = true;
+  lane.reading_fresh = fresh_too;
+  if (fresh_too) lane.fresh = false;  // what is loaded from here on says so again
   lane.next_due = absl::InfiniteFuture();
   reads_.push_back({.lane = lane.id,
                     .fresh = lane.fresh_cursor,
@@ -260,6 +275,8 @@ void LaneTable::OnWindows(std::vector<queue::LaneWindow> windows) {
 
 void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
   lane.reading = false;
+  const bool all_fresh = window.status.ok() && window.fresh_done;
+  if (std::exchange(lane.reading_fresh, false) && !all_fresh) lane.fresh = true;
   if (!lane.campaign->sending) Discard(lane);
   if (lane.discarded) return MaybeForget(lane);
   if (lane.hold != nullptr) return GiveBack(lane);  // since its site is known
@@ -277,7 +294,7 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
   lane.fresh_cursor = std::move(window.fresh);
   lane.retry_cursor = std::move(window.retry);
   lane.next_due = std::min(lane.next_due, window.next_due);
-  lane.more = !window.fresh_done || lane.next_due <= services_.Now();
+  lane.more = lane.fresh || lane.next_due <= services_.Now();
   window.suppressed.resize(window.packs.size());
   // Retries go behind the retries that are here and before the fresh rows.
   auto place = std::ranges::find_if_not(lane.window, [](const Claim& claim) { return IsRetry(claim.pack()); });

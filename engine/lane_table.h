@@ -40,7 +40,8 @@ class LaneTable {
 
   LaneTable(ShardServices& services, Callbacks callbacks);
 
-  // Takes up the campaign's lanes, now and as they become due; again after a Stop, or when it has new rows.
+  // Takes up the campaign's lanes, now and as they become due; again after a Stop, or when it has new rows: lanes that
+  // are here already hear of theirs.
   void Run(std::shared_ptr<ActiveCampaign> campaign);
 
   // Gives back every row of the campaign that is not being sent, and calls `done` once no row of it is unsettled.
@@ -48,6 +49,8 @@ class LaneTable {
 
   // A lane that another shard has resolved, and that is not here.
   Lane& Receive(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign);
+  // The store shows this of a lane that is here: it may have fresh rows that it does not know of.
+  void Compare(Lane& lane, const queue::LaneRecord& record);
   // The lane has gone to another shard. It has claimed nothing.
   void GiveAway(Lane& lane) { Forget(lane); }
   Lane* Find(const queue::LaneId& id);

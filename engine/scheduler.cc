@@ -103,7 +103,8 @@ void Scheduler::OnElsewhere(Lane& lane, const SiteIdentity& identity, int shard)
 
 void Scheduler::Receive(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign,
                         const SiteIdentity& identity) {
-  if (!campaign->sending || lanes_.Find(record.lane) != nullptr) return;
+  if (!campaign->sending) return;
+  if (Lane* const known = lanes_.Find(record.lane); known != nullptr) return lanes_.Compare(*known, record);
   Lane& lane = lanes_.Receive(record, std::move(campaign));
   lane.security = identity.security;
   OnResolved(lane, directory_.SiteOf(identity, record.domain));

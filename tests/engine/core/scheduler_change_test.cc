@@ -118,5 +118,42 @@ TEST_F(SchedulerChangeTest, ALaneThatGoesToAnotherShardIsNotForgottenWhileItsRet
   EXPECT_TRUE(EventuallyDelivered(id, found_here)) << CountersOf(id).delivered << " of " << found_here;
 }
 
+TEST_F(SchedulerChangeTest, ALaneThatWaitsForARetryHearsOfRowsThatAreLoadedLater) {
+  MailServer& mx = AddDomain("d1.test");
+  mx.script = [](const MailServer::Conversation&, std::string_view command) -> std::optional<MailServer::Answer> {
+    if (command.starts_with("RCPT TO:<a1@")) return MailServer::Answer{"450 4.2.1 later"};
+    return std::nullopt;
+  };
+  Start();
+  const queue::CampaignId id = Send("spring", {"a1@d1.test"});
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  const queue::LaneId lane{id, store_->DestinationOf("d1.test")};
+  ASSERT_TRUE(Eventually([&] { return scheduler().lanes().Find(lane)->Idle(); }));
+  LoadMore(id, 2, {"a2@d1.test", "a3@d1.test"});
+  Run(id);
+  EXPECT_TRUE(EventuallyDelivered(id, 2));
+  OnShard([&](Scheduler& scheduler) { EXPECT_EQ(scheduler.lanes().Find(lane)->queued, 1) << "the retry"; });
+}
+
+TEST_F(SchedulerChangeTest, ALaneThatIsFoundWithRetriesOnlyIsNotSearchedForFreshRows) {
+  MailServer& mx = AddDomain("d1.test");
+  mx.script = [](const MailServer::Conversation&, std::string_view command) -> std::optional<MailServer::Answer> {
+    if (command.starts_with("RCPT")) return MailServer::Answer{"450 4.2.1 later"};
+    return std::nullopt;
+  };
+  Start();
+  const queue::CampaignId id = Send("spring", {"a1@d1.test"});
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  const queue::LaneId lane{id, store_->DestinationOf("d1.test")};
+  const std::shared_ptr<std::atomic<bool>> paused = Pause(id);
+  ASSERT_TRUE(Eventually([&] { return paused->load(); }));
+  Run(id);
+  ASSERT_TRUE(Eventually([&] { return scheduler().lanes().Find(lane) != nullptr; }));
+  OnShard([&](Scheduler& scheduler) { EXPECT_FALSE(scheduler.lanes().Find(lane)->fresh); });
+  LoadMore(id, 2, {"a2@d1.test"});
+  Run(id);
+  EXPECT_TRUE(EventuallyTried(id, 2));
+}
+
 }  // namespace
 }  // namespace sealift::engine

@@ -202,16 +202,7 @@ queue::CampaignId ShardWorld::Load(const std::string& name, const std::vector<st
   const std::vector<std::string_view> fields(spec.columns.size(), content.key);
   const absl::StatusOr<queue::Campaign> campaign = store_->CreateCampaign(spec, content.accepted);
   CHECK(campaign.ok(), "a campaign of that name is new");
-  absl::StatusOr<std::unique_ptr<queue::Load>> load = store_->BeginLoad(campaign->id, content.accepted);
-  CHECK(load.ok(), "nobody else loads it");
-  uint32_t row = 0;
-  for (const std::string& recipient : recipients) {
-    const std::string domain = recipient.substr(recipient.find('@') + 1);
-    const absl::StatusOr<queue::Load::Added> added =
-        (*load)->Add({.id = queue::RowId{++row}, .recipient = recipient, .domain = domain, .fields = fields});
-    CHECK(added.ok(), "a row fits");
-  }
-  CHECK((*load)->Commit(row, "digest", true).ok(), "a load is committed");
+  LoadMore(campaign->id, 1, recipients, fields, content.accepted);
 
   absl::StatusOr<Template> compiled = CompileTemplate(spec);
   if (!compiled.ok()) ADD_FAILURE() << compiled.status();
@@ -219,6 +210,20 @@ queue::CampaignId ShardWorld::Load(const std::string& name, const std::vector<st
       campaign->id, name, content.stream, content.accepted, content.rate, *std::move(compiled),
       content.key.empty() ? std::nullopt : std::optional<size_t>(0));
   return campaign->id;
+}
+
+void ShardWorld::LoadMore(queue::CampaignId id, uint32_t first, const std::vector<std::string>& recipients,
+                          std::span<const std::string_view> fields, absl::Time accepted) {
+  absl::StatusOr<std::unique_ptr<queue::Load>> load = store_->BeginLoad(id, accepted);
+  CHECK(load.ok(), "nobody else loads it");
+  uint32_t row = first;
+  for (const std::string& recipient : recipients) {
+    const std::string domain = recipient.substr(recipient.find('@') + 1);
+    const absl::StatusOr<queue::Load::Added> added =
+        (*load)->Add({.id = queue::RowId{row++}, .recipient = recipient, .domain = domain, .fields = fields});
+    CHECK(added.ok(), "a row fits");
+  }
+  CHECK((*load)->Commit(row, "digest", true).ok(), "a load is committed");
 }
 
 void ShardWorld::Run(queue::CampaignId id) {

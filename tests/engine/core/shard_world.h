@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -65,6 +66,9 @@ class ShardWorld : public testing::Test {
   queue::CampaignId Load(const std::string& name, const std::vector<std::string>& recipients) {
     return Load(name, recipients, Content());
   }
+  // Further rows of it, from `first` on.
+  void LoadMore(queue::CampaignId id, uint32_t first, const std::vector<std::string>& recipients,
+                std::span<const std::string_view> fields = {}, absl::Time accepted = absl::Now());
   void Run(queue::CampaignId id);
   // As a pause does; `stopped` becomes true once nothing of it is being sent.
   std::shared_ptr<std::atomic<bool>> Pause(queue::CampaignId id);
