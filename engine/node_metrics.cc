@@ -115,6 +115,8 @@ void NodeImpl::AddMetrics() {
   metrics_text_->AddCallback(Metric::kDiskFree, [this] {
     return std::vector<Sample>{{{}, static_cast<double>(store_->Stats().disk_free_bytes)}};
   });
+  metrics_text_->AddCallback(Metric::kQueueStalled,
+                             [this] { return std::vector<Sample>{{{}, static_cast<double>(store_->Stats().stall)}}; });
   metrics_text_->AddCallback(Metric::kMemory, [this] {
     const queue::StoreStats stats = store_->Stats();
     const uint64_t queue = stats.block_cache_bytes + stats.memtable_bytes + stats.table_readers_bytes;

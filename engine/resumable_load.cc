@@ -34,7 +34,14 @@ absl::Status ResumableLoad::Begin(const queue::CampaignSpec& spec,
       services_.store.BeginLoad(id, absl::Now(), kind_ == StreamKind::kTransactional);
   if (!rows.ok()) return WithExit(rows.status(), ExitCode::kTryLater);
   rows_ = *std::move(rows);
+  counted_ = rows_->counters().accepted;
   return absl::OkStatus();
+}
+
+ResumableLoad::~ResumableLoad() {
+  if (rows_ == nullptr) return;
+  (void)rows_->Wait();
+  CountAccepted();
 }
 
 absl::Status ResumableLoad::Compare(const queue::Campaign& before,
@@ -55,13 +62,15 @@ absl::Status ResumableLoad::OtherContent(std::string_view what) const {
 
 absl::Status ResumableLoad::Commit(uint64_t offset, const std::string& digest, bool complete) {
   if (absl::Status admitted = services_.admit(); !admitted.ok()) return admitted;
-  const uint64_t before = rows_->counters().accepted;
-  const absl::Status committed = rows_->Commit(offset, digest, complete);
-  if (!committed.ok()) {
-    return WithExit(committed, absl::IsResourceExhausted(committed) ? ExitCode::kTryLater : ExitCode::kIo);
-  }
-  services_.accepted(rows_->counters().accepted - before);
-  return absl::OkStatus();
+  const absl::Status committed = complete ? rows_->Commit(offset, digest, true) : rows_->CommitBehind(offset, digest);
+  CountAccepted();
+  if (committed.ok()) return committed;
+  return WithExit(committed, absl::IsResourceExhausted(committed) ? ExitCode::kTryLater : ExitCode::kIo);
+}
+
+void ResumableLoad::CountAccepted() {
+  const uint64_t accepted = rows_->counters().accepted;
+  services_.accepted(accepted - std::exchange(counted_, accepted));
 }
 
 absl::StatusOr<CampaignLoader::Summary> ResumableLoad::Finish(uint64_t offset, const std::string& digest,

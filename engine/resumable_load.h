@@ -30,11 +30,14 @@ class ResumableLoad {
     queue::Store& store;
     Campaigns& campaigns;
     std::function<absl::Status()> admit;          // whether the disk and the store take more
-    std::function<void(uint64_t rows)> accepted;  // after each commit
+    std::function<void(uint64_t rows)> accepted;  // once they are durable
   };
 
   // `kind`: of the stream, which decides who of the recipients is suppressed.
   ResumableLoad(Services services, StreamKind kind) : services_(std::move(services)), kind_(kind) {}
+  ~ResumableLoad();  // a chunk on its way to the disk is waited for
+  ResumableLoad(const ResumableLoad&) = delete;
+  ResumableLoad& operator=(const ResumableLoad&) = delete;
 
   // `compare` says whether a campaign of this name, with the same stream and mode, was made of the same.
   absl::Status Begin(const queue::CampaignSpec& spec,
@@ -53,6 +56,7 @@ class ResumableLoad {
   // The refusal of an input; `what` completes "was already loaded": "from other messages".
   absl::Status OtherContent(std::string_view what) const;
 
+  // A chunk that is not the last is committed while the caller reads on; what becomes of it the next call says.
   absl::Status Commit(uint64_t offset, const std::string& digest, bool complete);
 
   // Commits the rest, and starts the campaign where the request says so.
@@ -63,10 +67,13 @@ class ResumableLoad {
   absl::Status Compare(const queue::Campaign& before,
                        const std::function<absl::Status(const queue::Campaign&)>& compare) const;
 
+  void CountAccepted();
+
   const Services services_;
   const StreamKind kind_;
   std::string name_, stream_, mode_;
   std::unique_ptr<queue::Load> rows_;
+  uint64_t counted_ = 0;                  // rows of the campaign that services_.accepted has heard of
   std::optional<queue::Campaign> known_;  // it was there before this load
 };
 

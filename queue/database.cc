@@ -266,6 +266,15 @@ absl::Status Database::Resume() {
   return FromRocks(status, "write again");
 }
 
+Stall Database::stall() const {
+  uint64_t value = 0;
+  if (db_->GetIntProperty(rocksdb::DB::Properties::kIsWriteStopped, &value) && value != 0) return Stall::kStopped;
+  if (db_->GetIntProperty(rocksdb::DB::Properties::kActualDelayedWriteRate, &value) && value != 0) {
+    return Stall::kSlowed;
+  }
+  return Stall::kNone;
+}
+
 absl::Status Database::Ingest(const std::vector<rocksdb::IngestExternalFileArg>& files) {
   const std::shared_lock lock(resuming_);
   if (!may_ingest()) {

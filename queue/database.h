@@ -37,6 +37,8 @@ enum class Column : size_t {
 };
 inline constexpr size_t kColumns = 11;
 
+enum class Stall { kNone, kSlowed, kStopped };
+
 // Events of commits before this one are past their retention; the compactions of the events' index drop them.
 struct EventsCut {
   std::atomic<uint64_t> first_kept = 0;
@@ -76,6 +78,10 @@ class Database {
   // ResourceExhausted when it may not.
   absl::Status Ingest(const std::vector<rocksdb::IngestExternalFileArg>& files);
   Reserve& reserve() { return reserve_; }
+  // Whether RocksDB slows or stops what is written to it, because the disk does not keep up with flushing and
+  // compacting what was written before. Asked and not listened to: RocksDB tells of a stop only after the write that it
+  // stopped.
+  Stall stall() const;
 
   // For files that are ingested into `column`.
   rocksdb::Options FileOptions(Column column) const;

@@ -1,8 +1,11 @@
 #include "queue/load.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "fmt/format.h"
+#include "queue/beside.h"
 #include "queue/body_files.h"
 #include "queue/campaign_records.h"
 #include "queue/chunk_writer.h"
@@ -16,6 +19,17 @@ namespace {
 // Below this many rows a file costs more than the log.
 constexpr size_t kFileRowsMin = 4'000;
 constexpr size_t kDigestMax = 1024;
+constexpr absl::Duration kLookAgain = absl::Milliseconds(100);  // whether writes are still slowed or stopped
+
+// False: writes are still slowed or stopped.
+bool AwaitEndOfStall(const Database& database, absl::Duration patience) {
+  const absl::Time deadline = absl::Now() + patience;
+  while (database.stall() != Stall::kNone) {
+    if (absl::Now() >= deadline) return false;
+    absl::SleepFor(std::min(patience, kLookAgain));
+  }
+  return true;
+}
 
 absl::Status WriteProgress(LoadContext* context, const Campaign& progress, ChunkWriter* writer) {
   std::string plaintext, sealed;
@@ -28,14 +42,18 @@ absl::Status WriteProgress(LoadContext* context, const Campaign& progress, Chunk
 
 }  // namespace
 
-Load::Load(std::unique_ptr<LoadContext> context) : context_(std::move(context)) {
-  progress_ = context_->campaign;
-  last_row_ = progress_.input_rows;
-  chunk_ = std::make_unique<LoadChunk>(progress_.id, context_->ring);
-  bodies_ = std::make_unique<BodyFiles>(context_->database, progress_.id);
+Load::Load(std::unique_ptr<LoadContext> context)
+    : context_(std::move(context)), progress_(context_->campaign), last_row_(progress_.input_rows), part_(NewPart()) {}
+
+Load::~Load() {
+  (void)Wait();
+  context_->campaigns->EndLoading(context_->gate.get());
 }
 
-Load::~Load() { context_->campaigns->EndLoading(context_->gate.get()); }
+Load::Part Load::NewPart() const {
+  return {.chunk = std::make_unique<LoadChunk>(progress_.id, context_->ring),
+          .bodies = std::make_unique<BodyFiles>(context_->database, progress_.id)};
+}
 
 absl::StatusOr<Load::Added> Load::Add(const Row& row) {
   const uint32_t id = static_cast<uint32_t>(row.id);
@@ -43,7 +61,7 @@ absl::StatusOr<Load::Added> Load::Add(const Row& row) {
     return absl::InvalidArgumentError(fmt::format(
         "row {} was added before (the last one is {}): go on behind the input that is loaded", id, last_row_));
   }
-  if (chunk_->rows() >= kChunkRowsMax / 2 * 3 || chunk_->bytes() >= kChunkBytesMax / 2 * 3) {
+  if (part_.chunk->rows() >= kChunkRowsMax / 2 * 3 || part_.chunk->bytes() >= kChunkBytesMax / 2 * 3) {
     return absl::FailedPreconditionError("the chunk is full: commit it before more is added");
   }
   size_t bytes = row.recipient.size();
@@ -53,13 +71,14 @@ absl::StatusOr<Load::Added> Load::Add(const Row& row) {
         fmt::format("row {} has {} bytes; a row has at most {}", id, bytes, size_t{kRowBytesMax}));
   }
   last_row_ = id;
-  if (chunk_->Add(row)) return Added::kAccepted;
-  ++duplicates_;
+  if (part_.chunk->Add(row)) return Added::kAccepted;
+  ++part_.duplicates;
   return Added::kDuplicate;
 }
 
 bool Load::full() const {
-  return chunk_->rows() >= kChunkRowsMax || chunk_->bytes() >= kChunkBytesMax || bodies_->bytes() >= kChunkBytesMax;
+  return part_.chunk->rows() >= kChunkRowsMax || part_.chunk->bytes() >= kChunkBytesMax ||
+         part_.bodies->bytes() >= kChunkBytesMax;
 }
 
 absl::Status Load::BeginBody(BodyId body) {
@@ -67,58 +86,102 @@ absl::Status Load::BeginBody(BodyId body) {
     return absl::ResourceExhaustedError(
         "the queue takes no finished messages until sealiftd is restarted: its file system was full meanwhile");
   }
-  return bodies_->Begin(body);
+  return part_.bodies->Begin(body);
 }
 
 absl::Status Load::AddPiece(std::string_view piece) {
   if (piece.size() > kPieceBytesMax) return absl::InvalidArgumentError("a piece of a finished message is too long");
-  return bodies_->Add(&context_->sealer, piece);
+  return part_.bodies->Add(&context_->pieces, piece);
 }
 
-absl::Status Load::KeepBody() { return bodies_->Keep(); }
+absl::Status Load::KeepBody() { return part_.bodies->Keep(); }
 
-void Load::DropBody() { bodies_->Drop(); }
+void Load::DropBody() { part_.bodies->Drop(); }
 
 absl::Status Load::Commit(uint64_t input_offset, std::string_view digest, bool complete) {
+  if (absl::Status before = Wait(); !before.ok()) return before;
+  absl::StatusOr<Part> part = TakePart(input_offset, digest, complete);
+  if (!part.ok()) return part.status();
+  return Adopt(CommitPart(*std::move(part), progress_));
+}
+
+absl::Status Load::CommitBehind(uint64_t input_offset, std::string_view digest) {
+  if (absl::Status before = Wait(); !before.ok()) return before;
+  absl::StatusOr<Part> part = TakePart(input_offset, digest, /*complete=*/false);
+  if (!part.ok()) return part.status();
+  behind_ = Beside(
+      [this, part = *std::move(part), before = progress_]() mutable { return CommitPart(std::move(part), before); });
+  return absl::OkStatus();
+}
+
+absl::Status Load::Wait() { return behind_.valid() ? Adopt(behind_.get()) : failed_; }
+
+absl::Status Load::Adopt(absl::StatusOr<Campaign> committed) {
+  if (committed.ok()) {
+    progress_ = *std::move(committed);
+  } else {
+    failed_ = committed.status();
+  }
+  return failed_;
+}
+
+absl::StatusOr<Load::Part> Load::TakePart(uint64_t input_offset, std::string_view digest, bool complete) {
   if (digest.size() > kDigestMax) return absl::InvalidArgumentError("the digest of a load's input is too long");
+  Part part = std::exchange(part_, NewPart());
+  part.chunk->Close();
+  part.last_row = last_row_;
+  part.input_offset = input_offset;
+  part.input_digest = digest;
+  part.complete = complete;
+  return part;
+}
+
+absl::StatusOr<Campaign> Load::CommitPart(Part part, const Campaign& before) {
+  // A chunk would make it longer.
+  if (!AwaitEndOfStall(*context_->database, context_->stall_patience)) {
+    return absl::ResourceExhaustedError(
+        fmt::format("the queue's disk does not keep up with what is written: RocksDB has slowed or stopped writes for "
+                    "{}, and takes "
+                    "no load before it has caught up (sealift_queue_stalled). Run the same command again in a while",
+                    absl::FormatDuration(context_->stall_patience)));
+  }
   // A cancellation waits for the chunk on its way, and none follows it.
   const std::lock_guard lock(context_->gate->mutex);
   if (context_->gate->cancelled) return absl::CancelledError("the campaign was cancelled while it was loaded");
   if (context_->failure->stopped()) return context_->failure->status();
 
-  if (progress_.counters.accepted > 0) {
+  LoadChunk& chunk = *part.chunk;
+  if (before.counters.accepted > 0) {
     uint64_t seen = 0;
-    const absl::Status looked = chunk_->DropSeen(context_->database, &seen);
-    duplicates_ += seen;
-    if (!looked.ok()) return looked;
+    if (absl::Status looked = chunk.DropSeen(context_->database, &seen); !looked.ok()) return looked;
+    part.duplicates += seen;
   }
   uint64_t suppressed = 0;
   const absl::Status asked =
-      chunk_->DropSuppressed(*context_->suppressions, context_->mailing, &context_->unsealer, &suppressed);
-  suppressed_ += suppressed;
+      chunk.DropSuppressed(*context_->suppressions, context_->mailing, &context_->unsealer, &suppressed);
   if (!asked.ok()) return asked;
-  Campaign next = progress_;
-  next.counters.accepted += chunk_->rows();
-  next.counters.duplicates += duplicates_;
-  next.counters.rejected += rejected_;
-  next.counters.suppressed_at_load += suppressed_;
-  next.input_offset = input_offset;
-  next.input_digest = digest;
-  next.input_rows = last_row_;
-  next.load_complete = complete;
+  Campaign next = before;
+  next.counters.accepted += chunk.rows();
+  next.counters.duplicates += part.duplicates;
+  next.counters.rejected += part.rejected;
+  next.counters.suppressed_at_load += suppressed;
+  next.input_offset = part.input_offset;
+  next.input_digest = std::move(part.input_digest);
+  next.input_rows = part.last_row;
+  next.load_complete = part.complete;
 
   std::unique_ptr<ChunkWriter> writer;
-  if (!bodies_->empty()) {
-    if (absl::Status status = bodies_->Finish(); !status.ok()) return status;
+  if (!part.bodies->empty()) {
+    if (absl::Status status = part.bodies->Finish(); !status.ok()) return status;
     auto files = std::make_unique<FileWriter>(context_->database);
-    files->Attach(Column::kBodies, bodies_->paths());
+    files->Attach(Column::kBodies, part.bodies->paths());
     writer = std::move(files);
-  } else if (chunk_->rows() < kFileRowsMin || !context_->database->may_ingest()) {
+  } else if (chunk.rows() < kFileRowsMin || !context_->database->may_ingest()) {
     writer = std::make_unique<BatchWriter>(context_->database);
   } else {
     writer = std::make_unique<FileWriter>(context_->database);
   }
-  absl::Status status = chunk_->Write(&context_->sealer, context_->accepted, context_->expires, writer.get());
+  absl::Status status = chunk.Write(&context_->sealer, context_->accepted, context_->expires, writer.get());
   if (status.ok()) status = WriteProgress(context_.get(), next, writer.get());
   if (status.ok()) status = writer->Prepare();
   if (!status.ok()) return status;
@@ -126,12 +189,8 @@ absl::Status Load::Commit(uint64_t input_offset, std::string_view digest, bool c
     context_->failure->Note(status);
     return status;
   }
-  context_->loaded_rows->fetch_add(chunk_->rows(), std::memory_order_relaxed);
-  progress_ = std::move(next);
-  rejected_ = suppressed_ = duplicates_ = 0;
-  chunk_ = std::make_unique<LoadChunk>(progress_.id, context_->ring);
-  bodies_ = std::make_unique<BodyFiles>(context_->database, progress_.id);
-  return absl::OkStatus();
+  context_->loaded_rows->fetch_add(chunk.rows(), std::memory_order_relaxed);
+  return next;
 }
 
 }  // namespace sealift::queue

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <span>
 #include <string>
@@ -23,8 +24,10 @@ struct LoadContext;
 // counts and the place in the input together, so that an interrupted load resumes exactly there. Small chunks go
 // through the write-ahead log instead. The caller:
 //
-//   while (row) { if (load->full()) load->Commit(offset, digest, false); load->Add(row); }
+//   while (row) { if (load->full()) load->CommitBehind(offset, digest); load->Add(row); }
 //   load->Commit(offset, digest, true);
+//
+// CommitBehind is how two cores work at one load: while a chunk is sealed, written and synced the next is read.
 //
 // A campaign of finished messages has besides its rows what they get. The bytes of a message are given first, in pieces
 // that are sealed and written as they come, then its rows:
@@ -40,11 +43,13 @@ struct LoadContext;
 // Owned by:  the caller; must not outlive its Store. One at a time a campaign.
 // Threads:   one at a time, any.
 // Errors:    Cancelled once the campaign is; FailedPrecondition after a failed sync: nothing is acknowledged any more.
+//            ResourceExhausted when RocksDB slows or stops writes for longer than Store::Options::stall_patience. A
+//            commit that fails is the end of the Load: begin another.
 class Load {
  public:
   static constexpr size_t kChunkRowsMax = 500'000;
-  static constexpr size_t kChunkBytesMax = 64 << 20;
-  static constexpr size_t kRowBytesMax = 1 << 20;  // recipient and fields of one row
+  static constexpr size_t kChunkBytesMax = 48 << 20;  // two chunks are in memory
+  static constexpr size_t kRowBytesMax = 1 << 20;     // recipient and fields of one row
   static constexpr size_t kPieceBytesMax = 128 << 10;
 
   struct Row {
@@ -74,7 +79,7 @@ class Load {
   void DropBody();                                // it never was
 
   // Counts a row of the input that was not accepted.
-  void Reject() { ++rejected_; }
+  void Reject() { ++part_.rejected; }
 
   // The chunk should be committed before more is added (Add refuses one and a half times as much).
   bool full() const;
@@ -83,7 +88,14 @@ class Load {
   // to the rows added so far; `complete`: this was all of it. A campaign that was kLoading is then kReady.
   absl::Status Commit(uint64_t input_offset, std::string_view digest, bool complete);
 
-  // As of the last Commit.
+  // The same of a chunk that is not the last, and returns while it is on its way. One is at a time: this waits for the
+  // one before, and says what became of that.
+  absl::Status CommitBehind(uint64_t input_offset, std::string_view digest);
+
+  // Waits for the commit that is on its way, and says what became of it.
+  absl::Status Wait();
+
+  // As of the last commit that was waited for.
   uint64_t offset() const { return progress_.input_offset; }
   const std::string& digest() const { return progress_.input_digest; }
   uint32_t rows() const { return progress_.input_rows; }
@@ -92,14 +104,32 @@ class Load {
  private:
   friend class Store;
 
+  // What one commit takes.
+  struct Part {
+    std::unique_ptr<LoadChunk> chunk;
+    std::unique_ptr<BodyFiles> bodies;
+    uint64_t rejected = 0, duplicates = 0;
+    uint32_t last_row = 0;
+    uint64_t input_offset = 0;
+    std::string input_digest;
+    bool complete = false;
+  };
+
   explicit Load(std::unique_ptr<LoadContext> context);
 
+  Part NewPart() const;
+  // Ends the part that is being filled, and begins another.
+  absl::StatusOr<Part> TakePart(uint64_t input_offset, std::string_view digest, bool complete);
+  // Returns the progress that it has committed, which was `before`.
+  absl::StatusOr<Campaign> CommitPart(Part part, const Campaign& before);
+  absl::Status Adopt(absl::StatusOr<Campaign> committed);
+
   std::unique_ptr<LoadContext> context_;
-  std::unique_ptr<LoadChunk> chunk_;
-  std::unique_ptr<BodyFiles> bodies_;  // of the chunk
   Campaign progress_;
-  uint64_t rejected_ = 0, suppressed_ = 0, duplicates_ = 0;  // since the last Commit
   uint32_t last_row_ = 0;
+  Part part_;  // that is being filled
+  std::future<absl::StatusOr<Campaign>> behind_;
+  absl::Status failed_;
 };
 
 }  // namespace sealift::queue

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <future>
 #include <tuple>
-#include <type_traits>
 
+#include "queue/beside.h"
 #include "queue/lane_value.h"
 #include "queue/pack.h"
 #include "queue/rocks.h"
@@ -19,12 +19,6 @@ namespace {
 constexpr size_t kBlockSize = 1 << 20;
 constexpr size_t kLookUpTogether = 512;
 constexpr size_t kWorthAThread = 4'000;  // questions
-
-// Runs `work` on a thread of its own; in the caller, once it asks for the result, where there is none to be had.
-template <typename Work>
-std::future<std::invoke_result_t<Work>> Beside(Work work) {
-  return std::async(std::launch::async | std::launch::deferred, std::move(work));
-}
 
 }  // namespace
 

@@ -39,6 +39,9 @@ class LoadChunk {
   // False: the chunk has this address, for the same message.
   bool Add(const Load::Row& row);
 
+  // No more is added: gives back what only Add needs.
+  void Close() { addresses_ = {}; }
+
   // Takes out the rows whose address the campaign has already; *found: how many.
   absl::Status DropSeen(Database* database, uint64_t* found);
 

@@ -26,7 +26,9 @@ struct LoadContext {
   Campaign campaign;  // as it was when the load began
   Mailing mailing;    // what its rows are sent as
   absl::Time accepted, expires;
-  Sealer sealer;
+  absl::Duration stall_patience;
+  Sealer pieces;  // of finished messages, as they come
+  Sealer sealer;  // of what a commit writes, beside the caller
   Unsealer unsealer;
 };
 

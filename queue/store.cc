@@ -238,6 +238,8 @@ absl::StatusOr<std::unique_ptr<Load>> Store::BeginLoad(CampaignId id, absl::Time
                                                               .mailing = std::move(mailing),
                                                               .accepted = now,
                                                               .expires = now + expires_in,
+                                                              .stall_patience = parts_->options.stall_patience,
+                                                              .pieces = Sealer(parts_->ring.get()),
                                                               .sealer = Sealer(parts_->ring.get()),
                                                               .unsealer = Unsealer(parts_->ring.get())});
   return std::unique_ptr<Load>(new Load(std::move(context)));
@@ -566,6 +568,7 @@ StoreStats Store::Stats() const {
   stats.seconds_buckets = committed.seconds_buckets;
   stats.seconds_sum = committed.seconds_sum;
   stats.loaded_rows = parts_->loaded_rows.load(std::memory_order_relaxed);
+  stats.stall = static_cast<int>(parts_->database->stall());
   stats.block_cache_bytes = parts_->database->BlockCacheBytes();
   rocksdb::DB* const db = parts_->database->get();
   (void)db->GetAggregatedIntProperty("rocksdb.cur-size-all-mem-tables", &stats.memtable_bytes);

@@ -93,6 +93,7 @@ struct StoreStats {
   std::array<uint64_t, kSecondsBounds.size() + 1> seconds_buckets{};  // not cumulative; the last: beyond every bound
   double seconds_sum = 0;
   uint64_t loaded_rows = 0;
+  int stall = 0;  // 1: RocksDB slows writes; 2: it stops them
   uint64_t block_cache_bytes = 0, memtable_bytes = 0, table_readers_bytes = 0;
   uint64_t disk_free_bytes = 0, disk_bytes = 0;  // of the file system
 };
@@ -122,10 +123,11 @@ class Store {
     std::function<void(int shard, uint64_t durable)> on_durable;
     // What is in force now of the addresses that a commit has touched; rows that were claimed before do not know it.
     std::function<void(const SuppressionNews&)> on_suppressions;
-    std::function<void(absl::Status)> on_failure;      // why it stops; and Ok when it goes on after a full disk
-    KeyFieldOf key_field;                              // for the events of what a crash leaves in doubt; may be empty
-    uint64_t reserve_bytes = 0;                        // of disk, held for the outcomes in flight when it is full
-    std::shared_ptr<rocksdb::FileSystem> file_system;  // null: the system's; tests give one that fails
+    std::function<void(absl::Status)> on_failure;       // why it stops; and Ok when it goes on after a full disk
+    KeyFieldOf key_field;                               // for the events of what a crash leaves in doubt; may be empty
+    absl::Duration stall_patience = absl::Seconds(30);  // of a load whose chunk cannot be written now
+    uint64_t reserve_bytes = 0;                         // of disk, held for the outcomes in flight when it is full
+    std::shared_ptr<rocksdb::FileSystem> file_system;   // null: the system's; tests give one that fails
   };
 
   // FailedPrecondition: in use, readable by others, of a newer format, or under another key. DataLoss: corrupt.

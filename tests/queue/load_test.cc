@@ -93,6 +93,47 @@ TEST_F(LoadTest, AnAddressIsAcceptedOnceInACampaign) {
   EXPECT_EQ(CountersOf(other).accepted, 10u);
 }
 
+TEST_F(LoadTest, RowsAreReadWhileTheChunkBeforeThemIsCommitted) {
+  {
+    const auto load = Begin();
+    for (uint32_t chunk = 0; chunk < 3; ++chunk) {
+      const uint32_t first = chunk * 5001 + 1;
+      for (uint32_t id = first; id < first + 5000; ++id) ASSERT_TRUE(Add(*load, MakeRow(id, 10)).ok());
+      load->Reject();
+      InputRow early = MakeRow(1, 10);
+      early.id = first + 5000;
+      // The first chunk finds it at once; a later one by asking, once the one before it is written.
+      ASSERT_EQ(*Add(*load, early), chunk == 0 ? Load::Added::kDuplicate : Load::Added::kAccepted);
+      ASSERT_TRUE(load->CommitBehind(chunk + 1, fmt::format("digest of {}", chunk + 1)).ok());
+    }
+    ASSERT_TRUE(load->Wait().ok());
+    EXPECT_EQ(load->offset(), 3u);
+    EXPECT_EQ(load->digest(), "digest of 3");
+    EXPECT_EQ(load->counters().accepted, 15'000u);
+    EXPECT_EQ(load->counters().duplicates, 3u);
+  }
+  EXPECT_EQ(CountersOf(campaign_).rejected, 3u);
+  EXPECT_EQ(store_->GetCampaign(campaign_)->state, CampaignState::kLoading);
+  Reopen();
+  EXPECT_EQ(Begin()->offset(), 3u);
+}
+
+TEST_F(LoadTest, AChunkOnItsWayIsWaitedForAndItsFailureTold) {
+  auto load = Begin();
+  for (uint32_t id = 1; id <= 5000; ++id) ASSERT_TRUE(Add(*load, MakeRow(id)).ok());
+  ASSERT_TRUE(load->CommitBehind(1, "one").ok());
+  load.reset();
+  EXPECT_EQ(CountersOf(campaign_).accepted, 5000u) << "a load ends when what it has begun has ended";
+  load = Begin();
+  ASSERT_TRUE(store_->Cancel(campaign_, false, kNow).ok());
+  for (uint32_t id = 5001; id <= 5010; ++id) ASSERT_TRUE(Add(*load, MakeRow(id)).ok());
+  ASSERT_TRUE(load->CommitBehind(2, "two").ok());
+  ASSERT_TRUE(Add(*load, MakeRow(5011)).ok());
+  EXPECT_EQ(load->CommitBehind(3, "three").code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(load->Commit(3, "three", true).code(), absl::StatusCode::kCancelled) << "nothing follows what failed";
+  EXPECT_EQ(load->offset(), 1u);
+}
+
 TEST_F(LoadTest, AnIngestedChunkKnowsTheDuplicatesOfAnEarlierOne) {
   LoadRows(campaign_, 1, 6000, 10);
   const auto load = Begin();
