@@ -1,7 +1,10 @@
 #include "queue/event_block.h"
 
+#include <zstd.h>
+
 #include <algorithm>
 #include <charconv>
+#include <memory>
 
 #include "fmt/format.h"
 #include "queue/wire.h"
@@ -9,9 +12,37 @@
 namespace sealift::queue {
 namespace {
 
+constexpr uint8_t kCompressed = 4;  // how long it is, and a block of kVersion as a Zstandard frame
 constexpr uint8_t kVersion = 3;
 constexpr uint8_t kWithoutRules = 2;  // as it was before; still read
 constexpr size_t kReplyMax = 2048;
+
+constexpr int kLevel = 1;  // a higher one takes more time than it saves the disk
+constexpr size_t kWorthCompressing = 256;
+constexpr uint64_t kBlockBytesMax = 64 << 20;  // far beyond what any commit has
+
+// Appends `block` compressed; false, and nothing, where that does not make it shorter.
+bool Compress(std::string_view block, std::string* out) {
+  // What it takes is prepared once a thread. Nothing of one block is left in it for the next.
+  thread_local const std::unique_ptr<ZSTD_CCtx, size_t (*)(ZSTD_CCtx*)> context(ZSTD_createCCtx(), ZSTD_freeCCtx);
+  if (block.size() < kWorthCompressing || context == nullptr) return false;
+  const size_t before = out->size();
+  out->push_back(static_cast<char>(kCompressed));
+  PutVarint(block.size(), out);
+  const size_t head = out->size();
+  out->resize(before + block.size());
+  const size_t size =
+      ZSTD_compressCCtx(context.get(), out->data() + head, out->size() - head, block.data(), block.size(), kLevel);
+  out->resize(ZSTD_isError(size) != 0 ? before : head + size);
+  return ZSTD_isError(size) == 0;
+}
+
+bool Decompress(WireReader* in, std::string* block) {
+  const uint64_t size = in->Varint();
+  if (!in->ok() || size > kBlockBytesMax) return false;
+  block->resize(size);
+  return ZSTD_decompress(block->data(), size, in->rest().data(), in->rest().size()) == size;
+}
 
 }  // namespace
 
@@ -35,6 +66,8 @@ uint64_t EventBlock::InternEvidence(const Evidence* evidence) {
 
 void EventBlock::Add(const Outcome& outcome, const Row& row, absl::Time due) {
   const LaneId lane = outcome.pack->lane();
+  if (count_ == 0) campaign_ = lane.campaign;
+  if (campaign_ != lane.campaign) campaign_.reset();
   PutFixed32(static_cast<uint32_t>(lane.campaign), &records_);
   PutFixed64(static_cast<uint64_t>(lane.destination), &records_);
   PutVarint(static_cast<uint32_t>(row.id), &records_);
@@ -55,13 +88,14 @@ void EventBlock::Add(const Outcome& outcome, const Row& row, absl::Time due) {
 }
 
 void EventBlock::Finish(std::string* out) {
-  out->push_back(static_cast<char>(kVersion));
-  PutVarint(strings_.size(), out);
-  out->append(string_table_);
-  PutVarint(evidence_.size(), out);
-  out->append(evidence_table_);
-  PutVarint(count_, out);
-  out->append(records_);
+  std::string block(1, static_cast<char>(kVersion));
+  PutVarint(strings_.size(), &block);
+  block.append(string_table_);
+  PutVarint(evidence_.size(), &block);
+  block.append(evidence_table_);
+  PutVarint(count_, &block);
+  block.append(records_);
+  if (!campaign_.has_value() || !Compress(block, out)) out->append(block);
   *this = EventBlock();
 }
 
@@ -70,7 +104,13 @@ absl::StatusOr<std::vector<Event>> EventBlock::Decode(uint64_t sequence, std::st
     return absl::DataLossError("a block of events was sealed in a form that this version does not know");
   };
   WireReader in(block);
-  const uint8_t version = in.Byte();
+  uint8_t version = in.Byte();
+  std::string decompressed;
+  if (version == kCompressed) {
+    if (!Decompress(&in, &decompressed)) return malformed();
+    in = WireReader(decompressed);
+    version = in.Byte();
+  }
   if (version != kVersion && version != kWithoutRules) return malformed();
   // A count is believed only as far as there are bytes for it: each entry takes at least one.
   const uint64_t strings = in.Varint();

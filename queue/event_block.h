@@ -16,7 +16,8 @@
 namespace sealift::queue {
 
 // EventBlock writes the outcomes of one commit as one value. What a session's messages share (source, host, TLS) stands
-// in it once.
+// in it once; a block of one campaign is compressed, before it is sealed. One of several is not: how well one
+// campaign's words compress must not show another's.
 //
 // Owned by:  the committer; the outcomes must live until Finish.
 class EventBlock {
@@ -43,6 +44,7 @@ class EventBlock {
   std::string evidence_table_;
   std::string records_;
   uint64_t count_ = 0;
+  std::optional<CampaignId> campaign_;  // of all; nothing in an empty block, and when there are several
   absl::Time newest_ = absl::InfinitePast();
 };
 

@@ -9,14 +9,14 @@ namespace {
 
 const absl::Time kTime = absl::FromUnixMillis(1'800'000'000'000);
 
-Outcome MakeOutcome(std::shared_ptr<const Evidence> evidence) {
+Outcome MakeOutcome(std::shared_ptr<const Evidence> evidence, CampaignId campaign = CampaignId{3}) {
   Row row;
   row.id = RowId{12};
   row.recipient = "someone@d1.test";
   std::string plaintext;
   Pack::Encode(kTime, kTime, {&row, 1}, &plaintext);
   Outcome outcome;
-  outcome.pack = *Pack::Decode(RowsKey{{CampaignId{3}, DestinationId{4}}, 0, 12}.Encode(), plaintext, 0);
+  outcome.pack = *Pack::Decode(RowsKey{{campaign, DestinationId{4}}, 0, 12}.Encode(), plaintext, 0);
   outcome.kind = OutcomeKind::kDeferred;
   outcome.time = kTime;
   outcome.attempt = 2;
@@ -64,7 +64,22 @@ TEST(EventBlockTest, DecodesWhatWasAddedAndSharesEvidence) {
   for (int i = 0; i < 100; ++i) block.Add(with, with.pack->rows()[0], absl::InfiniteFuture());
   std::string many;
   block.Finish(&many);
-  EXPECT_LT(many.size() / 100, 70u) << "a session's evidence stands in a block once";
+  EXPECT_LT(many.size() / 100, 20u) << "it is compressed";
+  EXPECT_EQ(EventBlock::Decode(1, many)->size(), 100u);
+}
+
+TEST(EventBlockTest, SeveralCampaignsAreNotCompressedTogether) {
+  const auto evidence = std::make_shared<const Evidence>();
+  const Outcome one = MakeOutcome(evidence), other = MakeOutcome(evidence, CampaignId{5});
+  EventBlock block;
+  for (int i = 0; i < 100; ++i) block.Add(i == 99 ? other : one, one.pack->rows()[0], absl::InfiniteFuture());
+  std::string mixed;
+  block.Finish(&mixed);
+  EXPECT_GT(mixed.size() / 100, 40u);
+  EXPECT_LT(mixed.size() / 100, 70u) << "a session's evidence stands in a block once";
+  const auto events = EventBlock::Decode(1, mixed);
+  ASSERT_TRUE(events.ok()) << events.status();
+  EXPECT_EQ((*events)[99].message.lane.campaign, CampaignId{5});
 }
 
 // A block as it was written before rules were kept: its records end with the class, code, enhanced, reply, evidence.
@@ -101,11 +116,18 @@ TEST(EventBlockTest, EveryTruncationIsRefused) {
   const Outcome outcome = MakeOutcome(std::make_shared<const Evidence>());
   EventBlock block;
   block.Add(outcome, outcome.pack->rows()[0], absl::InfiniteFuture());
-  std::string bytes;
+  std::string bytes, compressed;
   block.Finish(&bytes);
-  for (size_t size = 0; size < bytes.size(); ++size) {
-    EXPECT_EQ(EventBlock::Decode(1, bytes.substr(0, size)).status().code(), absl::StatusCode::kDataLoss) << size;
+  for (int i = 0; i < 100; ++i) block.Add(outcome, outcome.pack->rows()[0], absl::InfiniteFuture());
+  block.Finish(&compressed);
+  for (const std::string& whole : {bytes, compressed}) {
+    ASSERT_TRUE(EventBlock::Decode(1, whole).ok());
+    for (size_t size = 0; size < whole.size(); ++size) {
+      EXPECT_EQ(EventBlock::Decode(1, whole.substr(0, size)).status().code(), absl::StatusCode::kDataLoss) << size;
+    }
   }
+  compressed[1] = compressed[2] = compressed[3] = '\xff';
+  EXPECT_FALSE(EventBlock::Decode(1, compressed).ok()) << "a length that nobody would write";
 }
 
 TEST(EventCursorTest, IsReadAsItIsPrintedAndNothingElseIs) {
