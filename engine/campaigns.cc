@@ -18,10 +18,13 @@ using queue::CampaignState;
 
 namespace {
 
-bool StartsByItself(const Campaign& campaign) {
-  if (campaign.state != CampaignState::kReady) return false;
+constexpr absl::Duration kStartAgain = absl::Minutes(1);  // after a start at its time that failed
+
+// When it starts, if nobody calls that off.
+std::optional<absl::Time> StartsByItself(const Campaign& campaign) {
+  if (campaign.state != CampaignState::kReady) return std::nullopt;
   const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign.spec.settings_json);
-  return settings.ok() && settings->start_at.has_value();
+  return settings.ok() ? settings->start_at : std::nullopt;
 }
 
 }  // namespace
@@ -46,12 +49,18 @@ absl::StatusOr<Campaign> Campaigns::Find(std::string_view name) {
 
 absl::Status Campaigns::Recover() {
   const std::lock_guard lock(decision_);
+  const absl::StatusOr<std::vector<Campaign>> campaigns = store_.ListCampaigns();
+  if (!campaigns.ok()) return campaigns.status();
+  for (const Campaign& listed : *campaigns) {
+    if (listed.state != CampaignState::kReady) continue;
+    const absl::StatusOr<Campaign> campaign = store_.GetCampaign(listed.id);
+    if (!campaign.ok()) return campaign.status();
+    Schedule(*campaign);
+  }
   if (const absl::Status may = may_send_(); !may.ok()) {
     LogWarning("nothing is sent", {{"why", may}});
     return absl::OkStatus();
   }
-  const absl::StatusOr<std::vector<Campaign>> campaigns = store_.ListCampaigns();
-  if (!campaigns.ok()) return campaigns.status();
   for (const Campaign& listed : *campaigns) {
     if (listed.state != CampaignState::kRunning || listed.counters.queued() == 0) continue;
     if (listed.spec.mode != ModeName(delivery_)) {
@@ -160,10 +169,11 @@ absl::Status Campaigns::Start(std::string_view name) {
 }
 
 absl::StatusOr<bool> Campaigns::StartLoaded(std::string_view name, bool start, std::optional<absl::Time> at) {
-  if (at.has_value()) start = *at <= absl::Now();
-  if (!start) return false;
   const absl::StatusOr<Campaign> loaded = Find(name);
   if (!loaded.ok()) return loaded.status();
+  Schedule(*loaded);
+  if (at.has_value()) start = *at <= absl::Now();
+  if (!start) return false;
   if (loaded->state == CampaignState::kReady) {
     if (absl::Status started = Start(name); !started.ok()) return started;
   }
@@ -175,7 +185,7 @@ absl::Status Campaigns::Pause(std::string_view name) {
   const absl::StatusOr<Campaign> campaign = Find(name);
   if (!campaign.ok()) return campaign.status();
   if (campaign->state == CampaignState::kPaused) return absl::OkStatus();
-  if ((campaign->state != CampaignState::kRunning && !StartsByItself(*campaign)) || Done(*campaign)) {
+  if ((campaign->state != CampaignState::kRunning && !StartsByItself(*campaign).has_value()) || Done(*campaign)) {
     return WithExit(
         absl::FailedPreconditionError(fmt::format("campaign '{}' is {}, neither running nor to start by itself: there "
                                                   "is nothing to pause",
@@ -236,22 +246,33 @@ absl::Status Campaigns::Refilled(queue::CampaignId id) {
   return Activate(*campaign);
 }
 
+void Campaigns::Schedule(const Campaign& campaign) {
+  const std::optional<absl::Time> start_at = StartsByItself(campaign);
+  if (!start_at.has_value() || campaign.spec.mode != ModeName(delivery_)) return;
+  const std::lock_guard lock(mutex_);
+  starts_.emplace(*start_at, campaign.id);
+}
+
+std::optional<queue::CampaignId> Campaigns::TakeDue(absl::Time now) {
+  const std::lock_guard lock(mutex_);
+  if (starts_.empty() || starts_.begin()->first > now) return std::nullopt;
+  return starts_.extract(starts_.begin()).value().second;
+}
+
 void Campaigns::StartDue(absl::Time now) {
-  if (!may_send_().ok()) return;
-  const absl::StatusOr<std::vector<Campaign>> campaigns = store_.ListCampaigns();
-  if (!campaigns.ok()) return;
-  for (const Campaign& listed : *campaigns) {
-    if (listed.state != CampaignState::kReady || listed.spec.mode != ModeName(delivery_)) continue;
-    const absl::StatusOr<Campaign> campaign = store_.GetCampaign(listed.id);
-    if (!campaign.ok()) continue;
-    const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign->spec.settings_json);
-    if (!settings.ok() || !settings->start_at.has_value() || *settings->start_at > now) continue;
-    const absl::Status started = Start(listed.spec.name);
+  while (const std::optional<queue::CampaignId> due = TakeDue(now)) {
+    const absl::StatusOr<Campaign> campaign = store_.GetCampaign(*due);
+    if (campaign.ok() && campaign->state != CampaignState::kReady) continue;
+    const absl::Status started = campaign.ok() ? Start(campaign->spec.name) : campaign.status();
     if (started.ok()) {
-      LogInfo("a campaign has started at its time", {{"campaign", listed.spec.name}});
-    } else {
-      LogError("a campaign could not be started at its time", {{"campaign", listed.spec.name}, {"why", started}});
+      LogInfo("a campaign has started at its time", {{"campaign", campaign->spec.name}});
+      continue;
     }
+    LogError("a campaign could not be started at its time; it is tried again in a minute",
+             {{"campaign", campaign.ok() ? campaign->spec.name : fmt::format("{:08x}", static_cast<uint32_t>(*due))},
+              {"why", started}});
+    const std::lock_guard lock(mutex_);
+    starts_.emplace(now + kStartAgain, *due);
   }
 }
 

@@ -5,8 +5,10 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -32,7 +34,8 @@ class Campaigns {
   Campaigns(queue::Store& store, const std::vector<std::unique_ptr<Shard>>& shards, Delivery delivery,
             std::function<absl::Status()> may_send);
 
-  // Sends on with what was running when the node stopped, unless nothing may be sent.
+  // Sends on with what was running when the node stopped, unless nothing may be sent, and knows again what is to start
+  // by itself.
   absl::Status Recover();
 
   absl::StatusOr<queue::Campaign> Find(std::string_view name);
@@ -49,7 +52,7 @@ class Campaigns {
   // Rows came back to a campaign: if it runs, they are sent.
   absl::Status Refilled(queue::CampaignId id);
 
-  // Starts what was loaded with --start-at and is due.
+  // Starts what was loaded with --start-at and is due. While nothing is, it is one comparison.
   void StartDue(absl::Time now);
   // Erases what has been done for as long as its erase_after says: rows, addresses, template and data key go, counts
   // and events stay. Counts from when this first saw it done; a row that is queued again begins it anew.
@@ -71,6 +74,9 @@ class Campaigns {
   // Running from here on: durable first, then known to the shards.
   absl::Status SendOn(const queue::Campaign& campaign);
   absl::Status Activate(const queue::Campaign& campaign);
+  // It is ready: when it is to start by itself, if it is, is kept in mind.
+  void Schedule(const queue::Campaign& campaign);
+  std::optional<queue::CampaignId> TakeDue(absl::Time now);
   // Takes the campaign's rows back from every shard; `done` once all have returned what they could.
   void Deactivate(queue::CampaignId id, std::function<void()> done);
 
@@ -79,8 +85,9 @@ class Campaigns {
   const Delivery delivery_;
   const std::function<absl::Status()> may_send_;
   std::mutex decision_;       // one at a time
-  mutable std::mutex mutex_;  // guards active_
+  mutable std::mutex mutex_;  // guards the next two
   std::map<queue::CampaignId, std::shared_ptr<ActiveCampaign>> active_;
+  std::set<std::pair<absl::Time, queue::CampaignId>> starts_;  // whoever is not ready any more then is passed over
   // What each campaign's settings say of erasing, which never changes. Of EraseDue's thread.
   std::map<queue::CampaignId, absl::Duration> erase_after_;
 };
