@@ -94,8 +94,11 @@ class NodeImpl final : public Node {
   absl::Status ForEachLane(const QueueFilter& filter,
                            const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit);
   std::string ProviderOf(const std::string& domain);
-  // How many of its queued rows only SMTPUTF8 carries, by domain; nothing when there are too many rows to look at.
-  absl::StatusOr<std::optional<std::map<std::string, uint64_t>>> CountUtf8(const queue::Campaign& campaign);
+  // How many of its queued rows only an extension carries, by domain; nothing when there are too many rows to look at.
+  struct RowsNeeding {
+    uint64_t smtputf8 = 0, eightbitmime = 0;  // the latter alone
+  };
+  absl::StatusOr<std::optional<std::map<std::string, RowsNeeding>>> CountNeeds(const queue::Campaign& campaign);
   // How many of a campaign's queued rows are suppressed now; nothing when the list is too long to compare.
   absl::StatusOr<std::optional<uint64_t>> CountSuppressed(const queue::Campaign& campaign, StreamKind kind);
 

@@ -52,8 +52,9 @@ absl::StatusOr<std::optional<uint64_t>> NodeImpl::CountSuppressed(const queue::C
   return suppressed;
 }
 
-absl::StatusOr<std::optional<std::map<std::string, uint64_t>>> NodeImpl::CountUtf8(const queue::Campaign& campaign) {
-  std::map<std::string, uint64_t> by_domain;
+absl::StatusOr<std::optional<std::map<std::string, NodeImpl::RowsNeeding>>> NodeImpl::CountNeeds(
+    const queue::Campaign& campaign) {
+  std::map<std::string, RowsNeeding> by_domain;
   const absl::Time until = absl::Now() + kLookAtRows;
   std::string cursor;
   for (bool done = false; !done;) {
@@ -62,12 +63,15 @@ absl::StatusOr<std::optional<std::map<std::string, uint64_t>>> NodeImpl::CountUt
         store_->ListRows(campaign.id, {.fields = campaign.spec.finished}, cursor, kRowsPage);
     if (!page.ok()) return page.status();
     for (const queue::StoredRow& row : page->rows) {
-      bool utf8 = NeedsSmtpUtf8(row.recipient);
+      bool utf8 = NeedsSmtpUtf8(row.recipient), eight_bit = false;
       if (!utf8 && campaign.spec.finished && row.fields.size() == 1) {
         const absl::StatusOr<FinishedMessage> message = FinishedMessage::Decode(row.fields[0]);
         utf8 = message.ok() && message->utf8_header;
+        eight_bit = message.ok() && message->eight_bit;
       }
-      if (utf8) ++by_domain[row.recipient.substr(row.recipient.rfind('@') + 1)];
+      if (!utf8 && !eight_bit) continue;
+      RowsNeeding& rows = by_domain[row.recipient.substr(row.recipient.rfind('@') + 1)];
+      ++(utf8 ? rows.smtputf8 : rows.eightbitmime);
     }
     cursor = page->cursor;
     done = page->done;
@@ -89,20 +93,22 @@ absl::StatusOr<PreflightReport> NodeImpl::RunPreflight(std::string_view name) {
   const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign->spec.settings_json);
   if (!settings.ok()) return settings.status();
   const std::shared_ptr<const Options> options = this->options();
-  const absl::StatusOr<std::optional<std::map<std::string, uint64_t>>> utf8 = CountUtf8(*campaign);
-  if (!utf8.ok()) return utf8.status();
+  const absl::StatusOr<std::optional<std::map<std::string, RowsNeeding>>> needs = CountNeeds(*campaign);
+  if (!needs.ok()) return needs.status();
   Preflight::Subject subject{.campaign = *campaign, .rate = settings->rate, .start_at = settings->start_at};
-  subject.utf8_counted = utf8->has_value();
+  subject.needs_counted = needs->has_value();
   const absl::Status read =
       ForEachLane({.campaign = std::string(name)}, [&](const queue::Campaign&, const queue::LaneRecord& lane) {
         if (lane.queued == 0) return;
         DestinationSurvey::Domain& domain = subject.domains.emplace_back();
         domain.name = lane.domain;
         domain.rows = lane.queued;
-        if (!utf8->has_value()) return;
+        if (!needs->has_value()) return;
+        const auto found = (*needs)->find(lane.domain);
+        if (found == (*needs)->end()) return;
         // Rows may have gone since they were counted.
-        const auto found = (*utf8)->find(lane.domain);
-        if (found != (*utf8)->end()) domain.rows_utf8 = std::min(found->second, lane.queued);
+        domain.rows_utf8 = std::min(found->second.smtputf8, lane.queued);
+        domain.rows_8bit = std::min(found->second.eightbitmime, lane.queued - domain.rows_utf8);
       });
   if (!read.ok()) return read;
   if (const StreamOptions* const stream = options->FindStream(campaign->spec.stream); stream != nullptr) {

@@ -24,6 +24,11 @@ std::string InWords(const std::optional<Attempt>& failure, const std::string& pe
   return failure->code != 0 ? fmt::format("{}: {} {}", peer, failure->code, failure->text) : failure->text;
 }
 
+void NoteOffered(const Capabilities& offered, PreflightSite& found) {
+  found.eightbitmime = offered.eightbitmime;
+  found.smtputf8 = offered.smtputf8 && offered.eightbitmime;
+}
+
 }  // namespace
 
 DestinationSurvey::DestinationSurvey(Connection::Services services, StsSearch sts,
@@ -71,6 +76,7 @@ Task<void> DestinationSurvey::Work() {
     site.found.host = sink.host;
     site.found.tls = sink.tls;
     site.found.smtputf8 = sink.smtputf8;
+    site.found.eightbitmime = sink.eightbitmime;
     site.found.fate = sink.fate;
     site.found.why = sink.why;
   }
@@ -115,6 +121,7 @@ void DestinationSurvey::Add(const Domain& domain, const dns::MxAnswer& answer, c
     ++site.domains;
     site.rows += domain.rows;
     site.rows_utf8 += domain.rows_utf8;
+    site.rows_8bit += domain.rows_8bit;
     return;
   }
   Site site{.identity = {.key = key, .hosts = hosts ? answer.hosts : std::vector<dns::MxHost>()},
@@ -125,6 +132,7 @@ void DestinationSurvey::Add(const Domain& domain, const dns::MxAnswer& answer, c
   found.domains = 1;
   found.rows = domain.rows;
   found.rows_utf8 = domain.rows_utf8;
+  found.rows_8bit = domain.rows_8bit;
   found.policy = std::string(tls::ToString(site.requirement.policy));
   found.mx = sink ? "sink" : MxState(answer);
   if (hosts) {
@@ -204,7 +212,7 @@ Task<Connection::Opened> DestinationSurvey::ProbeHost(Site& site, std::string ho
   if (verified == Opened::kYes) {
     const queue::Evidence evidence = strict.evidence();
     found.tls = evidence.tls_version;
-    found.smtputf8 = strict.capabilities().smtputf8 && strict.capabilities().eightbitmime;
+    NoteOffered(strict.capabilities(), found);
     if (!evidence.verified_name.empty()) found.verified = true;
     found.why.clear();
     co_await strict.Quit();
@@ -228,7 +236,7 @@ Task<Connection::Opened> DestinationSurvey::ProbeHost(Site& site, std::string ho
     co_return opened;
   }
   found.tls = lenient.evidence().tls_version;
-  found.smtputf8 = lenient.capabilities().smtputf8 && lenient.capabilities().eightbitmime;
+  NoteOffered(lenient.capabilities(), found);
   found.verified = false;
   co_await lenient.Quit();
   co_return site.requirement.policy >= tls::Policy::kVerify ? verified : Opened::kYes;

@@ -45,7 +45,7 @@ class DestinationSurvey {
   struct Domain {
     std::string name;
     uint64_t rows = 0;
-    uint64_t rows_utf8 = 0;  // of them, that only SMTPUTF8 carries
+    uint64_t rows_utf8 = 0, rows_8bit = 0;  // of them, as PreflightSite has it
   };
   // What is found, and what else the projection needs of it.
   struct Site {

@@ -44,8 +44,10 @@ std::vector<PreflightFinding> WorstFirst(std::vector<PreflightFinding> findings)
   return ordered;
 }
 
-// Those that bounce at a host that lets us in.
+// Those that bounce at a host that lets us in, for want of an extension.
 uint64_t RowsWithoutUtf8(const PreflightSite& site) { return site.smtputf8.value_or(true) ? 0 : site.rows_utf8; }
+uint64_t RowsWithout8bit(const PreflightSite& site) { return site.eightbitmime.value_or(true) ? 0 : site.rows_8bit; }
+uint64_t RowsUnfit(const PreflightSite& site) { return RowsWithoutUtf8(site) + RowsWithout8bit(site); }
 
 std::string Rows(uint64_t rows) { return fmt::format("{} row{}", rows, rows == 1 ? "" : "s"); }
 
@@ -69,7 +71,7 @@ absl::StatusOr<PreflightReport> Preflight::Run(Subject subject) {
   report_.queued = campaign.counters.queued();
   report_.suppressed_at_load = campaign.counters.suppressed_at_load;
   report_.suppressed_now = subject.suppressed_now;
-  report_.utf8_counted = subject.utf8_counted;
+  report_.needs_counted = subject.needs_counted;
   std::ranges::sort(subject.domains,
                     [](const auto& a, const auto& b) { return a.rows != b.rows ? a.rows > b.rows : a.name < b.name; });
   CheckCampaign(subject);
@@ -193,35 +195,45 @@ void Preflight::CheckSender(const StreamOptions& stream) {
   if (!context_.stop.load()) findings.push_back(AskUnsubscribeUrl(options, stream, *lookup));
 }
 
-// A session bounces what needs an extension that its host has not (RFC 6531 3.2), whatever else is well there.
-void Preflight::CheckUtf8(PreflightSite& found) {
-  const uint64_t bounced = RowsWithoutUtf8(found);
-  if (bounced == 0) return;
-  PreflightFinding finding{.check = "smtputf8", .about = found.domain, .severity = Severity::kWarn, .state = "bounce"};
-  finding.what = fmt::format("{} with an address or a header beyond ASCII, and {} does not offer SMTPUTF8: 5.6.7",
-                             Rows(bounced), found.host);
-  if (bounced == found.rows) {
-    found.fate = Fate::kBounce;
-    found.why = finding.what;
+// A session bounces what needs an extension that its host has not (RFC 6531 3.2, RFC 6152 3), whatever else is well
+// there.
+void Preflight::CheckExtensions(PreflightSite& found) {
+  const auto warn = [&](std::string check, std::string what) {
+    if (RowsUnfit(found) == found.rows) {
+      found.fate = Fate::kBounce;
+      found.why = what;
+    }
+    report_.findings.push_back({.check = std::move(check),
+                                .about = found.domain,
+                                .severity = Severity::kWarn,
+                                .state = "bounce",
+                                .what = std::move(what)});
+  };
+  if (const uint64_t rows = RowsWithoutUtf8(found); rows > 0) {
+    warn("smtputf8", fmt::format("{} with an address or a header beyond ASCII, and {} does not offer SMTPUTF8: 5.6.7",
+                                 Rows(rows), found.host));
   }
-  report_.findings.push_back(std::move(finding));
+  if (const uint64_t rows = RowsWithout8bit(found); rows > 0) {
+    warn("8bitmime", fmt::format("{} of an 8-bit message, and {} does not offer 8BITMIME: 5.6.3; encode the message as "
+                                 "quoted-printable or base64 before it is signed",
+                                 Rows(rows), found.host));
+  }
 }
 
 void Preflight::CheckDestinations() {
   std::map<std::string, PreflightProvider> providers;
   uint64_t may_be_sent = 0;
-  if (!report_.utf8_counted) {
+  if (!report_.needs_counted) {
     report_.findings.push_back({.check = "smtputf8",
                                 .severity = Severity::kSkipped,
                                 .state = "not_counted",
-                                .what =
-                                    "there are too many rows to look for addresses beyond ASCII, which bounce where "
-                                    "a host does not offer SMTPUTF8"});
+                                .what = "there are too many rows to look for addresses and finished messages beyond "
+                                        "ASCII, which bounce where a host does not offer SMTPUTF8 or 8BITMIME"});
   }
   for (DestinationSurvey::Site& site : sites_) {
     PreflightSite& found = site.found;
-    CheckUtf8(found);
-    const uint64_t bounced = RowsWithoutUtf8(found);
+    CheckExtensions(found);
+    const uint64_t bounced = RowsUnfit(found);
     PreflightProvider& provider = providers[found.provider];
     provider.name = found.provider;
     provider.domains += found.domains;
@@ -248,7 +260,7 @@ void Preflight::CheckDestinations() {
     report_.findings.push_back({.check = "campaign",
                                 .severity = Severity::kFail,
                                 .state = "unreachable",
-                                .what = "not one row could be sent now; look at `mx`, `tls` and `connect`"});
+                                .what = "not one row could be sent now; the warnings say why"});
   }
 }
 
@@ -260,7 +272,7 @@ void Preflight::CheckFinish(const StreamOptions& stream, const Subject& subject)
   PreflightFinish& finish = report_.finish;
   for (const DestinationSurvey::Site& site : sites_) {
     if (site.found.fate == Fate::kHold || site.found.fate == Fate::kBounce) continue;
-    ProjectedRows group{.rows = site.found.rows - RowsWithoutUtf8(site.found)};
+    ProjectedRows group{.rows = site.found.rows - RowsUnfit(site.found)};
     for (const int index : pool.source_indexes) {
       const SourceOptions& source = options.sources[static_cast<size_t>(index)];
       group.by_source.push_back(BindingRates(options, sending, source, site.identity.key, site.settings));

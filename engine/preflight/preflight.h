@@ -44,7 +44,7 @@ class Preflight {
     std::optional<absl::Time> start_at;              // when it is to start
     std::vector<DestinationSurvey::Domain> domains;  // its queued rows, in any order
     std::optional<uint64_t> suppressed_now;
-    bool utf8_counted = true;  // rows_utf8 of `domains`
+    bool needs_counted = true;  // rows_utf8 and rows_8bit of `domains`
   };
 
   explicit Preflight(Context context) : context_(std::move(context)) {}
@@ -57,7 +57,7 @@ class Preflight {
   void CheckCampaign(const Subject& subject);
   void CheckFrom(const StreamOptions& stream, const queue::Campaign& campaign);
   void CheckSender(const StreamOptions& stream);
-  void CheckUtf8(PreflightSite& found);
+  void CheckExtensions(PreflightSite& found);
   void CheckDestinations();
   void CheckFinish(const StreamOptions& stream, const Subject& subject);
 

@@ -20,7 +20,8 @@ std::string_view ToString(Severity severity);
 // One thing that was looked at. Nothing in it is an address or what a server wrote, but for domains and redacted
 // replies.
 struct PreflightFinding {
-  std::string check;  // campaign, from, source, dkim, spf, ptr, unsubscribe, mx, tls, smtputf8, suppressed, finish
+  std::string
+      check;  // campaign, from, source, dkim, spf, ptr, unsubscribe, mx, tls, smtputf8, 8bitmime, suppressed, finish
   std::string about;  // a domain, a source, a provider; empty: the campaign
   Severity severity = Severity::kOk;
   std::string state;  // one word: matches, missing, pass, confirmed, ...
@@ -46,8 +47,10 @@ struct PreflightSite {
   std::string provider = "other";
   std::vector<std::string> hosts;  // "10 mx1.d1.test"
   uint64_t domains = 0, rows = 0;
-  uint64_t rows_utf8 = 0;        // of them, that only SMTPUTF8 carries: their address or a header is beyond ASCII
-  std::optional<bool> smtputf8;  // the host that let us in offers it; absent: none did
+  uint64_t rows_utf8 = 0;  // of them, that only SMTPUTF8 carries: their address or a header is beyond ASCII
+  uint64_t rows_8bit = 0;  // of the others, that only 8BITMIME carries: their message arrived finished and is 8-bit
+  // What the host that let us in offers; absent: none did. SMTPUTF8 without 8BITMIME is none (RFC 6531 3.1).
+  std::optional<bool> smtputf8, eightbitmime;
   std::string mx;                // found, implicit, null_mx, sink, not_asked, or what the DNS answered: nxdomain, ...
   std::string policy;            // the TLS that is required of it
   std::string host;              // that was spoken to last
@@ -79,7 +82,7 @@ struct PreflightReport {
   uint64_t queued = 0;
   uint64_t suppressed_at_load = 0;
   std::optional<uint64_t> suppressed_now;  // of those queued; absent: the list is too long to compare
-  bool utf8_counted = true;                // rows_utf8 of the sites; false: there are too many rows to look at
+  bool needs_counted = true;               // rows_utf8 and rows_8bit of the sites; false: too many rows to look at
   std::string source;                      // that the probes left from
   std::vector<PreflightSite> sites;        // the one with the most rows first
   std::vector<PreflightProvider> providers;

@@ -258,6 +258,60 @@ TEST_F(PreflightTest, InSinkModeNothingButTheSinkIsAsked) {
   StopDaemon();
 }
 
+TEST_F(PreflightTest, WhatBouncesForWantOfAnExtensionIsToldAndDoes) {
+  const Sink sink(dir,
+                  Provider("new", net.Address(10), "extensions = [\"SMTPUTF8\"]") +
+                      Provider("middle", net.Address(11), "") +
+                      Provider("old", net.Address(12), "eight_bit = false\nextensions = [\"SMTPUTF8\"]"),
+                  net.Address(2, 5353));
+  settings.streams = {{"news", "tls = \"require\""}};
+  StartDaemon();
+  const auto message = [](const std::string& recipients, const std::string& subject, const std::string& body) {
+    return "From office Mon Jan  1 00:00:00 2024\nFrom: office@sender.test\nTo: " + recipients +
+           "\nSubject: " + subject + "\n\n" + body + "\n\n";
+  };
+  const std::string mbox =
+      dir.Write("box.mbox", message("a@new.test, a@middle.test, a@old.test", "plain", "caf\xC3\xA9") +
+                                message("b@new.test, b@middle.test, b@old.test",
+                                        "Gr\xC3\xBC\xC3\x9F"
+                                        "e",
+                                        "plain") +
+                                message("c@new.test, c@middle.test, c@old.test", "plain", "plain"));
+  ASSERT_EQ(Sealift({"campaign", "load", "box", "--stream", "news", "--messages", mbox}).exit_code, 0);
+  const Answer answer = Sealift({"campaign", "preflight", "box"});
+  std::map<std::string, Json> sites = SitesOf(answer);
+  for (const auto& [domain, utf8, eight_bit] :
+       {std::tuple{"new.test", "true", "true"}, {"middle.test", "false", "true"}, {"old.test", "false", "false"}}) {
+    EXPECT_EQ(sites[domain]["rows"].Number(), 3) << answer.Describe();
+    EXPECT_EQ(sites[domain]["rows_utf8"].Number(), 1) << domain;
+    EXPECT_EQ(sites[domain]["rows_8bit"].Number(), 1) << domain;
+    EXPECT_EQ(sites[domain]["smtputf8"].Text(), utf8) << domain;
+    EXPECT_EQ(sites[domain]["eightbitmime"].Text(), eight_bit) << domain;
+    EXPECT_EQ(sites[domain]["fate"].Text(), "send") << domain << ": one of them is ASCII";
+  }
+  std::map<std::string, std::string> warned;
+  for (const Json& finding : answer.json["findings"].Items()) {
+    if (finding["state"].Text() == "bounce") warned[finding["about"].Text()] += finding["check"].Text() + " ";
+  }
+  EXPECT_EQ(warned,
+            (std::map<std::string, std::string>{{"middle.test", "smtputf8 "}, {"old.test", "smtputf8 8bitmime "}}));
+  EXPECT_EQ(answer.json["finish"]["rows"].Number(), 6) << "what would bounce takes no time";
+  for (const Json& provider : answer.json["providers"].Items()) EXPECT_EQ(provider["bounce"].Number(), 3);
+  ExpectNoMail(sink);
+
+  ASSERT_EQ(Sealift({"campaign", "start", "box"}).exit_code, 0);
+  ASSERT_TRUE(ShowsUntil("box", kSoon, [](const Json& now) { return now["queued"].Number() == 0; }));
+  std::map<std::string, std::string> bounced;
+  for (const Json& event : Events("box")) {
+    if (event["outcome"].Text() == "bounced") bounced[event["recipient"].Text()] = event["enhanced"].Text();
+  }
+  EXPECT_EQ(bounced, (std::map<std::string, std::string>{
+                         {"b@middle.test", "5.6.7"}, {"a@old.test", "5.6.3"}, {"b@old.test", "5.6.7"}}));
+  EXPECT_EQ(sink.arrivals(), 6u);
+  EXPECT_EQ(sink.Status()["faults"].Number(), 0) << sink.Status().Dump();
+  StopDaemon();
+}
+
 TEST_F(PreflightTest, ATestGoesToWhoIsAllowedAndMovesNoCounter) {
   const Sink sink(dir, SinkScript(), net.Address(2, 5353));
   settings.node = "test_recipients = [\"qa@right.test\", \"@clear.test\"]";

@@ -84,6 +84,7 @@ TEST_F(DestinationSurveyTest, AHostThatOffersTlsIsSentToAndNeverHearsOfMail) {
   EXPECT_THAT(found[0].tls, StartsWith("TLSv1."));
   EXPECT_EQ(found[0].verified, false) << "nobody vouches for it, and that is said";
   EXPECT_EQ(found[0].smtputf8, false);
+  EXPECT_EQ(found[0].eightbitmime, false);
   ASSERT_THAT(server.conversations, SizeIs(2)) << "asked for its own certificate first, then under the policy";
   for (const MailServer::Conversation& conversation : server.conversations) {
     for (const std::string& command : conversation.commands) EXPECT_THAT(command, Not(StartsWith("MAIL"))) << command;
@@ -106,11 +107,13 @@ TEST_F(DestinationSurveyTest, AStreamThatBouncesForWantOfTlsSaysSo) {
 TEST_F(DestinationSurveyTest, UnderAnOpportunisticPolicyAHostInClearIsSentTo) {
   stream_.tls = TlsPolicy::kOpportunistic;
   AddDomain("d1.test", /*tls=*/false).offers = {"SMTPUTF8", "8BITMIME"};
-  const PreflightSite site = Found({{.name = "d1.test", .rows = 3, .rows_utf8 = 2}})[0];
+  const PreflightSite site = Found({{.name = "d1.test", .rows = 3, .rows_utf8 = 2, .rows_8bit = 1}})[0];
   EXPECT_EQ(site.fate, Fate::kSend);
   EXPECT_EQ(site.tls, "none");
   EXPECT_EQ(site.smtputf8, true);
+  EXPECT_EQ(site.eightbitmime, true);
   EXPECT_EQ(site.rows_utf8, 2u);
+  EXPECT_EQ(site.rows_8bit, 1u);
 }
 
 TEST_F(DestinationSurveyTest, WhatTheDnsSaysDecidesWhereNobodyIsAsked) {
@@ -148,12 +151,13 @@ TEST_F(DestinationSurveyTest, AHostThatRefusesEverybodyDefers) {
 TEST_F(DestinationSurveyTest, DomainsOfTheSameHostsAreOneSite) {
   AddDomain("d1.test");
   internet_.SetMx("d2.test", {{10, "mx.d1.test"}});
-  const std::vector<PreflightSite> found =
-      Found({{.name = "d1.test", .rows = 5, .rows_utf8 = 1}, {.name = "d2.test", .rows = 4, .rows_utf8 = 2}});
+  const std::vector<PreflightSite> found = Found({{.name = "d1.test", .rows = 5, .rows_utf8 = 1, .rows_8bit = 3},
+                                                  {.name = "d2.test", .rows = 4, .rows_utf8 = 2, .rows_8bit = 1}});
   ASSERT_THAT(found, SizeIs(1));
   EXPECT_EQ(found[0].domains, 2u);
   EXPECT_EQ(found[0].rows, 9u);
   EXPECT_EQ(found[0].rows_utf8, 3u);
+  EXPECT_EQ(found[0].rows_8bit, 4u);
 }
 
 TEST_F(DestinationSurveyTest, BeyondItsBoundsNothingIsAskedAndThatIsSaid) {
@@ -192,6 +196,7 @@ TEST_F(DestinationSurveyTest, InSinkModeNoNameIsAskedForAndTheSinkStandsForAll) 
     EXPECT_EQ(site.mx, "sink");
     EXPECT_EQ(site.fate, Fate::kSend) << site.why;
     EXPECT_EQ(site.smtputf8, true);
+    EXPECT_EQ(site.eightbitmime, true);
   }
   EXPECT_THAT(internet_.lookups, IsEmpty());
   EXPECT_THAT(internet_.connects, SizeIs(2)) << "for both domains: with TLS, and as the stream would do";
