@@ -80,6 +80,34 @@ Verdicts Words(const Ran& ran, size_t messages) {
 
 }  // namespace
 
+SignedExample Rfc8463Example() {
+  const auto signature = [](const char* algorithm, const char* selector, const char* value) {
+    return fmt::format(
+        "DKIM-Signature: v=1; a={}; c=relaxed/relaxed;\r\n d=football.example.com; i=@football.example.com;\r\n "
+        "q=dns/txt; s={}; t=1528637909; h=from : to :\r\n subject : date : message-id : from : subject : date;\r\n "
+        "bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;\r\n b={}\r\n",
+        algorithm, selector, value);
+  };
+  return {.message = signature("ed25519-sha256", "brisbane",
+                               "/gCrinpcQOoIfuHNQIbq4pgh9kyIK3AQUdt9OdqQehSwhEIug4D11Bus\r\n "
+                               "Fa3bT3FY5OsU7ZbnKELq+eXdp1Q1Dw==") +
+                     signature("rsa-sha256", "test",
+                               "F45dVWDfMbQDGHJFlXUNB2HKfbCeLRyhDXgFpEL8GwpsRe0IeIixNTe3\r\n "
+                               "DhCVlUrSjV4BwcVcOF6+FF3Zo9Rpo1tFOeS9mPYQTnGdaSGsgeefOsk2Jz\r\n "
+                               "dA+L10TeYt9BgDfQNZtKdN1WO//KgIqXP7OdEFE4LjFYNcUxZQ4FADY+8=") +
+                     "From: Joe SixPack <joe@football.example.com>\r\nTo: Suzie Q <suzie@shopping.example.net>\r\n"
+                     "Subject: Is dinner ready?\r\nDate: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)\r\n"
+                     "Message-ID: <20030712040037.46341.5F8J@football.example.com>\r\n\r\n"
+                     "Hi.\r\n\r\nWe lost the game.  Are you hungry yet?\r\n\r\nJoe.\r\n\r\n",
+          .keys = {{"brisbane._domainkey.football.example.com",
+                    "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="},
+                   {"test._domainkey.football.example.com",
+                    "v=DKIM1; k=rsa; "
+                    "p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWRiGs5V6NpP3idY6Wk08a5qhdR6wy5bdOKb2jLQiY/"
+                    "J16JYi0Qvx/byYzCNb3W91y3FutACDfzwQ/BC/e/8uBsCR+yz1Lxj+PL6lHvqMKrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2EeC3"
+                    "Ip3G+2kryOTIKT+l/K4w3QIDAQAB"}}};
+}
+
 std::vector<std::string> SignaturesOf(const std::string& message) {
   std::vector<std::string> signatures;
   size_t at = 0;
