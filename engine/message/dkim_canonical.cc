@@ -39,6 +39,7 @@ class Hasher {
 };
 
 constexpr bool IsBlank(char c) { return c == ' ' || c == '\t'; }
+constexpr bool IsText(char c) { return !IsBlank(c) && c != '\r' && c != '\n'; }
 
 // Whether relaxing would change something in [begin, end), which another byte follows. Written to be vectorised: most
 // text needs no change, and this is then all that it costs beside the hash.
@@ -135,18 +136,17 @@ void AppendRelaxedField(std::string_view field, std::string& out) {
   const size_t colon = field.find(':');
   for (const char c : Trimmed(field.substr(0, colon))) out += LowerCase(c);
   out += ':';
-  const std::string_view value =
-      colon == std::string_view::npos ? std::string_view() : Trimmed(field.substr(colon + 1));
-  bool blank = false;
-  for (const char c : value) {
-    if (c == '\r' || c == '\n') continue;  // a fold: the white space after it stays
-    if (IsBlank(c)) {
-      blank = true;
-      continue;
-    }
+  std::string_view value = colon == std::string_view::npos ? std::string_view() : Trimmed(field.substr(colon + 1));
+  while (!value.empty()) {
+    size_t end = 0;
+    while (end < value.size() && IsText(value[end])) ++end;
+    out += value.substr(0, end);
+    value.remove_prefix(end);
+    bool blank = false;
+    size_t space = 0;  // that is no text; of a fold, the white space after it stays
+    for (; space < value.size() && !IsText(value[space]); ++space) blank |= IsBlank(value[space]);
     if (blank) out += ' ';
-    blank = false;
-    out += c;
+    value.remove_prefix(space);
   }
   out += "\r\n";
 }

@@ -58,8 +58,9 @@ std::string_view ToString(DkimAlgorithm algorithm) {
 
 std::string_view KeyType(DkimAlgorithm algorithm) { return algorithm == DkimAlgorithm::kRsaSha256 ? "rsa" : "ed25519"; }
 
-DkimKey::DkimKey(std::shared_ptr<evp_pkey_st> key, DkimAlgorithm algorithm, std::string public_key)
-    : key_(std::move(key)), algorithm_(algorithm), public_key_(std::move(public_key)) {}
+DkimKey::DkimKey(std::shared_ptr<evp_pkey_st> key, std::shared_ptr<const evp_pkey_ctx_st> context,
+                 DkimAlgorithm algorithm, std::string public_key)
+    : key_(std::move(key)), context_(std::move(context)), algorithm_(algorithm), public_key_(std::move(public_key)) {}
 
 absl::StatusOr<DkimKey> DkimKey::Parse(std::string_view pem) {
   const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), &BIO_free_all);
@@ -101,7 +102,14 @@ absl::StatusOr<DkimKey> DkimKey::Of(std::shared_ptr<evp_pkey_st> key) {
       if (size <= 0) return Failed("the public half of the key cannot be written");
       std::string text = Base64(der, static_cast<size_t>(size));
       OPENSSL_free(der);
-      return DkimKey(std::move(key), DkimAlgorithm::kRsaSha256, std::move(text));
+      const std::shared_ptr<EVP_PKEY_CTX> context(EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr),
+                                                  &EVP_PKEY_CTX_free);
+      if (context == nullptr || EVP_PKEY_sign_init(context.get()) != 1 ||
+          EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PADDING) != 1 ||
+          EVP_PKEY_CTX_set_signature_md(context.get(), EVP_sha256()) != 1) {
+        return Failed("the key cannot be made ready to sign");
+      }
+      return DkimKey(std::move(key), context, DkimAlgorithm::kRsaSha256, std::move(text));
     }
     case EVP_PKEY_ED25519: {
       std::array<unsigned char, 32> raw{};
@@ -109,7 +117,7 @@ absl::StatusOr<DkimKey> DkimKey::Of(std::shared_ptr<evp_pkey_st> key) {
       if (EVP_PKEY_get_raw_public_key(key.get(), raw.data(), &size) != 1) {
         return Failed("the public half of the key cannot be written");
       }
-      return DkimKey(std::move(key), DkimAlgorithm::kEd25519Sha256, Base64(raw.data(), size));
+      return DkimKey(std::move(key), nullptr, DkimAlgorithm::kEd25519Sha256, Base64(raw.data(), size));
     }
     default:
       return absl::InvalidArgumentError("holds a key that is neither RSA nor Ed25519, the two that DKIM knows");
@@ -135,11 +143,8 @@ absl::StatusOr<std::string> DkimKey::Sign(const Sha256& hash) const {
   auto* const out = reinterpret_cast<unsigned char*>(signature.data());
   bool signed_it = false;
   if (algorithm_ == DkimAlgorithm::kRsaSha256) {
-    const ContextPtr context(EVP_PKEY_CTX_new_from_pkey(nullptr, key_.get(), nullptr), &EVP_PKEY_CTX_free);
-    signed_it = context != nullptr && EVP_PKEY_sign_init(context.get()) == 1 &&
-                EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PADDING) == 1 &&
-                EVP_PKEY_CTX_set_signature_md(context.get(), EVP_sha256()) == 1 &&
-                EVP_PKEY_sign(context.get(), out, &size, hash.data(), hash.size()) == 1;
+    const ContextPtr context(EVP_PKEY_CTX_dup(context_.get()), &EVP_PKEY_CTX_free);
+    signed_it = context != nullptr && EVP_PKEY_sign(context.get(), out, &size, hash.data(), hash.size()) == 1;
   } else {
     const DigestContextPtr context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
     signed_it = context != nullptr && EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key_.get()) == 1 &&

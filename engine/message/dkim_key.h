@@ -9,6 +9,7 @@
 #include <string_view>
 
 struct evp_pkey_st;
+struct evp_pkey_ctx_st;
 
 namespace sealift::engine {
 
@@ -49,10 +50,13 @@ class DkimKey {
   absl::StatusOr<std::string> Sign(const Sha256& hash) const;
 
  private:
-  DkimKey(std::shared_ptr<evp_pkey_st> key, DkimAlgorithm algorithm, std::string public_key);
+  DkimKey(std::shared_ptr<evp_pkey_st> key, std::shared_ptr<const evp_pkey_ctx_st> context, DkimAlgorithm algorithm,
+          std::string public_key);
   static absl::StatusOr<DkimKey> Of(std::shared_ptr<evp_pkey_st> key);
 
   std::shared_ptr<evp_pkey_st> key_;
+  // Of an RSA key: ready to sign, copied for each signature. To make one again would cost more than hashing a header.
+  std::shared_ptr<const evp_pkey_ctx_st> context_;
   DkimAlgorithm algorithm_;
   std::string public_key_;
 };

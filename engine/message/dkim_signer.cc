@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 #include <ranges>
 #include <utility>
 
@@ -61,15 +61,6 @@ Sha256 HashWith(std::string& relaxed, std::string_view signature) {
   return hash;
 }
 
-// Which of kDkimFields it is; their number when it is none.
-size_t IndexOf(std::string_view name) {
-  return static_cast<size_t>(std::ranges::find_if(kDkimFields,
-                                                  [&](std::string_view known) {
-                                                    return known.size() == name.size() && EqualsIgnoreCase(known, name);
-                                                  }) -
-                             std::begin(kDkimFields));
-}
-
 void AppendBase64(std::string_view bytes, size_t column, std::string& out) {
   std::string encoded;
   absl::Base64Escape(std::string(bytes), &encoded);
@@ -83,20 +74,30 @@ void AppendBase64(std::string_view bytes, size_t column, std::string& out) {
   }
 }
 
-// h=, folded before a name that would not fit.
-void AppendNames(const std::vector<std::string_view>& names, std::string& out) {
+// The value of h=, folded before a name that would not fit, and what it names in its relaxed form: each of kDkimFields
+// as often as it is present, the last one first, and once more, so that none can be added.
+void AppendNames(const std::vector<Field>& present, std::string& relaxed, std::string& tags) {
   size_t column = 3;
-  for (size_t i = 0; i < names.size(); ++i) {
-    if (i > 0) {
-      out += ':';
+  bool first = true;
+  const auto append = [&](std::string_view name) {
+    if (!std::exchange(first, false)) {
+      tags += ':';
       ++column;
     }
-    if (column + names[i].size() + 1 > kLineBytes) {
-      out += "\r\n  ";
+    if (column + name.size() + 1 > kLineBytes) {
+      tags += "\r\n  ";
       column = 2;
     }
-    out += names[i];
-    column += names[i].size();
+    tags += name;
+    column += name.size();
+  };
+  for (const std::string_view name : kDkimFields) {
+    for (const Field& field : present | std::views::reverse) {
+      if (field.name.size() != name.size() || !EqualsIgnoreCase(field.name, name)) continue;
+      append(name);
+      AppendRelaxedField(field.whole, relaxed);
+    }
+    append(name);
   }
 }
 
@@ -119,30 +120,22 @@ absl::Status DkimSigner::Sign(std::string_view message, const std::optional<Sha2
   const size_t end = message.find("\r\n\r\n");
   const std::string_view body = end == std::string_view::npos ? std::string_view() : message.substr(end + 4);
   const Sha256 hash = body_hash.has_value() ? *body_hash : HashRelaxedBody(body);
-  // Each name as often as it is there, the last one first, and once more: none can be added.
-  std::array<std::vector<std::string_view>, std::size(kDkimFields)> present;
-  for (const Field& field : FieldsOf(message.substr(0, end))) {
-    if (const size_t known = IndexOf(field.name); known < present.size()) present[known].push_back(field.whole);
-  }
-  std::vector<std::string_view> names;
-  names.reserve(64);
+  const std::vector<Field> present = FieldsOf(message.substr(0, end));
   std::string relaxed;
   relaxed.reserve(std::min(end, kRelaxedBytes) + kSignatureBytes);
-  for (size_t i = 0; i < present.size(); ++i) {
-    for (const std::string_view field : present[i] | std::views::reverse) {
-      names.push_back(kDkimFields[i]);
-      AppendRelaxedField(field, relaxed);
-    }
-    names.push_back(kDkimFields[i]);
-  }
+  std::string tags = ";\r\n h=";  // what all signatures have, up to b=
+  tags.reserve(kSignatureBytes);
+  AppendNames(present, relaxed, tags);
+  tags += ";\r\n bh=";
+  AppendBase64({reinterpret_cast<const char*>(hash.data()), hash.size()}, 4, tags);
+  tags += ";\r\n b=";
 
   for (const DkimIdentity& identity : identities_) {
-    std::string signature = fmt::format("DKIM-Signature: v=1; a={}; c=relaxed/relaxed;\r\n d={};\r\n s={};\r\n h=",
-                                        ToString(identity.key.algorithm()), identity.domain, identity.selector);
-    AppendNames(names, signature);
-    signature += ";\r\n bh=";
-    AppendBase64({reinterpret_cast<const char*>(hash.data()), hash.size()}, 4, signature);
-    signature += ";\r\n b=";
+    std::string signature;
+    signature.reserve(kSignatureBytes + kSignatureBytes);
+    fmt::format_to(std::back_inserter(signature), "DKIM-Signature: v=1; a={}; c=relaxed/relaxed;\r\n d={};\r\n s={}",
+                   ToString(identity.key.algorithm()), identity.domain, identity.selector);
+    signature += tags;
     const absl::StatusOr<std::string> signed_hash = identity.key.Sign(HashWith(relaxed, signature));
     if (!signed_hash.ok()) {
       fields.resize(size_before);
