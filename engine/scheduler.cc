@@ -246,7 +246,7 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal) {
          ++j) {
       std::swap(site.queues[j], site.queues[j + 1]);
     }
-    if (queue.rows_ready > 0 && path.idle.waiting() > 0) path.idle.NotifyOne();
+    if (queue.rows_ready > 0 && path.idle.waiting() > 0 && HasRowToSend(queue)) path.idle.NotifyOne();
     path.refusal = Refusal{};
     return assignment;
   }

@@ -49,25 +49,32 @@ void SignAhead::Request(SendQueue& queue, ReadyRow& row) {
   row.message->date = values.date != absl::InfinitePast() ? values.date : services_.Now();
   row.message->waiting = &queue;
   ++under_way_;
-  services_.signers.Sign(
-      {.campaign = queue.campaign,
-       .pack = row.claim.open->pack,
-       .row = row.claim.index,
-       .signer = queue.signer,
-       .store = &services_.store,
-       .identity = Identify(services_.store, *services_.options, *queue.campaign,
-                            {.lane = row.lane->id, .row = values.id}, values.fields),
-       .message = row.message,
-       .done = [this, message = row.message] { services_.post([this, message] { OnSigned(message); }); }});
+  services_.signers.Sign({.campaign = queue.campaign,
+                          .pack = row.claim.open->pack,
+                          .row = row.claim.index,
+                          .signer = queue.signer,
+                          .store = &services_.store,
+                          .identity = Identify(services_.store, *services_.options, *queue.campaign,
+                                               {.lane = row.lane->id, .row = values.id}, values.fields),
+                          .message = row.message,
+                          .client = this});
 }
 
-void SignAhead::OnSigned(const std::shared_ptr<SignedMessage>& message) {
-  --under_way_;
-  message->ready = true;
-  SendQueue* const queue = std::exchange(message->waiting, nullptr);
-  if (queue != nullptr) {
-    queue->message_bytes = std::max(queue->message_bytes, message->wire.size());
-    if (queue->ahead.front().message == message) callbacks_.ready(*queue);
+void SignAhead::OnSigned(std::vector<std::shared_ptr<SignedMessage>> messages) {
+  services_.post([this, messages = std::move(messages)] { Receive(messages); });
+}
+
+void SignAhead::Receive(const std::vector<std::shared_ptr<SignedMessage>>& messages) {
+  under_way_ -= messages.size();
+  for (const std::shared_ptr<SignedMessage>& message : messages) {
+    message->ready = true;
+    if (message->waiting == nullptr) continue;
+    message->waiting->message_bytes = std::max(message->waiting->message_bytes, message->wire.size());
+  }
+  // Whoever is told may take the messages behind, or drop them: these wait no more then.
+  for (const std::shared_ptr<SignedMessage>& message : messages) {
+    SendQueue* const queue = std::exchange(message->waiting, nullptr);
+    if (queue != nullptr && queue->ahead.front().message == message) callbacks_.ready(*queue);
   }
   Ask();
 }
@@ -92,10 +99,8 @@ bool SignAhead::IsReady(SendQueue& queue) {
 
 std::shared_ptr<SignedMessage> SignAhead::Take(ReadyRow& front) {
   --front.lane->ahead;
-  if (!front.message->ready) {
-    front.message->waiting = nullptr;
-    front.message = nullptr;
-  }
+  front.message->waiting = nullptr;
+  if (!front.message->ready) front.message = nullptr;
   return std::move(front.message);
 }
 

@@ -3,6 +3,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "engine/shard_services.h"
@@ -21,7 +22,7 @@ namespace sealift::engine {
 //
 // Owned by:  the scheduler.
 // Threads:   the shard's; the signers' answers arrive through its inbox.
-class SignAhead {
+class SignAhead final : public Signers::Client {
  public:
   static constexpr size_t kUnderWayMax = 64;  // of one shard, with the signers
   static constexpr size_t kSessionBytes = 32 << 10;
@@ -59,7 +60,8 @@ class SignAhead {
   void Enlist(SendQueue& queue);
   void Ask();
   void Request(SendQueue& queue, ReadyRow& row);
-  void OnSigned(const std::shared_ptr<SignedMessage>& message);
+  void OnSigned(std::vector<std::shared_ptr<SignedMessage>> messages) override;
+  void Receive(const std::vector<std::shared_ptr<SignedMessage>>& messages);
 
   ShardServices& services_;
   Callbacks callbacks_;

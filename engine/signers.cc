@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <map>
 #include <utility>
 
 #include "engine/finished_row.h"
@@ -41,13 +42,28 @@ void Signers::Sign(Work work) {
   wake_.notify_one();
 }
 
-std::optional<Signers::Work> Signers::Next() {
+std::optional<Signers::Work> Signers::Next(Finished& finished) {
   std::unique_lock lock(mutex_);
-  wake_.wait(lock, [this] { return stop_ || !works_.empty(); });
+  while (works_.empty() && !stop_) {
+    if (finished.empty()) {
+      wake_.wait(lock);
+      continue;
+    }
+    lock.unlock();
+    HandOver(finished);
+    lock.lock();
+  }
   if (stop_) return std::nullopt;
   std::optional<Work> work(std::move(works_.front()));
   works_.pop_front();
   return work;
+}
+
+void Signers::HandOver(Finished& finished) {
+  std::map<Client*, std::vector<std::shared_ptr<SignedMessage>>> messages;
+  for (auto& [client, message] : finished) messages[client].push_back(std::move(message));
+  finished.clear();
+  for (auto& [client, of_client] : messages) client->OnSigned(std::move(of_client));
 }
 
 void Signers::Run(int index) {
@@ -57,11 +73,14 @@ void Signers::Run(int index) {
     LogWarning("a signer thread runs at the shards' priority: the system allows no other", {});
   }
   std::string message;
-  while (std::optional<Work> work = Next()) {
-    // The work and its `done` hold the message: when nobody else does, the shard has dropped it.
-    if (work->message.use_count() > 2) Make(*work, message);
-    work->done();
+  Finished finished;
+  while (std::optional<Work> work = Next(finished)) {
+    // When nobody else holds the message, the shard has dropped it.
+    if (work->message.use_count() > 1) Make(*work, message);
+    finished.emplace_back(work->client, std::move(work->message));
+    if (finished.size() == kTogetherMax) HandOver(finished);
   }
+  HandOver(finished);
 }
 
 void Signers::Make(Work& work, std::string& message) const {

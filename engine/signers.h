@@ -4,12 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -38,10 +38,24 @@ struct SignedMessage {
 // Signers are the threads that render and sign messages: an RSA signature is the dearest step of a message by far, and
 // a shard has other sessions to serve meanwhile. They run at a lower priority than the shards.
 //
-// Owned by:  the node; destroyed before the shards that `done` speaks to.
+// While there is more to sign they hand over several messages at once: to wake a shard for each costs more processor
+// time than all else that is done for a message, for what it needs has left the caches meanwhile.
+//
+// Owned by:  the node; destroyed before the shards that it answers.
 // Threads:   Sign from any. Its queue is bounded by its callers: each shard has at most SignAhead::kUnderWayMax here.
 class Signers {
  public:
+  static constexpr size_t kTogetherMax = 8;  // that wait for each other once they are signed
+
+  // Who asks. Answered on a signer's thread, also for messages that nobody wants any more.
+  class Client {
+   public:
+    virtual void OnSigned(std::vector<std::shared_ptr<SignedMessage>> messages) = 0;
+
+   protected:
+    ~Client() = default;
+  };
+
   struct Work {
     std::shared_ptr<const ActiveCampaign> campaign;
     std::shared_ptr<const queue::Pack> pack;
@@ -50,7 +64,7 @@ class Signers {
     queue::Store* store = nullptr;  // where finished messages are
     MessageIdentity identity;
     std::shared_ptr<SignedMessage> message;
-    std::move_only_function<void()> done;  // called on the signer's thread, also when nobody wants the message any more
+    Client* client = nullptr;
   };
 
   Signers(int threads, Metrics& metrics);
@@ -61,8 +75,11 @@ class Signers {
   void Sign(Work work);
 
  private:
+  using Finished = std::vector<std::pair<Client*, std::shared_ptr<SignedMessage>>>;
+
   void Run(int index);
-  std::optional<Work> Next();  // nothing: it is over
+  std::optional<Work> Next(Finished& finished);  // hands `finished` over before it waits; nothing: it is over
+  static void HandOver(Finished& finished);
   void Make(Work& work, std::string& message) const;
   absl::Status Render(Work& work, std::string& message) const;
   absl::Status Open(Work& work) const;

@@ -5,7 +5,11 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
+#include <condition_variable>
 #include <fstream>
+#include <future>
+#include <mutex>
 #include <set>
 
 #include "engine/smtp/dot_stuffing.h"
@@ -19,6 +23,59 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
+
+// Gathers what the signers hand over, from `open` on; until then they wait.
+class Gatherer final : public Signers::Client {
+ public:
+  explicit Gatherer(std::shared_future<void> open) : open_(std::move(open)) {}
+  void OnSigned(std::vector<std::shared_ptr<SignedMessage>> messages) override {
+    open_.wait();
+    const std::lock_guard lock(mutex_);
+    largest_ = std::max(largest_, messages.size());
+    for (const std::shared_ptr<SignedMessage>& message : messages) taken_.push_back(message.get());
+    arrived_.notify_all();
+  }
+  bool WaitFor(size_t messages) {
+    std::unique_lock lock(mutex_);
+    return arrived_.wait_for(lock, std::chrono::seconds(30), [&] { return taken_.size() >= messages; });
+  }
+  const std::vector<const SignedMessage*>& taken() const { return taken_; }
+  size_t largest() const { return largest_; }
+
+ private:
+  const std::shared_future<void> open_;
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::vector<const SignedMessage*> taken_;
+  size_t largest_ = 0;
+};
+
+TEST(SignersTest, MessagesAreHandedOverInTheirOrderTogetherAndTheLastDoesNotWait) {
+  constexpr size_t kMessages = 1001;
+  Metrics metrics;
+  std::promise<void> all_asked;
+  const std::shared_future<void> open = all_asked.get_future().share();
+  Gatherer one(open), two(open);
+  std::vector<std::shared_ptr<SignedMessage>> messages(kMessages);
+  for (std::shared_ptr<SignedMessage>& message : messages) message = std::make_shared<SignedMessage>();
+  std::vector<const SignedMessage*> of_one, of_two;
+  {
+    Signers signers(1, metrics);
+    for (size_t i = 0; i < kMessages; ++i) {
+      const SignedMessage* const message = messages[i].get();
+      (i % 3 == 0 ? of_one : of_two).push_back(message);
+      // Nobody else wants it: there is nothing to sign.
+      signers.Sign({.message = std::move(messages[i]), .client = i % 3 == 0 ? &one : &two});
+    }
+    all_asked.set_value();
+    EXPECT_TRUE(one.WaitFor(of_one.size()));
+    EXPECT_TRUE(two.WaitFor(of_two.size()));
+  }
+  EXPECT_EQ(one.taken(), of_one);
+  EXPECT_EQ(two.taken(), of_two);
+  EXPECT_LT(one.largest(), two.largest()) << "eight together are more of the second's";
+  EXPECT_LE(two.largest(), Signers::kTogetherMax);
+}
 
 class SigningTest : public ShardWorld {
  protected:
