@@ -1,3 +1,4 @@
+import json
 import resource
 
 from peer import DNS_ADDRESS, HERE, Peer, Usage, command, fill, wait_for
@@ -24,7 +25,7 @@ class Sealift(Peer):
         wait_for('sealiftd ready', 30, lambda: self.check_alive() or 'ready' in self.log())
 
     def _sealift(self, *words):
-        command(self.data.build / 'bin/sealift', '--config', self.config, *words)
+        return command(self.data.build / 'bin/sealift', '--config', self.config, *words)
 
     def submit(self):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -33,6 +34,10 @@ class Sealift(Peer):
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         # The load command is part of what a message costs.
         return Usage(cpu_ms=1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime))
+
+    def queued(self):
+        """How many messages have no outcome yet."""
+        return json.loads(self._sealift('-o', 'json', 'campaign', 'show', 'bench'))['queued']
 
     def release(self):
         before = self.usage()

@@ -1,0 +1,73 @@
+// raw_signature KEY.pem THREADS SECONDS signs one hash again and again with this RSA key, a context a thread made once,
+// and prints how many microseconds of processor time a signature has taken: what OpenSSL asks for it and nothing else.
+#include <fmt/format.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <thread>
+#include <vector>
+
+namespace {
+
+struct Total {
+  std::atomic<long> signatures = 0, nanoseconds = 0;
+  std::atomic<bool> failed = false;
+};
+
+long ThreadNanoseconds() {
+  timespec used{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return used.tv_sec * 1'000'000'000L + used.tv_nsec;
+}
+
+void SignUntil(std::chrono::steady_clock::time_point end, const char* file, Total& total) {
+  FILE* const in = std::fopen(file, "r");
+  EVP_PKEY* const key = in == nullptr ? nullptr : PEM_read_PrivateKey(in, nullptr, nullptr, nullptr);
+  if (in != nullptr) std::fclose(in);
+  EVP_PKEY_CTX* const context = key == nullptr ? nullptr : EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr);
+  total.failed = total.failed || context == nullptr || EVP_PKEY_sign_init(context) != 1 ||
+                 EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) != 1 ||
+                 EVP_PKEY_CTX_set_signature_md(context, EVP_sha256()) != 1;
+  const std::array<unsigned char, 32> hash{};
+  std::array<unsigned char, 1024> signature{};
+  long signatures = 0;
+  const long begun = ThreadNanoseconds();
+  while (!total.failed && std::chrono::steady_clock::now() < end) {
+    size_t size = signature.size();
+    if (EVP_PKEY_sign(context, signature.data(), &size, hash.data(), hash.size()) != 1) total.failed = true;
+    ++signatures;
+  }
+  total.nanoseconds += ThreadNanoseconds() - begun;
+  total.signatures += signatures;
+  EVP_PKEY_CTX_free(context);
+  EVP_PKEY_free(key);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int threads = argc == 4 ? std::atoi(argv[2]) : 0;
+  const double seconds = argc == 4 ? std::atof(argv[3]) : 0;
+  if (threads < 1 || seconds <= 0) {
+    fmt::print(stderr, "usage: raw_signature KEY.pem THREADS SECONDS\n");
+    return 64;
+  }
+  Total total;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(static_cast<long>(seconds * 1e6));
+  std::vector<std::thread> running;
+  for (int i = 0; i < threads; ++i) running.emplace_back(SignUntil, end, argv[1], std::ref(total));
+  for (std::thread& thread : running) thread.join();
+  if (total.failed) {
+    fmt::print(stderr, "raw_signature: {} holds no RSA key that signs\n", argv[1]);
+    return 65;
+  }
+  fmt::print("{:.3f}\n", static_cast<double>(total.nanoseconds) / 1e3 / static_cast<double>(total.signatures));
+  return 0;
+}
