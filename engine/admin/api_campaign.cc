@@ -1,4 +1,5 @@
 // The routes of campaigns but for the load.
+#include <absl/strings/escaping.h>
 #include <fmt/format.h>
 
 #include <limits>
@@ -8,10 +9,21 @@
 #include "engine/admin/api_call.h"
 #include "engine/admin/api_json.h"
 #include "engine/exit_code.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 
 using nlohmann::json;
+
+namespace {
+
+// Without which a server gets no message that is not ASCII (RFC 6531, RFC 6152); empty: it is.
+std::string_view NeededExtension(std::string_view message) {
+  if (IsAscii(message)) return "";
+  return IsAscii(message.substr(0, message.find("\r\n\r\n"))) ? "8BITMIME" : "SMTPUTF8";
+}
+
+}  // namespace
 
 absl::StatusOr<json> Api::CampaignAnswer(const std::string& name) {
   const absl::StatusOr<CampaignStatus> status = node_.Show(name);
@@ -86,7 +98,16 @@ absl::StatusOr<json> Api::PreviewCampaign(Call& call) {
   call.entry.target = fmt::format("{} row {}", call.Name(), *row);
   absl::StatusOr<std::string> message = node_.Preview(call.Name(), static_cast<uint32_t>(*row), date);
   if (!message.ok()) return message.status();
-  return json{{"campaign", call.Name()}, {"row", *row}, {"message", *std::move(message)}};
+  json answer = {{"campaign", call.Name()}, {"row", *row}};
+  if (const std::string_view needs = NeededExtension(*message); !needs.empty()) answer["needs"] = needs;
+  if (IsUtf8(*message)) {
+    answer["message"] = *std::move(message);
+  } else {  // which JSON cannot carry
+    std::string encoded;
+    absl::Base64Escape(*message, &encoded);
+    answer["message_base64"] = std::move(encoded);
+  }
+  return answer;
 }
 
 }  // namespace sealift::engine

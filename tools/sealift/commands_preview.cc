@@ -1,4 +1,5 @@
 // campaign preview
+#include <absl/strings/escaping.h>
 #include <fmt/format.h>
 
 #include <limits>
@@ -30,7 +31,13 @@ CommandResult Print(const json& answer, Console& console) {
   if (console.machine()) {
     console.Record(answer, {});
   } else {
-    console.out() << answer.value("message", "") << std::flush;  // the bytes and nothing else
+    std::string bytes = answer.value("message", "");
+    if (answer.contains("message_base64")) absl::Base64Unescape(answer.value("message_base64", ""), &bytes);
+    console.out() << bytes << std::flush;  // and nothing else
+  }
+  if (const std::string needs = answer.value("needs", ""); !needs.empty()) {
+    console.err() << fmt::format("It is not 7-bit: where a server does not offer {}, it bounces with {}.\n", needs,
+                                 needs == "8BITMIME" ? "5.6.3" : "5.6.7");
   }
   return ExitCode::kOk;
 }

@@ -6,6 +6,7 @@
 namespace sealift::tools {
 namespace {
 
+using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -100,6 +101,20 @@ TEST(CampaignCommandsTest, PreviewPrintsTheBytesAndNothingElse) {
   EXPECT_EQ(socket.Run({"campaign", "preview", "spring", "--row", "12"}).out,
             "To: jane.doe@d1.test\r\n\r\nDear Jane\r\n");
   EXPECT_THAT(socket.node.calls(), Contains("preview spring 12"));
+}
+
+TEST(CampaignCommandsTest, APreviewOfBytesThatAreNoTextIsExactAndSaysWhatTheyNeed) {
+  ControlSocket socket;
+  socket.node.preview = std::string("To: j@d1.test\r\n\r\ncaf\xE9 \xFF\0\r\n", 26);
+  const Ran latin = socket.Run({"campaign", "preview", "spring"});
+  EXPECT_EQ(latin.out, socket.node.preview);
+  EXPECT_THAT(latin.err, AllOf(HasSubstr("8BITMIME"), HasSubstr("5.6.3")));
+  socket.node.preview = "Subject: J\xC3\xA4ne\r\n\r\nplain\r\n";
+  const Ran utf8 = socket.Run({"campaign", "preview", "spring"});
+  EXPECT_EQ(utf8.out, socket.node.preview);
+  EXPECT_THAT(utf8.err, AllOf(HasSubstr("SMTPUTF8"), HasSubstr("5.6.7")));
+  socket.node.preview = "Subject: Jane\r\n\r\nplain\r\n";
+  EXPECT_EQ(socket.Run({"campaign", "preview", "spring"}).err, "");
 }
 
 TEST(CampaignCommandsTest, WatchEndsWhenTheCampaignIsDone) {

@@ -282,6 +282,7 @@ absl::StatusOr<engine::CampaignStatus> FakeNode::Cancel(std::string_view name, b
 
 absl::StatusOr<std::string> FakeNode::Preview(std::string_view name, uint32_t row, std::optional<absl::Time>) {
   Note(fmt::format("preview {} {}", name, row));
+  if (!preview.empty()) return preview;
   return fmt::format("To: {}\r\n\r\nDear Jane\r\n", kSecret);
 }
 

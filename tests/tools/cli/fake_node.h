@@ -81,6 +81,7 @@ class FakeNode final : public engine::Node {
 
   // One campaign, `spring`, is there.
   engine::CampaignStatus spring;
+  std::string preview;  // of any row; empty: a short one to kSecret
   absl::Status ready;
   absl::Status refuse;  // what loads answer when not Ok
   engine::LoadRequest loaded;
