@@ -30,7 +30,7 @@ class NotesTest : public StoreTest {
 TEST_F(NotesTest, WhatWasWrittenIsReadAfterARestart) {
   EXPECT_THAT(Read(NoteKind::kTlsHost), IsEmpty());
   const Note first{NoteKind::kTlsHost, "mx1.clinic.test", "1"};
-  const Note second{NoteKind::kTlsHost, "mx2.clinic.test", ""};
+  const Note second{NoteKind::kTlsHost, "mx2.clinic.test", "2"};
   const Note policy{NoteKind::kStsPolicy, "mx1.clinic.test", std::string("v\0x\n", 4)};
   ASSERT_TRUE(store_->PutNotes({first, second, policy}).ok());
   Reopen();
@@ -43,6 +43,13 @@ TEST_F(NotesTest, ANewerNoteTakesThePlaceOfTheOlder) {
   ASSERT_TRUE(store_->PutNotes({{NoteKind::kTlsHost, "mx.test", "1"}}).ok());
   ASSERT_TRUE(store_->PutNotes({{NoteKind::kTlsHost, "mx.test", "2"}}).ok());
   EXPECT_THAT(Read(NoteKind::kTlsHost), UnorderedElementsAre(Note{NoteKind::kTlsHost, "mx.test", "2"}));
+}
+
+TEST_F(NotesTest, WhatHasNoValueIsForgotten) {
+  ASSERT_TRUE(store_->PutNotes({{NoteKind::kLimit, "source/ip1", "1"}, {NoteKind::kLimit, "source/ip2", "2"}}).ok());
+  ASSERT_TRUE(store_->PutNotes({{NoteKind::kLimit, "source/ip1", ""}, {NoteKind::kLimit, "source/ip3", ""}}).ok());
+  Reopen();
+  EXPECT_THAT(Read(NoteKind::kLimit), UnorderedElementsAre(Note{NoteKind::kLimit, "source/ip2", "2"}));
 }
 
 TEST_F(NotesTest, NoNameStandsOnTheDisk) {
