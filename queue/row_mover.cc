@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "queue/keys.h"
 #include "queue/lane_value.h"
 #include "queue/order_book.h"
@@ -67,6 +68,13 @@ absl::StatusOr<std::vector<Returning>> ReadReturning(CommitContext& context, con
   if (absl::Status asked = context.suppressions->Ask(&context.unsealer, questions); !asked.ok()) return asked;
   for (size_t i = 0; i < rows.size(); ++i) rows[i].suppressed = questions[i].suppressed;
   return rows;
+}
+
+// As its lane has it.
+std::string DomainOf(std::string_view recipient) {
+  std::string domain(recipient.substr(recipient.rfind('@') + 1));
+  absl::AsciiStrToLower(&domain);
+  return domain;
 }
 
 void PutSequence(CommitContext& context, uint64_t sequence, rocksdb::WriteBatch* batch) {
@@ -161,8 +169,16 @@ absl::StatusOr<ReplayedRows> ReplayRows(CommitContext& context, const ReplayStep
     batch.Put(context.database->handle(Column::kRows), key, RowsValue(sealed));
     const auto count = static_cast<int64_t>(pack.size());
     LaneValue change;
-    change.Add({.queued = count, .retrying = count, .due_ms = first.due_ms, .sealed_domain = {}});
-    batch.Merge(context.database->handle(Column::kLanes), LaneKey(lane), change.Encode());
+    // The lane may be gone since nothing was queued in it: then this makes it anew.
+    const std::string lane_key = LaneKey(lane);
+    std::string sealed_domain;
+    if (absl::Status status = context.sealer.Seal(KeyName::Of(step.campaign), Seal::kLane, lane_key,
+                                                  DomainOf(first.parked.row.recipient), &sealed_domain);
+        !status.ok()) {
+      return status;
+    }
+    change.Add({.queued = count, .retrying = count, .due_ms = first.due_ms, .sealed_domain = sealed_domain});
+    batch.Merge(context.database->handle(Column::kLanes), lane_key, change.Encode());
     (*tally)->counters.retrying += pack.size();
     replayed.rows += pack.size();
     const absl::Time due = absl::FromUnixMillis(static_cast<int64_t>(first.due_ms));

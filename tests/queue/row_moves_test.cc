@@ -1,6 +1,7 @@
 // Rows that an operator moves: settled in the queue, or brought back to it, with a record that counts them exactly.
 #include <gmock/gmock.h>
 
+#include "queue/database.h"
 #include "tests/queue/store_fixture.h"
 
 namespace sealift::queue {
@@ -122,6 +123,36 @@ TEST_F(RowMovesTest, AReplayMovesRowsBackAsNeverTriedAtTheirTimeAndOnlyOnce) {
   EXPECT_EQ(CountersOf(id).queued(), 0u);
   EXPECT_EQ(CountersOf(id).retrying, 0u);
   EXPECT_THAT(Lanes(id), IsEmpty());
+}
+
+TEST_F(RowMovesTest, AReplayIntoALaneThatIsGoneMakesItAnew) {
+  Open();
+  const CampaignId id = Create();
+  LoadRows(id, 1, 20, 1);
+  for (const auto& pack : ReadAll(id)) Settle(AllOf(pack, OutcomeKind::kBounced));
+  store_.reset();
+  {
+    const auto database = Database::Open({.path = path_, .memory_bytes = 32 << 20});
+    ASSERT_TRUE(database.ok()) << database.status();
+    rocksdb::ColumnFamilyHandle* const lanes = (*database)->handle(Column::kLanes);
+    rocksdb::CompactRangeOptions all;
+    all.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+    // The first sums up what the second then drops.
+    for (int i = 0; i < 2; ++i) ASSERT_TRUE((*database)->get()->CompactRange(all, lanes, nullptr, nullptr).ok());
+    const std::unique_ptr<rocksdb::Iterator> it((*database)->get()->NewIterator({}, lanes));
+    it->SeekToFirst();
+    ASSERT_FALSE(it->Valid()) << "a lane with nothing queued is kept";
+  }
+  Open();
+  const auto replayed = store_->ReplaySome(StepFor(id, kNow + absl::Hours(2)));
+  ASSERT_TRUE(replayed.ok()) << replayed.status();
+  EXPECT_EQ(replayed->rows, 20u);
+  ASSERT_THAT(Lanes(id), SizeIs(1));
+  EXPECT_EQ(Lanes(id)[0].domain, "d0.test");
+  EXPECT_EQ(Lanes(id)[0].queued, 20u);
+  EXPECT_EQ(RowIds(ReadAll(id, kNow + absl::Hours(3))), Range(1, 20));
+  Reopen();
+  EXPECT_EQ(RowIds(ReadAll(id, kNow + absl::Hours(3))), Range(1, 20));
 }
 
 TEST_F(RowMovesTest, AReplayLeavesWhoIsSuppressedByNow) {
