@@ -94,9 +94,10 @@ void Judge::JudgeRow(uint32_t campaign, uint32_t row, const Message& message) {
     }
     return;
   }
+  const uint16_t refusals = Plan::IsReplayed(row) ? 1 : 0;  // at most, before it was replayed
   if (message.in_doubt) {
     if (!plan.holds()) Find(fmt::format("{}: is held as in doubt, and its stream resends", mailbox));
-    if (message.delivered != 0 || message.bounced != 0)
+    if (message.delivered != 0 || message.bounced > refusals)
       Find(fmt::format("{}: is in doubt and has an outcome", mailbox));
     return;
   }
@@ -105,7 +106,7 @@ void Judge::JudgeRow(uint32_t campaign, uint32_t row, const Message& message) {
     Find(fmt::format("{}: was acknowledged and never arrived ({} deliveries shown)", mailbox, message.delivered));
     return;
   }
-  if (message.delivered != 1 || message.bounced != 0) {
+  if (message.delivered != 1 || message.bounced > refusals) {
     Find(fmt::format("{}: {} arrivals, but {} deliveries and {} bounces are shown", mailbox, message.arrivals,
                      message.delivered, message.bounced));
   } else if (message.settled_life != message.last_life) {

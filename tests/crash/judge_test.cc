@@ -42,6 +42,19 @@ TEST_F(CrashJudgeTest, NothingIsFoundWhereAllIsWell) {
   EXPECT_THAT(judge_.Finish(), IsEmpty());
 }
 
+TEST_F(CrashJudgeTest, ARowThatWasRefusedOnceAndReplayedIsWell) {
+  GoWell(7);
+  judge_.Settled(Mailbox(7), "bounced", 1);
+  GoWellOf(7, 2);
+  EXPECT_THAT(judge_.Finish(), IsEmpty());
+}
+
+TEST_F(CrashJudgeTest, ARowThatIsNeverReplayedIsLost) {
+  GoWell(7);
+  judge_.Settled(Mailbox(7), "bounced", 1);
+  EXPECT_THAT(judge_.Finish(), Contains(HasSubstr("never arrived")));
+}
+
 TEST_F(CrashJudgeTest, ALostRowIsFound) {
   GoWell(3);
   EXPECT_THAT(judge_.Finish(), Contains(HasSubstr("never arrived")));

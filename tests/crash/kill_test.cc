@@ -1,6 +1,6 @@
-// kill -9, over and over, at random moments of start, load, drain, deferral, `queue retry` and compaction: no
-// acknowledged row is lost, what arrives twice was past its final dot and not yet durable at a kill, and of a stream
-// that holds what is in doubt nothing arrives twice. See README.md beside this file.
+// kill -9, over and over, at random moments of start, load, drain, deferral, `queue retry`, replay, backup and
+// compaction: no acknowledged row is lost, what arrives twice was past its final dot and not yet durable at a kill, and
+// of a stream that holds what is in doubt nothing arrives twice. See README.md beside this file.
 //
 // SEALIFT_CRASH_KILLS and SEALIFT_CRASH_SEED say how often and with which draw; the seed of a run is printed.
 #include <fmt/format.h>
@@ -12,10 +12,12 @@
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/crash/judge.h"
@@ -60,6 +62,8 @@ class KillTest : public scenario::World {
     settings.source = "rate = \"2000/s\"";
     settings.streams = {{"news", "tls = \"opportunistic\"\nretry = [\"300ms\", \"500ms\"]"},
                         {"receipts", "tls = \"opportunistic\"\nretry = [\"300ms\", \"500ms\"]\nin_doubt = \"hold\""}};
+    settings.tables = fmt::format("[backup]\ndir = \"{}\"\nkey_file = \"{}\"\n", dir.Folder("backups"),
+                                  dir.Write("backup.key", "0123456789abcdefghijklmnopqrstuv", 0600));
     dir.Write("letter.eml",
               "From: Clinic <news@sender.test>\r\nTo: {{email}}\r\nSubject: News for {{name}}\r\n\r\n"
               "Dear {{name}}, we are open again.{{#note}}{{/note}}\r\n");
@@ -74,7 +78,9 @@ class KillTest : public scenario::World {
 
   std::string Script() const {
     const std::string gone =
-        "[[provider.rule]]\nat = \"rcpt\"\nlocal = \"gone*\"\nreply = \"550 5.1.1 No such user\"\n";
+        "[[provider.rule]]\nat = \"rcpt\"\nlocal = \"gone*\"\nreply = \"550 5.1.1 No such user\"\n"
+        "[[provider.rule]]\nat = \"rcpt\"\nlocal = \"again*\"\nfirst = 1\nreply = \"550 5.7.129 Access denied, the "
+        "recipient only takes mail from its list. AS(201806281)\"\n";
     return Provider("steady", 10, "d{1..5}.test", gone) +
            Provider("slow", 11, "d6.test", "latency = \"10ms\"\n" + gone) +
            Provider("patient", 12, "d7.test",
@@ -169,7 +175,8 @@ class KillTest : public scenario::World {
           campaign["state"].Text() == "ready") {
         judge_.Find(fmt::format("campaign {} of {} rows shows {}", number, plan.rows, campaign.Dump()));
       }
-      if (delivered < before.delivered || bounced < before.bounced) {
+      // What is replayed is queued again.
+      if (delivered < before.delivered || bounced + plan.replayed() < before.bounced) {
         judge_.Find(fmt::format("campaign {}: {} delivered and {} bounced rows were shown before {}", number,
                                 before.delivered, before.bounced, campaign.Dump()));
       }
@@ -210,6 +217,37 @@ class KillTest : public scenario::World {
     ReadCampaigns();
   }
 
+  // Begins to send again what was refused for a policy; false: there is nothing of it.
+  bool Replay() {
+    std::vector<std::string> replay = {"queue",   "replay", "--everything", "--outcome", "bounced",
+                                       "--class", "policy", "--reason",     "delisted"};
+    std::vector<std::string> dry = replay;
+    dry.emplace_back("--dry-run");
+    if (Sealift(dry).json["queued"].Number() == 0) return false;
+    replay.emplace_back("--yes");
+    const Answer answer = Sealift(replay);
+    if (answer.exit_code != 0) judge_.Find("queue replay: " + answer.Describe());
+    replay_ = answer.json["id"].Text();
+    return answer.exit_code == 0;
+  }
+
+  void RemoveBackups() const {
+    std::filesystem::remove_all(dir.path() / "backups");
+    std::filesystem::create_directory(dir.path() / "backups");
+    std::filesystem::permissions(dir.path() / "backups", std::filesystem::perms::owner_all);
+  }
+
+  // Whatever the kill has left of a backup, what is listed is whole.
+  void ReadBackups() {
+    const Answer list = Sealift({"backup", "list"});
+    if (list.exit_code != 0) judge_.Find("backup list: " + list.Describe());
+    for (const Json& backup : list.json["backups"].Items()) {
+      const Answer verified = Sealift({"backup", "verify", backup["file"].Text()});
+      if (verified.exit_code != 0) judge_.Find("backup verify: " + verified.Describe());
+      ++backups_;
+    }
+  }
+
   // Waits for the moment, as far as it comes.
   bool Reach(Moment moment) {
     switch (moment) {
@@ -240,6 +278,15 @@ class KillTest : public scenario::World {
                                      "--everything", "--reason", "the harness"},
             dir.path() / "mover.out", dir.path() / "mover.err");
         return true;
+      case Moment::kReplay:
+        return Replay();
+      case Moment::kBackup:
+        // Nor here; those that were whole before are in nobody's way.
+        RemoveBackups();
+        backup_ = std::make_unique<scenario::Process>(
+            std::vector<std::string>{scenario::OurProgram("sealift"), "--config", config_file, "backup", "create"},
+            dir.path() / "backup.out", dir.path() / "backup.err");
+        return true;
       case Moment::kCompaction:
         return Killer::Await(kPatience, [this, before = CompactionNanoseconds(daemon->pid())]() mutable {
           const uint64_t ran = CompactionNanoseconds(daemon->pid()) - before;
@@ -258,13 +305,19 @@ class KillTest : public scenario::World {
       ASSERT_NO_FATAL_FAILURE(AwaitReady());
       // A start leaves tables to compact, and by the end of an audit they are.
       if (decision.moment != Moment::kCompaction) Audit();
+      if (std::exchange(was_backed_up_, false)) ReadBackups();
     }
-    if (Reach(decision.moment)) ++reached_[static_cast<size_t>(decision.moment)];
+    bool reached = Reach(decision.moment);
     Killer::Wait(decision.delay);
+    if (backup_ != nullptr) reached = backup_->running();  // else it was over before the kill
+    if (reached) ++reached_[static_cast<size_t>(decision.moment)];
     ASSERT_TRUE(daemon->running()) << "sealiftd ended by itself in life " << life_ << ": " << daemon->Err();
     KillDaemon();
     if (mover_ != nullptr) mover_->WaitFor(kSoon);
     mover_.reset();
+    if (backup_ != nullptr) backup_->WaitFor(kSoon);
+    was_backed_up_ = was_backed_up_ || backup_ != nullptr;
+    backup_.reset();
   }
 
   struct Settled {
@@ -280,7 +333,10 @@ class KillTest : public scenario::World {
   std::vector<std::string> starts_;  // of the lives
   std::map<uint32_t, Settled> acknowledged_;
   bool loading_ = false, retrying_ = false;
-  std::unique_ptr<scenario::Process> mover_;  // `queue retry` under way
+  std::unique_ptr<scenario::Process> mover_, backup_;  // `queue retry` and `backup create` under way
+  bool was_backed_up_ = false;                         // in a life that has ended, and nobody has looked yet
+  uint64_t backups_ = 0;                               // whole ones
+  std::string replay_;                                 // the newest job
   std::array<uint64_t, kMoments> reached_{};
 };
 
@@ -311,24 +367,34 @@ TEST_F(KillTest, NothingAcknowledgedIsLostAndEveryDuplicateIsExplained) {
       fmt::print(stderr, "{}", SealiftPlain({"domain", "explain", domain}).Describe());
     }
   }
+  // And what is still refused for a policy, too.
+  if (Replay()) {
+    const bool sent = scenario::Eventually(kInTime, [this] {
+      return Sealift({"queue", "job", replay_}).json["state"].Text() != "running" && AllSettled();
+    });
+    EXPECT_TRUE(sent) << Sealift({"queue", "jobs"}).Describe();
+  }
   Audit();
   ReadInDoubt();
+  EXPECT_EQ(Sealift({"backup", "create"}).exit_code, 0);
+  ReadBackups();
   StopDaemon();
 
   const std::vector<std::string> findings = judge_.Finish();
   EXPECT_TRUE(findings.empty()) << fmt::format("{}", fmt::join(findings, "\n"));
   std::string moments;
   for (size_t i = 0; i < reached_.size(); ++i) {
-    // Compactions here take milliseconds: a few kills can miss them all.
-    const bool sure = kills_ >= kManyKills || static_cast<Moment>(i) != Moment::kCompaction;
-    EXPECT_TRUE(reached_[i] > 0 || !sure) << "no kill came at a moment of " << ToString(static_cast<Moment>(i));
-    moments += fmt::format(" {} {}", reached_[i], ToString(static_cast<Moment>(i)));
+    // Compactions and backups here take milliseconds: a few kills can miss them all.
+    const auto moment = static_cast<Moment>(i);
+    const bool sure = kills_ >= kManyKills || (moment != Moment::kCompaction && moment != Moment::kBackup);
+    EXPECT_TRUE(reached_[i] > 0 || !sure) << "no kill came at a moment of " << ToString(moment);
+    moments += fmt::format(" {} {}", reached_[i], ToString(moment));
   }
   fmt::print(
       "{} kills (at:{}): {} rows acknowledged in {} campaigns, {} arrivals, {} of them again, at most {} for one "
-      "kill; {} held in doubt\n",
+      "kill; {} held in doubt; {} backups were whole\n",
       kills_, moments, judge_.acknowledged_rows(), acknowledged_.size(), judge_.arrivals(), judge_.duplicates(),
-      judge_.duplicates_a_life_max(), judge_.in_doubt());
+      judge_.duplicates_a_life_max(), judge_.in_doubt(), backups_);
 }
 
 }  // namespace

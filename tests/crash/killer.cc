@@ -26,6 +26,10 @@ std::string_view ToString(Moment moment) {
       return "retry";
     case Moment::kMove:
       return "move";
+    case Moment::kReplay:
+      return "replay";
+    case Moment::kBackup:
+      return "backup";
     case Moment::kCompaction:
       return "compaction";
   }
@@ -48,7 +52,8 @@ Killer::Decision Killer::Next() {
     next_ = 0;
   }
   const Moment moment = round_[next_++];
-  const uint64_t most = moment == Moment::kCompaction ? 20 : moment == Moment::kMove ? 60 : 200;
+  const bool is_short = moment == Moment::kMove || moment == Moment::kReplay;
+  const uint64_t most = moment == Moment::kCompaction ? 20 : is_short ? 60 : 200;
   return {moment, std::chrono::milliseconds(random_() % most)};
 }
 

@@ -11,9 +11,9 @@
 namespace sealift::crash {
 
 // What the daemon is to be doing when it is killed.
-// kRetry: rows wait for another try. kMove: `queue retry` is moving them.
-enum class Moment : uint8_t { kStart, kLoad, kDrain, kRetry, kMove, kCompaction };
-inline constexpr int kMoments = 6;
+// kRetry: rows wait for another try. kMove: `queue retry` is moving them. kReplay: `queue replay` has just begun to.
+enum class Moment : uint8_t { kStart, kLoad, kDrain, kRetry, kMove, kReplay, kBackup, kCompaction };
+inline constexpr int kMoments = 8;
 std::string_view ToString(Moment moment);
 
 // For how long the threads of RocksDB's pool for compactions have run in this process, in nanoseconds.
@@ -29,7 +29,7 @@ class Killer {
     Moment moment;
     std::chrono::milliseconds delay;  // behind the moment
   };
-  // Each moment comes once in six kills, in an order of its own.
+  // Each moment comes once in eight kills, in an order of its own.
   Decision Next();
 
   // Looks every millisecond, at most for `patience`, whether it is so far.
@@ -38,8 +38,8 @@ class Killer {
 
  private:
   std::mt19937_64 random_;
-  Moment round_[kMoments] = {Moment::kStart, Moment::kLoad, Moment::kDrain,
-                             Moment::kRetry, Moment::kMove, Moment::kCompaction};
+  Moment round_[kMoments] = {Moment::kStart, Moment::kLoad,   Moment::kDrain,  Moment::kRetry,
+                             Moment::kMove,  Moment::kReplay, Moment::kBackup, Moment::kCompaction};
   int next_ = kMoments;
 };
 

@@ -21,7 +21,11 @@ Plan Plan::Of(uint64_t seed, uint32_t number) {
 std::string Plan::name() const { return fmt::format("c{}", number); }
 
 std::string Plan::MailboxOf(uint32_t row) const {
-  return fmt::format("{}{}r{}@d{}.test", Bounces(row) ? "gone" : "c", number, row, row % kDomains + 1);
+  return fmt::format("{}{}r{}@d{}.test",
+                     Bounces(row)      ? "gone"
+                     : IsReplayed(row) ? "again"
+                                       : "c",
+                     number, row, row % kDomains + 1);
 }
 
 std::string Plan::Recipients() const {

@@ -36,6 +36,10 @@ struct Plan {
   // One row in so many is unknown to its server and bounces.
   static constexpr uint32_t kBounceEvery = 25;
   static bool Bounces(uint32_t row) { return row % kBounceEvery == 0; }
+  // One row in so many is refused the first time for a policy: it bounces, and is delivered once it is replayed.
+  static constexpr uint32_t kReplayEvery = 20;
+  static bool IsReplayed(uint32_t row) { return row % kReplayEvery == 7 && !Bounces(row); }
+  uint32_t replayed() const { return rows / kReplayEvery + 1; }  // at most
   static std::optional<Place> PlaceOf(std::string_view mailbox);
 };
 
