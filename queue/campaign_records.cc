@@ -6,9 +6,29 @@ namespace sealift::queue {
 namespace {
 
 constexpr uint8_t kVersion = 1;
-constexpr uint8_t kTallyVersion = 2;  // the first has nothing in doubt
+constexpr uint8_t kProgressVersion = 2;  // with a roll
+constexpr uint8_t kTallyVersion = 3;     // the same; the first has nothing in doubt
 
 void PutVersion(std::string* out) { out->push_back(static_cast<char>(kVersion)); }
+
+void ReadProgress(WireReader& in, Campaign* campaign) {
+  campaign->counters.accepted = in.Varint();
+  campaign->counters.rejected = in.Varint();
+  campaign->counters.duplicates = in.Varint();
+  campaign->counters.suppressed_at_load = in.Varint();
+  campaign->input_offset = in.Varint();
+  campaign->input_rows = static_cast<uint32_t>(in.Varint());
+  campaign->load_complete = in.Varint() != 0;
+  campaign->input_digest = in.Bytes();
+}
+
+void ReadTally(WireReader& in, bool with_doubt, Counters* counters) {
+  for (uint64_t* count : {&counters->delivered, &counters->bounced, &counters->expired, &counters->suppressed,
+                          &counters->cancelled, &counters->retrying, &counters->deferrals}) {
+    *count = in.Varint();
+  }
+  counters->in_doubt = with_doubt ? in.Varint() : 0;
+}
 
 }  // namespace
 
@@ -71,47 +91,54 @@ bool DecodeBody(std::string_view from, CampaignSpec* spec) {
   return in.done();
 }
 
-void EncodeProgress(const Campaign& campaign, std::string* out) {
-  PutVersion(out);
+void EncodeProgress(const Campaign& campaign, uint64_t roll, std::string* out) {
+  out->push_back(static_cast<char>(kProgressVersion));
   for (const uint64_t count : {campaign.counters.accepted, campaign.counters.rejected, campaign.counters.duplicates,
                                campaign.counters.suppressed_at_load, campaign.input_offset,
                                uint64_t{campaign.input_rows}, uint64_t{campaign.load_complete}}) {
     PutVarint(count, out);
   }
   PutBytes(campaign.input_digest, out);
+  PutFixed64(roll, out);
 }
 
-bool DecodeProgress(std::string_view from, Campaign* campaign) {
+bool DecodeProgress(std::string_view from, Campaign* campaign, uint64_t* roll) {
   WireReader in(from);
-  if (in.Byte() != kVersion) return false;
-  campaign->counters.accepted = in.Varint();
-  campaign->counters.rejected = in.Varint();
-  campaign->counters.duplicates = in.Varint();
-  campaign->counters.suppressed_at_load = in.Varint();
-  campaign->input_offset = in.Varint();
-  campaign->input_rows = static_cast<uint32_t>(in.Varint());
-  campaign->load_complete = in.Varint() != 0;
-  campaign->input_digest = in.Bytes();
+  if (in.Byte() != kProgressVersion) return false;
+  ReadProgress(in, campaign);
+  *roll = in.ReadFixed64();
   return in.done();
 }
 
-void EncodeTally(const Counters& counters, std::string* out) {
+bool DecodeProgressOfFormat1(std::string_view from, Campaign* campaign) {
+  WireReader in(from);
+  if (in.Byte() != kVersion) return false;
+  ReadProgress(in, campaign);
+  return in.done();
+}
+
+void EncodeTally(const Counters& counters, uint64_t roll, std::string* out) {
   out->push_back(static_cast<char>(kTallyVersion));
   for (const uint64_t count : {counters.delivered, counters.bounced, counters.expired, counters.suppressed,
                                counters.cancelled, counters.retrying, counters.deferrals, counters.in_doubt}) {
     PutVarint(count, out);
   }
+  PutFixed64(roll, out);
 }
 
-bool DecodeTally(std::string_view from, Counters* counters) {
+bool DecodeTally(std::string_view from, Counters* counters, uint64_t* roll) {
+  WireReader in(from);
+  if (in.Byte() != kTallyVersion) return false;
+  ReadTally(in, /*with_doubt=*/true, counters);
+  *roll = in.ReadFixed64();
+  return in.done();
+}
+
+bool DecodeTallyOfFormat1(std::string_view from, Counters* counters) {
   WireReader in(from);
   const uint8_t version = in.Byte();
-  if (version != kVersion && version != kTallyVersion) return false;
-  for (uint64_t* count : {&counters->delivered, &counters->bounced, &counters->expired, &counters->suppressed,
-                          &counters->cancelled, &counters->retrying, &counters->deferrals}) {
-    *count = in.Varint();
-  }
-  counters->in_doubt = version == kTallyVersion ? in.Varint() : 0;
+  if (version != 1 && version != 2) return false;
+  ReadTally(in, /*with_doubt=*/version == 2, counters);
   return in.done();
 }
 

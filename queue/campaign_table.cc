@@ -150,26 +150,31 @@ void CampaignTable::EndLoading(CampaignGate* gate) {
   gate->loading = false;
 }
 
-absl::Status CampaignTable::ReadCounts(const rocksdb::Snapshot* snapshot, Campaign* campaign) const {
+absl::Status CampaignTable::ReadCounts(const rocksdb::Snapshot* snapshot, Campaign* campaign, Roll* roll) const {
   rocksdb::ReadOptions options;
   options.snapshot = snapshot;
   rocksdb::DB* const db = database_->get();
   rocksdb::ColumnFamilyHandle* const column = database_->handle(Column::kCampaigns);
+  Unsealer unsealer(ring_);
+  Roll read;
   std::string value;
   const std::string progress = CampaignKey(campaign->id, CampaignPart::kProgress);
   if (auto status = db->Get(options, column, progress, &value); status.ok()) {
-    Unsealer unsealer(ring_);
     absl::StatusOr<std::string> opened = unsealer.Open(KeyName::Node(), Seal::kCampaign, progress, value);
     if (!opened.ok()) return opened.status();
-    if (!DecodeProgress(*opened, campaign)) return Malformed(campaign->id, "progress");
+    if (!DecodeProgress(*opened, campaign, &read.loaded)) return Malformed(campaign->id, "progress");
   } else if (!status.IsNotFound()) {
     return FromRocks(status, "read a campaign");
   }
-  if (auto status = db->Get(options, column, CampaignKey(campaign->id, CampaignPart::kTally), &value); status.ok()) {
-    if (!DecodeTally(value, &campaign->counters)) return Malformed(campaign->id, "tally");
+  const std::string tally = CampaignKey(campaign->id, CampaignPart::kTally);
+  if (auto status = db->Get(options, column, tally, &value); status.ok()) {
+    absl::StatusOr<std::string> opened = unsealer.Open(KeyName::Node(), Seal::kCampaign, tally, value);
+    if (!opened.ok()) return opened.status();
+    if (!DecodeTally(*opened, &campaign->counters, &read.settled)) return Malformed(campaign->id, "tally");
   } else if (!status.IsNotFound()) {
     return FromRocks(status, "read a campaign");
   }
+  if (roll != nullptr) *roll = read;
   // Loads do not write the head: a campaign that waits for nothing but the end of its load is ready by it.
   if (campaign->state == CampaignState::kLoading && campaign->load_complete) campaign->state = CampaignState::kReady;
   return absl::OkStatus();

@@ -16,6 +16,7 @@
 #include "queue/database.h"
 #include "queue/failure.h"
 #include "queue/key_ring.h"
+#include "queue/roll.h"
 
 namespace rocksdb {
 class Snapshot;
@@ -65,7 +66,7 @@ class CampaignTable {
   absl::Status WriteHead(const Campaign& campaign, rocksdb::WriteBatch* batch);
 
   // Adds the counts and the load's progress, as of the snapshot, to *campaign.
-  absl::Status ReadCounts(const rocksdb::Snapshot* snapshot, Campaign* campaign) const;
+  absl::Status ReadCounts(const rocksdb::Snapshot* snapshot, Campaign* campaign, Roll* roll = nullptr) const;
 
  private:
   struct Entry {

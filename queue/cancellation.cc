@@ -5,6 +5,7 @@
 
 #include "queue/keys.h"
 #include "queue/rocks.h"
+#include "queue/roll.h"
 #include "rocksdb/write_batch.h"
 
 namespace sealift::queue {
@@ -14,7 +15,8 @@ absl::StatusOr<Counters> CancelCampaign(CommitContext& context, CampaignTable* c
   Database* const database = context.database;
   absl::StatusOr<Campaign> campaign = campaigns->Head(id);
   if (!campaign.ok()) return campaign.status();
-  if (absl::Status status = campaigns->ReadCounts(nullptr, &*campaign); !status.ok()) return status;
+  Roll roll;
+  if (absl::Status status = campaigns->ReadCounts(nullptr, &*campaign, &roll); !status.ok()) return status;
   absl::StatusOr<Tally*> found = context.tallies.Of(id);
   if (!found.ok()) return found.status();
   Tally& tally = **found;
@@ -41,10 +43,11 @@ absl::StatusOr<Counters> CancelCampaign(CommitContext& context, CampaignTable* c
     context.ring->Forget(KeyName::Of(id), &batch);
   }
   tally.counters = campaign->counters;
+  tally.roll = roll.loaded;  // nothing is queued: should a head of before come back, its rows are too many
   tally.cancelled = true;
   tally.erased = campaign->erased;
   tally.changed = true;
-  context.tallies.Write(&batch);
+  if (absl::Status status = context.tallies.Write(&batch); !status.ok()) return status;
   if (absl::Status status = campaigns->WriteHead(*campaign, &batch); !status.ok()) return status;
   return campaign->counters;
 }

@@ -11,6 +11,7 @@
 #include "queue/pack.h"
 #include "queue/parked_row.h"
 #include "queue/rocks.h"
+#include "queue/roll.h"
 #include "queue/rows_merge.h"
 #include "queue/wire.h"
 #include "rocksdb/write_batch.h"
@@ -91,7 +92,7 @@ absl::Status CommitBatch::Build(std::span<const Outcome> outcomes, std::span<con
   }
   AddPacks(batch);
   AddLanes(sequence, batch);
-  tallies_->Write(batch);
+  if (absl::Status status = tallies_->Write(batch); !status.ok()) return status;
   return lanes_.empty() ? absl::OkStatus() : AddEvents(sequence, batch);
 }
 
@@ -138,6 +139,10 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
     const int64_t doubts = (in_doubt ? 1 : 0) - (was_in_doubt ? 1 : 0);
     tally.counters.retrying += static_cast<uint64_t>(retrying);
     tally.counters.in_doubt += static_cast<uint64_t>(doubts);
+    if (!deferred || doubts != 0) {
+      const auto mark = [&](bool held) { return RollMark(ring_->roll_key(), pack.lane().campaign, row.id, held); };
+      tally.roll += mark(was_in_doubt) - (deferred ? mark(in_doubt) : 0);
+    }
     lane.counted = true;
     lane.value.Add({.queued = deferred ? 0 : -1,
                     .retrying = retrying,

@@ -44,7 +44,7 @@ class CommitContext {
         failure(failure),
         sealer(ring),
         unsealer(ring),
-        tallies(database, campaigns),
+        tallies(database, campaigns, &sealer),
         callbacks_(std::move(callbacks)),
         batch_(database, ring, &sealer, &unsealer, &tallies, horizon, epoch, suppressions) {}
 

@@ -325,6 +325,15 @@ absl::Status Database::OpenFiles() {
   return absl::OkStatus();
 }
 
+absl::Status Database::TakeFormat(rocksdb::WriteBatch* batch) {
+  batch->Put(ToSlice(kFormatKey), std::to_string(kFormatVersion));
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  if (auto status = db_->Write(synced, batch); !status.ok()) return FromRocks(status, "bring its format up to date");
+  is_oldest_ = false;
+  return absl::OkStatus();
+}
+
 absl::Status Database::CheckFormat() {
   std::string version;
   const rocksdb::Status found = db_->Get({}, ToSlice(kFormatKey), &version);
@@ -339,9 +348,13 @@ absl::Status Database::CheckFormat() {
     return FromRocks(db_->Put(synced, ToSlice(kFormatKey), std::to_string(kFormatVersion)), "write its format version");
   }
   if (!found.ok()) return FromRocks(found, "read its format version");
+  if (version == std::to_string(kOldestFormat)) {
+    is_oldest_ = true;
+    return absl::OkStatus();
+  }
   if (version != std::to_string(kFormatVersion)) {
     return absl::FailedPreconditionError(fmt::format(
-        "the queue in {} has format {}; this version reads format {}. Run the version that wrote it, or a newer "
+        "the queue in {} has format {}; this version reads formats up to {}. Run the version that wrote it, or a newer "
         "one",
         options_.path, version, kFormatVersion));
   }

@@ -17,6 +17,7 @@
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "rocksdb/options.h"
+#include "rocksdb/write_batch.h"
 #include "rocksdb/write_buffer_manager.h"
 
 namespace sealift::queue {
@@ -52,7 +53,7 @@ struct EventsCut {
 // Errors:    FailedPrecondition: the directory is readable by others, in use, or of a newer format. DataLoss: damaged.
 class Database {
  public:
-  static constexpr uint32_t kFormatVersion = 1;
+  static constexpr uint32_t kFormatVersion = 2, kOldestFormat = 1;
 
   struct Options {
     std::string path;
@@ -89,6 +90,9 @@ class Database {
   std::string NextFilePath();
 
   const std::string& path() const { return options_.path; }
+  // It is of kOldestFormat: whoever has brought what it holds up to this one's commits that, synced, by TakeFormat.
+  bool is_oldest() const { return is_oldest_; }
+  absl::Status TakeFormat(rocksdb::WriteBatch* batch);
   EventsCut& events_cut() { return *events_cut_; }
   uint64_t BlockCacheBytes() const { return cache_->GetUsage(); }
 
@@ -112,6 +116,7 @@ class Database {
   std::array<rocksdb::ColumnFamilyHandle*, kColumns> handles_{};
   std::atomic<uint64_t> files_ = 0;
   std::atomic<bool> resumed_ = false;
+  bool is_oldest_ = false;
   std::shared_mutex resuming_;  // shared: an ingestion is under way
 };
 

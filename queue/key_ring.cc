@@ -236,6 +236,7 @@ uint32_t KeyRing::NextSealer() {
 void KeyRing::DeriveIndexKeys(const Secret& node) {
   destination_key_ = SipKeyOf(node.Derive("", "sealift destinations 1"));
   address_key_ = SipKeyOf(node.Derive("", "sealift addresses 1"));
+  roll_key_ = SipKeyOf(node.Derive("", "sealift rolls 1"));
   std::memcpy(message_id_key_.data(), node.Derive("", "sealift message ids 1").data(), message_id_key_.size());
   tokens_.SetKeys(node, message_id_key_);
 }

@@ -100,6 +100,7 @@ class KeyRing {
   // Keys for what must be the same for the node's life.
   const SipKey& destination_key() const { return destination_key_; }
   const SipKey& address_key() const { return address_key_; }
+  const SipKey& roll_key() const { return roll_key_; }
   const std::array<uint8_t, 16>& message_id_key() const { return message_id_key_; }
   const MessageTokens& tokens() const { return tokens_; }
 
@@ -116,7 +117,7 @@ class KeyRing {
   rocksdb::DB* const db_;
   const Secret kek_;
   bool scrub_ = false;
-  SipKey destination_key_{}, address_key_{};
+  SipKey destination_key_{}, address_key_{}, roll_key_{};
   std::array<uint8_t, 16> message_id_key_{};
   MessageTokens tokens_;
   std::atomic<uint64_t> generation_ = 0, sealers_ = 0;

@@ -31,9 +31,9 @@ bool AwaitEndOfStall(const Database& database, absl::Duration patience) {
   return true;
 }
 
-absl::Status WriteProgress(LoadContext* context, const Campaign& progress, ChunkWriter* writer) {
+absl::Status WriteProgress(LoadContext* context, const Campaign& progress, uint64_t roll, ChunkWriter* writer) {
   std::string plaintext, sealed;
-  EncodeProgress(progress, &plaintext);
+  EncodeProgress(progress, roll, &plaintext);
   const std::string key = CampaignKey(progress.id, CampaignPart::kProgress);
   absl::Status status = context->sealer.Seal(KeyName::Node(), Seal::kCampaign, key, plaintext, &sealed);
   if (status.ok()) status = writer->Put(Column::kCampaigns, key, sealed);
@@ -181,14 +181,16 @@ absl::StatusOr<Campaign> Load::CommitPart(Part part, const Campaign& before) {
   } else {
     writer = std::make_unique<FileWriter>(context_->database);
   }
-  absl::Status status = chunk.Write(&context_->sealer, context_->accepted, context_->expires, writer.get());
-  if (status.ok()) status = WriteProgress(context_.get(), next, writer.get());
+  uint64_t roll = context_->roll;
+  absl::Status status = chunk.Write(&context_->sealer, context_->accepted, context_->expires, writer.get(), &roll);
+  if (status.ok()) status = WriteProgress(context_.get(), next, roll, writer.get());
   if (status.ok()) status = writer->Prepare();
   if (!status.ok()) return status;
   if (status = writer->Commit(); !status.ok()) {
     context_->failure->Note(status);
     return status;
   }
+  context_->roll = roll;
   context_->loaded_rows->fetch_add(chunk.rows(), std::memory_order_relaxed);
   return next;
 }

@@ -9,6 +9,7 @@
 #include "queue/lane_value.h"
 #include "queue/pack.h"
 #include "queue/rocks.h"
+#include "queue/roll.h"
 #include "queue/rows_merge.h"
 #include "queue/siphash.h"
 #include "queue/wire.h"
@@ -149,18 +150,20 @@ void LoadChunk::Dropped(uint64_t count) {
   std::erase_if(by_address_, [this](uint32_t index) { return entries_[index].dropped; });
 }
 
-absl::Status LoadChunk::Write(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer) {
+absl::Status LoadChunk::Write(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer,
+                              uint64_t* roll) {
   SortByAddress();
   if (!writer->ColumnsAreApart()) {
-    if (absl::Status status = WriteRows(sealer, accepted, expires, writer); !status.ok()) return status;
+    if (absl::Status status = WriteRows(sealer, accepted, expires, writer, roll); !status.ok()) return status;
     return WriteSeen(writer);
   }
   std::future<absl::Status> seen = Beside([&] { return WriteSeen(writer); });
-  const absl::Status rows = WriteRows(sealer, accepted, expires, writer), addresses = seen.get();
+  const absl::Status rows = WriteRows(sealer, accepted, expires, writer, roll), addresses = seen.get();
   return rows.ok() ? addresses : rows;
 }
 
-absl::Status LoadChunk::WriteRows(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer) {
+absl::Status LoadChunk::WriteRows(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer,
+                                  uint64_t* roll) {
   std::vector<std::pair<uint64_t, uint32_t>> order;  // destination, entry: the input's order stays within a lane
   order.reserve(entries_.size());
   for (uint32_t i = 0; i < entries_.size(); ++i) {
@@ -192,6 +195,7 @@ absl::Status LoadChunk::WriteRows(Sealer* sealer, absl::Time accepted, absl::Tim
       for (size_t row = 0; row < count; ++row, ++i) {
         const Entry& entry = entries_[order[i].second];
         PutRowHead(entry.id, 0, absl::InfinitePast(), &plaintext);
+        *roll += RollMark(ring_->roll_key(), campaign_, entry.id, /*in_doubt=*/false);
         plaintext.append(entry.body, entry.body_size);
       }
       const std::string key = place.Encode();

@@ -49,8 +49,8 @@ class LoadChunk {
   absl::Status DropSuppressed(const SuppressionList& list, const Mailing& mailing, Unsealer* unsealer, uint64_t* found);
 
   // Writes packs, lanes, and seen addresses and names; the last beside the others where the writer has columns that are
-  // apart.
-  absl::Status Write(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer);
+  // apart. Adds the rows to the campaign's roll.
+  absl::Status Write(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer, uint64_t* roll);
 
   size_t rows() const { return entries_.size() - dropped_; }
   size_t bytes() const { return bytes_; }
@@ -69,7 +69,7 @@ class LoadChunk {
   const char* Keep(std::string_view bytes);
   // Of these entries, in the order of their addresses, those that the campaign has already.
   absl::Status MarkSeen(Database* database, std::span<const uint32_t> among, uint64_t* found);
-  absl::Status WriteRows(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer);
+  absl::Status WriteRows(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer, uint64_t* roll);
   absl::Status WriteSeen(ChunkWriter* writer);
   void SortByAddress();
   void Dropped(uint64_t count);  // so many more entries were marked

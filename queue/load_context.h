@@ -24,6 +24,7 @@ struct LoadContext {
   std::atomic<uint64_t>* loaded_rows;
   std::shared_ptr<CampaignGate> gate;
   Campaign campaign;  // as it was when the load began
+  uint64_t roll;      // of all that was ever loaded of it: by one commit after the other
   Mailing mailing;    // what its rows are sent as
   absl::Time accepted, expires;
   absl::Duration stall_patience;

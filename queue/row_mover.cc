@@ -16,6 +16,7 @@
 #include "queue/parked_row.h"
 #include "queue/reading.h"
 #include "queue/rocks.h"
+#include "queue/roll.h"
 #include "queue/rows_merge.h"
 #include "queue/wire.h"
 #include "rocksdb/write_batch.h"
@@ -156,6 +157,7 @@ absl::StatusOr<ReplayedRows> ReplayRows(CommitContext& context, const ReplayStep
       pack.push_back({.id = row.message.row, .recipient = row.recipient, .fields = fields.back()});
       batch.Delete(context.database->handle(Column::kParked), (*rows)[i].key);
       --*CountOf((*rows)[i].parked.kind, &(*tally)->counters);
+      (*tally)->roll -= RollMark(context.ring->roll_key(), step.campaign, row.message.row, /*in_doubt=*/false);
     }
     const RowsKey place{lane, first.due_ms, PlaceOf(sequence, number++)};
     const std::string key = place.Encode();
@@ -186,7 +188,7 @@ absl::StatusOr<ReplayedRows> ReplayRows(CommitContext& context, const ReplayStep
     replayed.lanes.back().rows += pack.size();
   }
   (*tally)->changed = true;
-  context.tallies.Write(&batch);
+  if (absl::Status status = context.tallies.Write(&batch); !status.ok()) return status;
   PutSequence(context, sequence, &batch);
   const Order order = step.record(replayed.rows, replayed.suppressed);
   if (absl::Status status = AddOrder(context.database, &context.sealer, order, &batch); !status.ok()) return status;

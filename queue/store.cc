@@ -32,6 +32,7 @@
 #include "queue/reconciliation.h"
 #include "queue/retention.h"
 #include "queue/rocks.h"
+#include "queue/roll.h"
 #include "queue/row_mover.h"
 #include "queue/row_sweep.h"
 #include "queue/suppression_list.h"
@@ -93,6 +94,13 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(Options options) {
 
   parts->suppressions = std::make_unique<SuppressionList>(parts->database.get(), parts->ring.get());
   if (absl::Status status = parts->suppressions->Open(); !status.ok()) return status;
+
+  const int threads = std::max(parts->options.readers, 1);
+  const auto about_rolls = parts->database->is_oldest() ? MakeRolls : CheckRolls;
+  if (absl::Status status = about_rolls(parts->database.get(), parts->ring.get(), *parts->campaigns, threads);
+      !status.ok()) {
+    return status;
+  }
 
   Committer::Options committing{.shards = parts->options.shards,
                                 .inbox_outcomes_max = parts->options.inbox_outcomes_max,
@@ -221,6 +229,11 @@ absl::StatusOr<std::unique_ptr<Load>> Store::BeginLoad(CampaignId id, absl::Time
     parts_->campaigns->EndLoading(gate->get());
     return campaign.status();
   }
+  Roll roll;
+  if (absl::Status status = parts_->campaigns->ReadCounts(nullptr, &*campaign, &roll); !status.ok()) {
+    parts_->campaigns->EndLoading(gate->get());
+    return status;
+  }
   const absl::Duration expires_in = campaign->spec.expires_in;
   parts_->expiries.Note(id, now + expires_in);
   Mailing mailing{.campaign = campaign->spec.name,
@@ -235,6 +248,7 @@ absl::StatusOr<std::unique_ptr<Load>> Store::BeginLoad(CampaignId id, absl::Time
                                                               .loaded_rows = &parts_->loaded_rows,
                                                               .gate = *std::move(gate),
                                                               .campaign = *std::move(campaign),
+                                                              .roll = roll.loaded,
                                                               .mailing = std::move(mailing),
                                                               .accepted = now,
                                                               .expires = now + expires_in,

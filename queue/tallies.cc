@@ -13,28 +13,34 @@ absl::StatusOr<Tally*> Tallies::Of(CampaignId id) {
   const auto known = tallies_.find(id);
   if (known != tallies_.end()) return &known->second;
   Tally tally;
-  std::string value;
-  const auto found =
-      database_->get()->Get({}, database_->handle(Column::kCampaigns), CampaignKey(id, CampaignPart::kTally), &value);
-  if (!found.ok() && !found.IsNotFound()) return FromRocks(found, "read a campaign's counts");
-  if (found.ok() && !DecodeTally(value, &tally.counters)) {
-    return absl::DataLossError("a campaign's counts are in a form that this version does not know");
-  }
   absl::StatusOr<Campaign> head = campaigns_->Head(id);
   if (!head.ok()) return head.status();
+  Campaign counted;
+  counted.id = id;
+  Roll roll;
+  if (absl::Status status = campaigns_->ReadCounts(nullptr, &counted, &roll); !status.ok()) return status;
+  tally.counters = counted.counters;
+  tally.roll = roll.settled;
   tally.cancelled = head->state == CampaignState::kCancelled;
   tally.erased = head->erased;
   return &tallies_.emplace(id, tally).first->second;
 }
 
-void Tallies::Write(rocksdb::WriteBatch* batch) {
+absl::Status Tallies::Write(rocksdb::WriteBatch* batch) {
+  std::string plaintext, sealed;
   for (auto& [id, tally] : tallies_) {
     if (!tally.changed) continue;
-    std::string value;
-    EncodeTally(tally.counters, &value);
-    batch->Put(database_->handle(Column::kCampaigns), CampaignKey(id, CampaignPart::kTally), value);
+    plaintext.clear();
+    sealed.clear();
+    EncodeTally(tally.counters, tally.roll, &plaintext);
+    const std::string key = CampaignKey(id, CampaignPart::kTally);
+    if (absl::Status status = sealer_->Seal(KeyName::Node(), Seal::kCampaign, key, plaintext, &sealed); !status.ok()) {
+      return status;
+    }
+    batch->Put(database_->handle(Column::kCampaigns), key, sealed);
     tally.changed = false;
   }
+  return absl::OkStatus();
 }
 
 }  // namespace sealift::queue

@@ -21,12 +21,15 @@ TEST(CampaignRecordsTest, EveryPartIsReadAsItWasWritten) {
   std::string head, body, progress, tally;
   EncodeHead(campaign, &head);
   EncodeBody(campaign.spec, &body);
-  EncodeProgress(campaign, &progress);
-  EncodeTally(campaign.counters, &tally);
+  EncodeProgress(campaign, 0x0123456789abcdef, &progress);
+  EncodeTally(campaign.counters, 17, &tally);
   ASSERT_TRUE(DecodeHead(head, &read));
   ASSERT_TRUE(DecodeBody(body, &read.spec));
-  ASSERT_TRUE(DecodeProgress(progress, &read));
-  ASSERT_TRUE(DecodeTally(tally, &read.counters));
+  uint64_t roll = 0;
+  ASSERT_TRUE(DecodeProgress(progress, &read, &roll));
+  EXPECT_EQ(roll, 0x0123456789abcdefU);
+  ASSERT_TRUE(DecodeTally(tally, &read.counters, &roll));
+  EXPECT_EQ(roll, 17U);
   EXPECT_EQ(read.spec.name, "spring");
   EXPECT_EQ(read.spec.stream, "news");
   EXPECT_EQ(read.spec.mode, "live");
@@ -49,8 +52,10 @@ TEST(CampaignRecordsTest, EveryPartIsReadAsItWasWritten) {
 
   for (size_t size = 0; size < head.size(); ++size) EXPECT_FALSE(DecodeHead(head.substr(0, size), &read));
   for (size_t size = 0; size < body.size(); ++size) EXPECT_FALSE(DecodeBody(body.substr(0, size), &read.spec));
-  for (size_t size = 0; size < progress.size(); ++size) EXPECT_FALSE(DecodeProgress(progress.substr(0, size), &read));
-  for (size_t size = 0; size < tally.size(); ++size) EXPECT_FALSE(DecodeTally(tally.substr(0, size), &read.counters));
+  for (size_t size = 0; size < progress.size(); ++size)
+    EXPECT_FALSE(DecodeProgress(progress.substr(0, size), &read, &roll));
+  for (size_t size = 0; size < tally.size(); ++size)
+    EXPECT_FALSE(DecodeTally(tally.substr(0, size), &read.counters, &roll));
 }
 
 TEST(CampaignRecordsTest, ACampaignOfFinishedMessagesIsKnownAsOne) {

@@ -1,5 +1,8 @@
+#include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <tuple>
+#include <utility>
 
 #include "queue/database.h"
 #include "queue/keys.h"
@@ -28,6 +31,53 @@ class SecrecyTest : public StoreTest {
     auto database = Database::Open({.path = path_, .memory_bytes = 32 << 20});
     ASSERT_TRUE(database.ok()) << database.status();
     change(**database);
+  }
+
+  // A record of the database: column, key, value.
+  using Kept = std::tuple<Column, std::string, std::string>;
+
+  // Rows and campaigns as they stand. The store is open, so it is a copy that is looked at.
+  std::vector<Kept> Keep() {
+    const std::string copy = root_ + "/copy", path = std::exchange(path_, copy);
+    std::filesystem::remove_all(copy);
+    std::filesystem::copy(path, copy, std::filesystem::copy_options::recursive);
+    std::vector<Kept> kept;
+    Tamper([&](Database& database) {
+      for (const Column column : {Column::kRows, Column::kCampaigns}) {
+        const std::unique_ptr<rocksdb::Iterator> it(database->NewIterator({}, database.handle(column)));
+        for (it->SeekToFirst(); it->Valid(); it->Next()) {
+          kept.emplace_back(column, it->key().ToString(), it->value().ToString());
+        }
+      }
+    });
+    path_ = path;
+    return kept;
+  }
+
+  void PutBack(const std::vector<Kept>& records) {
+    Tamper([&](Database& database) {
+      for (const auto& [column, key, value] : records) {
+        ASSERT_TRUE(database->Put({}, database.handle(column), key, value).ok());
+      }
+    });
+  }
+
+  // Rows and campaigns are these and no others.
+  void Become(const std::vector<Kept>& records) {
+    Tamper([&](Database& database) {
+      for (const Column column : {Column::kRows, Column::kCampaigns}) {
+        ASSERT_TRUE(database->DeleteRange({}, database.handle(column), "", std::string(40, '\xff')).ok());
+      }
+      ASSERT_TRUE(database->Put({}, std::string(kFormatKey), std::to_string(Database::kFormatVersion)).ok());
+    });
+    PutBack(records);
+  }
+
+  void ExpectRefused() {
+    const auto store = TryOpen();
+    ASSERT_FALSE(store.ok()) << "nobody noticed";
+    EXPECT_EQ(store.status().code(), absl::StatusCode::kDataLoss) << store.status();
+    EXPECT_NE(store.status().message().find("restore"), std::string::npos) << store.status();
   }
 };
 
@@ -88,12 +138,7 @@ TEST_F(SecrecyTest, ASwappedValueIsDetected) {
     ASSERT_TRUE(database->Get({}, database.handle(Column::kRows), first, &value).ok());
     ASSERT_TRUE(database->Put({}, database.handle(Column::kRows), second, value).ok());
   });
-  Open();
-  const LaneWindow window = ReadOne({.lane = lane, .fresh = {}, .retry = {}, .now = kNow, .packs_max = 8});
-  EXPECT_EQ(window.status.code(), absl::StatusCode::kDataLoss);
-  EXPECT_NE(std::string(window.status.message()).find("restore"), std::string::npos) << window.status;
-  EXPECT_TRUE(window.packs.empty());
-  EXPECT_EQ(window.fresh, "");
+  ExpectRefused();
 }
 
 TEST_F(SecrecyTest, AChangedValueIsDetected) {
@@ -109,8 +154,82 @@ TEST_F(SecrecyTest, AChangedValueIsDetected) {
     value[value.size() / 2] = static_cast<char>(value[value.size() / 2] ^ 1);
     ASSERT_TRUE(database->Put({}, database.handle(Column::kRows), key, value).ok());
   });
+  ExpectRefused();
+}
+
+// One row of a pack is settled, all of another, and some rows are deferred, held in doubt and replayed. Then somebody
+// puts back what was there before.
+TEST_F(SecrecyTest, ARowThatWasPutBackIsDetected) {
   Open();
-  EXPECT_FALSE(ReadOne({.lane = lane, .fresh = {}, .retry = {}, .now = kNow, .packs_max = 8}).status.ok());
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 64, 1);
+  ASSERT_TRUE(store_->SetState(campaign, CampaignState::kRunning, kNow).ok());
+  const auto packs = ReadAll(campaign);
+  const std::vector<Kept> before = Keep();
+  Settle({MakeOutcome(packs[0], 3, OutcomeKind::kDelivered)});
+  Settle(AllOf(packs[1], OutcomeKind::kBounced));
+  Settle({MakeOutcome(packs[2], 0, OutcomeKind::kDeferred, kNow, kNow + absl::Hours(1)),
+          MakeOutcome(packs[2], 1, OutcomeKind::kDeferred, kNow, absl::InfiniteFuture())});
+  Settle(AllOf(packs[3], OutcomeKind::kDelivered));
+  Reopen();
+  EXPECT_EQ(CountersOf(campaign).queued(), 31u);
+  const std::vector<Kept> after = Keep();
+  store_.reset();
+  const auto rows_of = [&](const Kept& kept) { return std::get<0>(kept) == Column::kRows; };
+  for (const Kept& old : before) {
+    if (!rows_of(old) || std::find(after.begin(), after.end(), old) != after.end()) continue;
+    SCOPED_TRACE("a pack as it was before");
+    PutBack({old});
+    ExpectRefused();
+    Become(after);
+  }
+  for (const Kept& kept : after) {
+    if (!rows_of(kept)) continue;
+    SCOPED_TRACE("a pack is taken away");
+    Tamper([&](Database& database) {
+      ASSERT_TRUE(database->Delete({}, database.handle(Column::kRows), std::get<1>(kept)).ok());
+    });
+    ExpectRefused();
+    Become(after);
+  }
+  {
+    SCOPED_TRACE("the counts of before");
+    std::vector<Kept> old;
+    for (const Kept& kept : before) {
+      if (std::get<0>(kept) == Column::kCampaigns) old.push_back(kept);
+    }
+    Tamper([&](Database& database) {
+      const std::string tally = CampaignKey(campaign, CampaignPart::kTally);
+      ASSERT_TRUE(database->Delete({}, database.handle(Column::kCampaigns), tally).ok());
+    });
+    PutBack(old);
+    ExpectRefused();
+    Become(after);
+  }
+  {
+    SCOPED_TRACE("an older format");
+    Tamper([&](Database& database) { ASSERT_TRUE(database->Put({}, std::string(kFormatKey), "1").ok()); });
+    ExpectRefused();
+    Become(after);
+  }
+  Open();
+  EXPECT_EQ(RowIds(ReadAll(campaign, kNow + absl::Hours(2))).size(), 30u) << "all but the one in doubt";
+}
+
+TEST_F(SecrecyTest, ACancelledCampaignThatWasPutBackIsDetected) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 64, 1);
+  ASSERT_TRUE(store_->SetState(campaign, CampaignState::kRunning, kNow).ok());
+  Settle(AllOf(ReadAll(campaign).at(0), OutcomeKind::kDelivered));
+  const std::vector<Kept> before = Keep();
+  ASSERT_TRUE(store_->Cancel(campaign, /*erase=*/false, kNow).ok());
+  Reopen();
+  store_.reset();
+  for (const Kept& kept : before) {
+    if (std::get<1>(kept) == CampaignKey(campaign, CampaignPart::kHead)) PutBack({kept});
+  }
+  ExpectRefused();
 }
 
 TEST_F(SecrecyTest, AFlippedBitInAFileIsAnErrorAndNeverAnEmptyQueue) {

@@ -86,10 +86,10 @@ class NewerFormatTest : public StoreOpenTest {
 TEST_F(NewerFormatTest, ANewerVersionIsRefused) {
   Open();
   store_.reset();
-  Change([](rocksdb::DB* db) { ASSERT_TRUE(db->Put({}, std::string(kFormatKey), "2").ok()); });
+  Change([](rocksdb::DB* db) { ASSERT_TRUE(db->Put({}, std::string(kFormatKey), "3").ok()); });
   const auto store = TryOpen();
   EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_NE(std::string(store.status().message()).find("format 2"), std::string::npos) << store.status();
+  EXPECT_NE(std::string(store.status().message()).find("format 3"), std::string::npos) << store.status();
 }
 
 TEST_F(NewerFormatTest, AnUnknownColumnFamilyIsRefused) {
