@@ -26,9 +26,8 @@ class InDoubtTest : public ShardWorld {
  protected:
   InDoubtTest() { options_.streams[0].in_doubt = InDoubt::kHold; }
 
-  // What a restart would find: the store is closed and opened again.
   queue::Counters CountersAfterARestart(queue::CampaignId id) {
-    Stop();
+    ReopenStore();
     return CountersOf(id);
   }
 };
@@ -99,7 +98,12 @@ TEST_F(InDoubtTest, TheStoreKnowsBeforeTheFinalDotIsSent) {
   ASSERT_TRUE(crashed.ok()) << crashed.status();
   EXPECT_EQ((*crashed)->GetCampaign(id)->counters.in_doubt, 1u);
   EXPECT_EQ((*crashed)->GetCampaign(id)->counters.queued(), 2u);
+  // The session is cut. Its outcome is with the store, which commits it at the latest when it is closed.
   Stop(absl::ZeroDuration());
+  const queue::Counters counters = CountersAfterARestart(id);
+  EXPECT_EQ(counters.in_doubt, 1u);
+  EXPECT_EQ(counters.retrying, 0u);
+  EXPECT_EQ(counters.queued(), 2u);
 }
 
 TEST_F(InDoubtTest, WithoutAStoreNoFinalDotIsSent) {

@@ -31,12 +31,16 @@ ShardWorld::ShardWorld() {
   internet_ = std::make_unique<Internet>(*ring_);
   inbox_ = std::make_unique<Inbox<Message>>(*ring_, 4096);
 
+  disk_ = std::make_shared<queue::FaultFileSystem>(folder_.path() + "/graveyard");
+  OpenStore();
+}
+
+void ShardWorld::OpenStore() {
   queue::Store::Options store;
   store.path = folder_.path() + "/queue";
   store.kek.fill(7);
   store.memory_bytes = 32 << 20;
   store.commit_interval = absl::ZeroDuration();
-  disk_ = std::make_shared<queue::FaultFileSystem>(folder_.path() + "/graveyard");
   store.file_system = disk_;
   store.on_durable = [this](int, uint64_t durable) {
     durable_.store(durable, std::memory_order_release);
@@ -52,11 +56,18 @@ ShardWorld::ShardWorld() {
   store_ = *std::move(opened);
 }
 
-ShardWorld::~ShardWorld() {
+ShardWorld::~ShardWorld() { CloseStore(); }
+
+void ShardWorld::CloseStore() {
   Stop();
   signers_.reset();
   scheduler_.reset();
   store_.reset();
+}
+
+void ShardWorld::ReopenStore() {
+  CloseStore();
+  OpenStore();
 }
 
 StreamOptions& ShardWorld::AddStream(const std::string& name) {

@@ -55,6 +55,8 @@ class ShardWorld : public testing::Test {
   void Start();
   // Drains for at most `limit`; the rest is cut. Everything may be looked at from the test's thread afterwards.
   void Stop(absl::Duration limit = absl::Seconds(30));
+  // Stops, and opens the store as the next start would: with all that was handed over to it.
+  void ReopenStore();
 
   // Runs `question` on the shard's thread and waits for it.
   void OnShard(const std::function<void(Scheduler&)>& question);
@@ -119,6 +121,8 @@ class ShardWorld : public testing::Test {
  private:
   using Message = ShardServices::Message;
 
+  void OpenStore();
+  void CloseStore();
   void ReceiveLater(LaneHandover lane);
   Task<void> Main();
   Task<void> ReadInbox();
