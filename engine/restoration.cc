@@ -56,7 +56,7 @@ absl::Status Restoration::MaySend() const {
           "this node was restored at {} from a backup of {}: what is queued may have been sent since, so every row is "
           "in "
           "doubt and nothing is sent. `sealift backup reconcile --events FILE --suppressions FILE` takes over what "
-          "happened since; `sealift backup reconcile --release --reason TEXT` sends all of it",
+          "happened since; `sealift queue release --state in_doubt --reason TEXT` sends all of it",
           Day(restored->at), Day(restored->taken))),
       ExitCode::kDenied);
 }

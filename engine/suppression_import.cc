@@ -137,12 +137,25 @@ absl::Status SuppressionImport::Take(const RecipientReader::Recipient& recipient
   return changes_.size() < kChangesACommit ? absl::OkStatus() : Commit();
 }
 
+// How many of them would be recorded.
+absl::StatusOr<uint64_t> SuppressionImport::Count(const std::vector<queue::SuppressionChange>& changes) const {
+  uint64_t added = 0;
+  for (const queue::SuppressionChange& change : changes) {
+    const absl::StatusOr<queue::SuppressionRecord> record = list_.History(change.address);
+    if (!record.ok()) return record.status();
+    const auto known = [&](const queue::SuppressionEntry* entry) { return entry->what == change.entry.what; };
+    if (std::ranges::none_of(record->InForce(), known)) ++added;
+  }
+  return added;
+}
+
 absl::Status SuppressionImport::Commit() {
   if (changes_.empty()) return absl::OkStatus();
   const uint64_t count = changes_.size();
-  const absl::StatusOr<uint64_t> added = list_.Commit(std::exchange(changes_, {}));
+  std::vector<queue::SuppressionChange> changes = std::exchange(changes_, {});
+  const absl::StatusOr<uint64_t> added = only_count_ ? Count(changes) : list_.Commit(std::move(changes));
   if (!added.ok()) return added.status();
-  untold_ = true;
+  untold_ = !only_count_;
   summary_.added += *added;
   summary_.known += count - *added;
   return absl::OkStatus();

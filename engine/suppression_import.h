@@ -40,6 +40,9 @@ class SuppressionImport {
 
   void OnRejection(std::function<void(const Rejection&)> sink) { on_rejection_ = std::move(sink); }
 
+  // Before the first Feed: nothing is written, and Finish says what would be added.
+  void OnlyCount() { only_count_ = true; }
+
   absl::Status Feed(std::string_view bytes);
   // Durable, and known to delivery, on return.
   absl::StatusOr<Summary> Finish();
@@ -52,6 +55,7 @@ class SuppressionImport {
   absl::Status Take(const RecipientReader::Recipient& recipient);
   void Reject(const RecipientReader::Recipient& recipient, std::string_view column, std::string_view reason);
   absl::Status Commit();
+  absl::StatusOr<uint64_t> Count(const std::vector<queue::SuppressionChange>& changes) const;
   void TellShards();
 
   Suppressions& list_;
@@ -63,6 +67,7 @@ class SuppressionImport {
   std::array<std::optional<size_t>, kColumns> columns_;
   std::vector<queue::SuppressionChange> changes_;
   Summary summary_;
+  bool only_count_ = false;
   bool untold_ = false;  // something is committed that delivery does not know
 };
 

@@ -108,6 +108,7 @@ class Api {
   absl::StatusOr<nlohmann::json> PlaceHold(Call& call, Hold::Kind kind, QueueFilter filter);
   absl::StatusOr<nlohmann::json> StartJob(Call& call, const Jobs::Request& request);
   absl::StatusOr<nlohmann::json> ReleaseInDoubt(Call& call, const QueueFilter& filter);
+  absl::StatusOr<nlohmann::json> ReleaseRestored(const QueueFilter& filter, bool dry_run);
   absl::StatusOr<nlohmann::json> EndHolds(Call& call, const Holds::Which& which);
   absl::StatusOr<nlohmann::json> CampaignAnswer(const std::string& name);
   std::string CampaignName(queue::CampaignId id);

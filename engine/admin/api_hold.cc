@@ -12,6 +12,7 @@
 #include "engine/admin/api_mask.h"
 #include "engine/exit_code.h"
 #include "engine/holds.h"
+#include "engine/restoration.h"
 #include "engine/units.h"
 
 namespace sealift::engine {
@@ -121,6 +122,24 @@ absl::StatusOr<json> Api::EndHolds(Call& call, const Holds::Which& which) {
   return answer;
 }
 
+// All of a restored node is in doubt, and sends all or nothing. What was in doubt before the backup stays held.
+absl::StatusOr<json> Api::ReleaseRestored(const QueueFilter& filter, bool dry_run) {
+  if (filter.terms() > 1) {
+    return WithExit(
+        absl::InvalidArgumentError("this node was restored: every row is in doubt, and it is released as a whole. Give "
+                                   "--state in_doubt alone; or `sealift backup reconcile` with what happened since"),
+        ExitCode::kUsage);
+  }
+  uint64_t rows = 0;
+  const absl::StatusOr<std::vector<CampaignStatus>> campaigns = node_.List();
+  if (!campaigns.ok()) return campaigns.status();
+  for (const CampaignStatus& status : *campaigns) rows += status.campaign.counters.queued();
+  if (!dry_run) {
+    if (absl::Status released = node_.restoration().Release(); !released.ok()) return released;
+  }
+  return json{{"rows", rows}, {"dry_run", dry_run}};
+}
+
 absl::StatusOr<json> Api::ReleaseInDoubt(Call& call, const QueueFilter& filter) {
   call.entry.target = filter.Describe();
   const absl::StatusOr<bool> dry_run = call.Truth("dry_run");
@@ -130,6 +149,7 @@ absl::StatusOr<json> Api::ReleaseInDoubt(Call& call, const QueueFilter& filter) 
     return WithExit(absl::InvalidArgumentError("it needs --reason TEXT; it is written to the audit file"),
                     ExitCode::kUsage);
   }
+  if (node_.restoration().pending()) return ReleaseRestored(filter, *dry_run);
   const absl::StatusOr<uint64_t> rows = *dry_run ? node_.CountRows(filter) : node_.ReleaseInDoubt(filter);
   if (!rows.ok()) return rows.status();
   return json{{"rows", *rows}, {"dry_run", *dry_run}};

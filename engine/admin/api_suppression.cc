@@ -261,7 +261,7 @@ absl::StatusOr<json> Api::UndoSuppressions(Call& call) {
   return json{{"removed", *removed}, {"dry_run", *dry_run}};
 }
 
-// One line of JSON (kind, stream, campaign, reason), then the file to its end.
+// One line of JSON (kind, stream, campaign, reason, dry_run), then the file to its end.
 absl::StatusOr<json> Api::ImportSuppressions(Call& call) {
   absl::StatusOr<std::shared_ptr<RejectionSpool>> spool = RejectionSpool::Create(options_.data_dir);
   std::unique_ptr<SuppressionImport> import;
@@ -285,6 +285,11 @@ absl::StatusOr<json> Api::ImportSuppressions(Call& call) {
         node_.suppressions().Import(std::move(asked->which), {*std::move(reason), call.entry.user});
     if (!begun.ok()) return begun.status();
     import = *std::move(begun);
+    const auto dry_run = parsed.find("dry_run");
+    if (dry_run != parsed.end() && *dry_run == true) {
+      import->OnlyCount();
+      call.audited = false;
+    }
     import->OnRejection([&spool](const SuppressionImport::Rejection& rejection) {
       (*spool)->Add(rejection.line, rejection.column, rejection.reason);
     });

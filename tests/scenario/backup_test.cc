@@ -120,13 +120,16 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
   EXPECT_EQ(Sealift({"backup", "reconcile", "--events", cut, "--suppressions", suppressions, "--yes"}).exit_code, 65);
   EXPECT_EQ(Sealift({"backup", "reconcile", "--events", events, "--yes"}).exit_code, 64);
   EXPECT_GT(Show("spring")["in_doubt"].Number(), 0);
-  const Answer dry = Sealift({"backup", "reconcile", "--events", events, "--dry-run"});
+  const Answer dry = Sealift({"backup", "reconcile", "--events", events, "--suppressions", suppressions, "--dry-run"});
   EXPECT_EQ(dry.exit_code, 0) << dry.Describe();
+  EXPECT_EQ(dry.json["suppressed"].Number(), 10);
+  EXPECT_EQ(Sealift({"suppression", "list"}).json["suppressions"].size(), 0u) << "a dry run has suppressed somebody";
   EXPECT_EQ(sink.arrivals(), before) << "something was sent while everything was in doubt";
 
   const Answer done = Sealift({"backup", "reconcile", "--events", events, "--suppressions", suppressions, "--yes"});
   ASSERT_EQ(done.exit_code, 0) << done.Describe();
   EXPECT_EQ(dry.json["left"].Number(), done.json["left"].Number());
+  EXPECT_EQ(done.json["suppressed"].Number(), 10);
   EXPECT_EQ(done.json["left"].Number(), kRows + 30 - static_cast<int64_t>(before));
   ASSERT_EQ(done.json["names_taken"].size(), 1u);
   EXPECT_EQ(done.json["names_taken"].At(0).Text(), "late");
@@ -168,9 +171,17 @@ TEST_F(BackupTest, WhoeverReleasesARestoredNodeGivesAReason) {
   RestoreElsewhere(backup);
   StartDaemon();
   EXPECT_EQ(Sealift({"campaign", "start", "spring"}).exit_code, 77);
-  EXPECT_EQ(Sealift({"backup", "reconcile", "--release", "--yes"}).exit_code, 64);
-  EXPECT_EQ(Sealift({"backup", "reconcile", "--release", "--reason", "nothing was sent since", "--yes"}).exit_code, 0);
-  EXPECT_EQ(Sealift({"backup", "reconcile", "--release", "--reason", "again", "--yes"}).exit_code, 64);
+  const auto release = [&](std::vector<std::string> more) {
+    std::vector<std::string> all = {"queue", "release", "--state", "in_doubt"};
+    all.insert(all.end(), more.begin(), more.end());
+    return Sealift(all);
+  };
+  EXPECT_EQ(release({"--yes"}).exit_code, 64) << "without a reason";
+  EXPECT_EQ(release({"--campaign", "spring", "--reason", "only these", "--yes"}).exit_code, 64);
+  EXPECT_EQ(release({"--reason", "nothing was sent since"}).exit_code, 64) << "nobody has said yes";
+  EXPECT_EQ(release({"--reason", "how many?", "--dry-run"}).json["rows"].Number(), 20);
+  EXPECT_EQ(Sealift({"campaign", "start", "spring"}).exit_code, 77);
+  EXPECT_EQ(release({"--reason", "nothing was sent since", "--yes"}).json["rows"].Number(), 20);
   EXPECT_EQ(Sealift({"campaign", "start", "spring"}).exit_code, 0);
   ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["delivered"].Number() == 20; }));
   StopDaemon();

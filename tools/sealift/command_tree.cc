@@ -250,7 +250,7 @@ std::vector<Command> MakeTree() {
        "Every one whose rows all lie within the filter: --campaign spring also ends one on --campaign spring --domain "
        "d1.test, not one on everything. Backoff, limits and windows still bind. Asks first on a terminal. With --state "
        "in_doubt no hold is ended: rows that are kept because they may have arrived are sent again, which without a "
-       "terminal needs --yes.",
+       "terminal needs --yes; on a node that was restored from a backup, where every row is in doubt, all of them.",
        "sealift queue release --campaign spring --reason 'link is mended'",
        Filtered({Option("hold", "ID", "this one alone, of whatever kind: h12"),
                  Required("reason", "TEXT", "why, for its history and the audit file"),
@@ -674,9 +674,9 @@ std::vector<Command> MakeTree() {
        "sealift backup reconcile --events events.ndjson --suppressions suppressions.csv",
        {Option("events", "FILE", "what `sealift -o ndjson events` printed; plain, gzip or zstd"),
         Option("suppressions", "FILE", "what `sealift suppression export --reveal` printed"),
-        Switch("release", "send all that is queued without knowing what was sent since; needs --reason"),
         Option("reason", "TEXT", "why, for the audit file"),
-        Switch("dry-run", "only say how many rows it would settle and how many be left to send"),
+        Switch("dry-run",
+               "only say how many rows it would settle, how many addresses suppress, and what be left to send"),
         Switch("yes", "do not ask")},
        RunBackupReconcile},
       {"key",

@@ -54,6 +54,12 @@ absl::StatusOr<engine::Kek> BackupKey(const engine::Options& options) {
   return key.ok() ? key : engine::WithExit(key.status(), ExitCode::kConfig);
 }
 
+// What an import of suppressions says becomes a part of what a reconciliation says.
+void AddSuppressed(const json& imported, json* answer) {
+  (*answer)["suppressed"] = imported.value("added", uint64_t{0});
+  (*answer)["suppressions"] = imported;
+}
+
 }  // namespace
 
 CommandResult RunBackupCreate(const Invocation& call, Console& console) {
@@ -156,18 +162,13 @@ CommandResult RunBackupRestore(const Invocation& call, Console& console) {
 }
 
 CommandResult RunBackupReconcile(const Invocation& call, Console& console) {
-  const bool release = call.Has("release"), dry_run = call.Has("dry-run");
-  const bool files = call.Has("events") || call.Has("suppressions");
-  if (release && (files || call.Value("reason").empty())) {
-    return Fail(ExitCode::kUsage, {"backup reconcile: --release needs --reason, and no file", "",
-                                   "It sends what is queued without knowing what was sent since.",
-                                   "Give --reason TEXT; or the files instead."});
-  }
-  if (!release && !(call.Has("events") && (call.Has("suppressions") || dry_run))) {
+  const bool dry_run = call.Has("dry-run");
+  if (!call.Has("events") || !(call.Has("suppressions") || dry_run)) {
     return Fail(ExitCode::kUsage,
                 {"backup reconcile: both files are needed", "",
                  "Without the events rows would be sent twice, without the suppressions to who has opted out since.",
-                 "Give --events FILE and --suppressions FILE; or --release --reason TEXT."});
+                 "Give --events FILE and --suppressions FILE. To send all that is queued without knowing what was sent "
+                 "since: `sealift queue release --state in_doubt --reason TEXT`."});
   }
   absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
   if (!daemon.ok()) return daemon.status();
@@ -179,23 +180,29 @@ CommandResult RunBackupReconcile(const Invocation& call, Console& console) {
   }
   absl::StatusOr<RejectsFile> no_rejects = RejectsFile::Create("");
   if (!no_rejects.ok()) return no_rejects.status();
-  const auto reconcile = [&](RowFile* events, bool dry, bool releases) -> absl::StatusOr<json> {
-    const json head = {{"dry_run", dry}, {"release", releases}, {"reason", call.Value("reason")}};
-    const RowSource rows = [events](std::string* piece, size_t bytes_max) -> absl::StatusOr<bool> {
-      return events != nullptr ? events->Read(piece, bytes_max) : absl::StatusOr<bool>(false);
-    };
+  const auto pass = [&](bool dry) -> absl::StatusOr<json> {
+    absl::StatusOr<RowFile> events = RowFile::Open(call.Value("events"), "--events");
+    if (!events.ok()) return events.status();
+    const json head = {{"dry_run", dry}, {"release", !dry}, {"reason", call.Value("reason")}};
     return Upload(*daemon,
                   {.command = "backup reconcile",
                    .path = "/api/v1/backup/reconcile",
                    .beginning = head.dump(-1, ' ', false, json::error_handler_t::replace) + "\n",
                    .look_next = "Give the same command again: nothing is settled twice."},
-                  rows, *no_rejects, console);
+                  *events, *no_rejects, console);
   };
-  const auto pass = [&](bool dry, bool releases) -> absl::StatusOr<json> {
-    if (!call.Has("events")) return reconcile(nullptr, dry, releases);
-    absl::StatusOr<RowFile> events = RowFile::Open(call.Value("events"), "--events");
-    if (!events.ok()) return events.status();
-    return reconcile(&*events, dry, releases);
+  // Who has opted out since; null: the file was not given.
+  const auto suppress = [&](bool dry) -> absl::StatusOr<json> {
+    if (!call.Has("suppressions")) return json();
+    absl::StatusOr<RowFile> file = RowFile::Open(call.Value("suppressions"), "--suppressions");
+    if (!file.ok()) return file.status();
+    const json head = {{"reason", "backup reconcile"}, {"dry_run", dry}};
+    return Upload(*daemon,
+                  {.command = "backup reconcile",
+                   .path = "/api/v1/suppressions/import",
+                   .beginning = head.dump() + "\n",
+                   .look_next = "Give the same command again: nothing is added twice."},
+                  *file, *no_rejects, console);
   };
   const std::vector<Column> columns = {{"events", "events read"},
                                        {"newest_event", "the newest of"},
@@ -204,11 +211,15 @@ CommandResult RunBackupReconcile(const Invocation& call, Console& console) {
                                        {"not_in_backup", "  not in it"},
                                        {"loads_ended", "loads that end where it has them"},
                                        {"names_taken", "campaigns loaded since, names taken"},
+                                       {"suppressed", "addresses suppressed since"},
                                        {"left", dry_run ? "rows that would be sent" : "rows left to send"},
                                        {"released", "sending goes on"}};
-  const absl::StatusOr<json> would = pass(/*dry=*/true, /*releases=*/false);
+  absl::StatusOr<json> would = pass(/*dry=*/true);
   if (!would.ok()) return would.status();
   if (dry_run) {
+    const absl::StatusOr<json> suppressed = suppress(/*dry=*/true);
+    if (!suppressed.ok()) return suppressed.status();
+    if (suppressed->is_object()) AddSuppressed(*suppressed, &*would);
     console.Record(*would, columns);
     return ExitCode::kOk;
   }
@@ -225,32 +236,19 @@ CommandResult RunBackupReconcile(const Invocation& call, Console& console) {
     console.err() << "Nothing was changed.\n";
     return ExitCode::kInterrupted;
   }
-  json opted_out;
-  if (call.Has("suppressions")) {
-    absl::StatusOr<RowFile> file = RowFile::Open(call.Value("suppressions"), "--suppressions");
-    if (!file.ok()) return file.status();
-    const json head = {{"reason", "backup reconcile"}};
-    absl::StatusOr<json> imported = Upload(*daemon,
-                                           {.command = "backup reconcile",
-                                            .path = "/api/v1/suppressions/import",
-                                            .beginning = head.dump() + "\n",
-                                            .look_next = "Give the same command again: nothing is added twice."},
-                                           *file, *no_rejects, console);
-    if (!imported.ok()) return imported.status();
-    opted_out = *std::move(imported);
-    if (opted_out.value("rejected", uint64_t{0}) > 0) {
-      return Fail(
-          ExitCode::kBadData,
-          {"backup reconcile: some suppressions cannot be read", call.Value("suppressions"),
-           fmt::format("{} rows were rejected, and who they are would get mail. The others are in force; nothing "
-                       "was released.",
-                       opted_out.value("rejected", uint64_t{0})),
-           "Give what `sealift suppression export --reveal` printed."});
-    }
+  const absl::StatusOr<json> suppressed = suppress(/*dry=*/false);
+  if (!suppressed.ok()) return suppressed.status();
+  if (suppressed->value("rejected", uint64_t{0}) > 0) {
+    return Fail(ExitCode::kBadData,
+                {"backup reconcile: some suppressions cannot be read", call.Value("suppressions"),
+                 fmt::format("{} rows were rejected, and who they are would get mail. The others are in force; nothing "
+                             "was released.",
+                             suppressed->value("rejected", uint64_t{0})),
+                 "Give what `sealift suppression export --reveal` printed."});
   }
-  absl::StatusOr<json> done = pass(/*dry=*/false, /*releases=*/true);
+  absl::StatusOr<json> done = pass(/*dry=*/false);
   if (!done.ok()) return done.status();
-  if (opted_out.is_object()) (*done)["suppressions"] = opted_out;
+  AddSuppressed(*suppressed, &*done);
   console.Record(*done, columns);
   return ExitCode::kOk;
 }
