@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "fmt/format.h"
+#include "queue/damage.h"
 #include "queue/keys.h"
 #include "queue/pack.h"
 #include "queue/parked_row.h"
@@ -173,7 +174,7 @@ absl::Status CommitBatch::LookAgain(Pack* pack) {
   } else if (!found.ok()) {
     return FromRocks(found, "read a row");
   } else if (!ParseRowsValue(value, &view)) {
-    return absl::DataLossError("a pack of the queue is cut short. Restore the data directory from a backup");
+    return Damage("a pack of the queue is cut short");
   }
   pack->settled_ |= view.settled;
   pack->epoch_ = epoch_->Current();

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <utility>
 
+#include "queue/damage.h"
 #include "queue/keys.h"
 #include "queue/order_book.h"
 #include "queue/rocks.h"
@@ -32,7 +33,7 @@ absl::Status CommitContext::Open() {
   if (!found.ok()) return FromRocks(found, "read the number of its newest commit");
   WireReader in(value);
   sequence_ = in.ReadFixed64();
-  return in.done() ? absl::OkStatus() : absl::DataLossError("the number of the queue's newest commit is cut short");
+  return in.done() ? absl::OkStatus() : Damage("the number of the queue's newest commit is cut short");
 }
 
 absl::Status CommitContext::Write(rocksdb::WriteBatch* batch) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "fmt/format.h"
+#include "queue/damage.h"
 #include "queue/fail_stop.h"
 #include "queue/keys.h"
 #include "queue/lane_value.h"
@@ -291,9 +292,7 @@ absl::Status Database::OpenFiles() {
   if (std::filesystem::exists(options_.path + "/CURRENT")) {
     const rocksdb::Status listed = rocksdb::DB::ListColumnFamilies(options, options_.path, &existing);
     if (!listed.ok()) {
-      return absl::DataLossError(
-          fmt::format("the queue in {} cannot be read: {}. Restore the data directory from a backup", options_.path,
-                      listed.ToString()));
+      return Damage(fmt::format("the queue in {} cannot be read: {}", options_.path, listed.ToString()));
     }
   }
   for (const std::string& name : existing) {
@@ -340,8 +339,7 @@ absl::Status Database::CheckFormat() {
   if (found.IsNotFound()) {
     std::string node_key;
     if (!db_->Get({}, ToSlice(kNodeKey), &node_key).IsNotFound()) {
-      return absl::DataLossError(fmt::format(
-          "the queue in {} has lost its format version. Restore the data directory from a backup", options_.path));
+      return Damage(fmt::format("the queue in {} has lost its format version", options_.path));
     }
     rocksdb::WriteOptions synced;
     synced.sync = true;

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "queue/damage.h"
 #include "queue/event_block.h"
 #include "queue/keys.h"
 #include "queue/rocks.h"
@@ -26,7 +27,7 @@ absl::Time BlockTime(std::string_view value) {
 
 absl::StatusOr<std::vector<Event>> OpenBlock(Unsealer* unsealer, std::string_view key, std::string_view value) {
   if (key.size() != kBlockKeySize || value.size() < kTimeSize) {
-    return absl::DataLossError("a block of events is cut short. Restore the data directory from a backup");
+    return Damage("a block of events is cut short");
   }
   const std::string additional = std::string(key) + std::string(value.substr(0, kTimeSize));
   absl::StatusOr<std::string> block =
@@ -171,7 +172,7 @@ absl::StatusOr<uint64_t> FirstBlockSince(Database* database, absl::Time time) {
     if (!blocks->Valid() || blocks.sequence() >= high) {
       high = middle;  // no block from middle on
     } else if (!blocks.well_formed()) {
-      return absl::DataLossError("a block of events is cut short. Restore the data directory from a backup");
+      return Damage("a block of events is cut short");
     } else if (BlockTime(ToView(blocks->value())) < time) {
       low = blocks.sequence() + 1;
     } else {

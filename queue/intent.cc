@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "queue/campaign_table.h"
 #include "queue/committer.h"
+#include "queue/damage.h"
 #include "queue/reading.h"
 #include "queue/rocks.h"
 #include "queue/wire.h"
@@ -63,7 +64,7 @@ absl::Status HoldInDoubt(CommitContext& context, CampaignTable* campaigns, const
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     Found found;
     if (!Decode(ToView(it->key()), ToView(it->value()), &found)) {
-      return absl::DataLossError("an intent of the queue is cut short. Restore the data directory from a backup");
+      return Damage("an intent of the queue is cut short");
     }
     const auto [known, fresh] = packs.try_emplace(found.rows_key);
     if (fresh) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fmt/format.h"
+#include "queue/damage.h"
 #include "queue/keys.h"
 #include "queue/rocks.h"
 #include "queue/wire.h"
@@ -190,11 +191,9 @@ absl::StatusOr<Secret> KeyRing::SealingKey(KeyName name, uint32_t incarnation) c
   }
   const auto salt = incarnations_.find(incarnation);
   if (salt == incarnations_.end()) {
-    return absl::DataLossError(
-        fmt::format("a value in the queue names incarnation {}, which this queue never had: it was damaged or comes "
-                    "from elsewhere. "
-                    "Restore the data directory from a backup",
-                    incarnation));
+    return Damage(fmt::format(
+        "a value in the queue names incarnation {}, which this queue never had: it was damaged or comes from elsewhere",
+        incarnation));
   }
   return key->second.Derive(salt->second, "sealift value 1");
 }

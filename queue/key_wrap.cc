@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "fmt/format.h"
+#include "queue/damage.h"
 #include "queue/key_report.h"
 #include "queue/keys.h"
 #include "queue/rocks.h"
@@ -51,10 +52,7 @@ absl::StatusOr<std::vector<NamedKey>> ReadKeys(rocksdb::DB* db, KeyWrap* wrap) {
   for (it->Seek(ToSlice(kKeyPrefix)); it->Valid() && it->key().starts_with(ToSlice(kKeyPrefix)); it->Next()) {
     NamedKey& key = keys.emplace_back(NamedKey{it->key().ToString(), {}});
     if (!wrap->Unwrap(key.name, ToView(it->value()), &key.secret)) {
-      return absl::DataLossError(
-          "a wrapped data key in the queue does not authenticate: the data directory was damaged or changed. Restore "
-          "it "
-          "from a backup");
+      return Damage("a wrapped data key in the queue does not authenticate: the data directory was damaged or changed");
     }
   }
   if (!it->status().ok()) return FromRocks(it->status(), "read its keys");

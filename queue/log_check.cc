@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "fmt/format.h"
+#include "queue/damage.h"
 #include "queue/rocks.h"
 
 namespace sealift::queue {
@@ -112,10 +113,9 @@ Verdict Judge(std::string_view log) {
 }
 
 absl::Status Damaged(const std::string& file, const Verdict& verdict) {
-  return absl::DataLossError(
-      fmt::format("{} is damaged: it has {} at byte {}, and records behind it may be lost. Nothing was changed; check "
-                  "the disk and restore the data directory from a backup",
-                  file, verdict.damage, verdict.at));
+  return Damage(fmt::format(
+      "{} is damaged: it has {} at byte {}, and records behind it may be lost. Nothing was changed; check the disk",
+      file, verdict.damage, verdict.at));
 }
 
 absl::Status CheckLog(rocksdb::FileSystem* file_system, const std::string& file) {
@@ -147,20 +147,15 @@ absl::Status CheckLogs(rocksdb::FileSystem* file_system, const std::string& path
   }
   if (!current) {
     if (!any) return absl::OkStatus();
-    return absl::DataLossError(fmt::format(
-        "the queue in {} has lost its file CURRENT, though others are there. Nothing was changed; restore the data "
-        "directory from a backup",
-        path));
+    return Damage(
+        fmt::format("the queue in {} has lost its file CURRENT, though others are there. Nothing was changed", path));
   }
   std::string manifest;
   const rocksdb::Status read = rocksdb::ReadFileToString(file_system, path + "/CURRENT", &manifest);
   if (!read.ok()) return FromRocks(read, "read its file CURRENT");
   while (!manifest.empty() && manifest.back() == '\n') manifest.pop_back();
   if (!manifest.starts_with("MANIFEST-") || std::ranges::find(names, manifest) == names.end()) {
-    return absl::DataLossError(fmt::format(
-        "{}/CURRENT is damaged: it names no manifest that is there. Nothing was changed; restore the data directory "
-        "from a backup",
-        path));
+    return Damage(fmt::format("{}/CURRENT is damaged: it names no manifest that is there. Nothing was changed", path));
   }
   logs.push_back(manifest);
   for (const std::string& log : logs) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "queue/address_hash.h"
+#include "queue/damage.h"
 #include "queue/keys.h"
 #include "queue/rocks.h"
 #include "queue/wire.h"
@@ -44,7 +45,7 @@ absl::StatusOr<std::vector<Note>> Notes::Read(Unsealer* unsealer, NoteKind kind,
     Note note{.kind = kind};
     note.name = reader.Bytes();
     note.value = reader.Bytes();
-    if (!reader.done()) return absl::DataLossError("a note of a destination is cut short");
+    if (!reader.done()) return Damage("a note of a destination is cut short");
     notes.push_back(std::move(note));
   }
   if (auto status = it->status(); !status.ok()) return FromRocks(status, "read what is known of destinations");

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "queue/damage.h"
 #include "queue/keys.h"
 #include "queue/rocks.h"
 #include "queue/wire.h"
@@ -34,7 +35,7 @@ absl::StatusOr<std::vector<Order>> ReadOrders(Database* database, Unsealer* unse
   std::vector<Order> orders;
   for (it->Seek(prefix); it->Valid(); it->Next()) {
     const std::string_view key = ToView(it->key());
-    if (key.size() != prefix.size() + 4) return absl::DataLossError("a key of the operators' orders is cut short");
+    if (key.size() != prefix.size() + 4) return Damage("a key of the operators' orders is cut short");
     absl::StatusOr<std::string> text = unsealer->Open(KeyName::Node(), Seal::kOrder, key, ToView(it->value()));
     if (!text.ok()) return text.status();
     orders.push_back({kind, Fixed32(key.data() + prefix.size()), *std::move(text)});

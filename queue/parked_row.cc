@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "queue/damage.h"
 #include "queue/keys.h"
 #include "queue/pack.h"
 #include "queue/wire.h"
@@ -27,7 +28,7 @@ absl::Status EncodeParked(Sealer* sealer, const Outcome& outcome, const Row& row
 }
 
 absl::StatusOr<ParkedRow> DecodeParkedRow(Unsealer* unsealer, std::string_view key, std::string_view value) {
-  if (key.size() != 8 || value.size() < 8) return absl::DataLossError("a parked row of the queue is cut short");
+  if (key.size() != 8 || value.size() < 8) return Damage("a parked row of the queue is cut short");
   const CampaignId campaign{Fixed32(key.data())};
   const std::string additional = std::string(key) + std::string(value.substr(0, 8));
   absl::StatusOr<std::string> opened =
@@ -47,7 +48,7 @@ absl::StatusOr<ParkedRow> DecodeParkedRow(Unsealer* unsealer, std::string_view k
   if (!pack.ok()) return pack.status();
   const Row& row = (*pack)->rows()[0];
   parked.kind = static_cast<OutcomeKind>(kind);
-  if (!ParkedTime(value, &parked.settled)) return absl::DataLossError("a parked row of the queue is cut short");
+  if (!ParkedTime(value, &parked.settled)) return Damage("a parked row of the queue is cut short");
   StoredRow& stored = parked.row;
   stored.message = {place.lane, row.id};
   stored.parked = true;

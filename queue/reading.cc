@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "queue/damage.h"
 #include "queue/lane_value.h"
 #include "queue/rocks.h"
 #include "queue/rows_merge.h"
@@ -129,7 +130,7 @@ void CountRows(Database* database, LaneWindow* window) {
   if (!found.ok() && !found.IsNotFound()) {
     window->status = FromRocks(found, "read a lane");
   } else if (found.ok() && !value.Parse(stored)) {
-    window->status = absl::DataLossError("a lane of the queue is cut short. Restore the data directory from a backup");
+    window->status = Damage("a lane of the queue is cut short");
   }
   if (!window->status.ok()) window->packs.clear();
   window->queued = static_cast<uint64_t>(std::max<int64_t>(value.queued - value.in_doubt, 0));
@@ -201,9 +202,7 @@ absl::StatusOr<LaneRecord> Record(Unsealer* unsealer, std::string_view key, cons
   return record;
 }
 
-absl::Status CutShort() {
-  return absl::DataLossError("a lane of the queue is cut short. Restore the data directory from a backup");
-}
+absl::Status CutShort() { return Damage("a lane of the queue is cut short"); }
 
 }  // namespace
 
@@ -225,7 +224,7 @@ absl::StatusOr<std::shared_ptr<Pack>> OpenPack(Unsealer* unsealer, std::string_v
   RowsValueView view;
   const std::optional<RowsKey> place = RowsKey::Decode(key);
   if (!place || !ParseRowsValue(value, &view)) {
-    return absl::DataLossError("a pack of the queue is cut short. Restore the data directory from a backup");
+    return Damage("a pack of the queue is cut short");
   }
   absl::StatusOr<std::string> plaintext =
       unsealer->Open(KeyName::Of(place->lane.campaign), Seal::kRows, key, view.sealed);

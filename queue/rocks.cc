@@ -5,6 +5,7 @@
 #include <string>
 
 #include "fmt/format.h"
+#include "queue/damage.h"
 #include "rocksdb/perf_level.h"
 
 namespace sealift::queue {
@@ -13,10 +14,7 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view doing) {
   if (status.ok()) return absl::OkStatus();
   const std::string text = status.ToString();
   if (status.IsCorruption()) {
-    return absl::DataLossError(fmt::format(
-        "the queue cannot {}: its files are damaged ({}). Nothing was changed; restore the data directory from "
-        "a backup",
-        doing, text));
+    return Damage(fmt::format("the queue cannot {}: its files are damaged ({}). Nothing was changed", doing, text));
   }
   if (status.IsNoSpace() || text.find("No space left") != std::string::npos ||
       text.find("quota exceeded") != std::string::npos) {

@@ -13,6 +13,7 @@
 #include "fmt/format.h"
 #include "queue/campaign_records.h"
 #include "queue/campaign_table.h"
+#include "queue/damage.h"
 #include "queue/database.h"
 #include "queue/key_ring.h"
 #include "queue/keys.h"
@@ -83,11 +84,10 @@ absl::StatusOr<std::vector<Queued>> ReadQueued(Database* database, KeyRing* ring
 }
 
 absl::Status Changed(CampaignId campaign) {
-  return absl::DataLossError(fmt::format(
-      "the queue has a record of campaign {:08x} that its format does not: somebody put an older one in its place. "
-      "Nothing was changed; restore the data directory from a backup (`sealift backup list` and `sealift backup "
-      "restore`)",
-      static_cast<uint32_t>(campaign)));
+  return Damage(
+      fmt::format("the queue has a record of campaign {:08x} that its format does not: somebody put an older one in "
+                  "its place. Nothing was changed",
+                  static_cast<uint32_t>(campaign)));
 }
 
 }  // namespace
@@ -118,11 +118,10 @@ absl::Status CheckRolls(Database* database, KeyRing* ring, const CampaignTable& 
     Roll roll;
     if (absl::Status status = campaigns.ReadCounts(nullptr, &counted, &roll); !status.ok()) return status;
     if (roll.queued() == (*queued)[i].roll) continue;
-    return absl::DataLossError(fmt::format(
-        "the rows of campaign {:08x} are not those that were committed ({} are there, {} should be): somebody put "
-        "settled rows back, or rows were taken away. Nothing was changed, and nothing is sent; restore the data "
-        "directory from a backup (`sealift backup list` and `sealift backup restore`)",
-        static_cast<uint32_t>(of[i]), (*queued)[i].rows, counted.counters.queued()));
+    return Damage(
+        fmt::format("the rows of campaign {:08x} are not those that were committed ({} are there, {} should be): "
+                    "somebody put settled rows back, or rows were taken away. Nothing was changed, and nothing is sent",
+                    static_cast<uint32_t>(of[i]), (*queued)[i].rows, counted.counters.queued()));
   }
   return absl::OkStatus();
 }
@@ -152,6 +151,7 @@ absl::Status MakeRolls(Database* database, KeyRing* ring, const CampaignTable& c
   if (!it->status().ok()) return FromRocks(it->status(), "read its campaigns");
 
   std::vector<CampaignId> of;
+  of.reserve(loaded.size());
   for (const Campaign& campaign : loaded) of.push_back(campaign.id);
   const absl::StatusOr<std::vector<Queued>> queued = ReadQueued(database, ring, of, threads);
   if (!queued.ok()) return queued.status();

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "queue/damage.h"
 #include "queue/wire.h"
 
 namespace sealift::queue {
@@ -52,10 +53,9 @@ absl::Status Sealer::Seal(KeyName name, enum Seal column, std::string_view key, 
 absl::StatusOr<std::string> Unsealer::Open(KeyName name, enum Seal column, std::string_view key,
                                            std::string_view sealed) {
   const auto damaged = [&] {
-    return absl::DataLossError(
+    return Damage(
         fmt::format("a sealed value of the queue does not authenticate (column '{}', key {}): it was damaged, moved or "
-                    "changed. Nothing "
-                    "was read from it; restore the data directory from a backup",
+                    "changed. Nothing was read from it",
                     static_cast<char>(column), Hex(key)));
   };
   if (sealed.size() < kSealedOverhead) return damaged();

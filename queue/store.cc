@@ -14,6 +14,7 @@
 #include "queue/cancellation.h"
 #include "queue/claim_epoch.h"
 #include "queue/committer.h"
+#include "queue/damage.h"
 #include "queue/database.h"
 #include "queue/due_horizon.h"
 #include "queue/due_move.h"
@@ -335,7 +336,7 @@ absl::StatusOr<MessageKey> DecodeSeen(CampaignId campaign, std::string_view valu
   MessageKey message;
   message.row = RowId{in.ReadFixed32()};
   message.lane = {campaign, DestinationId{in.ReadFixed64()}};
-  if (!in.done()) return absl::DataLossError("an entry of the queue's address index is cut short");
+  if (!in.done()) return Damage("an entry of the queue's address index is cut short");
   return message;
 }
 
@@ -403,7 +404,7 @@ absl::StatusOr<std::vector<MessageKey>> Store::FindMessagesTo(CampaignId campaig
     MessageKey message;
     message.row = RowId{in.ReadFixed32()};
     message.lane = {campaign, DestinationId{in.ReadFixed64()}};
-    if (!in.done()) return absl::DataLossError("an entry of the queue's address index is cut short");
+    if (!in.done()) return Damage("an entry of the queue's address index is cut short");
     messages.push_back(message);
   }
   if (!it->status().ok()) return FromRocks(it->status(), "look for an address");

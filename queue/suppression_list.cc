@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "queue/damage.h"
 #include "queue/keys.h"
 #include "queue/rocks.h"
 #include "rocksdb/write_batch.h"
@@ -68,7 +69,7 @@ absl::Status SuppressionList::Open() {
 absl::StatusOr<SuppressionRecord> SuppressionList::Decode(Unsealer* unsealer, std::string_view key,
                                                           std::string_view value) const {
   const std::optional<AddressHash> address = DecodeSuppressionKey(key);
-  if (!address) return absl::DataLossError("a key of the suppression list is cut short");
+  if (!address) return Damage("a key of the suppression list is cut short");
   absl::StatusOr<std::string> opened = unsealer->Open(KeyName::Node(), Seal::kSuppression, key, value);
   if (!opened.ok()) return opened.status();
   absl::StatusOr<SuppressionRecord> record = DecodeSuppressions(*opened);

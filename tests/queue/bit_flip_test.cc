@@ -117,7 +117,7 @@ class BitFlipTest : public StoreTest {
       } else {
         ++found;
         EXPECT_TRUE(absl::IsDataLoss(seen.status())) << seen.status();
-        EXPECT_NE(seen.status().message().find("backup"), absl::string_view::npos) << seen.status();
+        EXPECT_NE(seen.status().message().find("sealift backup restore"), absl::string_view::npos) << seen.status();
       }
       if (HasFailure()) return found;
     }

@@ -77,7 +77,7 @@ class SecrecyTest : public StoreTest {
     const auto store = TryOpen();
     ASSERT_FALSE(store.ok()) << "nobody noticed";
     EXPECT_EQ(store.status().code(), absl::StatusCode::kDataLoss) << store.status();
-    EXPECT_NE(store.status().message().find("restore"), std::string::npos) << store.status();
+    EXPECT_NE(store.status().message().find("sealift backup restore"), std::string::npos) << store.status();
   }
 };
 
