@@ -12,8 +12,8 @@
 namespace sealift::engine {
 namespace {
 
-absl::Status BadInput(std::string sentence) {
-  return WithExit(absl::InvalidArgumentError(std::move(sentence)), ExitCode::kBadData);
+absl::Status BadInput(const std::string& sentence) {
+  return WithExit(absl::InvalidArgumentError(sentence), ExitCode::kBadData);
 }
 
 constexpr size_t kKeyBytesMax = 128;
@@ -154,7 +154,7 @@ absl::Status RecipientFileLoader::CompareWith(const queue::Campaign& before) con
   return absl::OkStatus();
 }
 
-void RecipientFileLoader::Reject(uint64_t offset, Rejection rejection) {
+void RecipientFileLoader::Reject(uint64_t offset, const Rejection& rejection) {
   if (on_rejection_) on_rejection_(rejection);
   if (load_.rows() != nullptr && offset > load_.resume_at()) load_.rows()->Reject();
 }

@@ -46,7 +46,7 @@ class RecipientFileLoader final : public CampaignLoader {
   absl::Status FindKeyColumn();
   absl::Status CompareWith(const queue::Campaign& before) const;  // an earlier load under the same name
   absl::Status Take(const RecipientReader::Recipient& recipient);
-  void Reject(uint64_t offset, Rejection rejection);
+  void Reject(uint64_t offset, const Rejection& rejection);
 
   // The digest of the input up to `offset`, which lies in what was fed last.
   std::string DigestAt(uint64_t offset);

@@ -69,6 +69,7 @@ void ReadInline(const toml::node& node, const Field& field, const Report& report
   const toml::table* table = node.as_table();
   if (table == nullptr) return report(node, WrongType(field, wanted));
   std::vector<std::string> known;
+  known.reserve(readers.size());
   for (const auto& [name, reader] : readers) known.push_back(name);
   for (const auto& [key, value] : *table) {
     const auto it = readers.find(std::string(key.str()));

@@ -31,7 +31,7 @@ WaitReason HoldReason(const Hold& hold, uint64_t rows);
 void ExplainDomain(Scheduler& scheduler, const std::string& domain, DomainExplanation& into);
 
 // Why a row of this lane that is due, and that nobody holds, is not sent; nothing when the lane is not in memory here.
-std::optional<WaitReason> ExplainDueRow(Scheduler& scheduler, const queue::LaneId& lane);
+std::optional<WaitReason> ExplainDueRow(Scheduler& scheduler, const queue::LaneId& id);
 
 // Adds what this shard knows of each source: what blocks it, and what it was told last.
 void ExplainSources(Scheduler& scheduler, std::vector<SourceStatus>& into);

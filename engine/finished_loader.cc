@@ -12,8 +12,8 @@ namespace {
 
 constexpr size_t kDomainsMax = 1000;  // of which it is remembered whether they are aligned
 
-absl::Status BadInput(std::string sentence) {
-  return WithExit(absl::InvalidArgumentError(std::move(sentence)), ExitCode::kBadData);
+absl::Status BadInput(const std::string& sentence) {
+  return WithExit(absl::InvalidArgumentError(sentence), ExitCode::kBadData);
 }
 
 absl::Status NotWritten(const absl::Status& status) {
@@ -43,15 +43,15 @@ absl::Status FinishedMessageLoader::Begin() {
   return absl::OkStatus();
 }
 
-absl::Status FinishedMessageLoader::Feed(std::span<const char> fed) {
+absl::Status FinishedMessageLoader::Feed(std::span<const char> bytes) {
   if (!begun_) {
     if (absl::Status begun = Begin(); !begun.ok()) return begun;
   }
-  for (std::string_view bytes(fed.data(), fed.size()); !bytes.empty();) {
-    size_t size = std::min<size_t>(bytes.size(), frame_left_ > 0 ? frame_left_ : sizeof(uint32_t) - length_.size());
+  for (std::string_view rest(bytes.data(), bytes.size()); !rest.empty();) {
+    size_t size = std::min<size_t>(rest.size(), frame_left_ > 0 ? frame_left_ : sizeof(uint32_t) - length_.size());
     if (!compared_) size = static_cast<size_t>(std::min<uint64_t>(size, load_.resume_at() - offset_));
-    const std::string_view part = bytes.substr(0, size);
-    bytes.remove_prefix(size);
+    const std::string_view part = rest.substr(0, size);
+    rest.remove_prefix(size);
     digest_.Add(part);
     offset_ += size;
     // What ends where the last commit did has been checked, and is not stored again.

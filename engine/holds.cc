@@ -13,7 +13,7 @@
 namespace sealift::engine {
 namespace {
 
-absl::Status Usage(std::string why) { return WithExit(absl::InvalidArgumentError(std::move(why)), ExitCode::kUsage); }
+absl::Status Usage(const std::string& why) { return WithExit(absl::InvalidArgumentError(why), ExitCode::kUsage); }
 
 // "h12"; 0: it is none.
 uint32_t NumberOf(std::string_view id) {
@@ -66,6 +66,7 @@ void Holds::Announce() {
 
 absl::Status Holds::Write(const std::vector<Hold>& holds) {
   std::vector<queue::Order> orders;
+  orders.reserve(holds.size());
   for (const Hold& hold : holds) orders.push_back({queue::OrderKind::kHold, hold.number, hold.ToText()});
   if (absl::Status written = store_.WriteOrders(orders); !written.ok()) return WithExit(written, ExitCode::kIo);
   const std::lock_guard lock(mutex_);

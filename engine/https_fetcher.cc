@@ -80,14 +80,13 @@ void HttpsFetcher::Fetch(WebRequest request, Done done) {
   transfer->done = std::move(done);
   transfer->bytes_max = options_.bytes_max;
   {
-    const std::lock_guard lock(mutex_);
-    if (!stopping_ && waiting_.size() < options_.waiting_max) {
-      waiting_.push_back(std::move(transfer));
+    std::unique_lock lock(mutex_);
+    if (stopping_ || waiting_.size() >= options_.waiting_max) {
+      lock.unlock();
+      transfer->done(absl::ResourceExhaustedError("too many documents are being fetched; it is tried again later"));
+      return;
     }
-  }
-  if (transfer != nullptr) {
-    transfer->done(absl::ResourceExhaustedError("too many documents are being fetched; it is tried again later"));
-    return;
+    waiting_.push_back(std::move(transfer));
   }
   curl_multi_wakeup(multi_);
 }

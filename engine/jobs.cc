@@ -32,7 +32,7 @@ constexpr Job::State kStates[] = {Job::State::kRunning, Job::State::kDone, Job::
 constexpr queue::OutcomeKind kReplayed[] = {queue::OutcomeKind::kBounced, queue::OutcomeKind::kExpired,
                                             queue::OutcomeKind::kCancelled};
 
-absl::Status Usage(std::string why) { return WithExit(absl::InvalidArgumentError(std::move(why)), ExitCode::kUsage); }
+absl::Status Usage(const std::string& why) { return WithExit(absl::InvalidArgumentError(why), ExitCode::kUsage); }
 
 uint32_t NumberOf(std::string_view id) {
   uint32_t number = 0;
@@ -360,6 +360,7 @@ void Jobs::Run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     std::vector<Work*> works;
+    works.reserve(running_.size());
     for (const std::unique_ptr<Work>& work : running_) works.push_back(work.get());
     const std::vector<uint32_t> cancelled = std::exchange(cancelled_, {});
     lock.unlock();

@@ -157,6 +157,7 @@ absl::StatusOr<Kek> FromCommand(const Options& options) {
     return absl::UnavailableError(fmt::format("no pipe for {} ({})", origin, std::strerror(errno)));
   }
   std::vector<char*> argv;
+  argv.reserve(command.size() + 1);
   for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   posix_spawn_file_actions_t actions{};

@@ -27,6 +27,7 @@ std::optional<OwnListFields> OwnFields(const ActiveCampaign& campaign, std::span
 
 absl::Status SeveralRows(const queue::Store& store, const std::vector<queue::MessageKey>& rows) {
   std::vector<std::string> ids;
+  ids.reserve(rows.size());
   for (const queue::MessageKey& row : rows) ids.push_back(store.EncodeMessageId(row));
   const bool more = ids.size() > kNamedMax;
   if (more) ids.pop_back();

@@ -74,7 +74,7 @@ class NodeImpl final : public Node {
   Restoration& restoration() override { return *restoration_; }
   queue::KeyReport Keys() override { return store_->DescribeKeys(); }
   absl::StatusOr<queue::KeyReport> RotateKey(const std::string& file) override;
-  absl::StatusOr<DomainExplanation> Explain(std::string_view domain) override;
+  absl::StatusOr<DomainExplanation> Explain(std::string_view text) override;
   std::vector<LimitStatus> Throttles() override;
   std::vector<SourceStatus> Sources() override;
   absl::StatusOr<std::vector<WarmupStatus>> ShowWarmup(const std::string& source) override;

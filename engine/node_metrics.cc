@@ -80,6 +80,7 @@ void NodeImpl::AddMetrics() {
       }
     }
     std::vector<Sample> samples;
+    samples.reserve(oldest.size());
     for (const auto& [stream, age] : oldest) samples.push_back({{stream}, age});
     return samples;
   });
@@ -88,6 +89,7 @@ void NodeImpl::AddMetrics() {
     std::map<std::pair<std::string, std::string>, double> sums;
     for (const WaitingRows& rows : waiting_) sums[{rows.reason, rows.provider}] += static_cast<double>(rows.rows);
     std::vector<Sample> samples;
+    samples.reserve(sums.size());
     for (const auto& [labels, rows] : sums) samples.push_back({{labels.first, labels.second}, rows});
     return samples;
   });

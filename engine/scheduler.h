@@ -102,9 +102,9 @@ class Scheduler {
   void AdoptHolds(std::shared_ptr<const HoldSet> holds);
 
   // Whether the lane may still have claimed something that is held by now.
-  bool MayHaveClaimed(const queue::LaneId& lane);
+  bool MayHaveClaimed(const queue::LaneId& id);
   // Rows of the lane were settled, or came back, by an operator's order; `due`: when the first that came back is.
-  void Revise(const queue::LaneId& lane, int64_t queued, int64_t retrying, absl::Time due);
+  void Revise(const queue::LaneId& id, int64_t queued, int64_t retrying, absl::Time due);
 
   // Nothing more is begun; `Stopped` says when nothing is under way.
   Task<void> Drain();

@@ -50,7 +50,7 @@ struct PeerCertificate {
 //            peer wrote. The first failure stays: every later call returns it.
 class Channel {
  public:
-  static constexpr size_t kIncomingMax = 256 * 1024;
+  static constexpr size_t kIncomingMax = size_t{256} << 10;
 
   struct ClientOptions {
     std::string sni = {};  // the MX host's name; empty, or an address, sends none

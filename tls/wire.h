@@ -20,7 +20,7 @@ namespace sealift::tls {
 class Wire {
  public:
   // While nobody but the peer causes writes (its handshake, key updates, our alerts), this much may wait to be sent.
-  static constexpr size_t kUnaskedMax = 64 * 1024;
+  static constexpr size_t kUnaskedMax = size_t{64} << 10;
 
   Wire() = default;
   Wire(const Wire&) = delete;

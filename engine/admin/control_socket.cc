@@ -34,9 +34,10 @@ absl::Status ControlSocket::RemoveStale() const {
         fmt::format("{} is in the way of the control socket and is not a socket; move it away", path_));
   }
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return absl::UnavailableError(fmt::format("no socket can be made ({})", std::strerror(errno)));
   const sockaddr_un address = AddressOf(path_);
   const int failed = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ? errno : 0;
-  if (fd >= 0) ::close(fd);
+  ::close(fd);
   if (failed != ECONNREFUSED) {  // EAGAIN: its backlog is full, but someone listens
     return absl::AlreadyExistsError(fmt::format(
         "another daemon answers on {}: one data directory has one daemon; stop that one, or set another data_dir",

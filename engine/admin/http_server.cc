@@ -36,7 +36,7 @@ HttpServer::HttpServer(const Limits& limits) : limits_(limits) {
     response.set_content(refusal->text, refusal->text.starts_with('{') ? "application/json" : "text/plain");
     return HandlerResponse::Handled;
   });
-  set_exception_handler([](const httplib::Request&, httplib::Response& response, std::exception_ptr) {
+  set_exception_handler([](const httplib::Request&, httplib::Response& response, const std::exception_ptr&) {
     response.status = 500;  // what was thrown may quote anything
     response.set_content(Sentence("the daemon could not answer; its log says why"), "text/plain");
   });

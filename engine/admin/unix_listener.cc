@@ -261,7 +261,7 @@ void UnixListener::Impl::Stop() {
   socket_.Remove();
 }
 
-UnixListener::UnixListener(Options options) : impl_(std::make_unique<Impl>(options)) {}
+UnixListener::UnixListener(const Options& options) : impl_(std::make_unique<Impl>(options)) {}
 UnixListener::~UnixListener() = default;
 
 void UnixListener::Route(const std::string& method, const std::string& pattern, AdminAnswer answer) {

@@ -89,7 +89,7 @@ class UnixListener {
     absl::Duration drain = absl::Seconds(2);           // for requests in flight when it stops
   };
 
-  explicit UnixListener(Options options);
+  explicit UnixListener(const Options& options);
   ~UnixListener();  // Stop
 
   UnixListener(const UnixListener&) = delete;
