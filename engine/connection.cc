@@ -18,7 +18,8 @@
 namespace sealift::engine {
 namespace {
 
-constexpr int kReadyForTls = 220;  // RFC 3207 4
+constexpr int kReadyForTls = 220;     // RFC 3207 4
+constexpr int kServiceClosing = 421;  // RFC 5321 3.8: at any time, whatever is asked
 
 // Mail to it would go round in a circle, or to a machine that somebody else's DNS has no business to name.
 bool IsNoHostOfOthers(const dns::Address& address, const Options& options) {
@@ -280,7 +281,16 @@ std::optional<Connection::Answer> Connection::Unasked() {
   return absl::InvalidArgumentError("the server began to reply before it was asked");
 }
 
+absl::Status Connection::ErrorOf(const Answer& unasked) {
+  if (!unasked.ok()) return unasked.status();
+  return absl::InvalidArgumentError(fmt::format("the server replied ({}) before it was asked", unasked->code));
+}
+
 Task<Connection::Answer> Connection::Command(std::string line, absl::Duration limit) {
+  if (const std::optional<Answer> said = Unasked(); said.has_value()) {
+    if (said->ok() && (*said)->code == kServiceClosing) co_return *said;
+    co_return ErrorOf(*said);
+  }
   const absl::Status sent = co_await Send(line, limit);
   if (!sent.ok()) co_return sent;
   co_return co_await WithDeadline(services_.ring, limit, ReadReply());

@@ -71,6 +71,8 @@ class Connection {
   Task<void> Quit();
   void Close();
 
+  // The reply to `line`. It is not sent where something has come before it: that answers nothing but is a 421, or an
+  // error.
   Task<Answer> Command(std::string line, absl::Duration limit);
   Task<Answer> ReadReply();
   Task<absl::Status> Send(std::string_view bytes, absl::Duration limit);
@@ -78,6 +80,8 @@ class Connection {
   bool HasReply();
   // Without waiting, where nothing is to be answered: what has come all the same. InvalidArgument: a part of a reply.
   std::optional<Answer> Unasked();
+  // A reply is never taken for the answer to what had not been sent when it came.
+  static absl::Status ErrorOf(const Answer& unasked);
 
   const Capabilities& capabilities() const { return capabilities_; }
   // An address of the host offered STARTTLS.

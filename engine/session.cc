@@ -45,12 +45,6 @@ bool IsOfTheHost(const std::optional<Attempt>& failure) {
          reason == ReasonClass::kProtocol;
 }
 
-// A reply is never taken for the answer to what had not been sent when it came.
-absl::Status ErrorOf(const Connection::Answer& unasked) {
-  if (!unasked.ok()) return unasked.status();
-  return absl::InvalidArgumentError(fmt::format("the server replied ({}) before it was asked", unasked->code));
-}
-
 Lack LackOf(Connection::Opened opened) {
   switch (opened) {
     case Connection::Opened::kNoTls:
@@ -351,7 +345,7 @@ Task<void> Session::SendGroup(std::vector<Command> commands) {
 Task<void> Session::SendOneByOne(std::vector<Command> commands) {
   for (const Command& command : commands) {
     const std::optional<Connection::Answer> said = connection_.Unasked();
-    if (said.has_value()) co_return Lose(command.phase, ErrorOf(*said));
+    if (said.has_value()) co_return Lose(command.phase, Connection::ErrorOf(*said));
     const absl::Status sent = co_await connection_.Send(command.bytes, options_->smtp.block_timeout);
     if (!sent.ok()) co_return Lose(command.phase, sent);
     pipeline_.Sent(command.phase);
@@ -387,7 +381,7 @@ Task<absl::Status> Session::WriteContent() {
   while (true) {
     while (!rest.empty()) {
       const std::optional<Connection::Answer> said = connection_.Unasked();
-      if (said.has_value()) co_return ErrorOf(*said);
+      if (said.has_value()) co_return Connection::ErrorOf(*said);
       const std::string_view block = rest.substr(0, kBlockBytes);
       // From here on at least a part of what ends the message may have left.
       under_way_.front().complete = block.size() == rest.size() && message_.OnLastPiece();
@@ -516,7 +510,7 @@ void Session::ReturnAll() {
 void Session::OnUnasked(const Connection::Answer& said, const Assignment& assignment) {
   over_ = true;
   failure_ = said.ok() && said->code == 421 ? connection_.FromReply(Phase::kReset, *said, {})
-                                            : connection_.FromStatus(Phase::kMail, ErrorOf(said));
+                                            : connection_.FromStatus(Phase::kMail, Connection::ErrorOf(said));
   if (answered_ > 0) {
     scheduler_.Return(assignment);
   } else {

@@ -101,6 +101,19 @@ TEST_F(SessionTlsTest, WhatWasInjectedBeforeTheHandshakeIsNotBelieved) {
   EXPECT_THAT(mx.conversations[0].reads, testing::Contains("RCPT TO:<jane@d1.test>\r\n"));
 }
 
+// It would be taken for the reply to EHLO, one without STARTTLS.
+TEST_F(SessionTlsTest, AReplyBeforeEhloDoesNotHideTheOfferOfStartTls) {
+  MailServer& mx = AddDomain("d1.test");
+  mx.tls = Certified("mx.d1.test");
+  mx.greeting = "220 mx ready\r\n250-mx\r\n250 SIZE 1000000";
+  Start();
+  const queue::CampaignId id = Send("spring", {"jane@d1.test"});
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  Stop();
+  EXPECT_EQ(EventsOf(id).at(0).reason_class, "protocol");
+  EXPECT_THAT(mx.conversations[0].clear, testing::IsEmpty());
+}
+
 TEST_F(SessionTlsTest, AnUnverifiableCertificateHoldsTheRowsUnderVerify) {
   Require(TlsPolicy::kVerify);
   MailServer& mx = AddDomain("d1.test");
