@@ -19,6 +19,8 @@ class CertificateAuthority {
   Pair Sign(const std::string& host) const;
 
   const std::string& ca_file() const { return ca_file_; }
+  // Its own, which is self-signed.
+  Pair self() const { return {ca_file_, ca_key_file_}; }
 
  private:
   const TempDir& dir_;
