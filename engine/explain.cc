@@ -156,12 +156,14 @@ void AddLimits(Scheduler& scheduler, const Site& site, DomainExplanation& into) 
         .value = fmt::format("{} of {} open", site.SessionsOf(path->counted_with), path->connection_limit),
         .set_by = settings.connections.origin};
     if (seen.insert(limit.name).second) into.limits.push_back(std::move(limit));
-    if (path->connection_rate == nullptr) continue;
-    DomainExplanation::LimitInForce rate{.name = fmt::format("connection rate to {}", path->connection_rate->name()),
-                                         .value = path->connection_rate->value(),
-                                         .set_by = path->connection_rate->origin()};
-    if (path->next_open > now) rate.until = path->next_open;
-    if (seen.insert(rate.name).second) into.limits.push_back(std::move(rate));
+    for (const RateInForce* connections : path->connection_rates) {
+      DomainExplanation::LimitInForce rate{.name = fmt::format("connection rate to {}", connections->name()),
+                                           .value = connections->value(),
+                                           .set_by = connections->origin()};
+      const absl::Duration wait = connections->Peek(now);
+      if (wait > absl::ZeroDuration()) rate.until = now + wait;
+      if (seen.insert(rate.name).second) into.limits.push_back(std::move(rate));
+    }
   }
 }
 

@@ -88,12 +88,12 @@ DestinationSettings Options::DestinationFor(std::string_view domain, std::string
   for (const auto& [order, i] : found) {
     const DestinationOptions& block = destinations[static_cast<size_t>(i)];
     settings.blocks.push_back(i);
-    if (settings.connections.count == 0 && block.connections.count != 0) settings.connections = block.connections;
-    if (settings.connection_rate.rate.unlimited()) settings.connection_rate = block.connection_rate;
-    if (settings.message_rate.rate.unlimited() && !block.message_rate.rate.unlimited()) {
-      settings.message_rate = block.message_rate;
+    if (settings.connections.count == 0 && block.connections.count != 0) {
+      settings.connections = block.connections;
       settings.per = block.per;
     }
+    if (settings.connection_rate.rate.unlimited()) settings.connection_rate = block.connection_rate;
+    if (settings.message_rate.rate.unlimited()) settings.message_rate = block.message_rate;
     if (settings.messages_per_connection == 0) settings.messages_per_connection = block.messages_per_connection;
     if (settings.pipeline_depth == 0) settings.pipeline_depth = block.pipeline_depth;
     if (block.tls) settings.tls = settings.tls ? Stricter(*settings.tls, *block.tls) : *block.tls;

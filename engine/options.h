@@ -280,8 +280,8 @@ struct Options {
 
   // The settings for mail to `domain` through `mx_host` (empty while unknown). A block that names the domain is more
   // specific than one that names a pattern of it, then the MX host, then the provider, then "*"; among equals the first
-  // in the file. Each setting comes from the most specific block that has it, else from [smtp]. `per` goes with
-  // message_rate. The limits of less specific blocks bind as well: `blocks` lists them.
+  // in the file. Each setting comes from the most specific block that has it, else from [smtp]; `per` goes with
+  // connections. The limits of less specific blocks bind as well, each counted as its block says: `blocks` lists them.
   DestinationSettings DestinationFor(std::string_view domain, std::string_view mx_host) const;
 };
 

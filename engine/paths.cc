@@ -11,9 +11,35 @@
 namespace sealift::engine {
 namespace {
 
-constexpr absl::Duration kFullAgain = absl::Minutes(1);         // a host refused one more connection
-constexpr absl::Duration kWorthConnecting = absl::Seconds(1);   // a permit comes while the session is opened
-constexpr absl::Duration kSlotsAgain = absl::Milliseconds(50);  // another shard may have freed one
+constexpr absl::Duration kFullAgain = absl::Minutes(1);                // a host refused one more connection
+constexpr absl::Duration kWorthConnecting = absl::Seconds(1);          // a permit comes while the session is opened
+constexpr absl::Duration kSlotsAgain = absl::Milliseconds(50);         // another shard may have freed one
+constexpr absl::Duration kSharedSlotsAgain = absl::Milliseconds(200);  // the same; a provider's sites may be many
+
+std::string WhoseConnections(const Options& options, Per per, const Path& path) {
+  if (per == Per::kNode) return "";
+  if (per == Per::kSource) return " from " + path.source_name;
+  for (const PoolOptions& pool : options.pools) {
+    if (std::ranges::find(pool.source_indexes, path.source) != pool.source_indexes.end()) {
+      return " from pool " + pool.name;
+    }
+  }
+  return "";
+}
+
+// One of each, or none.
+bool TakeSlots(const std::vector<Slots*>& slots) {
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (slots[i]->TryTake()) continue;
+    for (size_t taken = 0; taken < i; ++taken) slots[taken]->Return();
+    return false;
+  }
+  return true;
+}
+
+void ReturnSlots(const std::vector<Slots*>& slots) {
+  for (Slots* const one : slots) one->Return();
+}
 
 }  // namespace
 
@@ -43,25 +69,31 @@ void Paths::Configure(Path& path) {
   if (found == nullptr) return;
   const SourceOptions& source = *found;
   const DestinationSettings settings = options.DestinationFor(path.site.domain, path.site.hosts.front().name);
-  path.source_slots = services_.limits.Count("source " + source.name, source.connections.count);
+  path.slots = {services_.limits.Count("source " + source.name, source.connections.count)};
   path.connection_limit = settings.connections.count;
   // Whom the destination counts together: this source alone, the sources that share a pool with it, or all.
   path.counted_with = {path.source};
-  std::string whose = " from " + source.name;
   if (settings.per == Per::kNode) {
     for (int other = 0; other < static_cast<int>(options.sources.size()); ++other) path.counted_with.push_back(other);
-    whose.clear();
   } else if (settings.per == Per::kPool) {
     for (const PoolOptions& pool : options.pools) {
       if (std::ranges::find(pool.source_indexes, path.source) == pool.source_indexes.end()) continue;
       path.counted_with.insert(path.counted_with.end(), pool.source_indexes.begin(), pool.source_indexes.end());
-      whose = " from pool " + pool.name;
     }
   }
-  path.connection_rate =
-      settings.connection_rate.rate.unlimited()
-          ? nullptr
-          : services_.limits.Rate("connection_rate", path.site.key + whose, settings.connection_rate);
+  path.connection_rates.clear();
+  for (const int index : settings.blocks) {
+    const DestinationOptions& block = options.destinations[static_cast<size_t>(index)];
+    const std::string whose = WhoseConnections(options, block.per, path);
+    if (!block.connection_rate.rate.unlimited()) {
+      const std::string& name = block.provider.empty() ? path.site.key : block.provider;
+      path.connection_rates.push_back(services_.limits.Rate("connection_rate", name + whose, block.connection_rate));
+    }
+    // The sites of a provider share its connections.
+    if (block.connections.count != 0 && !block.provider.empty()) {
+      path.slots.push_back(services_.limits.Count("provider " + block.provider + whose, block.connections.count));
+    }
+  }
 }
 
 void Paths::Pump(Site& site) {
@@ -112,20 +144,21 @@ bool Paths::PumpPath(Site& site, SendQueue& queue, Path& path) {
     WakeAt(path, std::min(path.refusal.until, now + Scheduler::kLookAfterExpiries));
     return false;
   }
-  if (sessions_.size() >= kSessionsMax || !path.source_slots->TryTake()) {
-    WakeAt(path, now + kSlotsAgain);
+  if (sessions_.size() >= kSessionsMax || !TakeSlots(path.slots)) {
+    WakeAt(path, now + (path.slots.size() > 1 ? kSharedSlotsAgain : kSlotsAgain));
     return false;
   }
-  if (path.connection_rate != nullptr) {
-    const absl::Duration wait = path.connection_rate->Acquire(now, Scheduler::kNoStanding);
-    if (wait > absl::ZeroDuration()) {
-      path.source_slots->Return();
-      services_.metrics.counter(Metric::kThrottleWaits, {path.connection_rate->kind()})->Add();
-      path.next_open = now + wait;
-      WakeAt(path, path.next_open);
-      return false;
-    }
+  for (size_t i = 0; i < path.connection_rates.size(); ++i) {
+    const absl::Duration wait = path.connection_rates[i]->Acquire(now, Scheduler::kNoStanding);
+    if (wait <= absl::ZeroDuration()) continue;
+    for (size_t taken = 0; taken < i; ++taken) path.connection_rates[taken]->Return(now);
+    ReturnSlots(path.slots);
+    services_.metrics.counter(Metric::kThrottleWaits, {path.connection_rates[i]->kind()})->Add();
+    path.next_open = now + wait;
+    WakeAt(path, path.next_open);
+    return false;
   }
+  path.taken.push_back(path.slots);
   ++path.sessions;
   path.next_open = now + kPace;
   path.retry = queue.stream->retry;
@@ -203,7 +236,8 @@ void Paths::BlockPath(Path& path, Lack lack, Attempt attempt) {
 
 void Paths::OnSessionEnd(Path& path) {
   --path.sessions;
-  path.source_slots->Return();
+  ReturnSlots(path.taken.front());
+  path.taken.pop_front();
   if (path.sessions == 0) path.next_open = std::min(path.next_open, services_.Now() + kPace);  // it is full no more
   Pump(path.site);
   const bool any = std::ranges::any_of(path.site.paths, [](const auto& other) { return other->sessions > 0; });

@@ -474,9 +474,12 @@ Refusal Scheduler::WhyWaiting(const Lane& lane) const {
         refusal = {.kind = path->block.lack != Lack::kNone ? Refusal::Kind::kNoTls : Refusal::Kind::kBackoff,
                    .until = path->block.until};
       }
-      if (refusal.kind == Refusal::Kind::kNone && path->sessions == 0 && path->connection_rate != nullptr &&
-          path->next_open > now) {
-        refusal = {.kind = Refusal::Kind::kRate, .rate = path->connection_rate, .until = path->next_open};
+      if (refusal.kind == Refusal::Kind::kNone && path->sessions == 0 && path->next_open > now) {
+        for (RateInForce* rate : path->connection_rates) {
+          if (rate->Peek(now) > absl::ZeroDuration()) {
+            refusal = {.kind = Refusal::Kind::kRate, .rate = rate, .until = path->next_open};
+          }
+        }
       }
       if (refusal.kind == Refusal::Kind::kNone) return refusal;  // a source may send
       if (refusal.until < first.until) first = refusal;

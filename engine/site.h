@@ -135,9 +135,10 @@ struct Path {
   std::vector<int> counted_with;      // sources whose sessions count against connection_limit
   std::vector<absl::Duration> retry;  // of the stream that the last session was opened for: when a block ends
   Block block;
-  Refusal refusal;  // the last one
-  Slots* source_slots = nullptr;
-  RateInForce* connection_rate = nullptr;  // null: none
+  Refusal refusal;                             // the last one
+  std::vector<Slots*> slots;                   // what a session takes one of each: its source's, its providers'
+  std::deque<std::vector<Slots*>> taken;       // by the sessions that are open
+  std::vector<RateInForce*> connection_rates;  // of every block that has one
 };
 
 // Site is the set of hosts that serve a domain; domains with the same hosts are one site.

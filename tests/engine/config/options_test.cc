@@ -100,7 +100,8 @@ connections = 5
   const DestinationSettings settings = options.DestinationFor("mail.d1.test", "alt1.google.com");
   EXPECT_EQ(settings.blocks, (std::vector<int>{4, 3, 2, 1, 0}));
   EXPECT_EQ(settings.message_rate.rate.count, 2);  // of the most specific block that has one
-  EXPECT_EQ(settings.per, Per::kNode);
+  EXPECT_EQ(settings.per, Per::kSource);           // of the one that has the connections
+  EXPECT_EQ(options.DestinationFor("d9.test", "alt1.psmtp.com").per, Per::kNode);
   EXPECT_EQ(settings.tls, TlsPolicy::kVerify);  // the strictest of all
   EXPECT_EQ(settings.connections.origin, options.WhereSet("destination[4].connections"));
 }
