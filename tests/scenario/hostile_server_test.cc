@@ -25,7 +25,7 @@ using ::testing::StartsWith;
 
 constexpr int kRows = 20;            // of each hostile server
 constexpr int kGoodRows = 2000;      // of the one that is well
-constexpr const char* kLife = "8s";  // of mail that nobody takes
+constexpr const char* kLife = "9s";  // of mail that nobody takes
 
 // What becomes of all rows of a server, and what each of their attempts says.
 struct Verdict {
@@ -106,7 +106,7 @@ std::vector<Hostile> WhoBreaksTransactions() {
       {"bodychanges", Deferred("protocol", "code changes"), Raw("body", "250-2.0.0 taken\r\n550 5.6.0 or not\r\n")},
       {"body354", Deferred("protocol", ""), Raw("body", "354 go ahead\r\n")},
       {"bodygoodbye", Deferred("protocol", "221"), Raw("body", "221 2.0.0 bye\r\n", "then = \"close\"")},
-      {"bodyreset", Deferred("connection", "content"), Raw("body", "", "then = \"reset\"")},
+      {"bodyreset", Deferred("connection", ""), Raw("body", "", "then = \"reset\"")},
       {"bodysilent", Deferred("timeout", "content"), Raw("body", "", "then = \"hang\"")},
       {"bodytext", Delivered(), "", Started("", {Step::Tls(), Step::Serve("250 2.0.0 taken\r\nand more\r\n")})},
       {"bodyagain", Delivered(), "", Started("", {Step::Tls(), Step::Serve("250 2.0.0 taken\r\n250 2.0.0 again\r\n")})},
@@ -141,7 +141,7 @@ class HostileServerTest : public World {
   void SetUp() override {
     for (const char* what : {"connect", "greeting", "ehlo", "starttls", "handshake", "mail", "rcpt", "data", "block",
                              "final_dot", "reset", "quit"}) {
-      settings.smtp += fmt::format("{}_timeout = \"2s\"\n", what);
+      settings.smtp += fmt::format("{}_timeout = \"3s\"\n", what);
     }
     settings.streams = {{"news", "tls = \"opportunistic\"\nretry = [\"1s\"]"}};
   }
