@@ -14,7 +14,6 @@ using Answer = MailServer::Answer;
 using Conversation = MailServer::Conversation;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
-using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
