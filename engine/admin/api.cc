@@ -90,6 +90,7 @@ Api::Api(Node& node, Audit& audit, Options options) : node_(node), audit_(audit)
 void Api::AddTo(UnixListener& listener) {
   Add(listener, "GET", "/api/v1/node", "version", Audited::kNo, &Api::DescribeNode);
   Add(listener, "GET", "/api/v1/campaigns", "campaign list", Audited::kNo, &Api::ListCampaigns);
+  Add(listener, "GET", "/api/v1/campaigns/:name/report", "campaign report", Audited::kNo, &Api::ReportCampaign);
   Add(listener, "GET", "/api/v1/campaigns/:name", "campaign show", Audited::kNo, &Api::ShowCampaign);
   Add(listener, "POST", "/api/v1/campaigns/:name/load", "campaign load", Audited::kYes, &Api::LoadCampaign);
   Add(listener, "POST", "/api/v1/campaigns/:name/start", "campaign start", Audited::kYes, &Api::StartCampaign);

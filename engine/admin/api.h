@@ -52,6 +52,7 @@ class Api {
   absl::StatusOr<nlohmann::json> DescribeNode(Call& call);
   absl::StatusOr<nlohmann::json> ListCampaigns(Call& call);
   absl::StatusOr<nlohmann::json> ShowCampaign(Call& call);
+  absl::StatusOr<nlohmann::json> ReportCampaign(Call& call);
   absl::StatusOr<nlohmann::json> LoadCampaign(Call& call);
   absl::StatusOr<nlohmann::json> StartCampaign(Call& call);
   absl::StatusOr<nlohmann::json> PauseCampaign(Call& call);

@@ -20,6 +20,7 @@ CommandResult RunCampaignLoad(const Invocation& call, Console& console);
 // commands_campaign.cc
 CommandResult RunCampaignList(const Invocation& call, Console& console);
 CommandResult RunCampaignShow(const Invocation& call, Console& console);
+CommandResult RunCampaignReport(const Invocation& call, Console& console);
 CommandResult RunCampaignWatch(const Invocation& call, Console& console);
 CommandResult RunCampaignStart(const Invocation& call, Console& console);
 CommandResult RunCampaignPause(const Invocation& call, Console& console);

@@ -99,6 +99,23 @@ CommandResult RunCampaignShow(const Invocation& call, Console& console) {
   return ExitCode::kOk;
 }
 
+CommandResult RunCampaignReport(const Invocation& call, Console& console) {
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  const absl::StatusOr<json> answer = daemon->Get(PathOf(call, "report"));
+  if (!answer.ok()) return answer.status();
+  const json& campaign = (*answer)["campaign"];
+  if (console.format() == Format::kTable) {
+    console.Record(campaign, CampaignDetails());
+    console.Say("");
+  }
+  console.Rows(
+      *answer, "outcomes",
+      {{"outcome", "OUTCOME"}, {"class", "CLASS"}, {"provider", "PROVIDER"}, {"source", "SOURCE"}, {"count", "COUNT"}});
+  SayNotice(campaign, console);
+  return ExitCode::kOk;
+}
+
 CommandResult RunCampaignWatch(const Invocation& call, Console& console) {
   const absl::StatusOr<absl::Duration> interval = engine::ParseDuration(call.Value("interval", "1s"));
   if (!interval.ok() || *interval < absl::Milliseconds(100)) {

@@ -89,6 +89,35 @@ TEST(JobCommandsTest, ABounceAsksFirstAndCounts) {
   EXPECT_EQ(socket.Run({"queue", "job", "j1"}).code, 66);
 }
 
+TEST(WarmupCommandsTest, ItIsShownMovedAndFrozen) {
+  ControlSocket socket;
+  const Ran shown = socket.Run({"source", "warmup", "ip1"});
+  EXPECT_THAT(shown.out, HasSubstr("google"));
+  EXPECT_THAT(shown.out, HasSubstr("warming"));
+  EXPECT_THAT(shown.out, HasSubstr("sealift.toml:7"));
+  EXPECT_THAT(socket.AuditEntries(), IsEmpty());
+  EXPECT_EQ(socket.Run({"source", "warmup", "ip9"}).code, 66);
+
+  const Ran one = socket.Run({"source", "warmup", "ip1", "--provider", "google", "--set-day", "3", "--json"});
+  ASSERT_EQ(one.code, 0);
+  ASSERT_EQ(one.Json()["warmup"].size(), 1u);
+  EXPECT_EQ(one.Json()["warmup"][0]["day"], 3);
+  EXPECT_EQ(socket.Run({"source", "warmup", "ip1", "--freeze", "--reason", "complaints"}).code, 0);
+  EXPECT_EQ(socket.Run({"source", "warmup", "ip1", "--unfreeze"}).code, 0);
+  EXPECT_THAT(socket.node.calls(),
+              testing::ElementsAre("warmup ip1 'google' day 3 freeze -", "warmup ip1 '' day 0 freeze yes",
+                                   "warmup ip1 '' day 0 freeze no"));
+  EXPECT_EQ(socket.AuditEntries().size(), 3u);
+
+  for (const std::vector<std::string>& wrong :
+       {std::vector<std::string>{"--freeze", "--unfreeze"}, {"--set-day", "0"}, {"--set-day", "two"}}) {
+    std::vector<std::string> words = {"source", "warmup", "ip1"};
+    words.insert(words.end(), wrong.begin(), wrong.end());
+    EXPECT_EQ(socket.Run(words).code, 64);
+  }
+  EXPECT_EQ(socket.node.calls().size(), 3u);
+}
+
 TEST(ExplainCommandsTest, ASourceSaysWhatKeepsItAndALimitWhoSetIt) {
   ControlSocket socket;
   const Ran shown = socket.Run({"source", "show", "ip1"});

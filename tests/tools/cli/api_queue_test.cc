@@ -53,6 +53,28 @@ TEST(QueueCommandsTest, ADryRunOfRetryIsNoChange) {
   EXPECT_THAT(socket.AuditEntries(), IsEmpty());
 }
 
+TEST(QueueCommandsTest, AReportCountsEventsByOutcomeProviderAndSource) {
+  ControlSocket socket;
+  queue::Event event = socket.node.events[0];
+  socket.node.events.push_back(event);
+  event.kind = queue::OutcomeKind::kDelivered;
+  event.evidence.mx = "alt1.gmail-smtp-in.l.google.com [192.0.2.1]";
+  event.reason_class.clear();
+  socket.node.events.push_back(event);
+  const nlohmann::json report = socket.Run({"campaign", "report", "spring", "--json"}).Json();
+  EXPECT_EQ(report["events"], 3);
+  const nlohmann::json bounced = {
+      {"outcome", "bounced"}, {"class", "mailbox"}, {"provider", "other"}, {"source", "ip1"}, {"count", 2}};
+  const nlohmann::json delivered = {
+      {"outcome", "delivered"}, {"class", ""}, {"provider", "google"}, {"source", "ip1"}, {"count", 1}};
+  EXPECT_EQ(report["outcomes"], nlohmann::json({bounced, delivered}));
+  const Ran table = socket.Run({"campaign", "report", "spring"});
+  EXPECT_EQ(table.code, 0);
+  EXPECT_THAT(table.out, HasSubstr("google"));
+  EXPECT_THAT(table.out, Not(HasSubstr("jane.doe")));
+  EXPECT_EQ(socket.Run({"campaign", "report", "no-such"}).code, socket.Run({"campaign", "show", "no-such"}).code);
+}
+
 TEST(QueueCommandsTest, ExplainSaysWhoSetWhatBinds) {
   ControlSocket socket;
   EXPECT_THAT(socket.Run({"domain", "explain", "d1.test"}).out, HasSubstr("/etc/sealift/sealift.toml:34"));
