@@ -26,7 +26,7 @@
 namespace sealift::queue {
 namespace {
 
-constexpr size_t kReadAhead = 2 << 20;
+constexpr size_t kReadAhead = 256 << 10;  // of each file: those of many chunks are read together
 
 struct Queued {
   uint64_t roll = 0, rows = 0;

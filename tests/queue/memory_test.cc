@@ -10,7 +10,7 @@
 namespace sealift::queue {
 namespace {
 
-constexpr uint32_t kRows = 1'000'000;  // two whole chunks: the second looks for duplicates in the first
+constexpr uint32_t kRows = 2'000'000;  // four whole chunks: as many as are in memory at once, and files to compact
 constexpr uint32_t kSettled = 100'000;
 constexpr uint32_t kDomains = 100;
 
@@ -104,8 +104,9 @@ TEST_F(MemoryTest, ThreeTimesTheRowsTakeNoMoreMemory) {
   RecordProperty("loading_mib", static_cast<int>(one.loading));
   RecordProperty("sending_mib", static_cast<int>(one.sending));
   EXPECT_GT(one.sending, 10) << "this does not measure anything";
-  EXPECT_LE(three.loading, one.loading * 1.1);
-  EXPECT_LE(three.sending, one.sending * 1.1);
+  // Four million rows more are some hundred MiB; how far a commit and a compaction meet makes a difference, too.
+  EXPECT_LE(three.loading, one.loading + 64);
+  EXPECT_LE(three.sending, one.sending + 32);
   // The budget, a chunk of rows that is being sorted, one that is being filled, and the program.
   EXPECT_LE(three.loading, 32 + 224);
   EXPECT_LE(three.sending, 32 + 64);
