@@ -36,8 +36,10 @@ class SecrecyTest : public StoreTest {
   // A record of the database: column, key, value.
   using Kept = std::tuple<Column, std::string, std::string>;
 
-  // Rows and campaigns as they stand. The store is open, so it is a copy that is looked at.
+  // Rows and campaigns as they stand, of a copy. The store is closed for it: files that are written to cannot be copied
+  // as they were at one moment.
   std::vector<Kept> Keep() {
+    store_.reset();
     const std::string copy = root_ + "/copy", path = std::exchange(path_, copy);
     std::filesystem::remove_all(copy);
     std::filesystem::copy(path, copy, std::filesystem::copy_options::recursive);
@@ -51,6 +53,7 @@ class SecrecyTest : public StoreTest {
       }
     });
     path_ = path;
+    Open();
     return kept;
   }
 
