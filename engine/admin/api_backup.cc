@@ -115,17 +115,17 @@ absl::StatusOr<json> Api::ReconcileBackup(Call& call) {
   for (const CampaignStatus& status : *campaigns) queued += status.campaign.counters.queued();
   if (dry_run) queued -= std::min(queued, summary->settled);
   json answer = {{"summary",
-                        {{"events", summary->events},
-                         {"newest_event", TimeJson(summary->newest)},
-                         {"settled", summary->settled},
-                         {"settled_before", summary->known},
-                         {"deferred", summary->deferred},
-                         {"not_in_backup", summary->lacking + summary->foreign},
-                         {"loads_ended", summary->ended},
-                         {"names_taken", summary->taken},
-                         {"left", queued},
-                         {"released", release && !dry_run},
-                         {"dry_run", dry_run}}}};
+                  {{"events", summary->events},
+                   {"newest_event", TimeJson(summary->newest)},
+                   {"settled", summary->settled},
+                   {"settled_before", summary->known},
+                   {"deferred", summary->deferred},
+                   {"not_in_backup", summary->lacking + summary->foreign},
+                   {"loads_ended", summary->ended},
+                   {"names_taken", summary->taken},
+                   {"left", queued},
+                   {"released", release && !dry_run},
+                   {"dry_run", dry_run}}}};
   call.response.content_type = "application/x-ndjson";
   call.response.stream = [text = Dump(answer) + "\n"](AdminWriter& writer) { writer.Write(text); };
   return answer;
