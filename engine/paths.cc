@@ -200,7 +200,7 @@ void Paths::OnFruitless(Path& path, Attempt attempt) {
   path.fruitless = 0;  // when the block is over it has as many tries again
   if (path.taking > 0) return OnFull(path);
   attempt.begun = false;
-  BlockPath(path, Lack::kNone, std::move(attempt));
+  BlockPath(path, Lack::kNone, attempt);
 }
 
 void Paths::OnTaken(Path& path) {
@@ -211,16 +211,16 @@ void Paths::OnTaken(Path& path) {
   Pump(path.site);
 }
 
-void Paths::OnUnreachable(Path& path, Lack lack, Attempt attempt) {
+void Paths::OnUnreachable(Path& path, Lack lack, const Attempt& attempt) {
   path.site.Remember(services_.Now(), attempt.text);
   if (path.answering > 0) return OnFull(path);
   if (path.block.until > services_.Now()) return;  // another session met the same
-  BlockPath(path, lack, std::move(attempt));
+  BlockPath(path, lack, attempt);
 }
 
 void Paths::OnFull(Path& path) { path.next_open = services_.Now() + kFullAgain; }
 
-void Paths::BlockPath(Path& path, Lack lack, Attempt attempt) {
+void Paths::BlockPath(Path& path, Lack lack, const Attempt& attempt) {
   const absl::Time now = services_.Now();
   path.block.failures = path.block.failures + 1;
   path.block.lack = lack;

@@ -40,7 +40,7 @@ class Paths {
   void OnTaken(Path& path);
   // A session found no host that answers as it should: unless others of the path are well, it is blocked from now on.
   // `attempt` says what was found instead; where it has not begun on a row of its own, one has it as its outcome.
-  void OnUnreachable(Path& path, Lack lack, Attempt attempt);
+  void OnUnreachable(Path& path, Lack lack, const Attempt& attempt);
   // A host let a session in and then took nothing: one such session is an accident, several in a row are as bad as no
   // answer. The row that met this has its outcome already.
   void OnFruitless(Path& path, Attempt attempt);
@@ -64,7 +64,7 @@ class Paths {
   bool RefusedForLong(Path& path) const;
   // Other connections of the path are well: the host has as many as it likes.
   void OnFull(Path& path);
-  void BlockPath(Path& path, Lack lack, Attempt attempt);
+  void BlockPath(Path& path, Lack lack, const Attempt& attempt);
 
   ShardServices& services_;
   Scheduler& scheduler_;

@@ -68,7 +68,7 @@ class Scheduler {
   std::optional<Assignment> Head(Path& path);
 
   // The row has its outcome.
-  void Conclude(const Assignment& assignment, const Attempt& attempt);
+  void Conclude(const Assignment& assignment, const Attempt& heard);
   // Nothing was said about the row: it is the next of its lane again.
   void Return(const Assignment& assignment);
   // Just before MAIL: whether nothing that became known since the row was claimed forbids to send it. False: the row

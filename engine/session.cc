@@ -141,7 +141,7 @@ Task<bool> Session::Open() {
   if (lack != Lack::kNone) attempt.verdict = ClassifyFailure(ReasonClass::kTls);
   // Whatever a host says before MAIL is not about the row.
   attempt.verdict.action = Action::kDefer;
-  scheduler_.paths().OnUnreachable(path_, lack, std::move(attempt));
+  scheduler_.paths().OnUnreachable(path_, lack, attempt);
   co_return false;
 }
 
