@@ -279,6 +279,7 @@ std::vector<WaitingRows> CountWaiting(Scheduler& scheduler) {
       rows[{lane.id.campaign, wait.reason, provider}] += wait.rows;
   });
   std::vector<WaitingRows> waiting;
+  waiting.reserve(rows.size());
   for (const auto& [key, count] : rows) {
     waiting.push_back({std::get<1>(key), std::get<2>(key), count, std::get<0>(key)});
   }

@@ -229,6 +229,7 @@ void Warmups::Refused() {
 std::vector<Warmups::Written> Warmups::Close() {
   std::vector<Written> written;
   const std::lock_guard lock(mutex_);
+  written.reserve(entries_.size());
   for (const auto& [key, entry] : entries_) written.push_back(WrittenOf(key, entry, SentOf(entry)));
   return written;
 }
