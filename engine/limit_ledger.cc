@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <charconv>
+#include <chrono>
 #include <map>
 #include <string>
 #include <utility>
@@ -51,6 +52,7 @@ void LimitLedger::Start() {
 void LimitLedger::Stop() {
   if (!thread_.joinable()) return;
   stopping_ = true;
+  stop_.release();
   limits_.Wake();
   thread_.join();
 }
@@ -70,7 +72,7 @@ void LimitLedger::Run() {
     for (const RateInForce::Cover& cover : covers) written.ok() ? limits_.Take(cover) : limits_.Refuse(cover);
     if (!written.ok()) {
       if (!std::exchange(failed, true)) LogError("limits cannot be written down: none is used", {{"why", written}});
-      absl::SleepFor(kAfterFailure);
+      stop_.try_acquire_for(absl::ToChronoNanoseconds(kAfterFailure));
     } else {
       failed = false;
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <semaphore>
 #include <thread>
 
 #include "absl/status/status.h"
@@ -33,6 +34,7 @@ class LimitLedger {
   queue::Store& store_;
   Limits& limits_;
   std::atomic<bool> stopping_{false};
+  std::binary_semaphore stop_{0};  // ends a wait
   std::thread thread_;
 };
 

@@ -125,7 +125,7 @@ absl::Status NodeImpl::Open() {
   // One a core, as the shards: where mail is signed, that is what the cores do most.
   signers_ = std::make_unique<Signers>(std::max(1, static_cast<int>(std::thread::hardware_concurrency())), metrics_);
   if (absl::Status adopted = restraints_.Adopt(options); !adopted.ok()) return WithExit(adopted, ExitCode::kConfig);
-  warmups_->Adopt(options);
+  warmups_->Adopt(*options);
   ledger_->Start();
   const int share = std::max(1, options->node.unsettled_max / shards);
   std::vector<Shard*> peers;
@@ -248,7 +248,7 @@ absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
   auto next = std::make_shared<Options>(**read);
   next->generation = before->generation + 1;
   if (absl::Status adopted = restraints_.Adopt(next); !adopted.ok()) return WithExit(adopted, ExitCode::kConfig);
-  warmups_->Adopt(next);
+  warmups_->Adopt(*next);
   for (const std::unique_ptr<Shard>& shard : shards_) {
     shard->Ask([&](Scheduler& scheduler) { scheduler.Adopt(next, *keys); });
   }

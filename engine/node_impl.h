@@ -114,6 +114,7 @@ class NodeImpl final : public Node {
   absl::Status RecallLimits(absl::Time now);
   void NoteLimits(absl::Time now);
   void CloseLimits();
+  bool PutLimits(std::vector<queue::Note> notes);
   // What replies ask for that a shard cannot do: it waits for the disk.
   void ActOnReplies(absl::Time now);
   // How many of a campaign's queued rows a hold keeps that does not depend on their site, and which holds: all of them,
@@ -141,6 +142,7 @@ class NodeImpl final : public Node {
   Metrics metrics_;
   Restraints restraints_{limits_, metrics_};
   std::unique_ptr<Warmups> warmups_;
+  std::mutex noting_limits_;
   std::shared_ptr<dns::Cache> dns_cache_;
   StsPolicies sts_policies_;
   TlsMemory tls_memory_;

@@ -2,6 +2,8 @@
 // warm-up.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,11 +16,6 @@ namespace sealift::engine {
 namespace {
 
 constexpr size_t kNotesMax = 262'144;  // of a kind
-
-template <typename Written>
-void Append(std::vector<Written> written, queue::NoteKind kind, std::vector<queue::Note>& notes) {
-  for (Written& one : written) notes.push_back({kind, std::move(one.name), std::move(one.value)});
-}
 
 }  // namespace
 
@@ -37,24 +34,28 @@ absl::Status NodeImpl::RecallLimits(absl::Time now) {
 }
 
 void NodeImpl::NoteLimits(absl::Time now) {
+  // What is granted is what the same call has written.
+  const std::lock_guard lock(noting_limits_);
   if (warmups_->TakeTurns()) AskShards([](Scheduler& scheduler) { scheduler.Reconfigure(); });
   if (!store_->writable()) return;
-  std::vector<queue::Note> notes;
-  Append(restraints_.TakeChanged(), queue::NoteKind::kRestraint, notes);
-  Append(warmups_->Tick(now, restraints_.SlowedSources()), queue::NoteKind::kWarmup, notes);
-  const absl::Status put = notes.empty() ? absl::OkStatus() : store_->PutNotes(std::move(notes));
-  if (put.ok()) return warmups_->Granted();
+  std::vector<queue::Note> notes = restraints_.TakeChanged();
+  std::ranges::move(warmups_->Tick(now, restraints_.SlowedSources()), std::back_inserter(notes));
+  if (PutLimits(std::move(notes))) return warmups_->Granted();
   warmups_->Refused();
-  LogError("what limits sending could not be written down", {{"why", put}});
+  restraints_.Refused();
 }
 
 void NodeImpl::CloseLimits() {
-  if (!store_->writable()) return;
-  std::vector<queue::Note> notes;
-  Append(restraints_.TakeChanged(), queue::NoteKind::kRestraint, notes);
-  if (warmups_ != nullptr) Append(warmups_->Close(), queue::NoteKind::kWarmup, notes);
+  if (warmups_ == nullptr || !store_->writable()) return;
+  std::vector<queue::Note> notes = restraints_.TakeChanged();
+  std::ranges::move(warmups_->Close(), std::back_inserter(notes));
+  PutLimits(std::move(notes));
+}
+
+bool NodeImpl::PutLimits(std::vector<queue::Note> notes) {
   const absl::Status put = notes.empty() ? absl::OkStatus() : store_->PutNotes(std::move(notes));
   if (!put.ok()) LogError("what limits sending could not be written down", {{"why", put}});
+  return put.ok();
 }
 
 absl::StatusOr<std::vector<WarmupStatus>> NodeImpl::ShowWarmup(const std::string& source) {
@@ -66,7 +67,7 @@ absl::StatusOr<std::vector<WarmupStatus>> NodeImpl::ShowWarmup(const std::string
                     ExitCode::kNoInput);
   }
   std::vector<WarmupStatus> list;
-  for (const Warmups::Status& status : warmups_->List(absl::Now())) {
+  for (const Warmups::Status& status : warmups_->List()) {
     if (status.source != source) continue;
     list.push_back({.source = status.source,
                     .provider = status.judge,

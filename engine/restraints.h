@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "engine/metrics.h"
 #include "engine/options.h"
 #include "engine/shaping/response_rules.h"
+#include "queue/notes.h"
 
 namespace sealift::engine {
 
@@ -86,13 +88,12 @@ class Restraints {
 
   std::vector<Slowed> List() const;
   // Sources and where replies slow them now; "": everywhere.
-  std::vector<std::pair<std::string, std::string>> SlowedSources() const;
+  std::set<std::pair<std::string, std::string>> SlowedSources() const;
 
-  // What is to be known after a restart, as far as it has changed since the last call; an empty value: forget it.
-  struct Written {
-    std::string name, value;
-  };
-  std::vector<Written> TakeChanged();
+  // What is to be known after a restart, as far as it has changed since the last call.
+  std::vector<queue::Note> TakeChanged();
+  // It could not be written.
+  void Refused();
   // What was written in an earlier run, before mail is sent.
   void Recall(std::string_view name, std::string_view value, absl::Time now);
 

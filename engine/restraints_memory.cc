@@ -18,10 +18,11 @@ absl::Time TimeOf(const json& nanos) { return absl::FromUnixNanos(nanos.get<int6
 
 }  // namespace
 
-std::vector<Restraints::Written> Restraints::TakeChanged() {
-  std::vector<Written> written;
+std::vector<queue::Note> Restraints::TakeChanged() {
+  std::vector<queue::Note> notes;
   const auto put = [&](std::string_view what, const std::string& name, const std::string& kind, const json& value) {
-    written.push_back({json({what, name, kind}).dump(), value.is_null() ? "" : value.dump()});
+    notes.push_back(
+        {queue::NoteKind::kRestraint, json({what, name, kind}).dump(), value.is_null() ? "" : value.dump()});
   };
   const std::lock_guard lock(mutex_);
   for (auto& [key, slowdown] : slowdowns_) {
@@ -53,7 +54,15 @@ std::vector<Restraints::Written> Restraints::TakeChanged() {
     for (const absl::Time time : matches.times) times.push_back(absl::ToUnixNanos(time));
     put(kMatches, what, "", times);
   }
-  return written;
+  return notes;
+}
+
+void Restraints::Refused() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [key, slowdown] : slowdowns_) slowdown.changed = true;
+  for (auto& [provider, acceptance] : acceptances_) acceptance.changed = true;
+  for (auto& [campaign, tally] : tallies_) tally.changed = true;
+  for (auto& [what, matches] : matches_) matches.changed = true;
 }
 
 void Restraints::Recall(std::string_view name, std::string_view value, absl::Time now) {
@@ -91,15 +100,15 @@ void Restraints::Recall(std::string_view name, std::string_view value, absl::Tim
   }
 }
 
-std::vector<std::pair<std::string, std::string>> Restraints::SlowedSources() const {
-  std::vector<std::pair<std::string, std::string>> slowed;
+std::set<std::pair<std::string, std::string>> Restraints::SlowedSources() const {
+  std::set<std::pair<std::string, std::string>> slowed;
   const std::lock_guard lock(mutex_);
   for (const auto& [key, slowdown] : slowdowns_) {
     if (slowdown.base <= 0) continue;
-    if (key.first == kSourceKind) slowed.emplace_back(key.second, "");
+    if (key.first == kSourceKind) slowed.emplace(key.second, "");
     if (key.first != kPairKind) continue;
     const size_t to = key.second.find(" to ");
-    slowed.emplace_back(key.second.substr(0, to), key.second.substr(to + 4));
+    slowed.emplace(key.second.substr(0, to), key.second.substr(to + 4));
   }
   return slowed;
 }

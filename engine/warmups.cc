@@ -41,14 +41,14 @@ void Warmups::Recall(std::string_view name, std::string_view value) {
   }
 }
 
-Warmups::Written Warmups::WrittenOf(const Key& key, const Entry& entry, int64_t sent) const {
+queue::Note Warmups::NoteOf(const Key& key, const Entry& entry, int64_t sent) const {
   const Warmup::Standing& standing = entry.warmup.standing();
-  return {json({mode_, key.first, key.second}).dump(), json({{"day", standing.day},
-                                                             {"date", standing.date - absl::CivilDay()},
-                                                             {"sent", sent},
-                                                             {"slowed", standing.slowed},
-                                                             {"frozen", standing.frozen}})
-                                                           .dump()};
+  const json value = {{"day", standing.day},
+                      {"date", standing.date - absl::CivilDay()},
+                      {"sent", sent},
+                      {"slowed", standing.slowed},
+                      {"frozen", standing.frozen}};
+  return {queue::NoteKind::kWarmup, json({mode_, key.first, key.second}).dump(), value.dump()};
 }
 
 void Warmups::SupposeUsed(absl::Time now) {
@@ -62,54 +62,62 @@ void Warmups::SupposeUsed(Entry& entry) const {
   entry.reserved = entry.asked = std::max(entry.reserved, warmup.quota());
 }
 
-std::optional<Warmup::Plan> Warmups::PlanOf(const SourceOptions& source, std::string_view judge) const {
-  const WarmupOptions& options = source.warmup;
-  if (options.start.empty()) return std::nullopt;
-  auto days = options.per_day.find(std::string(judge));
-  if (days == options.per_day.end()) days = options.per_day.find("default");
-  if (days == options.per_day.end() || days->second.empty()) return std::nullopt;
-  Warmup::Plan plan{.per_day = days->second, .repeats_last = options.then == "repeat"};
-  // The configuration was checked: both can be read.
-  absl::ParseCivilTime(options.start, &plan.first);
-  absl::LoadTimeZone(options.tz, &plan.zone);
-  return plan;
+const Warmup::Plan* Warmups::PlanOf(const std::string& source, const std::string& judge) const {
+  const auto planned = plans_.find(source);
+  if (planned == plans_.end()) return nullptr;
+  const auto named = planned->second.by_judge.find(judge);
+  if (named != planned->second.by_judge.end()) return &named->second;
+  return planned->second.of_others.has_value() ? &*planned->second.of_others : nullptr;
 }
 
-void Warmups::Adopt(std::shared_ptr<const Options> options) {
+void Warmups::Adopt(const Options& options) {
   const std::lock_guard lock(mutex_);
-  options_ = std::move(options);
-  turned_ = true;
-  // What was known before a shard asks: an operator may look at it, and it goes on from there.
+  plans_.clear();
+  for (const SourceOptions& source : options.sources) {
+    const WarmupOptions& warmup = source.warmup;
+    if (warmup.start.empty()) continue;
+    Planned& planned = plans_[source.name];
+    planned.origin = options.WhereSet(fmt::format("source[{}].warmup", source.name));
+    for (const auto& [judge, days] : warmup.per_day) {
+      Warmup::Plan plan{.per_day = days, .repeats_last = warmup.then == "repeat"};
+      // The configuration was checked: both can be read.
+      absl::ParseCivilTime(warmup.start, &plan.first);
+      absl::LoadTimeZone(warmup.tz, &plan.zone);
+      if (judge == "default") {
+        planned.of_others = std::move(plan);
+      } else {
+        planned.by_judge.emplace(judge, std::move(plan));
+      }
+    }
+    // What the plan names is there from the start, whether anything was sent or not.
+    for (const auto& [judge, plan] : planned.by_judge) Find(source.name, judge);
+  }
+  // And so is what was known before: an operator may look at it, and it goes on from there.
   for (const auto& [key, standing] : recalled_) Find(key.first, key.second);
   for (auto& [key, entry] : entries_) {
-    const SourceOptions* const source = options_->FindSource(key.first);
-    const std::optional<Warmup::Plan> plan = source == nullptr ? std::nullopt : PlanOf(*source, key.second);
-    if (!plan.has_value()) continue;  // nothing asks for it any more
+    const Warmup::Plan* const plan = PlanOf(key.first, key.second);
+    if (plan == nullptr) continue;  // nothing asks for it any more
     entry.warmup.Adopt(*plan);
-    entry.origin = options_->WhereSet(fmt::format("source[{}].warmup", key.first));
     Describe(key, entry);
   }
+  turned_ = true;
 }
 
 Warmups::Place* Warmups::Find(const std::string& source, const std::string& judge) {
-  const SourceOptions* const options = options_ == nullptr ? nullptr : options_->FindSource(source);
-  const std::optional<Warmup::Plan> plan = options == nullptr ? std::nullopt : PlanOf(*options, judge);
-  if (!plan.has_value()) return nullptr;
+  const Warmup::Plan* const plan = PlanOf(source, judge);
+  if (plan == nullptr) return nullptr;
   Key key(source, judge);
-  if (!entries_.contains(key)) {
-    const auto first = entries_.lower_bound({source, ""});
-    const auto last = entries_.lower_bound({source + '\0', ""});
-    if (std::distance(first, last) >= static_cast<std::ptrdiff_t>(kJudgesMax)) key.second = kOtherSites;
-  }
-  const auto [place, made] = entries_.try_emplace(key, Entry{.warmup = Warmup(*plan), .origin = {}});
+  size_t& judges = judges_[source];
+  if (judges >= kJudgesMax && !entries_.contains(key)) key.second = kOtherSites;
+  const auto [place, made] = entries_.try_emplace(key, Entry{.warmup = Warmup(*plan)});
   Entry& entry = place->second;
   if (made) {
+    ++judges;
     if (const auto known = recalled_.find(key); known != recalled_.end()) {
       entry.warmup = Warmup(*plan, known->second);
       entry.reserved = entry.asked = known->second.sent;
       SupposeUsed(entry);
     }
-    entry.origin = options_->WhereSet(fmt::format("source[{}].warmup", source));
   }
   return &*place;
 }
@@ -167,25 +175,22 @@ void Warmups::Describe(const Key& key, Entry& entry) {
   } else if (!warmup.over()) {
     value = fmt::format("{} on day {} of {}", warmup.quota(), day, warmup.plan().per_day.size());
   }
-  limits_.Describe(*entry.rate, std::move(value), entry.origin);
+  limits_.Describe(*entry.rate, std::move(value), plans_.at(key.first).origin);
   const std::string_view provider = key.second.find(' ') == std::string::npos ? std::string_view(key.second) : "other";
   if (provider != "other") {
     metrics_.gauge(Metric::kSourceWarmupDay, {key.first, provider})->Set(warmup.over() ? 0 : std::max(day, 1));
   }
 }
 
-std::vector<Warmups::Written> Warmups::Tick(absl::Time now,
-                                            const std::vector<std::pair<std::string, std::string>>& slowed) {
-  std::vector<Written> written;
+std::vector<queue::Note> Warmups::Tick(absl::Time now, const std::set<std::pair<std::string, std::string>>& slowed) {
+  std::vector<queue::Note> notes;
   const std::lock_guard lock(mutex_);
   for (auto& [key, entry] : entries_) {
     if (entry.warmup.IsNewDay(now) && !entry.warmup.over()) {
       Turn(entry, now);
       Describe(key, entry);
     }
-    const bool slow = std::ranges::any_of(slowed, [&](const auto& one) {
-      return one.first == key.first && (one.second.empty() || one.second == key.second);
-    });
+    const bool slow = slowed.contains(key) || slowed.contains({key.first, ""});
     if (slow && !entry.warmup.standing().slowed) {
       entry.warmup.SetSlowed();
       entry.changed = true;
@@ -200,14 +205,14 @@ std::vector<Warmups::Written> Warmups::Tick(absl::Time now,
       entry.asked = std::max({entry.reserved, sent, std::min(quota, sent + ahead)});
     }
     if (entry.asked != entry.reserved || entry.changed) {
-      written.push_back(WrittenOf(key, entry, entry.asked));
+      notes.push_back(NoteOf(key, entry, entry.asked));
       entry.changed = false;
     }
     if (entry.rate != nullptr) {
       limits_.FilledAgainAt(*entry.rate, sent >= quota ? entry.warmup.Ends(now) : now + absl::Seconds(1));
     }
   }
-  return written;
+  return notes;
 }
 
 void Warmups::Granted() {
@@ -226,12 +231,12 @@ void Warmups::Refused() {
   }
 }
 
-std::vector<Warmups::Written> Warmups::Close() {
-  std::vector<Written> written;
+std::vector<queue::Note> Warmups::Close() {
   const std::lock_guard lock(mutex_);
-  written.reserve(entries_.size());
-  for (const auto& [key, entry] : entries_) written.push_back(WrittenOf(key, entry, SentOf(entry)));
-  return written;
+  std::vector<queue::Note> notes;
+  notes.reserve(entries_.size());
+  for (const auto& [key, entry] : entries_) notes.push_back(NoteOf(key, entry, SentOf(entry)));
+  return notes;
 }
 
 bool Warmups::TakeTurns() {
@@ -239,26 +244,18 @@ bool Warmups::TakeTurns() {
   return std::exchange(turned_, false);
 }
 
-std::vector<Warmups::Status> Warmups::List(absl::Time now) {
+std::vector<Warmups::Status> Warmups::List() {
   const std::lock_guard lock(mutex_);
   std::vector<Status> list;
-  // What the plan names is shown from the start, whether anything was sent or not.
-  for (const SourceOptions& source : options_->sources) {
-    for (const auto& [judge, days] : source.warmup.per_day) {
-      if (judge != "default") Find(source.name, judge);
-    }
-  }
-  for (auto& [key, entry] : entries_) {
-    const SourceOptions* const source = options_->FindSource(key.first);
-    if (source == nullptr || !PlanOf(*source, key.second).has_value()) continue;
-    if (entry.warmup.IsNewDay(now) && !entry.warmup.over()) Turn(entry, now);
+  for (const auto& [key, entry] : entries_) {
+    if (PlanOf(key.first, key.second) == nullptr) continue;
     Status status{.source = key.first,
                   .judge = key.second,
                   .plan = entry.warmup.plan(),
                   .standing = entry.warmup.standing(),
                   .quota = entry.warmup.quota(),
                   .over = entry.warmup.over(),
-                  .origin = entry.origin};
+                  .origin = plans_.at(key.first).origin};
     status.standing.sent = SentOf(entry);
     list.push_back(std::move(status));
   }
@@ -268,8 +265,7 @@ std::vector<Warmups::Status> Warmups::List(absl::Time now) {
 absl::StatusOr<int> Warmups::Apply(const std::string& source, const std::string& judge, const Order& order,
                                    absl::Time now) {
   const std::lock_guard lock(mutex_);
-  const SourceOptions* const options = options_->FindSource(source);
-  if (options == nullptr || options->warmup.start.empty()) {
+  if (!plans_.contains(source)) {
     return absl::NotFoundError(
         fmt::format("source '{}' has no warm-up; give it one with `warmup` in its [[source]] and reload", source));
   }
@@ -279,12 +275,10 @@ absl::StatusOr<int> Warmups::Apply(const std::string& source, const std::string&
         "the warm-up of source '{}' says nothing of '{}', and has no `default`; see `sealift source warmup {}`", source,
         judge, source));
   }
-  for (const auto& [name, days] : options->warmup.per_day) {
-    if (all && name != "default") Find(source, name);
-  }
   int applied = 0;
   for (auto& [key, entry] : entries_) {
     if (key.first != source || (!all && key.second != judge)) continue;
+    if (PlanOf(key.first, key.second) == nullptr) continue;
     if (entry.warmup.IsNewDay(now)) Turn(entry, now);
     if (order.day.has_value()) entry.warmup.SetDay(*order.day);
     if (order.freeze.has_value()) entry.warmup.SetFrozen(*order.freeze);

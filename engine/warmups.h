@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "engine/metrics.h"
 #include "engine/options.h"
 #include "engine/shaping/warmup.h"
+#include "queue/notes.h"
 
 namespace sealift::engine {
 
@@ -39,22 +41,19 @@ class Warmups {
   // Since a restore nobody knows what was sent today: all of it counts as sent.
   void SupposeUsed(absl::Time now);
   // The plans of these options are in force.
-  void Adopt(std::shared_ptr<const Options> options);
+  void Adopt(const Options& options);
 
   // What limits the source there; null: it is warm.
   RateInForce* On(const std::string& source, const std::string& judge);
 
-  struct Written {
-    std::string name, value;
-  };
   // What is to be written. `slowed`: sources, and where replies slow them now; "" as the judge: everywhere.
-  std::vector<Written> Tick(absl::Time now, const std::vector<std::pair<std::string, std::string>>& slowed);
+  std::vector<queue::Note> Tick(absl::Time now, const std::set<std::pair<std::string, std::string>>& slowed);
   // It is written: what was reserved may be sent.
   void Granted();
   // It could not be written.
   void Refused();
   // What is to be written at the end: exactly what was sent.
-  std::vector<Written> Close();
+  std::vector<queue::Note> Close();
   // Since the last call a source has become warm somewhere, or is so no more: its queues have other limits.
   bool TakeTurns();
 
@@ -66,7 +65,8 @@ class Warmups {
     bool over = false;
     std::string origin;
   };
-  std::vector<Status> List(absl::Time now);
+  // As of the last Tick.
+  std::vector<Status> List();
 
   // What an operator orders of a source's plan: for one judge, or all. Returns for how many.
   struct Order {
@@ -87,10 +87,10 @@ class Warmups {
     int64_t asked = 0;            // of today: to be written
     bool changed = false;         // something else is to be written
     absl::Duration spaced;        // between messages, as the rate has it
-    std::string origin;
   };
 
-  std::optional<Warmup::Plan> PlanOf(const SourceOptions& source, std::string_view judge) const;
+  // Null: nothing is said of it.
+  const Warmup::Plan* PlanOf(const std::string& source, const std::string& judge) const;
   using Place = std::map<Key, Entry>::value_type;
 
   // Null: there is no plan for it.
@@ -103,13 +103,20 @@ class Warmups {
   void Turn(Entry& entry, absl::Time now);
   void Pace(Entry& entry, int64_t sent, absl::Time now);
   void Describe(const Key& key, Entry& entry);
-  Written WrittenOf(const Key& key, const Entry& entry, int64_t sent) const;
+  queue::Note NoteOf(const Key& key, const Entry& entry, int64_t sent) const;
 
   Limits& limits_;
   Metrics& metrics_;
   const std::string mode_;
   std::mutex mutex_;
-  std::shared_ptr<const Options> options_;
+  struct Planned {
+    std::map<std::string, Warmup::Plan> by_judge;
+    std::optional<Warmup::Plan> of_others;
+    std::string origin;
+  };
+
+  std::map<std::string, Planned> plans_;  // by source
+  std::map<std::string, size_t> judges_;  // how many of a source are in `entries_`
   std::map<Key, Warmup::Standing> recalled_;
   std::map<Key, Entry> entries_;
   bool turned_ = false;

@@ -226,7 +226,7 @@ TEST_F(RestraintsTest, ARestartChangesNothing) {
   Restraints after(limits, metrics_);
   ASSERT_TRUE(after.Adopt(std::make_shared<const Options>(options_)).ok());
   const absl::Time later = kNow + absl::Minutes(1);
-  for (const Restraints::Written& written : restraints_.TakeChanged()) after.Recall(written.name, written.value, later);
+  for (const queue::Note& written : restraints_.TakeChanged()) after.Recall(written.name, written.value, later);
   EXPECT_TRUE(restraints_.TakeChanged().empty());
   const auto slowed = after.List();
   const auto found = std::ranges::find(slowed, "ip1 to google", &Restraints::Slowed::name);
@@ -249,7 +249,7 @@ TEST_F(RestraintsTest, ARestartChangesNothing) {
   Limits limits_again;
   Restraints again(limits_again, metrics_);
   ASSERT_TRUE(again.Adopt(std::make_shared<const Options>(options_)).ok());
-  for (const Restraints::Written& written : after.TakeChanged()) again.Recall(written.name, written.value, later);
+  for (const queue::Note& written : after.TakeChanged()) again.Recall(written.name, written.value, later);
   RateInForce* const rate = limits_again.OwnedRate("backoff", "ip1", {.rate = {1, absl::Hours(2)}, .origin = "x"});
   EXPECT_EQ(rate->Peek(later), absl::Hours(2));
 }
