@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "fmt/format.h"
+#include "queue/beside.h"
 #include "queue/campaign_records.h"
 #include "queue/campaign_table.h"
 #include "queue/damage.h"
@@ -65,9 +66,8 @@ absl::StatusOr<std::vector<Queued>> ReadQueued(Database* database, KeyRing* ring
   for (int i = 0; i < threads; ++i) {
     const uint64_t first = share * static_cast<uint64_t>(i);
     const uint64_t last = i + 1 < threads ? first + share - 1 : std::numeric_limits<uint64_t>::max();
-    shares.push_back(std::async(std::launch::async | std::launch::deferred, [=, &of] {
-      return ReadQueued(database, ring, of, DestinationId{first}, DestinationId{last});
-    }));
+    shares.push_back(
+        Beside([=, &of] { return ReadQueued(database, ring, of, DestinationId{first}, DestinationId{last}); }));
   }
   std::vector<Queued> sum(of.size());
   absl::Status status;
