@@ -49,21 +49,20 @@ absl::StatusOr<json> Api::CreateBackup(Call& call) {
               {"rows", label.rows}};
 }
 
-// One line of JSON (dry_run, release, reason), then the lines of `events`, which may be none.
+// One line of JSON (dry_run, reason), then the lines of `events`, which may be none.
 absl::StatusOr<json> Api::ReconcileBackup(Call& call) {
-  bool dry_run = false, release = false;
+  bool dry_run = false;
   std::unique_ptr<Reconciliation> reconciliation;
   std::string head;
   const auto begin = [&](std::string_view line) -> absl::Status {
     call.body = json::parse(line, nullptr, false);
     if (!call.body.is_object()) return Usage("The request's first line is no JSON object.");
-    const absl::StatusOr<bool> dry = call.Truth("dry_run"), releases = call.Truth("release");
+    const absl::StatusOr<bool> dry = call.Truth("dry_run");
     absl::StatusOr<std::string> reason = call.Text("reason");
-    for (const absl::Status& status : {dry.status(), releases.status(), reason.status()}) {
+    for (const absl::Status& status : {dry.status(), reason.status()}) {
       if (!status.ok()) return status;
     }
     dry_run = *dry;
-    release = *releases;
     call.entry.reason = *std::move(reason);
     if (dry_run) call.audited = false;
     if (!node_.restoration().pending()) {
@@ -99,14 +98,14 @@ absl::StatusOr<json> Api::ReconcileBackup(Call& call) {
   const absl::StatusOr<Reconciliation::Summary> summary = reconciliation->Finish();
   reconciliation.reset();
   if (!summary.ok()) return summary.status();
-  if (release && summary->events == 0 && call.entry.reason.empty()) {
+  if (!dry_run && summary->events == 0 && call.entry.reason.empty()) {
     return Usage(
         "There is no event in it, so nothing says what was sent since: to send all that is queued needs --reason "
         "TEXT.");
   }
   call.entry.target = fmt::format("events={} settled={} ended={} taken={} released={}", summary->events,
-                                  summary->settled, summary->ended.size(), summary->taken.size(), release);
-  if (release && !dry_run) {
+                                  summary->settled, summary->ended.size(), summary->taken.size(), !dry_run);
+  if (!dry_run) {
     if (absl::Status released = node_.restoration().Release(); !released.ok()) return released;
   }
   uint64_t queued = 0;
@@ -124,7 +123,7 @@ absl::StatusOr<json> Api::ReconcileBackup(Call& call) {
                    {"loads_ended", summary->ended},
                    {"names_taken", summary->taken},
                    {"left", queued},
-                   {"released", release && !dry_run},
+                   {"released", !dry_run},
                    {"dry_run", dry_run}}}};
   call.response.content_type = "application/x-ndjson";
   call.response.stream = [text = Dump(answer) + "\n"](AdminWriter& writer) { writer.Write(text); };
