@@ -141,10 +141,10 @@ class Limits {
   }
   int64_t LeftOf(const RateInForce& rate) const { return rate.budget_.load(std::memory_order_relaxed); }
 
+  // Of a limit that `free` does not name: it was not in use, or nobody knows, and its last permit was just taken.
+  enum class Unnamed : uint8_t { kFree, kTaken };
   // From now on slow limits ask the ledger first; `free` says when each limit that was in use before this start is free
   // again, by its key. For the start, before any limit is asked for.
-  // One that it does not name was not in use; or, where nobody knows, its last permit was just taken.
-  enum class Unnamed : uint8_t { kFree, kTaken };
   void KeepOnDisk(absl::Time started, std::map<std::string, absl::Time, std::less<>> free,
                   Unnamed unnamed = Unnamed::kFree);
   // What is to be written for each slow limit that was asked for a permit: blocks until there is one, or Wake is

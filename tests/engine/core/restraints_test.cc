@@ -254,6 +254,17 @@ TEST_F(RestraintsTest, ARestartChangesNothing) {
   EXPECT_EQ(rate->Peek(later), absl::Hours(2));
 }
 
+TEST_F(RestraintsTest, WhatCouldNotBeWrittenIsWrittenNextTime) {
+  Adopt();
+  Send("ip1", "google", 20, kNow);
+  Hear("google", kRateOfSource, kNow);
+  const size_t changed = restraints_.TakeChanged().size();
+  EXPECT_GT(changed, 0u);
+  EXPECT_TRUE(restraints_.TakeChanged().empty());
+  restraints_.Refused();
+  EXPECT_GE(restraints_.TakeChanged().size(), changed);
+}
+
 TEST_F(RestraintsTest, WhatCannotBeReadIsForgotten) {
   Adopt();
   for (const char* value : {"", "{}", "[1]", "null", R"({"suspended":1})"}) {
