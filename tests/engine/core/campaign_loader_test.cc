@@ -398,6 +398,7 @@ TEST_F(CampaignLoaderTest, WhileNothingIsDueNoCampaignIsLookedAt) {
       store_->CreateCampaign({.name = "unheard",
                               .stream = "news",
                               .mode = "sink",
+                              .template_text = std::string(kTemplate),
                               .settings_json = CampaignSettings{.start_at = now}.ToText()},
                              now);
   ASSERT_TRUE(unheard.ok()) << unheard.status();
