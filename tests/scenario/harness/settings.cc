@@ -8,7 +8,7 @@ std::string Settings::ToToml() const {
   std::string text = fmt::format("delivery = \"{}\"\n{}\n", delivery, top);
   text += fmt::format("[node]\nhostname = \"{}\"\ndata_dir = \"{}\"\n{}\n", hostname, data_dir, node);
   text += fmt::format("[http]\nlisten = \"{}\"\n[sink]\naddress = \"{}\"\n", http_listen, sink_address);
-  text += "[dns]\nallow_private_addresses = true\n";
+  text += fmt::format("[dns]\nallow_private_addresses = true\n{}\n", dns);
   if (!dns_server.empty()) text += fmt::format("servers = [\"{}\"]\n", dns_server);
   text += fmt::format("[smtp]\nport = {}\n{}\n[tls]\n{}\n", smtp_port, smtp, tls);
   text += "[keys]\n";

@@ -16,10 +16,10 @@ struct Settings {
   std::string dns_server;      // "address:port"
   std::string source_address;  // of the one source, "ip1"
   int smtp_port = 2525;
-  std::string top;              // keys before the first table
-  std::string node, smtp, tls;  // further lines of [node], [smtp], [tls]
-  std::string keys;             // [keys], when kek_file is empty
-  std::string source;           // further lines of the source
+  std::string top;                   // keys before the first table
+  std::string node, dns, smtp, tls;  // further lines of [node], [dns], [smtp], [tls]
+  std::string keys;                  // [keys], when kek_file is empty
+  std::string source;                // further lines of the source
   // A stream each: its name and its further lines.
   struct Stream {
     std::string name, lines;
