@@ -32,6 +32,7 @@ std::shared_ptr<tls::ServerContext> Certified(const std::string& name) {
 class SessionTlsTest : public ShardWorld {
  protected:
   void Require(TlsPolicy policy) { options_.streams[0].tls = policy; }
+  uint64_t Resumed() { return metrics_.counter(Metric::kTlsHandshakes, {"TLSv1.3", "yes"})->value(); }
 
   // Three rows: one was tried and deferred, the others are as they were, and all of them are held.
   void ExpectHeld(queue::CampaignId id) {
@@ -242,10 +243,44 @@ TEST_F(SessionTlsTest, NearlyEveryNewConnectionToAKnownHostIsResumed) {
   const queue::CampaignId id = Send("spring", Recipients(100, "d1.test"));
   ASSERT_TRUE(EventuallyDelivered(id, 100));
   Stop();
-  const uint64_t resumed = metrics_.counter(Metric::kTlsHandshakes, {"TLSv1.3", "yes"})->value();
+  const uint64_t resumed = Resumed();
   const uint64_t whole = metrics_.counter(Metric::kTlsHandshakes, {"TLSv1.3", "no"})->value();
   EXPECT_GE(resumed + whole, 100u);
   EXPECT_LE(whole, 5u) << "of " << resumed + whole;
+}
+
+// Both hosts are one server with one ticket key, which would take a ticket of either from anybody.
+TEST_F(SessionTlsTest, ATicketOfOneHostIsNotShownToAnother) {
+  options_.smtp.messages_per_connection = 1;
+  MailServer& first = AddDomain("d1.test");
+  MailServer& second = AddDomain("d2.test");
+  first.tls = second.tls = Certified("mx.d1.test");
+  Start();
+  ASSERT_TRUE(EventuallyDelivered(Send("spring", {"jane@d1.test"}), 1));
+  ASSERT_TRUE(EventuallyDelivered(Send("summer", {"jane@d2.test"}), 1));
+  EXPECT_EQ(Resumed(), 0u);
+  ASSERT_TRUE(EventuallyDelivered(Send("autumn", {"jane@d1.test"}), 1));
+  EXPECT_EQ(Resumed(), 1u) << "the tickets are good ones";
+  Stop();
+  EXPECT_THAT(second.contents, SizeIs(1));
+}
+
+// The session would be resumed, and nobody would ask for the certificate.
+TEST_F(SessionTlsTest, ATicketThatCameWithoutACertificateThatIsTrustedIsNoneUnderVerify) {
+  options_.smtp.messages_per_connection = 1;
+  AddStream("strict").tls = TlsPolicy::kVerify;
+  MailServer& mx = AddDomain("d1.test");
+  mx.tls = Certified("mx.d1.test");  // nobody vouches for it
+  Start();
+  ASSERT_TRUE(EventuallyDelivered(Send("spring", {"jane@d1.test"}), 1));
+  ASSERT_TRUE(EventuallyDelivered(Send("summer", {"jane@d1.test"}), 1));
+  EXPECT_EQ(Resumed(), 1u) << "the tickets are good ones";
+  const queue::CampaignId id = Send("autumn", {"john@d1.test"}, {.stream = "strict"});
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  Stop();
+  EXPECT_EQ(Resumed(), 1u);
+  EXPECT_EQ(EventsOf(id).at(0).reason_class, "tls");
+  EXPECT_THAT(mx.contents, SizeIs(2));
 }
 
 TEST_F(SessionTlsTest, ADestinationsRequirementTightensTheStreams) {
