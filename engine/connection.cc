@@ -317,7 +317,8 @@ Attempt Connection::FromReply(Phase phase, const Reply& reply, std::string_view 
 }
 
 Attempt Connection::FromFailure(ReasonClass reason, std::string text) const {
-  return {.verdict = ClassifyFailure(reason), .text = fmt::format("{}: {}", peer_, text)};
+  if (!peer_.empty()) text = fmt::format("{}: {}", peer_, text);
+  return {.verdict = ClassifyFailure(reason), .text = std::move(text)};
 }
 
 Attempt Connection::FromStatus(Phase phase, const absl::Status& status) const {

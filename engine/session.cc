@@ -115,6 +115,9 @@ Task<bool> Session::Open() {
   if (admitted.empty()) {
     failure_ = connection_.FromFailure(ReasonClass::kTls,
                                        "none of the domain's MX hosts is one that its MTA-STS policy names");
+    queue::Evidence evidence = connection_.evidence();
+    evidence.policy = "mta-sts";
+    failure_->evidence = std::make_shared<queue::Evidence>(std::move(evidence));
     scheduler_.paths().OnUnreachable(path_, Lack::kPromised, *failure_);
     co_return false;
   }
