@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/scenario/harness/by_domain.h"
 #include "tests/scenario/harness/eventually.h"
 #include "tests/scenario/harness/scripted_names.h"
 #include "tests/scenario/harness/sink.h"
@@ -170,11 +171,7 @@ TEST_F(HostileNamesTest, EachDomainGetsItsVerdict) {
 
   std::map<std::string, std::vector<Json>> attempts;  // by domain
   EXPECT_TRUE(Eventually(kInTime, [&] {
-    attempts.clear();
-    for (const Json& event : Events("spring")) {
-      const std::string recipient = event["recipient"].Text();
-      attempts[recipient.substr(recipient.find('@') + 1)].push_back(event);
-    }
+    attempts = ByDomain(Events("spring"));
     return std::ranges::all_of(domains, [&](const Domain& domain) {
       const std::vector<Json>& of_domain = attempts[domain.name];
       return !of_domain.empty() && of_domain.back()["outcome"].Text() == domain.attempts.back().outcome;
