@@ -170,7 +170,8 @@ absl::StatusOr<size_t> Channel::Read(std::span<char> plaintext) {
   ERR_clear_error();
   wire_.set_asked(false);
   size_t total = 0;
-  while (total < plaintext.size() && !closed_) {
+  // Where nothing has come OpenSSL is not asked: it makes a record's buffer first, and frees it again.
+  while (total < plaintext.size() && !closed_ && (wire_.incoming() > 0 || SSL_has_pending(ssl_.get()) == 1)) {
     size_t size = 0;
     const int result = SSL_read_ex(ssl_.get(), plaintext.data() + total, plaintext.size() - total, &size);
     total += size;
