@@ -32,12 +32,15 @@ Task<absl::StatusOr<size_t>> TcpStream::Read(std::span<char> buffer) {
   ++pending_;
   absl::StatusOr<size_t> count = co_await ring_.Recv(fd_, buffer);
   --pending_;
+  emptied_in_ = count.ok() && *count > 0 && *count < buffer.size() ? ring_.stats().turns : 0;
   if (fd_ < 0) co_return ClosedHere();
   co_return count;
 }
 
 absl::StatusOr<std::optional<size_t>> TcpStream::TryRead(std::span<char> buffer) {
   if (fd_ < 0) return ClosedHere();
+  // The kernel is asked once a turn: it would know of nothing newer than what ended the wait that this turn follows.
+  if (emptied_in_ == ring_.stats().turns) return std::nullopt;
   const ssize_t count = recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (count >= 0) return static_cast<size_t>(count);
   if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return std::nullopt;

@@ -34,7 +34,8 @@ class TcpStream final : public Stream {
  private:
   Ring& ring_;
   int fd_;
-  int pending_ = 0;  // Reads and Writes that wait
+  int pending_ = 0;          // Reads and Writes that wait
+  uint64_t emptied_in_ = 0;  // the ring's turn in which everything that had come was read; 0: none
 };
 
 }  // namespace sealift::engine
