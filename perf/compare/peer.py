@@ -146,6 +146,11 @@ class Peer:
             used += Usage(*map(int, command(self.data.build / 'perf/compare_measure', 'read', process.pid).split()))
         return used
 
+    def pids(self):
+        """Of the programs that `run` began, without what measures them."""
+        return [pid for process in self._processes
+                for pid in pathlib.Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()]
+
     def check_alive(self):
         for process in self._processes:
             if process.poll() is not None:
