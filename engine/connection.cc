@@ -131,8 +131,8 @@ Task<Connection::Opened> Connection::Connect(Endpoint to) {
 Task<Connection::Opened> Connection::Greet() {
   const Answer greeting = co_await WithDeadline(services_.ring, options_->smtp.greeting_timeout, ReadReply());
   if (!greeting.ok()) co_return Failed(Opened::kNo, FromStatus(Phase::kGreeting, greeting.status()));
-  if (!greeting->IsPositive()) {
-    Attempt refused = FromReply(Phase::kGreeting, *greeting, {});
+  if (!(*greeting)->IsPositive()) {
+    Attempt refused = FromReply(Phase::kGreeting, **greeting, {});
     co_await Quit();
     co_return Failed(Opened::kNo, std::move(refused));
   }
@@ -168,18 +168,18 @@ Task<Connection::Opened> Connection::Hello() {
   const std::string& name = source_.hostname;
   const Answer ehlo = co_await Command(Ehlo(name), options_->smtp.ehlo_timeout);
   if (!ehlo.ok()) co_return Failed(Opened::kNo, FromStatus(Phase::kEhlo, ehlo.status()));
-  if (ehlo->IsPositive()) {
-    capabilities_ = Capabilities::FromEhlo(*ehlo);
+  if ((*ehlo)->IsPositive()) {
+    capabilities_ = Capabilities::FromEhlo(**ehlo);
     co_return Opened::kYes;
   }
   capabilities_ = Capabilities();
+  Attempt refused = FromReply(Phase::kEhlo, **ehlo, {});
   // HELO only where EHLO is refused for good (RFC 5321 4.1.1.1), and never to escape a requirement of TLS.
-  if (ehlo->IsPermanent() && (in_tls_ || policy_.policy == tls::Policy::kOpportunistic)) {
+  if ((*ehlo)->IsPermanent() && (in_tls_ || policy_.policy == tls::Policy::kOpportunistic)) {
     const Answer helo = co_await Command(Helo(name), options_->smtp.ehlo_timeout);
     if (!helo.ok()) co_return Failed(Opened::kNo, FromStatus(Phase::kEhlo, helo.status()));
-    if (helo->IsPositive()) co_return Opened::kYes;
+    if ((*helo)->IsPositive()) co_return Opened::kYes;
   }
-  Attempt refused = FromReply(Phase::kEhlo, *ehlo, {});
   co_await Quit();
   co_return Failed(Opened::kNo, std::move(refused));
 }
@@ -187,9 +187,9 @@ Task<Connection::Opened> Connection::Hello() {
 Task<Connection::Opened> Connection::StartTls() {
   const Answer ready = co_await Command(std::string(kStartTls), options_->smtp.starttls_timeout);
   if (!ready.ok()) co_return Failed(Opened::kNo, FromStatus(Phase::kStartTls, ready.status()));
-  if (ready->code != kReadyForTls) {
-    Attempt refused = FromReply(Phase::kStartTls, *ready, {});
-    const bool later = ready->IsTransient();
+  if ((*ready)->code != kReadyForTls) {
+    Attempt refused = FromReply(Phase::kStartTls, **ready, {});
+    const bool later = (*ready)->IsTransient();
     co_await Quit();
     co_return Failed(later ? Opened::kNo : Lacking(), std::move(refused));
   }
@@ -243,9 +243,8 @@ Task<void> Connection::Quit() {
 Task<Connection::Answer> Connection::ReadReply() {
   if (next_reply_.has_value()) co_return *std::exchange(next_reply_, std::nullopt);
   while (true) {
-    absl::StatusOr<std::optional<Reply>> reply = replies_.Next();
-    if (!reply.ok()) co_return reply.status();
-    if (reply->has_value()) co_return **std::move(reply);
+    const Answer reply = replies_.Next();
+    if (!reply.ok() || *reply != nullptr) co_return reply;
     const absl::StatusOr<size_t> received = co_await stream_->Read(incoming_);
     if (!received.ok()) co_return received.status();
     if (*received == 0) co_return ServerHasClosed();
@@ -255,11 +254,9 @@ Task<Connection::Answer> Connection::ReadReply() {
 
 bool Connection::HasReply() {
   while (!next_reply_.has_value()) {
-    absl::StatusOr<std::optional<Reply>> reply = replies_.Next();
-    if (!reply.ok()) {
-      next_reply_ = reply.status();
-    } else if (reply->has_value()) {
-      next_reply_ = **std::move(reply);
+    Answer reply = replies_.Next();
+    if (!reply.ok() || *reply != nullptr) {
+      next_reply_ = std::move(reply);
     } else {
       const absl::StatusOr<std::optional<size_t>> received = stream_->TryRead(incoming_);
       if (received.ok() && !received->has_value()) return false;
@@ -283,12 +280,12 @@ std::optional<Connection::Answer> Connection::Unasked() {
 
 absl::Status Connection::ErrorOf(const Answer& unasked) {
   if (!unasked.ok()) return unasked.status();
-  return absl::InvalidArgumentError(fmt::format("the server replied ({}) before it was asked", unasked->code));
+  return absl::InvalidArgumentError(fmt::format("the server replied ({}) before it was asked", (*unasked)->code));
 }
 
 Task<Connection::Answer> Connection::Command(std::string line, absl::Duration limit) {
   if (const std::optional<Answer> said = Unasked(); said.has_value()) {
-    if (said->ok() && (*said)->code == kServiceClosing) co_return *said;
+    if (said->ok() && (**said)->code == kServiceClosing) co_return *said;
     co_return ErrorOf(*said);
   }
   const absl::Status sent = co_await Send(line, limit);

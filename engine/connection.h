@@ -59,8 +59,8 @@ class Connection {
   // promised.
   enum class Opened { kYes, kNoTls, kNoPromisedTls, kNo };
 
-  // A command's reply, or what became of the connection instead.
-  using Answer = absl::StatusOr<Reply>;
+  // A command's reply, the connection's own until the next one is looked for; or what became of the connection instead.
+  using Answer = absl::StatusOr<const Reply*>;
 
   // `source` is one of `options`.
   Connection(Services services, std::shared_ptr<const Options> options, const SourceOptions& source,

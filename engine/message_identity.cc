@@ -42,32 +42,45 @@ bool IsSenderPrefix(std::string_view text) { return text == kSenderPrefix || tex
 
 }  // namespace
 
-MessageIdentity Identify(const queue::Store& store, const Options& options, const ActiveCampaign& campaign,
-                         const queue::MessageKey& message, std::span<const std::string_view> fields) {
-  MessageIdentity identity;
-  identity.message_id = FormatMessageId(store.EncodeMessageId(message), options.node.hostname);
+void Identify(const queue::Store& store, const Options& options, const ActiveCampaign& campaign,
+              const queue::MessageKey& message, std::span<const std::string_view> fields, MessageIdentity& identity) {
+  identity.message_id.assign(1, '<');
+  store.AppendMessageId(message, &identity.message_id);
+  identity.message_id += '@';
+  identity.message_id += options.node.hostname;
+  identity.message_id += '>';
+  identity.fields.clear();
   const StreamOptions* const stream = options.FindStream(campaign.stream);
-  if (stream == nullptr) return identity;  // a reload took it away; what is queued of it still goes out
+  if (stream == nullptr) return;  // a reload took it away; what is queued of it still goes out
   const std::optional<OwnListFields> own = OwnFields(campaign, fields);
-  if (!own.has_value()) return identity;
+  if (!own.has_value()) return;
   std::string token;
   if (!stream->unsubscribe_url.empty() || !stream->unsubscribe_mailto.empty()) {
-    token = store.EncodeToken(queue::TokenPurpose::kUnsubscribe, message);
+    store.AppendToken(queue::TokenPurpose::kUnsubscribe, message, &token);
   }
   AppendListFields({.unsubscribe_url = stream->unsubscribe_url,
                     .unsubscribe_mailto = stream->unsubscribe_mailto,
                     .list_id = stream->list_id,
                     .feedback_id = stream->feedback_id},
                    *own, campaign.name, token, identity.fields);
+}
+
+MessageIdentity Identify(const queue::Store& store, const Options& options, const ActiveCampaign& campaign,
+                         const queue::MessageKey& message, std::span<const std::string_view> fields) {
+  MessageIdentity identity;
+  Identify(store, options, campaign, message, fields, identity);
   return identity;
 }
 
-std::string EnvelopeSender(const queue::Store& store, const Options& options, std::string_view stream,
-                           const queue::MessageKey& message) {
+void AppendEnvelopeSender(const queue::Store& store, const Options& options, std::string_view stream,
+                          const queue::MessageKey& message, std::string& out) {
   const StreamOptions* const configured = options.FindStream(stream);
   const std::string& domain =
       configured != nullptr && !configured->return_path.empty() ? configured->return_path : options.node.hostname;
-  return fmt::format("{}{}@{}", kSenderPrefix, store.EncodeToken(queue::TokenPurpose::kReturnPath, message), domain);
+  out += kSenderPrefix;
+  store.AppendToken(queue::TokenPurpose::kReturnPath, message, &out);
+  out += '@';
+  out += domain;
 }
 
 absl::StatusOr<queue::MessageKey> ParseMessageName(const queue::Store& store, std::string_view name) {

@@ -27,14 +27,17 @@ struct MessageIdentity {
   }
 };
 
-// `fields`: the row's. A list field that the template, or the finished message, has itself is left out. Threads: any.
+// `fields`: the row's. A list field that the template, or the finished message, has itself is left out. `identity` is
+// written over; its memory is used again. Threads: any.
+void Identify(const queue::Store& store, const Options& options, const ActiveCampaign& campaign,
+              const queue::MessageKey& message, std::span<const std::string_view> fields, MessageIdentity& identity);
 MessageIdentity Identify(const queue::Store& store, const Options& options, const ActiveCampaign& campaign,
                          const queue::MessageKey& message, std::span<const std::string_view> fields);
 
 // The envelope sender: b+TOKEN@return_path, to which a bounce comes back and leads to its row (VERP). Within the 64
 // bytes of a local part.
-std::string EnvelopeSender(const queue::Store& store, const Options& options, std::string_view stream,
-                           const queue::MessageKey& message);
+void AppendEnvelopeSender(const queue::Store& store, const Options& options, std::string_view stream,
+                          const queue::MessageKey& message, std::string& out);
 
 // The message that an operator names: "<id@host>", "id@host", "id", a whole envelope sender ("b+TOKEN@return_path", in
 // any case, with angle brackets or without), or a token alone; or the Message-ID that a finished message came with. An

@@ -12,7 +12,7 @@ Task<absl::Status> OutgoingMessage::Take(Assignment assignment) {
   const queue::Row& row = assignment.claim.row();
   finished_.reset();
   wire_.clear();
-  content_ = {};
+  plain_ = content_ = {};
   signed_ = assignment.message;
   next_piece_ = 1;
   date_ = row.date != absl::InfinitePast() ? row.date : services_.Now();
@@ -37,14 +37,21 @@ Task<absl::Status> OutgoingMessage::Take(Assignment assignment) {
 
 void OutgoingMessage::Render(const Assignment& assignment) {
   const queue::Row& row = assignment.claim.row();
-  const MessageIdentity identity = Identify(services_.store, *options_, *assignment.lane->campaign,
-                                            {.lane = assignment.lane->id, .row = row.id}, row.fields);
+  Identify(services_.store, *options_, *assignment.lane->campaign, {.lane = assignment.lane->id, .row = row.id},
+           row.fields, identity_);
   message_.clear();
   const absl::Status rendered = assignment.lane->campaign->content->Render(
-      {.email = row.recipient, .fields = row.fields}, identity.At(date_), message_);
-  if (rendered.ok()) AppendDotStuffed(message_, wire_);
-  content_ = wire_;
+      {.email = row.recipient, .fields = row.fields}, identity_.At(date_), message_);
+  if (rendered.ok()) plain_ = message_;
   bytes_ = message_.size();
+}
+
+std::string_view OutgoingMessage::AsData() {
+  if (content_.empty() && !plain_.empty()) {
+    AppendDotStuffed(plain_, wire_);
+    content_ = wire_;
+  }
+  return content_;
 }
 
 Task<absl::Status> OutgoingMessage::Fetch(Assignment assignment) {
@@ -59,10 +66,10 @@ Task<absl::Status> OutgoingMessage::Fetch(Assignment assignment) {
     pieces_->Ask(0);
     const absl::StatusOr<std::string> first = co_await pieces_->Take();
     if (absl::IsCancelled(first.status())) co_return first.status();
-    const MessageIdentity identity = Identify(services_.store, *options_, *assignment.lane->campaign,
-                                              {.lane = assignment.lane->id, .row = row.id}, row.fields);
+    Identify(services_.store, *options_, *assignment.lane->campaign, {.lane = assignment.lane->id, .row = row.id},
+             row.fields, identity_);
     uint64_t bytes = 0;
-    if (first.ok() && finished->Open(*first, identity.Of(date_), nullptr, wire_, &bytes).ok()) {
+    if (first.ok() && finished->Open(*first, identity_.Of(date_), nullptr, wire_, &bytes).ok()) {
       content_ = wire_;
       bytes_ = bytes;
     }
@@ -71,13 +78,13 @@ Task<absl::Status> OutgoingMessage::Fetch(Assignment assignment) {
   co_return absl::OkStatus();
 }
 
-void OutgoingMessage::AppendTo(std::string& chunk) const {
+std::string_view OutgoingMessage::AsChunk() {
   constexpr std::string_view kFinalDot = ".\r\n";
-  if (content_.size() == bytes_ + kFinalDot.size()) {  // no dot of it was doubled
-    chunk += content_.substr(0, bytes_);
-  } else {
-    AppendUnstuffed(content_, chunk);
-  }
+  if (!plain_.empty()) return plain_;
+  if (content_.size() == bytes_ + kFinalDot.size()) return content_.substr(0, bytes_);  // no dot of it was doubled
+  message_.clear();
+  AppendUnstuffed(content_, message_);
+  return plain_ = message_;
 }
 
 Task<absl::StatusOr<std::optional<std::string>>> OutgoingMessage::NextPiece() {

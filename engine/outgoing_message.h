@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "engine/finished_row.h"
+#include "engine/message_identity.h"
 #include "engine/options.h"
 #include "engine/runtime/task.h"
 #include "engine/scheduler.h"
@@ -37,7 +38,7 @@ class OutgoingMessage {
   // Takes what the assignment's row gets. Errors: the scope has ended meanwhile.
   Task<absl::Status> Take(Assignment assignment);
 
-  bool empty() const { return content_.empty(); }
+  bool empty() const { return plain_.empty() && content_.empty(); }
   absl::Time date() const { return date_; }
   size_t bytes() const { return bytes_; }  // of the message itself
   const Extensions& needed() const { return needed_; }
@@ -45,9 +46,9 @@ class OutgoingMessage {
   bool IsWhole() const { return pieces_max() == 1; }
 
   // As DATA carries it, dots doubled and the final dot at its end; where it is not whole, up to its second piece.
-  std::string_view AsData() const { return content_; }
-  // Appends it as BDAT carries it: as it is (RFC 3030). It is whole.
-  void AppendTo(std::string& chunk) const;
+  std::string_view AsData();
+  // As BDAT carries it: as it is (RFC 3030). It is whole.
+  std::string_view AsChunk();
 
   // What was taken last, or AsData, has its end.
   bool OnLastPiece() const { return next_piece_ >= pieces_max(); }
@@ -63,8 +64,10 @@ class OutgoingMessage {
   const std::shared_ptr<const Options> options_;
 
   absl::Time date_;
+  MessageIdentity identity_;
   std::string message_, wire_;  // where it is rendered
-  std::string_view content_;
+  std::string_view plain_;      // as it is, where it is known so
+  std::string_view content_;    // as DATA carries it, where it is known so
   size_t bytes_ = 0;
   Extensions needed_;
   std::shared_ptr<const SignedMessage> signed_;  // what content_ is a part of, where it was signed ahead

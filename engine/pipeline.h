@@ -33,8 +33,8 @@ class Pipeline {
     };
     Next next = Next::kMore;
     Phase phase = Phase::kMail;
-    Reply reply;
-    bool unfinished = false;  // when it is over: RSET is due before the next MAIL
+    const Reply* reply = nullptr;  // once it is over: what was given to OnReply, or the pipeline's until its next call
+    bool unfinished = false;       // when it is over: RSET is due before the next MAIL
   };
 
   // A command was sent.
@@ -46,7 +46,7 @@ class Pipeline {
   Phase front() const { return awaited_.front(); }
   // DATA ends a group (RFC 2920 3.1): nothing follows it before its answer.
   bool ends_with_data() const { return !awaited_.empty() && awaited_.back() == Phase::kData; }
-  Step OnReply(Reply reply);
+  Step OnReply(const Reply& reply);
 
   // No reply will come any more: what was already said of the oldest transaction, if that decides it.
   std::optional<Step> Cut();
@@ -60,10 +60,11 @@ class Pipeline {
   // Nothing more of the oldest transaction was sent.
   bool IsLast(Phase command) const;
   // The oldest transaction is over: its first refusal is what came of it, else this reply.
-  Step End(Step::Next next, Phase phase, Reply reply);
+  Step End(Step::Next next, Phase phase, const Reply& reply);
 
   std::deque<Phase> awaited_;
   std::optional<Refusal> refusal_;  // the first of the oldest transaction
+  std::optional<Refusal> ended_;    // that of the transaction that was over last
   bool lone_dot_ = false;           // its content is one
 };
 

@@ -18,7 +18,8 @@ namespace {
 constexpr size_t kDepthMax = 16;
 // A larger message is worth the round trip that tells whether anyone is to get it.
 constexpr size_t kChunkBytesMax = 256 << 10;
-constexpr size_t kBlockBytes = 64 << 10;  // of content, each under a deadline of its own: RFC 5321 4.5.3.2.5
+constexpr size_t kGroupBytesKept = 64 << 10;  // between messages, of what carried the last one
+constexpr size_t kBlockBytes = 64 << 10;      // of content, each under a deadline of its own: RFC 5321 4.5.3.2.5
 
 // The shard-wide words for how a session ended; values of sealift_smtp_sessions_total's label.
 std::string_view ResultOf(const std::optional<Attempt>& failure) {
@@ -274,21 +275,21 @@ Task<void> Session::Transact(Assignment assignment) {
     }
   }
   if (!scheduler_.Confirm(assignment)) co_return;
-  std::vector<Command> commands = CommandsFor(assignment);
+  WriteGroup(assignment);
   ++begun_;
   under_way_.push_back({.assignment = assignment, .date = message_.date(), .depth = DepthOf(assignment)});
   if (connection_.capabilities().pipelining) {
-    co_await SendGroup(std::move(commands));
+    co_await SendGroup();
   } else {
-    co_await SendOneByOne(std::move(commands));
+    co_await SendOneByOne();
   }
 }
 
 Task<bool> Session::Reset() {
   const Connection::Answer answer = co_await connection_.Command(std::string(kReset), options_->smtp.reset_timeout);
-  if (answer.ok() && answer->IsPositive()) co_return true;
+  if (answer.ok() && (*answer)->IsPositive()) co_return true;
   over_ = true;
-  failure_ = answer.ok() ? connection_.FromReply(Phase::kReset, *answer, {})
+  failure_ = answer.ok() ? connection_.FromReply(Phase::kReset, **answer, {})
                          : connection_.FromStatus(Phase::kReset, answer.status());
   co_return false;
 }
@@ -299,44 +300,49 @@ Task<bool> Session::ReadyToSend() {
   co_return !over_ && !closing_;
 }
 
-std::vector<Session::Command> Session::CommandsFor(const Assignment& assignment) {
+void Session::WriteGroup(const Assignment& assignment) {
   const Capabilities& offered = connection_.capabilities();
   MailParameters parameters;
   if (offered.size) parameters.size = message_.bytes();
   parameters.eight_bit = message_.needed().eight_bit;
   parameters.smtp_utf8 = message_.needed().smtp_utf8;
   const queue::Row& row = assignment.claim.row();
-  const std::string sender = EnvelopeSender(services_.store, *options_, assignment.lane->campaign->stream,
-                                            {.lane = assignment.lane->id, .row = row.id});
-  std::vector<Command> commands;
+  sender_.clear();
+  AppendEnvelopeSender(services_.store, *options_, assignment.lane->campaign->stream,
+                       {.lane = assignment.lane->id, .row = row.id}, sender_);
+  if (group_.bytes.capacity() > kGroupBytesKept) group_ = {};
+  group_.bytes.clear();
+  group_.commands.clear();
   // Behind a transaction whose end is not known yet, RSET makes this one mean the same however that ends.
   if (std::exchange(reset_due_, false) || !under_way_.empty()) {
-    commands.push_back({Phase::kReset, std::string(kReset)});
+    group_.bytes += kReset;
+    group_.Close(Phase::kReset);
   }
-  commands.push_back({Phase::kMail, MailFrom(sender, parameters)});
-  commands.push_back({Phase::kRcpt, RcptTo(row.recipient)});
+  AppendMailFrom(sender_, parameters, group_.bytes);
+  group_.Close(Phase::kMail);
+  AppendRcptTo(row.recipient, group_.bytes);
+  group_.Close(Phase::kRcpt);
   // What is rather held than sent twice waits for the store once its recipient is taken.
   if (offered.chunking && !scheduler_.HoldsInDoubt(assignment) && message_.IsWhole() &&
       message_.bytes() <= kChunkBytesMax) {
-    std::string chunk;
-    message_.AppendTo(chunk);
-    commands.push_back({Phase::kContent, BdatLast(chunk.size()) + chunk});
+    const std::string_view chunk = message_.AsChunk();
+    AppendBdatLast(chunk.size(), group_.bytes);
+    group_.bytes += chunk;
+    group_.Close(Phase::kContent);
   } else {
-    commands.push_back({Phase::kData, std::string(kData)});
+    group_.bytes += kData;
+    group_.Close(Phase::kData);
   }
-  return commands;
 }
 
 // RFC 2920, RFC 3030: all at once.
-Task<void> Session::SendGroup(std::vector<Command> commands) {
-  std::string group;
-  for (const Command& command : commands) group += command.bytes;
-  const absl::Status sent = co_await connection_.Send(group, options_->smtp.block_timeout);
+Task<void> Session::SendGroup() {
+  const absl::Status sent = co_await connection_.Send(group_.bytes, options_->smtp.block_timeout);
   if (sent.ok()) {
-    for (const Command& command : commands) pipeline_.Sent(command.phase);
-    under_way_.back().complete = commands.back().phase == Phase::kContent;
+    for (const Group::Command& command : group_.commands) pipeline_.Sent(command.phase);
+    under_way_.back().complete = group_.commands.back().phase == Phase::kContent;
   } else if (under_way_.size() == 1) {
-    Lose(commands.front().phase, sent);
+    Lose(group_.commands.front().phase, sent);
   } else {
     // The replies to what went before may have come all the same.
     scheduler_.Return(under_way_.back().assignment);
@@ -345,12 +351,15 @@ Task<void> Session::SendGroup(std::vector<Command> commands) {
   }
 }
 
-Task<void> Session::SendOneByOne(std::vector<Command> commands) {
-  for (const Command& command : commands) {
+Task<void> Session::SendOneByOne() {
+  size_t begin = 0;
+  for (const Group::Command& command : group_.commands) {
     const std::optional<Connection::Answer> said = connection_.Unasked();
     if (said.has_value()) co_return Lose(command.phase, Connection::ErrorOf(*said));
-    const absl::Status sent = co_await connection_.Send(command.bytes, options_->smtp.block_timeout);
+    const std::string_view bytes = std::string_view(group_.bytes).substr(begin, command.end - begin);
+    const absl::Status sent = co_await connection_.Send(bytes, options_->smtp.block_timeout);
     if (!sent.ok()) co_return Lose(command.phase, sent);
+    begin = command.end;
     pipeline_.Sent(command.phase);
     under_way_.back().complete = command.phase == Phase::kContent;
     co_await TakeReply();
@@ -404,10 +413,10 @@ Task<void> Session::TakeReply() {
   const Phase phase = pipeline_.front();
   const Connection::Answer answer = co_await WithDeadline(services_.ring, LimitOf(phase), connection_.ReadReply());
   if (!answer.ok()) co_return Lose(phase, answer.status());
-  if (answer->code == 221) {  // the answer to QUIT, which is never sent while another is awaited
+  if ((*answer)->code == 221) {  // the answer to QUIT, which is never sent while another is awaited
     co_return Lose(phase, absl::InvalidArgumentError("the server said goodbye (221) and was not asked to"));
   }
-  const Pipeline::Step step = pipeline_.OnReply(*answer);
+  const Pipeline::Step step = pipeline_.OnReply(**answer);
   if (step.next == Pipeline::Step::Next::kMore) co_return;
   if (step.next == Pipeline::Step::Next::kContent) co_return co_await SendContent();
   if (step.next != Pipeline::Step::Next::kLoneDot) co_return Finish(step);
@@ -436,10 +445,10 @@ absl::Duration Session::LimitOf(Phase phase) const {
 // Outcomes
 
 Attempt Session::AttemptFrom(const Pipeline::Step& step, const Assignment& assignment) {
-  Attempt attempt = connection_.FromReply(step.phase, step.reply, assignment.claim.row().recipient);
+  Attempt attempt = connection_.FromReply(step.phase, *step.reply, assignment.claim.row().recipient);
   if (attempt.verdict.action != Action::kDeliver) {
     path_.site.Remember(services_.Now(),
-                        fmt::format("{} {} ({})", step.reply.code, attempt.text, ToString(step.phase)));
+                        fmt::format("{} {} ({})", step.reply->code, attempt.text, ToString(step.phase)));
   }
   return attempt;
 }
@@ -459,7 +468,7 @@ void Session::Finish(const Pipeline::Step& step) {
   }
   // Whoever says 421 does nothing that was sent behind it: RFC 5321 3.8.
   if (bye) ReturnAll();
-  if (step.reply.code == 421 && before_anything && answered_ > 0) {
+  if (step.reply->code == 421 && before_anything && answered_ > 0) {
     scheduler_.Return(transaction.assignment);  // the server had enough of the connection, not of the row
   } else {
     Conclude(transaction.assignment, transaction.date, attempt);
@@ -512,8 +521,8 @@ void Session::ReturnAll() {
 
 void Session::OnUnasked(const Connection::Answer& said, const Assignment& assignment) {
   over_ = true;
-  failure_ = said.ok() && said->code == 421 ? connection_.FromReply(Phase::kReset, *said, {})
-                                            : connection_.FromStatus(Phase::kMail, Connection::ErrorOf(said));
+  failure_ = said.ok() && (*said)->code == 421 ? connection_.FromReply(Phase::kReset, **said, {})
+                                               : connection_.FromStatus(Phase::kMail, Connection::ErrorOf(said));
   if (answered_ > 0) {
     scheduler_.Return(assignment);
   } else {
@@ -523,7 +532,7 @@ void Session::OnUnasked(const Connection::Answer& said, const Assignment& assign
 
 Session::Transaction Session::TakeOldest() {
   Transaction oldest = std::move(under_way_.front());
-  under_way_.pop_front();
+  under_way_.erase(under_way_.begin());
   return oldest;
 }
 

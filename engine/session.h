@@ -1,6 +1,5 @@
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,9 +43,16 @@ class Session {
     size_t depth = 1;       // at most so many may be under way together with it
     bool complete = false;  // its last byte may have been sent: the server may have it
   };
-  struct Command {
-    Phase phase;
+  // A transaction's commands, as far as they go without a reply.
+  struct Group {
+    struct Command {
+      Phase phase;
+      size_t end;  // of it within `bytes`
+    };
     std::string bytes;
+    std::vector<Command> commands;  // four at most
+
+    void Close(Phase phase) { commands.push_back({phase, bytes.size()}); }
   };
 
   Session(Scheduler& scheduler, Path& path);
@@ -63,8 +69,8 @@ class Session {
   Task<bool> ReadyToSend();
   // RSET by itself, so that what becomes known before its answer is still asked about before MAIL.
   Task<bool> Reset();
-  Task<void> SendGroup(std::vector<Command> commands);
-  Task<void> SendOneByOne(std::vector<Command> commands);
+  Task<void> SendGroup();
+  Task<void> SendOneByOne();
   Task<void> SendContent();
   Task<absl::Status> WriteContent();
   // Waits for the next reply, and does what it asks for.
@@ -73,7 +79,7 @@ class Session {
   bool MayBegin() const;
   size_t DepthOf(const Assignment& assignment) const;
   absl::Duration LimitOf(Phase phase) const;
-  std::vector<Command> CommandsFor(const Assignment& assignment);
+  void WriteGroup(const Assignment& assignment);
   // Why this server cannot get the message, whoever asks it to.
   std::optional<Attempt> Misfit() const;
 
@@ -98,13 +104,15 @@ class Session {
   Connection connection_;
 
   OutgoingMessage message_;  // the one that is being sent
+  Group group_;              // what carries it; kept from message to message for its memory
+  std::string sender_;       // its envelope sender
   Pipeline pipeline_;
-  std::deque<Transaction> under_way_;  // the oldest first
-  bool reset_due_ = false;             // a transaction was left unfinished
-  bool closing_ = false;               // nothing more is begun
-  bool over_ = false;                  // nothing more is said, not even QUIT
-  int64_t begun_ = 0, begun_max_ = 0;  // transactions of this connection
-  int answered_ = 0;                   // those among them that had an answer
+  std::vector<Transaction> under_way_;  // the oldest first
+  bool reset_due_ = false;              // a transaction was left unfinished
+  bool closing_ = false;                // nothing more is begun
+  bool over_ = false;                   // nothing more is said, not even QUIT
+  int64_t begun_ = 0, begun_max_ = 0;   // transactions of this connection
+  int answered_ = 0;                    // those among them that had an answer
   absl::Time opened_ = absl::InfinitePast();
   std::shared_ptr<const queue::Evidence> evidence_;  // what every message of this connection shares
   std::optional<Attempt> failure_;                   // what ended it, or kept it from beginning

@@ -66,17 +66,20 @@ class Cipher {
 
 }  // namespace
 
-std::string EncodeMessageId(const std::array<uint8_t, 16>& key, const MessageKey& message) {
+void AppendMessageId(const std::array<uint8_t, 16>& key, const MessageKey& message, std::string* out) {
   static thread_local Cipher cipher(true);
   Block block;
   PutNumber(static_cast<uint32_t>(message.lane.campaign), std::span(block).first<4>());
   PutNumber(static_cast<uint64_t>(message.lane.destination), std::span(block).subspan<4, 8>());
   PutNumber(static_cast<uint32_t>(message.row), std::span(block).last<4>());
   block = cipher.Permute(key, block);
+  AppendBase32(std::string_view(reinterpret_cast<const char*>(block.data()), block.size()), out);
+}
 
+std::string EncodeMessageId(const std::array<uint8_t, 16>& key, const MessageKey& message) {
   std::string text;
   text.reserve(kText);
-  AppendBase32(std::string_view(reinterpret_cast<const char*>(block.data()), block.size()), &text);
+  AppendMessageId(key, message, &text);
   return text;
 }
 

@@ -15,6 +15,7 @@ namespace sealift::queue {
 // tells nobody else which campaign, how many recipients or which row.
 //
 // Threads: any.
+void AppendMessageId(const std::array<uint8_t, 16>& key, const MessageKey& message, std::string* out);
 std::string EncodeMessageId(const std::array<uint8_t, 16>& key, const MessageKey& message);
 
 // Nothing: not of this form. An id of another node decodes to a message that nobody has.

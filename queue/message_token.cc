@@ -30,12 +30,16 @@ void MessageTokens::AppendMac(TokenPurpose purpose, std::string_view id, std::st
   AppendBase32(std::string_view(reinterpret_cast<const char*>(digest.data()), kMacBytes), out);
 }
 
+void MessageTokens::Append(TokenPurpose purpose, const MessageKey& message, std::string* out) const {
+  const size_t begin = out->size();
+  AppendMessageId(message_id_key_, message, out);
+  out->reserve(begin + kSize);  // what is looked at while more is appended stays where it is
+  AppendMac(purpose, std::string_view(*out).substr(begin), out);
+}
+
 std::string MessageTokens::Encode(TokenPurpose purpose, const MessageKey& message) const {
-  const std::string id = EncodeMessageId(message_id_key_, message);
   std::string token;
-  token.reserve(kSize);
-  token += id;
-  AppendMac(purpose, id, &token);
+  Append(purpose, message, &token);
   return token;
 }
 

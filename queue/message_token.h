@@ -26,7 +26,7 @@ namespace sealift::queue {
 //
 // Owned by:  KeyRing.
 // Threads:   any, once it has its keys.
-// Cost:      about half a microsecond each, and the string it is put in.
+// Cost:      about half a microsecond each.
 class MessageTokens {
  public:
   static constexpr size_t kSize = 42;
@@ -34,6 +34,7 @@ class MessageTokens {
   // `message_id_key`: that of EncodeMessageId.
   void SetKeys(const Secret& node, const std::array<uint8_t, 16>& message_id_key);
 
+  void Append(TokenPurpose purpose, const MessageKey& message, std::string* out) const;
   std::string Encode(TokenPurpose purpose, const MessageKey& message) const;
 
   // Nothing: not a token of this node for this purpose. What is compared takes the same time whatever it differs in.

@@ -503,8 +503,16 @@ std::optional<MessageKey> Store::DecodeMessageId(std::string_view text) const {
   return queue::DecodeMessageId(parts_->ring->message_id_key(), text);
 }
 
+void Store::AppendMessageId(const MessageKey& message, std::string* out) const {
+  queue::AppendMessageId(parts_->ring->message_id_key(), message, out);
+}
+
 std::string Store::EncodeToken(TokenPurpose purpose, const MessageKey& message) const {
   return parts_->ring->tokens().Encode(purpose, message);
+}
+
+void Store::AppendToken(TokenPurpose purpose, const MessageKey& message, std::string* out) const {
+  parts_->ring->tokens().Append(purpose, message, out);
 }
 
 std::optional<MessageKey> Store::DecodeToken(TokenPurpose purpose, std::string_view text) const {

@@ -285,9 +285,11 @@ class Store {
 
   // 26 characters, lower-case base32; says nothing without the node's key.
   std::string EncodeMessageId(const MessageKey& message) const;
+  void AppendMessageId(const MessageKey& message, std::string* out) const;
   std::optional<MessageKey> DecodeMessageId(std::string_view text) const;
   // A name that nobody can make up: see MessageTokens.
   std::string EncodeToken(TokenPurpose purpose, const MessageKey& message) const;
+  void AppendToken(TokenPurpose purpose, const MessageKey& message, std::string* out) const;
   std::optional<MessageKey> DecodeToken(TokenPurpose purpose, std::string_view text) const;
   DestinationId DestinationOf(std::string_view domain) const;
   AddressHash AddressOf(std::string_view recipient) const;

@@ -50,8 +50,10 @@ void TakeLimits(std::string_view parameters, Capabilities& capabilities) {
 
 Capabilities Capabilities::FromEhlo(const Reply& reply) {
   Capabilities capabilities;
-  for (size_t i = 1; i < reply.lines.size(); ++i) {
-    std::string_view rest = reply.lines[i];
+  std::string_view lines = reply.lines;
+  TakeLine(lines);  // the greeting
+  while (!lines.empty()) {
+    std::string_view rest = TakeLine(lines);
     const std::string_view keyword = TakeWord(rest);
     if (IsKeyword(keyword, "STARTTLS")) capabilities.starttls = true;
     if (IsKeyword(keyword, "PIPELINING")) capabilities.pipelining = true;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cassert>
+#include <iterator>
 
 namespace sealift::engine {
 namespace {
@@ -22,17 +23,24 @@ std::string Ehlo(std::string_view hostname) { return fmt::format("EHLO {}\r\n", 
 
 std::string Helo(std::string_view hostname) { return fmt::format("HELO {}\r\n", Whole(hostname)); }
 
-std::string MailFrom(std::string_view sender, const MailParameters& parameters) {
-  std::string command = fmt::format("MAIL FROM:<{}>", Whole(sender));
-  if (parameters.size.has_value()) command += fmt::format(" SIZE={}", *parameters.size);
-  if (parameters.eight_bit) command += " BODY=8BITMIME";
-  if (parameters.smtp_utf8) command += " SMTPUTF8";
-  command += "\r\n";
-  return command;
+void AppendMailFrom(std::string_view sender, const MailParameters& parameters, std::string& group) {
+  group += "MAIL FROM:<";
+  group += Whole(sender);
+  group += '>';
+  if (parameters.size.has_value()) fmt::format_to(std::back_inserter(group), " SIZE={}", *parameters.size);
+  if (parameters.eight_bit) group += " BODY=8BITMIME";
+  if (parameters.smtp_utf8) group += " SMTPUTF8";
+  group += "\r\n";
 }
 
-std::string RcptTo(std::string_view recipient) { return fmt::format("RCPT TO:<{}>\r\n", Whole(recipient)); }
+void AppendRcptTo(std::string_view recipient, std::string& group) {
+  group += "RCPT TO:<";
+  group += Whole(recipient);
+  group += ">\r\n";
+}
 
-std::string BdatLast(size_t bytes) { return fmt::format("BDAT {} LAST\r\n", bytes); }
+void AppendBdatLast(size_t bytes, std::string& group) {
+  fmt::format_to(std::back_inserter(group), "BDAT {} LAST\r\n", bytes);
+}
 
 }  // namespace sealift::engine

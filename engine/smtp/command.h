@@ -28,12 +28,12 @@ struct MailParameters {
   bool smtp_utf8 = false;        // RFC 6531; only where the server offered it
 };
 
-// `sender` is the envelope sender; empty is the null reverse-path `<>`.
-std::string MailFrom(std::string_view sender, const MailParameters& parameters = {});
-
-std::string RcptTo(std::string_view recipient);
+// What a transaction consists of is appended to its group. `sender` is the envelope sender; empty is the null
+// reverse-path `<>`.
+void AppendMailFrom(std::string_view sender, const MailParameters& parameters, std::string& group);
+void AppendRcptTo(std::string_view recipient, std::string& group);
 
 // A whole message of so many bytes follows: RFC 3030 2. Only where the server offered CHUNKING.
-std::string BdatLast(size_t bytes);
+void AppendBdatLast(size_t bytes, std::string& group);
 
 }  // namespace sealift::engine

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace sealift::engine {
 namespace {
 
@@ -21,6 +23,13 @@ int TakeNumber(std::string_view text, size_t& at) {
 }
 
 }  // namespace
+
+std::string_view TakeLine(std::string_view& lines) {
+  const size_t end = std::min(lines.find('\n'), lines.size());
+  const std::string_view line = lines.substr(0, end);
+  lines.remove_prefix(std::min(end + 1, lines.size()));
+  return line;
+}
 
 std::string EnhancedCode::ToString() const { return fmt::format("{}.{}.{}", cls, subject, detail); }
 
@@ -42,8 +51,8 @@ std::optional<EnhancedCode> TakeEnhancedCode(std::string_view& text) {
 
 std::string Reply::Text() const {
   std::string text;
-  for (const std::string& line : lines) {
-    std::string_view rest = line;
+  for (std::string_view more = lines; !more.empty();) {
+    std::string_view rest = TakeLine(more);
     if (enhanced.has_value()) {
       std::string_view without = rest;
       if (TakeEnhancedCode(without) == enhanced) rest = without;

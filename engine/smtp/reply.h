@@ -3,7 +3,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace sealift::engine {
 
@@ -26,7 +25,7 @@ struct EnhancedCode {
 struct Reply {
   int code = 0;                          // 200 to 599
   std::optional<EnhancedCode> enhanced;  // only when its class is the code's: RFC 3463 2, RFC 2034 4
-  std::vector<std::string> lines;        // text after the code, enhanced codes kept; printable ASCII only
+  std::string lines;                     // the text after each code, LF between; enhanced codes kept; printable ASCII
 
   // Judged by the first digit, so that an unknown code is understood: RFC 5321 4.2.
   bool IsPositive() const { return code / 100 == 2; }
@@ -40,6 +39,9 @@ struct Reply {
   // "550 5.1.1 text": Text() with its codes once in front. Not redacted.
   std::string ToString() const;
 };
+
+// Takes the first of a reply's lines, and what divides it from the next.
+std::string_view TakeLine(std::string_view& lines);
 
 // Reads an enhanced code at the start of `text`, and drops it from there with the white space behind. nullopt, and
 // `text` as it was, when there is none or it is malformed.

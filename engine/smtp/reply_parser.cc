@@ -2,20 +2,16 @@
 
 #include <fmt/format.h>
 
-#include <utility>
+#include <algorithm>
 
 namespace sealift::engine {
 namespace {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-std::string Cleaned(std::string_view text) {
-  std::string cleaned(text);
-  for (char& c : cleaned) {
-    if (c == '\t') c = ' ';
-    if (c < 0x20 || c == 0x7f) c = '?';  // char is signed here: 8-bit bytes are below 0x20 too
-  }
-  return cleaned;
+char Cleaned(char c) {
+  if (c == '\t') return ' ';
+  return c < 0x20 || c == 0x7f ? '?' : c;  // char is signed here: 8-bit bytes are below 0x20 too
 }
 
 static_assert(static_cast<char>(0x80) < 0x20, "Cleaned relies on signed char");
@@ -32,8 +28,9 @@ void ReplyParser::Feed(std::string_view bytes) {
   buffer_.append(bytes);
 }
 
-absl::StatusOr<std::optional<Reply>> ReplyParser::Next() {
+absl::StatusOr<const Reply*> ReplyParser::Next() {
   if (!error_.ok()) return error_;
+  if (last_line_) BeginReply();
   while (true) {
     const size_t end = buffer_.find('\n', scanned_);
     if (end == std::string::npos) {
@@ -43,21 +40,29 @@ absl::StatusOr<std::optional<Reply>> ReplyParser::Next() {
             fmt::format("protocol error: a reply line is longer than {} bytes", limits_.line_bytes_max));
         return error_;
       }
-      return std::nullopt;
+      return nullptr;
     }
     const std::string_view line = std::string_view(buffer_).substr(begin_, end - begin_);
-    error_ = TakeLine(line);
+    error_ = ReadLine(line);
     if (!error_.ok()) return error_;
     begin_ = scanned_ = end + 1;
     if (last_line_) {
-      last_line_ = false;
       reply_bytes_ = 0;
-      return std::exchange(reply_, Reply());
+      return &reply_;
     }
   }
 }
 
-absl::Status ReplyParser::TakeLine(std::string_view line) {
+void ReplyParser::BeginReply() {
+  reply_.code = 0;
+  reply_.enhanced.reset();
+  reply_.lines.clear();
+  lines_ = 0;
+  reply_bytes_ = 0;
+  last_line_ = false;
+}
+
+absl::Status ReplyParser::ReadLine(std::string_view line) {
   if (line.size() > limits_.line_bytes_max) {
     return absl::InvalidArgumentError(
         fmt::format("protocol error: a reply line is longer than {} bytes", limits_.line_bytes_max));
@@ -67,7 +72,7 @@ absl::Status ReplyParser::TakeLine(std::string_view line) {
     return absl::InvalidArgumentError(
         fmt::format("protocol error: a reply is longer than {} bytes", limits_.reply_bytes_max));
   }
-  if (std::cmp_greater_equal(reply_.lines.size(), limits_.lines_max)) {
+  if (lines_ >= limits_.lines_max) {
     return absl::InvalidArgumentError(fmt::format("protocol error: a reply has more than {} lines", limits_.lines_max));
   }
   while (!line.empty() && (line.back() == '\r' || line.back() == ' ' || line.back() == '\t')) line.remove_suffix(1);
@@ -86,9 +91,13 @@ absl::Status ReplyParser::TakeLine(std::string_view line) {
   }
   last_line_ = line.size() <= 3 || line[3] != '-';
   std::string_view text = line.size() > 4 ? line.substr(4) : std::string_view();
-  reply_.lines.push_back(Cleaned(text));
+  if (lines_++ > 0) reply_.lines += '\n';
+  const size_t begin = reply_.lines.size();
+  reply_.lines += text;
+  std::transform(reply_.lines.begin() + static_cast<ptrdiff_t>(begin), reply_.lines.end(),
+                 reply_.lines.begin() + static_cast<ptrdiff_t>(begin), Cleaned);
   if (!reply_.enhanced.has_value()) {
-    text = reply_.lines.back();
+    text = std::string_view(reply_.lines).substr(begin);
     const std::optional<EnhancedCode> enhanced = TakeEnhancedCode(text);
     if (enhanced.has_value() && enhanced->cls == code / 100) reply_.enhanced = enhanced;
   }
@@ -99,9 +108,8 @@ size_t ReplyParser::buffered() const { return buffer_.size() - begin_ + reply_by
 
 void ReplyParser::Clear() {
   buffer_.clear();
-  begin_ = scanned_ = reply_bytes_ = 0;
-  reply_ = Reply();
-  last_line_ = false;
+  begin_ = scanned_ = 0;
+  BeginReply();
   error_ = absl::OkStatus();
 }
 

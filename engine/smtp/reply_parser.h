@@ -4,7 +4,6 @@
 #include <absl/status/statusor.h>
 
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,7 +23,8 @@ namespace sealift::engine {
 //
 // Owned by:  a session.
 // Threads:   the session's.
-// Memory:    at most a line, a reply and what was fed last; nothing is read ahead of the reply returned.
+// Memory:    at most a line, a reply and what was fed last; nothing is read ahead of the reply returned. What it has
+// grown to is used again.
 // Errors:    InvalidArgument, a sentence without the server's text; the same one for every later call.
 class ReplyParser {
  public:
@@ -40,8 +40,8 @@ class ReplyParser {
   // Adds what arrived.
   void Feed(std::string_view bytes);
 
-  // The next whole reply; nullopt when more bytes are needed.
-  absl::StatusOr<std::optional<Reply>> Next();
+  // The next whole reply, the parser's own until the next call of it; null when more bytes are needed.
+  absl::StatusOr<const Reply*> Next();
 
   // Bytes that belong to no reply returned so far: a begun reply, or replies not asked for.
   size_t buffered() const;
@@ -51,15 +51,17 @@ class ReplyParser {
   void Clear();
 
  private:
-  absl::Status TakeLine(std::string_view line);
+  absl::Status ReadLine(std::string_view line);
+  void BeginReply();
 
   Limits limits_;
   std::string buffer_;
   size_t begin_ = 0;    // of what no line has taken
   size_t scanned_ = 0;  // up to here there is no LF
-  Reply reply_;         // the one being read
+  Reply reply_;         // the one being read, or returned last
+  int lines_ = 0;       // of reply_
   size_t reply_bytes_ = 0;
-  bool last_line_ = false;
+  bool last_line_ = false;  // of reply_ was read: it was returned
   absl::Status error_;
 };
 

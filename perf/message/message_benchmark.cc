@@ -291,7 +291,7 @@ void ClassifyRefusal(benchmark::State& state) {
   Reply reply;
   reply.code = 550;
   reply.enhanced = EnhancedCode{5, 1, 1};
-  reply.lines = {"5.1.1 <jane.doe@d1.test>: Recipient address rejected: User unknown in virtual mailbox table"};
+  reply.lines = "5.1.1 <jane.doe@d1.test>: Recipient address rejected: User unknown in virtual mailbox table";
   for (auto _ : state) benchmark::DoNotOptimize(Classify(Phase::kRcpt, reply));
 }
 BENCHMARK(ClassifyRefusal);

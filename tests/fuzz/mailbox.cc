@@ -17,7 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   for (const char c : spelt) Holds(static_cast<unsigned char>(c) >= ' ' && c != '\x7f', "no control character");
   const absl::StatusOr<engine::Mailbox> again = engine::ParseMailbox(spelt);
   Holds(again.ok() && *again == *mailbox, "its own spelling is the same address");
-  const std::string command = engine::RcptTo(spelt);
+  std::string command;
+  engine::AppendRcptTo(spelt, command);
   Holds(command.ends_with("\r\n") && command.find_first_of("\r\n") == command.size() - 2, "RCPT is one line");
   return 0;
 }

@@ -22,12 +22,12 @@ std::vector<std::string> Replies(const std::vector<std::string>& pieces) {
   for (const std::string& piece : pieces) {
     parser.Feed(piece);
     while (true) {
-      const absl::StatusOr<std::optional<Reply>> reply = parser.Next();
+      const absl::StatusOr<const Reply*> reply = parser.Next();
       if (!reply.ok()) {
         replies.emplace_back("error");
         return replies;
       }
-      if (!reply->has_value()) break;
+      if (*reply == nullptr) break;
       replies.push_back((*reply)->ToString());
     }
   }
@@ -65,8 +65,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   engine::ReplyParser parser;
   parser.Feed(text);
   while (true) {
-    const absl::StatusOr<std::optional<Reply>> reply = parser.Next();
-    if (!reply.ok() || !reply->has_value()) break;
+    const absl::StatusOr<const Reply*> reply = parser.Next();
+    if (!reply.ok() || *reply == nullptr) break;
     Judge(**reply);
     (void)engine::Capabilities::FromEhlo(**reply);
   }

@@ -29,8 +29,8 @@ class RestraintsTest : public testing::Test {
 
   Restraints::Ruling Hear(std::string_view provider, std::string_view line, absl::Time now,
                           Phase phase = Phase::kContent) {
-    Reply reply{.code = std::stoi(std::string(line.substr(0, 3))), .lines = {std::string(line.substr(4))}};
-    std::string_view rest = reply.lines[0];
+    Reply reply{.code = std::stoi(std::string(line.substr(0, 3))), .lines = std::string(line.substr(4))};
+    std::string_view rest = reply.lines;
     reply.enhanced = TakeEnhancedCode(rest);
     const std::string enhanced = reply.enhanced.has_value() ? reply.enhanced->ToString() : "";
     const std::string text = reply.Text();
@@ -239,7 +239,7 @@ TEST_F(RestraintsTest, ARestartChangesNothing) {
 
   // The second of the hour: the first was heard before.
   Restraints::Ruling ruling;
-  const Reply reply{.code = 421, .lines = {"4.7.0 too many today"}};
+  const Reply reply{.code = 421, .lines = "4.7.0 too many today"};
   ruling = after.Hear(
       {.source = "ip1", .provider = "yahoo", .stream = "news", .campaign = "c"},
       {.verdict = Classify(Phase::kContent, reply), .code = 421, .text = "too many today", .provider = "yahoo"}, later);

@@ -16,13 +16,11 @@
 namespace sealift::engine {
 namespace {
 
-using ::testing::HasSubstr;
-
 Reply ReplyOf(std::string_view text) {
   Reply reply;
   reply.code = std::stoi(std::string(text.substr(0, 3)));
-  reply.lines.emplace_back(text.size() > 4 ? text.substr(4) : "");
-  std::string_view rest = reply.lines.back();
+  reply.lines = text.size() > 4 ? text.substr(4) : "";
+  std::string_view rest = reply.lines;
   const std::optional<EnhancedCode> enhanced = TakeEnhancedCode(rest);
   if (enhanced.has_value() && enhanced->cls == reply.code / 100) reply.enhanced = enhanced;
   return reply;

@@ -13,8 +13,8 @@ namespace {
 // The name of the rule that is met by "421 4.7.28 text", as hosts of `provider` say it at the final dot.
 std::string Met(const ResponseRules& rules, std::string_view provider, std::string_view line,
                 Phase phase = Phase::kContent) {
-  Reply reply{.code = std::stoi(std::string(line.substr(0, 3))), .lines = {std::string(line.substr(4))}};
-  std::string_view rest = reply.lines[0];
+  Reply reply{.code = std::stoi(std::string(line.substr(0, 3))), .lines = std::string(line.substr(4))};
+  std::string_view rest = reply.lines;
   reply.enhanced = TakeEnhancedCode(rest);
   const std::string enhanced = reply.enhanced.has_value() ? reply.enhanced->ToString() : "";
   const std::string text = reply.Text();

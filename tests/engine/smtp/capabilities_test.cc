@@ -1,5 +1,6 @@
 #include "engine/smtp/capabilities.h"
 
+#include <absl/strings/str_join.h>
 #include <gtest/gtest.h>
 
 #include <utility>
@@ -8,10 +9,10 @@
 namespace sealift::engine {
 namespace {
 
-Capabilities Offered(std::vector<std::string> lines) {
+Capabilities Offered(const std::vector<std::string>& lines) {
   Reply reply;
   reply.code = 250;
-  reply.lines = std::move(lines);
+  reply.lines = absl::StrJoin(lines, "\n");
   return Capabilities::FromEhlo(reply);
 }
 

@@ -5,6 +5,24 @@
 namespace sealift::engine {
 namespace {
 
+std::string MailFrom(std::string_view sender, const MailParameters& parameters = {}) {
+  std::string group = "RSET\r\n";
+  AppendMailFrom(sender, parameters, group);
+  return group.substr(std::string_view("RSET\r\n").size());
+}
+
+std::string RcptTo(std::string_view recipient) {
+  std::string group;
+  AppendRcptTo(recipient, group);
+  return group;
+}
+
+std::string BdatLast(size_t bytes) {
+  std::string group;
+  AppendBdatLast(bytes, group);
+  return group;
+}
+
 TEST(CommandTest, CommandsAreSpelledAsTheStandardSays) {
   EXPECT_EQ(Ehlo("mta1.example.com"), "EHLO mta1.example.com\r\n");
   EXPECT_EQ(Helo("mta1.example.com"), "HELO mta1.example.com\r\n");
@@ -14,6 +32,7 @@ TEST(CommandTest, CommandsAreSpelledAsTheStandardSays) {
   EXPECT_EQ(MailFrom("news@example.com", {.size = 7, .eight_bit = true, .smtp_utf8 = true}),
             "MAIL FROM:<news@example.com> SIZE=7 BODY=8BITMIME SMTPUTF8\r\n");
   EXPECT_EQ(RcptTo("\"john doe\"@d1.test"), "RCPT TO:<\"john doe\"@d1.test>\r\n");
+  EXPECT_EQ(BdatLast(10240), "BDAT 10240 LAST\r\n");
 }
 
 TEST(CommandDeathTest, ArgumentThatWouldBeASecondCommandEndsTheProcess) {
