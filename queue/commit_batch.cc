@@ -64,11 +64,7 @@ bool IsParked(OutcomeKind kind) {
 
 absl::Status CommitBatch::Build(std::span<const Outcome> outcomes, std::span<const Intent> intents, uint64_t sequence,
                                 rocksdb::WriteBatch* batch) {
-  packs_.clear();
-  deferrals_.clear();
-  lanes_.clear();
-  bad_mailboxes_.clear();
-  news_.clear();
+  Begin();
   for (const Intent& intent : intents) {
     const Pack& pack = *intent.pack;
     batch->Put(database_->handle(Column::kIntents), IntentKey(pack.lane().campaign, pack.rows_[intent.index].id),
@@ -86,6 +82,30 @@ absl::Status CommitBatch::Build(std::span<const Outcome> outcomes, std::span<con
     if (absl::Status status = AddOutcome(outcome, floor_ms, batch); !status.ok()) return status;
   }
   if (absl::Status status = AddDeferred(sequence, batch); !status.ok()) return status;
+  return Finish(sequence, batch);
+}
+
+absl::Status CommitBatch::BuildLate(const Outcome& outcome, bool delivered, uint64_t sequence,
+                                    rocksdb::WriteBatch* batch) {
+  Begin();
+  absl::StatusOr<Tally*> tally = tallies_->Of(outcome.pack->lane().campaign);
+  if (!tally.ok()) return tally.status();
+  if (absl::Status status = AddFact(outcome, outcome.pack->rows_[outcome.index], delivered, *tally, batch);
+      !status.ok()) {
+    return status;
+  }
+  return Finish(sequence, batch);
+}
+
+void CommitBatch::Begin() {
+  packs_.clear();
+  deferrals_.clear();
+  lanes_.clear();
+  bad_mailboxes_.clear();
+  news_.clear();
+}
+
+absl::Status CommitBatch::Finish(uint64_t sequence, rocksdb::WriteBatch* batch) {
   if (!bad_mailboxes_.empty()) {
     const absl::StatusOr<uint64_t> suppressed =
         suppressions_->Change(bad_mailboxes_, sealer_, unsealer_, batch, &news_);
@@ -184,13 +204,24 @@ absl::Status CommitBatch::LookAgain(Pack* pack) {
 absl::Status CommitBatch::AddOvertaken(const Outcome& outcome, const Row& row, Tally* tally,
                                        rocksdb::WriteBatch* batch) {
   if (outcome.kind != OutcomeKind::kDelivered && outcome.kind != OutcomeKind::kBounced) return absl::OkStatus();
+  return AddFact(outcome, row, /*delivered=*/false, tally, batch);
+}
+
+absl::Status CommitBatch::AddFact(const Outcome& outcome, const Row& row, bool delivered, Tally* tally,
+                                  rocksdb::WriteBatch* batch) {
   events_.Add(outcome, row, absl::InfiniteFuture());
   if (outcome.bad_mailbox) bad_mailboxes_.push_back(HardBounce(outcome, row.recipient));
   PutVarint(static_cast<uint32_t>(row.id), &lanes_[outcome.pack->lane()].rows);
   const std::string key = ParkedKey(outcome.pack->lane().campaign, row.id);
   std::string value;
   const auto parked = database_->get()->Get({}, database_->handle(Column::kParked), key, &value);
-  if (parked.IsNotFound()) return absl::OkStatus();  // decided as delivered, or past its retention
+  if (parked.IsNotFound()) {  // decided as delivered, or past its retention
+    if (!delivered || tally->counters.delivered == 0) return absl::OkStatus();
+    --tally->counters.delivered;
+    ++*CountOf(outcome.kind, &tally->counters);
+    tally->changed = true;
+    return absl::OkStatus();
+  }
   if (!parked.ok()) return FromRocks(parked, "read a parked row");
   const absl::StatusOr<StoredRow> decided = DecodeParked(unsealer_, key, value);
   if (!decided.ok()) return decided.status();

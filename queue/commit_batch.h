@@ -53,6 +53,10 @@ class CommitBatch {
   absl::Status Build(std::span<const Outcome> outcomes, std::span<const Intent> intents, uint64_t sequence,
                      rocksdb::WriteBatch* batch);
 
+  // The same of one row that has an outcome already and was refused all the same; see SettleLateBounce. `delivered`: it
+  // counts as delivered, and is not parked.
+  absl::Status BuildLate(const Outcome& outcome, bool delivered, uint64_t sequence, rocksdb::WriteBatch* batch);
+
   // Marks the rows in the packs, which now lack them.
   void Settled();
 
@@ -70,11 +74,17 @@ class CommitBatch {
     uint64_t due_ms;
   };
 
+  void Begin();
+  // Adds what stands beside the rows: suppressions, packs, lanes, counts and events.
+  absl::Status Finish(uint64_t sequence, rocksdb::WriteBatch* batch);
   absl::Status AddOutcome(const Outcome& outcome, uint64_t floor_ms, rocksdb::WriteBatch* batch);
   // Reads again which rows of the pack are settled.
   absl::Status LookAgain(Pack* pack);
   // The row was settled aside.
   absl::Status AddOvertaken(const Outcome& outcome, const Row& row, Tally* tally, rocksdb::WriteBatch* batch);
+  // Of a row that is settled: what really happened to it. `delivered`: how it is counted, when it is not parked.
+  absl::Status AddFact(const Outcome& outcome, const Row& row, bool delivered, Tally* tally,
+                       rocksdb::WriteBatch* batch);
   absl::Status Park(const Outcome& outcome, const Row& row, rocksdb::WriteBatch* batch);
   absl::Status AddDeferred(uint64_t sequence, rocksdb::WriteBatch* batch);
   absl::Status AddEvents(uint64_t sequence, rocksdb::WriteBatch* batch);

@@ -54,12 +54,24 @@ absl::Status CommitContext::Settle(std::span<const Outcome> outcomes, std::span<
   rocksdb::WriteBatch batch;
   absl::Status status = batch_.Build(outcomes, intents, NextSequence(), &batch);
   if (status.ok() && order != nullptr) status = AddOrder(database, &sealer, *order, &batch);
-  if (!status.ok()) {
-    failure->Note(status);
-    return status;
-  }
-  if (absl::Status written = Write(&batch); !written.ok()) return written;
+  if (absl::Status committed = Commit(status, &batch); !committed.ok()) return committed;
   if (bytes != nullptr) *bytes = batch.GetDataSize();
+  return absl::OkStatus();
+}
+
+absl::Status CommitContext::SettleLate(const Outcome& outcome, bool delivered) {
+  if (absl::Status status = failure->status(); !status.ok()) return status;
+  rocksdb::WriteBatch batch;
+  const absl::Status built = batch_.BuildLate(outcome, delivered, NextSequence(), &batch);
+  return Commit(built, &batch);
+}
+
+absl::Status CommitContext::Commit(const absl::Status& built, rocksdb::WriteBatch* batch) {
+  if (!built.ok()) {
+    failure->Note(built);
+    return built;
+  }
+  if (absl::Status written = Write(batch); !written.ok()) return written;
   batch_.Settled();
   horizon->Publish();
   if (!batch_.news().empty() && callbacks_.on_suppressions) callbacks_.on_suppressions(batch_.news());

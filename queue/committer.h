@@ -60,6 +60,8 @@ class CommitContext {
                       const Order* order = nullptr);
   // The same of rows of one campaign whoever has claimed them; their packs were read since the commit before.
   absl::Status SettleAside(CampaignId campaign, std::span<const Outcome> outcomes, const Order* order = nullptr);
+  // Commits that a row was refused which has another outcome already; see SettleLateBounce.
+  absl::Status SettleLate(const Outcome& outcome, bool delivered);
 
   // Shows that a write becomes durable.
   absl::Status Probe();
@@ -77,6 +79,9 @@ class CommitContext {
   Tallies tallies;
 
  private:
+  // Writes what batch_ has built, unless `built` says why it could not, and tells who has to hear of it.
+  absl::Status Commit(const absl::Status& built, rocksdb::WriteBatch* batch);
+
   const Callbacks callbacks_;
   CommitBatch batch_;
   uint64_t sequence_ = 0;

@@ -61,6 +61,7 @@ struct Store::Parts {
   std::optional<Restored> restored;    // as it was opened
   std::atomic<bool> released = false;  // since
   std::mutex backup;                   // held while one is made
+  std::mutex late_bounces;             // held while one is settled
 };
 
 Store::Store(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -264,6 +265,12 @@ absl::StatusOr<uint64_t> Store::SweepRows(CampaignId campaign, std::optional<Des
                                           const RowJudge& judge, const std::atomic<bool>* stop) {
   return queue::SweepRows(parts_->database.get(), parts_->ring.get(), parts_->committer.get(), campaign, destination,
                           judge, stop);
+}
+
+absl::StatusOr<LateBounce> Store::SettleLateBounce(const MessageKey& message, Outcome outcome) {
+  const std::lock_guard lock(parts_->late_bounces);
+  return queue::SettleLateBounce(parts_->database.get(), parts_->ring.get(), parts_->campaigns.get(),
+                                 parts_->committer.get(), message, std::move(outcome));
 }
 
 std::vector<CampaignId> Store::Expiring(absl::Time now) const { return parts_->expiries.Until(now); }

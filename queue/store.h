@@ -18,6 +18,7 @@
 #include "queue/event.h"
 #include "queue/intent.h"
 #include "queue/key_report.h"
+#include "queue/late_bounce.h"
 #include "queue/load.h"
 #include "queue/notes.h"
 #include "queue/order.h"
@@ -207,6 +208,9 @@ class Store {
   // See row_sweep.h. The engine then has its lanes read again: what they have claimed may be settled or moved.
   absl::StatusOr<uint64_t> SweepRows(CampaignId campaign, std::optional<DestinationId> destination,
                                      const RowJudge& judge, const std::atomic<bool>* stop = nullptr);
+
+  // See late_bounce.h: a message that a server took came back. Calls wait for each other.
+  absl::StatusOr<LateBounce> SettleLateBounce(const MessageKey& message, Outcome outcome);
 
   // The campaigns of which a row may have expired by `now`; no I/O.
   std::vector<CampaignId> Expiring(absl::Time now) const;

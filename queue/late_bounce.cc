@@ -1,0 +1,83 @@
+#include "queue/late_bounce.h"
+
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "queue/campaign_table.h"
+#include "queue/committer.h"
+#include "queue/database.h"
+#include "queue/event_log.h"
+#include "queue/key_ring.h"
+#include "queue/keys.h"
+#include "queue/lookups.h"
+#include "queue/pack.h"
+#include "queue/row_sweep.h"
+
+namespace sealift::queue {
+namespace {
+
+// A pack as a claim would have it, of a row that is not in the schedule any more.
+absl::StatusOr<std::shared_ptr<Pack>> PackOf(const MessageKey& message, const StoredRow& row) {
+  const std::vector<std::string_view> fields(row.fields.begin(), row.fields.end());
+  const Row one{.id = message.row,
+                .attempts = row.attempts,
+                .date = row.date,
+                .reason_class = row.reason_class,
+                .recipient = row.recipient,
+                .fields = fields};
+  std::string plaintext;
+  Pack::Encode(row.accepted, row.expires, {&one, 1}, &plaintext);
+  return Pack::Decode(RowsKey{.lane = message.lane}.Encode(), std::move(plaintext), 0);
+}
+
+}  // namespace
+
+absl::StatusOr<LateBounce> SettleLateBounce(Database* database, KeyRing* ring, CampaignTable* campaigns,
+                                            Committer* committer, const MessageKey& message, Outcome outcome) {
+  Unsealer unsealer(ring);
+  const absl::StatusOr<std::vector<Event>> events = EventsOf(database, &unsealer, message);
+  if (!events.ok()) return events.status();
+  if (events->empty()) return LateBounce::kUnknown;
+  const Event& last = events->back();
+  if (last.kind == OutcomeKind::kBounced) return LateBounce::kKnown;
+  const absl::StatusOr<Campaign> campaign = campaigns->Head(message.lane.campaign);
+  if (absl::IsNotFound(campaign.status())) return LateBounce::kUnknown;
+  if (!campaign.ok()) return campaign.status();
+  std::optional<StoredRow> row;
+  if (!campaign->erased) {
+    absl::StatusOr<std::optional<StoredRow>> found = FindRow(database, &unsealer, message);
+    if (!found.ok()) return found.status();
+    row = *std::move(found);
+  }
+  outcome.key = last.key;
+  if (row && !row->parked) {
+    const RowJudge judge = [&](const Pack&, const Row& other) {
+      return other.id == message.row ? std::optional(outcome) : std::nullopt;
+    };
+    const absl::StatusOr<uint64_t> settled =
+        SweepRows(database, ring, committer, message.lane.campaign, message.lane.destination, judge, nullptr);
+    if (!settled.ok()) return settled.status();
+    if (*settled > 0) return LateBounce::kSettled;
+    row.reset();  // it was settled meanwhile, or its campaign is cancelled
+  }
+  const bool delivered = !row && last.kind == OutcomeKind::kDelivered;
+  if (!row) {
+    row.emplace();
+    row->recipient = last.recipient;
+    row->attempts = last.attempt;
+    row->accepted = row->expires = last.time;
+  }
+  absl::StatusOr<std::shared_ptr<Pack>> pack = PackOf(message, *row);
+  if (!pack.ok()) return pack.status();
+  outcome.pack = *std::move(pack);
+  std::promise<absl::Status> done;
+  committer->Do([&](CommitContext& context) { done.set_value(context.SettleLate(outcome, delivered)); });
+  if (absl::Status status = done.get_future().get(); !status.ok()) return status;
+  return LateBounce::kSettled;
+}
+
+}  // namespace sealift::queue
