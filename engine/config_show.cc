@@ -91,18 +91,19 @@ std::vector<ConfigChange> DiffOptions(const Options& before, const Options& afte
   return changes;
 }
 
-std::vector<std::string> WeakerPolicies(const Options& before, const Options& after) {
-  std::vector<std::string> weaker;
-  const auto note = [&](std::string what, std::string_view was, std::string_view is) {
-    weaker.push_back(fmt::format("{}: tls was \"{}\", would be \"{}\"", what, was, is));
+std::vector<WeakerPolicy> WeakerPolicies(const Options& before, const Options& after) {
+  std::vector<WeakerPolicy> weaker;
+  const auto note = [&](std::string key, const std::string& what, std::string_view was, std::string_view is) {
+    weaker.push_back({std::move(key), fmt::format("{}: tls was \"{}\", would be \"{}\"", what, was, is)});
   };
   for (const StreamOptions& stream : before.streams) {
     const StreamOptions* now = after.FindStream(stream.name);
-    if (now != nullptr && now->tls < stream.tls)
-      note("stream " + stream.name, ToString(stream.tls), ToString(now->tls));
+    if (now == nullptr || now->tls >= stream.tls) continue;
+    note(fmt::format("stream[{}].tls", stream.name), "stream " + stream.name, ToString(stream.tls), ToString(now->tls));
   }
   // A block is the same one when it is about the same destinations.
-  for (const DestinationOptions& block : before.destinations) {
+  for (size_t i = 0; i < before.destinations.size(); ++i) {
+    const DestinationOptions& block = before.destinations[i];
     if (!block.tls) continue;
     const auto same =
         std::find_if(after.destinations.begin(), after.destinations.end(), [&](const DestinationOptions& one) {
@@ -115,12 +116,19 @@ std::vector<std::string> WeakerPolicies(const Options& before, const Options& af
                               : !block.mx.empty()      ? "mx " + block.mx.front()
                                                        : std::string("every domain");
     weaker.push_back(
-        fmt::format("destination ({}): tls was \"{}\", would be weaker or gone", about, ToString(*block.tls)));
+        {fmt::format("destination[{}]", i),
+         fmt::format("destination ({}): tls was \"{}\", would be weaker or gone", about, ToString(*block.tls))});
   }
   if (after.tls.min_version < before.tls.min_version) {
-    note("tls.min_version", ToString(before.tls.min_version), ToString(after.tls.min_version));
+    note("tls.min_version", "tls.min_version", ToString(before.tls.min_version), ToString(after.tls.min_version));
   }
   return weaker;
+}
+
+bool ConfigDiff::Weakens(const ConfigChange& change) const {
+  return std::ranges::any_of(weaker, [&](const WeakerPolicy& policy) {
+    return change.key == policy.key || change.key.starts_with(policy.key + ".");
+  });
 }
 
 std::string ConfigReference() {

@@ -21,8 +21,22 @@ struct ConfigChange {
 };
 std::vector<ConfigChange> DiffOptions(const Options& before, const Options& after);
 
-// Whether `after` weakens a TLS policy of `before`: each stream or destination that does, in a sentence.
-std::vector<std::string> WeakerPolicies(const Options& before, const Options& after);
+// A TLS policy of `before` that `after` weakens.
+struct WeakerPolicy {
+  std::string key;   // of the change that does it: "stream[newsletter].tls", "destination[0]", "tls.min_version"
+  std::string text;  // a sentence
+};
+std::vector<WeakerPolicy> WeakerPolicies(const Options& before, const Options& after);
+
+// What a reload would change, and what of it it would refuse.
+struct ConfigDiff {
+  std::vector<ConfigChange> changes;
+  std::vector<std::string> keys;  // sentences about keys that are others than before, behind the same name
+  std::vector<WeakerPolicy> weaker;
+
+  // Whether this change weakens a policy.
+  bool Weakens(const ConfigChange& change) const;
+};
 
 // docs/config.md, made from the list of fields.
 std::string ConfigReference();

@@ -159,6 +159,12 @@ absl::Status NodeImpl::Open() {
       *store_, [this] { return this->options(); },
       Suppressions::Shards{.heard = [this] { AskShards([](Scheduler&) {}); },
                            .judge_again = [this] { AskShards([](Scheduler& scheduler) { scheduler.JudgeAgain(); }); }});
+  returned_mail_ = std::make_unique<ReturnedMail>(
+      *store_,
+      ReturnedMail::Surroundings{.options = [this] { return this->options(); },
+                                 .heard = [this] { AskShards([](Scheduler&) {}); },
+                                 .reread = [this](queue::CampaignId id) { Reread(id); },
+                                 .bounced = [this](const ReturnedMail::Bounce& bounce) { CountBounce(bounce); }});
   AddMetrics();
   for (const std::unique_ptr<Shard>& shard : shards_) shard->Start(peers);
   const absl::Status recovered = campaigns_->Recover();
@@ -218,15 +224,30 @@ absl::Status NodeImpl::Ready() const {
   return restoration_->MaySend();
 }
 
-absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
-  const absl::StatusOr<std::shared_ptr<const Options>> read = read_();
+absl::StatusOr<NodeImpl::Candidate> NodeImpl::ReadCandidate() const {
+  absl::StatusOr<std::shared_ptr<const Options>> read = read_();
   if (!read.ok()) return WithExit(read.status(), ExitCode::kConfig);
-  const absl::StatusOr<std::shared_ptr<const SigningKeys>> keys = SigningKeys::Load(**read);
+  absl::StatusOr<std::shared_ptr<const SigningKeys>> keys = SigningKeys::Load(**read);
   if (!keys.ok()) return WithExit(keys.status(), ExitCode::kConfig);
   const std::shared_ptr<const Options> before = options();
-  std::vector<std::string> changes = ReplacedKeys(*signing_keys(), **keys);
+  ConfigDiff diff{.changes = DiffOptions(*before, **read),
+                  .keys = ReplacedKeys(*signing_keys(), **keys),
+                  .weaker = WeakerPolicies(*before, **read)};
+  return Candidate{*std::move(read), *std::move(keys), std::move(diff)};
+}
+
+absl::StatusOr<ConfigDiff> NodeImpl::DiffConfig() const {
+  absl::StatusOr<Candidate> candidate = ReadCandidate();
+  if (!candidate.ok()) return candidate.status();
+  return std::move(candidate->diff);
+}
+
+absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
+  const absl::StatusOr<Candidate> candidate = ReadCandidate();
+  if (!candidate.ok()) return candidate.status();
+  std::vector<std::string> changes = candidate->diff.keys;
   std::string restart;
-  for (const ConfigChange& change : DiffOptions(*before, **read)) {
+  for (const ConfigChange& change : candidate->diff.changes) {
     changes.push_back(fmt::format("{}: {} -> {}", change.key, change.before.empty() ? "(none)" : change.before,
                                   change.after.empty() ? "(none)" : change.after));
     if (change.restart) restart += (restart.empty() ? "" : ", ") + change.key;
@@ -238,23 +259,24 @@ absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
             restart)),
         ExitCode::kConfig);
   }
-  const std::vector<std::string> weaker = WeakerPolicies(*before, **read);
+  std::vector<std::string> weaker;
+  for (const WeakerPolicy& policy : candidate->diff.weaker) weaker.push_back(policy.text);
   if (!weaker.empty() && !allow_weaker) {
     return WithExit(absl::PermissionDeniedError(fmt::format(
                         "{}; nothing was changed. `sealift reload --allow-weaker --reason TEXT` does it all the same",
                         fmt::join(weaker, "; "))),
                     ExitCode::kDenied);
   }
-  auto next = std::make_shared<Options>(**read);
-  next->generation = before->generation + 1;
+  auto next = std::make_shared<Options>(*candidate->options);
+  next->generation = options()->generation + 1;
   if (absl::Status adopted = restraints_.Adopt(next); !adopted.ok()) return WithExit(adopted, ExitCode::kConfig);
   warmups_->Adopt(*next);
   for (const std::unique_ptr<Shard>& shard : shards_) {
-    shard->Ask([&](Scheduler& scheduler) { scheduler.Adopt(next, *keys); });
+    shard->Ask([&](Scheduler& scheduler) { scheduler.Adopt(next, candidate->keys); });
   }
   const std::lock_guard lock(options_mutex_);
   options_ = std::move(next);
-  signing_keys_ = *keys;
+  signing_keys_ = candidate->keys;
   return changes;
 }
 
@@ -268,6 +290,14 @@ void NodeImpl::Reread(queue::CampaignId id) {
   const std::shared_ptr<ActiveCampaign> active = campaigns_->Active(id);
   if (active == nullptr || !active->sending) return;
   AskShards([&](Scheduler& scheduler) { scheduler.Reread(active); });
+}
+
+void NodeImpl::CountBounce(const ReturnedMail::Bounce& bounce) {
+  metrics_.counter(Metric::kMessagesBounced, {bounce.stream, bounce.source, bounce.provider, bounce.reason_class})
+      ->Add();
+  if (!bounce.bad_mailbox) return;
+  // It was counted as taken before: one settled message too many makes the share of hard ones smaller, never larger.
+  restraints_.Count({.source = {}, .provider = {}, .stream = bounce.stream, .campaign = bounce.campaign}, true);
 }
 
 void NodeImpl::AskShards(const std::function<void(Scheduler&)>& question) {

@@ -26,8 +26,10 @@ class Holds;
 class Jobs;
 class Metrics;
 class Restoration;
+class ReturnedMail;
 class Shard;
 class Suppressions;
+struct ConfigDiff;
 struct Options;
 struct PreflightReport;
 struct TlsProbeReport;
@@ -188,6 +190,8 @@ class Node {
 
   // Answers what changed, a line a key; refused whole when the file is bad or a change needs a restart.
   virtual absl::StatusOr<std::vector<std::string>> Reload(bool allow_weaker) = 0;
+  // What Reload would change now; config_show.h.
+  virtual absl::StatusOr<ConfigDiff> DiffConfig() const = 0;
 
   // Checks template, stream and name, and opens (or reopens) the load; the caller then feeds the recipients.
   virtual absl::StatusOr<std::unique_ptr<CampaignLoader>> Load(LoadRequest request) = 0;
@@ -228,6 +232,7 @@ class Node {
   virtual absl::StatusOr<uint64_t> CountRows(const QueueFilter& filter) = 0;
 
   virtual Suppressions& suppressions() = 0;
+  virtual ReturnedMail& returned_mail() = 0;
   virtual Holds& holds() = 0;
   virtual Jobs& jobs() = 0;
 

@@ -11,6 +11,7 @@
 
 #include "engine/campaigns.h"
 #include "engine/commit_news.h"
+#include "engine/config_show.h"
 #include "engine/expiry.h"
 #include "engine/explain.h"
 #include "engine/holds.h"
@@ -22,6 +23,7 @@
 #include "engine/node.h"
 #include "engine/restoration.h"
 #include "engine/restraints.h"
+#include "engine/returned_mail.h"
 #include "engine/shard.h"
 #include "engine/signers.h"
 #include "engine/signing_keys.h"
@@ -48,6 +50,7 @@ class NodeImpl final : public Node {
   std::string MetricsText() override;
   absl::Status Ready() const override;
   absl::StatusOr<std::vector<std::string>> Reload(bool allow_weaker) override;
+  absl::StatusOr<ConfigDiff> DiffConfig() const override;
 
   absl::StatusOr<std::unique_ptr<CampaignLoader>> Load(LoadRequest request) override;
   absl::StatusOr<CampaignStatus> Show(std::string_view name) override;
@@ -70,6 +73,7 @@ class NodeImpl final : public Node {
   Holds& holds() override { return *holds_; }
   Jobs& jobs() override { return *jobs_; }
   Suppressions& suppressions() override { return *suppressions_; }
+  ReturnedMail& returned_mail() override { return *returned_mail_; }
   absl::StatusOr<BackupMade> Backup() override;
   Restoration& restoration() override { return *restoration_; }
   queue::KeyReport Keys() override { return store_->DescribeKeys(); }
@@ -86,6 +90,13 @@ class NodeImpl final : public Node {
 
  private:
   std::shared_ptr<const SigningKeys> signing_keys() const;
+  // The configuration as its file is now, its keys, and how it differs from what is in force.
+  struct Candidate {
+    std::shared_ptr<const Options> options;
+    std::shared_ptr<const SigningKeys> keys;
+    ConfigDiff diff;
+  };
+  absl::StatusOr<Candidate> ReadCandidate() const;
   absl::StatusOr<MessageTrace> TraceOf(const queue::MessageKey& key);
   CampaignStatus StatusOf(const queue::Campaign& campaign);
   // The campaigns that a filter means; an error for a name that is none.
@@ -126,6 +137,8 @@ class NodeImpl final : public Node {
   void CountQueue();
   // Rows of the campaign were settled or moved whoever has claimed them.
   void Reread(queue::CampaignId id);
+  // One that came back by mail.
+  void CountBounce(const ReturnedMail::Bounce& bounce);
   // Tells every shard whom a commit has suppressed.
   void Announce(const queue::SuppressionNews& news);
   std::unique_ptr<Jobs> MakeJobs();
@@ -159,6 +172,7 @@ class NodeImpl final : public Node {
   std::unique_ptr<Restoration> restoration_;
   std::unique_ptr<Campaigns> campaigns_;
   std::unique_ptr<Suppressions> suppressions_;
+  std::unique_ptr<ReturnedMail> returned_mail_;
   std::unique_ptr<Holds> holds_;
   std::unique_ptr<Jobs> jobs_;
   std::unique_ptr<engine::MetricsText> metrics_text_;

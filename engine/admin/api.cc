@@ -138,12 +138,15 @@ void Api::AddTo(UnixListener& listener) {
   Add(listener, "POST", "/api/v1/suppressions/import", "suppression import", Audited::kYes, &Api::ImportSuppressions);
   Add(listener, "GET", "/api/v1/suppressions/export", "suppression export", Audited::kYes, &Api::ExportSuppressions);
   Add(listener, "POST", "/api/v1/suppressions/undo", "suppression undo", Audited::kYes, &Api::UndoSuppressions);
+  Add(listener, "POST", "/api/v1/bounces/ingest", "bounce ingest", Audited::kYes, &Api::IngestBounces);
   Add(listener, "POST", "/api/v1/backup/create", "backup create", Audited::kYes, &Api::CreateBackup);
   Add(listener, "POST", "/api/v1/backup/reconcile", "backup reconcile", Audited::kYes, &Api::ReconcileBackup);
   Add(listener, "GET", "/api/v1/keys", "key show", Audited::kNo, &Api::ShowKeys);
   Add(listener, "POST", "/api/v1/keys/rotate", "key rotate", Audited::kYes, &Api::RotateKey);
   Add(listener, "POST", "/api/v1/reload", "reload", Audited::kYes, &Api::ReloadConfig);
   Add(listener, "GET", "/api/v1/config", "config show", Audited::kNo, &Api::ShowConfig);
+  Add(listener, "GET", "/api/v1/config/diff", "config diff", Audited::kNo, &Api::DiffConfig);
+  Add(listener, "GET", "/api/v1/metrics", "top", Audited::kNo, &Api::ShowMetrics);
   Add(listener, "GET", "/api/v1/audit", "audit tail", Audited::kNo, &Api::TailAudit);
   Add(listener, "GET", "/api/v1/audit/verify", "audit verify", Audited::kNo, &Api::VerifyAudit);
   Add(listener, "GET", "/api/v1/audit/export", "audit export", Audited::kYes, &Api::ExportAudit);
@@ -170,7 +173,7 @@ void Api::Answer(const char* command, Audited audited, Act act, AdminRequest& re
   if (call.reveal) call.entry.reason = request.Query("reason");
 
   if (request.method == "POST" && act != &Api::LoadCampaign && act != &Api::ImportSuppressions &&
-      act != &Api::ReconcileBackup) {
+      act != &Api::ReconcileBackup && act != &Api::IngestBounces) {
     absl::StatusOr<std::string> body = request.Body(kBodyBytesMax);
     if (!body.ok()) return Respond(call, body.status(), response);
     call.body = body->empty() ? json::object() : json::parse(*body, nullptr, false);
@@ -234,6 +237,29 @@ absl::StatusOr<json> Api::ReloadConfig(Call& call) {
 absl::StatusOr<json> Api::ShowConfig(Call&) {
   const std::shared_ptr<const engine::Options> options = node_.options();
   return json{{"generation", options->generation}, {"toml", ShowEffective(*options)}};
+}
+
+absl::StatusOr<json> Api::DiffConfig(Call&) {
+  const absl::StatusOr<ConfigDiff> diff = node_.DiffConfig();
+  if (!diff.ok()) return diff.status();
+  json answer = {{"changes", json::array()}, {"keys", diff->keys}, {"weaker", json::array()}};
+  bool restart = false;
+  for (const ConfigChange& change : diff->changes) {
+    restart = restart || change.restart;
+    answer["changes"].push_back({{"key", change.key},
+                                 {"before", change.before},
+                                 {"after", change.after},
+                                 {"effect", change.restart ? "restart" : "reload"},
+                                 {"weakens_tls", diff->Weakens(change)}});
+  }
+  for (const WeakerPolicy& policy : diff->weaker) answer["weaker"].push_back(policy.text);
+  answer["needs_restart"] = restart;
+  answer["needs_allow_weaker"] = !diff->weaker.empty();
+  return answer;
+}
+
+absl::StatusOr<json> Api::ShowMetrics(Call&) {
+  return json{{"time", TimeJson(options_.clock())}, {"text", node_.MetricsText()}};
 }
 
 absl::StatusOr<json> Api::TailAudit(Call& call) {

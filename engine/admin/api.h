@@ -96,12 +96,15 @@ class Api {
   absl::StatusOr<nlohmann::json> ImportSuppressions(Call& call);
   absl::StatusOr<nlohmann::json> ExportSuppressions(Call& call);
   absl::StatusOr<nlohmann::json> UndoSuppressions(Call& call);
+  absl::StatusOr<nlohmann::json> IngestBounces(Call& call);
   absl::StatusOr<nlohmann::json> CreateBackup(Call& call);
   absl::StatusOr<nlohmann::json> ReconcileBackup(Call& call);
   absl::StatusOr<nlohmann::json> ShowKeys(Call& call);
   absl::StatusOr<nlohmann::json> RotateKey(Call& call);
   absl::StatusOr<nlohmann::json> ReloadConfig(Call& call);
   absl::StatusOr<nlohmann::json> ShowConfig(Call& call);
+  absl::StatusOr<nlohmann::json> DiffConfig(Call& call);
+  absl::StatusOr<nlohmann::json> ShowMetrics(Call& call);
   absl::StatusOr<nlohmann::json> TailAudit(Call& call);
   absl::StatusOr<nlohmann::json> VerifyAudit(Call& call);
   absl::StatusOr<nlohmann::json> ExportAudit(Call& call);

@@ -538,6 +538,26 @@ std::vector<Command> MakeTree() {
         Required("reason", "TEXT", "why, for the history and the audit file"),
         Switch("dry-run", "only say how many it would take back"), Switch("yes", "do not ask")},
        RunSuppressionUndo},
+      {"bounce",
+       "ingest",
+       "FILE",
+       "Take in bounces and complaints that came back by mail",
+       "FILE is one mail or an mbox of any number; - is standard input. Read are delivery status notifications (RFC "
+       "3464) and feedback reports (RFC 5965), each for the row that its envelope sender b+TOKEN@... names, a "
+       "complaint "
+       "also for that of the returned Message-ID. A failed delivery makes the row bounced, and suppresses its "
+       "recipient "
+       "where the reply says that there is no such mailbox; a complaint suppresses for marketing streams. The same "
+       "file "
+       "again changes nothing more. Counts: bounces; complaints; delayed (still under way there); auto_replies (no "
+       "report at all); other (reports that ask for nothing); unknown (no token of this node, or nothing is known of "
+       "the row any more); known (taken in before).",
+       "sealift bounce ingest --format auto /var/mail/bounces",
+       {Option("format", "dsn|arf|auto",
+               "only delivery status notifications, only feedback reports, or both; default "
+               "auto"),
+        Option("reason", "TEXT", "for the audit file, and the history of who complained")},
+       RunBounceIngest},
       {"tls",
        "probe",
        "DOMAIN",
@@ -592,6 +612,18 @@ std::vector<Command> MakeTree() {
        {Switch("effective", "defaults included (always so)"),
         Switch("file", "read the file instead of asking the daemon")},
        RunConfigShow},
+      {"config",
+       "diff",
+       "",
+       "Show what a reload would change",
+       "Compares the file with what the running daemon has in force, setting by setting: what it was, what it would "
+       "be, "
+       "and whether a reload adopts it or only a restart, which then refuses the whole reload. WEAKER names those that "
+       "weaken a TLS policy and need `reload --allow-weaker --reason TEXT`. Nothing is changed. Exit 0, whether there "
+       "are differences or not; 78 when the file has a mistake.",
+       "sealift config diff -o json",
+       {},
+       RunConfigDiff},
       {"reload",
        "",
        "",

@@ -81,6 +81,9 @@ CommandResult RunMessageShow(const Invocation& call, Console& console);
 CommandResult RunMessageTrace(const Invocation& call, Console& console);
 CommandResult RunEvents(const Invocation& call, Console& console);
 
+// commands_bounce.cc
+CommandResult RunBounceIngest(const Invocation& call, Console& console);
+
 // commands_tls.cc
 CommandResult RunTlsProbe(const Invocation& call, Console& console);
 
@@ -102,6 +105,7 @@ CommandResult RunKeyShow(const Invocation& call, Console& console);
 // commands_node.cc
 CommandResult RunConfigCheck(const Invocation& call, Console& console);
 CommandResult RunConfigShow(const Invocation& call, Console& console);
+CommandResult RunConfigDiff(const Invocation& call, Console& console);
 CommandResult RunReload(const Invocation& call, Console& console);
 CommandResult RunAuditTail(const Invocation& call, Console& console);
 CommandResult RunAuditVerify(const Invocation& call, Console& console);

@@ -1,4 +1,4 @@
-// config check, config show, reload, audit tail, audit verify, audit export, version
+// config check, config show, config diff, reload, audit tail, audit verify, audit export, version
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -60,6 +60,29 @@ CommandResult RunConfigShow(const Invocation& call, Console& console) {
     console.Record(answer, {});
   } else {
     console.out() << answer.value("toml", "") << std::flush;
+  }
+  return ExitCode::kOk;
+}
+
+CommandResult RunConfigDiff(const Invocation& call, Console& console) {
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  const absl::StatusOr<json> answer = daemon->Get("/api/v1/config/diff");
+  if (!answer.ok()) return answer.status();
+  const json changes = answer->value("changes", json::array()), keys = answer->value("keys", json::array());
+  if (console.format() == Format::kTable && changes.empty() && keys.empty()) {
+    console.Say("Nothing differs: a reload would change nothing.");
+    return ExitCode::kOk;
+  }
+  console.Rows(
+      *answer, "changes",
+      {{"key", "SETTING"}, {"before", "NOW"}, {"after", "THEN"}, {"effect", "EFFECT"}, {"weakens_tls", "WEAKER"}});
+  for (const json& key : keys) console.Say(CellText(key));
+  for (const json& policy : answer->value("weaker", json::array())) console.Say("weaker: " + CellText(policy));
+  if (answer->value("needs_restart", false)) {
+    console.Say("A reload is refused as long as a setting that needs a restart differs.");
+  } else if (answer->value("needs_allow_weaker", false)) {
+    console.Say("A reload needs --allow-weaker --reason TEXT.");
   }
   return ExitCode::kOk;
 }

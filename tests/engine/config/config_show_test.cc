@@ -113,10 +113,28 @@ TEST(ConfigShowTest, AWeakerPolicyIsNamed) {
   const auto before = Parsed(kBase);
   EXPECT_THAT(WeakerPolicies(*before, *before), IsEmpty());
   const auto weaker_stream = Parsed(Replaced(kBase, "tls = \"verify\"", "tls = \"require\""));
-  EXPECT_THAT(WeakerPolicies(*before, *weaker_stream), ElementsAre(HasSubstr("stream s: tls was \"verify\"")));
+  EXPECT_THAT(WeakerPolicies(*before, *weaker_stream),
+              ElementsAre(testing::Field(&WeakerPolicy::text, HasSubstr("stream s: tls was \"verify\""))));
   EXPECT_THAT(WeakerPolicies(*weaker_stream, *before), IsEmpty());
   const auto no_block = Parsed(Replaced(kBase, "domains = [\"d1.test\"]", "domains = [\"d2.test\"]"));
-  EXPECT_THAT(WeakerPolicies(*before, *no_block), ElementsAre(HasSubstr("destination (domain d1.test)")));
+  EXPECT_THAT(WeakerPolicies(*before, *no_block),
+              ElementsAre(testing::Field(&WeakerPolicy::text, HasSubstr("destination (domain d1.test)"))));
+}
+
+TEST(ConfigShowTest, ADiffSaysWhichOfItsChangesWeakens) {
+  const auto before = Parsed(kBase);
+  for (const auto& [text, key] :
+       {std::pair(Replaced(kBase, "tls = \"verify\"", "tls = \"require\""), std::string("stream[s].tls")),
+        std::pair(Replaced(kBase, "domains = [\"d1.test\"]", "domains = [\"d2.test\"]"),
+                  std::string("destination[0].domains"))}) {
+    const auto after = Parsed(text);
+    const ConfigDiff diff{
+        .changes = DiffOptions(*before, *after), .keys = {}, .weaker = WeakerPolicies(*before, *after)};
+    ASSERT_EQ(diff.changes.size(), 1u);
+    EXPECT_EQ(diff.changes[0].key, key);
+    EXPECT_TRUE(diff.Weakens(diff.changes[0]));
+    EXPECT_FALSE(diff.Weakens({.key = "stream[s].rate", .before = {}, .after = {}}));
+  }
 }
 
 }  // namespace

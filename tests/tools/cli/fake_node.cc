@@ -49,6 +49,7 @@ FakeNode::~FakeNode() {
   restoration_.reset();
   jobs_.reset();
   holds_.reset();
+  returned_mail_.reset();
   suppressions_.reset();
   store_.reset();
   if (!directory_.empty()) std::filesystem::remove_all(directory_);
@@ -120,6 +121,12 @@ engine::Suppressions& FakeNode::suppressions() {
   return *suppressions_;
 }
 
+engine::ReturnedMail& FakeNode::returned_mail() {
+  const std::lock_guard lock(mutex_);
+  OpenStore();
+  return *returned_mail_;
+}
+
 void FakeNode::OpenStore() {
   if (store_ != nullptr) return;
   std::string pattern = std::filesystem::temp_directory_path().string() + "/sealift-list-XXXXXX";
@@ -134,6 +141,11 @@ void FakeNode::OpenStore() {
   suppressions_ = std::make_unique<engine::Suppressions>(
       *store_, [this] { return options_; },
       engine::Suppressions::Shards{.heard = [] {}, .judge_again = [this] { ++judged_again; }});
+  returned_mail_ = std::make_unique<engine::ReturnedMail>(
+      *store_, engine::ReturnedMail::Surroundings{.options = [this] { return options_; },
+                                                  .heard = [] {},
+                                                  .reread = [](queue::CampaignId) {},
+                                                  .bounced = [](const engine::ReturnedMail::Bounce&) {}});
   holds_ = std::make_unique<engine::Holds>(
       *store_, [this] { return options_; }, [](const std::shared_ptr<const engine::HoldSet>&) {});
   engine::Jobs::Node node;

@@ -5,12 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "engine/config_show.h"
 #include "engine/holds.h"
 #include "engine/jobs.h"
 #include "engine/node.h"
 #include "engine/options.h"
 #include "engine/preflight/report.h"
 #include "engine/restoration.h"
+#include "engine/returned_mail.h"
 #include "engine/suppressions.h"
 #include "engine/tls_probe_report.h"
 
@@ -27,9 +29,10 @@ class FakeNode final : public engine::Node {
   void Interrupt() override {}
   void Drain(absl::Duration) override {}
   std::shared_ptr<const engine::Options> options() const override { return options_; }
-  std::string MetricsText() override { return ""; }
+  std::string MetricsText() override { return metrics; }
   absl::Status Ready() const override { return ready; }
   absl::StatusOr<std::vector<std::string>> Reload(bool allow_weaker) override;
+  absl::StatusOr<engine::ConfigDiff> DiffConfig() const override { return config_diff; }
   absl::StatusOr<std::unique_ptr<engine::CampaignLoader>> Load(engine::LoadRequest request) override;
   absl::StatusOr<engine::CampaignStatus> Show(std::string_view name) override;
   absl::StatusOr<std::vector<engine::CampaignStatus>> List() override;
@@ -60,6 +63,8 @@ class FakeNode final : public engine::Node {
   engine::Jobs& jobs() override;
   // The real list, in a store of its own that is made when it is first asked for.
   engine::Suppressions& suppressions() override;
+  // On the same store.
+  engine::ReturnedMail& returned_mail() override;
 
   absl::StatusOr<engine::BackupMade> Backup() override;
   // Of the store that the suppressions are in.
@@ -82,6 +87,8 @@ class FakeNode final : public engine::Node {
   // One campaign, `spring`, is there.
   engine::CampaignStatus spring;
   std::string preview;  // of any row; empty: a short one to kSecret
+  std::string metrics;
+  absl::StatusOr<engine::ConfigDiff> config_diff = engine::ConfigDiff{};
   absl::Status ready;
   absl::Status refuse;  // what loads answer when not Ok
   engine::LoadRequest loaded;
@@ -100,6 +107,7 @@ class FakeNode final : public engine::Node {
   std::string directory_;                     // of the store
   std::unique_ptr<queue::Store> store_;
   std::unique_ptr<engine::Suppressions> suppressions_;
+  std::unique_ptr<engine::ReturnedMail> returned_mail_;
   std::unique_ptr<engine::Restoration> restoration_;
   std::unique_ptr<engine::Holds> holds_;
   std::unique_ptr<engine::Jobs> jobs_;
