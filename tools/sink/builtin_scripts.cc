@@ -17,6 +17,8 @@ connect = "accept"    # of hosts that do not say: accept, refuse, hang (accepts,
 dns = "mx"            # mx, address (no MX, implicit), null-mx, nxdomain, nodata, servfail, refused, silent, loop
 dns_until = "0s"      # default: for ever; after that time it answers as "mx"
 ttl = "60s"           # of its DNS answers, the negative ones too
+txt = []              # records beneath each domain: "_smtp._tls v=TLSRPTv1; rua=mailto:tls@d1.test"
+dns_signed = false    # true: they come as those of a signed zone do from a resolver that has validated it (AD)
 tls = "on"            # on, off, required, refused (454), broken (220, then no TLS), hang (220, then nothing)
 certificate_name = ""         # default: the host's name
 certificate_expired = false
@@ -25,6 +27,7 @@ latency = "0s"        # of every reply, as a long line has: what arrives meanwhi
 pipelining = true     # offered
 chunking = true
 eight_bit = true
+requiretls = false    # offered, within TLS
 size = "50MiB"
 extensions = []       # further lines of the EHLO reply
 greylist = "0s"       # a recipient is deferred until so long after the first attempt

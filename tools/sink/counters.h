@@ -18,6 +18,7 @@ namespace sealift::tools::sink {
   X(tls_handshakes) /* completed */                                              \
   X(tls_failures)   /* begun and not completed */                                \
   X(transactions)   /* MAIL accepted */                                          \
+  X(require_tls)    /* of these, with REQUIRETLS */                              \
   X(plaintext_mail) /* MAIL commands in clear */                                 \
   X(recipients)     /* RCPT accepted */                                          \
   X(messages)       /* accepted at the final dot */                              \

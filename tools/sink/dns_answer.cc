@@ -8,7 +8,7 @@ namespace sealift::tools::sink {
 namespace {
 
 // RFC 1035 3.2.2 and 4.1.1, RFC 3596, RFC 6891.
-constexpr uint16_t kTypeA = 1, kTypeCname = 5, kTypeSoa = 6, kTypeMx = 15, kTypeAaaa = 28, kTypeOpt = 41,
+constexpr uint16_t kTypeA = 1, kTypeCname = 5, kTypeSoa = 6, kTypeMx = 15, kTypeTxt = 16, kTypeAaaa = 28, kTypeOpt = 41,
                    kTypeAny = 255;
 constexpr uint16_t kClassIn = 1;
 constexpr uint8_t kRcodeFormErr = 1, kRcodeServFail = 2, kRcodeNxDomain = 3, kRcodeNotImp = 4, kRcodeRefused = 5;
@@ -78,6 +78,7 @@ class Answer {
     Set16(10, 0);
   }
 
+  void SetAuthenticated() { (*out_)[3] = static_cast<char>((*out_)[3] | 0x20); }
   void SetRcode(uint8_t rcode) { (*out_)[3] = static_cast<char>(((*out_)[3] & 0xF0) | rcode); }
 
   void Address(uint16_t type, const std::string& bytes, uint32_t ttl) {
@@ -90,6 +91,14 @@ class Answer {
     Sized([&] {
       Put16(preference);
       PutName(host);
+    });
+  }
+  // At most 255 bytes.
+  void Txt(const std::string& text, uint32_t ttl) {
+    Begin(6, kTypeTxt, ttl);
+    Sized([&] {
+      out_->push_back(static_cast<char>(text.size()));
+      out_->append(text);
     });
   }
   void CnameToItself(uint32_t ttl) {
@@ -178,6 +187,7 @@ bool AnswerFrom(const Zone& zone, const Query& query, absl::Duration since_start
     answer.Soa(60);
     return true;
   }
+  if (records->is_signed) answer.SetAuthenticated();
   const bool any = query.type == kTypeAny;
   bool found = false;
   switch (records->ModeAt(since_start)) {
@@ -208,6 +218,10 @@ bool AnswerFrom(const Zone& zone, const Query& query, absl::Duration since_start
       if (query.type == kTypeMx || any) {
         for (const Zone::Mx& mx : records->mx) answer.Mx(mx.preference, mx.host, records->ttl);
         found |= !records->mx.empty();
+      }
+      if (query.type == kTypeTxt || any) {
+        for (const std::string& text : records->txt) answer.Txt(text, records->ttl);
+        found |= !records->txt.empty();
       }
       if (query.type == kTypeA || any) {
         for (const std::string& address : records->a) answer.Address(kTypeA, address, records->ttl);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -111,11 +112,14 @@ struct Provider {
   DnsMode dns = DnsMode::kMx;
   absl::Duration dns_until = absl::InfiniteDuration();  // since the start; then kMx
   absl::Duration ttl = absl::Seconds(60);
+  std::vector<std::pair<std::string, std::string>> txt;  // a name beneath each domain, and the record there
+  bool dns_signed = false;  // answers as a validating resolver gives them for a signed zone (AD)
 
   TlsMode tls = TlsMode::kOn;
   CertificateSpec certificate;
   absl::Duration latency;  // of every reply; what arrives meanwhile is still read, as over a long line
   bool pipelining = true, chunking = true, eight_bit = true;
+  bool requiretls = false;              // offered within TLS (RFC 8689)
   uint64_t size_bytes = 50u << 20;      // SIZE (RFC 1870)
   std::vector<std::string> extensions;  // further EHLO lines
 

@@ -18,6 +18,7 @@ namespace sealift::tools::sink {
 namespace {
 
 constexpr size_t kScriptBytesMax = 16 << 20;
+constexpr size_t kTxtBytesMax = 255;  // one string: RFC 1035 3.3
 constexpr size_t kDomainsMax = 1'000'000;
 constexpr size_t kHostsMax = 60'000;  // what 127.0.1.1 and its successors have room for
 
@@ -68,6 +69,8 @@ class ProviderReader {
     table_.ReadEnum("dns", &provider_.dns, DnsMode::kLoop);
     table_.Read("dns_until", &provider_.dns_until);
     table_.Read("ttl", &provider_.ttl);
+    table_.Read("dns_signed", &provider_.dns_signed);
+    ReadTxt();
     ReadServer();
     table_.Read("greylist", &provider_.greylist);
     provider_.greylist /= script_->time_scale;
@@ -149,6 +152,21 @@ class ProviderReader {
     provider_.hosts.push_back(std::move(host));
   }
 
+  // "_smtp._tls v=TLSRPTv1; rua=..." is a name beneath each domain, and what stands there.
+  void ReadTxt() {
+    std::vector<std::string> records;
+    table_.Read("txt", &records);
+    for (const std::string& record : records) {
+      const size_t space = record.find(' ');
+      std::string name = record.substr(0, space);
+      if (space == std::string::npos || record.size() - space - 1 > kTxtBytesMax || !NormalizeName(&name)) {
+        return table_.FailAt("txt", fmt::format("\"{}\" is no record; write a name, a space and up to {} bytes of text",
+                                                record, kTxtBytesMax));
+      }
+      provider_.txt.emplace_back(std::move(name), record.substr(space + 1));
+    }
+  }
+
   void ReadServer() {
     table_.ReadEnum("tls", &provider_.tls, TlsMode::kHang);
     table_.Read("certificate_name", &provider_.certificate.name);
@@ -162,6 +180,7 @@ class ProviderReader {
     table_.Read("pipelining", &provider_.pipelining);
     table_.Read("chunking", &provider_.chunking);
     table_.Read("eight_bit", &provider_.eight_bit);
+    table_.Read("requiretls", &provider_.requiretls);
     table_.ReadSize("size", &provider_.size_bytes);
     table_.Read("extensions", &provider_.extensions);
   }

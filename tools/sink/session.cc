@@ -220,7 +220,7 @@ Session::Step Session::Mail(std::string_view argument, absl::Time now) {
     counts_.Add(Count::bad_syntax);
     return Say("501 5.1.7 Bad sender address syntax\r\n");
   }
-  const MailParameters parameters = ReadMailParameters(path->parameters, server_.provider);
+  const MailParameters parameters = ReadMailParameters(path->parameters, server_.provider, tls_);
   if (!parameters.offered) {
     counts_.Add(Count::unoffered_parameter);
     return Say("555 5.5.4 Parameter not recognized\r\n");
@@ -243,6 +243,7 @@ Session::Step Session::Mail(std::string_view argument, absl::Time now) {
   mail_ = true;
   ++messages_;
   counts_.Add(Count::transactions);
+  if (parameters.require_tls) counts_.Add(Count::require_tls);
   return Say("250 2.1.0 Ok\r\n");
 }
 

@@ -31,14 +31,22 @@ Zone::Zone(const Script& script) {
     for (const MxHost& host : provider.hosts) {
       Records& records = names_[host.name];
       records.ttl = ttl;
+      records.is_signed = provider.dns_signed;
       AddAddress(host.address, &records);
     }
     for (const std::string& domain : provider.domains) {
       if (domain == "*") continue;
+      for (const auto& [name, text] : provider.txt) {
+        Records& beneath = names_[name + "." + domain];
+        beneath.ttl = ttl;
+        beneath.is_signed = provider.dns_signed;
+        beneath.txt.push_back(text);
+      }
       Records& records = names_[domain];
       records.mode = provider.dns;
       records.mode_until = provider.dns_until;
       records.ttl = ttl;
+      records.is_signed = provider.dns_signed;
       for (const MxHost& host : provider.hosts) {
         if (provider.dns == DnsMode::kAddress) {
           AddAddress(host.address, &records);

@@ -50,6 +50,11 @@ dns = "silent"
 name = "loop"
 domains = ["loop.test"]
 dns = "loop"
+[[provider]]
+name = "signed"
+domains = ["signed.test"]
+dns_signed = true
+txt = ["_smtp._tls v=TLSRPTv1; rua=mailto:tls@signed.test"]
 )";
 
 constexpr uint16_t kA = 1, kMx = 15, kTxt = 16, kAaaa = 28;
@@ -74,6 +79,7 @@ struct Reply {
   bool sent = false;
   std::string bytes;
   int rcode() const { return bytes[3] & 15; }
+  bool authenticated() const { return (bytes[3] & 0x20) != 0; }
   bool truncated() const { return (bytes[2] & 2) != 0; }
   int answers() const { return static_cast<uint8_t>(bytes[6]) << 8 | static_cast<uint8_t>(bytes[7]); }
   int authorities() const { return static_cast<uint8_t>(bytes[9]); }
@@ -131,6 +137,21 @@ TEST_F(DnsAnswerTest, EachKindOfTroubleIsItsAnswer) {
   EXPECT_TRUE(Ask(Query("null.test", kMx)).bytes.ends_with(std::string("\0\3\0\0\0", 5)));
   EXPECT_TRUE(Ask(Query("loop.test", kMx)).bytes.ends_with(std::string("\0\2\xC0\x0C", 4)));
   EXPECT_EQ(Ask(Query("good.test", kTxt)).answers(), 0);
+}
+
+TEST_F(DnsAnswerTest, WhatASignedZoneSaysIsAuthenticated) {
+  EXPECT_TRUE(Ask(Query("signed.test", kMx)).authenticated());
+  EXPECT_TRUE(Ask(Query("mx.signed.test", kA)).authenticated());
+  EXPECT_FALSE(Ask(Query("good.test", kMx)).authenticated());
+}
+
+TEST_F(DnsAnswerTest, TextsStandBeneathTheirDomain) {
+  const std::string text = "v=TLSRPTv1; rua=mailto:tls@signed.test";
+  const std::string record =
+      std::string("\0", 1) + static_cast<char>(text.size() + 1) + static_cast<char>(text.size()) + text;
+  EXPECT_TRUE(Ask(Query("_smtp._tls.signed.test", kTxt)).bytes.ends_with(record));
+  EXPECT_EQ(Ask(Query("_smtp._tls.signed.test", kA)).answers(), 0);
+  EXPECT_EQ(Ask(Query("_smtp._tls.good.test", kTxt)).rcode(), 3);
 }
 
 TEST_F(DnsAnswerTest, TroubleCanEnd) {

@@ -16,6 +16,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
@@ -184,6 +185,18 @@ TEST_F(SessionTest, SmtpUtf8AnnouncesAddressesWhereItIsOffered) {
   EXPECT_THAT(bag_.mailboxes, ElementsAre("\xC3\xA4@d1.test"));
   EXPECT_EQ(Faults(), 0u);
   EXPECT_EQ(Codes(Say("MAIL FROM:<>\r\nRCPT TO:<\xC3\xA4@d1.test>\r\n")), "250 553") << "it holds for one message";
+}
+
+TEST_F(SessionTest, RequireTlsIsOfferedAndTakenInTlsOnly) {
+  Make("requiretls = true\n");
+  EXPECT_THAT(Say("EHLO c.example.test\r\n"), Not(HasSubstr("REQUIRETLS")));
+  EXPECT_EQ(Codes(Say("MAIL FROM:<> REQUIRETLS\r\n")), "555");
+  EXPECT_EQ(counts_->Get(Count::unoffered_parameter), 1u);
+  Say("STARTTLS\r\n");
+  session_->TlsStarted(false);
+  EXPECT_THAT(Say("EHLO c.example.test\r\n"), HasSubstr("REQUIRETLS"));
+  EXPECT_EQ(Codes(Say("MAIL FROM:<> REQUIRETLS=1\r\nMAIL FROM:<> REQUIRETLS\r\n")), "555 250");
+  EXPECT_EQ(counts_->Get(Count::require_tls), 1u);
 }
 
 TEST_F(SessionTest, EndlessLinesAreRefusedAndNotKept) {
