@@ -85,20 +85,23 @@ absl::Status Channel::Prepare(const ClientOptions& options) {
   const bool verify = policy_ >= Policy::kVerify;
   SSL_set_security_level(ssl_.get(), verify ? kVerifiedSecurityLevel : kUnverifiedSecurityLevel);
   SSL_set_verify(ssl_.get(), verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
+  // Names stand among the alternatives (RFC 9525 6.3, RFC 8461 4.1); a wildcard is a whole left-most label.
+  SSL_set_hostflags(ssl_.get(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   if (verify) {
     assert(!options.verify_name.empty());
     verify_name_ = options.verify_name;
-    // Names stand among the alternatives (RFC 9525 6.3, RFC 8461 4.1); a wildcard is a whole left-most label.
-    SSL_set_hostflags(ssl_.get(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     if (policy_ == Policy::kDane) {
       if (absl::Status status = PrepareDane(options); !status.ok()) return status;
     } else if (SSL_set1_host(ssl_.get(), verify_name_.c_str()) != 1) {
       return LocalError(absl::StatusCode::kInvalidArgument, "the name to verify is not usable");
     }
   }
-  if (!options.sni.empty() && !IsAddress(options.sni) &&
-      SSL_set_tlsext_host_name(ssl_.get(), options.sni.c_str()) != 1) {
-    return LocalError(absl::StatusCode::kInvalidArgument, "the server's name is not usable");
+  if (!options.sni.empty() && !IsAddress(options.sni)) {
+    if (SSL_set_tlsext_host_name(ssl_.get(), options.sni.c_str()) != 1) {
+      return LocalError(absl::StatusCode::kInvalidArgument, "the server's name is not usable");
+    }
+    // Nothing fails for it under SSL_VERIFY_NONE; certificate_fault() then knows of the name too.
+    if (!verify) SSL_set1_host(ssl_.get(), options.sni.c_str());
   }
   if (options.sessions == nullptr) return absl::OkStatus();
   sessions_ = options.sessions;
@@ -226,6 +229,26 @@ Channel::Details Channel::details() const {
   // key says so.
   details.verified_name = verify_name_;
   return details;
+}
+
+std::optional<CertificateFault> Channel::certificate_fault() const {
+  const long result = SSL_get_verify_result(ssl_.get());  // NOLINT(google-runtime-int): OpenSSL's type
+  if (result == X509_V_OK) return std::nullopt;
+  CertificateFault fault{.words = X509_verify_cert_error_string(result)};
+  switch (result) {
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+      fault.kind = CertificateFault::Kind::kName;
+      break;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      fault.kind = CertificateFault::Kind::kExpired;
+      break;
+    case X509_V_ERR_DANE_NO_MATCH:
+      break;
+    default:
+      fault.kind = CertificateFault::Kind::kNotTrusted;
+  }
+  return fault;
 }
 
 std::optional<PeerCertificate> Channel::peer_certificate() const {

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -19,6 +21,13 @@
 #include "tls/wire.h"
 
 namespace sealift::tls {
+
+// What is wrong with a certificate, whether or not the policy asks for it to be right.
+struct CertificateFault {
+  enum class Kind : uint8_t { kName, kExpired, kNotTrusted, kOther };
+  Kind kind = Kind::kOther;
+  std::string_view words;  // OpenSSL's; static storage
+};
 
 // A certificate, for people. Its names and its issuer are the peer's words.
 struct PeerCertificate {
@@ -106,6 +115,10 @@ class Channel {
 
   // What the peer has shown; nothing before the handshake is done, or where it showed none.
   std::optional<PeerCertificate> peer_certificate() const;
+
+  // Of a client: what is wrong with the certificate that it was shown, in this handshake or in that of the session that
+  // it resumed; under kVerify and kDane the handshake has failed for it. Nothing also where none was shown.
+  std::optional<CertificateFault> certificate_fault() const;
 
   // What was agreed; empty before the handshake is done.
   Details details() const;

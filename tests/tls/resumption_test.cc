@@ -35,6 +35,23 @@ TEST_P(ResumptionTest, EveryLaterConnectionIsResumed) {
   for (int i = 0; i < 20; ++i) EXPECT_TRUE(Connect().resumed) << i;
 }
 
+TEST_P(ResumptionTest, WhatIsWrongWithTheCertificateIsKnownOfAResumedSessionToo) {
+  const SelfSigned other = *SelfSigned::Make({.names = {"mx1.elsewhere.test"}});
+  const TempFile roots(other.certificate);
+  const std::shared_ptr<ClientContext> client = MakeClient(roots.path());
+  const std::shared_ptr<ServerContext> server =
+      MakeServer({.certificate = other.certificate, .key = other.key, .max_version = GetParam()});
+  for (const bool resumed : {false, true}) {
+    Pair pair(client, Options(), server);
+    pair.Handshake();
+    ASSERT_TRUE(pair.done());
+    EXPECT_EQ(Send(*pair.server, *pair.client, "250 mx1\r\n"), "250 mx1\r\n");
+    EXPECT_EQ(pair.client->details().resumed, resumed);
+    ASSERT_TRUE(pair.client->certificate_fault().has_value());
+    EXPECT_EQ(pair.client->certificate_fault()->kind, CertificateFault::Kind::kName);
+  }
+}
+
 TEST_P(ResumptionTest, ConnectionsOpenedAtOnceShareWhatOneLeft) {
   Connect();
   Pair first(client_, Options(), server_), second(client_, Options(), server_);

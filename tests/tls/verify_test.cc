@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <string>
+
 #include "tests/tls/pair.h"
 
 namespace sealift::tls {
@@ -71,6 +74,37 @@ TEST(VerifyTest, TheServerLearnsWhyByAnAlert) {
   const Pair pair = Verify(other, other.certificate, kServerName);
   EXPECT_THAT(std::string(pair.server_status.message()),
               HasSubstr("the peer ended TLS with the alert 'bad certificate'"));
+}
+
+TEST(VerifyTest, WhatIsWrongIsKnownWhetherOrNotItIsAskedFor) {
+  using Kind = CertificateFault::Kind;
+  const SelfSigned good = ServerCertificate(), other = *SelfSigned::Make({.names = {"mx1.elsewhere.test"}});
+  const SelfSigned expired = *SelfSigned::Make({.names = {kServerName},
+                                                .not_before = absl::FromUnixSeconds(1'600'000'000),
+                                                .not_after = absl::FromUnixSeconds(1'610'000'000)});
+  const struct {
+    const SelfSigned& shown;
+    const SelfSigned& root;
+    std::optional<Kind> kind;
+  } cases[] = {{good, good, std::nullopt},
+               {other, other, Kind::kName},
+               {expired, expired, Kind::kExpired},
+               {good, other, Kind::kNotTrusted}};
+  for (const auto& [shown, root, kind] : cases) {
+    const TempFile roots(root.certificate);
+    for (const Policy policy : {Policy::kOpportunistic, Policy::kRequire, Policy::kVerify}) {
+      const std::string verify = policy == Policy::kVerify ? kServerName : "";
+      Pair pair(MakeClient(roots.path()), {.sni = kServerName, .policy = policy, .verify_name = verify},
+                MakeServer({.certificate = shown.certificate, .key = shown.key}));
+      pair.Handshake();
+      EXPECT_EQ(pair.done(), !kind.has_value() || policy < Policy::kVerify);
+      const std::optional<CertificateFault> fault = pair.client->certificate_fault();
+      ASSERT_EQ(fault.has_value(), kind.has_value());
+      if (!fault.has_value()) continue;
+      EXPECT_EQ(fault->kind, *kind);
+      EXPECT_FALSE(fault->words.empty());
+    }
+  }
 }
 
 TEST(VerifyTest, UnverifiedPoliciesAcceptAnyCertificate) {
