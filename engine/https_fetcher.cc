@@ -40,7 +40,7 @@ struct HttpsFetcher::Transfer {
   Done done;
   size_t bytes_max = 0;
   std::unique_ptr<CURL, FreeEasy> easy;
-  std::unique_ptr<curl_slist, FreeList> resolve;
+  std::unique_ptr<curl_slist, FreeList> resolve, headers;
   WebDocument document;
 
   static size_t OnBody(char* bytes, size_t size, size_t count, void* transfer) {
@@ -51,6 +51,18 @@ struct HttpsFetcher::Transfer {
     return size * count;
   }
 };
+
+namespace {
+
+// The body is the transfer's, which outlives the handle.
+bool SetPost(CURL* easy, const WebRequest& request, curl_slist* headers) {
+  return curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request.post.data()) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, static_cast<long>(request.post.size())) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers) == CURLE_OK;
+}
+
+}  // namespace
 
 HttpsFetcher::HttpsFetcher(const Options& options)
     : options_(options), multi_([] {
@@ -103,6 +115,9 @@ bool HttpsFetcher::Begin(Transfer& transfer) {
   }
   transfer.resolve.reset(
       curl_slist_append(nullptr, fmt::format("{}:{}:{}", request.host, request.port, addresses).c_str()));
+  if (!request.post.empty()) {
+    transfer.headers.reset(curl_slist_append(nullptr, fmt::format("Content-Type: {}", request.post_type).c_str()));
+  }
   const std::string url = fmt::format("https://{}:{}{}", request.host, request.port, request.path);
   const auto set = [easy](CURLoption option, auto value) { return curl_easy_setopt(easy, option, value) == CURLE_OK; };
   return set(CURLOPT_URL, url.c_str()) && set(CURLOPT_RESOLVE, transfer.resolve.get()) &&
@@ -115,6 +130,7 @@ bool HttpsFetcher::Begin(Transfer& transfer) {
          set(CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(options_.limit))) &&
          set(CURLOPT_MAXFILESIZE, static_cast<long>(options_.bytes_max)) &&
          set(CURLOPT_WRITEFUNCTION, &Transfer::OnBody) && set(CURLOPT_WRITEDATA, &transfer) &&
+         (request.post.empty() || SetPost(easy, request, transfer.headers.get())) &&
          set(CURLOPT_USERAGENT, "sealift") && set(CURLOPT_PRIVATE, &transfer) &&
          curl_multi_add_handle(multi_, easy) == CURLM_OK;
 }

@@ -17,12 +17,14 @@
 
 namespace sealift::engine {
 
-// A small document on a web server.
+// A small document on a web server, or one that is given to it.
 struct WebRequest {
   std::string host;  // its name, in the URL and in its certificate
   int port = 443;
   std::string path;                     // "/.well-known/mta-sts.txt"
   std::vector<dns::Address> addresses;  // where the host is; at least one: nobody else is asked for it
+  std::string post;                     // what it is given (POST); empty: it is asked (GET)
+  std::string post_type;                // of that: "application/json"
 };
 struct WebDocument {
   int status = 0;
@@ -30,7 +32,8 @@ struct WebDocument {
   std::string body;
 };
 
-// HttpsFetcher fetches small documents from web servers that strangers name, on a thread of its own with libcurl.
+// HttpsFetcher fetches small documents from web servers, or posts them to those, that strangers name, on a thread of
+// its own with libcurl.
 //
 // HTTPS only, with a certificate of the host's under the trusted roots; no redirect is followed, no proxy of the
 // environment is used, and size and time are capped.

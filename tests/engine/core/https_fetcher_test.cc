@@ -1,0 +1,98 @@
+// Against a real HTTPS server on loopback.
+#include "engine/https_fetcher.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <httplib.h>
+
+#include <fstream>
+#include <future>
+#include <optional>
+
+#include "engine/runtime/check.h"
+#include "tests/engine/core/temporary_folder.h"
+#include "tls/self_signed.h"
+
+namespace sealift::engine {
+namespace {
+
+class HttpsFetcherTest : public ::testing::Test {
+ public:
+  ~HttpsFetcherTest() override {
+    server_->stop();
+    thread_.join();
+  }
+
+ protected:
+  HttpsFetcherTest() {
+    const absl::StatusOr<tls::SelfSigned> made = tls::SelfSigned::Make({.names = {"reports.test"}});
+    CHECK(made.ok(), "a certificate can be made");
+    std::ofstream(Path("certificate")) << made->certificate;
+    std::ofstream(Path("key")) << made->key;
+    server_.emplace(Path("certificate").c_str(), Path("key").c_str());
+    server_->Get("/policy", [](const httplib::Request&, httplib::Response& response) {
+      response.set_content("version: STSv1\n", "text/plain");
+    });
+    server_->Get("/moved",
+                 [](const httplib::Request&, httplib::Response& response) { response.set_redirect("/policy"); });
+    server_->Get("/long", [](const httplib::Request&, httplib::Response& response) {
+      response.set_content(std::string(100'000, 'x'), "text/plain");
+    });
+    server_->Post("/tls", [this](const httplib::Request& request, httplib::Response& response) {
+      posted_ = request.body;
+      posted_type_ = request.get_header_value("Content-Type");
+      response.status = 201;
+    });
+    port_ = server_->bind_to_any_port("127.0.0.1");
+    thread_ = std::thread([this] { server_->listen_after_bind(); });
+  }
+  std::string Path(const std::string& name) const { return folder_.path() + "/" + name; }
+
+  absl::StatusOr<WebDocument> Fetch(WebRequest request, const std::string& roots = "certificate") {
+    HttpsFetcher fetcher({.ca_file = Path(roots), .limit = absl::Minutes(2)});
+    if (request.host.empty()) request.host = "reports.test";
+    request.port = port_;
+    request.addresses = {*dns::Address::Parse("127.0.0.1")};
+    std::promise<absl::StatusOr<WebDocument>> answered;
+    fetcher.Fetch(std::move(request),
+                  [&answered](absl::StatusOr<WebDocument> answer) { answered.set_value(std::move(answer)); });
+    return answered.get_future().get();
+  }
+
+  TemporaryFolder folder_;
+  std::optional<httplib::SSLServer> server_;
+  int port_ = 0;
+  std::thread thread_;
+  std::string posted_, posted_type_;
+};
+
+TEST_F(HttpsFetcherTest, FetchesADocumentOfWhoTheCertificateNames) {
+  const auto document = Fetch({.path = "/policy"});
+  ASSERT_TRUE(document.ok()) << document.status();
+  EXPECT_EQ(document->status, 200);
+  EXPECT_EQ(document->content_type, "text/plain");
+  EXPECT_EQ(document->body, "version: STSv1\n");
+  EXPECT_TRUE(absl::IsUnauthenticated(Fetch({.host = "other.test", .path = "/policy"}).status()));
+}
+
+TEST_F(HttpsFetcherTest, ACertificateThatNobodyVouchesForIsNotAccepted) {
+  std::ofstream(Path("others")) << tls::SelfSigned::Make({.names = {"reports.test"}})->certificate;
+  EXPECT_TRUE(absl::IsUnauthenticated(Fetch({.path = "/policy"}, "others").status()));
+}
+
+TEST_F(HttpsFetcherTest, NeitherRedirectsNorLongDocumentsAreFollowed) {
+  EXPECT_EQ(Fetch({.path = "/moved"})->status, 302);
+  EXPECT_TRUE(absl::IsResourceExhausted(Fetch({.path = "/long"}).status()));
+}
+
+TEST_F(HttpsFetcherTest, PostsWhatItIsGivenByteForByte) {
+  const std::string body("\x1f\x8b\0binary\0\xff", 11);
+  const auto answer = Fetch({.path = "/tls", .post = body, .post_type = "application/tlsrpt+gzip"});
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->status, 201);
+  EXPECT_EQ(posted_, body);
+  EXPECT_EQ(posted_type_, "application/tlsrpt+gzip");
+}
+
+}  // namespace
+}  // namespace sealift::engine
