@@ -339,6 +339,12 @@ struct Fields<StreamOptions> {
          o.tls);
     each(Field{.name = "on_no_tls", .help = "What becomes of a message whose destination cannot meet `tls`."},
          o.on_no_tls);
+    each(Field{.name = "requiretls",
+               .help = "RFC 8689: MAIL asks each server on the way to hand the mail on over TLS to a host that it has "
+                       "authenticated, or to send it back. It goes only to an MX host that offers REQUIRETLS, shows a "
+                       "certificate of its own (as `tls = \"verify\"` asks, or DANE), and was found by signed MX "
+                       "records or an enforced MTA-STS policy; see [tls.md](tls.md)."},
+         o.requiretls);
     each(Field{.name = "dkim",
                .help = "Domains of [[dkim]] that sign; a signature by one RSA and one Ed25519 key of each."},
          o.dkim);

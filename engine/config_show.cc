@@ -98,8 +98,15 @@ std::vector<WeakerPolicy> WeakerPolicies(const Options& before, const Options& a
   };
   for (const StreamOptions& stream : before.streams) {
     const StreamOptions* now = after.FindStream(stream.name);
-    if (now == nullptr || now->tls >= stream.tls) continue;
-    note(fmt::format("stream[{}].tls", stream.name), "stream " + stream.name, ToString(stream.tls), ToString(now->tls));
+    if (now == nullptr) continue;
+    if (now->tls < stream.tls) {
+      note(fmt::format("stream[{}].tls", stream.name), "stream " + stream.name, ToString(stream.tls),
+           ToString(now->tls));
+    }
+    if (stream.requiretls && !now->requiretls) {
+      weaker.push_back({fmt::format("stream[{}].requiretls", stream.name),
+                        fmt::format("stream {}: requiretls was true, would be false", stream.name)});
+    }
   }
   // A block is the same one when it is about the same destinations.
   for (size_t i = 0; i < before.destinations.size(); ++i) {

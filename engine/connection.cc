@@ -47,17 +47,16 @@ Task<Connection::Opened> Connection::Open(std::string host) {
   offered_tls_ = false;
   Opened opened = Opened::kNo;
   if (!endpoints.empty() && policy_.refusal.has_value()) {
-    const bool no_dane = policy_.refusal->kind == HostPolicy::Refusal::Kind::kNoDane;
-    co_return Failed(no_dane ? Opened::kNoTls : Opened::kNo,
-                     FromFailure(no_dane ? ReasonClass::kTls : ReasonClass::kDns, policy_.refusal->text));
+    const bool no_proof = policy_.refusal->kind == HostPolicy::Refusal::Kind::kNoProof;
+    co_return Failed(no_proof ? Opened::kNoTls : Opened::kNo,
+                     FromFailure(no_proof ? ReasonClass::kTls : ReasonClass::kDns, policy_.refusal->text));
   }
   for (const Endpoint& endpoint : endpoints) {
     peer_ = fmt::format("{} [{}]", host_, endpoint.ToString());
     opened = co_await Connect(endpoint);
     if (opened == Opened::kYes) break;
     Close();
-    if (opened == Opened::kNoTls || opened == Opened::kNoPromisedTls)
-      break;  // another address of the host is the same server
+    if (opened != Opened::kNo) break;  // another address of the host is the same server
   }
   if (opened == Opened::kYes) failure_.reset();
   co_return opened;
@@ -227,7 +226,16 @@ Task<Connection::Opened> Connection::StartTls() {
   if (services_.metrics != nullptr) {
     services_.metrics->counter(Metric::kTlsHandshakes, {details.version, details.resumed ? "yes" : "no"})->Add();
   }
-  co_return co_await Hello();
+  co_return co_await GreetAgain();
+}
+
+// What was offered before TLS counts for nothing (RFC 3207 4.2).
+Task<Connection::Opened> Connection::GreetAgain() {
+  const Opened hello = co_await Hello();
+  if (hello != Opened::kYes || !requirement_.requiretls || capabilities_.requiretls) co_return hello;
+  co_await Quit();
+  co_return Failed(Opened::kNoRequireTls,
+                   FromFailure(ReasonClass::kRequireTls, "the server does not offer REQUIRETLS"));
 }
 
 Task<void> Connection::Quit() {

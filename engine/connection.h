@@ -56,8 +56,8 @@ class Connection {
   };
 
   // kNoTls: the host lets us in and offers less than the mail asks. kNoPromisedTls: it offers less than it has
-  // promised.
-  enum class Opened { kYes, kNoTls, kNoPromisedTls, kNo };
+  // promised. kNoRequireTls: it is who it says, and does not ask of the next server what the mail asks of it.
+  enum class Opened { kYes, kNoTls, kNoPromisedTls, kNoRequireTls, kNo };
 
   // A command's reply, the connection's own until the next one is looked for; or what became of the connection instead.
   using Answer = absl::StatusOr<const Reply*>;
@@ -109,6 +109,7 @@ class Connection {
   Task<Opened> Greet();
   Task<Opened> Hello();
   Task<Opened> StartTls();
+  Task<Opened> GreetAgain();
   Task<Opened> GoOnInClear();
   Opened Failed(Opened how, Attempt attempt);
   Opened Lacking() const { return policy_.promised ? Opened::kNoPromisedTls : Opened::kNoTls; }

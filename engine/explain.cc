@@ -79,9 +79,11 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
     }
     case Refusal::Kind::kBackoff:
     case Refusal::Kind::kNoTls: {
-      wait.set_by = refusal.kind == Refusal::Kind::kNoTls ? fmt::format("stream {} tls = \"{}\"", lane.campaign->stream,
-                                                                        tls::ToString(lane.queue->requirement.policy))
-                                                          : "the destination";
+      wait.set_by = refusal.kind == Refusal::Kind::kNoTls
+                        ? fmt::format("stream {} tls = \"{}\"", lane.campaign->stream,
+                                      tls::ToString(lane.queue->requirement.policy)) +
+                              (lane.queue->requirement.requiretls ? ", requiretls = true" : "")
+                        : "the destination";
       for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
         if (path->block.until <= scheduler.services().Now() || path->requirement != lane.queue->requirement) continue;
         wait.detail = path->block.attempt.text;

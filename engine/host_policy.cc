@@ -8,6 +8,8 @@
 namespace sealift::engine {
 namespace {
 
+constexpr std::string_view kRequireTls = "requiretls";
+
 // What the lookups of a host's TLSA records came to.
 struct Published {
   bool failed = false;
@@ -42,7 +44,11 @@ HostPolicy HostPolicy::Of(const TlsRequirement& requirement, std::string host) {
   policy.policy = requirement.policy;
   policy.name = std::move(host);
   policy.set_by = tls::ToString(requirement.policy);
-  if (requirement.domain.sts && policy.policy < tls::Policy::kVerify) {
+  if (requirement.requiretls && policy.policy < tls::Policy::kVerify) {
+    policy.policy = tls::Policy::kVerify;
+    policy.set_by = kRequireTls;
+  }
+  if (requirement.domain.sts && requirement.policy < tls::Policy::kVerify) {
     policy.policy = tls::Policy::kVerify;
     policy.set_by = "mta-sts";
     policy.promised = true;
@@ -56,13 +62,17 @@ Task<HostPolicy> HostPolicy::Find(Resolver& resolver, std::shared_ptr<const tls:
   using Kind = Refusal::Kind;
   HostPolicy policy = Of(requirement, host);
   const bool dane_only = requirement.policy == tls::Policy::kDane;
+  if (requirement.requiretls && !requirement.hosts_proven()) {
+    co_return Refused(std::move(policy), Kind::kNoProof,
+                      "REQUIRETLS is asked for, and neither signed MX records nor an MTA-STS policy name this host");
+  }
   if (dane_only && !requirement.domain.mx_authenticated) {
     // Whoever can forge them names a host of his own, whose TLSA records are in order.
-    co_return Refused(std::move(policy), Kind::kNoDane, "tls is \"dane\", and the domain's MX records are not signed");
+    co_return Refused(std::move(policy), Kind::kNoProof, "tls is \"dane\", and the domain's MX records are not signed");
   }
   if (!options->dns.trust_ad || !addresses.authenticated) {
     if (!dane_only) co_return policy;
-    co_return Refused(std::move(policy), Kind::kNoDane, "tls is \"dane\", and the host's addresses are not signed");
+    co_return Refused(std::move(policy), Kind::kNoProof, "tls is \"dane\", and the host's addresses are not signed");
   }
   std::vector<std::string> bases;
   if (!addresses.canonical.empty() && addresses.canonical != host) bases.push_back(addresses.canonical);
@@ -75,7 +85,7 @@ Task<HostPolicy> HostPolicy::Find(Resolver& resolver, std::shared_ptr<const tls:
   }
   if (published.records.empty()) {
     if (!dane_only) co_return policy;
-    co_return Refused(std::move(policy), Kind::kNoDane, "tls is \"dane\", and the host has no signed TLSA records");
+    co_return Refused(std::move(policy), Kind::kNoProof, "tls is \"dane\", and the host has no signed TLSA records");
   }
   policy.tlsa = tls::UsableRecords(*context, published.records);
   if (!policy.tlsa.empty()) {
@@ -86,7 +96,7 @@ Task<HostPolicy> HostPolicy::Find(Resolver& resolver, std::shared_ptr<const tls:
     co_return policy;
   }
   if (dane_only) {
-    co_return Refused(std::move(policy), Kind::kNoDane, "tls is \"dane\", and none of its TLSA records can be used");
+    co_return Refused(std::move(policy), Kind::kNoProof, "tls is \"dane\", and none of its TLSA records can be used");
   }
   // RFC 7672 2.2: they say that it speaks TLS, though not with which certificate.
   if (policy.policy < tls::Policy::kRequire) {

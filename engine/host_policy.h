@@ -30,8 +30,8 @@ struct HostPolicy {
   // Why the host is not to be spoken to at all.
   struct Refusal {
     enum class Kind : uint8_t {
-      kLookup,  // a lookup failed, and may work later
-      kNoDane,  // `tls = "dane"` is asked for, and nothing that can be relied on says what its certificate is
+      kLookup,   // a lookup failed, and may work later
+      kNoProof,  // nothing that can be relied on says that it is the domain's host, or what its certificate is
     };
     Kind kind = Kind::kLookup;
     std::string text;
@@ -40,7 +40,7 @@ struct HostPolicy {
   tls::Policy policy = tls::Policy::kRequire;
   std::string name;                   // the SNI, and with kVerify and kDane what the certificate is checked for
   std::vector<tls::TlsaRecord> tlsa;  // usable ones, with kDane
-  std::string_view set_by;            // the word for events: a stream's policy, "dane" or "mta-sts"
+  std::string_view set_by;            // the word for events: a stream's policy, "requiretls", "dane" or "mta-sts"
   bool promised = false;              // asked for by what the host published, beyond what the mail demands
   std::optional<Refusal> refusal;
 

@@ -182,6 +182,7 @@ struct StreamOptions {                       // [[stream]]
   int priority = 10;                         // 0 to 100; a higher one goes first
   TlsPolicy tls = TlsPolicy::kRequire;       //
   OnNoTls on_no_tls = OnNoTls::kHold;        // when no host of a destination can meet `tls`
+  bool requiretls = false;                   // RFC 8689: each server on the way keeps to TLS, or the mail comes back
   std::vector<std::string> dkim;             // domains of [[dkim]]
   std::string return_path;                   // domain of the envelope sender; default: node.hostname
   std::string unsubscribe_url;               // https, where a one-click unsubscribe is posted; empty: none

@@ -228,7 +228,7 @@ void Paths::BlockPath(Path& path, Lack lack, const Attempt& attempt) {
   path.block.until = RetrySchedule({.intervals = path.retry})
                          .Next(path.block.failures, now, absl::InfiniteFuture(), services_.random());
   WakeAt(path, path.block.until);
-  if (lack == Lack::kTls) scheduler_.BounceForNoTls(path, attempt);
+  if (lack >= Lack::kTls) scheduler_.BounceForNoTls(path, attempt);
   if (!attempt.begun) return;
   if (const std::optional<Assignment> head = scheduler_.Head(path); head.has_value())
     scheduler_.Conclude(*head, attempt);

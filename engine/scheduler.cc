@@ -159,7 +159,7 @@ void Scheduler::OnRows(Lane& lane) {
   ExpireReady(*lane.queue);
   for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
     path->refusal = Refusal{};
-    if (path->block.lack == Lack::kTls && path->block.until > services_.Now())
+    if (path->block.lack >= Lack::kTls && path->block.until > services_.Now())
       BounceForNoTls(*path, path->block.attempt);
   }
   paths_.Pump(*lane.queue->site);
@@ -269,14 +269,17 @@ std::optional<Assignment> Scheduler::Head(Path& path) {
 }
 
 void Scheduler::BounceForNoTls(Path& path, const Attempt& attempt) {
-  if (path.requirement.policy == tls::Policy::kOpportunistic) return;  // it does not require what is missing
+  const bool requiretls = path.requirement.requiretls;
+  if (path.requirement.policy == tls::Policy::kOpportunistic && !requiretls) return;  // it requires not what is missing
+  const bool refused = path.block.lack == Lack::kRequireTls;
   for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
     if (queue->requirement != path.requirement) continue;
     if (queue->stream == nullptr) continue;
-    if (queue->stream->on_no_tls != OnNoTls::kBounce) continue;
+    if (queue->stream->on_no_tls != OnNoTls::kBounce && !refused) continue;
     if (queue->PermitsOf(path.source) == nullptr) continue;
     Attempt bounce = attempt;
     bounce.verdict.action = Action::kBounce;
+    if (requiretls) bounce.enhanced = refused ? "5.7.30" : "5.7.10";  // RFC 8689 4.2.1
     while (queue->HasRows() && MayBegin()) Conclude(TakeFront(*queue, nullptr), bounce);
   }
 }

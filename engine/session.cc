@@ -52,6 +52,8 @@ Lack LackOf(Connection::Opened opened) {
       return Lack::kTls;
     case Connection::Opened::kNoPromisedTls:
       return Lack::kPromised;
+    case Connection::Opened::kNoRequireTls:
+      return Lack::kRequireTls;
     default:
       return Lack::kNone;
   }
@@ -125,7 +127,7 @@ Task<bool> Session::Open() {
   FailedHosts& failed_hosts = scheduler_.paths().failed_hosts();
   std::vector<dns::MxHost> hosts = failed_hosts.Without(admitted, path_.source_name, services_.Now());
   dns::ShuffleTies(hosts, [this](size_t n) { return services_.random() % n; });
-  Lack lack = hosts.empty() ? Lack::kNone : Lack::kTls;  // of every host
+  Lack lack = hosts.empty() ? Lack::kNone : Lack::kRequireTls;  // of every host
   for (const dns::MxHost& host : hosts) {
     const Connection::Opened opened = co_await connection_.Open(host.name);
     if (opened == Connection::Opened::kYes) {
@@ -139,10 +141,14 @@ Task<bool> Session::Open() {
       failed_hosts.Failed(host.name, path_.source_name, services_.Now());
     }
   }
+  // One that was passed over may offer it.
+  if (lack == Lack::kRequireTls && hosts.size() < admitted.size()) lack = Lack::kNone;
   failure_ = connection_.failure();
   Attempt attempt =
       failure_.has_value() ? *failure_ : connection_.FromFailure(ReasonClass::kConnection, "no host could be tried");
-  if (lack != Lack::kNone) attempt.verdict = ClassifyFailure(ReasonClass::kTls);
+  if (lack != Lack::kNone) {
+    attempt.verdict = ClassifyFailure(lack == Lack::kRequireTls ? ReasonClass::kRequireTls : ReasonClass::kTls);
+  }
   // Whatever a host says before MAIL is not about the row.
   attempt.verdict.action = Action::kDefer;
   scheduler_.paths().OnUnreachable(path_, lack, attempt);
@@ -306,6 +312,7 @@ void Session::WriteGroup(const Assignment& assignment) {
   if (offered.size) parameters.size = message_.bytes();
   parameters.eight_bit = message_.needed().eight_bit;
   parameters.smtp_utf8 = message_.needed().smtp_utf8;
+  parameters.require_tls = path_.requirement.requiretls;
   const queue::Row& row = assignment.claim.row();
   sender_.clear();
   AppendEnvelopeSender(services_.store, *options_, assignment.lane->campaign->stream,

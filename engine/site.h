@@ -40,9 +40,10 @@ struct Refusal {
 
 // What no host of a site has offered.
 enum class Lack : uint8_t {
-  kNone,      // nothing of TLS: a host did not answer as it should
-  kPromised,  // TLS that a host had promised: it may be under attack, and nothing bounces for it
-  kTls,       // the TLS that the path requires
+  kNone,        // nothing of TLS: a host did not answer as it should
+  kPromised,    // TLS that a host had promised: it may be under attack, and nothing bounces for it
+  kTls,         // the TLS that the path requires
+  kRequireTls,  // REQUIRETLS, over TLS and by hosts that are who they say: nobody can have taken the offer out
 };
 
 // A path that failed waits, longer each time. One row is tried when it ends; the others stay queued, untouched.

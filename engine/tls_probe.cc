@@ -113,6 +113,7 @@ Task<void> TlsProbe::LookAtHost(TlsProbeReport::Host& host) {
     }
     if (newest) {
       host.cipher = evidence.cipher;
+      host.requiretls = connection.capabilities().requiretls;
       if (const std::optional<tls::PeerCertificate>& shown = connection.certificate(); shown.has_value()) {
         host.certificate_names = shown->names;
         host.certificate_expires = shown->not_after;
@@ -124,7 +125,7 @@ Task<void> TlsProbe::LookAtHost(TlsProbeReport::Host& host) {
 }
 
 Task<void> TlsProbe::Judge(TlsProbeReport::Outcome& outcome, tls::Policy policy, DomainSecurity security) {
-  const TlsRequirement requirement = RequirementOf(policy, security);
+  const TlsRequirement requirement = RequirementOf(policy, false, security);
   const std::vector<dns::MxHost> hosts = requirement.Admitted(hosts_);
   outcome.applies = security.sts && policy < tls::Policy::kVerify ? "mta-sts" : tls::ToString(policy);
   outcome.fate = "hold";

@@ -17,6 +17,7 @@ struct TlsProbeReport {
     std::string peer;           // "mx1.d1.test [192.0.2.1]"
     std::string dane;           // "no", "yes" (usable records), "unusable", "failed"
     bool starttls = false;
+    bool requiretls = false;            // offered in TLS (RFC 8689)
     std::vector<std::string> versions;  // of TLS that it speaks with us: "TLSv1.3", "TLSv1.2"
     std::string cipher;                 // of the newest
     std::vector<std::string> certificate_names;

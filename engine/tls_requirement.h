@@ -33,6 +33,10 @@ static_assert(dns::kMxHostsMax <= 32, "a bit each");
 struct TlsRequirement {
   tls::Policy policy = tls::Policy::kRequire;
   DomainSecurity domain = {};
+  bool requiretls = false;   // RFC 8689: a host that is who it says, and that asks the same of the next
+
+  // Whether anything that nobody can forge has named the hosts (RFC 8689 4.2.1).
+  bool hosts_proven() const { return domain.sts || domain.mx_authenticated; }
 
   // Those of the site's hosts that may take the mail.
   std::vector<dns::MxHost> Admitted(std::span<const dns::MxHost> hosts) const {
@@ -48,9 +52,9 @@ struct TlsRequirement {
 
 // What a domain's security adds to a policy: only what makes a difference, so that mail with the same needs shares
 // connections.
-inline TlsRequirement RequirementOf(tls::Policy policy, DomainSecurity domain) {
-  if (policy != tls::Policy::kDane) domain.mx_authenticated = false;
-  return {.policy = policy, .domain = domain};
+inline TlsRequirement RequirementOf(tls::Policy policy, bool requiretls, DomainSecurity domain) {
+  if (policy != tls::Policy::kDane && !requiretls) domain.mx_authenticated = false;
+  return {.policy = policy, .domain = domain, .requiretls = requiretls};
 }
 
 }  // namespace sealift::engine

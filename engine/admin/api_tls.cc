@@ -20,6 +20,7 @@ json ToJson(const TlsProbeReport::Host& host) {
           {"peer", host.peer},
           {"dane", host.dane},
           {"starttls", host.starttls},
+          {"requiretls", host.requiretls},
           {"versions", host.versions},
           {"cipher", host.cipher},
           {"certificate_names", host.certificate_names},

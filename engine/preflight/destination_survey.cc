@@ -114,8 +114,10 @@ void DestinationSurvey::Add(const Domain& domain, const dns::MxAnswer& answer, c
   DestinationSettings settings = options_->DestinationFor(domain.name, first);
   DomainSecurity security{.mx_authenticated = options_->dns.trust_ad && answer.authenticated};
   if (sts != nullptr && sts->policy.mode == dns::StsPolicy::Mode::kEnforce) security.Enforce(sts->policy, answer.hosts);
+  const TlsRequirement requirement = RequirementOf(BindingPolicy(stream_, settings), stream_.requiretls, security);
+  const DomainSecurity& asked = requirement.domain;
   const auto [known, fresh] =
-      known_.try_emplace({key, settings.blocks, security.sts, security.sts_hosts}, sites_.size());
+      known_.try_emplace({key, settings.blocks, asked.mx_authenticated, asked.sts, asked.sts_hosts}, sites_.size());
   if (!fresh) {
     PreflightSite& site = sites_[known->second].found;
     ++site.domains;
@@ -125,7 +127,7 @@ void DestinationSurvey::Add(const Domain& domain, const dns::MxAnswer& answer, c
     return;
   }
   Site site{.identity = {.key = key, .hosts = hosts ? answer.hosts : std::vector<dns::MxHost>()},
-            .requirement = RequirementOf(BindingPolicy(stream_, settings), security)};
+            .requirement = requirement};
   site.settings = std::move(settings);
   PreflightSite& found = site.found;
   found.domain = domain.name;
@@ -175,6 +177,7 @@ Task<void> DestinationSurvey::Probe(Site& site) {
   PreflightSite& found = site.found;
   using Opened = Connection::Opened;
   bool no_tls = true;     // every host let us in and offered too little
+  bool refused = true;    // ... no more than REQUIRETLS
   bool promised = false;  // ... one of them, less than it has promised
   const std::vector<dns::MxHost> hosts = site.requirement.Admitted(site.identity.hosts);
   if (hosts.empty()) {
@@ -188,7 +191,8 @@ Task<void> DestinationSurvey::Probe(Site& site) {
       found.fate = Fate::kSend;
       co_return;
     }
-    no_tls = no_tls && (opened == Opened::kNoTls || opened == Opened::kNoPromisedTls);
+    no_tls = no_tls && opened != Opened::kNo;
+    refused = refused && opened == Opened::kNoRequireTls;
     promised = promised || opened == Opened::kNoPromisedTls;
     const Scope& scope = co_await CurrentScope();
     if (scope.ended()) {
@@ -198,7 +202,11 @@ Task<void> DestinationSurvey::Probe(Site& site) {
     }
   }
   found.fate = Fate::kDefer;
-  if (no_tls) found.fate = stream_.on_no_tls == OnNoTls::kBounce && !promised ? Fate::kBounce : Fate::kHold;
+  if (refused) {
+    found.fate = Fate::kBounce;
+  } else if (no_tls) {
+    found.fate = stream_.on_no_tls == OnNoTls::kBounce && !promised ? Fate::kBounce : Fate::kHold;
+  }
 }
 
 Task<Connection::Opened> DestinationSurvey::ProbeHost(Site& site, std::string host) {
@@ -219,6 +227,11 @@ Task<Connection::Opened> DestinationSurvey::ProbeHost(Site& site, std::string ho
     co_return Opened::kYes;
   }
   found.why = InWords(strict.failure(), host);
+  if (verified == Opened::kNoRequireTls) {
+    found.tls = strict.evidence().tls_version;
+    found.verified = true;
+    co_return verified;
+  }
   // HELO is tried only where nothing is required, so a host that refuses EHLO gets another chance there.
   const bool lax = site.requirement.policy == tls::Policy::kOpportunistic;
   if (verified == Opened::kNo && !(lax && strict.failure().has_value() && strict.failure()->code != 0)) {

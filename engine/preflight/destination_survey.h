@@ -89,7 +89,7 @@ class DestinationSurvey {
   size_t next_domain_ = 0, next_site_ = 0, probed_ = 0;
   std::vector<Site> sites_;
   // By site, destination blocks and what the domains publish: into sites_.
-  std::map<std::tuple<std::string, std::vector<int>, bool, uint32_t>, size_t> known_;
+  std::map<std::tuple<std::string, std::vector<int>, bool, bool, uint32_t>, size_t> known_;
 };
 
 }  // namespace sealift::engine

@@ -250,6 +250,8 @@ std::string_view ToString(ReasonClass reason_class) {
       return "greylisted";
     case ReasonClass::kTls:
       return "tls";
+    case ReasonClass::kRequireTls:
+      return "requiretls";
     case ReasonClass::kProtocol:
       return "protocol";
     case ReasonClass::kUnavailable:

@@ -62,6 +62,7 @@ enum class ReasonClass : uint8_t {
   kRate,            // rate: too many messages, recipients or connections
   kGreylisted,      // greylisted: come back later
   kTls,             // tls: encryption was required and not had
+  kRequireTls,      // requiretls: the mail asks for REQUIRETLS, and no host that is who it says offers it
   kProtocol,        // protocol: the dialogue broke the rules
   kUnavailable,     // unavailable: the server has trouble of its own
   kConnection,      // connection: refused, reset or lost

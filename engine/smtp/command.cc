@@ -30,6 +30,7 @@ void AppendMailFrom(std::string_view sender, const MailParameters& parameters, s
   if (parameters.size.has_value()) fmt::format_to(std::back_inserter(group), " SIZE={}", *parameters.size);
   if (parameters.eight_bit) group += " BODY=8BITMIME";
   if (parameters.smtp_utf8) group += " SMTPUTF8";
+  if (parameters.require_tls) group += " REQUIRETLS";
   group += "\r\n";
 }
 

@@ -26,6 +26,7 @@ struct MailParameters {
   std::optional<uint64_t> size;  // RFC 1870, bytes; only where the server offered SIZE
   bool eight_bit = false;        // BODY=8BITMIME (RFC 6152); only where the server offered it
   bool smtp_utf8 = false;        // RFC 6531; only where the server offered it
+  bool require_tls = false;      // RFC 8689; only where the server offered it, in TLS
 };
 
 // What a transaction consists of is appended to its group. `sender` is the envelope sender; empty is the null

@@ -38,6 +38,7 @@ void PrintTable(const json& answer, Console& console) {
                 {"host", "HOST"},
                 {"peer", "PEER"},
                 {"starttls", "STARTTLS"},
+                {"requiretls", "REQUIRETLS"},
                 {"versions", "VERSIONS"},
                 {"cipher", "CIPHER"},
                 {"dane", "DANE"},

@@ -116,6 +116,10 @@ TEST(ConfigShowTest, AWeakerPolicyIsNamed) {
   EXPECT_THAT(WeakerPolicies(*before, *weaker_stream),
               ElementsAre(testing::Field(&WeakerPolicy::text, HasSubstr("stream s: tls was \"verify\""))));
   EXPECT_THAT(WeakerPolicies(*weaker_stream, *before), IsEmpty());
+  const auto asking = Parsed(Replaced(kBase, "tls = \"verify\"", "tls = \"verify\"\nrequiretls = true"));
+  EXPECT_THAT(WeakerPolicies(*asking, *before),
+              ElementsAre(testing::Field(&WeakerPolicy::text, HasSubstr("stream s: requiretls was true"))));
+  EXPECT_THAT(WeakerPolicies(*before, *asking), IsEmpty());
   const auto no_block = Parsed(Replaced(kBase, "domains = [\"d1.test\"]", "domains = [\"d2.test\"]"));
   EXPECT_THAT(WeakerPolicies(*before, *no_block),
               ElementsAre(testing::Field(&WeakerPolicy::text, HasSubstr("destination (domain d1.test)"))));

@@ -29,6 +29,8 @@ TEST(CommandTest, CommandsAreSpelledAsTheStandardSays) {
   EXPECT_EQ(MailFrom("news@example.com"), "MAIL FROM:<news@example.com>\r\n");
   EXPECT_EQ(MailFrom(""), "MAIL FROM:<>\r\n");
   EXPECT_EQ(MailFrom("news@example.com", {.size = 10240}), "MAIL FROM:<news@example.com> SIZE=10240\r\n");
+  EXPECT_EQ(MailFrom("news@example.com", {.size = 7, .require_tls = true}),
+            "MAIL FROM:<news@example.com> SIZE=7 REQUIRETLS\r\n");
   EXPECT_EQ(MailFrom("news@example.com", {.size = 7, .eight_bit = true, .smtp_utf8 = true}),
             "MAIL FROM:<news@example.com> SIZE=7 BODY=8BITMIME SMTPUTF8\r\n");
   EXPECT_EQ(RcptTo("\"john doe\"@d1.test"), "RCPT TO:<\"john doe\"@d1.test>\r\n");

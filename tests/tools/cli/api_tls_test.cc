@@ -21,6 +21,7 @@ TEST(TlsProbeCommandTest, SaysWhatIsOfferedAndWhatWouldApply) {
                    .preference = 10,
                    .dane = "yes",
                    .starttls = true,
+                   .requiretls = true,
                    .versions = {"TLSv1.3", "TLSv1.2"},
                    .certificate_names = {"mx.d1.test"},
                    .certificate_expires = absl::FromUnixSeconds(1'800'000'000)}};
@@ -31,6 +32,7 @@ TEST(TlsProbeCommandTest, SaysWhatIsOfferedAndWhatWouldApply) {
   EXPECT_EQ(answer["mx_authenticated"], true);
   EXPECT_EQ(answer["mta_sts"]["mode"], "enforce");
   EXPECT_EQ(answer["hosts"][0]["versions"][1], "TLSv1.2");
+  EXPECT_EQ(answer["hosts"][0]["requiretls"], true);
   EXPECT_EQ(answer["hosts"][0]["certificate_expires"], "2027-01-15T08:00:00.000Z");
   EXPECT_EQ(answer["outcomes"][0]["applies"], "dane");
   EXPECT_EQ(answer["outcomes"][1]["why"], "no matching DANE TLSA records");
