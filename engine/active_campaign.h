@@ -27,6 +27,7 @@ struct ActiveCampaign {
   engine::Rate rate;                               // --rate of its load; unlimited by default
   std::optional<Template> content;                 // nothing: its messages arrived finished
   std::optional<size_t> key_field = std::nullopt;  // which of a row's fields names it in events (--key-column)
+  bool tls_report = false;                         // reports about TLS, which go whatever the TLS
   std::atomic<bool> sending{true};  // false: paused or cancelled; what is in flight ends, nothing new begins
 };
 

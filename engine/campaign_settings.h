@@ -21,6 +21,7 @@ struct CampaignSettings {
   bool start = false;                  // --start: it starts once it is loaded completely
 
   absl::Duration erase_after;  // from when it is done; zero: never
+  bool tls_report = false;     // of the engine's own reports about TLS
 
   // What a load that resumes must have been begun with, beside the spec.
   std::string key_column;  // --key-column; "": events name rows by their number

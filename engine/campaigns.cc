@@ -102,7 +102,7 @@ absl::Status Campaigns::Activate(const Campaign& campaign) {
     if (entry == nullptr) {
       entry = std::make_shared<ActiveCampaign>(campaign.id, campaign.spec.name, campaign.spec.stream, campaign.started,
                                                settings->rate, std::move(content),
-                                               settings->KeyField(campaign.spec.columns));
+                                               settings->KeyField(campaign.spec.columns), settings->tls_report);
     }
     active = entry;
   }

@@ -12,6 +12,7 @@
 #include "engine/providers.h"
 #include "engine/rule_reading.h"
 #include "engine/secret_file.h"
+#include "engine/smtp/mailbox.h"
 #include "engine/test_recipients.h"
 #include "fmt/format.h"
 
@@ -305,6 +306,36 @@ void CheckStreams(ConfigDraft& draft) {
   }
 }
 
+void CheckTlsReport(ConfigDraft& draft) {
+  TlsReportOptions& report = draft.options.tls_report;
+  if (report.organization.empty()) report.organization = draft.options.node.hostname;
+  if (!report.contact.empty()) {
+    const absl::StatusOr<Mailbox> contact = ParseMailbox(report.contact);
+    std::string wrong = contact.ok() ? "" : std::string(contact.status().message());
+    if (contact.ok() && NeedsSmtpUtf8(contact->ToString())) wrong = "it is not ASCII, and a report is";
+    if (wrong.empty()) {
+      report.contact = contact->ToString();
+    } else {
+      draft.Error("tls_report.contact", fmt::format("`contact`: {} cannot be used as a mail address: {}",
+                                                    TomlString(report.contact.substr(0, 100)), wrong));
+    }
+  }
+  if (report.stream.empty()) return;
+  if (report.contact.empty()) {
+    draft.Error("tls_report.stream",
+                "reports that are mailed come from `contact`; give one, such as contact = \"tls@example.com\"");
+  }
+  const StreamOptions* const stream = draft.options.FindStream(report.stream);
+  if (stream == nullptr) {
+    draft.Error("tls_report.stream", Unknown("stream", report.stream, NamesOf(draft.options.streams)));
+  } else if (stream->dkim.empty()) {
+    draft.Error("tls_report.stream",
+                fmt::format("stream {} does not sign, and receivers ignore a report without a DKIM signature (RFC "
+                            "8460 3); give the stream `dkim`",
+                            TomlString(report.stream)));
+  }
+}
+
 void CheckDestinations(ConfigDraft& draft) {
   const Options& o = draft.options;
   std::vector<std::string> providers = ProvidersOf(o);
@@ -366,6 +397,7 @@ void CheckConfig(ConfigDraft& draft) {
   CheckSources(draft);
   CheckDkim(draft);
   CheckStreams(draft);
+  CheckTlsReport(draft);
   CheckDestinations(draft);
 }
 

@@ -249,6 +249,29 @@ struct Fields<BackupOptions> {
 };
 
 template <>
+struct Fields<TlsReportOptions> {
+  static void Each(auto& o, auto&& each) {
+    each(Field{.name = "enabled",
+               .help = "Count TLS sessions, and make a report of each day for every domain that publishes where it "
+                       "wants one."},
+         o.enabled);
+    each(Field{.name = "organization", .help = "Who reports; default: node.hostname."}, o.organization);
+    each(Field{.name = "contact",
+               .help = "A mail address: who answers for the reports, and the From of those that are mailed; of a "
+                       "domain that signs in `stream`."},
+         o.contact);
+    each(Field{.name = "stream",
+               .help = "The stream that mails the reports; it signs (`dkim`), and a transactional one does not wait "
+                       "for a warm-up. Without it reports are files alone: nothing is mailed and nothing posted."},
+         o.stream);
+    each(
+        Field{
+            .name = "keep", .help = "How long the files are kept.", .min = 86'400'000, .max = 10LL * 366 * 86'400'000},
+        o.keep);
+  }
+};
+
+template <>
 struct Fields<DkimOptions> {
   static void Each(auto& o, auto&& each) {
     each(Field{.name = "domain", .help = "The d= of a signature.", .required = true, .text = Text::kHost}, o.domain);
@@ -454,6 +477,8 @@ void EachSection(auto& o, auto&& each, auto&& each_array) {
   each(Section{.name = "storage", .help = "The disk."}, o.storage);
   each(Section{.name = "retention", .help = "How long things are kept."}, o.retention);
   each(Section{.name = "backup", .help = "Backups of the queue; see backup.md."}, o.backup);
+  each(Section{.name = "tls_report", .help = "Reports about TLS (RFC 8460); see [tls.md](tls.md#reports)."},
+       o.tls_report);
   each_array(Section{.name = "dkim",
                      .help = "A signing key. Of those of one domain the first of each algorithm signs; the others "
                              "stand by, to be published before they take over."},

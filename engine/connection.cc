@@ -26,6 +26,44 @@ bool IsNoHostOfOthers(const dns::Address& address, const Options& options) {
   return address.IsLoopback() || address.IsPrivate() || IsOwnAddress(address, options);
 }
 
+std::optional<TlsTry::Failure> FailureOf(const tls::Channel& channel) {
+  const std::optional<tls::CertificateFault> fault = channel.certificate_fault();
+  if (!fault.has_value()) return std::nullopt;
+  TlsTry::Failure failure{.reason = std::string(fault->words)};
+  switch (fault->kind) {
+    case tls::CertificateFault::Kind::kName:
+      failure.what = TlsFailure::kCertificateHostMismatch;
+      break;
+    case tls::CertificateFault::Kind::kExpired:
+      failure.what = TlsFailure::kCertificateExpired;
+      break;
+    case tls::CertificateFault::Kind::kNotTrusted:
+      failure.what = TlsFailure::kCertificateNotTrusted;
+      break;
+    case tls::CertificateFault::Kind::kOther:
+      break;
+  }
+  return failure;
+}
+
+// Without its port.
+std::string AddressOf(const Endpoint& endpoint) {
+  std::string text = endpoint.ToString();
+  text.resize(std::min(text.rfind(':'), text.size()));
+  if (text.starts_with('[') && text.ends_with(']')) return text.substr(1, text.size() - 2);
+  return text;
+}
+
+// As RFC 8460 4.4 has the records of a zone file.
+ReportedPolicy PublishedBy(const HostPolicy& policy) {
+  std::vector<std::string> records;
+  for (const tls::TlsaRecord& record : policy.tlsa) {
+    records.push_back(
+        fmt::format("{} {} {} {:02x}", record.usage, record.selector, record.matching, fmt::join(record.data, "")));
+  }
+  return ReportedPolicy::Tlsa(std::move(records));
+}
+
 absl::Status ServerHasClosed() { return absl::UnavailableError("the server closed the connection"); }
 
 }  // namespace
@@ -45,13 +83,17 @@ Task<Connection::Opened> Connection::Open(std::string host) {
   const std::vector<Endpoint> endpoints = co_await Endpoints();
   security_.policy = std::string(policy_.set_by);
   offered_tls_ = false;
+  tls_tries_.clear();
+  address_.clear();
   Opened opened = Opened::kNo;
   if (!endpoints.empty() && policy_.refusal.has_value()) {
+    NoteRefusal();
     const bool no_proof = policy_.refusal->kind == HostPolicy::Refusal::Kind::kNoProof;
     co_return Failed(no_proof ? Opened::kNoTls : Opened::kNo,
                      FromFailure(no_proof ? ReasonClass::kTls : ReasonClass::kDns, policy_.refusal->text));
   }
   for (const Endpoint& endpoint : endpoints) {
+    address_ = AddressOf(endpoint);
     peer_ = fmt::format("{} [{}]", host_, endpoint.ToString());
     opened = co_await Connect(endpoint);
     if (opened == Opened::kYes) break;
@@ -136,7 +178,7 @@ Task<Connection::Opened> Connection::Greet() {
     co_return Failed(Opened::kNo, std::move(refused));
   }
   const Opened hello = co_await Hello();
-  if (hello != Opened::kYes) co_return hello;
+  if (hello != Opened::kYes || forgo_tls_) co_return hello;
   if (!capabilities_.starttls) co_return co_await GoOnInClear();
   offered_tls_ = true;
   co_return co_await StartTls();
@@ -149,6 +191,7 @@ Task<Connection::Opened> Connection::GoOnInClear() {
   if (stripped && services_.metrics != nullptr) {
     services_.metrics->counter(Metric::kTlsStripped, {tls::ToString(policy_.policy)})->Add();
   }
+  NoteTry(TlsTry::Failure{.what = TlsFailure::kStartTlsNotSupported, .reason = {}});
   if (policy_.policy == tls::Policy::kOpportunistic && !offered_tls_) co_return Opened::kYes;
   co_await Quit();
   std::string why = "the server does not offer STARTTLS";
@@ -189,6 +232,7 @@ Task<Connection::Opened> Connection::StartTls() {
   if ((*ready)->code != kReadyForTls) {
     Attempt refused = FromReply(Phase::kStartTls, **ready, {});
     const bool later = (*ready)->IsTransient();
+    NoteTry(TlsTry::Failure{.reason = fmt::format("STARTTLS was answered with {}", (*ready)->code)});
     co_await Quit();
     co_return Failed(later ? Opened::kNo : Lacking(), std::move(refused));
   }
@@ -211,10 +255,14 @@ Task<Connection::Opened> Connection::StartTls() {
   if (!shaken.ok()) {
     const bool waited = absl::IsDeadlineExceeded(shaken) || absl::IsCancelled(shaken);
     const std::string why = fmt::format("the TLS handshake failed: {}", std::string(shaken.message()));
+    std::optional<TlsTry::Failure> fault = FailureOf(tls.channel());
+    if (!fault.has_value()) fault = TlsTry::Failure{.reason = std::string(shaken.message())};
+    if (!absl::IsCancelled(shaken)) NoteTry(std::move(fault));
     co_return Failed(waited ? Opened::kNo : Lacking(),
                      FromFailure(waited ? ReasonClass::kTimeout : ReasonClass::kTls, why));
   }
   in_tls_ = true;
+  NoteTry(std::nullopt, FailureOf(tls.channel()));
   if (services_.tls_memory != nullptr && options_->delivery == Delivery::kLive) {
     services_.tls_memory->Note(host_, services_.ring.Now());
   }
@@ -243,6 +291,27 @@ Task<void> Connection::Quit() {
   const Answer bye = co_await Command(std::string(kQuit), options_->smtp.quit_timeout);
   (void)bye;  // whatever it is, the conversation is over
   Close();
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// For reports about TLS
+
+void Connection::NoteTry(std::optional<TlsTry::Failure> failure, std::optional<TlsTry::Failure> fault) {
+  TlsTry made{.host = host_, .address = address_, .failure = std::move(failure), .fault = std::move(fault)};
+  if (!policy_.tlsa.empty() || policy_.tlsa_unusable) made.dane = PublishedBy(policy_);
+  // RFC 8460 4.3.2.1: the host has published what nobody can check it by.
+  if (policy_.tlsa_unusable && !made.failure.has_value()) {
+    made.failure = TlsTry::Failure{.what = TlsFailure::kTlsaInvalid, .reason = {}};
+  }
+  tls_tries_.push_back(std::move(made));
+}
+
+void Connection::NoteRefusal() {
+  if (policy_.refusal->kind == HostPolicy::Refusal::Kind::kLookup) {
+    NoteTry(TlsTry::Failure{.what = TlsFailure::kDnssecInvalid, .reason = {}});
+  } else if (requirement_.policy == tls::Policy::kDane) {
+    NoteTry(TlsTry::Failure{.what = TlsFailure::kDaneRequired, .reason = {}});
+  }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@
 #include "engine/smtp/reply_parser.h"
 #include "engine/tls_memory.h"
 #include "engine/tls_requirement.h"
+#include "engine/tls_try.h"
 #include "tls/channel.h"
 #include "tls/client_context.h"
 #include "tls/session_cache.h"
@@ -90,6 +91,8 @@ class Connection {
   const HostPolicy& policy() const { return policy_; }
   // From now on any certificate does, and what it is is kept: for who looks and sends nothing.
   void LookOnly() { look_only_ = true; }
+  // TLS is not tried from now on. For mail alone that is to go whatever the TLS, where TLS has failed before.
+  void ForgoTls() { forgo_tls_ = true; }
   const std::optional<tls::PeerCertificate>& certificate() const { return certificate_; }
   // "mx1.d1.test [192.0.2.1]"
   const std::string& peer() const { return peer_; }
@@ -97,6 +100,10 @@ class Connection {
   queue::Evidence evidence() const;
   // Why the last address that was tried did not do; nothing where there was none to try.
   const std::optional<Attempt>& failure() const { return failure_; }
+
+  // What came of TLS with the host that was opened last, an address each; the last one is that of the connection where
+  // it was opened. Empty where nothing came as far as TLS.
+  const std::vector<TlsTry>& tls_tries() const { return tls_tries_; }
 
   // What failed, as the outcome of a row.
   Attempt FromReply(Phase phase, const Reply& reply, std::string_view recipient) const;
@@ -111,6 +118,8 @@ class Connection {
   Task<Opened> StartTls();
   Task<Opened> GreetAgain();
   Task<Opened> GoOnInClear();
+  void NoteTry(std::optional<TlsTry::Failure> failure, std::optional<TlsTry::Failure> fault = std::nullopt);
+  void NoteRefusal();
   Opened Failed(Opened how, Attempt attempt);
   Opened Lacking() const { return policy_.promised ? Opened::kNoPromisedTls : Opened::kNoTls; }
 
@@ -129,6 +138,9 @@ class Connection {
   bool offered_tls_ = false;  // by an address of `host_`, in this attempt
   bool in_tls_ = false;
   bool look_only_ = false;
+  bool forgo_tls_ = false;
+  std::vector<TlsTry> tls_tries_;
+  std::string address_;                              // that is connected to
   std::optional<tls::PeerCertificate> certificate_;  // with look_only_
   queue::Evidence security_;
   std::optional<Attempt> failure_;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/mx_filter.h"
+#include "engine/tls_account.h"
 
 namespace sealift::engine {
 namespace {
@@ -85,6 +86,7 @@ Task<void> Directory::LookUp(std::string domain) {
   --lookups_;
   const Scope& scope = co_await CurrentScope();
   if (scope.ended()) co_return;
+  CountStsFailure(services_, domain, sts);
   Answer(domain, answer, sts.record);
   StartLookups();
 }

@@ -61,6 +61,7 @@ Task<HostPolicy> HostPolicy::Find(Resolver& resolver, std::shared_ptr<const tls:
                                   dns::AddressAnswer addresses) {
   using Kind = Refusal::Kind;
   HostPolicy policy = Of(requirement, host);
+  if (requirement.despite_tls) co_return policy;
   const bool dane_only = requirement.policy == tls::Policy::kDane;
   if (requirement.requiretls && !requirement.hosts_proven()) {
     co_return Refused(std::move(policy), Kind::kNoProof,
@@ -95,6 +96,7 @@ Task<HostPolicy> HostPolicy::Find(Resolver& resolver, std::shared_ptr<const tls:
     policy.set_by = tls::ToString(tls::Policy::kDane);
     co_return policy;
   }
+  policy.tlsa_unusable = true;
   if (dane_only) {
     co_return Refused(std::move(policy), Kind::kNoProof, "tls is \"dane\", and none of its TLSA records can be used");
   }

@@ -40,6 +40,7 @@ struct HostPolicy {
   tls::Policy policy = tls::Policy::kRequire;
   std::string name;                   // the SNI, and with kVerify and kDane what the certificate is checked for
   std::vector<tls::TlsaRecord> tlsa;  // usable ones, with kDane
+  bool tlsa_unusable = false;         // there are some, and none of them can be used
   std::string_view set_by;            // the word for events: a stream's policy, "requiretls", "dane" or "mta-sts"
   bool promised = false;              // asked for by what the host published, beyond what the mail demands
   std::optional<Refusal> refusal;

@@ -177,6 +177,9 @@ absl::Status NodeImpl::Open() {
   expiry_->Start();
   jobs_ = MakeJobs();
   if (absl::Status opened = jobs_->Open(); !opened.ok()) return opened;
+  tls_reports_ = MakeTlsReports();
+  if (absl::Status opened = tls_reports_->Open(); !opened.ok()) return opened;
+  tls_reports_->Start();
   upkeep_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "upkeep");
     Upkeep();
@@ -194,11 +197,15 @@ void NodeImpl::Drain(absl::Duration limit) {
   if (upkeep_.joinable()) upkeep_.join();
   if (expiry_ != nullptr) expiry_->Stop();
   if (jobs_ != nullptr) jobs_->Stop();
+  if (tls_reports_ != nullptr) tls_reports_->Stop();
   for (const std::unique_ptr<Shard>& shard : shards_) {
     if (shard->started()) shard->Drain(limit);
   }
   for (const std::unique_ptr<Shard>& shard : shards_) shard->Join();
   if (store_ == nullptr) return;
+  if (tls_reports_ != nullptr) {
+    for (const std::unique_ptr<Shard>& shard : shards_) tls_reports_->Keep(shard->tls_tally());
+  }
   NoteDestinations();
   if (ledger_ != nullptr) ledger_->Stop();
   CloseLimits();

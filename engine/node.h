@@ -29,6 +29,7 @@ class Restoration;
 class ReturnedMail;
 class Shard;
 class Suppressions;
+class TlsReports;
 struct ConfigDiff;
 struct Options;
 struct PreflightReport;
@@ -58,6 +59,7 @@ struct LoadRequest {
   std::string rate;  // "" or as in the configuration, "200/s"
   bool start = false;
   std::optional<absl::Time> start_at;
+  bool tls_report = false;  // the engine's own: they go whatever the TLS
 };
 
 // One reason why rows of a destination wait, as `domain explain` prints it.
@@ -235,6 +237,7 @@ class Node {
   virtual ReturnedMail& returned_mail() = 0;
   virtual Holds& holds() = 0;
   virtual Jobs& jobs() = 0;
+  virtual TlsReports& tls_reports() = 0;
 
   // Writes a backup into backup.dir while everything goes on. kTryLater while another is made.
   virtual absl::StatusOr<BackupMade> Backup() = 0;

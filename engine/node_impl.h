@@ -28,6 +28,7 @@
 #include "engine/signers.h"
 #include "engine/signing_keys.h"
 #include "engine/suppressions.h"
+#include "engine/tls_reports.h"
 #include "engine/warmups.h"
 
 namespace sealift::engine {
@@ -72,6 +73,7 @@ class NodeImpl final : public Node {
   absl::StatusOr<uint64_t> CountRows(const QueueFilter& filter) override;
   Holds& holds() override { return *holds_; }
   Jobs& jobs() override { return *jobs_; }
+  TlsReports& tls_reports() override { return *tls_reports_; }
   Suppressions& suppressions() override { return *suppressions_; }
   ReturnedMail& returned_mail() override { return *returned_mail_; }
   absl::StatusOr<BackupMade> Backup() override;
@@ -142,6 +144,7 @@ class NodeImpl final : public Node {
   // Tells every shard whom a commit has suppressed.
   void Announce(const queue::SuppressionNews& news);
   std::unique_ptr<Jobs> MakeJobs();
+  std::unique_ptr<TlsReports> MakeTlsReports();
   bool LeavesFrom(const std::string& stream, const std::string& source) const;
   void AskShards(const std::function<void(Scheduler&)>& question);
   void AddMetrics();
@@ -175,6 +178,7 @@ class NodeImpl final : public Node {
   std::unique_ptr<ReturnedMail> returned_mail_;
   std::unique_ptr<Holds> holds_;
   std::unique_ptr<Jobs> jobs_;
+  std::unique_ptr<TlsReports> tls_reports_;
   std::unique_ptr<engine::MetricsText> metrics_text_;
   std::unique_ptr<Expiry> expiry_;
   std::atomic<bool> storage_ok_{true}, storage_stopped_{false};

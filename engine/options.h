@@ -129,6 +129,14 @@ struct RetentionOptions {                              // [retention]
   absl::Duration settled_rows = absl::Hours(24 * 14);  // what a replay can move back
 };
 
+struct TlsReportOptions {                      // [tls_report]: RFC 8460
+  bool enabled = true;                         // sessions are counted, and reports written
+  std::string organization;                    // who reports; default: node.hostname
+  std::string contact;                         // a mail address
+  std::string stream;                          // that the reports are sent by; empty: they are not sent
+  absl::Duration keep = absl::Hours(24 * 90);  // files of reports
+};
+
 struct DkimOptions {  // [[dkim]]
   std::string domain;
   std::string selector;
@@ -256,6 +264,7 @@ struct Options {
   StorageOptions storage;
   RetentionOptions retention;
   BackupOptions backup;
+  TlsReportOptions tls_report;
   std::vector<DkimOptions> dkim;
   std::vector<SourceOptions> sources;
   std::vector<PoolOptions> pools;

@@ -98,7 +98,9 @@ void Scheduler::Configure(SendQueue& queue) {
   if (queue.stream == nullptr) return;  // a reload took the stream away: its rows wait, and `explain` says so
   StreamOptions stream = *queue.stream;
   if (!queue.placement.pool.empty()) stream.pool = queue.placement.pool;
-  queue.requirement = RequirementOf(BindingPolicy(stream, queue.settings), stream.requiretls, queue.security);
+  queue.requirement = queue.campaign->tls_report
+                          ? RequirementOfReport()
+                          : RequirementOf(BindingPolicy(stream, queue.settings), stream.requiretls, queue.security);
   queue.delivery_seconds = services_.metrics.histogram(Metric::kDeliverySeconds, {stream.name});
   const PoolOptions* const pool = options.FindPool(stream.pool);
   if (pool == nullptr) return;  // a reload took away the pool of a route

@@ -98,6 +98,7 @@ Session::Session(Scheduler& scheduler, Path& path)
                    .metrics = &services_.metrics,
                    .tls_memory = &services_.tls_memory},
                   options_, *options_->FindSource(path.source_name), path.requirement),
+      tls_account_(services_, path.requirement, options_->FindSource(path.source_name)->address),
       message_(services_, options_) {}
 
 Task<void> Session::Live() {
@@ -121,9 +122,11 @@ Task<bool> Session::Open() {
     queue::Evidence evidence = connection_.evidence();
     evidence.policy = "mta-sts";
     failure_->evidence = std::make_shared<queue::Evidence>(std::move(evidence));
+    tls_account_.NoneAdmitted(OpenedFor(), path_.site.hosts.front().name);
     scheduler_.paths().OnUnreachable(path_, Lack::kPromised, *failure_);
     co_return false;
   }
+  if (path_.requirement.despite_tls && path_.block.lack != Lack::kNone) connection_.ForgoTls();
   FailedHosts& failed_hosts = scheduler_.paths().failed_hosts();
   std::vector<dns::MxHost> hosts = failed_hosts.Without(admitted, path_.source_name, services_.Now());
   dns::ShuffleTies(hosts, [this](size_t n) { return services_.random() % n; });
@@ -132,8 +135,10 @@ Task<bool> Session::Open() {
     const Connection::Opened opened = co_await connection_.Open(host.name);
     if (opened == Connection::Opened::kYes) {
       failed_hosts.Answered(host.name, path_.source_name);
+      tls_account_.Opened(OpenedFor(), connection_.tls_tries());
       co_return true;
     }
+    tls_account_.Failed(OpenedFor(), connection_.tls_tries());
     lack = std::min(lack, LackOf(opened));
     const Scope& scope = co_await CurrentScope();
     if (scope.ended()) co_return false;
@@ -153,6 +158,14 @@ Task<bool> Session::Open() {
   attempt.verdict.action = Action::kDefer;
   scheduler_.paths().OnUnreachable(path_, lack, attempt);
   co_return false;
+}
+
+const std::string& Session::OpenedFor() const {
+  for (const std::unique_ptr<SendQueue>& queue : path_.site.queues) {
+    if (!queue->HasRows() || queue->requirement != path_.requirement) continue;
+    return queue->ahead.empty() ? queue->ready.front()->domain : queue->ahead.front().lane->domain;
+  }
+  return path_.site.domain;
 }
 
 Task<void> Session::SendAll() {
@@ -281,6 +294,7 @@ Task<void> Session::Transact(Assignment assignment) {
     }
   }
   if (!scheduler_.Confirm(assignment)) co_return;
+  tls_account_.Carries(assignment.lane->domain);
   WriteGroup(assignment);
   ++begun_;
   under_way_.push_back({.assignment = assignment, .date = message_.date(), .depth = DepthOf(assignment)});

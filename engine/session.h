@@ -16,6 +16,7 @@
 #include "engine/scheduler.h"
 #include "engine/site.h"
 #include "engine/smtp/reply.h"
+#include "engine/tls_account.h"
 
 namespace sealift::engine {
 
@@ -59,6 +60,8 @@ class Session {
 
   Task<void> Live();
   Task<bool> Open();
+  // The domain whose mail it is opened for.
+  const std::string& OpenedFor() const;
   Task<void> SendAll();
 
   // Sends the next transaction, as far as it goes without a reply. False: there is none, or not now.
@@ -102,6 +105,7 @@ class Session {
   Path& path_;
   const std::shared_ptr<const Options> options_;  // those in force when it began
   Connection connection_;
+  TlsAccount tls_account_;
 
   OutgoingMessage message_;  // the one that is being sent
   Group group_;              // what carries it; kept from message to message for its memory

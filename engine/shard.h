@@ -71,6 +71,8 @@ class Shard {
   bool started() const { return thread_.joinable(); }
 
   Metrics& metrics() { return metrics_; }
+  // What nobody has taken yet; once the thread has ended.
+  const TlsTally& tls_tally() const { return services_->tls_tally; }
   dns::Resolver::Counts dns_counts() const { return resolver_->counts(); }
 
  private:

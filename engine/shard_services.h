@@ -19,6 +19,7 @@
 #include "engine/site_identity.h"
 #include "engine/sts_policies.h"
 #include "engine/tls_memory.h"
+#include "engine/tls_report/tally.h"
 #include "engine/warmups.h"
 #include "engine/web.h"
 #include "queue/store.h"
@@ -69,6 +70,7 @@ struct ShardServices {
   std::function<void(int shard, LaneHandover lane)> send_lane;
 
   std::shared_ptr<const HoldSet> holds = std::make_shared<const HoldSet>();
+  TlsTally tls_tally = {};  // what the node has not taken yet
 
   absl::Time Now() const { return ring.Now(); }
   void ArmAt(Timer& timer, absl::Time when) const {

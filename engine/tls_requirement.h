@@ -34,6 +34,7 @@ struct TlsRequirement {
   tls::Policy policy = tls::Policy::kRequire;
   DomainSecurity domain = {};
   bool requiretls = false;   // RFC 8689: a host that is who it says, and that asks the same of the next
+  bool despite_tls = false;  // a report about TLS goes whatever the TLS: RFC 8460 3
 
   // Whether anything that nobody can forge has named the hosts (RFC 8689 4.2.1).
   bool hosts_proven() const { return domain.sts || domain.mx_authenticated; }
@@ -49,6 +50,12 @@ struct TlsRequirement {
 
   friend bool operator==(const TlsRequirement&, const TlsRequirement&) = default;
 };
+
+// A report is not kept by the failure that it is about: neither what the domain has published nor what the operator
+// asks of other mail binds it. TLS is used where there is any.
+inline TlsRequirement RequirementOfReport() {
+  return {.policy = tls::Policy::kOpportunistic, .domain = {}, .despite_tls = true};
+}
 
 // What a domain's security adds to a policy: only what makes a difference, so that mail with the same needs shares
 // connections.

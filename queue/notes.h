@@ -25,6 +25,7 @@ enum class NoteKind : char {
   kLimit = 'l',      // when a limit is free again
   kWarmup = 'w',     // where a source stands in its warm-up
   kRestraint = 'r',  // what replies have put on our sending
+  kTlsCounts = 'p',  // TLS sessions of a day with a domain
 };
 
 // What is to be known after a restart too. What stands in `value` is its writer's.

@@ -124,6 +124,9 @@ void Api::AddTo(UnixListener& listener) {
   Add(listener, "GET", "/api/v1/domains", "domain list", Audited::kNo, &Api::ListDomains);
   Add(listener, "GET", "/api/v1/domains/:name/explain", "domain explain", Audited::kNo, &Api::ExplainDomain);
   Add(listener, "POST", "/api/v1/domains/:name/tls-probe", "tls probe", Audited::kYes, &Api::ProbeTls);
+  Add(listener, "GET", "/api/v1/tls/counts", "tls report", Audited::kNo, &Api::CountTls);
+  Add(listener, "GET", "/api/v1/tls/reports", "tls reports", Audited::kNo, &Api::ListTlsReports);
+  Add(listener, "POST", "/api/v1/tls/reports", "tls send-report", Audited::kYes, &Api::IssueTlsReports);
   Add(listener, "GET", "/api/v1/messages/:name", "message trace", Audited::kWhenRevealing, &Api::TraceMessage);
   Add(listener, "POST", "/api/v1/messages/find", "message find", Audited::kYes, &Api::FindMessages);
   Add(listener, "GET", "/api/v1/events", "events", Audited::kWhenRevealing, &Api::StreamEvents);

@@ -62,6 +62,9 @@ class Api {
   absl::StatusOr<nlohmann::json> PreflightCampaign(Call& call);
   absl::StatusOr<nlohmann::json> TestCampaign(Call& call);
   absl::StatusOr<nlohmann::json> ProbeTls(Call& call);
+  absl::StatusOr<nlohmann::json> CountTls(Call& call);
+  absl::StatusOr<nlohmann::json> ListTlsReports(Call& call);
+  absl::StatusOr<nlohmann::json> IssueTlsReports(Call& call);
   absl::StatusOr<nlohmann::json> ListRows(Call& call);
   absl::StatusOr<nlohmann::json> ShapeQueue(Call& call);
   absl::StatusOr<nlohmann::json> RetryQueue(Call& call);

@@ -86,6 +86,9 @@ CommandResult RunBounceIngest(const Invocation& call, Console& console);
 
 // commands_tls.cc
 CommandResult RunTlsProbe(const Invocation& call, Console& console);
+CommandResult RunTlsReport(const Invocation& call, Console& console);
+CommandResult RunTlsReports(const Invocation& call, Console& console);
+CommandResult RunTlsSendReport(const Invocation& call, Console& console);
 
 // commands_dkim.cc
 CommandResult RunDkimGenerate(const Invocation& call, Console& console);

@@ -228,6 +228,22 @@ TEST(ConfigFileTest, DaneOrNothingNeedsAResolverThatIsBelieved) {
   EXPECT_THAT(ErrorsOf(std::string(kSource) + kPool + stream), IsEmpty()) << "sink mode asks for no name";
 }
 
+TEST(ConfigFileTest, ReportsAboutTlsAreMailedByAStreamThatSigns) {
+  const auto errors = [](const std::string& lines) {
+    return ErrorsOf(std::string(kSource) + kPool +
+                    "[[dkim]]\ndomain = \"a.test\"\nselector = \"s1\"\nkey_file = \"/k\"\n"
+                    "[[stream]]\nname = \"mute\"\npool = \"p\"\n"
+                    "[[stream]]\nname = \"signs\"\npool = \"p\"\ndkim = [\"a.test\"]\n[tls_report]\n" +
+                    lines);
+  };
+  EXPECT_THAT(errors("contact = \"tls@a.test\"\nstream = \"signs\"\n"), IsEmpty());
+  EXPECT_THAT(errors("stream = \"signs\"\n"), ElementsAre(HasSubstr("give one, such as contact")));
+  EXPECT_THAT(errors("contact = \"tls@a.test\"\nstream = \"mute\"\n"), ElementsAre(HasSubstr("does not sign")));
+  EXPECT_THAT(errors("contact = \"tls@a.test\"\nstream = \"sign\"\n"), ElementsAre(HasSubstr("signs")));
+  EXPECT_THAT(errors("contact = \"tls\"\n"), ElementsAre(HasSubstr("cannot be used as a mail address")));
+  EXPECT_THAT(errors("contact = \"t\u00e4@a.test\"\n"), ElementsAre(HasSubstr("is not ASCII")));
+}
+
 TEST(ConfigFileTest, ARuleThatWouldDoNothingOrCannotBeReadIsAnError) {
   const auto errors = [](const std::string& lines) {
     return ErrorsOf(std::string(kSource) + kPool + "[[rule]]\n" + lines);

@@ -219,7 +219,7 @@ queue::CampaignId ShardWorld::Load(const std::string& name, const std::vector<st
   if (!compiled.ok()) ADD_FAILURE() << compiled.status();
   active_[campaign->id] = std::make_shared<ActiveCampaign>(
       campaign->id, name, content.stream, content.accepted, content.rate, *std::move(compiled),
-      content.key.empty() ? std::nullopt : std::optional<size_t>(0));
+      content.key.empty() ? std::nullopt : std::optional<size_t>(0), content.tls_report);
   return campaign->id;
 }
 

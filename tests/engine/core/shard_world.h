@@ -42,6 +42,7 @@ class ShardWorld : public testing::Test {
     absl::Time accepted = absl::Now();
     Rate rate;
     std::string key;  // of every row; "": rows are named by their number
+    bool tls_report = false;
   };
 
   ShardWorld();

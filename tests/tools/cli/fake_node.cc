@@ -115,6 +115,27 @@ engine::Jobs& FakeNode::jobs() {
   return *jobs_;
 }
 
+engine::TlsReports& FakeNode::tls_reports() {
+  const std::lock_guard lock(mutex_);
+  OpenStore();
+  if (tls_reports_ == nullptr) {
+    options_->node.data_dir = directory_;
+    tls_reports_ = std::make_unique<engine::TlsReports>(engine::TlsReports::Services{
+        .store = *store_,
+        .metrics = metrics_,
+        .options = [this] { return options_; },
+        .gather = [this](engine::TlsTally& into) { into.Add(std::exchange(tls_counts, {})); },
+        .load = [this](engine::LoadRequest request) { return Load(std::move(request)); },
+        .txt =
+            [](const std::string&) {
+              return dns::TxtAnswer{.verdict = dns::Verdict::kFound, .texts = {"v=TLSRPTv1;rua=mailto:tls@d1.test"}};
+            },
+        .post = [](const engine::TlsReportRecord::Web&, const std::string&) { return absl::OkStatus(); },
+    });
+  }
+  return *tls_reports_;
+}
+
 engine::Suppressions& FakeNode::suppressions() {
   const std::lock_guard lock(mutex_);
   OpenStore();

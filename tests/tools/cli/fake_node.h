@@ -15,6 +15,7 @@
 #include "engine/returned_mail.h"
 #include "engine/suppressions.h"
 #include "engine/tls_probe_report.h"
+#include "engine/tls_reports.h"
 
 namespace sealift::tools {
 
@@ -61,6 +62,8 @@ class FakeNode final : public engine::Node {
   absl::StatusOr<uint64_t> CountRows(const engine::QueueFilter& filter) override;
   engine::Holds& holds() override;
   engine::Jobs& jobs() override;
+  // Real ones, in the same store, that have counted what `tls_counts` has; everybody wants reports at tls@d1.test.
+  engine::TlsReports& tls_reports() override;
   // The real list, in a store of its own that is made when it is first asked for.
   engine::Suppressions& suppressions() override;
   // On the same store.
@@ -94,6 +97,7 @@ class FakeNode final : public engine::Node {
   engine::LoadRequest loaded;
   engine::PreflightReport preflight;
   engine::TlsProbeReport tls_probe;
+  engine::TlsTally tls_counts;
   absl::StatusOr<engine::TestMail> test_mail = engine::TestMail{};
   std::string loaded_bytes;
   std::vector<engine::CampaignLoader::Rejection> rejections;
@@ -111,6 +115,8 @@ class FakeNode final : public engine::Node {
   std::unique_ptr<engine::Restoration> restoration_;
   std::unique_ptr<engine::Holds> holds_;
   std::unique_ptr<engine::Jobs> jobs_;
+  engine::Metrics metrics_;
+  std::unique_ptr<engine::TlsReports> tls_reports_;
   mutable std::mutex mutex_;
   std::vector<std::string> calls_;
 };
