@@ -288,5 +288,30 @@ TEST_F(SchedulerFailureTest, ADrainEndsWithEveryOutcomeDurable) {
   EXPECT_EQ(counters.delivered, mx.contents.size());
 }
 
+// What is paused and resumed must not try a dead host earlier.
+TEST_F(SchedulerFailureTest, ASiteIsKeptForAsLongAsItsBlockLasts) {
+  AddDomain("long.test");
+  AddDomain("short.test");
+  internet_->SetRefusing("mx.long.test", true);
+  internet_->SetRefusing("mx.short.test", true);
+  StreamOptions& impatient = AddStream("impatient");
+  impatient.retry = {absl::Milliseconds(1)};
+  Start();
+  const queue::CampaignId patient = Send("spring", Recipients(2, "long.test"));
+  const queue::CampaignId other = Send("summer", Recipients(2, "short.test"), {.stream = "impatient"});
+  ASSERT_TRUE(EventuallyTried(patient, 1));
+  ASSERT_TRUE(EventuallyTried(other, 1));
+  const std::shared_ptr<std::atomic<bool>> first = Pause(patient), second = Pause(other);
+  ASSERT_TRUE(Eventually([&] { return first->load() && second->load(); }));
+  ASSERT_TRUE(Eventually([&] {
+    scheduler().directory().Sweep();
+    return scheduler().directory().sites() == 1;
+  }));
+  OnShard([](Scheduler& scheduler) {
+    EXPECT_NE(scheduler.directory().FindSite("long.test"), nullptr);
+    EXPECT_EQ(scheduler.directory().FindSite("short.test"), nullptr);
+  });
+}
+
 }  // namespace
 }  // namespace sealift::engine
