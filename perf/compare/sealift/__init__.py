@@ -6,6 +6,7 @@ from peer import DNS_ADDRESS, HERE, Peer, Usage, command, fill, wait_for
 
 class Sealift(Peer):
     name = 'sealift'
+    more = ''  # further tables of its configuration
 
     @classmethod
     def version(cls, data):
@@ -19,7 +20,7 @@ class Sealift(Peer):
         self.config = self.directory / 'sealift.toml'
         fill(HERE / 'sealift/sealift.toml', self.config, dir=self.directory, dns=f'{DNS_ADDRESS}:53',
              tls='require' if self.mode.tls else 'opportunistic',
-             dkim='dkim = ["sender.test"]' if self.mode.dkim else '', key=self.data.dkim_key)
+             dkim='dkim = ["sender.test"]' if self.mode.dkim else '', key=self.data.dkim_key, more=self.more)
         self.held = held
         self.run(self.data.build / 'bin/sealiftd', '--config', self.config)
         wait_for('sealiftd ready', 30, lambda: self.check_alive() or 'ready' in self.log())
