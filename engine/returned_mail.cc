@@ -84,7 +84,7 @@ Reply ReplyOf(const Recipient& recipient) {
   reply.enhanced = TakeEnhancedCode(behind);
   if (!reply.enhanced) reply.enhanced = status;
   if (reply.enhanced && reply.enhanced->cls != reply.code / 100) reply.enhanced.reset();
-  reply.lines.push_back(std::move(line));
+  reply.lines = std::move(line);
   return reply;
 }
 
