@@ -429,10 +429,9 @@ struct Fields<DestinationOptions> {
     each(Field{.name = "pipeline_depth",
                .help =
                    "Transactions in flight on one connection: above 1 the next ones are sent ahead of the replies to "
-                   "those before, where the server offers PIPELINING; never for a stream with in_doubt = \"hold\". For "
-                   "servers "
-                   "that are known to be sound: where one replies once too often behind a message that came by BDAT, "
-                   "that is taken for the answer to the next.",
+                   "those before, where the server offers PIPELINING and the first message of the connection has shown "
+                   "that its replies carry enhanced codes which tell them apart (RFC 2034); never for a stream with "
+                   "in_doubt = \"hold\".",
                .min = 1,
                .max = 16},
          o.pipeline_depth);

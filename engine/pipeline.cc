@@ -29,6 +29,13 @@ std::optional<Pipeline::Step> Pipeline::Cut() {
   return End(Step::Next::kBroken, refusal_->phase, refusal_->reply);
 }
 
+bool Pipeline::Fits(const Reply& reply) const {
+  constexpr int kAddressing = 1;
+  if (!reply.IsPositive()) return true;
+  const bool to_address = front() == Phase::kMail || front() == Phase::kRcpt;
+  return reply.enhanced.has_value() && (reply.enhanced->subject == kAddressing) == to_address;
+}
+
 Pipeline::Step Pipeline::OnReply(const Reply& reply) {
   using Next = Step::Next;
   CHECK(!awaited_.empty(), "a reply is taken for a command that was sent");

@@ -46,6 +46,9 @@ class Pipeline {
   Phase front() const { return awaited_.front(); }
   // DATA ends a group (RFC 2920 3.1): nothing follows it before its answer.
   bool ends_with_data() const { return !awaited_.empty() && awaited_.back() == Phase::kData; }
+  // Whether the reply says itself that it answers front(): of those that agree, MAIL and RCPT have enhanced codes about
+  // addresses (X.1.X, RFC 3463 3.2), RSET and content have others, and none has no code. A refusal may say anything.
+  bool Fits(const Reply& reply) const;
   Step OnReply(const Reply& reply);
 
   // No reply will come any more: what was already said of the oldest transaction, if that decides it.

@@ -196,7 +196,8 @@ bool Session::MayBegin() const {
 
 size_t Session::DepthOf(const Assignment& assignment) const {
   const StreamOptions* const stream = assignment.queue->stream;
-  if (!connection_.capabilities().pipelining || stream == nullptr || stream->in_doubt == InDoubt::kHold) return 1;
+  if (!connection_.capabilities().pipelining || telling_ != Telling::kYes) return 1;
+  if (stream == nullptr || stream->in_doubt == InDoubt::kHold) return 1;
   return std::clamp<size_t>(static_cast<size_t>(assignment.queue->settings.pipeline_depth), 1, kDepthMax);
 }
 
@@ -437,6 +438,9 @@ Task<void> Session::TakeReply() {
   if ((*answer)->code == 221) {  // the answer to QUIT, which is never sent while another is awaited
     co_return Lose(phase, absl::InvalidArgumentError("the server said goodbye (221) and was not asked to"));
   }
+  if (!Believes(**answer)) {
+    co_return Lose(phase, absl::InvalidArgumentError("the server replied to something else than it was asked"));
+  }
   const Pipeline::Step step = pipeline_.OnReply(**answer);
   if (step.next == Pipeline::Step::Next::kMore) co_return;
   if (step.next == Pipeline::Step::Next::kContent) co_return co_await SendContent();
@@ -444,6 +448,15 @@ Task<void> Session::TakeReply() {
   const absl::Status sent = co_await connection_.Send(".\r\n", options_->smtp.block_timeout);
   if (!sent.ok()) co_return Lose(Phase::kContent, sent);
   pipeline_.Sent(Phase::kContent);
+}
+
+bool Session::Believes(const Reply& reply) {
+  const bool fits = pipeline_.Fits(reply);
+  if (telling_ == Telling::kYes) return fits || under_way_.front().depth == 1;
+  if (!fits) telling_ = Telling::kNo;
+  const bool taken = pipeline_.front() == Phase::kContent && reply.IsPositive();
+  if (taken && telling_ == Telling::kUnknown) telling_ = Telling::kYes;
+  return true;
 }
 
 absl::Duration Session::LimitOf(Phase phase) const {

@@ -25,8 +25,10 @@ namespace sealift::engine {
 //
 // It writes as much at once as the standards allow: a transaction's commands are one group where the server offers
 // PIPELINING, its content with them where it offers CHUNKING, and up to `pipeline_depth` transactions go ahead of their
-// replies. Replies are taken before anything more is sent, so that one that comes before its command is known for what
-// it is; the session ends then, as it does after every protocol error. QUIT is sent when everything is answered.
+// replies, where the first one has shown that the server's replies say what they answer: a reply too many would
+// otherwise be taken for the answer to what follows. Replies are taken before anything more is sent, so that one that
+// comes before its command is known for what it is; the session ends then, as it does after every protocol error. QUIT
+// is sent when everything is answered.
 //
 // Owned by:  the frame of Run, a child of the shard's group of sessions.
 // Threads:   the shard's.
@@ -56,6 +58,9 @@ class Session {
     void Close(Phase phase) { commands.push_back({phase, bytes.size()}); }
   };
 
+  // Whether this server's replies say themselves what they answer (Pipeline::Fits).
+  enum class Telling { kUnknown, kYes, kNo };
+
   Session(Scheduler& scheduler, Path& path);
 
   Task<void> Live();
@@ -79,6 +84,8 @@ class Session {
   // Waits for the next reply, and does what it asks for.
   Task<void> TakeReply();
 
+  // False: it answers something else than what it stands in the place of.
+  bool Believes(const Reply& reply);
   bool MayBegin() const;
   size_t DepthOf(const Assignment& assignment) const;
   absl::Duration LimitOf(Phase phase) const;
@@ -112,11 +119,12 @@ class Session {
   std::string sender_;       // its envelope sender
   Pipeline pipeline_;
   std::vector<Transaction> under_way_;  // the oldest first
-  bool reset_due_ = false;              // a transaction was left unfinished
-  bool closing_ = false;                // nothing more is begun
-  bool over_ = false;                   // nothing more is said, not even QUIT
-  int64_t begun_ = 0, begun_max_ = 0;   // transactions of this connection
-  int answered_ = 0;                    // those among them that had an answer
+  Telling telling_ = Telling::kUnknown;
+  bool reset_due_ = false;             // a transaction was left unfinished
+  bool closing_ = false;               // nothing more is begun
+  bool over_ = false;                  // nothing more is said, not even QUIT
+  int64_t begun_ = 0, begun_max_ = 0;  // transactions of this connection
+  int answered_ = 0;                   // those among them that had an answer
   absl::Time opened_ = absl::InfinitePast();
   std::shared_ptr<const queue::Evidence> evidence_;  // what every message of this connection shares
   std::optional<Attempt> failure_;                   // what ended it, or kept it from beginning

@@ -97,7 +97,8 @@ std::vector<Hostile> WhoBreaksTransactions() {
   const std::string with_data = "chunking = false\n";
   return {
       {"mailbye", Deferred("unavailable", "down"), Raw("mail", "421 4.3.2 down\r\n", "then = \"close\"")},
-      {"mailandbye", Deferred("unavailable", "down"), Raw("mail", "250 ok\r\n421 4.3.2 down\r\n", "then = \"close\"")},
+      {"mailandbye", Deferred("unavailable", "down"),
+       Raw("mail", "250 2.1.0 ok\r\n421 4.3.2 down\r\n", "then = \"close\"")},
       {"norecipient", Bounced("bad_mailbox"),
        with_data + Raw("rcpt", "550 5.1.1 No such user\r\n") + Raw("data", "354 go ahead\r\n")},
       {"data250", Deferred("protocol", ""), with_data + Raw("data", "250 2.0.0 taken\r\n", "then = \"close\"")},

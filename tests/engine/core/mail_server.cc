@@ -54,6 +54,8 @@ MailServer::Answer MailServer::Usual(const Conversation& conversation, std::stri
   if (command == "STARTTLS") return {"220 2.0.0 ready"};
   if (command == "QUIT") return {"221 2.0.0 bye", true};
   if (command == ".") return {"250 2.0.0 taken"};
+  if (command.starts_with("MAIL")) return {"250 2.1.0 ok"};
+  if (command.starts_with("RCPT")) return {"250 2.1.5 ok"};
   return {"250 2.0.0 ok"};
 }
 
@@ -114,7 +116,8 @@ Task<void> MailServer::Serve(std::unique_ptr<Stream> stream) {
       if (!answer.has_value()) answer = Usual(conversation, command);
       Follow(conversation, command, *answer);
       in_content = command == "DATA" && answer->text.starts_with("354");
-      if (contents.size() < withhold && !command.starts_with("EHLO")) {
+      const bool of_the_first = contents.empty() || (contents.size() == 1 && command == ".");
+      if (contents.size() < withhold && !of_the_first) {
         withheld += answer->text + "\r\n";
         continue;
       }

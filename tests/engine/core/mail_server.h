@@ -51,7 +51,7 @@ class MailServer {
   std::string injected;                     // written in clear right behind the answer to STARTTLS
   Script script;
   bool strict = false;
-  size_t withhold = 0;  // says nothing after EHLO until so many messages have come
+  size_t withhold = 0;  // says nothing after the first message until so many have come
 
   std::deque<Conversation> conversations;  // the oldest first
   std::vector<std::string> contents;       // what came after DATA, as it was on the wire, without the line with the dot

@@ -132,6 +132,28 @@ TEST(PipelineTest, APositiveReplyToDataIsNoLeaveToSendContent) {
   EXPECT_EQ(step.phase, Phase::kData);
 }
 
+TEST(PipelineTest, RepliesSayWhatTheyAnswer) {
+  const auto fits = [](Phase phase, int code, std::optional<EnhancedCode> enhanced) {
+    Pipeline pipeline;
+    pipeline.Sent(phase);
+    return pipeline.Fits({.code = code, .enhanced = enhanced, .lines = ""});
+  };
+  for (const Phase phase : {Phase::kMail, Phase::kRcpt}) {
+    EXPECT_TRUE(fits(phase, 250, EnhancedCode{2, 1, 5}));
+    EXPECT_FALSE(fits(phase, 250, EnhancedCode{2, 0, 0}));
+  }
+  for (const Phase phase : {Phase::kReset, Phase::kContent}) {
+    EXPECT_TRUE(fits(phase, 250, EnhancedCode{2, 6, 0}));
+    EXPECT_FALSE(fits(phase, 250, EnhancedCode{2, 1, 0}));
+  }
+  for (const Phase phase : {Phase::kReset, Phase::kMail, Phase::kRcpt, Phase::kContent}) {
+    EXPECT_FALSE(fits(phase, 250, std::nullopt));
+    EXPECT_TRUE(fits(phase, 550, std::nullopt)) << "a refusal may say anything";
+    EXPECT_TRUE(fits(phase, 450, EnhancedCode{4, 7, 1}));
+  }
+  EXPECT_TRUE(fits(Phase::kData, 354, std::nullopt));
+}
+
 TEST(PipelineTest, WhatWasRefusedStandsWhenTheConnectionIsLost) {
   Pipeline pipeline = Chunked();
   Answered(pipeline, {250, 550});
