@@ -172,7 +172,9 @@ void TlsReports::IssueDue() {
   const std::shared_ptr<const Options> options = services_.options();
   const absl::Time now = services_.clock();
   if (now < next_issue_ || now < Midnight(DayAt(now)) + DelayOf(options->node.hostname)) return;
+  next_issue_ = now + kAgain;
   folder_.RemoveBefore(DayAt(now - options->tls_report.keep));
+  if (!options->tls_report.enabled) return;
   std::vector<absl::CivilDay> over;
   {
     const std::lock_guard lock(mutex_);
@@ -185,7 +187,6 @@ void TlsReports::IssueDue() {
     if (!issued.ok())
       LogError("reports about TLS could not be made; it is tried again in an hour", {{"why", issued.status()}});
   }
-  next_issue_ = now + kAgain;
 }
 
 absl::StatusOr<TlsReports::Due> TlsReports::Prepare(absl::CivilDay day, absl::Time now, Issued& issued) {
