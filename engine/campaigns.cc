@@ -18,6 +18,7 @@ using queue::CampaignState;
 
 namespace {
 
+constexpr size_t kCausesMax = 1 << 20;
 constexpr absl::Duration kStartAgain = absl::Minutes(1);  // after a start at its time that failed
 
 // When it starts, if nobody calls that off.
@@ -49,6 +50,13 @@ absl::StatusOr<Campaign> Campaigns::Find(std::string_view name) {
 
 absl::Status Campaigns::Recover() {
   const std::lock_guard lock(decision_);
+  const absl::StatusOr<std::vector<queue::Note>> causes = store_.ReadNotes(queue::NoteKind::kPause, kCausesMax);
+  if (!causes.ok()) return causes.status();
+  for (const queue::Note& note : *causes) {
+    std::optional<PauseCause> cause = PauseCause::Parse(note.value);
+    const std::lock_guard known(mutex_);
+    if (cause.has_value()) causes_.insert_or_assign(note.name, *std::move(cause));
+  }
   const absl::StatusOr<std::vector<Campaign>> campaigns = store_.ListCampaigns();
   if (!campaigns.ok()) return campaigns.status();
   for (const Campaign& listed : *campaigns) {
@@ -180,7 +188,14 @@ absl::StatusOr<bool> Campaigns::StartLoaded(std::string_view name, bool start, s
   return loaded->state == CampaignState::kReady || loaded->state == CampaignState::kRunning;
 }
 
-absl::Status Campaigns::Pause(std::string_view name) {
+std::optional<PauseCause> Campaigns::WhyPaused(const Campaign& campaign) const {
+  if (campaign.state != CampaignState::kPaused) return std::nullopt;
+  const std::lock_guard lock(mutex_);
+  const auto found = causes_.find(campaign.spec.name);
+  return found == causes_.end() ? std::nullopt : std::optional(found->second);
+}
+
+absl::Status Campaigns::Pause(std::string_view name, const PauseCause& cause) {
   const std::lock_guard lock(decision_);
   const absl::StatusOr<Campaign> campaign = Find(name);
   if (!campaign.ok()) return campaign.status();
@@ -192,8 +207,15 @@ absl::Status Campaigns::Pause(std::string_view name) {
                                                   name, Done(*campaign) ? "done" : queue::ToString(campaign->state))),
         ExitCode::kUsage);
   }
-  const absl::Status paused = store_.SetState(campaign->id, CampaignState::kPaused, absl::Now());
+  // The cause first: one of a campaign that is not paused after all says nothing.
+  absl::Status paused =
+      store_.PutNotes({{.kind = queue::NoteKind::kPause, .name = std::string(name), .value = cause.ToText()}});
+  if (paused.ok()) paused = store_.SetState(campaign->id, CampaignState::kPaused, absl::Now());
   if (!paused.ok()) return paused;
+  {
+    const std::lock_guard known(mutex_);
+    causes_.insert_or_assign(std::string(name), cause);
+  }
   Deactivate(campaign->id, [] {});
   return absl::OkStatus();
 }
@@ -219,6 +241,8 @@ absl::StatusOr<Campaign> Campaigns::Cancel(std::string_view name, bool erase, ab
     // Durable first: should the node stop before the cancellation is, nothing more of it is sent.
     const absl::Status paused = store_.SetState(campaign->id, CampaignState::kPaused, absl::Now());
     if (!paused.ok()) return paused;
+    const std::lock_guard known(mutex_);
+    causes_.erase(campaign->spec.name);
   }
   auto returned = std::make_shared<std::promise<void>>();
   std::future<void> waiting = returned->get_future();

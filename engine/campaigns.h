@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "engine/active_campaign.h"
 #include "engine/options.h"
+#include "engine/pause_cause.h"
 #include "engine/shard.h"
 #include "queue/store.h"
 
@@ -44,7 +45,10 @@ class Campaigns {
   // What its load asked for: a start at once, or at a time that has come. True: it is being sent.
   absl::StatusOr<bool> StartLoaded(std::string_view name, bool start, std::optional<absl::Time> at);
   // Also calls off the start of one that is ready and would start by itself: `resume` or `start` sends it all the same.
-  absl::Status Pause(std::string_view name);
+  // One that is paused already keeps its cause.
+  absl::Status Pause(std::string_view name, const PauseCause& cause);
+  // Of one that is paused; nothing where nobody has said.
+  std::optional<PauseCause> WhyPaused(const queue::Campaign& campaign) const;
   absl::Status Resume(std::string_view name);
   // Waits until nothing of it is being sent; kTryLater when that takes longer than `patience`: it is paused then.
   absl::StatusOr<queue::Campaign> Cancel(std::string_view name, bool erase, absl::Duration patience);
@@ -85,9 +89,10 @@ class Campaigns {
   const Delivery delivery_;
   const std::function<absl::Status()> may_send_;
   std::mutex decision_;       // one at a time
-  mutable std::mutex mutex_;  // guards the next two
+  mutable std::mutex mutex_;  // guards the next three
   std::map<queue::CampaignId, std::shared_ptr<ActiveCampaign>> active_;
   std::set<std::pair<absl::Time, queue::CampaignId>> starts_;  // whoever is not ready any more then is passed over
+  std::map<std::string, PauseCause, std::less<>> causes_;      // of the last pause, by the campaign's name
   // What each campaign's settings say of erasing, which never changes. Of EraseDue's thread.
   std::map<queue::CampaignId, absl::Duration> erase_after_;
 };

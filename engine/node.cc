@@ -56,15 +56,16 @@ int ShardsFor(const Options& options) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Node>> Node::Start(std::shared_ptr<const Options> options, ReadOptions read) {
-  auto node = std::make_unique<NodeImpl>(std::move(options), std::move(read));
+absl::StatusOr<std::unique_ptr<Node>> Node::Start(std::shared_ptr<const Options> options, ReadOptions read,
+                                                  RecordAct record) {
+  auto node = std::make_unique<NodeImpl>(std::move(options), std::move(read), std::move(record));
   const absl::Status opened = node->Open();
   if (!opened.ok()) return opened;
   return node;
 }
 
-NodeImpl::NodeImpl(std::shared_ptr<const Options> options, ReadOptions read)
-    : options_(std::move(options)), read_(std::move(read)) {}
+NodeImpl::NodeImpl(std::shared_ptr<const Options> options, ReadOptions read, RecordAct record)
+    : options_(std::move(options)), read_(std::move(read)), record_(std::move(record)) {}
 
 NodeImpl::~NodeImpl() {
   Drain(absl::ZeroDuration());
@@ -336,7 +337,14 @@ void NodeImpl::WatchStorage() {
 void NodeImpl::ActOnReplies(absl::Time now) {
   restraints_.Tick(now);
   for (const Restraints::Pause& pause : restraints_.TakePauses()) {
-    const absl::Status paused = campaigns_->Pause(pause.campaign);
+    const absl::Status paused = campaigns_->Pause(
+        pause.campaign, {.by = std::string(PauseCause::kBreaker), .reason = pause.reason, .time = now});
+    if (record_) {
+      record_({.command = "campaign pause",
+               .target = pause.campaign,
+               .reason = fmt::format("{}: {}", PauseCause::kBreaker, pause.reason),
+               .result = paused.ok() ? "ok" : std::string(paused.message())});
+    }
     if (paused.ok()) {
       LogError("a campaign was paused: too many of its messages bounce hard",
                {{"campaign", pause.campaign}, {"why", pause.reason}, {"next", "check its list, then campaign resume"}});

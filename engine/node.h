@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "engine/message/recipient_format.h"
+#include "engine/pause_cause.h"
 #include "engine/queue_filter.h"
 #include "queue/campaign.h"
 #include "queue/store.h"
@@ -46,6 +47,7 @@ struct CampaignStatus {
   uint64_t in_doubt = 0;  // part of `queued` too: rows that may have been sent and are kept until somebody decides
   bool sink = false;      // loaded under delivery = "sink"
   std::optional<absl::Time> start_at;  // it is ready and starts by itself then
+  std::optional<PauseCause> pause;     // it is paused, and that is known
 };
 
 struct LoadRequest {
@@ -100,6 +102,14 @@ struct SourceStatus {
   std::vector<std::string> pools;
   std::vector<LimitStatus> limits;     // its rate and its connections
   std::vector<std::string> suspended;  // "h3 provider=microsoft", one a hold that bars it
+  // What replies have put on it.
+  struct Restraint {
+    std::string where;  // "everywhere", "to google"
+    std::string value;  // "suspended", "12.5/m of 100/m"
+    std::string rule, set_by;
+    absl::Time since, until;  // from when, and when it is over unless more such replies come
+  };
+  std::vector<Restraint> restraints;
   struct Block {
     std::string site, text;
     absl::Time until;
@@ -176,9 +186,15 @@ struct TestMail {
 class Node {
  public:
   using ReadOptions = std::function<absl::StatusOr<std::shared_ptr<const Options>>()>;
+  // What the node did by itself that an operator could have ordered: for the audit file.
+  struct OwnAct {
+    std::string command, target, reason, result;
+  };
+  using RecordAct = std::function<void(const OwnAct&)>;
 
   // Opens the store, starts the shards and sends what is due. `read` reads the configuration again for a reload.
-  static absl::StatusOr<std::unique_ptr<Node>> Start(std::shared_ptr<const Options> options, ReadOptions read);
+  static absl::StatusOr<std::unique_ptr<Node>> Start(std::shared_ptr<const Options> options, ReadOptions read,
+                                                     RecordAct record = {});
   virtual ~Node() = default;
 
   // Ends early what waits for others, a preflight or a test, so that nobody waits for it to stop.
@@ -201,7 +217,7 @@ class Node {
   virtual absl::StatusOr<CampaignStatus> Show(std::string_view name) = 0;
   virtual absl::StatusOr<std::vector<CampaignStatus>> List() = 0;
   virtual absl::Status StartCampaign(std::string_view name, std::optional<absl::Time> at) = 0;
-  virtual absl::Status Pause(std::string_view name) = 0;
+  virtual absl::Status Pause(std::string_view name, const PauseCause& cause) = 0;
   virtual absl::Status Resume(std::string_view name) = 0;
   virtual absl::StatusOr<CampaignStatus> Cancel(std::string_view name, bool erase) = 0;
 

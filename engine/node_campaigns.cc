@@ -123,6 +123,7 @@ CampaignStatus NodeImpl::StatusOf(const queue::Campaign& campaign) {
   status.sink = campaign.spec.mode == "sink";
   status.deferred = campaign.counters.retrying;
   status.in_doubt = campaign.counters.in_doubt;
+  status.pause = campaigns_->WhyPaused(campaign);
   if (campaign.state == queue::CampaignState::kReady) {
     const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign.spec.settings_json);
     if (settings.ok()) status.start_at = settings->start_at;

@@ -45,6 +45,24 @@ WaitReason Restored(const Restoration& restoration, uint64_t rows) {
 
 }  // namespace
 
+WaitReason NodeImpl::NotRunning(const queue::Campaign& campaign, uint64_t rows) const {
+  const std::string state(queue::ToString(campaign.state));
+  WaitReason wait{.reason = state,
+                  .detail = fmt::format("campaign {} is {}", campaign.spec.name, state),
+                  .set_by = "an operator",
+                  .until = std::nullopt,
+                  .rows = rows};
+  const std::optional<PauseCause> cause = campaigns_->WhyPaused(campaign);
+  if (!cause.has_value()) return wait;
+  if (cause->by == PauseCause::kBreaker) {
+    wait.detail += ": " + cause->reason;
+    wait.set_by = fmt::format("the circuit breaker: stream {} max_hard_bounces", campaign.spec.stream);
+  } else {
+    wait.set_by = cause->reason.empty() ? cause->by : fmt::format("{}: {}", cause->by, cause->reason);
+  }
+  return wait;
+}
+
 std::map<std::shared_ptr<const Hold>, uint64_t> NodeImpl::CountHeld(const queue::Campaign& campaign) {
   std::map<std::shared_ptr<const Hold>, uint64_t> held;
   const std::shared_ptr<const HoldSet> holds = holds_->in_force();
@@ -153,13 +171,7 @@ absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
     if (rows == 0) continue;
     const std::shared_ptr<const Hold> hold = holds->OnLane({id, campaign.spec.name, campaign.spec.stream, *domain});
     if (!Runs(campaign)) {
-      const std::string state(queue::ToString(campaign.state));
-      AddWait({.reason = state,
-               .detail = fmt::format("campaign {} is {}", campaign.spec.name, state),
-               .set_by = "an operator",
-               .until = std::nullopt,
-               .rows = rows},
-              explanation.waits);
+      AddWait(NotRunning(campaign, rows), explanation.waits);
     } else if (hold != nullptr) {
       AddWait(HoldReason(*hold, rows), explanation.waits);
     } else {
@@ -189,14 +201,7 @@ absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
 
 WaitReason NodeImpl::WhyRowWaits(const queue::Campaign& campaign, const queue::StoredRow& row) {
   if (restoration_->pending()) return Restored(*restoration_, 1);
-  const std::string state(queue::ToString(campaign.state));
-  if (!Runs(campaign)) {
-    return {.reason = state,
-            .detail = fmt::format("campaign {} is {}", campaign.spec.name, state),
-            .set_by = "an operator",
-            .until = std::nullopt,
-            .rows = 1};
-  }
+  if (!Runs(campaign)) return NotRunning(campaign, 1);
   if (row.in_doubt()) {
     return {.reason = "in_doubt",
             .detail = "it may have arrived: the connection was lost behind the final dot",

@@ -37,7 +37,7 @@ namespace sealift::engine {
 // sent, campaign_loader.h takes in recipients, explain.h asks the shards why rows wait.
 class NodeImpl final : public Node {
  public:
-  NodeImpl(std::shared_ptr<const Options> options, ReadOptions read);
+  NodeImpl(std::shared_ptr<const Options> options, ReadOptions read, RecordAct record);
   ~NodeImpl() override;
 
   absl::Status Open();
@@ -57,7 +57,7 @@ class NodeImpl final : public Node {
   absl::StatusOr<CampaignStatus> Show(std::string_view name) override;
   absl::StatusOr<std::vector<CampaignStatus>> List() override;
   absl::Status StartCampaign(std::string_view name, std::optional<absl::Time> at) override;
-  absl::Status Pause(std::string_view name) override { return campaigns_->Pause(name); }
+  absl::Status Pause(std::string_view name, const PauseCause& cause) override { return campaigns_->Pause(name, cause); }
   absl::Status Resume(std::string_view name) override { return campaigns_->Resume(name); }
   absl::StatusOr<CampaignStatus> Cancel(std::string_view name, bool erase) override;
   absl::StatusOr<std::string> Preview(std::string_view name, uint32_t row, std::optional<absl::Time> date) override;
@@ -107,6 +107,8 @@ class NodeImpl final : public Node {
   absl::Status ForEachLane(const QueueFilter& filter,
                            const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit);
   std::string ProviderOf(const std::string& domain);
+  // Of a retry whose filter asks about rows.
+  absl::StatusOr<uint64_t> RetryRows(const QueueFilter& filter, const Rate& pace, bool dry_run);
   // How many of its queued rows only an extension carries, by domain; nothing when there are too many rows to look at.
   struct RowsNeeding {
     uint64_t smtputf8 = 0, eightbitmime = 0;  // the latter alone
@@ -135,6 +137,8 @@ class NodeImpl final : public Node {
   std::map<std::shared_ptr<const Hold>, uint64_t> CountHeld(const queue::Campaign& campaign);
   // Adds what keeps the rows of a campaign that no shard knows of.
   void CountElsewhere(const queue::Campaign& campaign, std::vector<WaitingRows>& waiting);
+  // Rows of a campaign that does not run.
+  WaitReason NotRunning(const queue::Campaign& campaign, uint64_t rows) const;
   WaitReason WhyRowWaits(const queue::Campaign& campaign, const queue::StoredRow& row);
   void CountQueue();
   // Rows of the campaign were settled or moved whoever has claimed them.
@@ -154,6 +158,7 @@ class NodeImpl final : public Node {
   std::shared_ptr<const Options> options_;
   std::shared_ptr<const SigningKeys> signing_keys_;
   const ReadOptions read_;
+  const RecordAct record_;
   Limits limits_;
   Metrics metrics_;
   Restraints restraints_{limits_, metrics_};

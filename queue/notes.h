@@ -26,6 +26,7 @@ enum class NoteKind : char {
   kWarmup = 'w',     // where a source stands in its warm-up
   kRestraint = 'r',  // what replies have put on our sending
   kTlsCounts = 'p',  // TLS sessions of a day with a domain
+  kPause = 'h',      // who paused a campaign, and why
 };
 
 // What is to be known after a restart too. What stands in `value` is its writer's.

@@ -58,7 +58,8 @@ absl::StatusOr<json> Api::StartCampaign(Call& call) {
 }
 
 absl::StatusOr<json> Api::PauseCampaign(Call& call) {
-  if (absl::Status paused = node_.Pause(call.Name()); !paused.ok()) return paused;
+  const PauseCause cause{.by = call.entry.user, .reason = call.entry.reason, .time = options_.clock()};
+  if (absl::Status paused = node_.Pause(call.Name(), cause); !paused.ok()) return paused;
   return CampaignAnswer(call.Name());
 }
 

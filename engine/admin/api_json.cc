@@ -70,6 +70,12 @@ json ToJson(const CampaignStatus& status, absl::Time now) {
     answer["settled_per_second"] =
         static_cast<double>(counters.settled()) / absl::ToDoubleSeconds(now - campaign.started);
   }
+  if (status.pause.has_value()) {
+    answer["paused"] = status.pause->Describe();
+    answer["paused_by"] = status.pause->by;
+    answer["paused_why"] = status.pause->reason;
+    answer["paused_at"] = TimeJson(status.pause->time);
+  }
   if (status.start_at.has_value()) answer["start_at"] = TimeJson(*status.start_at);
   if (status.sink) answer["notice"] = "SINK: nothing leaves this machine";
   return answer;

@@ -203,8 +203,8 @@ std::vector<Command> MakeTree() {
        "Stop sending a campaign, keeping its rows queued",
        "Messages whose transaction has begun are finished. One that was to start by itself (--start-at) is called off: "
        "`campaign resume` sends it.",
-       "sealift campaign pause spring",
-       {},
+       "sealift campaign pause spring --reason 'wrong link'",
+       {Option("reason", "TEXT", "why: `campaign show` and the audit file tell it")},
        RunCampaignPause},
       {"campaign",
        "resume",

@@ -30,6 +30,8 @@ const std::vector<Column>& CampaignDetails() {
   static const std::vector<Column> columns = {{"name", "campaign"},
                                               {"stream", "stream"},
                                               {"state", "state"},
+                                              {"paused", "paused"},
+                                              {"paused_at", "paused at"},
                                               {"delivery", "delivery"},
                                               {"created", "created"},
                                               {"start_at", "starts by itself at"},
@@ -85,6 +87,10 @@ CommandResult RunCampaignList(const Invocation& call, Console& console) {
     }
   }
   console.Rows(*answer, "campaigns", CampaignColumns());
+  for (const json& campaign : (*answer)["campaigns"]) {
+    if (!campaign.contains("paused")) continue;
+    console.Say(fmt::format("{} was paused {}", CellText(campaign["name"]), CellText(campaign["paused"])));
+  }
   SayNotice(*answer, console);
   return ExitCode::kOk;
 }
@@ -153,7 +159,7 @@ CommandResult RunCampaignStart(const Invocation& call, Console& console) {
 }
 
 CommandResult RunCampaignPause(const Invocation& call, Console& console) {
-  return Change(call, console, "pause", json::object());
+  return Change(call, console, "pause", {{"reason", call.Value("reason")}});
 }
 
 CommandResult RunCampaignResume(const Invocation& call, Console& console) {

@@ -29,6 +29,7 @@ std::string ProgressLine::Text(const json& campaign, double per_second) {
   const uint64_t fresh = Count(campaign, "queued") -
                          std::min(Count(campaign, "queued"), Count(campaign, "deferred") + Count(campaign, "held"));
   if (fresh > 0) text += fmt::format(", {} to go", fresh);
+  if (campaign.contains("paused")) text += fmt::format(", paused {}", CellText(campaign["paused"]));
   if (per_second >= 0.5) text += fmt::format(", {:.0f}/s", per_second);
   return settled == loaded && loaded > 0 ? text + ", all settled" : text;
 }

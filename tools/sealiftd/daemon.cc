@@ -45,6 +45,22 @@ absl::Status AtStart(absl::Status status) {
   return engine::ExitCodeOf(status) == ExitCode::kUsage ? WithExit(std::move(status), ExitCode::kConfig) : status;
 }
 
+// What the node did by itself, in the name of its own user.
+void Record(engine::Audit& audit, const engine::Node::OwnAct& act) {
+  engine::AuditEntry entry;
+  entry.uid = geteuid();
+  entry.pid = getpid();
+  entry.user = "sealiftd";
+  entry.command = act.command;
+  entry.target = act.target;
+  entry.reason = act.reason;
+  entry.result = act.result;
+  if (const absl::Status written = audit.Append(entry); !written.ok()) {
+    engine::LogError("what the node did by itself could not be written to the audit file",
+                     {{"command", act.command}, {"why", written}});
+  }
+}
+
 void ReloadFor(engine::Node& node, engine::Audit& audit, const signalfd_siginfo& sender) {
   absl::StatusOr<std::vector<std::string>> changes = node.Reload(/*allow_weaker=*/false);
   engine::AuditEntry entry;
@@ -102,8 +118,9 @@ ExitCode RunDaemon(const std::string& config) {
   if (!audit.ok()) return Refuse(WithExit(audit.status(), ExitCode::kIo));
 
   std::atomic<uint64_t> generation{1};
-  absl::StatusOr<std::unique_ptr<engine::Node>> node =
-      engine::Node::Start(*options, [&config, &generation] { return ReadOptions(config, ++generation); });
+  absl::StatusOr<std::unique_ptr<engine::Node>> node = engine::Node::Start(
+      *options, [&config, &generation] { return ReadOptions(config, ++generation); },
+      [&audit](const engine::Node::OwnAct& act) { Record(**audit, act); });
   if (!node.ok()) return Refuse(AtStart(node.status()));
 
   engine::Api api(**node, **audit, {.version = SEALIFT_VERSION, .data_dir = data_dir});

@@ -25,6 +25,8 @@ using Rejection = CampaignLoader::Rejection;
 constexpr std::string_view kTemplate = "From: news@sender.test\nSubject: Hello\n\nHello {{name}}\n";
 constexpr std::string_view kThree = "email,name\na1@d1.test,Ann\na2@d2.test,Bob\na3@d1.test,Cy\n";
 
+PauseCause ByJane() { return {.by = "jane", .reason = "wrong link", .time = absl::FromUnixSeconds(1'700'000'000)}; }
+
 class CampaignLoaderTest : public LoaderWorld {
  protected:
   static LoadRequest Request() { return {.name = "spring", .stream = "news", .template_text = std::string(kTemplate)}; }
@@ -348,16 +350,39 @@ TEST_F(CampaignLoaderTest, WhatIsRequiredSeesTheDefaultOfAnEmptyOrAbsentColumn) 
   EXPECT_EQ(none->rejected, 3u);
 }
 
+TEST_F(CampaignLoaderTest, WhoPausedACampaignAndWhyIsKnownAsLongAsItIsPaused) {
+  ASSERT_TRUE(Load(kThree).ok());
+  ASSERT_TRUE(campaigns_->Start("spring").ok());
+  EXPECT_FALSE(campaigns_->WhyPaused(*store_->FindCampaign("spring")).has_value());
+  ASSERT_TRUE(campaigns_->Pause("spring", ByJane()).ok());
+  const PauseCause breaker{.by = std::string(PauseCause::kBreaker), .reason = "6 of 100", .time = absl::Now()};
+  ASSERT_TRUE(campaigns_->Pause("spring", breaker).ok());
+  const auto expect_jane = [&](const Campaigns& campaigns) {
+    const std::optional<PauseCause> cause = campaigns.WhyPaused(*store_->FindCampaign("spring"));
+    ASSERT_TRUE(cause.has_value());
+    EXPECT_EQ(cause->Describe(), "by jane: wrong link") << "it was paused already";
+    EXPECT_EQ(cause->time, ByJane().time);
+  };
+  expect_jane(*campaigns_);
+  Campaigns next(*store_, shards_, Delivery::kSink, [] { return absl::OkStatus(); });
+  ASSERT_TRUE(next.Recover().ok());
+  expect_jane(next);
+  ASSERT_TRUE(campaigns_->Resume("spring").ok());
+  EXPECT_FALSE(campaigns_->WhyPaused(*store_->FindCampaign("spring")).has_value());
+  ASSERT_TRUE(campaigns_->Pause("spring", breaker).ok());
+  EXPECT_EQ(campaigns_->WhyPaused(*store_->FindCampaign("spring"))->Describe(), "by the circuit breaker: 6 of 100");
+}
+
 TEST_F(CampaignLoaderTest, AStartThatWasSetCanBeCalledOff) {
   ASSERT_TRUE(Load(kThree).ok());
-  EXPECT_EQ(ExitCodeOf(campaigns_->Pause("spring")), ExitCode::kUsage) << "it would not start by itself";
+  EXPECT_EQ(ExitCodeOf(campaigns_->Pause("spring", ByJane())), ExitCode::kUsage) << "it would not start by itself";
   LoadRequest request = Request();
   request.name = "summer";
   request.start_at = absl::Now() + absl::Hours(1);
   EXPECT_FALSE(Load(kThree, request)->started);
   campaigns_->StartDue(absl::Now());
   EXPECT_EQ(store_->FindCampaign("summer")->state, queue::CampaignState::kReady) << "not yet";
-  ASSERT_TRUE(campaigns_->Pause("summer").ok());
+  ASSERT_TRUE(campaigns_->Pause("summer", ByJane()).ok());
   campaigns_->StartDue(absl::Now() + absl::Hours(2));
   EXPECT_EQ(store_->FindCampaign("summer")->state, queue::CampaignState::kPaused);
   ASSERT_TRUE(campaigns_->Resume("summer").ok());

@@ -64,6 +64,21 @@ TEST(CampaignCommandsTest, StartResumeAndPauseReachTheNode) {
   EXPECT_THAT(socket.node.calls(), testing::ElementsAre("start spring", "pause spring", "resume spring"));
 }
 
+TEST(CampaignCommandsTest, WhoPausedACampaignAndWhyIsShown) {
+  ControlSocket socket;
+  EXPECT_FALSE(socket.Run({"campaign", "show", "spring", "-o", "json"}).Json().contains("paused"));
+  const nlohmann::json paused =
+      socket.Run({"campaign", "pause", "spring", "--reason", "wrong link", "-o", "json"}).Json();
+  EXPECT_EQ(paused["paused_why"], "wrong link");
+  EXPECT_NE(paused["paused_by"], "");
+  EXPECT_TRUE(paused.contains("paused_at"));
+  EXPECT_THAT(socket.Run({"campaign", "show", "spring"}).out, HasSubstr(": wrong link"));
+  EXPECT_THAT(socket.Run({"campaign", "list"}).out, HasSubstr("spring was paused by "));
+  EXPECT_THAT(socket.Run({"campaign", "watch", "spring", "--once"}).out, HasSubstr("paused by "));
+  socket.node.spring.pause = engine::PauseCause{.by = std::string(engine::PauseCause::kBreaker), .reason = "6 of 100"};
+  EXPECT_THAT(socket.Run({"campaign", "list"}).out, HasSubstr("spring was paused by the circuit breaker: 6 of 100"));
+}
+
 TEST(CampaignCommandsTest, CancelWithoutATerminalNeedsYes) {
   ControlSocket socket;
   const Ran ran = socket.Run({"campaign", "cancel", "spring"});

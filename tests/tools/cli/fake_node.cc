@@ -298,8 +298,9 @@ absl::Status FakeNode::StartCampaign(std::string_view name, std::optional<absl::
   return name == "spring" ? absl::OkStatus() : NoCampaign(name);
 }
 
-absl::Status FakeNode::Pause(std::string_view name) {
+absl::Status FakeNode::Pause(std::string_view name, const engine::PauseCause& cause) {
   Note(fmt::format("pause {}", name));
+  if (name == "spring") spring.pause = cause;
   return name == "spring" ? absl::OkStatus() : NoCampaign(name);
 }
 
