@@ -262,6 +262,10 @@ std::vector<SourceStatus> NodeImpl::Sources() {
   const std::shared_ptr<const Options> options = this->options();
   const std::vector<Hold> holds = holds_->List(/*ended=*/false);
   const std::vector<LimitStatus> limits = Throttles();
+  std::vector<Restraints::Slowed> slowed_sources = restraints_.List();
+  std::erase_if(slowed_sources, [](const Restraints::Slowed& slowed) {
+    return slowed.kind != "source" && slowed.kind != "source_provider";
+  });
   std::vector<SourceStatus> sources;
   for (const SourceOptions& configured : options->sources) {
     SourceStatus source{.name = configured.name, .address = configured.address, .hostname = configured.hostname};
@@ -273,6 +277,19 @@ std::vector<SourceStatus> NodeImpl::Sources() {
       if (its_rate || (limit.kind == "connections" && limit.name == "source " + source.name)) {
         source.limits.push_back(limit);
       }
+    }
+    for (const Restraints::Slowed& slowed : slowed_sources) {
+      const std::string to = source.name + " to ";
+      if (slowed.name != source.name && !slowed.name.starts_with(to)) continue;
+      source.restraints.push_back(
+          {.where = slowed.name == source.name ? "everywhere" : slowed.name.substr(source.name.size() + 1),
+           .value = slowed.suspended
+                        ? "suspended"
+                        : fmt::format("{:.3g}/m of {:.3g}/m", 60 * slowed.rate_per_second, 60 * slowed.base_per_second),
+           .rule = slowed.rule,
+           .set_by = slowed.origin,
+           .since = slowed.since,
+           .until = slowed.last + slowed.duration});
     }
     for (const Hold& hold : holds) {
       if (hold.filter.source != source.name) continue;

@@ -25,20 +25,29 @@ json LimitJson(const LimitStatus& limit) {
           {"waiting", limit.waiting}};
 }
 
+std::string_view StateOf(const SourceStatus& source) {
+  if (!source.suspended.empty()) return "suspended";
+  return source.restraints.empty() ? "sends" : "slowed";
+}
+
 json SourceJson(const SourceStatus& source) {
-  json answer = {{"name", source.name},
-                 {"address", source.address},
-                 {"hostname", source.hostname},
-                 {"pools", source.pools},
-                 {"limits", json::array()},
-                 {"suspended", source.suspended},
-                 {"blocks", json::array()},
-                 {"replies", json::array()},
-                 {"blocked", source.blocks.size()},
-                 {"state", source.suspended.empty() ? "sends" : "suspended"}};
+  json answer = {{"name", source.name},         {"address", source.address},
+                 {"hostname", source.hostname}, {"pools", source.pools},
+                 {"limits", json::array()},     {"suspended", source.suspended},
+                 {"restraints", json::array()}, {"blocks", json::array()},
+                 {"replies", json::array()},    {"blocked", source.blocks.size()},
+                 {"state", StateOf(source)}};
   for (const LimitStatus& limit : source.limits) {
     answer["limits"].push_back(LimitJson(limit));
     answer[limit.kind == "connections" ? "connections" : "rate"] = limit.value;
+  }
+  for (const SourceStatus::Restraint& restraint : source.restraints) {
+    answer["restraints"].push_back({{"where", restraint.where},
+                                    {"value", restraint.value},
+                                    {"rule", restraint.rule},
+                                    {"set_by", restraint.set_by},
+                                    {"since", TimeJson(restraint.since)},
+                                    {"until", TimeJson(restraint.until)}});
   }
   for (const SourceStatus::Block& block : source.blocks) {
     answer["blocks"].push_back({{"site", block.site}, {"what", block.text}, {"until", TimeJson(block.until)}});

@@ -96,6 +96,25 @@ TEST_F(HoldTest, AHoldOnARecipientKeepsOneRowAndEndsByItself) {
   StopDaemon();
 }
 
+TEST_F(HoldTest, ASourceThatRepliesHaveSlowedSaysByWhichRule) {
+  const Sink sink(dir, Script() + "[[provider.rule]]\nat = \"rcpt\"\nreply = \"450 4.7.0 Too fast for us\"\n",
+                  net.Address(2, 5353));
+  settings.tables =
+      "[[rule]]\nmatch = \"too fast\"\nscope = \"source\"\nactions = [\"backoff\"]\nfactor = 0.5\nfor = \"2h\"\n";
+  StartDaemon();
+  EXPECT_EQ(Sealift({"source", "show", "ip1"}).json["restraints"].size(), 0u);
+  Load("spring", Template(), Recipients(8, Domains(4)), {"--start"});
+  ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["deferrals"].Number() > 0; }));
+  const Answer shown = Sealift({"source", "show", "ip1"});
+  ASSERT_EQ(shown.json["restraints"].size(), 1u) << shown.Describe();
+  const Json restraint = shown.json["restraints"].At(0);
+  EXPECT_EQ(restraint["where"].Text(), "everywhere");
+  EXPECT_THAT(restraint["value"].Text(), HasSubstr("/m of "));
+  EXPECT_THAT(restraint["set_by"].Text(), HasSubstr(".toml:"));
+  EXPECT_EQ(shown.json["state"].Text(), "slowed");
+  StopDaemon();
+}
+
 TEST_F(HoldTest, ASuspendedSourceLeavesItsMailToTheOthersOfItsPoolAndARouteToAnotherPool) {
   const Sink sink(dir, Script(), net.Address(2, 5353));
   settings.tables = fmt::format(

@@ -120,6 +120,16 @@ CommandResult RunSourceShow(const Invocation& call, Console& console) {
     console.Rows(*answer, "limits",
                  {{"limit", "LIMIT"}, {"value", "VALUE"}, {"set_by", "SET BY"}, {"until", "FREE AT"}});
   }
+  if (!answer->value("restraints", json::array()).empty()) {
+    console.Say("\nWhat replies have put on it:");
+    console.Rows(*answer, "restraints",
+                 {{"where", "WHERE"},
+                  {"value", "RATE"},
+                  {"rule", "RULE"},
+                  {"set_by", "SET BY"},
+                  {"since", "SINCE"},
+                  {"until", "UNTIL"}});
+  }
   if (!answer->value("blocks", json::array()).empty()) {
     console.Say("\nWhere it cannot send now:");
     console.Rows(*answer, "blocks", {{"site", "SITE"}, {"what", "WHAT HAPPENED"}, {"until", "UNTIL"}});

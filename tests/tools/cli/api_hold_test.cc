@@ -7,6 +7,7 @@
 namespace sealift::tools {
 namespace {
 
+using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -123,6 +124,8 @@ TEST(ExplainCommandsTest, ASourceSaysWhatKeepsItAndALimitWhoSetIt) {
   const Ran shown = socket.Run({"source", "show", "ip1"});
   EXPECT_THAT(shown.out, HasSubstr("h1 provider=microsoft"));
   EXPECT_THAT(shown.out, HasSubstr("/etc/sealift/sealift.toml:34"));
+  EXPECT_THAT(shown.out, HasSubstr("What replies have put on it"));
+  EXPECT_THAT(shown.out, AllOf(HasSubstr("to google"), HasSubstr("5/m of 10/m"), HasSubstr("google.rate")));
   EXPECT_EQ(socket.Run({"source", "show", "ip9"}).code, 66);
   EXPECT_THAT(socket.Run({"throttle", "explain", "source ip1"}).out, HasSubstr("20000/h"));
   EXPECT_EQ(socket.Run({"throttle", "explain", "source ip9"}).code, 66);

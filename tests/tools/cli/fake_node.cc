@@ -79,6 +79,12 @@ std::vector<engine::SourceStatus> FakeNode::Sources() {
   engine::SourceStatus source{.name = "ip1", .address = "203.0.113.10", .hostname = "mta1.example.com"};
   source.limits = Throttles();
   source.suspended = {"h1 provider=microsoft source=ip1: S3150"};
+  source.restraints = {{.where = "to google",
+                        .value = "5/m of 10/m",
+                        .rule = "google.rate",
+                        .set_by = "built in",
+                        .since = absl::FromUnixSeconds(1'800'000'000),
+                        .until = absl::FromUnixSeconds(1'800'001'800)}};
   return {source};
 }
 
