@@ -86,6 +86,7 @@ absl::StatusOr<Hold> Holds::Check(const Request& request) const {
   if (filter.stream.has_value() && options->FindStream(*filter.stream) == nullptr) {
     return Usage(fmt::format("the configuration has no stream '{}'", *filter.stream));
   }
+  if (filter.state == kHeldState) return Usage("rows that are held are held already: `sealift queue holds` lists why");
   if (filter.state == kInDoubtState) {
     return Usage("rows in doubt are held already, until `sealift queue release --state in_doubt`");
   }

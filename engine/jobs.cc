@@ -210,6 +210,9 @@ absl::Status Jobs::Check(const Request& request, QueueFilter* understood) const 
   const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(request.filter, store_);
   if (!matcher.ok()) return matcher.status();
   *understood = matcher->filter();
+  if (request.filter.state == kHeldState) {
+    return Usage("--state held is for `queue list`: what is settled is named as the hold names it (`queue holds`)");
+  }
   if (request.kind != Job::Kind::kReplay) {
     if (request.filter.state != kInDoubtState) return absl::OkStatus();
     return Usage("rows in doubt may have arrived: they are not settled by a filter");

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <future>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "engine/campaign_settings.h"
@@ -19,6 +20,22 @@ constexpr int kPageLanes = 4096;
 constexpr int kPageRowsWithFields = 32;
 constexpr int kCountedPage = 4096;
 constexpr size_t kLookedAtMax = 200'000;  // rows for one page: an answer comes in bounded time
+
+std::string DomainOf(const queue::StoredRow& row) { return row.recipient.substr(row.recipient.rfind('@') + 1); }
+
+// A row that an operator wants to be tried now.
+queue::Outcome MadeDue(const queue::Row& row, std::optional<size_t> key,
+                       const std::shared_ptr<const queue::Evidence>& evidence, absl::Time now) {
+  queue::Outcome outcome;
+  outcome.kind = queue::OutcomeKind::kDeferred;
+  outcome.time = outcome.due = now;
+  outcome.date = row.date;
+  outcome.attempt = row.attempts;
+  outcome.reason_class = "operator";
+  if (key.has_value() && *key < row.fields.size()) outcome.key = row.fields[*key];
+  outcome.evidence = evidence;
+  return outcome;
+}
 
 absl::Status NoFilter() {
   return WithExit(absl::InvalidArgumentError("no filter: say which rows are meant, or --everything"), ExitCode::kUsage);
@@ -152,7 +169,9 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
   if (!matcher.ok()) return matcher.status();
   QueuePage page;
   const bool in_doubt = restoration_->pending().has_value();
-  const auto add = [&](const queue::Campaign& campaign, std::optional<size_t> key, const queue::StoredRow& row) {
+  const std::shared_ptr<const HoldSet> holds = holds_->in_force();
+  const auto add = [&](const queue::Campaign& campaign, std::optional<size_t> key, const queue::StoredRow& row,
+                       bool held) {
     const size_t at = row.recipient.rfind('@');
     page.rows.push_back({.id = store_->EncodeMessageId(row.message),
                          .campaign = campaign.spec.name,
@@ -160,11 +179,31 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
                          .domain = at == std::string::npos ? std::string() : row.recipient.substr(at + 1),
                          .recipient = row.recipient,
                          .key = KeyText(row, key),
-                         .state = in_doubt || row.in_doubt() ? "in_doubt" : (row.attempts > 0 ? "retrying" : "fresh"),
+                         .state = in_doubt || row.in_doubt() ? "in_doubt"
+                                  : held                     ? "held"
+                                  : row.attempts > 0         ? "retrying"
+                                                             : "fresh",
                          .attempts = row.attempts,
                          .due = DueOf(row),
                          .accepted = row.accepted,
                          .expires = row.expires});
+  };
+  const absl::Time now = absl::Now();
+  std::map<std::string, std::string> providers;
+  const auto lane_of = [&](const queue::Campaign& campaign, const queue::StoredRow& row, const std::string& domain) {
+    const auto [provider, fresh] = providers.try_emplace(domain);
+    if (fresh && (filter.provider.has_value() || !holds->empty())) provider->second = ProviderOf(domain);
+    return LaneFacts{row.message.lane, campaign.spec.name, campaign.spec.stream, domain, &provider->second};
+  };
+  const auto facts_of = [&](const LaneFacts& lane, const queue::StoredRow& row) {
+    RowFacts facts{.id = row.message.row,
+                   .attempts = row.attempts,
+                   .reason_class = row.reason_class,
+                   .recipient = row.recipient,
+                   .accepted = row.accepted,
+                   .in_doubt = in_doubt || row.in_doubt()};
+    facts.held = !holds->empty() && (holds->OnLane(lane) != nullptr || holds->OnRow(lane, facts, now) != nullptr);
+    return facts;
   };
   if (filter.id.has_value() && filter.terms() == 1) {
     const absl::StatusOr<queue::MessageKey> key = ParseMessageName(*store_, *filter.id);
@@ -173,28 +212,15 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
     if (!trace.ok()) return trace.status();
     const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(key->lane.campaign);
     if (campaign.ok() && trace->row.has_value() && !trace->row->parked) {
-      add(*campaign, KeyFieldOf(*campaign), *trace->row);
+      const std::string domain = DomainOf(*trace->row);
+      add(*campaign, KeyFieldOf(*campaign), *trace->row,
+          facts_of(lane_of(*campaign, *trace->row, domain), *trace->row).held);
     }
     return page;
   }
   const absl::StatusOr<std::vector<queue::Campaign>> campaigns = Matching(filter);
   if (!campaigns.ok()) return campaigns.status();
   queue::RowFilter rows{.destination = matcher->destination()};
-  const absl::Time now = absl::Now();
-  std::map<std::string, std::string> providers;
-  const auto means = [&](const queue::Campaign& campaign, const queue::StoredRow& row) {
-    const std::string domain = row.recipient.substr(row.recipient.rfind('@') + 1);
-    const auto [provider, fresh] = providers.try_emplace(domain);
-    if (fresh && filter.provider.has_value()) provider->second = ProviderOf(domain);
-    const LaneFacts lane{row.message.lane, campaign.spec.name, campaign.spec.stream, domain, &provider->second};
-    return matcher->MayMean(lane) && matcher->Means({.id = row.message.row,
-                                                     .attempts = row.attempts,
-                                                     .reason_class = row.reason_class,
-                                                     .recipient = row.recipient,
-                                                     .accepted = row.accepted,
-                                                     .in_doubt = in_doubt || row.in_doubt()},
-                                                    now);
-  };
   size_t looked_at = 0;
   // The cursor is the campaign's number and the store's cursor within it.
   uint32_t from = 0;
@@ -226,7 +252,10 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
       if (!got.ok()) return got.status();
       looked_at += got->rows.size();
       for (const queue::StoredRow& row : got->rows) {
-        if (means(campaign, row)) add(campaign, key, row);
+        const std::string domain = DomainOf(row);
+        const LaneFacts lane = lane_of(campaign, row, domain);
+        const RowFacts facts = facts_of(lane, row);
+        if (matcher->MayMean(lane) && matcher->Means(facts, now)) add(campaign, key, row, facts.held);
       }
       position = got->cursor;
       if (got->done) break;
@@ -237,18 +266,13 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
 
 absl::StatusOr<uint64_t> NodeImpl::Retry(const QueueFilter& filter, std::string_view rate, bool dry_run) {
   if (filter.empty()) return NoFilter();
-  if (filter.OfRows()) {
-    return WithExit(
-        absl::InvalidArgumentError("queue retry moves what waits for whole destinations: give --domain, --campaign, "
-                                   "--stream, --provider, --source or --everything"),
-        ExitCode::kUsage);
-  }
   Rate pace;
   if (!rate.empty()) {
     const absl::StatusOr<Rate> parsed = ParseRate(rate);
     if (!parsed.ok()) return WithExit(parsed.status(), ExitCode::kUsage);
     pace = *parsed;
   }
+  if (filter.OfRows()) return RetryRows(filter, pace, dry_run);
   std::vector<std::pair<queue::LaneRecord, queue::Campaign>> lanes;
   uint64_t rows = 0;
   const absl::Status read = ForEachLane(filter, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
@@ -292,6 +316,75 @@ absl::StatusOr<uint64_t> NodeImpl::Retry(const QueueFilter& filter, std::string_
   return moved;
 }
 
+absl::StatusOr<uint64_t> NodeImpl::RetryRows(const QueueFilter& filter, const Rate& pace, bool dry_run) {
+  if (filter.state == kInDoubtState || filter.state == kHeldState) {
+    return WithExit(absl::InvalidArgumentError(fmt::format(
+                        "rows that are {} wait for no time: `sealift queue release` lets them go", *filter.state)),
+                    ExitCode::kUsage);
+  }
+  const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(filter, *store_);
+  if (!matcher.ok()) return matcher.status();
+  std::vector<std::pair<queue::CampaignId, queue::LaneId>> lanes;
+  const absl::Status read = ForEachLane(filter, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
+    if (lane.retrying > 0) lanes.emplace_back(campaign.id, lane.lane);
+  });
+  if (!read.ok()) return read;
+  const absl::Time now = absl::Now();
+  const auto means = [&](const queue::Pack& pack, const queue::Row& row) {
+    if (pack.due() <= now || pack.due() == absl::InfiniteFuture()) return false;
+    return matcher->Means({.id = row.id,
+                           .attempts = row.attempts,
+                           .reason_class = row.reason_class,
+                           .recipient = row.recipient,
+                           .accepted = pack.accepted()},
+                          now);
+  };
+  // A look moves nothing and says how many there are, which a rate needs to know: each row has its place in that time.
+  uint64_t meant = 0;
+  if (dry_run || !pace.unlimited()) {
+    const auto count = [&](const queue::Pack& pack, const queue::Row& row) -> std::optional<queue::Outcome> {
+      meant += means(pack, row) ? 1 : 0;
+      return std::nullopt;
+    };
+    for (const auto& [campaign, lane] : lanes) {
+      const absl::StatusOr<uint64_t> looked = store_->SweepRows(campaign, lane.destination, count);
+      if (!looked.ok()) return looked.status();
+    }
+    if (dry_run) return meant;
+  }
+  const absl::Duration takes =
+      pace.unlimited() ? absl::ZeroDuration() : absl::Seconds(static_cast<double>(meant) / pace.PerSecond());
+  uint64_t moved = 0;
+  std::set<queue::CampaignId> campaigns;
+  for (const auto& [id, lane] : lanes) {
+    const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(id);
+    if (!campaign.ok()) return campaign.status();
+    const std::optional<size_t> key = KeyFieldOf(*campaign);
+    const auto evidence = std::make_shared<queue::Evidence>(queue::Evidence{.stream = campaign->spec.stream});
+    const auto judge = [&](const queue::Pack& pack, const queue::Row& row) -> std::optional<queue::Outcome> {
+      if (!means(pack, row)) return std::nullopt;
+      queue::Outcome outcome = MadeDue(row, key, evidence, now);
+      // The same each time that it is asked: its number, scattered over the time that all of them take.
+      outcome.due =
+          now + takes * (static_cast<double>(static_cast<uint32_t>(row.id) * 2'654'435'769u) / 4'294'967'296.0);
+      return outcome;
+    };
+    const absl::StatusOr<uint64_t> rows = store_->SweepRows(id, lane.destination, judge);
+    if (!rows.ok()) return rows.status();
+    if (*rows == 0) continue;
+    moved += *rows;
+    campaigns.insert(id);
+    const absl::StatusOr<std::optional<queue::LaneRecord>> record = store_->FindLane(lane);
+    const absl::Time due = record.ok() && record->has_value() ? (*record)->next_due : now;
+    AskShards([&](Scheduler& scheduler) { scheduler.Revise(lane, 0, 0, due); });
+  }
+  // A lane that had nothing due soon is in no shard: they look through the campaign's again.
+  for (const queue::CampaignId id : campaigns) {
+    if (absl::Status sent = campaigns_->Refilled(id); !sent.ok()) return sent;
+  }
+  return moved;
+}
+
 absl::StatusOr<uint64_t> NodeImpl::ReleaseInDoubt(const QueueFilter& filter) {
   if (absl::Status may = restoration_->MaySend(); !may.ok()) return may;
   const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(filter, *store_);
@@ -318,15 +411,7 @@ absl::StatusOr<uint64_t> NodeImpl::ReleaseInDoubt(const QueueFilter& filter) {
                            .accepted = pack.accepted(),
                            .in_doubt = true};
       if (!matcher->Means(facts, now)) return std::nullopt;
-      queue::Outcome outcome;
-      outcome.kind = queue::OutcomeKind::kDeferred;
-      outcome.time = outcome.due = now;
-      outcome.date = row.date;
-      outcome.attempt = row.attempts;
-      outcome.reason_class = "operator";
-      if (key.has_value() && *key < row.fields.size()) outcome.key = row.fields[*key];
-      outcome.evidence = evidence;
-      return outcome;
+      return MadeDue(row, key, evidence, now);
     };
     absl::Status failure;
     uint64_t moved = 0;

@@ -113,8 +113,8 @@ absl::StatusOr<RowMatcher> RowMatcher::Of(const QueueFilter& filter, const queue
     matcher.destination_ = message->lane.destination;
   }
   if (filter.state.has_value() && *filter.state != "fresh" && *filter.state != "retrying" &&
-      *filter.state != kInDoubtState) {
-    return Usage("--state is fresh (never tried), retrying, or in_doubt (may have arrived)");
+      *filter.state != kInDoubtState && *filter.state != kHeldState) {
+    return Usage("--state is fresh (never tried), retrying, in_doubt (may have arrived), or held (by an order)");
   }
   return matcher;
 }
@@ -129,7 +129,9 @@ bool RowMatcher::MayMean(const LaneFacts& lane) const {
 
 bool RowMatcher::Means(const RowFacts& row, absl::Time now) const {
   if (message_.has_value() && row.id != message_->row) return false;
-  if (filter_.state.has_value()) {
+  if (filter_.state == kHeldState) {
+    if (!row.held || row.in_doubt) return false;
+  } else if (filter_.state.has_value()) {
     const std::string_view untold = row.attempts > 0 ? "retrying" : "fresh";
     if (*filter_.state != (row.in_doubt ? kInDoubtState : untold)) return false;
   }

@@ -16,6 +16,9 @@ namespace sealift::engine {
 // The state of a row that may have arrived. Only `queue list` and `queue release` mean such rows by it.
 inline constexpr std::string_view kInDoubtState = "in_doubt";
 
+// The state of a row that an operator's order keeps. Only `queue list` means such rows by it.
+inline constexpr std::string_view kHeldState = "held";
+
 // QueueFilter says which rows a command is about: those that every term means. A filter without a term is refused by
 // the commands; `everything` says it on purpose.
 //
@@ -25,7 +28,7 @@ struct QueueFilter {
   std::optional<std::string> domain, provider, campaign, stream;
   std::optional<std::string> source;
   std::optional<std::string> reason_class;   // --class: of the last attempt
-  std::optional<std::string> state;          // fresh, retrying, in_doubt
+  std::optional<std::string> state;          // fresh, retrying, in_doubt, held
   std::optional<std::string> recipient;      // personal: Describe leaves it out
   std::optional<std::string> id;             // a Message-ID, or what else names a message
   std::optional<absl::Duration> older_than;  // since it was accepted
@@ -71,6 +74,7 @@ struct RowFacts {
   std::string_view recipient;
   absl::Time accepted;
   bool in_doubt = false;
+  bool held = false;  // an operator's order keeps it
 };
 
 // RowMatcher is a filter whose names were looked up once, to be asked of many lanes and rows.

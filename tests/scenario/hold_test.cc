@@ -56,6 +56,11 @@ TEST_F(HoldTest, AHoldBindsWhatArrivesLaterOutlivesAKillAndIsReleased) {
   EXPECT_EQ(Metric("sealift_queue_messages{stream=\"news\",state=\"held\"}"), 12);
   EXPECT_EQ(Metric("sealift_queue_messages{stream=\"news\",state=\"queued\"}"), 0);
 
+  const Answer held = Sealift({"queue", "list", "--state", "held"});
+  EXPECT_THAT(held.out, HasSubstr("@d1.test"));
+  EXPECT_THAT(held.out, HasSubstr("\"held\""));
+  EXPECT_EQ(held.json["rows"].size(), 12u);
+
   const Answer explained = Sealift({"domain", "explain", "d1.test"});
   EXPECT_THAT(explained.out, HasSubstr(id));
   EXPECT_THAT(explained.out, HasSubstr("wrong link"));

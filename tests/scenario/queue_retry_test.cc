@@ -40,6 +40,19 @@ TEST_F(QueueRetryTest, RowsThatWaitForAnotherTryGoOutNow) {
   ASSERT_TRUE(ShowsUntil("spring", kSoon, [](const Json& now) { return now["delivered"].Number() == 10; }));
   EXPECT_EQ(Show("spring")["queued"].Number(), 30) << "only the rows of that domain went";
 
+  // Of single rows.
+  const Answer meant =
+      Sealift({"queue", "retry", "--state", "retrying", "--older-than", "0s", "--dry-run", "--reason", "how many"});
+  ASSERT_EQ(meant.exit_code, 0) << meant.Describe();
+  EXPECT_EQ(meant.json["rows"].Number(), 30);
+  EXPECT_EQ(Sealift({"queue", "retry", "--class", "full", "--dry-run", "--reason", "none"}).json["rows"].Number(), 0);
+  EXPECT_EQ(Sealift({"queue", "retry", "--state", "held", "--reason", "they wait for no time"}).exit_code, 64);
+  const Answer one = Sealift({"queue", "retry", "--recipient", "row3@d3.test", "--reason", "a call is awaited"});
+  ASSERT_EQ(one.exit_code, 0) << one.Describe();
+  EXPECT_EQ(one.json["rows"].Number(), 1);
+  ASSERT_TRUE(ShowsUntil("spring", kSoon, [](const Json& now) { return now["delivered"].Number() == 11; }));
+  EXPECT_EQ(sink.ByMailbox().count("row3@d3.test"), 1u);
+
   ASSERT_EQ(Sealift({"queue", "retry", "--everything", "--reason", "all clear"}).exit_code, 0);
   ASSERT_TRUE(ShowsUntil("spring", kSoon, [](const Json& now) { return now["delivered"].Number() == 40; }));
 
