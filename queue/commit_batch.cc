@@ -125,6 +125,7 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
   absl::StatusOr<Tally*> found = tallies_->Of(pack.lane().campaign);
   if (!found.ok()) return found.status();
   Tally& tally = **found;
+  if (outcome.received) AddReceived(outcome, row, batch);
   if (outcome.intended) batch->Delete(database_->handle(Column::kIntents), IntentKey(pack.lane().campaign, row.id));
   if (pack.epoch_ < tally.overtaken) {
     if (absl::Status status = LookAgain(&pack); !status.ok()) return status;
@@ -175,6 +176,14 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
   if (pack.pending_ == 0) packs_.push_back(&pack);
   pack.pending_ |= bit;
   return IsParked(outcome.kind) ? Park(outcome, row, batch) : absl::OkStatus();
+}
+
+void CommitBatch::AddReceived(const Outcome& outcome, const Row& row, rocksdb::WriteBatch* batch) {
+  assert(outcome.kind == OutcomeKind::kDelivered && outcome.evidence != nullptr);
+  const AddressHash stream = HashName(*ring_, outcome.evidence->stream, &scratch_);
+  const AddressHash recipient = HashAddress(*ring_, row.recipient, &scratch_);
+  batch->Put(database_->handle(Column::kReceived),
+             ReceivedKey(stream, recipient, outcome.time, outcome.pack->lane().campaign, row.id), "");
 }
 
 absl::Status CommitBatch::Park(const Outcome& outcome, const Row& row, rocksdb::WriteBatch* batch) {

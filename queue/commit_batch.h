@@ -85,6 +85,8 @@ class CommitBatch {
   // Of a row that is settled: what really happened to it. `delivered`: how it is counted, when it is not parked.
   absl::Status AddFact(const Outcome& outcome, const Row& row, bool delivered, Tally* tally,
                        rocksdb::WriteBatch* batch);
+  // It counts among what its recipient has received.
+  void AddReceived(const Outcome& outcome, const Row& row, rocksdb::WriteBatch* batch);
   absl::Status Park(const Outcome& outcome, const Row& row, rocksdb::WriteBatch* batch);
   absl::Status AddDeferred(uint64_t sequence, rocksdb::WriteBatch* batch);
   absl::Status AddEvents(uint64_t sequence, rocksdb::WriteBatch* batch);
@@ -107,6 +109,7 @@ class CommitBatch {
   EventBlock events_;
   std::vector<SuppressionChange> bad_mailboxes_;
   SuppressionNews news_;
+  std::string scratch_;
 };
 
 }  // namespace sealift::queue

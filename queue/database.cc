@@ -27,9 +27,9 @@
 namespace sealift::queue {
 namespace {
 
-constexpr std::array<std::string_view, kColumns> kNames = {"default", "campaigns", "rows",        "lanes",
-                                                           "events",  "parked",    "seen",        "suppressions",
-                                                           "bodies",  "intents",   "destinations"};
+constexpr std::array<std::string_view, kColumns> kNames = {"default", "campaigns", "rows",         "lanes",
+                                                           "events",  "parked",    "seen",         "suppressions",
+                                                           "bodies",  "intents",   "destinations", "received"};
 
 // Beside the write buffers, to go on after the file system was full.
 constexpr uint64_t kRoomBeside = 8 << 20;
@@ -55,6 +55,17 @@ class OldTraceFilter : public rocksdb::CompactionFilter {
 
  private:
   const EventsCut* const cut_;
+};
+
+// Drops what a recipient has received longer ago than any cap looks back.
+class OldReceiptFilter : public rocksdb::CompactionFilter {
+ public:
+  bool Filter(int /*level*/, const rocksdb::Slice& key, const rocksdb::Slice& /*value*/, std::string* /*new_value*/,
+              bool* /*value_changed*/) const override {
+    const std::optional<absl::Time> received = ReceivedAt(std::string_view(key.data(), key.size()));
+    return received.has_value() && *received + kReceivedKept < absl::Now();
+  }
+  const char* Name() const override { return "sealift.received.1"; }
 };
 
 // Tells what RocksDB's own threads met.
@@ -134,6 +145,7 @@ Database::Database(Options options)
       events_cut_(std::make_unique<EventsCut>()),
       empty_lanes_(std::make_unique<EmptyLaneFilter>()),
       old_traces_(std::make_unique<OldTraceFilter>(events_cut_.get())),
+      old_receipts_(std::make_unique<OldReceiptFilter>()),
       // Write buffers are charged to the cache: both together stay within memory_bytes.
       cache_(rocksdb::NewLRUCache(options_.memory_bytes, 4, false, 0.5)),
       write_buffers_(std::make_shared<rocksdb::WriteBufferManager>(options_.memory_bytes / 4, cache_)),
@@ -211,6 +223,15 @@ rocksdb::ColumnFamilyOptions Database::ColumnOptions(Column column) const {
     case Column::kSeen:
       // Every row of a load is looked for in every file: at ten bits one in a hundred would be looked for in vain.
       table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(16));
+      break;
+    case Column::kReceived:
+      // Asked for every row of a capped stream, and mostly in vain.
+      options.prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kReceivedPrefixSize));
+      options.memtable_prefix_bloom_size_ratio = 0.1;
+      table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(12));
+      table.whole_key_filtering = false;
+      options.compaction_filter = old_receipts_.get();
+      options.ttl = 86'400;  // seconds, until what lies still is looked at again
       break;
     case Column::kParked:
       table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));

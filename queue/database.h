@@ -34,9 +34,10 @@ enum class Column : size_t {
   kSuppressions,
   kBodies,
   kIntents,
-  kDestinations
+  kDestinations,
+  kReceived
 };
-inline constexpr size_t kColumns = 11;
+inline constexpr size_t kColumns = 12;
 
 enum class Stall { kNone, kSlowed, kStopped };
 
@@ -106,7 +107,7 @@ class Database {
 
   const Options options_;
   const std::unique_ptr<EventsCut> events_cut_;
-  const std::unique_ptr<rocksdb::CompactionFilter> empty_lanes_, old_traces_;
+  const std::unique_ptr<rocksdb::CompactionFilter> empty_lanes_, old_traces_, old_receipts_;
   const std::shared_ptr<rocksdb::Cache> cache_;
   const std::shared_ptr<rocksdb::WriteBufferManager> write_buffers_;
   const std::shared_ptr<rocksdb::FileSystem> file_system_;

@@ -90,6 +90,28 @@ std::string BodyKey(CampaignId campaign, BodyId body, uint32_t piece) {
   return key;
 }
 
+std::string ReceivedPrefix(const AddressHash& stream, const AddressHash& recipient) {
+  std::string key;
+  key.reserve(kReceivedPrefixSize + 16);
+  PutFixed32(stream[0], &key);
+  for (const uint32_t word : recipient) PutFixed32(word, &key);
+  return key;
+}
+
+std::string ReceivedKey(const AddressHash& stream, const AddressHash& recipient, absl::Time when, CampaignId campaign,
+                        RowId row) {
+  std::string key = ReceivedPrefix(stream, recipient);
+  PutFixed64(static_cast<uint64_t>(std::max<int64_t>(absl::ToUnixMillis(when), 0)), &key);
+  PutCampaign(campaign, &key);
+  PutFixed32(static_cast<uint32_t>(row), &key);
+  return key;
+}
+
+std::optional<absl::Time> ReceivedAt(std::string_view key) {
+  if (key.size() != kReceivedPrefixSize + 16) return std::nullopt;
+  return absl::FromUnixMillis(static_cast<int64_t>(Fixed64(key.data() + kReceivedPrefixSize)));
+}
+
 std::string NoteKey(char kind, const AddressHash& name) {
   std::string key(1, kind);
   for (const uint32_t word : name) PutFixed32(word, &key);

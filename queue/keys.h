@@ -79,6 +79,15 @@ std::optional<AddressHash> DecodeSuppressionKey(std::string_view key);
 // destinations: the kind of note, the name's hash.
 std::string NoteKey(char kind, const AddressHash& name);
 
+// received: the stream, the recipient, when (ms), and the message: nothing is in the value. The first two are what is
+// asked for.
+inline constexpr size_t kReceivedPrefixSize = 4 + 12;
+inline constexpr absl::Duration kReceivedKept = absl::Hours(25);
+std::string ReceivedPrefix(const AddressHash& stream, const AddressHash& recipient);
+std::string ReceivedKey(const AddressHash& stream, const AddressHash& recipient, absl::Time when, CampaignId campaign,
+                        RowId row);
+std::optional<absl::Time> ReceivedAt(std::string_view key);
+
 // parked: campaign, row.
 std::string ParkedKey(CampaignId campaign, RowId row);
 

@@ -54,6 +54,9 @@ struct Outcome {
   bool sink = false;      // ... as the sink said, not the world
   std::string provider;   // ... of the hosts that said it
   bool intended = false;  // the row has an Intent, which ends with this
+  // kDelivered: it counts among what its recipient has received of the stream of its evidence (Store::ReadReceived).
+  bool received = false;
+  std::shared_ptr<const void> kept;  // the engine's; nothing to the store
 
   bool in_doubt() const { return kind == OutcomeKind::kDeferred && due == absl::InfiniteFuture(); }
 };

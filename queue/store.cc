@@ -30,6 +30,7 @@
 #include "queue/order_book.h"
 #include "queue/readers.h"
 #include "queue/reading.h"
+#include "queue/received.h"
 #include "queue/reconciliation.h"
 #include "queue/retention.h"
 #include "queue/rocks.h"
@@ -162,6 +163,15 @@ void Store::ReadPiece(CampaignId campaign, BodyId body, uint32_t piece,
                       std::move_only_function<void(absl::StatusOr<std::string>)> done) {
   parts_->readers->Do([=, parts = parts_.get(), done = std::move(done)](Unsealer& unsealer) mutable {
     done(ReadBodyPiece(parts->database.get(), &unsealer, campaign, body, piece));
+  });
+}
+
+void Store::ReadReceived(std::string stream, std::string recipient, absl::Time since, size_t max,
+                         std::move_only_function<void(absl::StatusOr<std::vector<absl::Time>>)> done) {
+  parts_->readers->Do([=, parts = parts_.get(), done = std::move(done)](Unsealer&) mutable {
+    std::string scratch;
+    const AddressHash of = HashName(*parts->ring, stream, &scratch);
+    done(ReadReceipts(parts->database.get(), of, HashAddress(*parts->ring, recipient, &scratch), since, max));
   });
 }
 
