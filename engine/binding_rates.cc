@@ -19,22 +19,35 @@ tls::Policy PolicyOf(TlsPolicy policy) {
   return tls::Policy::kDane;
 }
 
+RateLimit ADay(const CountLimit& messages) {
+  return {.rate = {.count = messages.count, .period = absl::Hours(24)}, .origin = messages.origin};
+}
+
 }  // namespace
 
 std::vector<BindingRate> BindingRates(const Options& options, const Sending& sending, const SourceOptions& source,
                                       std::string_view site, const DestinationSettings& settings) {
   std::vector<BindingRate> rates;
-  rates.push_back({"source", source.name, source.rate});
+  const auto add = [&](std::string_view kind, std::string_view kind_a_day, const std::string& name,
+                       const RateLimit& rate, const CountLimit& a_day) {
+    rates.push_back({kind, name, rate});
+    rates.push_back({kind_a_day, name, ADay(a_day)});
+  };
+  add("source", "source_day", source.name, source.rate, source.messages_per_day);
   for (const int block : settings.blocks) {
     const DestinationOptions& destination = options.destinations[static_cast<size_t>(block)];
-    if (destination.message_rate.rate.unlimited()) continue;
+    if (destination.message_rate.rate.unlimited() && destination.messages_per_day.count == 0) continue;
     // Hosts that judge as one share a provider's limit; otherwise each site has its own.
     std::string name(destination.provider.empty() ? site : destination.provider);
     if (destination.per == Per::kSource) name += " from " + source.name;
     if (destination.per == Per::kPool) name += " from pool " + sending.stream.pool;
-    rates.push_back({"destination", std::move(name), destination.message_rate});
+    add("destination", "destination_day", name, destination.message_rate, destination.messages_per_day);
   }
-  rates.push_back({"stream", sending.stream.name, sending.stream.rate});
+  if (const PoolOptions* const pool = options.FindPool(sending.stream.pool); pool != nullptr) {
+    add("pool", "pool_day", pool->name, pool->rate, pool->messages_per_day);
+  }
+  add("stream", "stream_day", sending.stream.name, sending.stream.rate, sending.stream.messages_per_day);
+  add("node", "node_day", options.node.hostname, options.node.rate, options.node.messages_per_day);
   rates.push_back(
       {"campaign", std::string(sending.campaign), {.rate = sending.campaign_rate, .origin = "campaign load --rate"}});
   return rates;

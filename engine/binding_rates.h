@@ -15,7 +15,7 @@ namespace sealift::engine {
 
 // A rate as Limits knows it; one without a limit binds nothing.
 struct BindingRate {
-  std::string_view kind;  // source, destination, stream, campaign
+  std::string_view kind;  // source, destination, pool, stream, node, campaign; source_day, ...: messages a day
   std::string name;       // what it is counted for: who has the same kind and name shares it
   RateLimit limit;
 };

@@ -12,6 +12,7 @@
 #include "engine/providers.h"
 #include "engine/rule_reading.h"
 #include "engine/secret_file.h"
+#include "engine/shaping/send_window.h"
 #include "engine/smtp/mailbox.h"
 #include "engine/test_recipients.h"
 #include "fmt/format.h"
@@ -278,6 +279,14 @@ void CheckListFields(ConfigDraft& draft, const std::string& key, const StreamOpt
   }
 }
 
+void CheckWindow(ConfigDraft& draft, const std::string& key, StreamOptions& stream) {
+  const SendWindowOptions& window = stream.window;
+  if (window.from.empty()) return;
+  absl::StatusOr<SendWindow> understood = SendWindow::Of(window.days, window.from, window.to, window.tz);
+  if (!understood.ok()) return draft.Error(key + ".window", std::string(understood.status().message()));
+  stream.opens = std::make_shared<const SendWindow>(*std::move(understood));
+}
+
 void CheckStreams(ConfigDraft& draft) {
   Options& o = draft.options;
   std::vector<std::string> signers;
@@ -292,6 +301,7 @@ void CheckStreams(ConfigDraft& draft) {
       draft.Error(key + ".pool", Unknown("pool", stream.pool, NamesOf(o.pools)));
     }
     CheckListFields(draft, key, stream);
+    CheckWindow(draft, key, stream);
     if (stream.retry.empty()) draft.Error(key + ".retry", "`retry` is empty; give at least one wait, as in [\"30m\"]");
     std::set<std::string> signs;
     for (const std::string& domain : stream.dkim) {

@@ -81,6 +81,11 @@ struct Fields<NodeOptions> {
                .min = 1,
                .max = 1'000'000},
          o.unsettled_max);
+    each(Field{.name = "rate", .help = "Messages of all streams, from all sources."}, o.rate);
+    each(
+        Field{
+            .name = "messages_per_day", .help = "The same for a day; both may be set.", .min = 1, .max = 1'000'000'000},
+        o.messages_per_day);
     each(Field{.name = "test_recipients",
                .help = "Whom `campaign test` may mail: addresses, or \"@qa.example.com\" for everyone of a domain."},
          o.test_recipients);
@@ -309,8 +314,16 @@ struct Fields<SourceOptions> {
                .text = Text::kPath},
          o.proxy_credentials);
     each(Field{.name = "rate", .help = "Messages, over all destinations."}, o.rate);
+    each(Field{.name = "messages_per_day",
+               .help = "The same for a day: spread over it, so that no 24 hours in a row have more. Both may be set.",
+               .min = 1,
+               .max = 1'000'000'000},
+         o.messages_per_day);
     each(Field{.name = "connections", .help = "Open at once, over all destinations.", .min = 1, .max = 100'000},
          o.connections);
+    each(Field{.name = "reserved_for_transactional",
+               .help = "The share of `connections` that marketing mail never takes, at least one: \"10%\"."},
+         o.reserved_for_transactional);
     each(
         Field{.name = "warmup",
               .help = "What marketing mail may use of a new address, day by day: `start` is the first day (nothing "
@@ -330,6 +343,11 @@ struct Fields<PoolOptions> {
   static void Each(auto& o, auto&& each) {
     each(Field{.name = "name", .help = "Its name, unique.", .required = true, .text = Text::kName}, o.name);
     each(Field{.name = "sources", .help = "Names of sources.", .required = true}, o.sources);
+    each(Field{.name = "rate", .help = "Messages of streams that send from this pool."}, o.rate);
+    each(
+        Field{
+            .name = "messages_per_day", .help = "The same for a day; both may be set.", .min = 1, .max = 1'000'000'000},
+        o.messages_per_day);
   }
 };
 
@@ -407,6 +425,16 @@ struct Fields<StreamOptions> {
                    "a wait for the disk a message."},
          o.in_doubt);
     each(Field{.name = "rate", .help = "Messages of this stream."}, o.rate);
+    each(
+        Field{
+            .name = "messages_per_day", .help = "The same for a day; both may be set.", .min = 1, .max = 1'000'000'000},
+        o.messages_per_day);
+    each(Field{.name = "window",
+               .help = "When mail of this stream may be sent, retries and replays too: `days` (\"mon\" to \"sun\"; "
+                       "default: every day), `from` and `to` (\"08:00\", \"20:00\"; over midnight when `to` is not "
+                       "later, counted for the day on which it begins), by the clock on the wall of `tz` (default "
+                       "\"UTC\"). What is between MAIL and the final dot when it closes ends."},
+         o.window);
     each(Field{.name = "max_hard_bounces", .help = "Pause a marketing campaign that has more hard bounces than this."},
          o.max_hard_bounces);
   }
@@ -422,8 +450,15 @@ struct Fields<DestinationOptions> {
     each(Field{.name = "mx", .help = "Or MX hosts, in the same form.", .text = Text::kHostPattern}, o.mx);
     each(Field{.name = "provider", .help = "Or a provider."}, o.provider);
     each(Field{.name = "connections", .help = "Open at once.", .min = 1, .max = 10'000}, o.connections);
+    each(Field{.name = "reserved_for_transactional",
+               .help = "The share of this block's `connections` that marketing mail never takes, at least one."},
+         o.reserved_for_transactional);
     each(Field{.name = "connection_rate", .help = "New connections."}, o.connection_rate);
     each(Field{.name = "message_rate", .help = "Messages."}, o.message_rate);
+    each(
+        Field{
+            .name = "messages_per_day", .help = "The same for a day; both may be set.", .min = 1, .max = 1'000'000'000},
+        o.messages_per_day);
     each(Field{.name = "messages_per_connection", .help = "Then a new one is opened.", .min = 1, .max = 1'000'000},
          o.messages_per_connection);
     each(Field{.name = "pipeline_depth",

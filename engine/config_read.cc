@@ -216,4 +216,31 @@ void ReadValue(const toml::node& node, const Field& field, const Report& report,
   out = std::move(value);
 }
 
+void ReadValue(const toml::node& node, const Field& field, const Report& report, SendWindowOptions& out) {
+  SendWindowOptions value{.days = {}, .from = "00:00", .to = "24:00", .tz = "UTC"};
+  const auto text = [&](std::string& into) {
+    return [&](const toml::node& at, const Field& key) { ReadValue(at, key, report, into); };
+  };
+  ReadInline(node, field, report, "a table, as in { from = \"08:00\", to = \"20:00\", tz = \"America/New_York\" }",
+             {{"days", [&](const toml::node& at, const Field& key) { ReadValue(at, key, report, value.days); }},
+              {"from", text(value.from)},
+              {"to", text(value.to)},
+              {"tz", text(value.tz)}});
+  out = std::move(value);
+}
+
+void ReadValue(const toml::node& node, const Field& field, const Report& report, Share& out) {
+  DiskFloor share;
+  bool good = true;
+  ReadValue(
+      node, field,
+      [&](const toml::node& at, std::string text) {
+        good = false;
+        report(at, std::move(text));
+      },
+      share);
+  if (good && share.bytes != 0) return report(node, WrongType(field, "a percentage, as in \"10%\""));
+  if (good) out.percent = share.percent;
+}
+
 }  // namespace sealift::engine

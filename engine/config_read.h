@@ -35,6 +35,8 @@ void ReadValue(const toml::node& node, const Field& field, const Report& report,
 void ReadValue(const toml::node& node, const Field& field, const Report& report, std::vector<absl::Duration>& out);
 void ReadValue(const toml::node& node, const Field& field, const Report& report, WarmupOptions& out);
 void ReadValue(const toml::node& node, const Field& field, const Report& report, MaxHardBounces& out);
+void ReadValue(const toml::node& node, const Field& field, const Report& report, SendWindowOptions& out);
+void ReadValue(const toml::node& node, const Field& field, const Report& report, Share& out);
 
 template <Worded E>
 void ReadValue(const toml::node& node, const Field& field, const Report& report, E& out) {

@@ -66,6 +66,15 @@ std::string TomlText(const MaxHardBounces& value) {
   return fmt::format("{{ rate = \"{}%\", min = {}, action = {} }}", value.rate_percent, value.min,
                      TomlString(value.action));
 }
+std::string TomlText(const SendWindowOptions& value) {
+  if (value.from.empty()) return "";
+  const std::string days = value.days.empty() ? "" : fmt::format("days = {}, ", TomlText(value.days));
+  return fmt::format("{{ {}from = {}, to = {}, tz = {} }}", days, TomlString(value.from), TomlString(value.to),
+                     TomlString(value.tz));
+}
+std::string TomlText(const Share& value) {
+  return value.percent == 0 ? std::string() : fmt::format("\"{}%\"", value.percent);
+}
 
 std::string TypeText(const std::string&) { return "text"; }
 std::string TypeText(bool) { return "true, false"; }
@@ -80,5 +89,7 @@ std::string TypeText(const std::vector<std::string>&) { return "list of texts"; 
 std::string TypeText(const std::vector<absl::Duration>&) { return "list of durations"; }
 std::string TypeText(const WarmupOptions&) { return "table: start, tz, per_day, then, overflow"; }
 std::string TypeText(const MaxHardBounces&) { return "table: rate, min, action"; }
+std::string TypeText(const SendWindowOptions&) { return "table: days, from, to, tz"; }
+std::string TypeText(const Share&) { return "share"; }
 
 }  // namespace sealift::engine

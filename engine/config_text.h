@@ -28,6 +28,8 @@ std::string TomlText(const std::vector<std::string>& value);
 std::string TomlText(const std::vector<absl::Duration>& value);
 std::string TomlText(const WarmupOptions& value);
 std::string TomlText(const MaxHardBounces& value);
+std::string TomlText(const SendWindowOptions& value);
+std::string TomlText(const Share& value);
 template <Worded E>
 std::string TomlText(E value) {
   return TomlString(ToString(value));
@@ -51,6 +53,8 @@ std::string TypeText(const std::vector<std::string>&);
 std::string TypeText(const std::vector<absl::Duration>&);
 std::string TypeText(const WarmupOptions&);
 std::string TypeText(const MaxHardBounces&);
+std::string TypeText(const SendWindowOptions&);
+std::string TypeText(const Share&);
 template <Worded E>
 std::string TypeText(E) {
   std::string words;

@@ -20,6 +20,14 @@ bool CountedHere(const Lane& lane) {
   return lane.hold == nullptr || lane.hold->filter.provider.has_value();
 }
 
+WaitReason Sending(uint64_t rows) {
+  return {.reason = "sending",
+          .detail = "in turn: sessions are sending or being opened",
+          .set_by = "nothing refuses it",
+          .until = std::nullopt,
+          .rows = rows};
+}
+
 // What those rows of a lane wait for that are due and that no hold keeps one by one.
 WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
   WaitReason wait{.rows = rows};
@@ -65,6 +73,20 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
       wait.detail = "as many messages as node.unsettled_max allows wait for their outcome to be durable";
       wait.set_by = "node.unsettled_max";
       break;
+    case Refusal::Kind::kWindow:
+      wait.detail = fmt::format("stream {} sends {}", lane.campaign->stream, lane.queue->stream->opens->Describe());
+      wait.set_by = scheduler.services().options->WhereSet(fmt::format("stream[{}].window", lane.campaign->stream));
+      break;
+    case Refusal::Kind::kConnections:
+      for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
+        if (path->requirement != lane.queue->requirement || lane.queue->PermitsOf(path->source) == nullptr) continue;
+        std::optional<Paths::Full> full = scheduler.paths().FullFor(*lane.queue, *path);
+        if (!full.has_value()) continue;
+        wait.detail = std::move(full->detail);
+        wait.set_by = std::move(full->set_by);
+        break;
+      }
+      break;
     case Refusal::Kind::kSigning:
       wait.detail =
           "its messages are being signed; when this lasts, the signer threads have more to do than they manage";
@@ -93,10 +115,7 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
       break;
     }
     default:
-      wait.reason = "sending";
-      wait.detail = "in turn: sessions are sending or being opened";
-      wait.set_by = "nothing refuses it";
-      break;
+      return Sending(rows);
   }
   return wait;
 }
@@ -128,7 +147,15 @@ std::vector<WaitReason> ReasonsOf(Scheduler& scheduler, const Lane& lane) {
       rows -= not_due;
     }
   }
-  if (rows > 0) reasons.push_back(ReasonOf(scheduler, lane, rows));
+  if (rows == 0) return reasons;
+  WaitReason wait = ReasonOf(scheduler, lane, rows);
+  if (wait.reason == ToString(Refusal::Kind::kConnections)) {
+    // Those that have a connection do not wait for one.
+    const uint64_t going = std::min(Rows(lane.unsettled), wait.rows);
+    wait.rows -= going;
+    if (going > 0) reasons.push_back(Sending(going));
+  }
+  if (wait.rows > 0) reasons.push_back(std::move(wait));
   return reasons;
 }
 
@@ -157,6 +184,9 @@ void AddLimits(Scheduler& scheduler, const Site& site, DomainExplanation& into) 
         .name = fmt::format("connections from {}", path->source_name),
         .value = fmt::format("{} of {} open", site.SessionsOf(path->counted_with), path->connection_limit),
         .set_by = settings.connections.origin};
+    if (path->reserved_connections > 0) {
+      limit.value += fmt::format(", {} of these for transactional mail alone", path->reserved_connections);
+    }
     if (seen.insert(limit.name).second) into.limits.push_back(std::move(limit));
     for (const RateInForce* connections : path->connection_rates) {
       DomainExplanation::LimitInForce rate{.name = fmt::format("connection rate to {}", connections->name()),
@@ -188,6 +218,10 @@ std::string_view ToString(Refusal::Kind kind) {
       return "backoff";
     case Refusal::Kind::kNoTls:
       return "no_tls";
+    case Refusal::Kind::kWindow:
+      return "window";
+    case Refusal::Kind::kConnections:
+      return "connections";
   }
   return "sending";
 }

@@ -105,11 +105,17 @@ int64_t Limits::BeginBudget(RateInForce& rate, absl::Time now, absl::Time again)
   return rate.budget_.exchange(0, std::memory_order_relaxed);
 }
 
-Slots* Limits::Count(std::string_view name, int max) {
+std::string Slots::Describe() const {
+  std::string text = fmt::format("{} of {} open", used(), max());
+  if (reserved() > 0) text += fmt::format(", {} of these for transactional mail alone", reserved());
+  return text;
+}
+
+Slots* Limits::Count(std::string_view name, int max, int reserved) {
   const std::lock_guard lock(mutex_);
   std::unique_ptr<Slots>& entry = counts_[std::string(name)];
-  if (entry == nullptr) entry = std::make_unique<Slots>();
-  entry->Adopt(max);
+  if (entry == nullptr) entry = std::make_unique<Slots>(std::string(name));
+  entry->Adopt(max, reserved);
   return entry.get();
 }
 

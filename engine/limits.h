@@ -90,24 +90,55 @@ class RateInForce {
   Throttle::Options options_;  // guarded by Limits
 };
 
-// A number of things that may be open at once, shared by shards.
+// A number of things that may be open at once, shared by shards. Some of them may be reserved: what is taken for
+// everybody never leaves less than those.
 class Slots {
  public:
-  bool TryTake() {
-    int used = used_.load(std::memory_order_relaxed);
-    while (used < max_.load(std::memory_order_relaxed)) {
-      if (used_.compare_exchange_weak(used, used + 1, std::memory_order_relaxed)) return true;
+  enum class For : uint8_t { kAnything, kReserved };
+
+  explicit Slots(std::string name) : name_(std::move(name)) {}
+
+  const std::string& name() const { return name_; }  // "source ip1"
+
+  bool TryTake(For what = For::kAnything) {
+    if (what == For::kReserved) return TryTake(used_, max_.load(std::memory_order_relaxed));
+    const int open = max_.load(std::memory_order_relaxed) - reserved_.load(std::memory_order_relaxed);
+    if (!TryTake(open_to_all_, open)) return false;
+    if (TryTake(used_, max_.load(std::memory_order_relaxed))) return true;
+    open_to_all_.fetch_sub(1, std::memory_order_relaxed);
+    return false;
+  }
+  void Return(For what = For::kAnything) {
+    used_.fetch_sub(1, std::memory_order_relaxed);
+    if (what == For::kAnything) open_to_all_.fetch_sub(1, std::memory_order_relaxed);
+  }
+  void Adopt(int max, int reserved) {
+    max_.store(max, std::memory_order_relaxed);
+    reserved_.store(reserved, std::memory_order_relaxed);
+  }
+  // Whether TryTake would fail.
+  bool IsFull(For what = For::kAnything) const {
+    return used() >= max() ||
+           (what == For::kAnything && open_to_all_.load(std::memory_order_relaxed) >= max() - reserved());
+  }
+  int used() const { return used_.load(std::memory_order_relaxed); }
+  int max() const { return max_.load(std::memory_order_relaxed); }
+  int reserved() const { return reserved_.load(std::memory_order_relaxed); }
+  // "18 of 20 open"; where some are reserved: "18 of 20 open, 2 of these for transactional mail alone"
+  std::string Describe() const;
+
+ private:
+  static bool TryTake(std::atomic<int>& used, int max) {
+    int now = used.load(std::memory_order_relaxed);
+    while (now < max) {
+      if (used.compare_exchange_weak(now, now + 1, std::memory_order_relaxed)) return true;
     }
     return false;
   }
-  void Return() { used_.fetch_sub(1, std::memory_order_relaxed); }
-  void Adopt(int max) { max_.store(max, std::memory_order_relaxed); }
-  int used() const { return used_.load(std::memory_order_relaxed); }
-  int max() const { return max_.load(std::memory_order_relaxed); }
 
- private:
-  std::atomic<int> used_{0};
-  std::atomic<int> max_{0};
+  const std::string name_;
+  std::atomic<int> used_{0}, open_to_all_{0};
+  std::atomic<int> max_{0}, reserved_{0};
 };
 
 // Limits holds every rate and count in force on this node, by name: the only state that shards share.
@@ -124,7 +155,7 @@ class Limits {
   RateInForce* Rate(std::string_view kind, std::string_view name, const RateLimit& limit);
   // The same for one whose owner knows after a restart what became of it: nothing waits for the disk.
   RateInForce* OwnedRate(std::string_view kind, std::string_view name, const RateLimit& limit);
-  Slots* Count(std::string_view name, int max);
+  Slots* Count(std::string_view name, int max, int reserved = 0);
 
   // Changes how an owned rate is spaced, and not what it says; or what it says.
   void Space(RateInForce& rate, const Throttle::Options& options) { rate.throttle_.Adopt(options); }

@@ -251,9 +251,10 @@ std::vector<LimitStatus> NodeImpl::Throttles() {
       [&](const std::string& name, const Slots& slots) {
         limits.push_back({.kind = "connections",
                           .name = name,
-                          .value = fmt::format("{} of {} open", slots.used(), slots.max()),
+                          .value = slots.Describe(),
                           .set_by = fmt::format("{} connections", name),
-                          .until = std::nullopt});
+                          .until = std::nullopt,
+                          .waiting = waiting["connections"]});
       });
   return limits;
 }
@@ -273,7 +274,7 @@ std::vector<SourceStatus> NodeImpl::Sources() {
       if (std::ranges::find(pool.sources, source.name) != pool.sources.end()) source.pools.push_back(pool.name);
     }
     for (const LimitStatus& limit : limits) {
-      const bool its_rate = limit.kind == "source" && limit.name == source.name;
+      const bool its_rate = (limit.kind == "source" || limit.kind == "source_day") && limit.name == source.name;
       if (its_rate || (limit.kind == "connections" && limit.name == "source " + source.name)) {
         source.limits.push_back(limit);
       }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "engine/providers.h"
 
@@ -33,6 +34,11 @@ int Closeness(const DestinationOptions& block, std::string_view domain, std::str
 }
 
 }  // namespace
+
+int Share::Of(int whole) const {
+  if (percent <= 0 || whole <= 1) return 0;
+  return std::clamp(static_cast<int>(std::ceil(whole * percent / 100)), 1, whole - 1);
+}
 
 std::string_view ToString(Delivery value) { return value == Delivery::kSink ? "sink" : "live"; }
 std::string_view ToString(StreamKind value) { return value == StreamKind::kMarketing ? "marketing" : "transactional"; }
@@ -90,6 +96,7 @@ DestinationSettings Options::DestinationFor(std::string_view domain, std::string
     settings.blocks.push_back(i);
     if (settings.connections.count == 0 && block.connections.count != 0) {
       settings.connections = block.connections;
+      settings.reserved_for_transactional = block.reserved_for_transactional;
       settings.per = block.per;
     }
     if (settings.connection_rate.rate.unlimited()) settings.connection_rate = block.connection_rate;

@@ -15,6 +15,8 @@
 
 namespace sealift::engine {
 
+class SendWindow;
+
 enum class Delivery : uint8_t { kSink, kLive };
 enum class StreamKind : uint8_t { kMarketing, kTransactional };
 enum class TlsPolicy : uint8_t { kOpportunistic, kRequire, kVerify, kDane };  // ordered: a later one is stricter
@@ -46,6 +48,14 @@ struct CountLimit {
   std::string origin = "default";
 };
 
+// A part of a number of connections.
+struct Share {
+  double percent = 0;  // 0: not set
+
+  // Rounded up, so that a share that is set is at least one; never the whole.
+  int Of(int whole) const;
+};
+
 struct NodeOptions {                          // [node]
   std::string hostname;                       // what EHLO and Message-ID say; an FQDN; required
   std::string data_dir = "/var/lib/sealift";  // absolute; 0700
@@ -53,6 +63,8 @@ struct NodeOptions {                          // [node]
   Size memory{512ull << 20};                  // for everything but the program itself
   absl::Duration drain = absl::Seconds(60);   // how long a stop waits for transactions in flight
   int unsettled_max = 4096;                   // messages past their final dot without a durable outcome
+  RateLimit rate;                             // messages of all streams
+  CountLimit messages_per_day;                // the same, spread over any 24 hours; 0: not set
   std::vector<std::string> test_recipients;   // who gets `campaign test`: "qa@example.com", "@qa.example.com"
 };
 
@@ -161,7 +173,9 @@ struct SourceOptions {   // [[source]]
   std::string proxy_credentials;  // a file, "user:password" for SOCKS5 (RFC 1929); empty: none are asked for
   std::string proxy_login;        // what that file says
   RateLimit rate;                 // messages
+  CountLimit messages_per_day;    // 0: not set
   CountLimit connections{500, "default"};
+  Share reserved_for_transactional;  // of connections: what bulk mail never takes
   WarmupOptions warmup;
 };
 
@@ -169,6 +183,8 @@ struct PoolOptions {                 // [[pool]]
   std::string name;                  // required, unique
   std::vector<std::string> sources;  // required: names, used in turn
   std::vector<int> source_indexes;   // the same as indexes into Options::sources
+  RateLimit rate;                    // messages of all its sources together
+  CountLimit messages_per_day;       // 0: not set
 };
 
 struct ProviderOptions {        // [[provider]]: hosts that judge as one
@@ -180,6 +196,13 @@ struct MaxHardBounces {          // stream.max_hard_bounces
   double rate_percent = 0;       // 0: not set
   int min = 500;                 // messages before the rate is judged
   std::string action = "pause";  //
+};
+
+// stream.window: when mail may be sent, by the clock on the wall of `tz`.
+struct SendWindowOptions {
+  std::vector<std::string> days;  // "mon" to "sun"; empty: every day
+  std::string from, to;           // "08:00" to "20:00"; over midnight when `to` is not later; empty `from`: no window
+  std::string tz;                 // "America/New_York"
 };
 
 struct StreamOptions {                       // [[stream]]
@@ -203,6 +226,9 @@ struct StreamOptions {                       // [[stream]]
   absl::Duration erase_after;                            // from when a campaign is done; zero: never
   InDoubt in_doubt = InDoubt::kResend;                   //
   RateLimit rate;                                        // messages
+  CountLimit messages_per_day;                           // 0: not set
+  SendWindowOptions window;                              //
+  std::shared_ptr<const SendWindow> opens;               // the same, understood; null: always open
   MaxHardBounces max_hard_bounces;                       //
 };
 
@@ -211,8 +237,10 @@ struct DestinationOptions {          // [[destination]]: one of domains, mx, pro
   std::vector<std::string> mx;       // host patterns, as a provider's
   std::string provider;              // a provider's name
   CountLimit connections;            // 0: not set
+  Share reserved_for_transactional;  // of connections
   RateLimit connection_rate;         //
   RateLimit message_rate;            //
+  CountLimit messages_per_day;       // 0: not set
   int messages_per_connection = 0;   // 0: not set
   int pipeline_depth = 0;            // 0: not set
   std::optional<TlsPolicy> tls;      // may only tighten a stream's
@@ -235,6 +263,7 @@ struct RuleOptions {  // [[rule]]: what a reply that matches does
 // What binds one (domain, MX host): see Options::DestinationFor.
 struct DestinationSettings {
   CountLimit connections;
+  Share reserved_for_transactional;
   RateLimit connection_rate;
   RateLimit message_rate;
   int messages_per_connection = 0;

@@ -1,5 +1,7 @@
 #include "engine/paths.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <tuple>
 #include <utility>
@@ -28,17 +30,37 @@ std::string WhoseConnections(const Options& options, Per per, const Path& path) 
 }
 
 // One of each, or none.
-bool TakeSlots(const std::vector<Slots*>& slots) {
+bool TakeSlots(const std::vector<Slots*>& slots, Slots::For what) {
   for (size_t i = 0; i < slots.size(); ++i) {
-    if (slots[i]->TryTake()) continue;
-    for (size_t taken = 0; taken < i; ++taken) slots[taken]->Return();
+    if (slots[i]->TryTake(what)) continue;
+    for (size_t taken = 0; taken < i; ++taken) slots[taken]->Return(what);
     return false;
   }
   return true;
 }
 
-void ReturnSlots(const std::vector<Slots*>& slots) {
-  for (Slots* const one : slots) one->Return();
+void ReturnSlots(const std::vector<Slots*>& slots, Slots::For what) {
+  for (Slots* const one : slots) one->Return(what);
+}
+
+// Whether a session of transactional mail may still be one of those that are reserved for it.
+bool HasReserve(const Path& path) {
+  int reserved = path.reserved_connections;
+  for (const Slots* const slots : path.slots) reserved = std::max(reserved, slots->reserved());
+  return path.reserved_sessions < reserved;
+}
+
+// Sessions that the queue's rows are to wait for instead of having another one opened. While there is a reserve,
+// transactional mail waits for none that marketing mail has.
+int SessionsFor(const SendQueue& queue, const Path& path) {
+  if (!queue.transactional()) return path.sessions - path.reserved_sessions;
+  return HasReserve(path) ? path.reserved_sessions : path.sessions;
+}
+
+// Where such a session waits for a row; null: none does.
+Signal* IdleSession(const SendQueue& queue, Path& path) {
+  if (path.idle.waiting() > 0) return &path.idle;
+  return queue.transactional() && path.idle_reserved.waiting() > 0 ? &path.idle_reserved : nullptr;
 }
 
 }  // namespace
@@ -69,8 +91,10 @@ void Paths::Configure(Path& path) {
   if (found == nullptr) return;
   const SourceOptions& source = *found;
   const DestinationSettings settings = options.DestinationFor(path.site.domain, path.site.hosts.front().name);
-  path.slots = {services_.limits.Count("source " + source.name, source.connections.count)};
+  path.slots = {services_.limits.Count("source " + source.name, source.connections.count,
+                                       source.reserved_for_transactional.Of(source.connections.count))};
   path.connection_limit = settings.connections.count;
+  path.reserved_connections = settings.reserved_for_transactional.Of(settings.connections.count);
   // Whom the destination counts together: this source alone, the sources that share a pool with it, or all.
   path.counted_with = {path.source};
   if (settings.per == Per::kNode) {
@@ -91,7 +115,8 @@ void Paths::Configure(Path& path) {
     }
     // The sites of a provider share its connections.
     if (block.connections.count != 0 && !block.provider.empty()) {
-      path.slots.push_back(services_.limits.Count("provider " + block.provider + whose, block.connections.count));
+      path.slots.push_back(services_.limits.Count("provider " + block.provider + whose, block.connections.count,
+                                                  block.reserved_for_transactional.Of(block.connections.count)));
     }
   }
 }
@@ -100,12 +125,17 @@ void Paths::Pump(Site& site) {
   if (scheduler_.draining()) return;
   for (const std::unique_ptr<SendQueue>& queue : site.queues) {
     if (!queue->HasRows() || queue->permits.empty()) continue;
+    if (const absl::Time opens = queue->ClosedUntil(services_.Now()); opens > services_.Now()) {
+      Path& path = PathOf(site, queue->permits.front()->source, queue->requirement);
+      WakeAt(path, std::min(opens, services_.Now() + Scheduler::kLookAfterExpiries));
+      continue;
+    }
     // Sources take turns in opening; a source that may not leaves its turn to the next.
     const size_t sources = queue->permits.size();
     for (size_t i = 0; i < sources; ++i) {
       const size_t turn = (queue->next_source + i) % sources;
       Path& path = PathOf(site, queue->permits[turn]->source, queue->requirement);
-      if (PumpPath(site, *queue, path)) {
+      if (PumpPath(*queue, path)) {
         queue->next_source = (turn + 1) % sources;
         scheduler_.Prepare(*queue);
         break;
@@ -114,7 +144,7 @@ void Paths::Pump(Site& site) {
   }
 }
 
-bool Paths::PumpPath(Site& site, SendQueue& queue, Path& path) {
+bool Paths::PumpPath(SendQueue& queue, Path& path) {
   const absl::Time now = services_.Now();
   if (path.block.until > now) {
     WakeAt(path, path.block.until);
@@ -124,18 +154,20 @@ bool Paths::PumpPath(Site& site, SendQueue& queue, Path& path) {
     WakeAt(path, std::min(path.refusal.until, now + Scheduler::kLookAfterExpiries));
     return false;
   }
-  if (path.idle.waiting() > 0) {
-    path.idle.NotifyOne();
+  if (Signal* const idle = IdleSession(queue, path); idle != nullptr) {
+    idle->NotifyOne();
     if (queue.signer != nullptr) WakeAt(path, now + kPace);  // it may find that its row is still being signed
     return true;
   }
-  if (path.sessions > 0 && queue.rows_ready <= static_cast<size_t>(path.sessions)) return true;
+  const int sessions = SessionsFor(queue, path);
+  if (sessions > 0 && queue.rows_ready <= static_cast<size_t>(sessions)) return true;
   if (path.block.failures > 0 && path.sessions > 0) return true;  // one try at a time
-  if (path.sessions > 0 && !scheduler_.HasRowToSend(queue)) {     // the signers have yet to catch up
+  if (sessions > 0 && !scheduler_.HasRowToSend(queue)) {          // the signers have yet to catch up
     WakeAt(path, now + kPace);
     return true;
   }
-  if (site.SessionsOf(path.counted_with) >= path.connection_limit) return false;
+  std::optional<Slots::For> what = RoomAtSite(queue, path);
+  if (!what.has_value()) return false;
   if (path.next_open > now) {
     WakeAt(path, path.next_open);
     return false;
@@ -144,7 +176,12 @@ bool Paths::PumpPath(Site& site, SendQueue& queue, Path& path) {
     WakeAt(path, std::min(path.refusal.until, now + Scheduler::kLookAfterExpiries));
     return false;
   }
-  if (sessions_.size() >= kSessionsMax || !TakeSlots(path.slots)) {
+  bool room = sessions_.size() < kSessionsMax && TakeSlots(path.slots, *what);
+  if (!room && sessions_.size() < kSessionsMax && queue.transactional() && *what == Slots::For::kAnything) {
+    what = Slots::For::kReserved;
+    room = TakeSlots(path.slots, *what);
+  }
+  if (!room) {
     WakeAt(path, now + (path.slots.size() > 1 ? kSharedSlotsAgain : kSlotsAgain));
     return false;
   }
@@ -152,19 +189,53 @@ bool Paths::PumpPath(Site& site, SendQueue& queue, Path& path) {
     const absl::Duration wait = path.connection_rates[i]->Acquire(now, Scheduler::kNoStanding);
     if (wait <= absl::ZeroDuration()) continue;
     for (size_t taken = 0; taken < i; ++taken) path.connection_rates[taken]->Return(now);
-    ReturnSlots(path.slots);
+    ReturnSlots(path.slots, *what);
     services_.metrics.counter(Metric::kThrottleWaits, {path.connection_rates[i]->kind()})->Add();
     path.next_open = now + wait;
     WakeAt(path, path.next_open);
     return false;
   }
-  path.taken.push_back(path.slots);
+  path.taken.push_back({path.slots, *what});
   ++path.sessions;
+  if (*what == Slots::For::kReserved) ++path.reserved_sessions;
   path.next_open = now + kPace;
   path.retry = queue.stream->retry;
-  sessions_.Start(Session::Run(scheduler_, path));
-  if (queue.rows_ready > static_cast<size_t>(path.sessions)) WakeAt(path, path.next_open);
+  sessions_.Start(Session::Run(scheduler_, path, *what));
+  if (queue.rows_ready > static_cast<size_t>(SessionsFor(queue, path))) WakeAt(path, path.next_open);
   return true;
+}
+
+std::optional<Slots::For> Paths::RoomAtSite(const SendQueue& queue, const Path& path) {
+  const Site& site = path.site;
+  if (site.SessionsOf(path.counted_with) >= path.connection_limit) return std::nullopt;
+  if (queue.transactional() && HasReserve(path)) return Slots::For::kReserved;
+  if (site.OpenSessionsOf(path.counted_with) < path.connection_limit - path.reserved_connections) {
+    return Slots::For::kAnything;
+  }
+  if (!queue.transactional()) return std::nullopt;
+  return Slots::For::kReserved;
+}
+
+std::optional<Paths::Full> Paths::FullFor(const SendQueue& queue, const Path& path) const {
+  if (queue.rows_ready <= static_cast<size_t>(SessionsFor(queue, path))) return std::nullopt;
+  const std::optional<Slots::For> what = RoomAtSite(queue, path);
+  if (!what.has_value()) {
+    std::string detail = fmt::format("connections from {} to {}: {} of {} open", path.source_name, path.site.key,
+                                     path.site.SessionsOf(path.counted_with), path.connection_limit);
+    if (path.reserved_connections > 0) {
+      detail += fmt::format(", {} of these for transactional mail alone", path.reserved_connections);
+    }
+    return Full{std::move(detail),
+                services_.options->DestinationFor(path.site.domain, path.site.hosts.front().name).connections.origin};
+  }
+  if (sessions_.size() >= kSessionsMax) {
+    return Full{fmt::format("connections of one shard: {} open", sessions_.size()), "built in"};
+  }
+  const Slots::For most = queue.transactional() ? Slots::For::kReserved : *what;
+  const auto full = std::ranges::find_if(path.slots, [&](const Slots* slots) { return slots->IsFull(most); });
+  if (full == path.slots.end()) return std::nullopt;
+  return Full{fmt::format("connections of {}: {}", (*full)->name(), (*full)->Describe()),
+              (*full)->name() + " connections"};
 }
 
 // Nobody is called on without a message for him.
@@ -172,7 +243,7 @@ bool Paths::RefusedForLong(Path& path) const {
   const absl::Time now = services_.Now();
   Refusal first{.kind = Refusal::Kind::kRate, .until = absl::InfiniteFuture()};
   for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
-    if (!queue->HasRows() || queue->requirement != path.requirement) continue;
+    if (!queue->HasRows() || queue->requirement != path.requirement || queue->ClosedUntil(now) > now) continue;
     const std::shared_ptr<const SendPermits>* const permits = queue->PermitsOf(path.source);
     if (permits == nullptr) continue;
     RateInForce* slowest = nullptr;
@@ -234,10 +305,12 @@ void Paths::BlockPath(Path& path, Lack lack, const Attempt& attempt) {
     scheduler_.Conclude(*head, attempt);
 }
 
-void Paths::OnSessionEnd(Path& path) {
+void Paths::OnSessionEnd(Path& path, Slots::For what) {
   --path.sessions;
-  ReturnSlots(path.taken.front());
-  path.taken.pop_front();
+  if (what == Slots::For::kReserved) --path.reserved_sessions;
+  const auto taken = std::ranges::find(path.taken, what, &Path::Taken::what);
+  ReturnSlots(taken->slots, what);
+  path.taken.erase(taken);
   if (path.sessions == 0) path.next_open = std::min(path.next_open, services_.Now() + kPace);  // it is full no more
   Pump(path.site);
   const bool any = std::ranges::any_of(path.site.paths, [](const auto& other) { return other->sessions > 0; });
@@ -246,7 +319,10 @@ void Paths::OnSessionEnd(Path& path) {
 
 void Paths::WakeAll() {
   scheduler_.directory().ForEach([](Site& site) {
-    for (const std::unique_ptr<Path>& path : site.paths) path->idle.NotifyAll();
+    for (const std::unique_ptr<Path>& path : site.paths) {
+      path->idle.NotifyAll();
+      path->idle_reserved.NotifyAll();
+    }
   });
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "engine/failed_hosts.h"
@@ -45,7 +46,13 @@ class Paths {
   // answer. The row that met this has its outcome already.
   void OnFruitless(Path& path, Attempt attempt);
   // A session has ended, whichever way.
-  void OnSessionEnd(Path& path);
+  void OnSessionEnd(Path& path, Slots::For what);
+
+  // The limit that keeps a further session of the path from being opened for mail of this queue.
+  struct Full {
+    std::string detail, set_by;
+  };
+  std::optional<Full> FullFor(const SendQueue& queue, const Path& path) const;
 
   // After a reload.
   void Configure(Path& path);
@@ -60,8 +67,10 @@ class Paths {
   FailedHosts& failed_hosts() { return failed_hosts_; }
 
  private:
-  bool PumpPath(Site& site, SendQueue& queue, Path& path);
+  bool PumpPath(SendQueue& queue, Path& path);
   bool RefusedForLong(Path& path) const;
+  // For what the queue's next session may be opened, as far as the site's own limit goes; nothing: it has enough.
+  static std::optional<Slots::For> RoomAtSite(const SendQueue& queue, const Path& path);
   // Other connections of the path are well: the host has as many as it likes.
   void OnFull(Path& path);
   void BlockPath(Path& path, Lack lack, const Attempt& attempt);

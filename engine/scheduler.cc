@@ -211,7 +211,7 @@ Assignment Scheduler::TakeFront(SendQueue& queue, std::shared_ptr<const SendPerm
   return assignment;
 }
 
-std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal) {
+std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal, Slots::For what) {
   refusal = Refusal{.kind = Refusal::Kind::kNoRows, .until = absl::InfiniteFuture()};
   if (draining_) return std::nullopt;
   const absl::Time now = services_.Now();
@@ -221,8 +221,9 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal) {
     if (!queue.HasRows() || queue.requirement != path.requirement || !queue.campaign->sending) continue;
     const std::shared_ptr<const SendPermits>* permits = queue.PermitsOf(path.source);
     if (permits == nullptr) continue;
+    if (what == Slots::For::kReserved && !queue.transactional()) continue;
     ExpireReady(queue);
-    if (!queue.HasRows()) continue;
+    if (!queue.HasRows() || queue.ClosedUntil(now) > now) continue;
     if (!MayBegin()) {
       refusal = {.kind = settler_.MayBegin() ? Refusal::Kind::kStorage : Refusal::Kind::kUnsettled,
                  .until = absl::InfiniteFuture()};
@@ -246,7 +247,8 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal) {
          ++j) {
       std::swap(site.queues[j], site.queues[j + 1]);
     }
-    if (queue.rows_ready > 0 && path.idle.waiting() > 0 && HasRowToSend(queue)) path.idle.NotifyOne();
+    Signal& idle = path.idle.waiting() == 0 && queue.transactional() ? path.idle_reserved : path.idle;
+    if (queue.rows_ready > 0 && idle.waiting() > 0 && HasRowToSend(queue)) idle.NotifyOne();
     path.refusal = Refusal{};
     return assignment;
   }
@@ -468,6 +470,9 @@ Refusal Scheduler::WhyWaiting(const Lane& lane) const {
     return {.kind = Refusal::Kind::kStorage, .until = absl::InfiniteFuture()};
   }
   const absl::Time now = services_.Now();
+  if (const absl::Time opens = lane.queue->ClosedUntil(now); opens > now) {
+    return {.kind = Refusal::Kind::kWindow, .until = opens};
+  }
   Refusal first{.kind = Refusal::Kind::kNone, .until = absl::InfiniteFuture()};
   for (const std::shared_ptr<const SendPermits>& permits : lane.queue->permits) {
     for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
@@ -483,6 +488,10 @@ Refusal Scheduler::WhyWaiting(const Lane& lane) const {
             refusal = {.kind = Refusal::Kind::kRate, .rate = rate, .until = path->next_open};
           }
         }
+      }
+      const bool may_send = refusal.kind == Refusal::Kind::kNone || refusal.kind == Refusal::Kind::kNoRows;
+      if (may_send && paths_.FullFor(*lane.queue, *path).has_value()) {
+        refusal = {.kind = Refusal::Kind::kConnections, .until = absl::InfinitePast()};
       }
       if (refusal.kind == Refusal::Kind::kNone) return refusal;  // a source may send
       if (refusal.until < first.until) first = refusal;

@@ -62,8 +62,8 @@ class Scheduler {
   // A lane whose site this shard owns, from the shard that resolved it.
   void Receive(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign, const SiteIdentity& identity);
 
-  // The next row for a session on `path`; or nothing, and why.
-  std::optional<Assignment> Next(Path& path, Refusal& refusal);
+  // The next row for a session on `path`; or nothing, and why. kReserved: of transactional streams alone.
+  std::optional<Assignment> Next(Path& path, Refusal& refusal, Slots::For what = Slots::For::kAnything);
   // The same without asking any limit: for a path that failed, so that a row has that as its outcome.
   std::optional<Assignment> Head(Path& path);
 

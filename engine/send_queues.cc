@@ -91,6 +91,7 @@ void Scheduler::Configure(SendQueue& queue) {
   queue.permits.clear();
   queue.settings = options.DestinationFor(queue.domain, site.hosts.front().name);
   queue.stream = options.FindStream(queue.campaign->stream);
+  queue.window = {};
   std::shared_ptr<const DkimSigner> signer = services_.signing_keys->SignerOf(queue.campaign->stream);
   const bool as_before = queue.signer != nullptr && signer != nullptr && queue.signer->SignsAs(*signer);
   if (!as_before) sign_ahead_.GiveBack(queue);  // what was signed is signed again, or goes unsigned

@@ -68,27 +68,28 @@ Task<absl::Status> WaitFor(Signal& signal) { co_return co_await signal.Wait(); }
 
 }  // namespace
 
-Task<void> Session::Run(Scheduler& scheduler, Path& path) {
+Task<void> Session::Run(Scheduler& scheduler, Path& path, Slots::For what) {
   ShardServices& services = scheduler.services();
   if (services.options->FindSource(path.source_name) == nullptr) {  // a reload took it away before this began
-    scheduler.paths().OnSessionEnd(path);
+    scheduler.paths().OnSessionEnd(path, what);
     co_return;
   }
   Gauge* const open = services.metrics.gauge(Metric::kSmtpConnections, {path.source_name});
   open->Add(1);
   {
-    Session session(scheduler, path);
+    Session session(scheduler, path, what);
     co_await session.Live();
     services.metrics.counter(Metric::kSmtpSessions, {path.source_name, ResultOf(session.failure_)})->Add();
   }
   open->Add(-1);
-  scheduler.paths().OnSessionEnd(path);
+  scheduler.paths().OnSessionEnd(path, what);
 }
 
-Session::Session(Scheduler& scheduler, Path& path)
+Session::Session(Scheduler& scheduler, Path& path, Slots::For what)
     : scheduler_(scheduler),
       services_(scheduler.services()),
       path_(path),
+      what_(what),
       options_(services_.options),
       connection_({.ring = services_.ring,
                    .network = services_.network,
@@ -207,7 +208,7 @@ Task<bool> Session::Begin() {
     assignment = co_await NextAssignment();
   } else {
     Refusal refusal;
-    assignment = scheduler_.Next(path_, refusal);
+    assignment = scheduler_.Next(path_, refusal, what_);
   }
   if (!assignment.has_value()) co_return false;
   if (!under_way_.empty() && under_way_.size() >= DepthOf(*assignment)) {  // it goes alone, once these are answered
@@ -221,14 +222,15 @@ Task<bool> Session::Begin() {
 Task<std::optional<Assignment>> Session::NextAssignment() {
   const absl::Duration idle = options_->smtp.idle_timeout;
   const absl::Time patience = services_.Now() + idle;
+  Signal& work = what_ == Slots::For::kReserved ? path_.idle_reserved : path_.idle;
   while (!scheduler_.draining()) {
     Refusal refusal;
-    std::optional<Assignment> assignment = scheduler_.Next(path_, refusal);
+    std::optional<Assignment> assignment = scheduler_.Next(path_, refusal, what_);
     if (assignment.has_value()) co_return assignment;
     const absl::Duration left = patience - services_.Now();
     if (left <= absl::ZeroDuration()) break;
     if (refusal.kind == Refusal::Kind::kRate && refusal.until > patience) break;
-    const absl::Status woken = co_await WithDeadline(services_.ring, left, WaitFor(path_.idle));
+    const absl::Status woken = co_await WithDeadline(services_.ring, left, WaitFor(work));
     if (!woken.ok()) break;
   }
   co_return std::nullopt;

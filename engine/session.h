@@ -36,7 +36,8 @@ namespace sealift::engine {
 // nothing.
 class Session {
  public:
-  static Task<void> Run(Scheduler& scheduler, Path& path);
+  // kReserved: it sends mail of transactional streams alone.
+  static Task<void> Run(Scheduler& scheduler, Path& path, Slots::For what);
 
  private:
   // A message on its way. Its outcome comes with the replies, in the order of the pipeline's transactions.
@@ -61,7 +62,7 @@ class Session {
   // Whether this server's replies say themselves what they answer (Pipeline::Fits).
   enum class Telling { kUnknown, kYes, kNo };
 
-  Session(Scheduler& scheduler, Path& path);
+  Session(Scheduler& scheduler, Path& path, Slots::For what);
 
   Task<void> Live();
   Task<bool> Open();
@@ -110,6 +111,7 @@ class Session {
   Scheduler& scheduler_;
   ShardServices& services_;
   Path& path_;
+  const Slots::For what_;
   const std::shared_ptr<const Options> options_;  // those in force when it began
   Connection connection_;
   TlsAccount tls_account_;

@@ -39,6 +39,12 @@ uint8_t SendQueue::Standing() const {
   return static_cast<uint8_t>(kind + std::clamp(stream->priority, 0, 126));
 }
 
+absl::Time SendQueue::ClosedUntil(absl::Time now) {
+  if (stream == nullptr || stream->opens == nullptr) return absl::InfinitePast();
+  if (!window.Has(now)) window = stream->opens->At(now);
+  return window.open ? absl::InfinitePast() : window.until;
+}
+
 void Site::Remember(absl::Time now, std::string reply) {
   if (replies.size() == kRepliesMax) replies.pop_front();
   replies.emplace_back(now, std::move(reply));
@@ -48,6 +54,15 @@ int Site::SessionsOf(const std::vector<int>& sources) const {
   int sessions = 0;
   for (const std::unique_ptr<Path>& path : paths) {
     if (std::ranges::find(sources, path->source) != sources.end()) sessions += path->sessions;
+  }
+  return sessions;
+}
+
+int Site::OpenSessionsOf(const std::vector<int>& sources) const {
+  int sessions = 0;
+  for (const std::unique_ptr<Path>& path : paths) {
+    if (std::ranges::find(sources, path->source) == sources.end()) continue;
+    sessions += path->sessions - path->reserved_sessions;
   }
   return sessions;
 }

@@ -20,6 +20,7 @@
 #include "engine/restraints.h"
 #include "engine/runtime/signal.h"
 #include "engine/runtime/timer_wheel.h"
+#include "engine/shaping/send_window.h"
 #include "engine/tls_requirement.h"
 
 namespace sealift::engine {
@@ -32,7 +33,18 @@ struct Site;
 
 // Why nothing may be sent right now, and until when. `rate` names the limit where it is one.
 struct Refusal {
-  enum class Kind : uint8_t { kNone, kNoRows, kRate, kUnsettled, kStorage, kSigning, kBackoff, kNoTls };
+  enum class Kind : uint8_t {
+    kNone,
+    kNoRows,
+    kRate,
+    kUnsettled,
+    kStorage,
+    kSigning,
+    kBackoff,
+    kNoTls,
+    kWindow,       // the stream's send window is closed
+    kConnections,  // as many connections are open as a limit allows
+  };
   Kind kind = Kind::kNone;
   RateInForce* rate = nullptr;
   absl::Time until = absl::InfinitePast();
@@ -94,6 +106,7 @@ struct SendQueue {
   size_t message_bytes = 64 << 10;                          // at most, as far as is known
   bool waits_for_signers = false;
   Histogram* delivery_seconds = nullptr;
+  SendWindow::Span window;  // of its stream, as it was last asked; `until` is over when it is to be asked again
 
   bool HasRows() const { return !ahead.empty() || !ready.empty(); }
   // The row that goes next. There is one.
@@ -105,6 +118,9 @@ struct SendQueue {
 
   // What is transactional overtakes, then the higher priority (0 to 100); nothing without a stream.
   uint8_t Standing() const;
+  bool transactional() const { return stream != nullptr && stream->kind == StreamKind::kTransactional; }
+  // When its stream's window opens again; InfinitePast: it is open.
+  absl::Time ClosedUntil(absl::Time now);
   // Null: its pool does not have that source.
   const std::shared_ptr<const SendPermits>* PermitsOf(int source) const;
 };
@@ -125,20 +141,27 @@ struct Path {
   int source = -1;  // index into Options::sources; -1: a reload has taken the source away
   const TlsRequirement requirement;
   int sessions = 0;
+  int reserved_sessions = 0;                    // of `sessions`, those that only transactional mail has
   int fruitless = 0;                            // sessions in a row that a host let in and took nothing from
   int answering = 0;                            // of `sessions`, those that a host has let in
   int taking = 0;                               // of `answering`, those that had an answer to a message
   Signal idle;                                  // sessions that wait for a row
+  Signal idle_reserved;                         // ... of a transactional stream
   Timer timer;                                  // when a refusal, a block or the pace of opening ends
   absl::Time wake_at = absl::InfinitePast();    // what `timer` is armed for
   absl::Time next_open = absl::InfinitePast();  // another session may be opened
   int connection_limit = 1;
+  int reserved_connections = 0;       // of connection_limit
   std::vector<int> counted_with;      // sources whose sessions count against connection_limit
   std::vector<absl::Duration> retry;  // of the stream that the last session was opened for: when a block ends
   Block block;
-  Refusal refusal;                             // the last one
-  std::vector<Slots*> slots;                   // what a session takes one of each: its source's, its providers'
-  std::deque<std::vector<Slots*>> taken;       // by the sessions that are open
+  Refusal refusal;            // the last one
+  std::vector<Slots*> slots;  // what a session takes one of each: its source's, its providers'
+  struct Taken {
+    std::vector<Slots*> slots;
+    Slots::For what;
+  };
+  std::deque<Taken> taken;                     // by the sessions that are open
   std::vector<RateInForce*> connection_rates;  // of every block that has one
 };
 
@@ -160,6 +183,8 @@ struct Site {
   void Remember(absl::Time now, std::string reply);
   // Sessions of these sources, over all requirements.
   int SessionsOf(const std::vector<int>& sources) const;
+  // Those that any mail may have.
+  int OpenSessionsOf(const std::vector<int>& sources) const;
 };
 
 // Where replies to this queue's mail are heard, as rules see it.

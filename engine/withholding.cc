@@ -27,6 +27,10 @@ bool Scheduler::Confirm(const Assignment& assignment) {
     KeepHeld(assignment);
     return false;
   }
+  if (assignment.queue->ClosedUntil(services_.Now()) > services_.Now()) {
+    Return(assignment);
+    return false;
+  }
   if (suppressed_since_.empty()) return true;
   const queue::AddressHash address = services_.store.AddressOf(assignment.claim.row().recipient);
   if (!suppressed_since_.Binds(address, lanes_.MailingOf(lane))) return true;

@@ -39,7 +39,9 @@ json SourceJson(const SourceStatus& source) {
                  {"state", StateOf(source)}};
   for (const LimitStatus& limit : source.limits) {
     answer["limits"].push_back(LimitJson(limit));
-    answer[limit.kind == "connections" ? "connections" : "rate"] = limit.value;
+    answer[limit.kind == "connections"  ? "connections"
+           : limit.kind == "source_day" ? "messages_per_day"
+                                        : "rate"] = limit.value;
   }
   for (const SourceStatus::Restraint& restraint : source.restraints) {
     answer["restraints"].push_back({{"where", restraint.where},

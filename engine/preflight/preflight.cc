@@ -12,6 +12,7 @@
 #include "engine/preflight/sender_checks.h"
 #include "engine/resolver.h"
 #include "engine/runtime/tcp_network.h"
+#include "engine/shaping/send_window.h"
 #include "engine/source_address.h"
 #include "engine/template_admission.h"
 #include "engine/web.h"
@@ -50,6 +51,19 @@ uint64_t RowsWithout8bit(const PreflightSite& site) { return site.eightbitmime.v
 uint64_t RowsUnfit(const PreflightSite& site) { return RowsWithoutUtf8(site) + RowsWithout8bit(site); }
 
 std::string Rows(uint64_t rows) { return fmt::format("{} row{}", rows, rows == 1 ? "" : "s"); }
+
+// How much of [from, to) the stream may send in.
+absl::Duration OpenTime(const StreamOptions& stream, absl::Time from, absl::Time to) {
+  if (stream.opens == nullptr) return std::max(to - from, absl::ZeroDuration());
+  absl::Duration open;
+  for (absl::Time at = from; at < to;) {
+    const SendWindow::Span span = stream.opens->At(at);
+    const absl::Time end = std::min(span.until, to);
+    if (span.open) open += end - at;
+    at = end;
+  }
+  return open;
+}
 
 }  // namespace
 
@@ -282,11 +296,13 @@ void Preflight::CheckFinish(const StreamOptions& stream, const Subject& subject)
   }
   const absl::Time now = absl::Now();
   finish.start = subject.start_at.has_value() ? std::max(*subject.start_at, now) : now;
+  if (stream.opens != nullptr) finish.start = stream.opens->After(finish.start, absl::ZeroDuration());
   finish.expires = subject.campaign.created + subject.campaign.spec.expires_in;
   const std::optional<Projection> projection = Project(groups);
   PreflightFinding finding{.check = "finish", .state = "in_time"};
   if (projection.has_value()) {
-    finish.finish = finish.start + projection->takes;
+    finish.finish = stream.opens != nullptr ? stream.opens->After(finish.start, projection->takes)
+                                            : finish.start + projection->takes;
     finish.limit = fmt::format("{} rate of {}", projection->kind, projection->name);
     finish.value = projection->value;
     finish.set_by = projection->set_by;
@@ -294,9 +310,10 @@ void Preflight::CheckFinish(const StreamOptions& stream, const Subject& subject)
     finding.what = fmt::format("{} at {} take {}; deferrals, connections and other campaigns are not counted",
                                Rows(projection->rows), projection->value,
                                absl::FormatDuration(absl::Trunc(projection->takes, absl::Seconds(1))));
+    if (stream.opens != nullptr) finding.what += fmt::format("; it sends {}", stream.opens->Describe());
     if (*finish.finish > finish.expires) {
       const double in_time =
-          std::max(0.0, absl::ToDoubleSeconds(finish.expires - finish.start)) * projection->per_second;
+          absl::ToDoubleSeconds(OpenTime(stream, finish.start, finish.expires)) * projection->per_second;
       finish.rows_late = projection->rows - std::min(projection->rows, static_cast<uint64_t>(in_time));
     }
   } else {

@@ -128,7 +128,9 @@ TEST_F(PreflightTest, EachKindOfDomainAndTheSendersRecordsAreToldBeforeAnyMail) 
   const auto names = NameServer::Unbound(dir, net.Address(3), records);
   settings.dns_server = net.Address(3, NameServer::kPort);
   settings.streams = {
-      {"news", "tls = \"require\"\nreturn_path = \"bounce.sender.test\"\ndkim = [\"sender.test\"]\nrate = \"20/m\""}};
+      {"news",
+       "tls = \"require\"\nreturn_path = \"bounce.sender.test\"\ndkim = [\"sender.test\"]\nrate = \"20/m\"\n"
+       "window = { from = \"00:00\", to = \"24:00\" }"}};
   settings.tables = key.json["config"].Text() + "[[destination]]\ndomains = [\"wrongname.test\"]\ntls = \"verify\"\n";
   StartDaemon();
   Load("spring", Template(), Recipients(14, AllDomains()));
@@ -159,6 +161,7 @@ TEST_F(PreflightTest, EachKindOfDomainAndTheSendersRecordsAreToldBeforeAnyMail) 
   EXPECT_EQ(StateOf(answer, "spf"), "ok pass");
   EXPECT_EQ(StateOf(answer, "ptr"), "ok confirmed");
   EXPECT_EQ(StateOf(answer, "finish"), "ok in_time");
+  EXPECT_THAT(answer.out, HasSubstr("it sends mon-sun 00:00 to 24:00 UTC"));
   EXPECT_EQ(answer.json["finish"]["limit"].Text(), "stream rate of news");
   EXPECT_EQ(answer.json["finish"]["rows"].Number(), 6);  // right, implicit and down: the others would not be sent
   EXPECT_THAT(answer.out, Not(HasSubstr("row1@")));

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/shaping/send_window.h"
+
 namespace sealift::engine {
 namespace {
 
@@ -280,6 +282,36 @@ TEST(ConfigFileTest, WhatAStreamPutsIntoListFieldsIsChecked) {
     EXPECT_THAT(errors(name, "transactional"), ElementsAre(HasSubstr("whose mail no opt-out binds"))) << name;
   }
   EXPECT_THAT(errors("list_id = \"news.example.com\"\nfeedback_id = \"mailco\"\n", "transactional"), IsEmpty());
+}
+
+TEST(ConfigFileTest, AWindowIsUnderstoodAndOneThatCannotBeIsRefused) {
+  const std::string base = std::string(kSource) + kPool + "[[stream]]\nname = \"s\"\npool = \"p\"\n";
+  const Config config = ParseConfig(std::string(kNode) + base +
+                                        "window = { days = [\"mon\"], from = \"08:00\", to = \"20:00\", tz = "
+                                        "\"America/New_York\" }\n",
+                                    "t");
+  ASSERT_TRUE(config.status().ok()) << std::string(config.status().message());
+  ASSERT_NE(config.options->streams[0].opens, nullptr);
+  EXPECT_EQ(config.options->streams[0].opens->Describe(), "mon 08:00 to 20:00 America/New_York");
+  const Config nights = ParseConfig(std::string(kNode) + base + "window = { from = \"22:00\", to = \"06:00\" }\n", "t");
+  EXPECT_EQ(nights.options->streams[0].opens->Describe(), "mon-sun 22:00 to 06:00 UTC");
+  EXPECT_EQ(ParseConfig(std::string(kNode) + base, "t").options->streams[0].opens, nullptr);
+  const auto errors = [&](const std::string& window) { return ErrorsOf(base + "window = " + window + "\n"); };
+  EXPECT_THAT(errors("\"08:00-20:00\""), ElementsAre(HasSubstr("`window` takes a table")));
+  EXPECT_THAT(errors("{ from = \"8\" }"), ElementsAre(HasSubstr("`from`: \"8\" is no time of day")));
+  EXPECT_THAT(errors("{ tz = \"Mars\" }"), ElementsAre(HasSubstr("`tz`: there is no time zone")));
+  EXPECT_THAT(errors("{ until = \"20:00\" }"), ElementsAre(HasSubstr("`until` is no key of `window`")));
+}
+
+TEST(ConfigFileTest, AReserveOfConnectionsIsAShare) {
+  const std::string source = "[[source]]\nname = \"ip1\"\naddress = \"203.0.113.10\"\nreserved_for_transactional = ";
+  EXPECT_THAT(ErrorsOf(source + "\"10%\"\n"), IsEmpty());
+  EXPECT_THAT(ErrorsOf(source + "\"64KiB\"\n"), ElementsAre(HasSubstr("takes a percentage, as in \"10%\"")));
+  EXPECT_EQ(Share{.percent = 10}.Of(500), 50);
+  EXPECT_EQ(Share{.percent = 1}.Of(20), 1) << "a share that is set is at least one";
+  EXPECT_EQ(Share{.percent = 100}.Of(20), 19) << "and leaves one to the others";
+  EXPECT_EQ(Share{.percent = 10}.Of(1), 0);
+  EXPECT_EQ(Share{}.Of(20), 0);
 }
 
 TEST(ConfigFileTest, AHostnameIsAllThatMustBeSaid) {

@@ -37,6 +37,12 @@ max_hard_bounces = { rate = "2.5%" }
 domains = ["d1.test"]
 message_rate = "600/m"
 tls = "verify"
+reserved_for_transactional = "10%"
+[[stream]]
+name = "t"
+pool = "p"
+messages_per_day = 5000
+window = { days = ["mon", "tue"], from = "08:00", to = "20:00", tz = "America/New_York" }
 )";
 
 std::shared_ptr<const Options> Parsed(const std::string& text) {

@@ -55,6 +55,89 @@ TEST_F(ConnectionLimitsTest, TheSitesOfAProviderShareItsConnections) {
   EXPECT_EQ(slots->used(), 0);
 }
 
+// Two streams to one domain whose server never answers a message.
+class ReservedConnectionsTest : public ShardWorld {
+ protected:
+  ReservedConnectionsTest() {
+    AddStream("codes").kind = StreamKind::kTransactional;
+    server_ = &AddDomain("d1.test");
+    server_->script = [](const MailServer::Conversation&,
+                         std::string_view command) -> std::optional<MailServer::Answer> {
+      if (command == ".") return MailServer::Answer{""};
+      return std::nullopt;
+    };
+  }
+  void TearDown() override { Stop(absl::ZeroDuration()); }
+
+  WaitReason OnlyWaitOf(const std::string& reason) {
+    DomainExplanation explanation;
+    ExplainDomain(scheduler(), "d1.test", explanation);
+    WaitReason found;
+    for (WaitReason& wait : explanation.waits) {
+      if (wait.reason == reason) found = std::move(wait);
+    }
+    return found;
+  }
+
+  MailServer* server_;
+};
+
+TEST_F(ReservedConnectionsTest, MarketingMailNeverTakesTheLastOnesOfADestination) {
+  options_.destinations = {
+      {.domains = {"*"}, .connections = {.count = 4, .origin = "t:1"}, .reserved_for_transactional = {.percent = 10}}};
+  Start();
+  Send("spring", Recipients(20, "d1.test"));
+  ASSERT_TRUE(Eventually([this] { return server_->conversations.size() == 3; }));
+  ASSERT_TRUE(Eventually([this] { return OnlyWaitOf("connections").rows == 17; }));
+  OnShard([&](Scheduler&) {
+    const WaitReason wait = OnlyWaitOf("connections");
+    EXPECT_EQ(wait.detail,
+              "connections from ip1 to 10 mx.d1.test: 3 of 4 open, 1 of these for transactional mail alone");
+    EXPECT_EQ(wait.set_by, "t:1");
+    EXPECT_EQ(OnlyWaitOf("sending").rows, 3u) << "those that have a connection";
+  });
+  const queue::CampaignId codes = Send("code", {"b1@d1.test"}, {.stream = "codes"});
+  ASSERT_TRUE(Eventually([this] { return server_->conversations.size() == 4; }));
+  OnShard([&](Scheduler& scheduler) {
+    EXPECT_EQ(PathTo(scheduler, "d1.test").reserved_sessions, 1);
+    EXPECT_EQ(scheduler.lanes().Find({codes, store_->DestinationOf("d1.test")})->unsettled, 1) << "it is being sent";
+  });
+}
+
+TEST_F(ReservedConnectionsTest, MarketingMailNeverTakesTheLastOnesOfASource) {
+  options_.smtp.connections = 20;
+  options_.sources[0].connections = {.count = 3, .origin = "t:2"};
+  options_.sources[0].reserved_for_transactional = {.percent = 50};
+  Start();
+  Send("spring", Recipients(20, "d1.test"));
+  ASSERT_TRUE(Eventually([this] { return OnlyWaitOf("connections").rows == 19; }));
+  OnShard([&](Scheduler&) {
+    EXPECT_EQ(OnlyWaitOf("connections").detail,
+              "connections of source ip1: 1 of 3 open, 2 of these for transactional mail alone");
+  });
+  Send("code", Recipients(9, "d1.test"), {.stream = "codes"});
+  ASSERT_TRUE(Eventually([this] { return server_->conversations.size() == 3; }));
+  ASSERT_TRUE(Eventually([this] { return OnlyWaitOf("connections").rows == 19 + 7; }));
+}
+
+TEST_F(ReservedConnectionsTest, AConnectionOfTheReserveCarriesNoMarketingMailLater) {
+  options_.smtp.connections = 0;  // no session is opened: the test takes the rows
+  Start();
+  Send("spring", Recipients(2, "d1.test"));
+  ASSERT_TRUE(Eventually([this] { return RowsReady("d1.test") == 2; }));
+  Send("code", {"b1@d1.test"}, {.stream = "codes"});
+  ASSERT_TRUE(Eventually([this] { return RowsReady("d1.test") == 3; }));
+  OnShard([&](Scheduler& scheduler) {
+    Path& path = PathTo(scheduler, "d1.test");
+    Refusal refusal;
+    const std::optional<Assignment> code = scheduler.Next(path, refusal, Slots::For::kReserved);
+    ASSERT_TRUE(code.has_value());
+    EXPECT_EQ(code->lane->campaign->name, "code");
+    EXPECT_FALSE(scheduler.Next(path, refusal, Slots::For::kReserved).has_value());
+    EXPECT_TRUE(scheduler.Next(path, refusal).has_value()) << "marketing mail goes by the others";
+  });
+}
+
 TEST_F(ConnectionLimitsTest, OtherSitesHaveTheirOwn) {
   AddProvider();
   options_.providers.clear();

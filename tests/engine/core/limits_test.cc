@@ -203,6 +203,25 @@ TEST(SlotsTest, ALowerMaximumWaitsUntilEnoughCameBack) {
   EXPECT_EQ(slots->used(), 1);
 }
 
+TEST(SlotsTest, WhatIsReservedIsLeftByEverybodyElse) {
+  Limits limits;
+  Slots* const slots = limits.Count("source ip1", 3, 1);
+  EXPECT_TRUE(slots->TryTake());
+  EXPECT_TRUE(slots->TryTake());
+  EXPECT_TRUE(slots->IsFull());
+  EXPECT_FALSE(slots->TryTake());
+  EXPECT_EQ(slots->used(), 2) << "a refusal takes nothing";
+  EXPECT_FALSE(slots->IsFull(Slots::For::kReserved));
+  EXPECT_TRUE(slots->TryTake(Slots::For::kReserved));
+  EXPECT_FALSE(slots->TryTake(Slots::For::kReserved));
+  EXPECT_EQ(slots->Describe(), "3 of 3 open, 1 of these for transactional mail alone");
+  slots->Return(Slots::For::kReserved);
+  EXPECT_FALSE(slots->TryTake()) << "what the reserve gives back is the reserve's";
+  slots->Return();
+  EXPECT_TRUE(slots->TryTake());
+  EXPECT_TRUE(slots->TryTake(Slots::For::kReserved));
+}
+
 TEST(SlotsTest, ThreadsTogetherStayWithinTheMaximum) {
   Limits limits;
   Slots* const slots = limits.Count("source ip1", 3);
