@@ -20,6 +20,8 @@
 namespace sealift::engine {
 namespace {
 
+constexpr int64_t kRecipientCapMax = 1'000;
+
 template <typename T>
 std::vector<std::string> NamesOf(const std::vector<T>& all) {
   std::vector<std::string> names;
@@ -287,6 +289,17 @@ void CheckWindow(ConfigDraft& draft, const std::string& key, StreamOptions& stre
   stream.opens = std::make_shared<const SendWindow>(*std::move(understood));
 }
 
+void CheckRecipientCap(ConfigDraft& draft, const std::string& key, const Rate& cap) {
+  if (cap.unlimited()) return;
+  if (cap.period != absl::Hours(1) && cap.period != absl::Hours(24)) {
+    draft.Error(key + ".recipient_cap", "`recipient_cap` is so many an hour or a day, as in \"1/h\" or \"3/d\"");
+  }
+  if (cap.count > kRecipientCapMax) {
+    draft.Error(key + ".recipient_cap",
+                fmt::format("`recipient_cap` is at most {}; more to one recipient is no cap", kRecipientCapMax));
+  }
+}
+
 void CheckStreams(ConfigDraft& draft) {
   Options& o = draft.options;
   std::vector<std::string> signers;
@@ -302,6 +315,7 @@ void CheckStreams(ConfigDraft& draft) {
     }
     CheckListFields(draft, key, stream);
     CheckWindow(draft, key, stream);
+    CheckRecipientCap(draft, key, stream.recipient_cap.rate);
     if (stream.retry.empty()) draft.Error(key + ".retry", "`retry` is empty; give at least one wait, as in [\"30m\"]");
     std::set<std::string> signs;
     for (const std::string& domain : stream.dkim) {

@@ -435,6 +435,12 @@ struct Fields<StreamOptions> {
                        "later, counted for the day on which it begins), by the clock on the wall of `tz` (default "
                        "\"UTC\"). What is between MAIL and the final dot when it closes ends."},
          o.window);
+    each(Field{.name = "recipient_cap",
+               .help =
+                   "Messages of this stream that one recipient gets in any hour or day: \"1/h\", \"3/d\". Counts what "
+                   "was delivered, of all campaigns; what is beyond waits until there is room, or expires. Costs a "
+                   "look at the disk a message. Not a way to spread mail: see `rate`."},
+         o.recipient_cap);
     each(Field{.name = "max_hard_bounces", .help = "Pause a marketing campaign that has more hard bounces than this."},
          o.max_hard_bounces);
   }

@@ -143,8 +143,14 @@ std::vector<WaitReason> ReasonsOf(Scheduler& scheduler, const Lane& lane) {
       wait.detail = "they were tried and wait for their next attempt";
       wait.set_by = fmt::format("stream {} retry", lane.campaign->stream);
       if (lane.next_due != absl::InfiniteFuture()) wait.until = lane.next_due;
-      reasons.push_back(std::move(wait));
       rows -= not_due;
+      if (const uint64_t capped = std::min(Rows(lane.capped), not_due); capped > 0) {
+        WaitReason cap = CapReason(*scheduler.services().options, lane.campaign->stream, capped);
+        cap.until = wait.until;
+        reasons.push_back(std::move(cap));
+        wait.rows -= capped;
+      }
+      if (wait.rows > 0) reasons.push_back(std::move(wait));
     }
   }
   if (rows == 0) return reasons;
@@ -254,6 +260,18 @@ WaitReason HoldReason(const Hold& hold, uint64_t rows) {
   wait.set_by = fmt::format("{}: {}", hold.placed().by, hold.placed().reason);
   if (hold.until != absl::InfiniteFuture()) wait.until = hold.until;
   return wait;
+}
+
+WaitReason CapReason(const Options& options, const std::string& stream, uint64_t rows) {
+  const StreamOptions* const found = options.FindStream(stream);
+  const bool capped = found != nullptr && !found->recipient_cap.rate.unlimited();
+  return {.reason = std::string(kRecipientCapClass),
+          .detail = capped
+                        ? fmt::format("one recipient gets {} of stream {}", ToText(found->recipient_cap.rate), stream)
+                        : fmt::format("stream {} had a cap for each recipient", stream),
+          .set_by = capped ? found->recipient_cap.origin : "an earlier configuration",
+          .until = std::nullopt,
+          .rows = rows};
 }
 
 void AddWait(WaitReason wait, std::vector<WaitReason>& waits) {

@@ -24,6 +24,8 @@ BlockedRows CountBlocked(Scheduler& scheduler, queue::CampaignId campaign);
 
 // Adds a reason to those that are known, with the rows of an equal one.
 void AddWait(WaitReason wait, std::vector<WaitReason>& waits);
+// Rows whose recipients have had what the stream's recipient_cap allows.
+WaitReason CapReason(const Options& options, const std::string& stream, uint64_t rows);
 // Rows that an operator's order keeps.
 WaitReason HoldReason(const Hold& hold, uint64_t rows);
 

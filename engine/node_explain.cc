@@ -217,6 +217,11 @@ WaitReason NodeImpl::WhyRowWaits(const queue::Campaign& campaign, const queue::S
   const std::shared_ptr<const HoldSet> holds = holds_->in_force();
   if (const std::shared_ptr<const Hold> hold = holds->OnLane(lane); hold != nullptr) return HoldReason(*hold, 1);
   if (const Hold* const hold = holds->OnRow(lane, facts, now); hold != nullptr) return HoldReason(*hold, 1);
+  if (row.due > now && row.reason_class == kRecipientCapClass) {
+    WaitReason wait = CapReason(*options(), campaign.spec.stream, 1);
+    wait.until = row.due;
+    return wait;
+  }
   if (row.due > now) {
     return {.reason = "due",
             .detail = "it was tried and waits for its next attempt",

@@ -229,6 +229,7 @@ struct StreamOptions {                       // [[stream]]
   CountLimit messages_per_day;                           // 0: not set
   SendWindowOptions window;                              //
   std::shared_ptr<const SendWindow> opens;               // the same, understood; null: always open
+  RateLimit recipient_cap;                               // messages to one recipient, an hour or a day
   MaxHardBounces max_hard_bounces;                       //
 };
 

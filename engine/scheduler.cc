@@ -70,7 +70,8 @@ Scheduler::Scheduler(ShardServices& services, int unsettled_share)
            .elsewhere = [this](Lane& lane, const SiteIdentity& site, int shard) { OnElsewhere(lane, site, shard); },
            .failed = [this](Lane& lane, LaneVerdict verdict) { OnFailed(lane, std::move(verdict)); }}),
       sign_ahead_(services, {.taken = [this](Lane& lane) { lanes_.Want(lane); },
-                             .ready = [this](SendQueue& queue) { paths_.Pump(*queue.site); }}) {}
+                             .ready = [this](SendQueue& queue) { paths_.Pump(*queue.site); }}),
+      recipient_cap_(services) {}
 
 Scheduler::~Scheduler() = default;
 
@@ -359,6 +360,8 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& heard) {
   if (attempt.unanswered) metrics.counter(Metric::kMessagesInDoubt, {stream_name})->Add();
   switch (outcome.kind) {
     case OutcomeKind::kDelivered:
+      outcome.received = assignment.under_cap != nullptr;
+      outcome.kept = assignment.under_cap;
       assignment.permits->delivered->Add();
       assignment.queue->delivery_seconds->Observe(
           absl::ToDoubleSeconds(now - (was_retrying ? pack.due() : std::max(pack.accepted(), lane.campaign->started))));
@@ -396,6 +399,8 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& heard) {
 void Scheduler::Settle(const Assignment& assignment, queue::Outcome outcome) {
   Lane& lane = *assignment.lane;
   const bool was_retrying = assignment.claim.waited();
+  if (was_retrying && assignment.claim.row().reason_class == kRecipientCapClass && lane.capped > 0) --lane.capped;
+  if (outcome.kind == OutcomeKind::kDeferred && outcome.reason_class == kRecipientCapClass) ++lane.capped;
   if (outcome.kind == OutcomeKind::kDeferred && !outcome.in_doubt()) {
     if (!was_retrying) ++lane.retrying;
   } else {

@@ -11,6 +11,7 @@
 #include "engine/lane.h"
 #include "engine/lane_table.h"
 #include "engine/paths.h"
+#include "engine/recipient_cap.h"
 #include "engine/runtime/task_group.h"
 #include "engine/settler.h"
 #include "engine/shard_services.h"
@@ -29,6 +30,7 @@ struct Assignment {
   std::shared_ptr<SignedMessage> message;       // null: the session renders it
   absl::Time permitted = absl::InfinitePast();  // when they were taken
   bool intended = false;                        // the store knows that its final dot may be sent
+  std::shared_ptr<const void> under_cap;        // it is under way to a recipient whose messages are counted
 };
 
 // Gives back what was taken for a row that is not sent.
@@ -74,6 +76,10 @@ class Scheduler {
   // Just before MAIL: whether nothing that became known since the row was claimed forbids to send it. False: the row
   // has its outcome or was given back, and is not the session's any more.
   bool Confirm(const Assignment& assignment);
+
+  // Whether the row's recipient may have another message of its stream now; asks the disk where the stream has a cap.
+  // False: the row is not the session's any more.
+  Task<bool> Admit(Assignment& assignment);
 
   // Whether the row's stream would rather hold a message than send it twice.
   bool HoldsInDoubt(const Assignment& assignment) const;
@@ -172,6 +178,8 @@ class Scheduler {
   void Settle(const Assignment& assignment, queue::Outcome outcome);
   void SettleWithheld(Lane& lane);
   void Withhold(const Assignment& assignment);
+  // It is tried again then, and no attempt was made.
+  void Postpone(const Assignment& assignment, absl::Time until, std::string why);
   void KeepHeld(const Assignment& assignment);
   // Whether a stream becomes transactional, or ceases to be: other suppressions bind it then.
   static bool KindsChange(const Options& before, const Options& after);
@@ -184,6 +192,7 @@ class Scheduler {
   Directory directory_;
   SuppressionOverlay suppressed_since_;
   SignAhead sign_ahead_;
+  RecipientCap recipient_cap_;
   bool draining_ = false;
   bool allowed_ = true;
   bool starved_ = false;  // something waits for outcomes to become durable

@@ -277,6 +277,8 @@ Task<void> Session::Transact(Assignment assignment) {
     Conclude(assignment, message_.date(), *std::move(misfit));
     co_return;
   }
+  const bool admitted = co_await scheduler_.Admit(assignment);
+  if (!admitted) co_return;
   const bool ready = co_await ReadyToSend();
   if (!ready) {
     scheduler_.Return(assignment);

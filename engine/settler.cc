@@ -37,8 +37,8 @@ uint64_t Settler::Intend(const Claim& claim, uint16_t attempt, absl::Time date) 
 void Settler::HandOver(OpenPack& open, Lane& lane) {
   for (queue::Outcome& outcome : open.outcomes) {
     const bool deferred = outcome.kind == queue::OutcomeKind::kDeferred && !outcome.in_doubt();
-    awaited_.push_back(
-        {++last_number_, &lane, deferred ? queue::Store::RoundDue(outcome.due) : absl::InfiniteFuture()});
+    awaited_.push_back({++last_number_, &lane, deferred ? queue::Store::RoundDue(outcome.due) : absl::InfiniteFuture(),
+                        std::exchange(outcome.kept, nullptr)});
     batch_.push_back(std::move(outcome));
   }
   open.outcomes.clear();
@@ -67,7 +67,7 @@ void Settler::OnDurable(uint64_t number) {
   grown_.NotifyAll();
   bool any = false;
   while (!awaited_.empty() && awaited_.front().number <= number) {
-    const Awaited settled = awaited_.front();
+    const Awaited settled = std::move(awaited_.front());
     awaited_.pop_front();
     Return(*settled.lane);
     any = true;

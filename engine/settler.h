@@ -72,7 +72,8 @@ class Settler {
   struct Awaited {
     uint64_t number;
     Lane* lane;
-    absl::Time due;  // of a deferral that ends; else InfiniteFuture
+    absl::Time due;                    // of a deferral that ends; else InfiniteFuture
+    std::shared_ptr<const void> kept;  // until then
   };
 
   void HandOver(OpenPack& open, Lane& lane);

@@ -4,9 +4,15 @@
 #include <memory>
 #include <utility>
 
+#include "engine/log.h"
 #include "engine/scheduler.h"
 
 namespace sealift::engine {
+namespace {
+
+constexpr absl::Duration kReadAgain = absl::Minutes(1);  // after the disk gave no answer
+
+}  // namespace
 
 void Scheduler::Hear(const queue::SuppressionNews& news) {
   if (!suppressed_since_.Add(news)) lanes_.GiveBack();
@@ -37,6 +43,51 @@ bool Scheduler::Confirm(const Assignment& assignment) {
   ReturnPermits(assignment);
   Withhold(assignment);
   return false;
+}
+
+Task<bool> Scheduler::Admit(Assignment& assignment) {
+  const StreamOptions* const stream = assignment.queue->stream;
+  if (stream == nullptr || stream->recipient_cap.rate.unlimited()) co_return true;
+  absl::StatusOr<RecipientCap::Answer> answer =
+      co_await recipient_cap_.Ask(*stream, std::string(assignment.claim.row().recipient));
+  if (absl::IsCancelled(answer.status()) || absl::IsDeadlineExceeded(answer.status())) {
+    Return(assignment);
+    co_return false;
+  }
+  if (!answer.ok()) {
+    LogError("what a recipient has received cannot be read, so nothing is sent to it", {{"why", answer.status()}});
+    Postpone(assignment, services_.Now() + kReadAgain, "what the recipient has received cannot be read");
+    co_return false;
+  }
+  if (answer->admitted == nullptr) {
+    Postpone(assignment, answer->again, std::move(answer->why));
+    co_return false;
+  }
+  assignment.under_cap = std::move(answer->admitted);
+  co_return true;
+}
+
+void Scheduler::Postpone(const Assignment& assignment, absl::Time until, std::string why) {
+  const Lane& lane = *assignment.lane;
+  const queue::Row& row = assignment.claim.row();
+  ReturnPermits(assignment);
+  auto evidence = std::make_shared<queue::Evidence>();
+  evidence->stream = lane.campaign->stream;
+  queue::Outcome outcome;
+  outcome.kind = queue::OutcomeKind::kDeferred;
+  outcome.time = services_.Now();
+  // One that has no time left then expires, as whatever waits longer than that does.
+  outcome.due = std::min(until, assignment.claim.pack().expires());
+  outcome.attempt = row.attempts;
+  outcome.date = row.date;
+  outcome.reason_class = kRecipientCapClass;
+  outcome.reply = std::move(why);
+  outcome.evidence = std::move(evidence);
+  services_.metrics
+      .counter(Metric::kMessagesDeferred,
+               {lane.campaign->stream, "", assignment.queue->site->provider, kRecipientCapClass})
+      ->Add();
+  Settle(assignment, std::move(outcome));
 }
 
 void Scheduler::SettleWithheld(Lane& lane) {

@@ -303,6 +303,17 @@ TEST(ConfigFileTest, AWindowIsUnderstoodAndOneThatCannotBeIsRefused) {
   EXPECT_THAT(errors("{ until = \"20:00\" }"), ElementsAre(HasSubstr("`until` is no key of `window`")));
 }
 
+TEST(ConfigFileTest, ACapOfARecipientIsAnHoursOrADays) {
+  const auto errors = [](const std::string& cap) {
+    return ErrorsOf(std::string(kSource) + kPool + "[[stream]]\nname = \"s\"\npool = \"p\"\nrecipient_cap = \"" + cap +
+                    "\"\n");
+  };
+  EXPECT_THAT(errors("1/h"), IsEmpty());
+  EXPECT_THAT(errors("3/d"), IsEmpty());
+  EXPECT_THAT(errors("3/m"), ElementsAre(HasSubstr("so many an hour or a day")));
+  EXPECT_THAT(errors("1001/d"), ElementsAre(HasSubstr("is at most 1000")));
+}
+
 TEST(ConfigFileTest, AReserveOfConnectionsIsAShare) {
   const std::string source = "[[source]]\nname = \"ip1\"\naddress = \"203.0.113.10\"\nreserved_for_transactional = ";
   EXPECT_THAT(ErrorsOf(source + "\"10%\"\n"), IsEmpty());

@@ -43,6 +43,7 @@ name = "t"
 pool = "p"
 messages_per_day = 5000
 window = { days = ["mon", "tue"], from = "08:00", to = "20:00", tz = "America/New_York" }
+recipient_cap = "3/d"
 )";
 
 std::shared_ptr<const Options> Parsed(const std::string& text) {

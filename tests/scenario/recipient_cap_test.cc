@@ -1,0 +1,46 @@
+// Two campaigns go to the same people, who get one message a day of their stream, whatever happens in between.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "tests/scenario/harness/sink.h"
+#include "tests/scenario/harness/world.h"
+
+namespace sealift::scenario {
+namespace {
+
+using ::testing::HasSubstr;
+
+using RecipientCapTest = World;
+
+TEST_F(RecipientCapTest, HoldsOverAKillAndWaitsInsteadOfBouncing) {
+  const Sink sink(dir,
+                  fmt::format("[[provider]]\nname = \"all\"\ndomains = [\"d{{1..4}}.test\"]\n"
+                              "mx = [{{ host = \"mx.all.test\", address = \"{}\" }}]\n",
+                              net.Address(10)),
+                  net.Address(2, 5353));
+  settings.streams = {{"news", "tls = \"opportunistic\"\nrecipient_cap = \"1/d\""}};
+  StartDaemon();
+  Load("spring", Template(), Recipients(8, Domains(4)), {"--start"});
+  ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["delivered"].Number() == 8; }));
+  KillDaemon();
+  StartDaemon();
+  Load("summer", Template(), Recipients(12, Domains(4), "more.csv"), {"--start"});
+  ASSERT_TRUE(ShowsUntil("summer", kInTime, [](const Json& now) {
+    return now["delivered"].Number() == 4 && now["deferrals"].Number() == 8;
+  }));
+  EXPECT_EQ(sink.arrivals(), 12u);
+  EXPECT_EQ(Show("summer")["bounced"].Number(), 0);
+
+  const Answer rows = Sealift({"queue", "list", "--campaign", "summer", "--limit", "1"});
+  const Answer trace = Sealift({"message", "trace", rows.json["rows"].At(0)["id"].Text()});
+  EXPECT_EQ(trace.json["waits"]["reason"].Text(), "recipient_cap") << trace.Describe();
+  EXPECT_THAT(trace.json["waits"]["detail"].Text(), HasSubstr("one recipient gets 1/d of stream news"));
+  // Who makes them due now changes nothing: they wait again.
+  ASSERT_EQ(Sealift({"queue", "retry", "--campaign", "summer", "--reason", "in a hurry"}).exit_code, 0);
+  ASSERT_TRUE(ShowsUntil("summer", kInTime, [](const Json& now) { return now["deferrals"].Number() == 16; }));
+  EXPECT_EQ(sink.arrivals(), 12u);
+  StopDaemon();
+}
+
+}  // namespace
+}  // namespace sealift::scenario
