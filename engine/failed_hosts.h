@@ -1,6 +1,8 @@
 #pragma once
 
+#include <list>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -15,26 +17,33 @@ namespace sealift::engine {
 // Owned by:  the paths of a shard.
 // Threads:   the shard's.
 // Time:      an argument.
-// Memory:    kHostsMax entries; beyond that the oldest are forgotten with the expired ones.
+// Memory:    kHostsMax entries; beyond that the oldest give way. However many fail, none costs a walk over the others.
 class FailedHosts {
  public:
   static constexpr absl::Duration kPassedOver = absl::Minutes(5);
   static constexpr size_t kHostsMax = 4096;
 
   void Failed(const std::string& host, const std::string& source, absl::Time now);
-  void Answered(const std::string& host, const std::string& source) { until_.erase(KeyOf(host, source)); }
+  void Answered(const std::string& host, const std::string& source);
 
   // Of these hosts, in their order, the ones to try: without those passed over; where all are, the one whose time is
   // over first.
   std::vector<dns::MxHost> Without(std::vector<dns::MxHost> hosts, const std::string& source, absl::Time now) const;
 
-  size_t size() const { return until_.size(); }
+  size_t size() const { return hosts_.size(); }
 
  private:
   static std::string KeyOf(const std::string& host, const std::string& source) { return host + ' ' + source; }
   absl::Time UntilOf(const dns::MxHost& host, const std::string& source) const;
 
-  std::unordered_map<std::string, absl::Time> until_;
+  struct Entry {
+    std::string key;
+    absl::Time until;
+  };
+  using Entries = std::list<Entry>;
+
+  Entries entries_;  // the one that failed longest ago first: all are passed over equally long
+  std::unordered_map<std::string_view, Entries::iterator> hosts_;  // by the key of the entry
 };
 
 }  // namespace sealift::engine

@@ -49,5 +49,17 @@ TEST(FailedHostsTest, TheyAreBounded) {
   EXPECT_EQ(failed.Without({{10, "mx0.test"}, {20, "mx9.other"}}, "ip1", kNow).size(), 2u) << "the oldest is forgotten";
 }
 
+TEST(FailedHostsTest, WhoFailsAgainIsNotTheOldest) {
+  FailedHosts failed;
+  failed.Failed("mx1.test", "ip1", kNow);
+  failed.Failed("mx2.test", "ip1", kNow);
+  failed.Failed("mx1.test", "ip1", kNow + absl::Seconds(1));
+  EXPECT_EQ(failed.size(), 2u);
+  for (size_t i = 0; i < FailedHosts::kHostsMax - 1; ++i) {
+    failed.Failed(fmt::format("other{}.test", i), "ip1", kNow + absl::Seconds(2));
+  }
+  EXPECT_THAT(failed.Without(kHosts, "ip1", kNow + absl::Seconds(3)), ElementsAre(MxHost{20, "mx2.test"}));
+}
+
 }  // namespace
 }  // namespace sealift::engine
