@@ -195,12 +195,10 @@ TEST_F(SchedulerFailureTest, AHostThatFailsWhenItsRowsHaveGoneWaitsByTheSameSche
   const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
   ASSERT_TRUE(EventuallyTried(id, 1));
   const std::shared_ptr<std::atomic<bool>> stopped = Pause(id);
-  ASSERT_TRUE(Eventually([&] {
-    const Path& path = PathTo(scheduler(), "d1.test");
-    return *stopped && path.sessions == 0 && path.block.until <= scheduler().services().Now();
-  }));
+  ASSERT_TRUE(Eventually([&] { return *stopped && PathTo(scheduler(), "d1.test").sessions == 0; }));
   OnShard([](Scheduler& scheduler) {
     Path& path = PathTo(scheduler, "d1.test");
+    path.block.until = absl::InfinitePast();  // nothing wakes a shard that has no rows when it is over
     path.block.failures = 10;
     scheduler.paths().OnUnreachable(path, Lack::kNone, {});
     EXPECT_LT(path.block.until, scheduler.services().Now() + absl::Minutes(1)) << "the schedule of no stream";
