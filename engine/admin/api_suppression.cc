@@ -108,7 +108,9 @@ absl::StatusOr<Asked> AskedOf(const std::function<absl::StatusOr<std::string>(co
 absl::StatusOr<json> Api::AddSuppression(Call& call) {
   const absl::StatusOr<Asked> asked = AskedOf([&](const char* member) { return call.Text(member); });
   if (!asked.ok()) return asked.status();
-  call.entry.target = Described(asked->which);
+  Suppressions::Which meant = asked->which;
+  if (!meant.kind) meant.kind = queue::SuppressionKind::kManual;
+  call.entry.target = Described(meant);
   const absl::StatusOr<Suppressions::Change> change =
       node_.suppressions().Add(asked->address, asked->which, {call.entry.reason, call.entry.user});
   if (!change.ok()) return change.status();

@@ -84,7 +84,8 @@ std::vector<Command> MakeTree() {
        "The campaign is then `ready` and sends nothing until --start, --start-at or `campaign start`. The same NAME "
        "and "
        "files again resume where they stopped and add nothing twice. Rejected rows go into the --rejects file as "
-       "line,column,reason, never with a cell's value; the file is made with mode 0600 and is not overwritten. Of "
+       "line,column,reason, never with a cell's value; the file is made with mode 0600, and replaces nothing but such "
+       "a list. Of "
        "finished messages the line is the message's number and the column its file. Exit 3: some rows were rejected, "
        "the rest was accepted. A gzip or zstd file is unpacked on the way. The message is a --template, or is made of "
        "--from, --subject, --text, --html and --attach.",
@@ -228,8 +229,10 @@ std::vector<Command> MakeTree() {
 
       {"queue", "list", "", "List queued rows", "A page at a time; --after takes the cursor of the page before.",
        "sealift queue list --domain d1.test --limit 20",
-       Filtered({Option("limit", "N", "rows in a page, up to 1000; default 100"),
-                 Option("after", "CURSOR", "continue a page"), Reveal()}),
+       Filtered(
+           {Option("limit", "N",
+                   "rows in a page, up to 1000, and what is stored with the last of them, 15 at most; default 100"),
+            Option("after", "CURSOR", "continue a page"), Reveal()}),
        RunQueueList},
       {"queue", "shape", "", "Show queued rows by destination and age", "", "sealift queue shape --everything",
        Filtered({}), RunQueueShape},
@@ -780,6 +783,39 @@ std::vector<Command> MakeTree() {
        "sealift key init /etc/sealift/kek",
        {},
        RunKeyInit},
+      {"doctor",
+       "",
+       "",
+       "Check the installation and the running node",
+       "With the daemon or without it, and changing nothing: the configuration; the key file, its mode and its device; "
+       "the "
+       "data directory's mode; free disk against [storage]; the age of the newest backup; the clock; io_uring; "
+       "descriptors "
+       "against the connections of all sources; locked memory; core dumps; whether this machine has the sources' "
+       "addresses; "
+       "and, where delivery is \"live\", the resolver, the PTR record of each source and the published DKIM keys; the "
+       "daemon, and whether it has the version of this program. Each is ok, warning, failed or skipped, with what was "
+       "found "
+       "and what to do. Exit 0: nothing failed. 78: something of the configuration, its keys, its sources or what the "
+       "machine grants did. Else 74: the disk. Else 75: what may pass, the resolver or a daemon that is not ready.",
+       "sealift doctor -o json",
+       {},
+       RunDoctor},
+      {"top",
+       "",
+       "",
+       "Watch the node as it works",
+       "Messages a second since the last refresh (delivered, deferred, bounced), the queue and what its rows wait for, "
+       "the "
+       "busiest destinations (a provider, or `other`) and sources, commits and memory. On a terminal it refreshes "
+       "until "
+       "Ctrl-C, which gives the terminal back (exit 130); with --once, with another -o than table, or without a "
+       "terminal it "
+       "prints one snapshot, over one --interval.",
+       "sealift top --interval 1s",
+       {Switch("once", "one snapshot"),
+        Option("interval", "DURATION", "between refreshes; default 2s, at least 100ms")},
+       RunTop},
       {"completion",
        "",
        "SHELL",

@@ -84,6 +84,12 @@ CommandResult RunEvents(const Invocation& call, Console& console);
 // commands_bounce.cc
 CommandResult RunBounceIngest(const Invocation& call, Console& console);
 
+// commands_doctor.cc
+CommandResult RunDoctor(const Invocation& call, Console& console);
+
+// commands_top.cc
+CommandResult RunTop(const Invocation& call, Console& console);
+
 // commands_tls.cc
 CommandResult RunTlsProbe(const Invocation& call, Console& console);
 CommandResult RunTlsReport(const Invocation& call, Console& console);

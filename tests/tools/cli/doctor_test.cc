@@ -1,0 +1,145 @@
+#include "tools/sealift/doctor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+namespace sealift::tools {
+namespace {
+
+using engine::ExitCode;
+using State = Diagnosis::State;
+using testing::HasSubstr;
+
+class DoctorTest : public testing::Test {
+ protected:
+  DoctorTest() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "sealift-doctor-XXXXXX").string();
+    root_ = mkdtemp(pattern.data());
+    options_.node.data_dir = root_ + "/data";
+    options_.storage.stop_load_below = {0, 1};
+    options_.storage.stop_send_below = {0, 1};
+    options_.backup.dir = root_ + "/backups";
+    std::filesystem::create_directory(options_.backup.dir);
+    std::filesystem::create_directory(options_.node.data_dir);
+    chmod(options_.node.data_dir.c_str(), 0700);
+  }
+  ~DoctorTest() override { std::filesystem::remove_all(root_); }
+
+  static Diagnosis Of(const std::vector<Diagnosis>& findings, const std::string& check) {
+    const auto found = std::ranges::find(findings, check, &Diagnosis::check);
+    EXPECT_NE(found, findings.end()) << check;
+    return found == findings.end() ? Diagnosis{} : *found;
+  }
+  Diagnosis Storage(const std::string& check) { return Of(DiagnoseStorage(options_, absl::Now()), check); }
+
+  std::string root_;
+  engine::Options options_;
+};
+
+TEST_F(DoctorTest, TheDataDirectoryIsItsOwnersAlone) {
+  EXPECT_EQ(Storage("data_dir").state, State::kOk);
+  chmod(options_.node.data_dir.c_str(), 0750);
+  EXPECT_EQ(Storage("data_dir").state, State::kFailed);
+  EXPECT_THAT(Storage("data_dir").what, HasSubstr("0750"));
+  EXPECT_THAT(Storage("data_dir").next, HasSubstr("chmod 0700"));
+  std::filesystem::remove(options_.node.data_dir);
+  EXPECT_EQ(Storage("data_dir").state, State::kWarning) << "the daemon makes it";
+  EXPECT_EQ(Storage("disk").state, State::kOk) << "of what is above it";
+}
+
+TEST_F(DoctorTest, TheDiskIsJudgedByItsFloors) {
+  EXPECT_EQ(Storage("disk").state, State::kOk);
+  options_.storage.stop_load_below = {0, uint64_t{1} << 62};
+  EXPECT_THAT(Storage("disk").what, HasSubstr("loads are refused"));
+  options_.storage.stop_send_below = {0, uint64_t{1} << 62};
+  EXPECT_THAT(Storage("disk").what, HasSubstr("nothing is sent"));
+  EXPECT_EQ(VerdictOf({Storage("disk")}), ExitCode::kIo);
+}
+
+TEST_F(DoctorTest, ABackupHasAnAge) {
+  EXPECT_EQ(Storage("backup").state, State::kWarning) << "there is none";
+  std::ofstream(options_.backup.dir + "/mta1.backup") << "x";
+  EXPECT_EQ(Storage("backup").state, State::kOk);
+  EXPECT_EQ(Of(DiagnoseStorage(options_, absl::Now() + absl::Hours(72)), "backup").state, State::kWarning);
+  std::filesystem::remove_all(options_.backup.dir);
+  EXPECT_EQ(Storage("backup").state, State::kFailed);
+  options_.backup.dir.clear();
+  EXPECT_EQ(Storage("backup").state, State::kWarning);
+}
+
+TEST_F(DoctorTest, AKeyThatIsNotThereFails) {
+  options_.keys.kek_file = root_ + "/kek";
+  EXPECT_EQ(Of(DiagnoseKeys(options_), "key").state, State::kFailed);
+  std::ofstream(options_.keys.kek_file) << std::string(32, 'k');
+  chmod(options_.keys.kek_file.c_str(), 0600);
+  EXPECT_EQ(Of(DiagnoseKeys(options_), "key").state, State::kOk);
+  chmod(options_.keys.kek_file.c_str(), 0644);
+  EXPECT_EQ(Of(DiagnoseKeys(options_), "key").state, State::kFailed);
+  EXPECT_EQ(VerdictOf(DiagnoseKeys(options_)), ExitCode::kConfig);
+}
+
+TEST_F(DoctorTest, MoreConnectionsThanDescriptorsFail) {
+  options_.sources.resize(1);
+  options_.sources[0].connections.count = 2'000'000'000;
+  const Diagnosis files = Of(DiagnoseMachine(options_, {}, absl::Now()), "files");
+  EXPECT_EQ(files.state, State::kFailed);
+  EXPECT_THAT(files.next, HasSubstr("LimitNOFILE=2000001024"));
+}
+
+TEST_F(DoctorTest, AClockThatIsFarOffFails) {
+  EXPECT_EQ(Of(DiagnoseMachine(options_, {}, absl::UnixEpoch()), "clock").state, State::kFailed);
+}
+
+TEST_F(DoctorTest, APoolWithoutAnAddressFailsAndOneSourceOnlyWarns) {
+  options_.sources.resize(2);
+  for (engine::SourceOptions& source : options_.sources) source.family = AF_INET;
+  options_.sources[0].name = "ip1";
+  options_.sources[0].address = "127.0.0.1";
+  options_.sources[1].name = "ip2";
+  options_.sources[1].address = "203.0.113.10";
+  options_.pools.resize(1);
+  options_.pools[0].name = "main";
+  options_.pools[0].source_indexes = {0, 1};
+  std::vector<Diagnosis> findings = DiagnoseSources(options_);
+  ASSERT_EQ(findings.size(), 2u);
+  EXPECT_EQ(findings[0].state, State::kOk);
+  EXPECT_EQ(findings[1].state, State::kWarning);
+  EXPECT_EQ(VerdictOf(findings), ExitCode::kOk);
+  options_.pools[0].source_indexes = {1};
+  findings = DiagnoseSources(options_);
+  EXPECT_EQ(Of(findings, "pool").state, State::kFailed);
+  EXPECT_EQ(VerdictOf(findings), ExitCode::kConfig);
+}
+
+TEST_F(DoctorTest, InSinkModeNoNameIsAskedFor) {
+  options_.delivery = engine::Delivery::kSink;
+  const std::vector<Diagnosis> findings = DiagnoseNames(options_);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].state, State::kSkipped);
+}
+
+TEST_F(DoctorTest, TheDaemonIsReadyOrSaysWhyNot) {
+  DaemonAnswer daemon{.status = {}, .version = "1.0", .ready = true, .why = {}, .pid = 7};
+  EXPECT_EQ(Of(DiagnoseDaemon(daemon, "1.0"), "daemon").state, State::kOk);
+  EXPECT_EQ(Of(DiagnoseDaemon(daemon, "1.0"), "version").state, State::kOk);
+  EXPECT_EQ(Of(DiagnoseDaemon(daemon, "1.1"), "version").state, State::kWarning);
+  daemon.ready = false;
+  daemon.why = "the disk is full";
+  EXPECT_THAT(Of(DiagnoseDaemon(daemon, "1.0"), "daemon").what, HasSubstr("the disk is full"));
+  EXPECT_EQ(VerdictOf(DiagnoseDaemon(daemon, "1.0")), ExitCode::kTryLater);
+  daemon.status = engine::WithExit(absl::UnavailableError("nobody listens"), ExitCode::kNotRunning);
+  const std::vector<Diagnosis> absent = DiagnoseDaemon(daemon, "1.0");
+  ASSERT_EQ(absent.size(), 1u);
+  EXPECT_EQ(absent[0].state, State::kWarning);
+  EXPECT_EQ(VerdictOf(absent), ExitCode::kOk) << "the rest can be right without it";
+}
+
+}  // namespace
+}  // namespace sealift::tools
