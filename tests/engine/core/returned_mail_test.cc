@@ -38,7 +38,9 @@ class ReturnedMailTest : public queue::StoreTest {
   }
 
   std::string Sender(uint32_t row) const {
-    return EnvelopeSender(*store_, *options_, "newsletter", {pack_->lane(), queue::RowId{row}});
+    std::string sender;
+    AppendEnvelopeSender(*store_, *options_, "newsletter", {pack_->lane(), queue::RowId{row}}, sender);
+    return sender;
   }
   static std::string Address(uint32_t row) { return fmt::format("patient{}@d0.test", row); }
 
