@@ -79,7 +79,8 @@ absl::StatusOr<Hold> Hold::Parse(uint32_t number, std::string_view text) {
   return hold;
 }
 
-HoldSet::HoldSet(std::vector<std::shared_ptr<const Hold>> holds, const queue::Store& store) : holds_(std::move(holds)) {
+HoldSet::HoldSet(std::vector<std::shared_ptr<const Hold>> holds, const queue::Store& store, uint64_t generation)
+    : holds_(std::move(holds)), generation_(generation) {
   // What keeps a lane whatever its site is said first: it is known, and counted, without looking the site up.
   for (const bool by_provider : {false, true}) {
     for (const std::shared_ptr<const Hold>& hold : holds_) {

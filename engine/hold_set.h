@@ -62,7 +62,10 @@ class HoldSet {
   };
 
   HoldSet() = default;
-  HoldSet(std::vector<std::shared_ptr<const Hold>> holds, const queue::Store& store);
+  HoldSet(std::vector<std::shared_ptr<const Hold>> holds, const queue::Store& store, uint64_t generation = 0);
+
+  // A later set has a higher one.
+  uint64_t generation() const { return generation_; }
 
   // The first that keeps the whole lane. Null: none.
   std::shared_ptr<const Hold> OnLane(const LaneFacts& lane) const;
@@ -81,6 +84,7 @@ class HoldSet {
   };
   std::vector<std::shared_ptr<const Hold>> holds_;
   std::vector<Order> orders_;
+  uint64_t generation_ = 0;
 };
 
 }  // namespace sealift::engine

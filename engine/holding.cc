@@ -26,6 +26,7 @@ void Scheduler::OnRewound(Lane& lane) {
 }
 
 void Scheduler::AdoptHolds(std::shared_ptr<const HoldSet> holds) {
+  if (holds == services_.holds || holds->generation() < services_.holds->generation()) return;
   services_.holds = std::move(holds);
   const HoldSet& now = *services_.holds;
   lanes_.HoldsChanged([&](Lane& lane) {

@@ -46,13 +46,13 @@ std::shared_ptr<const HoldSet> Holds::in_force() const {
   return in_force_;
 }
 
-std::shared_ptr<const HoldSet> Holds::Assemble() const {
+std::shared_ptr<const HoldSet> Holds::Assemble() {
   std::vector<std::shared_ptr<const Hold>> holds;
   for (const auto& [number, hold] : holds_) {
     if (!hold->ended) holds.push_back(hold);
   }
   for (const auto& [job, hold] : of_jobs_) holds.push_back(hold);
-  return std::make_shared<const HoldSet>(std::move(holds), store_);
+  return std::make_shared<const HoldSet>(std::move(holds), store_, ++generation_);
 }
 
 void Holds::Announce() {

@@ -73,7 +73,7 @@ class Holds {
 
  private:
   absl::Status Write(const std::vector<Hold>& holds);
-  std::shared_ptr<const HoldSet> Assemble() const;  // decision_ is held
+  std::shared_ptr<const HoldSet> Assemble();  // decision_ is held
   void Announce();
 
   queue::Store& store_;
@@ -84,6 +84,7 @@ class Holds {
   std::map<uint32_t, std::shared_ptr<const Hold>> holds_;    // by number, ended ones too
   std::map<uint32_t, std::shared_ptr<const Hold>> of_jobs_;  // by job
   std::shared_ptr<const HoldSet> in_force_ = std::make_shared<const HoldSet>();
+  uint64_t generation_ = 0;  // of in_force_
 };
 
 }  // namespace sealift::engine

@@ -98,7 +98,7 @@ void Scheduler::OnElsewhere(Lane& lane, const SiteIdentity& identity, int shard)
                            .queued = static_cast<uint64_t>(std::max<int64_t>(lane.queued, 0)),
                            .retrying = static_cast<uint64_t>(std::max<int64_t>(lane.retrying, 0)),
                            .next_due = lane.more ? absl::InfinitePast() : lane.next_due};
-  services_.send_lane(shard, {std::move(record), lane.campaign, identity});
+  services_.send_lane(shard, {std::move(record), lane.campaign, identity, services_.holds});
   lanes_.GiveAway(lane);
 }
 

@@ -169,6 +169,8 @@ void Shard::SendLanes() {
   for (auto& [index, lane] : waiting) {
     Shard* const peer = peers_[static_cast<size_t>(index)];
     ShardServices::Message message = [peer, handed = lane] {
+      // A hold that ended here first would keep the lane there, where nobody looks for it again.
+      peer->scheduler_->AdoptHolds(handed.holds);
       peer->scheduler_->Receive(handed.record, handed.campaign, handed.site);
     };
     if (!peer->inbox_->TryPush(std::move(message)) && !peer->inbox_->closed())

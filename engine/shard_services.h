@@ -35,6 +35,7 @@ struct LaneHandover {
   queue::LaneRecord record;
   std::shared_ptr<ActiveCampaign> campaign;
   SiteIdentity site;
+  std::shared_ptr<const HoldSet> holds;  // those that the lane was found under
 };
 
 // What every part of one shard works with. The parts know these, and not the shard.
