@@ -102,13 +102,14 @@ void Scheduler::OnElsewhere(Lane& lane, const SiteIdentity& identity, int shard)
   lanes_.GiveAway(lane);
 }
 
-void Scheduler::Receive(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign,
-                        const SiteIdentity& identity) {
-  if (!campaign->sending) return;
+void Scheduler::Receive(LaneHandover handed) {
+  AdoptHolds(std::move(handed.holds));
+  if (!handed.campaign->sending) return;
+  const queue::LaneRecord& record = handed.record;
   if (Lane* const known = lanes_.Find(record.lane); known != nullptr) return lanes_.Compare(*known, record);
-  Lane& lane = lanes_.Receive(record, std::move(campaign));
-  lane.security = identity.security;
-  OnResolved(lane, directory_.SiteOf(identity, record.domain));
+  Lane& lane = lanes_.Receive(record, std::move(handed.campaign));
+  lane.security = handed.site.security;
+  OnResolved(lane, directory_.SiteOf(handed.site, record.domain));
 }
 
 void Scheduler::OnFailed(Lane& lane, LaneVerdict verdict) {

@@ -61,8 +61,9 @@ class Scheduler {
   void MakeDue(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign, absl::Time due,
                std::function<void(absl::StatusOr<uint64_t>)> done);
 
-  // A lane whose site this shard owns, from the shard that resolved it.
-  void Receive(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign, const SiteIdentity& identity);
+  // A lane whose site this shard owns, from the shard that resolved it. It binds this shard to the holds that it was
+  // found under: one that has ended there would keep it here, where no pass looks for it again.
+  void Receive(LaneHandover handed);
 
   // The next row for a session on `path`; or nothing, and why. kReserved: of transactional streams alone.
   std::optional<Assignment> Next(Path& path, Refusal& refusal, Slots::For what = Slots::For::kAnything);

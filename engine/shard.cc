@@ -168,11 +168,7 @@ void Shard::SendLanes() {
   unsent_.clear();
   for (auto& [index, lane] : waiting) {
     Shard* const peer = peers_[static_cast<size_t>(index)];
-    ShardServices::Message message = [peer, handed = lane] {
-      // A hold that ended here first would keep the lane there, where nobody looks for it again.
-      peer->scheduler_->AdoptHolds(handed.holds);
-      peer->scheduler_->Receive(handed.record, handed.campaign, handed.site);
-    };
+    ShardServices::Message message = [peer, handed = lane] { peer->scheduler_->Receive(handed); };
     if (!peer->inbox_->TryPush(std::move(message)) && !peer->inbox_->closed())
       unsent_.emplace_back(index, std::move(lane));
   }

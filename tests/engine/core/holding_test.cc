@@ -1,4 +1,5 @@
 // Rows that an operator keeps, or sends another way: which are claimed, and when they go on.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -11,6 +12,7 @@ namespace {
 using Kind = Hold::Kind;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::Pair;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
@@ -26,10 +28,12 @@ class HoldingTest : public ShardWorld {
     hold->history.push_back({.time = absl::Now(), .what = "placed", .by = "ops", .reason = "a test"});
     return hold;
   }
+  // The next set of holds.
+  std::shared_ptr<const HoldSet> MakeSet(std::vector<std::shared_ptr<const Hold>> holds) {
+    return std::make_shared<const HoldSet>(std::move(holds), *store_, ++generation_);
+  }
   void Adopt(std::vector<std::shared_ptr<const Hold>> holds) {
-    OnShard([&](Scheduler& scheduler) {
-      scheduler.AdoptHolds(std::make_shared<const HoldSet>(std::move(holds), *store_));
-    });
+    OnShard([&, set = MakeSet(std::move(holds))](Scheduler& scheduler) { scheduler.AdoptHolds(set); });
   }
   // No lane is read or sent from, looked at a few times.
   bool EventuallyStill() {
@@ -67,7 +71,37 @@ class HoldingTest : public ShardWorld {
 
  private:
   uint32_t number_ = 0;
+  uint64_t generation_ = 0;
 };
+
+TEST_F(HoldingTest, ALaneFromAShardThatKnowsOfAReleaseIsNotKeptByTheHold) {
+  shards_ = 2;
+  std::vector<std::string> recipients;  // whose lanes this shard finds; half of the sites are the other's
+  for (int n = 1; n <= 40; ++n) {
+    const std::string domain = fmt::format("d{}.test", n);
+    if (static_cast<uint64_t>(store_->DestinationOf(domain)) % 2 != 0) continue;
+    AddDomain(domain);
+    recipients.push_back("jane@" + domain);
+  }
+  std::vector<LaneHandover> handed;
+  on_handover_ = [&](LaneHandover lane) { handed.push_back(std::move(lane)); };
+  Start();
+  const queue::CampaignId id = Send("spring", recipients);
+  ASSERT_TRUE(Eventually([&] { return CountersOf(id).delivered + handed.size() == recipients.size(); }));
+  ASSERT_THAT(handed, Not(IsEmpty()));
+
+  // It still holds what the shard that found the lanes has heard to be released.
+  const std::shared_ptr<const HoldSet> hold = MakeSet({MakeHold({.campaign = "spring"})}), released = MakeSet({});
+  OnShard([&](Scheduler& scheduler) {
+    scheduler.AdoptHolds(hold);
+    for (LaneHandover& lane : handed) {
+      lane.holds = released;
+      scheduler.Receive(lane);
+    }
+    scheduler.AdoptHolds(hold);  // as late as that
+  });
+  EXPECT_TRUE(EventuallyDelivered(id, recipients.size()));
+}
 
 TEST_F(HoldingTest, AHeldDomainWaitsAlsoForRowsThatArriveLaterAndGoesOnWhenReleased) {
   MailServer& held = AddDomain("d1.test");

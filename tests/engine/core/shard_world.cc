@@ -126,8 +126,7 @@ void ShardWorld::Start() {
 }
 
 void ShardWorld::ReceiveLater(LaneHandover lane) {
-  CHECK(inbox_->TryPush([this, lane = std::move(lane)] { scheduler_->Receive(lane.record, lane.campaign, lane.site); }),
-        "a lane finds room");
+  CHECK(inbox_->TryPush([this, lane = std::move(lane)] { scheduler_->Receive(lane); }), "a lane finds room");
 }
 
 Task<void> ShardWorld::Main() {
