@@ -31,6 +31,13 @@ absl::StatusOr<absl::Time> ParseTimeArgument(const std::string& flag, const std:
                "Write it as 2026-12-01T09:00:00Z, or as now+30m or now-2h.");
 }
 
+absl::StatusOr<absl::Duration> ParseIntervalArgument(const std::string& flag, const std::string& text) {
+  const absl::StatusOr<absl::Duration> interval = engine::ParseDuration(text);
+  if (!interval.ok()) return Usage(flag, text, std::string(interval.status().message()), "");
+  if (*interval < absl::Milliseconds(100)) return Usage(flag, text, "It must be at least 100ms.", "");
+  return interval;
+}
+
 std::string FormatTimeArgument(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
 }

@@ -12,6 +12,9 @@ namespace sealift::tools {
 // A time as people give it: 2026-12-01T09:00:00Z, "now", now+30m, now-2h. `flag` names it in the error (exit 64).
 absl::StatusOr<absl::Time> ParseTimeArgument(const std::string& flag, const std::string& text, absl::Time now);
 
+// How often something is looked at: 2s, 500ms. At least 100ms. Errors: exit 64.
+absl::StatusOr<absl::Duration> ParseIntervalArgument(const std::string& flag, const std::string& text);
+
 // RFC 3339 in UTC, as the daemon reads it.
 std::string FormatTimeArgument(absl::Time time);
 

@@ -5,11 +5,10 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "engine/units.h"
+#include "tools/sealift/arguments.h"
 #include "tools/sealift/commands.h"
 #include "tools/sealift/confirmation.h"
 #include "tools/sealift/daemon_client.h"
-#include "tools/sealift/failure.h"
 #include "tools/sealift/progress_line.h"
 
 namespace sealift::tools {
@@ -123,12 +122,8 @@ CommandResult RunCampaignReport(const Invocation& call, Console& console) {
 }
 
 CommandResult RunCampaignWatch(const Invocation& call, Console& console) {
-  const absl::StatusOr<absl::Duration> interval = engine::ParseDuration(call.Value("interval", "1s"));
-  if (!interval.ok() || *interval < absl::Milliseconds(100)) {
-    return Fail(ExitCode::kUsage,
-                {fmt::format("--interval cannot be `{}`", call.Value("interval")), "",
-                 interval.ok() ? "It must be at least 100ms." : std::string(interval.status().message()), ""});
-  }
+  const absl::StatusOr<absl::Duration> interval = ParseIntervalArgument("interval", call.Value("interval", "1s"));
+  if (!interval.ok()) return interval.status();
   absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
   if (!daemon.ok()) return daemon.status();
   ProgressLine line(console, console.terminal().out);

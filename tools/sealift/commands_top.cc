@@ -1,5 +1,4 @@
 // top
-#include <fmt/format.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -9,10 +8,9 @@
 #include <optional>
 #include <thread>
 
-#include "engine/units.h"
+#include "tools/sealift/arguments.h"
 #include "tools/sealift/commands.h"
 #include "tools/sealift/daemon_client.h"
-#include "tools/sealift/failure.h"
 #include "tools/sealift/top_view.h"
 
 namespace sealift::tools {
@@ -73,12 +71,8 @@ absl::StatusOr<Reading> Read(DaemonClient& daemon) {
 }  // namespace
 
 CommandResult RunTop(const Invocation& call, Console& console) {
-  const absl::StatusOr<absl::Duration> interval = engine::ParseDuration(call.Value("interval", "2s"));
-  if (!interval.ok() || *interval < absl::Milliseconds(100)) {
-    return Fail(ExitCode::kUsage,
-                {fmt::format("--interval cannot be `{}`", call.Value("interval")), "",
-                 interval.ok() ? "It must be at least 100ms." : std::string(interval.status().message()), ""});
-  }
+  const absl::StatusOr<absl::Duration> interval = ParseIntervalArgument("interval", call.Value("interval", "2s"));
+  if (!interval.ok()) return interval.status();
   absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
   if (!daemon.ok()) return daemon.status();
   absl::StatusOr<Reading> last = Read(*daemon);
