@@ -59,21 +59,26 @@ void Directory::Resolve(Lane& lane) {
     callbacks_.resolved(lane, SiteOf({.key = lane.domain, .hosts = {{0, lane.domain}}}, lane.domain));
     return;
   }
-  std::vector<Lane*>& waiters = resolving_[lane.domain];
-  if (std::ranges::find(waiters, &lane) != waiters.end()) return;
-  waiters.push_back(&lane);
-  if (waiters.size() > 1) return;
-  waiting_.push_back(lane.domain);
+  Question& question = resolving_[lane.domain];
+  if (std::ranges::find(question.lanes, &lane) != question.lanes.end()) return;
+  question.lanes.push_back(&lane);
+  if (question.begun || (question.lanes.size() > 1 && !lane.transactional)) return;
+  (lane.transactional ? urgent_ : waiting_).push_back(lane.domain);
   StartLookups();
 }
 
 void Directory::StartLookups() {
-  while (lookups_ < kLookupsMax && !waiting_.empty()) {
-    ++lookups_;
-    std::string domain = std::move(waiting_.back());
-    waiting_.pop_back();
-    tasks_.Start(LookUp(std::move(domain)));
-  }
+  while (lookups_ < kLookupsMax + kTransactionalMax && !urgent_.empty()) StartLast(urgent_);
+  while (lookups_ < kLookupsMax && !waiting_.empty()) StartLast(waiting_);
+}
+
+void Directory::StartLast(std::vector<std::string>& waiting) {
+  std::string domain = std::move(waiting.back());
+  waiting.pop_back();
+  const auto found = resolving_.find(domain);
+  if (found == resolving_.end() || std::exchange(found->second.begun, true)) return;
+  ++lookups_;
+  tasks_.Start(LookUp(std::move(domain)));
 }
 
 Task<void> Directory::LookUp(std::string domain) {
@@ -119,7 +124,7 @@ Task<std::vector<dns::MxHost>> Directory::Allowed(std::vector<dns::MxHost> hosts
 void Directory::Answer(const std::string& domain, dns::MxAnswer answer, const StsPolicies::RecordPtr& sts) {
   const auto found = resolving_.find(domain);
   if (found == resolving_.end()) return;
-  const std::vector<Lane*> lanes = std::move(found->second);
+  const std::vector<Lane*> lanes = std::move(found->second.lanes);
   resolving_.erase(found);
   if (answer.verdict != dns::Verdict::kFound || answer.null_mx) {
     for (Lane* lane : lanes) callbacks_.failed(*lane, VerdictOf(answer));
@@ -152,7 +157,7 @@ void Directory::Answer(const std::string& domain, dns::MxAnswer answer, const St
 
 void Directory::Forget(Lane& lane) {
   const auto found = resolving_.find(lane.domain);
-  if (found != resolving_.end()) std::erase(found->second, &lane);
+  if (found != resolving_.end()) std::erase(found->second.lanes, &lane);
 }
 
 Site& Directory::SiteOf(const SiteIdentity& identity, const std::string& domain) {

@@ -30,7 +30,8 @@ LaneVerdict VerdictOf(const dns::MxAnswer& answer);
 // Errors:    a domain without a site has a verdict for the rows of its lanes: they bounce, or wait.
 class Directory {
  public:
-  static constexpr size_t kLookupsMax = 256;  // at once
+  static constexpr size_t kLookupsMax = 256;       // at once
+  static constexpr size_t kTransactionalMax = 32;  // and so many more for transactional mail, which asks first
 
   struct Callbacks {
     std::function<void(Lane&, Site&)> resolved;
@@ -67,8 +68,15 @@ class Directory {
   Callbacks callbacks_;
   std::unordered_map<std::string, std::unique_ptr<Site>> sites_;  // by key
   std::unordered_map<std::string, Site*> site_of_domain_;
-  std::unordered_map<std::string, std::vector<Lane*>> resolving_;  // domain -> who waits
-  std::vector<std::string> waiting_;                               // domains whose look-up has not begun
+  struct Question {
+    std::vector<Lane*> lanes;  // that wait
+    bool begun = false;
+  };
+  // Begins the look-up of the last domain of the list, unless it has begun.
+  void StartLast(std::vector<std::string>& waiting);
+
+  std::unordered_map<std::string, Question> resolving_;  // by domain
+  std::vector<std::string> urgent_, waiting_;            // domains to be looked up; one may stand in both
   size_t lookups_ = 0;
 };
 

@@ -65,6 +65,7 @@ struct Lane {
   queue::LaneId id;
   std::shared_ptr<ActiveCampaign> campaign;
   std::string domain;
+  bool transactional = false;  // its stream's kind, when it was taken up
   DomainSecurity security;     // of its domain, as it was resolved
   SendQueue* queue = nullptr;  // null until its domain is resolved
 

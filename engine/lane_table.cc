@@ -42,8 +42,22 @@ void LaneTable::Run(std::shared_ptr<ActiveCampaign> campaign) {
   NextPage(*pager);
 }
 
+bool LaneTable::IsTransactional(const ActiveCampaign& campaign) const {
+  const StreamOptions* const stream = services_.options->FindStream(campaign.stream);
+  return stream != nullptr && stream->kind == StreamKind::kTransactional;
+}
+
+bool LaneTable::HasRoom(const ActiveCampaign& campaign) const {
+  if (IsTransactional(campaign)) return transactional_ < kTransactionalMax;
+  return lanes_.size() - transactional_ < kLanesMax;
+}
+
 void LaneTable::NextPage(Pager& pager) {
-  if (pager.reading || pager.done || !pager.campaign->sending || lanes_.size() >= kLanesMax) return;
+  if (pager.reading || pager.done || !pager.campaign->sending) return;
+  if (!HasRoom(*pager.campaign)) {
+    page_waits_ = true;
+    return;
+  }
   pager.reading = true;
   const queue::CampaignId id = pager.campaign->id;
   services_.store.ReadLanes(id, pager.cursor, kPageLanes, services_.index, services_.shards,
@@ -111,6 +125,8 @@ Lane& LaneTable::Create(const queue::LaneRecord& record, std::shared_ptr<ActiveC
   lane.id = record.lane;
   lane.campaign = std::move(campaign);
   lane.domain = record.domain;
+  lane.transactional = IsTransactional(*lane.campaign);
+  if (lane.transactional) ++transactional_;
   lane.queued = static_cast<int64_t>(record.queued - std::min(record.queued, record.in_doubt));
   lane.retrying = static_cast<int64_t>(record.retrying);
   const LaneFacts facts = FactsOf(lane, nullptr);
@@ -204,10 +220,9 @@ void LaneTable::HoldsChanged(const std::function<bool(Lane&)>& concerned) {
 }
 
 queue::Mailing LaneTable::MailingOf(const Lane& lane) const {
-  const StreamOptions* const stream = services_.options->FindStream(lane.campaign->stream);
   return {.campaign = lane.campaign->name,
           .stream = lane.campaign->stream,
-          .transactional = stream != nullptr && stream->kind == StreamKind::kTransactional,
+          .transactional = IsTransactional(*lane.campaign),
           .sink = services_.options->delivery == Delivery::kSink};
 }
 
@@ -412,11 +427,11 @@ void LaneTable::Forget(Lane& lane) {
   callbacks_.forgotten(lane);
   services_.ring.timers().Disarm(lane.due_timer);
   const queue::CampaignId campaign = lane.id.campaign;
-  const bool was_full = lanes_.size() >= kLanesMax;
+  if (lane.transactional) --transactional_;
   lanes_.erase(queue::LaneId(lane.id));
   if (--lanes_of_[Number(campaign)] == 0) lanes_of_.erase(Number(campaign));
   CheckStopped();
-  if (was_full) {
+  if (std::exchange(page_waits_, false)) {
     for (auto& [id, waiting] : pagers_) NextPage(*waiting);
   }
 }

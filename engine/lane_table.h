@@ -18,15 +18,17 @@ namespace sealift::engine {
 // LaneTable keeps the lanes of one shard that are worth keeping in memory, and the windows of rows that they have read.
 //
 // It pages through each running campaign's lanes in the store, takes up those that have something due, and reads their
-// rows in batches, a batch a turn of the ring. However long the queue, at most kLanesMax lanes are here: when the table
-// is full the pages wait, and lanes that are not due for a while give way and are found again by a later pass.
+// rows in batches, a batch a turn of the ring. However long the queue, at most kLanesMax lanes are here, and those of
+// transactional mail beside them, which never waits behind the others: when the table is full the pages wait, and lanes
+// that are not due for a while give way and are found again by a later pass.
 //
 // Owned by:  the scheduler.
 // Threads:   the shard's; the store's answers arrive through its inbox.
 class LaneTable {
  public:
   static constexpr size_t kLanesMax = 16'384;
-  static constexpr int kPacksMax = 8;  // of one read
+  static constexpr size_t kTransactionalMax = 2'048;  // lanes of transactional mail: they have room of their own
+  static constexpr int kPacksMax = 8;                 // of one read
   // A lane whose window has more rows reads nothing, so a window never has more than this and one read.
   static constexpr size_t kWindowMax = static_cast<size_t>(kPacksMax) * queue::Pack::kRowsMax;
 
@@ -117,6 +119,8 @@ class LaneTable {
 
   Lane& Create(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign);
   void OnDue(Lane& lane);
+  bool IsTransactional(const ActiveCampaign& campaign) const;
+  bool HasRoom(const ActiveCampaign& campaign) const;
   void NextPage(Pager& pager);
   void OnPage(queue::CampaignId campaign, queue::LanesPage page);
   void PassOver(Pager& pager, absl::Time due);
@@ -134,6 +138,8 @@ class LaneTable {
   absl::flat_hash_map<queue::LaneId, std::unique_ptr<Lane>> lanes_;
   std::unordered_map<uint32_t, std::unique_ptr<Pager>> pagers_;  // by campaign
   std::unordered_map<uint32_t, int> lanes_of_;                   // by campaign, of those in memory
+  size_t transactional_ = 0;                                     // of the lanes
+  bool page_waits_ = false;                                      // for room
   std::vector<queue::LaneRead> reads_;
   std::vector<Stopping> stopping_;
 };

@@ -14,6 +14,7 @@
 
 #include "absl/time/time.h"
 #include "engine/options.h"
+#include "engine/precedence.h"
 #include "engine/shaping/throttle.h"
 
 namespace sealift::engine {
@@ -116,6 +117,9 @@ class Slots {
     max_.store(max, std::memory_order_relaxed);
     reserved_.store(reserved, std::memory_order_relaxed);
   }
+  // What is transactional and finds none calls here.
+  Precedence& precedence() { return precedence_; }
+
   // Whether TryTake would fail.
   bool IsFull(For what = For::kAnything) const {
     return used() >= max() ||
@@ -139,6 +143,7 @@ class Slots {
   const std::string name_;
   std::atomic<int> used_{0}, open_to_all_{0};
   std::atomic<int> max_{0}, reserved_{0};
+  Precedence precedence_;
 };
 
 // Limits holds every rate and count in force on this node, by name: the only state that shards share.

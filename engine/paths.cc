@@ -17,6 +17,7 @@ constexpr absl::Duration kFullAgain = absl::Minutes(1);                // a host
 constexpr absl::Duration kWorthConnecting = absl::Seconds(1);          // a permit comes while the session is opened
 constexpr absl::Duration kSlotsAgain = absl::Milliseconds(50);         // another shard may have freed one
 constexpr absl::Duration kSharedSlotsAgain = absl::Milliseconds(200);  // the same; a provider's sites may be many
+constexpr absl::Duration kCallAgain = absl::Milliseconds(5);           // transactional mail: one is being given back
 
 std::string WhoseConnections(const Options& options, Per per, const Path& path) {
   if (per == Per::kNode) return "";
@@ -29,14 +30,20 @@ std::string WhoseConnections(const Options& options, Per per, const Path& path) 
   return "";
 }
 
-// One of each, or none.
-bool TakeSlots(const std::vector<Slots*>& slots, Slots::For what) {
+// One of each, or null; else the first that has none.
+Slots* TakeSlots(const std::vector<Slots*>& slots, Slots::For what) {
   for (size_t i = 0; i < slots.size(); ++i) {
     if (slots[i]->TryTake(what)) continue;
     for (size_t taken = 0; taken < i; ++taken) slots[taken]->Return(what);
-    return false;
+    return slots[i];
   }
-  return true;
+  return nullptr;
+}
+
+// Transactional mail has called for a connection, and nobody else takes one now.
+bool IsCalledFor(const Path& path, absl::Time now) {
+  return path.site.precedence.Called(now) ||
+         std::ranges::any_of(path.slots, [now](Slots* slots) { return slots->precedence().Called(now); });
 }
 
 void ReturnSlots(const std::vector<Slots*>& slots, Slots::For what) {
@@ -166,8 +173,19 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     WakeAt(path, now + kPace);
     return true;
   }
+  if (!queue.transactional() && IsCalledFor(path, now)) {
+    WakeAt(path, now + kSlotsAgain);
+    return false;
+  }
   std::optional<Slots::For> what = RoomAtSite(queue, path);
-  if (!what.has_value()) return false;
+  if (!what.has_value()) {
+    if (queue.transactional()) {
+      path.site.precedence.Call(now);
+      WakeIdle(path);
+      WakeAt(path, now + kCallAgain);
+    }
+    return false;
+  }
   if (path.next_open > now) {
     WakeAt(path, path.next_open);
     return false;
@@ -176,17 +194,27 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     WakeAt(path, std::min(path.refusal.until, now + Scheduler::kLookAfterExpiries));
     return false;
   }
-  bool room = sessions_.size() < kSessionsMax && TakeSlots(path.slots, *what);
-  if (!room && sessions_.size() < kSessionsMax && queue.transactional() && *what == Slots::For::kAnything) {
-    what = Slots::For::kReserved;
-    room = TakeSlots(path.slots, *what);
+  if (HasAll(queue)) {
+    WakeAt(path, now + kSlotsAgain);
+    return false;
   }
-  if (!room) {
+  Slots* full = TakeSlots(path.slots, *what);
+  if (full != nullptr && queue.transactional() && *what == Slots::For::kAnything) {
+    what = Slots::For::kReserved;
+    full = TakeSlots(path.slots, *what);
+  }
+  if (full != nullptr && queue.transactional()) {
+    full->precedence().Call(now);
+    WakeIdle(path);
+    WakeAt(path, now + kCallAgain);
+    return false;
+  }
+  if (full != nullptr) {
     WakeAt(path, now + (path.slots.size() > 1 ? kSharedSlotsAgain : kSlotsAgain));
     return false;
   }
   for (size_t i = 0; i < path.connection_rates.size(); ++i) {
-    const absl::Duration wait = path.connection_rates[i]->Acquire(now, Scheduler::kNoStanding);
+    const absl::Duration wait = path.connection_rates[i]->Acquire(now, queue.Standing());
     if (wait <= absl::ZeroDuration()) continue;
     for (size_t taken = 0; taken < i; ++taken) path.connection_rates[taken]->Return(now);
     ReturnSlots(path.slots, *what);
@@ -228,7 +256,7 @@ std::optional<Paths::Full> Paths::FullFor(const SendQueue& queue, const Path& pa
     return Full{std::move(detail),
                 services_.options->DestinationFor(path.site.domain, path.site.hosts.front().name).connections.origin};
   }
-  if (sessions_.size() >= kSessionsMax) {
+  if (HasAll(queue)) {
     return Full{fmt::format("connections of one shard: {} open", sessions_.size()), "built in"};
   }
   const Slots::For most = queue.transactional() ? Slots::For::kReserved : *what;
@@ -236,6 +264,34 @@ std::optional<Paths::Full> Paths::FullFor(const SendQueue& queue, const Path& pa
   if (full == path.slots.end()) return std::nullopt;
   return Full{fmt::format("connections of {}: {}", (*full)->name(), (*full)->Describe()),
               (*full)->name() + " connections"};
+}
+
+bool Paths::HasAll(const SendQueue& queue) const {
+  return sessions_.size() >= static_cast<size_t>(queue.transactional() ? kSessionsMax : kSessionsMax * 15 / 16);
+}
+
+void Paths::WakeIdle(const Path& path) {
+  scheduler_.directory().ForEach([&](Site& site) {
+    for (const std::unique_ptr<Path>& other : site.paths) {
+      const bool shares = &site == &path.site || std::ranges::any_of(other->slots, [&](const Slots* slots) {
+        return std::ranges::find(path.slots, slots) != path.slots.end();
+      });
+      if (shares && other->idle.waiting() > 0) other->idle.NotifyOne();
+    }
+  });
+}
+
+bool Paths::StandsAside(Path& path, Slots::For what) {
+  const absl::Time now = services_.Now();
+  if (what != Slots::For::kAnything || !IsCalledFor(path, now)) return false;
+  for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
+    if (!queue->transactional()) break;  // they stand in front
+    if (queue->HasRows() && queue->requirement == path.requirement && queue->PermitsOf(path.source) != nullptr) {
+      return false;  // it has the next row of these itself
+    }
+  }
+  if (path.site.precedence.Answer(now)) return true;
+  return std::ranges::any_of(path.slots, [now](Slots* slots) { return slots->precedence().Answer(now); });
 }
 
 // Nobody is called on without a message for him.

@@ -25,7 +25,7 @@ class Paths {
  public:
   static constexpr absl::Duration kPace = absl::Milliseconds(20);
   static constexpr int kFruitlessMax = 3;    // sessions in a row
-  static constexpr int kSessionsMax = 4096;  // of one shard
+  static constexpr int kSessionsMax = 4096;  // of one shard; marketing mail leaves a sixteenth of them free
 
   Paths(ShardServices& services, Scheduler& scheduler);
 
@@ -48,6 +48,10 @@ class Paths {
   // A session has ended, whichever way.
   void OnSessionEnd(Path& path, Slots::For what);
 
+  // Whether a session that is between two messages is to end, so that transactional mail which has none gets its
+  // connection. Asked once for each session that ends: it answers a call.
+  bool StandsAside(Path& path, Slots::For what);
+
   // The limit that keeps a further session of the path from being opened for mail of this queue.
   struct Full {
     std::string detail, set_by;
@@ -69,6 +73,10 @@ class Paths {
  private:
   bool PumpPath(SendQueue& queue, Path& path);
   bool RefusedForLong(Path& path) const;
+  // As many sessions are open as the shard has for mail of this queue.
+  bool HasAll(const SendQueue& queue) const;
+  // Transactional mail has no connection: whoever waits idly on one of these is asked whether it still needs it.
+  void WakeIdle(const Path& path);
   // For what the queue's next session may be opened, as far as the site's own limit goes; nothing: it has enough.
   static std::optional<Slots::For> RoomAtSite(const SendQueue& queue, const Path& path);
   // Other connections of the path are well: the host has as many as it likes.

@@ -172,8 +172,8 @@ void Scheduler::OnForgotten(Lane& lane) {
   if (lane.queue != nullptr) Leave(lane);
 }
 
-bool Scheduler::MayBegin() {
-  if (allowed_ && services_.store.writable() && settler_.MayBegin()) return true;
+bool Scheduler::MayBegin(Settler::For what) {
+  if (allowed_ && services_.store.writable() && settler_.MayBegin(what)) return true;
   starved_ = true;
   return false;
 }
@@ -226,8 +226,9 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal, Slots::F
     if (what == Slots::For::kReserved && !queue.transactional()) continue;
     ExpireReady(queue);
     if (!queue.HasRows() || queue.ClosedUntil(now) > now) continue;
-    if (!MayBegin()) {
-      refusal = {.kind = settler_.MayBegin() ? Refusal::Kind::kStorage : Refusal::Kind::kUnsettled,
+    const Settler::For begins = queue.transactional() ? Settler::For::kTransactional : Settler::For::kAnything;
+    if (!MayBegin(begins)) {
+      refusal = {.kind = settler_.MayBegin(begins) ? Refusal::Kind::kStorage : Refusal::Kind::kUnsettled,
                  .until = absl::InfiniteFuture()};
       break;
     }

@@ -172,7 +172,7 @@ class Scheduler {
   Assignment TakeFront(SendQueue& queue, std::shared_ptr<const SendPermits> permits);
   bool ExpireFront(SendQueue& queue, absl::Time now);
   void ExpireReady(SendQueue& queue);
-  bool MayBegin();
+  bool MayBegin(Settler::For what = Settler::For::kAnything);
   // What the rules make of a negative reply: of its row, and of where it was heard. `rule` becomes the one that
   // decided.
   void Respond(const Assignment& assignment, Attempt& attempt, std::string& rule);

@@ -19,7 +19,9 @@ constexpr size_t kDepthMax = 16;
 // A larger message is worth the round trip that tells whether anyone is to get it.
 constexpr size_t kChunkBytesMax = 256 << 10;
 constexpr size_t kGroupBytesKept = 64 << 10;  // between messages, of what carried the last one
-constexpr size_t kBlockBytes = 64 << 10;      // of content, each under a deadline of its own: RFC 5321 4.5.3.2.5
+// A session without work that has one of the last connections looks so often whether transactional mail needs it.
+constexpr absl::Duration kLookAround = absl::Milliseconds(100);
+constexpr size_t kBlockBytes = 64 << 10;  // of content, each under a deadline of its own: RFC 5321 4.5.3.2.5
 
 // The shard-wide words for how a session ended; values of sealift_smtp_sessions_total's label.
 std::string_view ResultOf(const std::optional<Attempt>& failure) {
@@ -175,6 +177,7 @@ Task<void> Session::SendAll() {
   begun_max_ = std::min<int64_t>(settings.messages_per_connection,
                                  static_cast<int64_t>(connection_.capabilities().limit_mail_max.value_or(INT32_MAX)));
   while (!over_) {
+    if (!closing_ && scheduler_.paths().StandsAside(path_, what_)) closing_ = true;
     if (MayBegin()) {
       const bool begun = co_await Begin();
       if (begun) continue;
@@ -224,14 +227,18 @@ Task<std::optional<Assignment>> Session::NextAssignment() {
   const absl::Time patience = services_.Now() + idle;
   Signal& work = what_ == Slots::For::kReserved ? path_.idle_reserved : path_.idle;
   while (!scheduler_.draining()) {
+    if (!closing_ && scheduler_.paths().StandsAside(path_, what_)) closing_ = true;
+    if (closing_) break;
     Refusal refusal;
     std::optional<Assignment> assignment = scheduler_.Next(path_, refusal, what_);
     if (assignment.has_value()) co_return assignment;
     const absl::Duration left = patience - services_.Now();
     if (left <= absl::ZeroDuration()) break;
     if (refusal.kind == Refusal::Kind::kRate && refusal.until > patience) break;
-    const absl::Status woken = co_await WithDeadline(services_.ring, left, WaitFor(work));
-    if (!woken.ok()) break;
+    const bool last = std::ranges::any_of(path_.slots, [](const Slots* slots) { return slots->IsFull(); });
+    const absl::Duration nap = last ? std::min(left, kLookAround) : left;
+    const absl::Status woken = co_await WithDeadline(services_.ring, nap, WaitFor(work));
+    if (!woken.ok() && (nap == left || !absl::IsDeadlineExceeded(woken))) break;
   }
   co_return std::nullopt;
 }

@@ -75,7 +75,7 @@ void Settler::OnDurable(uint64_t number) {
     if (settled.due != absl::InfiniteFuture()) callbacks_.deferred_durable(*settled.lane, settled.due);
     callbacks_.durable(*settled.lane);
   }
-  if (any && MayBegin()) callbacks_.room();
+  if (any && MayBegin(For::kTransactional)) callbacks_.room();
 }
 
 }  // namespace sealift::engine

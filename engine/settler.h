@@ -37,7 +37,11 @@ class Settler {
   // `share` is how many messages of this shard may be begun and not durable.
   Settler(const ShardServices& services, int share, Callbacks callbacks);
 
-  bool MayBegin() const { return begun_ < share_; }
+  // Marketing mail leaves a sixteenth of the share to what is transactional.
+  enum class For : uint8_t { kAnything, kTransactional };
+  bool MayBegin(For what = For::kAnything) const {
+    return begun_ < (what == For::kTransactional ? share_ : share_ - share_ / 16);
+  }
   void Begin(Lane& lane) {
     ++begun_;
     ++lane.unsettled;

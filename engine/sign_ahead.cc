@@ -30,7 +30,7 @@ void SignAhead::Enlist(SendQueue& queue) {
 
 // A row at a time of each queue, so that all of equal standing fill together.
 void SignAhead::Ask() {
-  while (under_way_ < kUnderWayMax && !waiting_.empty()) {
+  while (!waiting_.empty() && HasRoom(*waiting_.front())) {
     SendQueue& queue = *waiting_.front();
     waiting_.pop_front();
     queue.waits_for_signers = false;
@@ -57,7 +57,8 @@ void SignAhead::Request(SendQueue& queue, ReadyRow& row) {
                           .identity = Identify(services_.store, *services_.options, *queue.campaign,
                                                {.lane = row.lane->id, .row = values.id}, values.fields),
                           .message = row.message,
-                          .client = this});
+                          .client = this,
+                          .urgent = queue.transactional()});
 }
 
 void SignAhead::OnSigned(std::vector<std::shared_ptr<SignedMessage>> messages) {
@@ -88,7 +89,7 @@ bool SignAhead::IsReady(SendQueue& queue) {
   if (!front.message->ready) return false;
   const bool fresh = front.claim.row().date == absl::InfinitePast();
   if (!fresh || services_.Now() - front.message->date <= kDateAgeMax) return true;
-  if (under_way_ < kUnderWayMax) {
+  if (HasRoom(queue)) {
     Request(queue, front);
   } else {
     GiveBack(queue);

@@ -25,6 +25,7 @@ namespace sealift::engine {
 class SignAhead final : public Signers::Client {
  public:
   static constexpr size_t kUnderWayMax = 64;  // of one shard, with the signers
+  static constexpr size_t kUrgentMax = 16;    // and so many more of transactional mail
   static constexpr size_t kSessionBytes = 32 << 10;
   static constexpr size_t kListBytes = 256 << 10;
   // A message that waited longer since it was signed, its first attempt not made, gets a new Date.
@@ -59,6 +60,9 @@ class SignAhead final : public Signers::Client {
   size_t RowsMax(const SendQueue& queue) const;
   void Enlist(SendQueue& queue);
   void Ask();
+  bool HasRoom(const SendQueue& queue) const {
+    return under_way_ < (queue.transactional() ? kUnderWayMax + kUrgentMax : kUnderWayMax);
+  }
   void Request(SendQueue& queue, ReadyRow& row);
   void OnSigned(std::vector<std::shared_ptr<SignedMessage>> messages) override;
   void Receive(const std::vector<std::shared_ptr<SignedMessage>>& messages);

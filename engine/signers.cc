@@ -37,14 +37,15 @@ Signers::~Signers() {
 void Signers::Sign(Work work) {
   {
     const std::lock_guard lock(mutex_);
-    works_.push_back(std::move(work));
+    std::deque<Work>& line = work.urgent ? urgent_ : works_;
+    line.push_back(std::move(work));
   }
   wake_.notify_one();
 }
 
 std::optional<Signers::Work> Signers::Next(Finished& finished) {
   std::unique_lock lock(mutex_);
-  while (works_.empty() && !stop_) {
+  while (urgent_.empty() && works_.empty() && !stop_) {
     if (finished.empty()) {
       wake_.wait(lock);
       continue;
@@ -54,8 +55,9 @@ std::optional<Signers::Work> Signers::Next(Finished& finished) {
     lock.lock();
   }
   if (stop_) return std::nullopt;
-  std::optional<Work> work(std::move(works_.front()));
-  works_.pop_front();
+  std::deque<Work>& line = urgent_.empty() ? works_ : urgent_;
+  std::optional<Work> work(std::move(line.front()));
+  line.pop_front();
   return work;
 }
 
@@ -78,7 +80,7 @@ void Signers::Run(int index) {
     // When nobody else holds the message, the shard has dropped it.
     if (work->message.use_count() > 1) Make(*work, message);
     finished.emplace_back(work->client, std::move(work->message));
-    if (finished.size() == kTogetherMax) HandOver(finished);
+    if (finished.size() == kTogetherMax || work->urgent) HandOver(finished);
   }
   HandOver(finished);
 }

@@ -42,7 +42,8 @@ struct SignedMessage {
 // time than all else that is done for a message, for what it needs has left the caches meanwhile.
 //
 // Owned by:  the node; destroyed before the shards that it answers.
-// Threads:   Sign from any. Its queue is bounded by its callers: each shard has at most SignAhead::kUnderWayMax here.
+// Threads:   Sign from any. Its queue is bounded by its callers: each shard has at most SignAhead::kUnderWayMax and
+//            kUrgentMax here.
 class Signers {
  public:
   static constexpr size_t kTogetherMax = 8;  // that wait for each other once they are signed
@@ -65,6 +66,7 @@ class Signers {
     MessageIdentity identity;
     std::shared_ptr<SignedMessage> message;
     Client* client = nullptr;
+    bool urgent = false;  // transactional: before all that is not, and handed over at once
   };
 
   Signers(int threads, Metrics& metrics);
@@ -88,7 +90,7 @@ class Signers {
   Counter* const ed25519_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Work> works_;
+  std::deque<Work> urgent_, works_;
   bool stop_ = false;
   std::vector<std::thread> threads_;
 };

@@ -17,6 +17,7 @@
 #include "engine/limits.h"
 #include "engine/metrics.h"
 #include "engine/options.h"
+#include "engine/precedence.h"
 #include "engine/restraints.h"
 #include "engine/runtime/signal.h"
 #include "engine/runtime/timer_wheel.h"
@@ -177,6 +178,7 @@ struct Site {
   std::string domain;                              // one that it serves: the one that made it
   std::vector<std::unique_ptr<SendQueue>> queues;  // the one to be served first in front
   std::vector<std::unique_ptr<Path>> paths;
+  Precedence precedence;  // of transactional mail that finds the site's own connections taken
   std::deque<std::pair<absl::Time, std::string>> replies;  // the last ones, redacted
 
   static constexpr size_t kRepliesMax = 8;

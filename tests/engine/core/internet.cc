@@ -50,6 +50,10 @@ Task<dns::MxAnswer> Internet::ResolveMx(std::string domain) {
   const absl::Status yielded = co_await ring_.Yield();
   if (!yielded.ok()) co_return dns::MxAnswer{.verdict = dns::Verdict::kTimeout};
   const auto found = mx_.find(domain);
+  if (found == mx_.end() && silent_) {
+    const absl::Status given_up = co_await never_.Wait();
+    co_return dns::MxAnswer{.verdict = given_up.ok() ? dns::Verdict::kServFail : dns::Verdict::kTimeout};
+  }
   if (found == mx_.end()) co_return dns::MxAnswer{.verdict = dns::Verdict::kNxDomain};
   dns::MxAnswer answer = found->second;
   answer.authenticated = signed_;

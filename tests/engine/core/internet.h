@@ -12,6 +12,7 @@
 #include "engine/resolver.h"
 #include "engine/runtime/network.h"
 #include "engine/runtime/ring.h"
+#include "engine/runtime/signal.h"
 #include "engine/runtime/task_group.h"
 #include "engine/web.h"
 #include "tests/engine/core/mail_server.h"
@@ -33,6 +34,8 @@ class Internet final : public Network, public Resolver, public Web {
   void SetMx(const std::string& domain, std::vector<dns::MxHost> hosts);
   void SetVerdict(const std::string& domain, dns::Verdict verdict);
   void SetNullMx(const std::string& domain);
+  // Whoever asks for the MX of a domain that is not known waits for an answer until he gives up.
+  void SetSilent() { silent_ = true; }
   // Signed, as a validating resolver says: every MX and address from now on, and what is set here.
   void SetSigned(bool is_signed) { signed_ = is_signed; }
   // Of the service on port 25 of `host`.
@@ -75,7 +78,8 @@ class Internet final : public Network, public Resolver, public Web {
   std::map<std::string, dns::TxtAnswer> txt_;           // by name
   std::map<std::string, std::string> aliases_;
   std::map<std::string, absl::StatusOr<WebDocument>> documents_;  // by host
-  bool signed_ = false;
+  bool signed_ = false, silent_ = false;
+  Signal never_;
 };
 
 }  // namespace sealift::engine

@@ -180,6 +180,22 @@ TEST_F(SettlerTest, NothingBeginsBeyondTheShareUntilOutcomesAreDurable) {
   });
 }
 
+TEST_F(SettlerTest, MarketingMailLeavesASixteenthOfTheShareToTransactional) {
+  Begin(32);
+  OnShard([&](Scheduler&) {
+    for (int begun = 0; begun < 30; ++begun) {
+      EXPECT_TRUE(settler_->MayBegin());
+      settler_->Begin(*lane_);
+    }
+    EXPECT_FALSE(settler_->MayBegin());
+    EXPECT_TRUE(settler_->MayBegin(Settler::For::kTransactional));
+    settler_->Begin(*lane_);
+    settler_->Begin(*lane_);
+    EXPECT_FALSE(settler_->MayBegin(Settler::For::kTransactional)) << "nobody goes beyond the share";
+    for (int begun = 0; begun < 32; ++begun) settler_->Return(*lane_);
+  });
+}
+
 TEST_F(SettlerTest, ATransactionThatWasNotBegunGivesItsPlaceBack) {
   Begin(1);
   OnShard([&](Scheduler&) {

@@ -77,6 +77,60 @@ TEST(SignersTest, MessagesAreHandedOverInTheirOrderTogetherAndTheLastDoesNotWait
   EXPECT_LE(two.largest(), Signers::kTogetherMax);
 }
 
+// Keeps its signer in the first hand-over until it is let go on.
+class Detainer final : public Signers::Client {
+ public:
+  void OnSigned(std::vector<std::shared_ptr<SignedMessage>> messages) override {
+    std::vector<const SignedMessage*>& together = handed_over_.emplace_back();
+    for (const std::shared_ptr<SignedMessage>& message : messages) together.push_back(message.get());
+    if (handed_over_.size() > 1) return;
+    detained_.set_value();
+    let_go_.get_future().wait();
+  }
+  void WaitUntilDetained() { detained_.get_future().wait(); }
+  void LetGo() { let_go_.set_value(); }
+  // Once its signers are gone.
+  const std::vector<std::vector<const SignedMessage*>>& handed_over() const { return handed_over_; }
+
+ private:
+  std::promise<void> detained_, let_go_;
+  std::vector<std::vector<const SignedMessage*>> handed_over_;
+};
+
+TEST(SignersTest, TransactionalMessagesGoBeforeAllOthersAndWaitForNone) {
+  Metrics metrics;
+  Detainer client;
+  std::vector<const SignedMessage*> bulk, codes;
+  {
+    Signers signers(1, metrics);
+    const auto sign = [&](std::vector<const SignedMessage*>& as, bool urgent) {
+      auto message = std::make_shared<SignedMessage>();
+      as.push_back(message.get());
+      signers.Sign({.message = std::move(message), .client = &client, .urgent = urgent});
+    };
+    sign(bulk, false);
+    client.WaitUntilDetained();
+    for (int i = 0; i < 20; ++i) sign(bulk, false);
+    sign(codes, true);
+    sign(codes, true);
+    client.LetGo();
+    std::promise<void> open;
+    open.set_value();
+    Gatherer last(open.get_future().share());
+    signers.Sign({.message = std::make_shared<SignedMessage>(), .client = &last});
+    ASSERT_TRUE(last.WaitFor(1));
+  }
+  ASSERT_THAT(client.handed_over().size(), testing::Ge(4u));
+  EXPECT_THAT(client.handed_over()[1], ElementsAre(codes[0]));
+  EXPECT_THAT(client.handed_over()[2], ElementsAre(codes[1]));
+  std::vector<const SignedMessage*> others = client.handed_over()[0];
+  for (size_t i = 3; i < client.handed_over().size(); ++i) {
+    const std::vector<const SignedMessage*>& together = client.handed_over()[i];
+    others.insert(others.end(), together.begin(), together.end());
+  }
+  EXPECT_EQ(others, bulk);
+}
+
 class SigningTest : public ShardWorld {
  protected:
   SigningTest() {

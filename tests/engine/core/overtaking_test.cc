@@ -1,0 +1,103 @@
+// Transactional mail waits behind marketing mail nowhere: not for a connection, not for a look-up, not for a place in
+// memory.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include "absl/strings/match.h"
+#include "engine/precedence.h"
+#include "tests/engine/core/shard_world.h"
+
+namespace sealift::engine {
+namespace {
+
+TEST(PrecedenceTest, OneAnswersACallAndOthersStandBackUntilItHasDiedAway) {
+  const absl::Time now = absl::FromUnixSeconds(1'800'000'000);
+  Precedence precedence;
+  EXPECT_FALSE(precedence.Called(now));
+  EXPECT_FALSE(precedence.Answer(now));
+  precedence.Call(now);
+  EXPECT_TRUE(precedence.Answer(now));
+  EXPECT_FALSE(precedence.Answer(now)) << "a call ends one connection";
+  EXPECT_TRUE(precedence.Called(now + Precedence::kHeard - absl::Nanoseconds(1)));
+  EXPECT_FALSE(precedence.Called(now + Precedence::kHeard));
+  precedence.Call(now);
+  EXPECT_FALSE(precedence.Answer(now + Precedence::kHeard)) << "nobody waits any more";
+}
+
+class OvertakingTest : public ShardWorld {
+ protected:
+  OvertakingTest() {
+    AddStream("codes").kind = StreamKind::kTransactional;
+    options_.smtp.messages_per_connection = 1'000'000;
+    options_.smtp.idle_timeout = absl::Milliseconds(100);
+  }
+
+  // Mail to d1.test that has the only connection for as long as there is any; `mx` takes the code.
+  void ExpectToOvertake(MailServer& mx, const std::string& to) {
+    MailServer& bulk = *bulk_;
+    size_t before = 0;  // the code
+    mx.script = [&bulk, &before](const MailServer::Conversation& conversation,
+                                 std::string_view command) -> std::optional<MailServer::Answer> {
+      if (command == "." && absl::StrContains(conversation.recipient, "a1@code.test")) before = bulk.accepted.size();
+      return std::nullopt;
+    };
+    Start();
+    const queue::CampaignId spring = Send("spring", Recipients(kBulk, "d1.test"));
+    ASSERT_TRUE(Eventually([&] { return bulk.accepted.size() > 10; }));
+    const queue::CampaignId code = Send("code", {to}, {.stream = "codes"});
+    ASSERT_TRUE(EventuallyDelivered(code, 1));
+    ASSERT_TRUE(EventuallyDelivered(spring, kBulk)) << "marketing mail goes on";
+    Stop();
+    EXPECT_GT(before, 10u);
+    EXPECT_LT(before, static_cast<size_t>(kBulk)) << "it waited for the bulk to be over";
+  }
+
+  static constexpr int kBulk = 20'000;
+  MailServer* bulk_ = nullptr;
+};
+
+TEST_F(OvertakingTest, AConnectionOfTheSourceIsGivenBackToIt) {
+  options_.sources[0].connections = {.count = 1, .origin = "t:1"};
+  bulk_ = &AddDomain("d1.test");
+  ExpectToOvertake(AddDomain("code.test"), "a1@code.test");
+}
+
+TEST_F(OvertakingTest, AConnectionOfTheSiteIsGivenBackToIt) {
+  // Two sources, which the site counts together.
+  options_.sources.push_back({.name = "ip2", .address = "127.0.0.3", .family = AF_INET, .hostname = "b.sender.test"});
+  options_.pools.push_back({.name = "other", .sources = {"ip2"}, .source_indexes = {1}});
+  options_.streams[1].pool = "other";
+  options_.destinations = {{.domains = {"*"}, .connections = {.count = 1, .origin = "t:1"}, .per = Per::kNode}};
+  bulk_ = &AddDomain("d1.test");
+  internet_->SetMx("code.test", {{10, "mx.d1.test"}});
+  ExpectToOvertake(*bulk_, "a1@code.test");
+}
+
+TEST_F(OvertakingTest, ASessionWithoutWorkGivesItsConnectionBack) {
+  options_.sources[0].connections = {.count = 1, .origin = "t:1"};
+  options_.smtp.idle_timeout = absl::Hours(1);
+  AddDomain("d1.test");
+  AddDomain("code.test");
+  Start();
+  ASSERT_TRUE(EventuallyDelivered(Send("spring", {"a1@d1.test"}), 1));
+  EXPECT_TRUE(EventuallyDelivered(Send("code", {"a1@code.test"}, {.stream = "codes"}), 1));
+}
+
+TEST_F(OvertakingTest, NeitherAFullTableNorLookUpsThatHangKeepItWaiting) {
+  internet_->SetSilent();
+  AddDomain("code.test");
+  std::vector<std::string> recipients;
+  for (size_t i = 0; i < LaneTable::kLanesMax + 2048; ++i) recipients.push_back(fmt::format("a@d{}.test", i));
+  Start();
+  Send("spring", recipients);
+  ASSERT_TRUE(Eventually([&] {
+    return scheduler().lanes().size() >= LaneTable::kLanesMax && internet_->lookups.size() == Directory::kLookupsMax;
+  }));
+  EXPECT_TRUE(EventuallyDelivered(Send("code", {"a1@code.test"}, {.stream = "codes"}), 1));
+  Stop(absl::ZeroDuration());
+}
+
+}  // namespace
+}  // namespace sealift::engine
