@@ -7,6 +7,7 @@
 
 #include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
+#include "engine/message/nested_value.h"
 #include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
@@ -20,6 +21,7 @@ constexpr size_t kKeyBytesMax = 128;
 
 // Why this cannot be a row's key; empty when it can. Several rows may have the same.
 std::string_view WhyNoKey(std::string_view key) {
+  if (NestedValue::IsNested(key)) return "it is no text and no number, and --key-column names each row by it";
   if (key.empty()) return "it is empty, and --key-column names each row by it";
   if (key.size() > kKeyBytesMax) return "it is longer than 128 bytes, and --key-column names each row by it";
   if (HasControl(key)) return "it has a control character, and --key-column names each row by it";
@@ -78,8 +80,8 @@ absl::Status RecipientFileLoader::Read() {
 
 absl::Status RecipientFileLoader::Begin() {
   const std::vector<std::string>& columns = reader_.columns();
-  absl::StatusOr<Template> probe =
-      Template::Compile(spec_.template_text, {.columns = columns, .defaults = spec_.defaults});
+  absl::StatusOr<Template> probe = Template::Compile(
+      spec_.template_text, {.columns = columns, .defaults = spec_.defaults, .names = NamesOf(request_.format)});
   if (!probe.ok()) return BadInput(std::string(probe.status().message()));
   // Only what the message uses is kept: what is not there cannot leak.
   for (const std::string& name : probe->needed_columns()) {
@@ -147,6 +149,9 @@ absl::Status RecipientFileLoader::CompareWith(const queue::Campaign& before) con
                                                            : fmt::format("with --key-column {}", settings->key_column));
   }
   if (settings->format != request_.format) return load_.OtherContent(fmt::format("as {}", ToString(settings->format)));
+  if (settings->names != NamesOf(request_.format)) {
+    return load_.OtherContent("by a version of Sealift that took no lists and objects");
+  }
   if (settings->require != request_.require) return load_.OtherContent("with another --require");
   if (spec.columns != spec_.columns || spec.defaults != spec_.defaults) {
     return load_.OtherContent("with other columns or defaults");

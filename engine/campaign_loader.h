@@ -10,6 +10,7 @@
 
 #include "engine/campaigns.h"
 #include "engine/input_digest.h"
+#include "engine/message/nested_value.h"
 #include "engine/message/recipient_reader.h"
 #include "engine/message/template.h"
 #include "engine/node.h"
@@ -59,8 +60,10 @@ class RecipientFileLoader final : public CampaignLoader {
     std::string name, value, fallback;
 
     bool IsMet(const RecipientReader::Recipient& recipient) const {
-      const std::string_view own = column.has_value() ? recipient.fields[*column] : std::string_view();
-      return (own.empty() ? std::string_view(fallback) : own) == value;
+      const std::string_view field = column.has_value() ? recipient.fields[*column] : std::string_view();
+      const NestedValue own = NestedValue::OfField(field);
+      if (own.kind() != NestedValue::Kind::kText) return own.kind() == NestedValue::Kind::kFalse && own.text() == value;
+      return (field.empty() ? std::string_view(fallback) : field) == value;
     }
   };
 

@@ -14,6 +14,7 @@ std::string CampaignSettings::ToText() const {
   if (start) json["start"] = true;
   if (erase_after > absl::ZeroDuration()) json["erase_after"] = absl::ToInt64Milliseconds(erase_after);
   if (tls_report) json["tls_report"] = true;
+  if (names == Template::Names::kPaths) json["paths"] = true;
   if (!key_column.empty()) json["key_column"] = key_column;
   if (format != RecipientFormat::kCsv) json["format"] = engine::ToString(format);
   if (!require.empty()) json["require"] = require;
@@ -47,6 +48,10 @@ absl::StatusOr<CampaignSettings> CampaignSettings::Parse(std::string_view text) 
   if (const auto found = json.find("tls_report"); found != json.end()) {
     if (!found->is_boolean()) return unreadable;
     settings.tls_report = found->get<bool>();
+  }
+  if (const auto found = json.find("paths"); found != json.end()) {
+    if (!found->is_boolean()) return unreadable;
+    if (found->get<bool>()) settings.names = Template::Names::kPaths;
   }
   if (const auto found = json.find("key_column"); found != json.end()) {
     if (!found->is_string()) return unreadable;

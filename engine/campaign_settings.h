@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "engine/message/recipient_format.h"
+#include "engine/message/template.h"
 #include "engine/units.h"
 #include "queue/campaign.h"
 
@@ -21,7 +22,10 @@ struct CampaignSettings {
   bool start = false;                  // --start: it starts once it is loaded completely
 
   absl::Duration erase_after;  // from when it is done; zero: never
-  bool tls_report = false;     // of the engine's own reports about TLS
+  // How the template's names are read. A campaign of before there were paths has none, whatever its format is.
+  Template::Names names = Template::Names::kColumns;
+
+  bool tls_report = false;  // of the engine's own reports about TLS
 
   // What a load that resumes must have been begun with, beside the spec.
   std::string key_column;  // --key-column; "": events name rows by their number

@@ -31,7 +31,10 @@ std::optional<absl::Time> StartsByItself(const Campaign& campaign) {
 }  // namespace
 
 absl::StatusOr<Template> CompileTemplate(const queue::CampaignSpec& spec) {
-  return Template::Compile(spec.template_text, {.columns = spec.columns, .defaults = spec.defaults});
+  const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(spec.settings_json);
+  if (!settings.ok()) return settings.status();
+  return Template::Compile(spec.template_text,
+                           {.columns = spec.columns, .defaults = spec.defaults, .names = settings->names});
 }
 
 Campaigns::Campaigns(queue::Store& store, const std::vector<std::unique_ptr<Shard>>& shards, Delivery delivery,

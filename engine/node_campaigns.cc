@@ -82,6 +82,7 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
   CampaignSettings settings{.start_at = request.start_at,
                             .start = request.start,
                             .erase_after = request.erase_after.value_or(stream->erase_after),
+                            .names = NamesOf(request.format),
                             .tls_report = request.tls_report,
                             .key_column = request.key_column,
                             .format = request.format,

@@ -7,6 +7,7 @@
 
 #include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
+#include "engine/message/nested_value.h"
 #include "engine/smtp/mailbox.h"
 #include "engine/test_recipients.h"
 
@@ -48,12 +49,30 @@ std::string SampleOf(const std::string& column, WantedValue wanted, std::string_
   return "Sample " + column;
 }
 
+// The bytes of a NestedValue.
+void AppendSample(const std::string& name, const WantedField& wanted, std::string_view recipient, std::string& out) {
+  if (wanted.members.empty()) return AppendNestedText(SampleOf(name, wanted.text, recipient), out);
+  const size_t begin = out.size();
+  for (const auto& [member, within] : wanted.members) {
+    AppendNestedText(member, out);
+    AppendSample(member, within, recipient, out);
+  }
+  WrapNestedObject(begin, out);
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<std::string>> MadeUpValues(const Template& content, const std::vector<std::string>& columns,
                                                       std::string_view recipient) {
   std::vector<std::string> values;
-  for (const std::string& column : columns) values.push_back(SampleOf(column, content.WantedOf(column), recipient));
+  for (const std::string& column : columns) {
+    const WantedField wanted = content.WantedOf(column);
+    if (wanted.members.empty()) {
+      values.push_back(SampleOf(column, wanted.text, recipient));
+    } else {
+      AppendSample(column, wanted, recipient, values.emplace_back(1, NestedValue::kMark));
+    }
+  }
   if (const absl::Status fits = CheckRow(content, recipient, values); !fits.ok()) {
     return WithExit(absl::InvalidArgumentError(
                         fmt::format("the template takes none of the made-up values: {}; name a row whose values it "
@@ -80,7 +99,9 @@ absl::StatusOr<std::vector<std::string>> TestMailer::ValuesOf(const queue::Campa
 
 absl::StatusOr<queue::Campaign> TestMailer::Create(const queue::Campaign& campaign) {
   queue::CampaignSpec spec = campaign.spec;
-  spec.settings_json = CampaignSettings{}.ToText();
+  const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(spec.settings_json);
+  if (!settings.ok()) return settings.status();
+  spec.settings_json = CampaignSettings{.names = settings->names}.ToText();
   spec.expires_in = std::min(spec.expires_in, kExpiresIn);
   for (int number = 1; number <= kTestsMax; ++number) {
     spec.name = fmt::format("{}.test-{}", campaign.spec.name, number);

@@ -47,7 +47,8 @@ class TestMailer {
 };
 
 // Values that a person takes for a sample, one a column, which the template takes: words, and an address, a domain or a
-// URL where the template wants one. InvalidArgument when it takes none of them.
+// URL where the template wants one; an object where it names a column's members. InvalidArgument when it takes none of
+// them.
 absl::StatusOr<std::vector<std::string>> MadeUpValues(const Template& content, const std::vector<std::string>& columns,
                                                       std::string_view recipient);
 

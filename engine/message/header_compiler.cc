@@ -182,7 +182,8 @@ absl::Status HeaderCompiler::EmitSlots(HeaderSlots header, const std::vector<Mus
   if (!has_tags) {
     std::string written;
     const Template::Row nobody{};
-    if (absl::Status status = header.Write(writer_.program().slots, nobody, &written); !status.ok()) {
+    Scope scope(writer_.program().slots, nobody, false);
+    if (absl::Status status = header.Write(writer_.program().slots, scope, &written); !status.ok()) {
       return TemplateError(header.line, std::string(status.message()));
     }
     writer_.Literal(written);
@@ -258,8 +259,15 @@ absl::StatusOr<std::vector<HeaderPiece>> HeaderCompiler::PiecesOf(const std::vec
   std::vector<size_t> open;
   for (const MustacheToken& token : tokens) {
     if (token.kind == Kind::kClose) {
-      pieces[open.back()].after = static_cast<uint32_t>(pieces.size());
+      const size_t begin = open.back();
       open.pop_back();
+      if (pieces[begin].kind == HeaderPiece::Kind::kIf) {
+        writer_.LeaveSection();
+        HeaderPiece& end = pieces.emplace_back();
+        end.kind = HeaderPiece::Kind::kEnd;
+        end.after = static_cast<uint32_t>(begin);
+      }
+      pieces[begin].after = static_cast<uint32_t>(pieces.size());
       continue;
     }
     HeaderPiece& piece = pieces.emplace_back();
@@ -274,6 +282,7 @@ absl::StatusOr<std::vector<HeaderPiece>> HeaderCompiler::PiecesOf(const std::vec
       case Kind::kSection:
         piece.kind = HeaderPiece::Kind::kIf;
         open.push_back(pieces.size() - 1);
+        writer_.EnterSection(*slot);
         break;
       case Kind::kInverted:
         piece.kind = HeaderPiece::Kind::kUnless;

@@ -10,6 +10,7 @@
 namespace sealift::engine {
 namespace {
 
+constexpr size_t kSectionsMax = 32;
 constexpr std::string_view kOpen = "{{";
 constexpr std::string_view kWhite = " \t\n";
 
@@ -84,17 +85,18 @@ class Tokenizer {
       case '#':
       case '^':
         TakeSilent(open, end);
-        if (absl::Status status = ResolveDot(line, name); !status.ok()) return status;
-        sections_.push_back({name, line});
-        tokens_.push_back({sign == '#' ? Kind::kSection : Kind::kInverted, name, line});
+        if (sections_.size() == kSectionsMax) {
+          return TemplateError(line, fmt::format("more than {} sections are within each other", kSectionsMax));
+        }
+        AddName(sign == '#' ? Kind::kSection : Kind::kInverted, name, line);
+        sections_.push_back({tokens_.back().text, line, sign == '^'});
         return absl::OkStatus();
       case '/':
         return TakeClose(open, end, name, line);
       default:
-        if (absl::Status status = ResolveDot(line, name); !status.ok()) return status;
         AddText(open);
         done_ = end;
-        tokens_.push_back({triple || sign == '&' ? Kind::kRawValue : Kind::kValue, name, line});
+        AddName(triple || sign == '&' ? Kind::kRawValue : Kind::kValue, name, line);
         return absl::OkStatus();
     }
   }
@@ -134,11 +136,12 @@ class Tokenizer {
     return absl::OkStatus();
   }
 
-  absl::Status ResolveDot(int line, std::string_view& name) const {
-    if (name != ".") return absl::OkStatus();
-    if (sections_.empty()) return TemplateError(line, "{{.}} stands outside a section: write the column's name");
-    name = sections_.back().name;
-    return absl::OkStatus();
+  void AddName(Kind kind, std::string_view name, int line) {
+    MustacheToken& token = tokens_.emplace_back(kind, name, line);
+    if (name != "." || sections_.empty()) return;
+    const auto section = std::ranges::find(sections_.rbegin(), sections_.rend(), false, &Section::inverted);
+    token.text = section == sections_.rend() ? sections_.back().name : section->name;
+    token.is_item = section != sections_.rend();
   }
 
   // A tag that leaves nothing takes its line along when it is alone there.
@@ -161,6 +164,7 @@ class Tokenizer {
   struct Section {
     std::string_view name;
     int line;
+    bool inverted;
   };
 
   const SourceText& source_;

@@ -32,14 +32,16 @@ struct MustacheToken {
   Kind kind = Kind::kText;
   std::string_view text;  // kText: the text; else the name. Points into the source
   int line = 0;
+  bool is_item = false;  // it was {{.}}: what the section called `text` is at
 };
 
-// Splits `source` as the Mustache specification says; {{.}} names the section it stands in. Sections are checked to
+// Splits `source` as the Mustache specification says; {{.}} names the section it stands in,
+// an inverted one only where there is no other; outside of any it is a name like others. Sections are checked to
 // nest. Delimiters that a {{=<% %>=}} changes stay changed to the end of `source`. `standalone`: a tag without output
 // that is alone on its line takes the line with it, as the specification asks; in a header there are no lines.
 //
 // Errors: InvalidArgument with the line: a tag or a section that is not closed, an empty name, a partial, delimiters
-// that are none.
+// that are none, sections more than 32 deep.
 absl::StatusOr<std::vector<MustacheToken>> ParseMustache(const SourceText& source, bool standalone);
 
 }  // namespace sealift::engine

@@ -3,8 +3,10 @@
 #include <simdjson.h>
 
 #include <cassert>
+#include <unordered_set>
 #include <utility>
 
+#include "engine/message/nested_value.h"
 #include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
@@ -14,6 +16,7 @@ namespace ondemand = simdjson::ondemand;
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr std::string_view kTooLong = "the row is too long";
+constexpr std::string_view kNul = "it has a NUL character";
 
 // RFC 8259 section 6. The parser finds where a number ends and leaves it to us what it is.
 bool IsNumber(std::string_view text) {
@@ -50,6 +53,94 @@ std::string_view ReasonOf(simdjson::error_code error) {
       return "it is no JSON object: NDJSON has an object a line";
   }
 }
+
+// Reads one value with all that is in it, and appends it as a NestedValue.
+class NestedReader {
+ public:
+  NestedReader(std::string& out, size_t members_max) : out_(out), members_max_(members_max) {}
+
+  simdjson::error_code Append(ondemand::value value, size_t depth) {
+    ondemand::json_type type{};
+    if (const auto error = value.type().get(type); error != simdjson::SUCCESS) return error;
+    switch (type) {
+      case ondemand::json_type::array:
+        return depth == NestedValue::kDepthMax ? TooDeep() : AppendList(value, depth + 1);
+      case ondemand::json_type::object:
+        return depth == NestedValue::kDepthMax ? TooDeep() : AppendObject(value, depth + 1);
+      case ondemand::json_type::string: {
+        std::string_view text;
+        if (const auto error = value.get_string().get(text); error != simdjson::SUCCESS) return error;
+        AppendText(text);
+        return simdjson::SUCCESS;
+      }
+      default:
+        return AppendWord(Trimmed(value.raw_json_token()));
+    }
+  }
+
+  // Why it cannot be a row's value, though it is JSON; empty when it can.
+  std::string_view wrong() const { return wrong_; }
+
+ private:
+  simdjson::error_code TooDeep() {
+    wrong_ = "it has lists or objects more than 16 deep";
+    return simdjson::SUCCESS;  // what is in it is passed over
+  }
+
+  void AppendText(std::string_view text) {
+    if (text.find('\0') != std::string_view::npos) wrong_ = kNul;
+    AppendNestedText(text, out_);
+  }
+
+  simdjson::error_code AppendWord(std::string_view word) {
+    if (word == "null") {
+      AppendNestedNull(out_);
+    } else if (word == "true" || word == "false") {
+      AppendNestedTruth(word == "true", out_);
+    } else if (IsNumber(word)) {
+      AppendNestedNumber(word, out_);
+    } else {
+      return simdjson::TAPE_ERROR;
+    }
+    return simdjson::SUCCESS;
+  }
+
+  simdjson::error_code AppendList(ondemand::value value, size_t depth) {
+    const size_t begin = out_.size();
+    ondemand::array list;
+    if (const auto error = value.get_array().get(list); error != simdjson::SUCCESS) return error;
+    for (auto each : list) {
+      ondemand::value item;
+      if (const auto error = std::move(each).get(item); error != simdjson::SUCCESS) return error;
+      if (const auto error = Append(item, depth); error != simdjson::SUCCESS) return error;
+    }
+    WrapNestedList(begin, out_);
+    return simdjson::SUCCESS;
+  }
+
+  simdjson::error_code AppendObject(ondemand::value value, size_t depth) {
+    const size_t begin = out_.size();
+    ondemand::object object;
+    if (const auto error = value.get_object().get(object); error != simdjson::SUCCESS) return error;
+    std::unordered_set<std::string_view> names;
+    for (auto each : object) {
+      ondemand::field member;
+      if (const auto error = std::move(each).get(member); error != simdjson::SUCCESS) return error;
+      std::string_view name;
+      if (const auto error = member.unescaped_key().get(name); error != simdjson::SUCCESS) return error;
+      if (!names.insert(name).second) wrong_ = "an object in it has a member twice";
+      if (names.size() > members_max_) wrong_ = "an object in it has too many members";
+      AppendText(name);
+      if (const auto error = Append(member.value(), depth); error != simdjson::SUCCESS) return error;
+    }
+    WrapNestedObject(begin, out_);
+    return simdjson::SUCCESS;
+  }
+
+  std::string& out_;
+  const size_t members_max_;
+  std::string_view wrong_;
+};
 
 }  // namespace
 
@@ -147,6 +238,7 @@ RowReader::Step NdjsonReader::ReadRow(std::string_view line, size_t readable) {
 void NdjsonReader::ReadObject(std::string_view line) {
   const bool first = !has_names_;
   ++rows_;
+  nested_used_ = 0;
   fields_.assign(names_.size(), std::string_view());
   // What makes the file's rows differ is told only of a line that is a JSON object to its end.
   std::string_view reason;
@@ -195,16 +287,23 @@ void NdjsonReader::ReadObject(std::string_view line) {
     ++found;
     std::string_view value;
     if (type == ondemand::json_type::object || type == ondemand::json_type::array) {
-      bad(index, "it is a list or an object: a value is text, a number, true, false or null");
-      continue;
-    }
-    if (type == ondemand::json_type::string) {
+      std::string& nested = NewNested();
+      NestedReader reader(nested, limits_.fields_max);
+      if (const auto error = reader.Append(member.value(), 0); error != simdjson::SUCCESS) return broken(error);
+      if (!reader.wrong().empty()) bad(index, reader.wrong());
+      value = nested;
+    } else if (type == ondemand::json_type::string) {
       if (const auto error = member.value().get_string().get(value); error != simdjson::SUCCESS) return broken(error);
+      if (value.find('\0') != std::string_view::npos) bad(index, kNul);
     } else {
       value = Trimmed(member.value().raw_json_token());
       if (value == "null") {
         value = {};
-      } else if (value != "true" && value != "false" && !IsNumber(value)) {
+      } else if (value == "false") {
+        std::string& nested = NewNested();
+        AppendNestedTruth(false, nested);
+        value = nested;
+      } else if (value != "true" && !IsNumber(value)) {
         return broken(simdjson::TAPE_ERROR);
       }
     }
@@ -225,6 +324,13 @@ void NdjsonReader::ReadObject(std::string_view line) {
   fields_.assign(names_.begin(), names_.end());
   for (size_t i = 0; i < names_.size(); ++i) index_.emplace(names_[i], i);
   seen_in_.assign(names_.size(), 0);
+}
+
+std::string& NdjsonReader::NewNested() {
+  if (nested_used_ == nested_.size()) nested_.emplace_back();
+  std::string& nested = nested_[nested_used_++];
+  nested.assign(1, NestedValue::kMark);
+  return nested;
 }
 
 void NdjsonReader::Bad(std::string_view reason) { reason_ = reason; }

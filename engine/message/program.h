@@ -2,7 +2,6 @@
 
 #include <absl/status/status.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -11,66 +10,12 @@
 #include <vector>
 
 #include "engine/message/dkim_canonical.h"
+#include "engine/message/header_slots.h"
 #include "engine/message/quoted_printable.h"
+#include "engine/message/scope.h"
 #include "engine/message/template.h"
 
 namespace sealift::engine {
-
-// One name a template uses, and where a row has its value.
-struct Slot {
-  static constexpr int kEmail = -1;
-  static constexpr int kAbsent = -2;  // only the default
-
-  std::string name;
-  int column = kAbsent;  // index into Row::fields, or one of the above
-  std::string fallback;
-
-  std::string_view Value(const Template::Row& row) const;
-};
-
-// A piece of a header's value. Ifs and unlesses hold the index of the piece after their section.
-struct HeaderPiece {
-  enum class Kind : uint8_t {
-    kText,
-    kValue,
-    kRawValue,
-    kUrlValue,  // begins the URL of a List-... header, whose scheme is the value's
-    kIf,
-    kUnless,
-  };
-
-  Kind kind = Kind::kText;
-  uint32_t slot = 0;
-  uint32_t after = 0;
-  std::string text;
-};
-
-// A mailbox of an address header: a display name, possibly empty, and an address.
-struct AddressPieces {
-  std::vector<HeaderPiece> name;
-  std::vector<HeaderPiece> address;
-  std::string fixed;  // the address, parsed when compiling, when no field is in it
-
-  bool IsRecipient(const std::vector<Slot>& slots) const;  // nothing but {{email}}
-};
-
-// A header with merge fields, written for each row.
-struct HeaderSlots {
-  enum class Kind : uint8_t {
-    kText,       // unstructured: Subject, X-...
-    kAddresses,  // From, To, Reply-To, ...
-    kUrls,       // List-Unsubscribe, ...
-  };
-
-  Kind kind = Kind::kText;
-  std::string name;                      // as the template spells it
-  int line = 0;                          // in the template
-  std::vector<HeaderPiece> pieces;       // kText, kUrls
-  std::vector<AddressPieces> addresses;  // kAddresses
-
-  // Checks the row's values; appends "Name: value\r\n" when `out` is not null.
-  absl::Status Write(const std::vector<Slot>& slots, const Template::Row& row, std::string* out) const;
-};
 
 // Program is a compiled template: a list of steps over one store of literals.
 //
@@ -91,11 +36,13 @@ class Program {
       kEndText,       // a boundary follows
       kEndTextLines,  // the message ends: with a line end
       kIf,            // else on to the step `index`
+      kEnd,           // of an if: back to the step `index` for each further item
       kUnless,
     };
 
     Kind kind = Kind::kLiteral;
     Escaping escaping = Escaping::kNone;  // kValue
+    bool once = false;                    // kEnd: the section must not be gone through again
     uint32_t slot = 0;
     uint32_t index = 0;
     size_t begin = 0, size = 0, head = 0;
@@ -111,7 +58,8 @@ class Program {
     };
     Kind kind = Kind::kLink;
     uint32_t slot = 0;
-    int line = 0;  // in the template
+    size_t step = 0;  // that writes the value
+    int line = 0;     // in the template
   };
 
   absl::Status Check(const Template::Row& row) const;
@@ -128,13 +76,20 @@ class Program {
   std::vector<Caution> cautions;
   std::vector<std::string> needed_columns;
   TemplateFields fields;
-  size_t columns = 0;     // of a row
-  size_t body_begin = 0;  // the step that the body begins with
+  size_t columns = 0;         // of a row
+  bool takes_nested = false;  // a row's values may be lists and objects
+  bool uses_nested = false;   // names lead into them: no row is flat
+  size_t body_begin = 0;      // the step that the body begins with
   std::optional<Sha256> fixed_body_hash;
 
  private:
-  absl::Status RunSteps(size_t begin, const Template::Row& row, const Template::Identity& identity,
+  // Whether this row needs a Scope that looks into its values.
+  bool IsNested(const Template::Row& row) const;
+  absl::Status CheckFlat(const Template::Row& row) const;
+  // `checking`: what no value stands in is left out.
+  absl::Status RunSteps(size_t begin, Scope& scope, const Template::Identity& identity, bool checking,
                         std::string& out) const;
+  void CheckCautions(size_t step, std::string_view value, Scope& scope) const;
 };
 
 }  // namespace sealift::engine

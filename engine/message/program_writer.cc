@@ -18,10 +18,23 @@ using StepKind = Program::Step::Kind;
 
 constexpr size_t kColumnsNamedMax = 20;
 
+// Of a.b.c, a and b and c. A name with nothing between two dots has no parts but itself.
+std::vector<std::string> PartsOf(const std::string& name) {
+  std::vector<std::string> parts;
+  for (std::string_view rest = name;;) {
+    const size_t dot = rest.find('.');
+    if (rest.substr(0, dot).empty()) return {name};
+    parts.emplace_back(rest.substr(0, dot));
+    if (dot == std::string_view::npos) return parts;
+    rest.remove_prefix(dot + 1);
+  }
+}
+
 }  // namespace
 
 ProgramWriter::ProgramWriter(const Template::Options& options, Columns columns) : options_(options), columns_(columns) {
   program_->columns = columns_ == Columns::kGiven ? options_.columns.size() : 0;
+  program_->takes_nested = columns_ == Columns::kGiven && options_.names == Template::Names::kPaths;
 }
 
 void ProgramWriter::Literal(std::string_view bytes) {
@@ -59,47 +72,70 @@ void ProgramWriter::AddHeader(HeaderSlots header) {
 void ProgramWriter::BeginBody() { program_->body_begin = program_->steps.size(); }
 
 absl::StatusOr<uint32_t> ProgramWriter::SlotOf(const MustacheToken& tag) {
+  const bool paths = columns_ == Columns::kGiven && options_.names == Template::Names::kPaths;
   const bool is_email = EqualsIgnoreCase(tag.text, "email");
-  const std::string name = is_email ? "email" : std::string(tag.text);
-  for (size_t i = 0; i < program_->slots.size(); ++i) {
-    if (program_->slots[i].name == name) return static_cast<uint32_t>(i);
-  }
   Slot slot;
-  slot.name = name;
+  slot.name = is_email ? "email" : std::string(tag.text);
+  slot.is_item = paths && tag.is_item;
+  slot.line = tag.line;
+  slot.within = sections_.empty() ? Slot::kNowhere : sections_.back();
+  for (size_t i = 0; i < program_->slots.size(); ++i) {
+    const Slot& known = program_->slots[i];
+    const bool same_place = !paths || known.within == slot.within;
+    if (known.name == slot.name && known.is_item == slot.is_item && same_place) return static_cast<uint32_t>(i);
+  }
+  slot.parts = {slot.name};
+  if (paths) slot.parts = PartsOf(slot.name);
+  const std::string& column = slot.parts.front();
   bool known = is_email || columns_ == Columns::kAny;
   if (is_email) slot.column = Slot::kEmail;
   for (size_t i = 0; i < options_.columns.size() && !is_email; ++i) {
-    if (options_.columns[i] != name) continue;
+    if (options_.columns[i] != column) continue;
     slot.column = static_cast<int>(i);
     known = true;
     break;
   }
-  for (const TemplateDefault& own : defaults_) {
-    if (own.name != name || is_email) continue;
-    slot.fallback = own.value;
-    known = true;
-  }
-  for (const auto& [default_name, value] : options_.defaults) {
-    if (default_name != name || is_email) continue;
+  const auto fall_back = [&](const std::string& name, const std::string& value) {
+    if (name != slot.name || is_email) return;
     slot.fallback = value;
-    known = true;
-  }
-  if (!known) {
-    std::vector<std::string> columns = {"email"};
-    columns.insert(columns.end(), options_.columns.begin(), options_.columns.end());
-    const std::string suggestion = Suggestion(name, columns);
-    std::string there;
-    for (size_t i = 0; i < columns.size() && i < kColumnsNamedMax; ++i) there += (i == 0 ? "" : ", ") + columns[i];
-    if (columns.size() > kColumnsNamedMax) there += fmt::format(" and {} more", columns.size() - kColumnsNamedMax);
-    return TemplateError(
-        tag.line, fmt::format("{{{{{0}}}}}: the recipients have no column {0}{1}. Their columns are: {2}. "
-                              "Correct the name, add the column, or give a default: --default {0}=TEXT, or `default "
-                              "{0} = TEXT` between lines of --- before the headers",
-                              name, suggestion.empty() ? "" : fmt::format(" (did you mean {}?)", suggestion), there));
-  }
-  if (!is_email) program_->needed_columns.push_back(name);
+    slot.has_fallback = known = true;
+  };
+  for (const TemplateDefault& own : defaults_) fall_back(own.name, own.value);
+  for (const auto& [name, value] : options_.defaults) fall_back(name, value);
+  const bool in_items = paths && !sections_.empty();
+  if (!known && !in_items) return Unknown(slot);
+  if (paths && (slot.parts.size() > 1 || !known)) program_->uses_nested = true;
+  if (!is_email && known) Need(column);
   program_->slots.push_back(std::move(slot));
   return static_cast<uint32_t>(program_->slots.size() - 1);
+}
+
+void ProgramWriter::Need(const std::string& column) {
+  std::vector<std::string>& needed = program_->needed_columns;
+  if (std::ranges::find(needed, column) == needed.end()) needed.push_back(column);
+}
+
+absl::Status ProgramWriter::Unknown(const Slot& slot) const {
+  if (slot.name == ".") return TemplateError(slot.line, "{{.}} stands outside a section: write the column's name");
+  const std::string& column = slot.parts.front();
+  if (std::ranges::find(options_.columns, slot.name) != options_.columns.end()) {
+    return TemplateError(
+        slot.line, fmt::format("{{{{{0}}}}} is what lies within {1}, and the recipients have no {1}: a member that "
+                               "is itself called {0} cannot be named; give it a name without dots",
+                               slot.name, column));
+  }
+  std::vector<std::string> columns = {"email"};
+  columns.insert(columns.end(), options_.columns.begin(), options_.columns.end());
+  const std::string suggestion = Suggestion(column, columns);
+  std::string there;
+  for (size_t i = 0; i < columns.size() && i < kColumnsNamedMax; ++i) there += (i == 0 ? "" : ", ") + columns[i];
+  if (columns.size() > kColumnsNamedMax) there += fmt::format(" and {} more", columns.size() - kColumnsNamedMax);
+  return TemplateError(
+      slot.line,
+      fmt::format("{{{{{0}}}}}: the recipients have no column {1}{2}. Their columns are: {3}. "
+                  "Correct the name, add the column, or give a default: --default {0}=TEXT, or `default "
+                  "{0} = TEXT` between lines of --- before the headers",
+                  slot.name, column, suggestion.empty() ? "" : fmt::format(" (did you mean {}?)", suggestion), there));
 }
 
 absl::StatusOr<std::shared_ptr<const Program>> ProgramWriter::Finish() {

@@ -39,6 +39,10 @@ class ProgramWriter {
   // Of the message: what follows is no header of it.
   void BeginBody();
 
+  // What stands between is rendered for each item of the slot's value. Inverted sections do not count.
+  void EnterSection(uint32_t slot) { sections_.push_back(slot); }
+  void LeaveSection() { sections_.pop_back(); }
+
   // The index of the slot that a tag names. Errors: InvalidArgument with the line, the columns and what to do.
   absl::StatusOr<uint32_t> SlotOf(const MustacheToken& tag);
 
@@ -49,9 +53,13 @@ class ProgramWriter {
   absl::StatusOr<std::shared_ptr<const Program>> Finish();
 
  private:
+  absl::Status Unknown(const Slot& slot) const;
+  void Need(const std::string& column);
+
   const Template::Options& options_;
   const Columns columns_;
   std::vector<TemplateDefault> defaults_;
+  std::vector<uint32_t> sections_;
   std::shared_ptr<Program> program_ = std::make_shared<Program>();
 };
 

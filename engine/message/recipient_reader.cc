@@ -7,6 +7,7 @@
 
 #include "engine/message/csv_reader.h"
 #include "engine/message/ndjson_reader.h"
+#include "engine/message/nested_value.h"
 #include "engine/message/suggestion.h"
 #include "engine/smtp/utf8.h"
 
@@ -119,10 +120,15 @@ RecipientReader::Step RecipientReader::Accept() {
   for (size_t i = 0; i < fields.size(); ++i) {
     const std::string_view field = fields[i];
     if (i == email_index_) continue;
+    if (format_ == RecipientFormat::kNdjson) {  // JSON is UTF-8, and a NUL begins what is no text
+      fields_.push_back(field);
+      continue;
+    }
     if (!IsUtf8(field)) return Reject(columns_[fields_.size()], "it is not UTF-8: save the file as UTF-8");
     if (field.find('\0') != std::string_view::npos) return Reject(columns_[fields_.size()], "it has a NUL character");
     fields_.push_back(field);
   }
+  if (NestedValue::IsNested(fields[email_index_])) return Reject("email", "it is no text, and must be an address");
   if (absl::Status status = ParseMailbox(Trimmed(fields[email_index_]), mailbox_); !status.ok()) {
     return Reject("email", std::string(status.message()));
   }

@@ -37,7 +37,7 @@ class RecipientReader {
     uint64_t offset = 0;  // bytes of the input up to its end
     const Mailbox* mailbox = nullptr;
     std::string_view email;                    // mailbox->ToString()
-    std::span<const std::string_view> fields;  // in the order of columns()
+    std::span<const std::string_view> fields;  // in the order of columns(); of NDJSON they may be a NestedValue
   };
 
   struct Rejection {

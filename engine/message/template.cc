@@ -38,8 +38,12 @@ const std::vector<std::string>& Template::needed_columns() const { return progra
 
 const TemplateFields& Template::fields() const { return program_->fields; }
 
-WantedValue Template::WantedOf(std::string_view column) const { return engine::WantedOf(*program_, column); }
+WantedField Template::WantedOf(std::string_view column) const { return engine::WantedOf(*program_, column); }
 
 const std::optional<Sha256>& Template::fixed_body_hash() const { return program_->fixed_body_hash; }
+
+Template::Names NamesOf(RecipientFormat format) {
+  return format == RecipientFormat::kNdjson ? Template::Names::kPaths : Template::Names::kColumns;
+}
 
 }  // namespace sealift::engine

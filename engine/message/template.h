@@ -4,6 +4,7 @@
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "engine/message/dkim_key.h"
+#include "engine/message/recipient_format.h"
 #include "engine/message/template_fields.h"
 #include "engine/message/wanted_value.h"
 
@@ -31,8 +33,13 @@ class Program;
 //   {{#name}}..{{/name}}   only when the value is not empty;  {{^name}}..{{/name}}  only when it is
 //   {{! comment }}         nothing
 //   {{=<% %>=}}            nothing; tags are <%name%> from here to the end of the part or header
-// Inside a section {{.}} is its value. A row is flat text: {{a.b}} is the column named a.b, any value that is not empty
-// is true ("false" and "0" too), and no section repeats. Partials are refused. `email` is always there: the recipient.
+// Inside a section {{.}} is its value. Partials are refused. `email` is always there: the recipient.
+//
+// Rows are flat text (of CSV, TSV): {{a.b}} is the column named a.b, any value that is not empty is true ("false" and
+// "0" too), and no section repeats. Or they hold lists and objects as well (of NDJSON): a section of a list is rendered
+// once for each item, and names are looked up as Scope says. Such a row is as strict as the columns are: a name in a
+// section that is no column is looked for in each row's items, and where it is missing and has no default the row is
+// refused by Check. So is a list or an object where text must stand.
 // A default stands in for an absent column and for an empty value. It comes from the options, or from the template
 // itself: front matter before the headers (front_matter.h), whose defaults the options' go before.
 //
@@ -55,9 +62,16 @@ class Program;
 //            that names the column, never a value.
 class Template {
  public:
+  // What the dots of a name mean.
+  enum class Names : uint8_t {
+    kColumns,  // nothing: {{a.b}} is the column a.b, and every value is text
+    kPaths,    // Mustache's: {{a.b}} is the member b of the column a. Values may be nested (nested_value.h)
+  };
+
   struct Options {
     std::vector<std::string> columns;  // what `Row::fields` holds, in its order; without `email`
     std::vector<std::pair<std::string, std::string>> defaults;  // name, value
+    Names names = Names::kColumns;
   };
 
   // One recipient's values.
@@ -94,7 +108,7 @@ class Template {
   const TemplateFields& fields() const;
 
   // What the value of this column must be for Check to take it.
-  WantedValue WantedOf(std::string_view column) const;
+  WantedField WantedOf(std::string_view column) const;
 
   // What DKIM hashes of the body (HashRelaxedBody), where no field stands in it, so that all rows share it.
   const std::optional<Sha256>& fixed_body_hash() const;
@@ -104,5 +118,8 @@ class Template {
 
   std::shared_ptr<const Program> program_;
 };
+
+// How the names of a template are read whose rows come from such a file: only NDJSON can say what is within a value.
+Template::Names NamesOf(RecipientFormat format);
 
 }  // namespace sealift::engine

@@ -26,8 +26,10 @@ absl::Status TextCompiler::Emit(const std::vector<MustacheToken>& tokens) {
     const absl::StatusOr<uint32_t> slot = writer_.SlotOf(token);
     if (!slot.ok()) return slot.status();
     if (token.kind == Kind::kSection || token.kind == Kind::kInverted) {
-      open_.push_back({writer_.program().steps.size(), scanner_});
-      writer_.Add(token.kind == Kind::kSection ? StepKind::kIf : StepKind::kUnless).slot = *slot;
+      const bool inverted = token.kind == Kind::kInverted;
+      open_.push_back({writer_.program().steps.size(), inverted, scanner_});
+      writer_.Add(inverted ? StepKind::kUnless : StepKind::kIf).slot = *slot;
+      if (!inverted) writer_.EnterSection(*slot);
     } else if (absl::Status status = EmitValue(token, *slot); !status.ok()) {
       return status;
     }
@@ -68,6 +70,13 @@ absl::Status TextCompiler::EndSection(const MustacheToken& token) {
                                                  "it hold whole tags, whole attributes, or a part of one value",
                                                  token.text));
   }
+  if (!section.inverted) {
+    writer_.LeaveSection();
+    Program::Step& end = writer_.Add(StepKind::kEnd);
+    end.index = static_cast<uint32_t>(section.step);
+    // Its slots were found harmless for one time through: where a link has come to decides what the next value may be.
+    end.once = html_ && scanner_.place() != section.before.place();
+  }
   scanner_.Join(section.before);
   writer_.program().steps[section.step].index = static_cast<uint32_t>(writer_.program().steps.size());
   open_.pop_back();
@@ -76,16 +85,19 @@ absl::Status TextCompiler::EndSection(const MustacheToken& token) {
 
 absl::StatusOr<Escaping> TextCompiler::EscapingOf(const MustacheToken& token, uint32_t slot) {
   const bool raw = token.kind == Kind::kRawValue;
-  std::vector<Program::Caution>& cautions = writer_.program().cautions;
+  const auto warn = [&](Program::Caution::Kind kind) {
+    Program& program = writer_.program();
+    program.cautions.push_back({.kind = kind, .slot = slot, .step = program.steps.size(), .line = token.line});
+  };
   switch (scanner_.place()) {
     case HtmlPlace::kText:
       return Escaping::kHtml;
     case HtmlPlace::kUrl:
-      cautions.push_back({Program::Caution::Kind::kLink, slot, token.line});
-      if (raw) cautions.push_back({Program::Caution::Kind::kUrlText, slot, token.line});
+      warn(Program::Caution::Kind::kLink);
+      if (raw) warn(Program::Caution::Kind::kUrlText);
       return Escaping::kUrl;
     case HtmlPlace::kUrlRest:
-      if (raw) cautions.push_back({Program::Caution::Kind::kUrlText, slot, token.line});
+      if (raw) warn(Program::Caution::Kind::kUrlText);
       return Escaping::kUrlPart;
     case HtmlPlace::kUrlEarly:
       if (!raw) return Escaping::kUrlPart;
@@ -101,7 +113,7 @@ absl::StatusOr<Escaping> TextCompiler::EscapingOf(const MustacheToken& token, ui
                                        "without entities",
                                        token.text));
     case HtmlPlace::kMailUrl:
-      if (raw) cautions.push_back({Program::Caution::Kind::kUrlText, slot, token.line});
+      if (raw) warn(Program::Caution::Kind::kUrlText);
       return Escaping::kMailUrl;
     case HtmlPlace::kDocument:
       return TemplateError(token.line,
@@ -109,7 +121,7 @@ absl::StatusOr<Escaping> TextCompiler::EscapingOf(const MustacheToken& token, ui
                                        "harmless there, and mail programs show none; remove it",
                                        token.text));
     case HtmlPlace::kStyle:
-      if (!raw) cautions.push_back({Program::Caution::Kind::kStyle, slot, token.line});
+      if (!raw) warn(Program::Caution::Kind::kStyle);
       return Escaping::kHtml;
     case HtmlPlace::kScript:
       return TemplateError(token.line,

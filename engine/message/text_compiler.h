@@ -27,6 +27,7 @@ class TextCompiler {
  private:
   struct Section {
     size_t step;
+    bool inverted;
     HtmlScanner before;
   };
 

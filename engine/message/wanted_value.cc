@@ -35,18 +35,37 @@ WantedValue WantedInHeader(const HeaderSlots& header, uint32_t slot) {
   return wanted;
 }
 
+WantedValue WantedOf(const Program& program, uint32_t slot) {
+  WantedValue wanted = WantedValue::kText;
+  for (const HeaderSlots& header : program.headers) wanted = std::max(wanted, WantedInHeader(header, slot));
+  for (const Program::Caution& caution : program.cautions) {
+    if (caution.slot != slot) continue;
+    if (caution.kind == Program::Caution::Kind::kLink) wanted = std::max(wanted, WantedValue::kUrl);
+    if (caution.kind == Program::Caution::Kind::kStyle) wanted = std::max(wanted, WantedValue::kWord);
+  }
+  return wanted;
+}
+
+// The column that a slot's value is in and the members that lead to it; empty when no column has it.
+std::vector<std::string> PathOf(const std::vector<Slot>& slots, uint32_t index) {
+  const Slot& slot = slots[index];
+  if (!slot.is_item && slot.column >= 0) return slot.parts;
+  if (slot.within == Slot::kNowhere || slot.has_fallback || slot.column == Slot::kEmail) return {};
+  std::vector<std::string> path = PathOf(slots, slot.within);
+  if (!path.empty() && !slot.is_item) path.insert(path.end(), slot.parts.begin(), slot.parts.end());
+  return path;
+}
+
 }  // namespace
 
-WantedValue WantedOf(const Program& program, std::string_view column) {
-  WantedValue wanted = WantedValue::kText;
+WantedField WantedOf(const Program& program, std::string_view column) {
+  WantedField wanted;
   for (uint32_t slot = 0; slot < program.slots.size(); ++slot) {
-    if (program.slots[slot].name != column) continue;
-    for (const HeaderSlots& header : program.headers) wanted = std::max(wanted, WantedInHeader(header, slot));
-    for (const Program::Caution& caution : program.cautions) {
-      if (caution.slot != slot) continue;
-      if (caution.kind == Program::Caution::Kind::kLink) wanted = std::max(wanted, WantedValue::kUrl);
-      if (caution.kind == Program::Caution::Kind::kStyle) wanted = std::max(wanted, WantedValue::kWord);
-    }
+    const std::vector<std::string> path = PathOf(program.slots, slot);
+    if (path.empty() || path.front() != column) continue;
+    WantedField* field = &wanted;
+    for (size_t i = 1; i < path.size(); ++i) field = &field->members[path[i]];
+    field->text = std::max(field->text, WantedOf(program, slot));
   }
   return wanted;
 }

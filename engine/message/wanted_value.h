@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <string_view>
 
 namespace sealift::engine {
@@ -17,7 +19,14 @@ enum class WantedValue : uint8_t {
   kAddress,  // it is a whole address of a header
 };
 
-// Of a column that no tag names: text.
-WantedValue WantedOf(const Program& program, std::string_view column);
+// The same of what is within the value: a column whose members the template names is an object that has them, one that
+// it names none of is text.
+struct WantedField {
+  WantedValue text = WantedValue::kText;
+  std::map<std::string, WantedField> members;
+};
+
+// Of a column that no tag names: any text.
+WantedField WantedOf(const Program& program, std::string_view column);
 
 }  // namespace sealift::engine

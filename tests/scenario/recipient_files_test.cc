@@ -216,5 +216,62 @@ TEST_F(RecipientFilesTest, ACompressedFileThatIsCutShortIsSaidAndTheWholeOneGoes
   StopDaemon();
 }
 
+TEST_F(RecipientFilesTest, ListsAndObjectsAreCheckedPreviewedTestedAndSent) {
+  settings.delivery = "sink";
+  settings.sink_address = net.Address(10, Sink::kPort);
+  settings.node = "test_recipients = [\"qa@d9.test\"]";
+  const Sink sink(dir,
+                  fmt::format("[[provider]]\nname = \"all\"\ndomains = [\"*\"]\n"
+                              "mx = [{{ host = \"sink.test\", address = \"{}\" }}]\n",
+                              net.Address(10)),
+                  net.Address(2, 5353), {"--store", dir.path() / "store"});
+  StartDaemon();
+  const std::string letter = dir.Write(
+      "visits.eml",
+      "From: Clinic <news@sender.test>\nSubject: {{#visits}}{{day}} {{/visits}}at {{clinic.name}}\n\n"
+      "{{#visits}}\n- {{day}}{{#who}} with {{.}}{{/who}}\n{{/visits}}\n{{^visits}}\nNo visits.\n{{/visits}}\n");
+  const std::string people = dir.Write(
+      "people.ndjson",
+      "{\"email\":\"a@d1.test\",\"clinic\":{\"name\":\"Lake\"},\"visits\":[{\"day\":\"Monday\",\"who\":\"Dr. "
+      "M\\u00e4y\"},{\"day\":\"Friday\",\"who\":null}]}\n"
+      "{\"email\":\"b@d2.test\",\"clinic\":{\"name\":\"Hill\"},\"visits\":[]}\n"
+      "{\"email\":\"c@d3.test\",\"clinic\":{},\"visits\":[]}\n"
+      "{\"email\":\"d@d4.test\",\"clinic\":{\"name\":\"Hill\"},\"visits\":[{\"day\":[\"secret\"],\"who\":null}]}\n");
+  const std::string rejects = dir.path() / "rejects.csv";
+  const std::vector<std::string> load = {"campaign", "load",         "visits", "--stream",  "news", "--template",
+                                         letter,     "--recipients", people,   "--rejects", rejects};
+  const Answer loaded = Sealift(load);
+  EXPECT_EQ(loaded.exit_code, 3) << loaded.Describe();
+  EXPECT_EQ(loaded.json["accepted"].Number(), 2) << loaded.Describe();
+  EXPECT_EQ(loaded.json["rejected"].Number(), 2) << loaded.Describe();
+  EXPECT_THAT(ReadFile(rejects),
+              AllOf(HasSubstr("3,,\"clinic.name (line 2 of the template) is missing"),
+                    HasSubstr("4,,\"day (line 2 of the template) is a list or an object"), Not(HasSubstr("secret"))));
+  EXPECT_EQ(Sealift(load).exit_code, 3) << "the same file again";
+  EXPECT_EQ(Show("visits")["loaded"].Number(), 2);
+
+  const std::string expected = "=2D Monday with Dr. M=C3=A4y\r\n=2D Friday\r\n";
+  EXPECT_THAT(SealiftPlain({"campaign", "preview", "visits", "--row", "1"}).out,
+              AllOf(HasSubstr("Subject: Monday Friday at Lake\r\n"), HasSubstr(expected)));
+  EXPECT_THAT(SealiftPlain({"campaign", "preview", "--template", letter, "--recipients", people, "--row", "2"}).out,
+              AllOf(HasSubstr("Subject: at Hill\r\n"), HasSubstr("\r\nNo visits.\r\n")));
+  const Answer preflight = Sealift({"campaign", "preflight", "visits"});
+  EXPECT_EQ(preflight.json["sites"].size(), 2U) << preflight.Describe();
+  const Answer test = Sealift({"campaign", "test", "visits", "--to", "qa@d9.test"});
+  EXPECT_EQ(test.exit_code, 0) << test.Describe();
+  EXPECT_EQ(test.json["outcome"].Text(), "delivered") << test.Describe();
+
+  EXPECT_EQ(Sealift({"campaign", "start", "visits"}).exit_code, 0);
+  ASSERT_TRUE(ShowsUntil("visits", kInTime, [](const Json& now) { return now["delivered"].Number() == 2; }));
+  std::map<std::string, std::string> mails;
+  for (const Sink::Arrival& arrival : sink.Ledger()) {
+    mails[arrival.mailbox] = ReadFile(dir.path() / "store" / arrival.file);
+  }
+  EXPECT_THAT(mails["qa@d9.test"], HasSubstr("=2D Sample day with Sample who"));
+  EXPECT_THAT(mails["a@d1.test"], HasSubstr(expected));
+  EXPECT_THAT(mails["b@d2.test"], HasSubstr("No visits."));
+  StopDaemon();
+}
+
 }  // namespace
 }  // namespace sealift::scenario

@@ -114,7 +114,7 @@ CommandResult PreviewOffline(const Invocation& call, Console& console, int row, 
   if (!format.ok()) return format.status();
   const absl::StatusOr<PreviewRow> found = FindRow(call.Value("recipients"), *format, row);
   if (!found.ok()) return found.status();
-  engine::Template::Options options{.columns = found->columns, .defaults = {}};
+  engine::Template::Options options{.columns = found->columns, .defaults = {}, .names = engine::NamesOf(*format)};
   for (const std::string& given : call.Values("default")) {
     const auto pair = ParsePair("default", given);
     if (!pair.ok()) return pair.status();

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "engine/message/nested_value.h"
 #include "engine/message/template.h"
 #include "tests/engine/message/wire.h"
 
@@ -56,6 +57,44 @@ TEST(AllocationTest, RenderingAMessageAllocatesNothing) {
     if (i > 0) EXPECT_EQ(made, 0);
   }
   EXPECT_GT(message.size(), 7000U);
+}
+
+TEST(AllocationTest, RenderingListsAllocatesNothing) {
+  const absl::StatusOr<Template> compiled = Template::Compile(
+      "From: Clinic <news@example.com>\nSubject: {{#visits}}{{day}} {{/visits}}\nContent-Type: text/html\n\n"
+      "{{#visits}}\n<p><a href=\"{{link}}\">{{day}}</a>{{#with}}, {{.}}{{/with}} {{person.name}}</p>\n{{/visits}}\n",
+      {.columns = {"visits", "person"}, .defaults = {}, .names = Template::Names::kPaths});
+  ASSERT_TRUE(compiled.ok()) << compiled.status();
+  std::string visits(1, NestedValue::kMark), person = visits;
+  for (int i = 0; i < 5; ++i) {
+    const size_t begin = visits.size();
+    for (const char* text :
+         {"day", "a day that is too long for a small string", "link", "https://example.com/visit?id=1"})
+      AppendNestedText(text, visits);
+    AppendNestedText("with", visits);
+    const size_t list = visits.size();
+    for (const char* text : {"a doctor with a long name, who has many", "another one"}) AppendNestedText(text, visits);
+    WrapNestedList(list, visits);
+    WrapNestedObject(begin, visits);
+  }
+  WrapNestedList(1, visits);
+  AppendNestedText("name", person);
+  AppendNestedText("J\xC3\xA4ne Doe-M\xC3\xBCller von und zu <Hohenheim>", person);
+  WrapNestedObject(1, person);
+  const std::vector<std::string_view> fields = {visits, person};
+  const Template::Row row{.email = "jane@d1.test", .fields = fields};
+  const Template::Identity identity{.message_id = kTestMessageId, .date = absl::FromUnixSeconds(1795297481)};
+  std::string message;
+  for (int i = 0; i < 2; ++i) {
+    message.clear();
+    const long before = allocations;
+    const bool checked = compiled->Check(row).ok();
+    const bool rendered = compiled->Render(row, identity, message).ok();
+    const long made = allocations - before;
+    ASSERT_TRUE(checked && rendered);
+    if (i > 0) EXPECT_EQ(made, 0);
+  }
+  EXPECT_GT(message.size(), 1000U);
 }
 
 }  // namespace

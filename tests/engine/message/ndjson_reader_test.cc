@@ -3,10 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <random>
 #include <string>
 #include <vector>
+
+#include "engine/message/nested_value.h"
 
 namespace sealift::engine {
 namespace {
@@ -53,6 +57,12 @@ std::vector<std::string> Rows(std::string_view text, size_t chunk_bytes = 1 << 2
   }
 }
 
+// A row in which @ stands, but for the first one, for the mark of what is no text.
+std::string Nested(std::string row) {
+  std::replace(row.begin() + static_cast<std::ptrdiff_t>(row.find('@')) + 1, row.end(), '@', NestedValue::kMark);
+  return row;
+}
+
 constexpr const char* kNoObject = "!it is no JSON object: NDJSON has an object a line";
 
 TEST(NdjsonReaderTest, TheFirstObjectNamesTheColumnsAndIsTheFirstRow) {
@@ -62,7 +72,7 @@ TEST(NdjsonReaderTest, TheFirstObjectNamesTheColumnsAndIsTheFirstRow) {
 
 TEST(NdjsonReaderTest, ValuesAreTextNumbersTruthsAndNothing) {
   EXPECT_THAT(Rows("{\"a\":\"\\u00e4\\\"\\n\",\"b\":-1.50e+3,\"c\":true,\"d\":false,\"e\":null,\"f\":\"\"}"),
-              ElementsAre("1@0:a|b|c|d|e|f", "1@66:\xC3\xA4\"\n|-1.50e+3|true|false||"));
+              ElementsAre("1@0:a|b|c|d|e|f", Nested("1@66:\xC3\xA4\"\n|-1.50e+3|true|@5:false!||")));
   EXPECT_THAT(Rows("{\"a\":123456789012345678901234567890}").back(), "1@36:123456789012345678901234567890");
 }
 
@@ -100,8 +110,41 @@ TEST(NdjsonReaderTest, ObjectsMustHaveTheSameMembersOnce) {
       Rows("{\"a\":1,\"b\":2}\n{\"a\":1}\n{\"a\":1,\"a\":2}\n{\"a\":1,\"b\":1,\"c\":1}\n{\"b\":1,\"a\":{}}\n{}\n"),
       ElementsAre("1@0:a|b", "1@14:1|2", "2@22:!1 it is missing: an empty value is \"\" or null",
                   "3@36:!0 it is there twice", "4@56:!it has a member that the first object does not have",
-                  "5@71:!0 it is a list or an object: a value is text, a number, true, false or null",
-                  "6@74:!0 it is missing: an empty value is \"\" or null"));
+                  Nested("5@71:@0:}|1"), "6@74:!0 it is missing: an empty value is \"\" or null"));
+}
+
+TEST(NdjsonReaderTest, ListsAndObjectsAreTaggedNetstrings) {
+  EXPECT_THAT(
+      Rows("{\"a\":[1, -2.50 ,\"\\u00e4\\n\",true,false,null,[],{}],\"b\":{ \"c\" : {\"d\":[ \"x\" ]} , \"e\" : 1e3}}\n"
+           "{\"b\":[[]],\"a\":{\"\":\"\"}}\n"),
+      ElementsAre(
+          "1@0:a|b",
+          Nested("1@90:@42:1:1#5:-2.50^3:\xC3\xA4\n,4:true!5:false!0:~0:]0:}]|@29:1:c,11:1:d,4:1:x,]}1:e,3:1e3^}"),
+          Nested("2@113:@6:0:,0:,}|@3:0:]]")));
+}
+
+TEST(NdjsonReaderTest, NestedValuesThatAreNoneOrTooMuchAreBadRows) {
+  const auto second = [](const std::string& value, const RowReader::Limits& limits = {}) {
+    const std::vector<std::string> rows = Rows("{\"a\":0}\n{\"a\":" + value + "}\n{\"a\":9}\n", 1 << 20, limits);
+    EXPECT_EQ(rows.size(), 4U);
+    EXPECT_TRUE(rows.back().ends_with(":9"));
+    return rows[2].substr(rows[2].find(':') + 1);
+  };
+  for (const char* value :
+       {"[1,]", "[01]", "[nul]", "[1 2]", "{\"b\"}", "{\"b\":}", "{b:1}", "[\"a\":1]", "[", "{\"b\":[1}"}) {
+    EXPECT_EQ(second(value), kNoObject) << value;
+  }
+  EXPECT_EQ(second("[\"\\x\"]"), "!a text in it has an escape that JSON does not know");
+  EXPECT_EQ(second("{\"b\":[\"x\\u0000\"]}"), "!0 it has a NUL character");
+  EXPECT_EQ(second("{\"b\\u0000\":1}"), "!0 it has a NUL character");
+  EXPECT_EQ(second("\"\\u00005:false!\""), "!0 it has a NUL character");
+  EXPECT_EQ(second("[{\"b\":1,\"c\":2,\"b\":3}]"), "!0 an object in it has a member twice");
+  EXPECT_EQ(second("{\"b\":1,\"c\":2,\"d\":3}", {.fields_max = 2}), "!0 an object in it has too many members");
+  EXPECT_EQ(second("[1,2,3,4]", {.field_bytes_max = 10}), "!0 a field is too long");
+  EXPECT_EQ(second(std::string(16, '[') + std::string(16, ']')).substr(1, 2), "56");
+  EXPECT_EQ(second(std::string(17, '[') + std::string(17, ']')), "!0 it has lists or objects more than 16 deep");
+  EXPECT_EQ(second("[" + std::string(17, '[') + "1,\"x\"" + std::string(17, ']') + ",{\"b\":2}]"),
+            "!0 it has lists or objects more than 16 deep");
 }
 
 TEST(NdjsonReaderTest, LinesFieldsAndMembersAreCapped) {

@@ -114,19 +114,19 @@ TEST(RecipientReaderTest, NdjsonHasTheMembersOfItsFirstObjectAsColumns) {
 }
 
 TEST(RecipientReaderTest, NdjsonRowsAreRejectedWithLineAndColumn) {
-  EXPECT_THAT(Read("{\"a\":[1],\"email\":\"a@d1.test\",\"b\":2}\n"
-                   "\n"
-                   "{\"a\":1,\"email\":\"b@d1.test\",\"b\":{\"c\":2}}\n"
-                   "{\"a\":1,\"b\":1}\n"
-                   "{\"a\":\"x\\u0000\",\"email\":\"c@d1.test\",\"b\":1}\n"
-                   "{\"a\":1,\"email\":\"nobody\",\"b\":1}\n"
-                   "{\"a\":1,\"email\":\"d@d1.test\",\"b\":\"" +
-                       std::string(1001, 'x') + "\"}\n{\"a\":1,\"email\":\"e@d1.test\",\"b\":1}",
-                   RecipientFormat::kNdjson),
-              ElementsAre("1@1 !a: it is a list or an object: a value is text, a number, true, false or null",
-                          "2@3 !b: it is a list or an object: a value is text, a number, true, false or null",
-                          "3@4 !email: it is missing: an empty value is \"\" or null", "4@5 !a: it has a NUL character",
-                          "5@6 !email: it has no @", "6@7 !b: a field is too long", "7@8 e@d1.test 1|1"));
+  EXPECT_THAT(
+      Read("{\"a\":[1,1,1],\"email\":[\"a@d1.test\"],\"b\":2}\n"
+           "\n"
+           "{\"a\":1,\"email\":\"b@d1.test\",\"b\":{\"c\":1,\"c\":2}}\n"
+           "{\"a\":1,\"b\":1}\n"
+           "{\"a\":\"x\\u0000\",\"email\":\"c@d1.test\",\"b\":1}\n"
+           "{\"a\":1,\"email\":\"nobody\",\"b\":1}\n"
+           "{\"a\":1,\"email\":\"d@d1.test\",\"b\":\"" +
+               std::string(1001, 'x') + "\"}\n{\"a\":1,\"email\":\"e@d1.test\",\"b\":1}",
+           RecipientFormat::kNdjson),
+      ElementsAre("1@1 !email: it is no text, and must be an address", "2@3 !b: an object in it has a member twice",
+                  "3@4 !email: it is missing: an empty value is \"\" or null", "4@5 !a: it has a NUL character",
+                  "5@6 !email: it has no @", "6@7 !b: a field is too long", "7@8 e@d1.test 1|1"));
 }
 
 TEST(RecipientReaderTest, UselessNdjsonIsAnError) {

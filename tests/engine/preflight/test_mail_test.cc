@@ -56,6 +56,29 @@ TEST(MadeUpValuesTest, AreWhatEachPlaceTakes) {
                            "Sample name"));
 }
 
+TEST(MadeUpValuesTest, AreObjectsWhereTheTemplateNamesWhatIsWithin) {
+  const std::string eml =
+      "From: a@d1.test\nSubject: {{clinic.name}}\nContent-Type: text/html\n\n{{#visits}}<a "
+      "href=\"{{link}}\">{{day}}</a> "
+      "{{#who}}{{.}}{{title}}{{/who}}{{/visits}}{{#tags}}{{.}}{{/tags}} {{top}}\n";
+  const std::vector<std::string> columns = {"clinic", "visits", "tags", "top"};
+  const auto values = [&](const std::string& text) {
+    const absl::StatusOr<Template> content =
+        Template::Compile(text, {.columns = columns, .defaults = {}, .names = Template::Names::kPaths});
+    EXPECT_TRUE(content.ok()) << content.status();
+    return MadeUpValues(*content, columns, "qa@d1.test");
+  };
+  const auto nested = [](std::string_view bytes) { return std::string(1, '\0') + std::string(bytes); };
+  EXPECT_THAT(std::string(values(eml).status().message()), testing::HasSubstr("made-up values"))
+      << "nothing is both a text and an object";
+  std::string fine = eml;
+  fine.replace(fine.find("{{.}}{{title}}"), 5, "");
+  EXPECT_THAT(*values(fine), testing::ElementsAre(nested("22:4:name,11:Sample name,}"),
+                                                  nested("88:3:day,10:Sample day,4:link,23:https://sample.example/,3:"
+                                                         "who,24:5:title,12:Sample title,}}"),
+                                                  "Sample tags", "Sample top"));
+}
+
 TEST(MadeUpValuesTest, WhatNoValueFitsIsSaid) {
   const absl::StatusOr<std::vector<std::string>> values =
       ValuesFor("From: a@d1.test\nReply-To: {{x}}\nContent-Type: text/html\n\n<a href=\"{{x}}\">x</a>\n");
