@@ -36,7 +36,7 @@ class TestMailer {
 
   explicit TestMailer(Context context) : context_(std::move(context)) {}
 
-  absl::StatusOr<TestMail> Send(std::string_view name, const TestMailRequest& request);
+  absl::StatusOr<TestMail> Send(std::string_view name, const TestMailRequest& asked);
 
  private:
   absl::StatusOr<std::vector<std::string>> ValuesOf(const queue::Campaign& campaign, const TestMailRequest& request);
