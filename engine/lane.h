@@ -27,7 +27,6 @@ struct SendQueue;
 struct OpenPack {
   std::shared_ptr<queue::Pack> pack;
   std::vector<queue::Outcome> outcomes;  // not yet handed to the store
-  int settled = 0;                       // rows with an outcome, handed over or not
 };
 
 // A row of a lane's window: claimed from the store, not yet settled.

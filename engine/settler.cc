@@ -6,12 +6,17 @@
 #include "engine/active_campaign.h"
 
 namespace sealift::engine {
+namespace {
+
+constexpr int kGatherShare = 4;  // of the share: while these are made durable, as many can gather
+
+}  // namespace
 
 Settler::Settler(const ShardServices& services, int share, Callbacks callbacks)
     : services_(services),
       share_(share),
       callbacks_(std::move(callbacks)),
-      linger_timer_(Timer::Calling<&Settler::OnLinger>(this)) {}
+      linger_timer_(Timer::Calling<&Settler::HandOver>(this)) {}
 
 void Settler::Settle(Lane& lane, const Claim& claim, queue::Outcome outcome) {
   OpenPack& open = *claim.open;
@@ -21,9 +26,8 @@ void Settler::Settle(Lane& lane, const Claim& claim, queue::Outcome outcome) {
   if (key.has_value() && *key < claim.row().fields.size()) outcome.key = claim.row().fields[*key];
   if (open.outcomes.empty()) lingering_.emplace_back(claim.open, &lane);
   open.outcomes.push_back(std::move(outcome));
-  ++open.settled;
-  if (static_cast<size_t>(open.settled) == open.pack->rows().size()) {
-    HandOver(open, lane);
+  if (++gathered_ >= share_ / kGatherShare) {
+    HandOver();
   } else if (!linger_timer_.armed()) {
     services_.ArmAt(linger_timer_, services_.Now() + kLinger);
   }
@@ -34,31 +38,28 @@ uint64_t Settler::Intend(const Claim& claim, uint16_t attempt, absl::Time date) 
   return ++last_number_;
 }
 
-void Settler::HandOver(OpenPack& open, Lane& lane) {
-  for (queue::Outcome& outcome : open.outcomes) {
-    const bool deferred = outcome.kind == queue::OutcomeKind::kDeferred && !outcome.in_doubt();
-    awaited_.push_back({++last_number_, &lane, deferred ? queue::Store::RoundDue(outcome.due) : absl::InfiniteFuture(),
-                        std::exchange(outcome.kept, nullptr)});
-    batch_.push_back(std::move(outcome));
+// Pack by pack, for the store writes a pack's once.
+void Settler::HandOver() {
+  for (const auto& [open, lane] : lingering_) {
+    for (queue::Outcome& outcome : open->outcomes) {
+      const bool deferred = outcome.kind == queue::OutcomeKind::kDeferred && !outcome.in_doubt();
+      awaited_.push_back({++last_number_, lane, deferred ? queue::Store::RoundDue(outcome.due) : absl::InfiniteFuture(),
+                          std::exchange(outcome.kept, nullptr)});
+      batch_.push_back(std::move(outcome));
+    }
+    open->outcomes.clear();
   }
-  open.outcomes.clear();
-}
-
-void Settler::OnLinger() {
-  // Whatever began to wait since the timer was armed goes as well: a few packs are written in two pieces, none waits
-  // long.
-  for (auto& [open, lane] : lingering_) HandOver(*open, *lane);
   lingering_.clear();
+  gathered_ = 0;
 }
 
 void Settler::Flush() {
-  std::erase_if(lingering_, [](const auto& entry) { return entry.first->outcomes.empty(); });
   if (batch_.empty() && intents_.empty()) return;
   services_.store.Settle(services_.index, last_number_, batch_, intents_);
 }
 
 void Settler::FlushAll() {
-  OnLinger();
+  HandOver();
   Flush();
 }
 

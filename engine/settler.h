@@ -20,13 +20,14 @@ namespace sealift::engine {
 //
 // It keeps the shard's share of the bound on duplicates: a message counts from the moment its transaction begins until
 // its outcome is durable, and when the share is used up nothing new begins. After a crash exactly these can be sent
-// again. The outcomes of one pack wait a moment for each other (kLinger), so that most packs are settled whole.
+// again. Outcomes gather until they are a quarter of the share, or for kLinger: most packs are settled whole then, and
+// many share the price of a commit.
 //
 // Owned by:  its shard.
 // Threads:   the shard's. The committer's answer arrives through the shard's inbox.
 class Settler {
  public:
-  static constexpr absl::Duration kLinger = absl::Milliseconds(25);
+  static constexpr absl::Duration kLinger = absl::Milliseconds(100);
 
   struct Callbacks {
     std::function<void(Lane&, absl::Time due)> deferred_durable;  // a row of the lane is due again then
@@ -61,9 +62,9 @@ class Settler {
   // Notified whenever durable() grows.
   Signal& grown() { return grown_; }
 
-  // Hands over what is complete; called at the end of every turn of the ring.
+  // Gives the store what has gathered; called at the end of every turn of the ring.
   void Flush();
-  // Hands over everything, complete packs or not.
+  // The same with what is still gathering.
   void FlushAll();
 
   // The store has made every outcome up to this number durable.
@@ -80,8 +81,7 @@ class Settler {
     std::shared_ptr<const void> kept;  // until then
   };
 
-  void HandOver(OpenPack& open, Lane& lane);
-  void OnLinger();
+  void HandOver();
 
   const ShardServices& services_;
   const int share_;
@@ -89,6 +89,7 @@ class Settler {
   Timer linger_timer_;
 
   int begun_ = 0;
+  int gathered_ = 0;  // outcomes since all were handed over
   uint64_t last_number_ = 0, durable_ = 0;
   Signal grown_;
   std::vector<std::pair<std::shared_ptr<OpenPack>, Lane*>> lingering_;

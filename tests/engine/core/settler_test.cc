@@ -12,6 +12,7 @@ namespace {
 
 using queue::OutcomeKind;
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 // A settler of its own beside a shard that sends nothing, and rows claimed from the store for it.
@@ -77,7 +78,7 @@ class SettlerTest : public ShardWorld {
   int rows_durable_ = 0, rooms_ = 0;
 };
 
-TEST_F(SettlerTest, APackThatIsSettledWholeIsHandedOverAtOnce) {
+TEST_F(SettlerTest, OutcomesThatComeTogetherAreOneBatch) {
   Begin(100);
   const std::vector<Claim> claims = Claimed("spring", 16);
   OnShard([&](Scheduler&) {
@@ -93,6 +94,22 @@ TEST_F(SettlerTest, APackThatIsSettledWholeIsHandedOverAtOnce) {
   EXPECT_EQ(CountersOf(campaign_).delivered, 16u);
   EXPECT_TRUE(settler_->empty());
   EXPECT_EQ(lane_->unsettled, 0);
+}
+
+TEST_F(SettlerTest, AQuarterOfTheShareDoesNotWaitForMore) {
+  Begin(64);
+  const std::vector<Claim> claims = Claimed("spring", 17);
+  const std::vector<queue::Outcome>& first = claims[0].open->outcomes;
+  OnShard([&](Scheduler&) {
+    for (size_t i = 0; i < 17; ++i) {
+      settler_->Begin(*lane_);
+      settler_->Settle(*lane_, claims[i], Delivered());
+      if (i < 15) EXPECT_THAT(first, SizeIs(i + 1)) << "they gather";
+      if (i == 15) EXPECT_THAT(first, IsEmpty());
+    }
+    EXPECT_THAT(claims[16].open->outcomes, SizeIs(1)) << "it begins to gather anew";
+  });
+  ASSERT_TRUE(Eventually([&] { return rows_durable_ == 17; }));
 }
 
 TEST_F(SettlerTest, AnEventCarriesTheRowsKey) {
@@ -129,7 +146,7 @@ TEST_F(SettlerTest, NumbersGoOnFromBatchToBatch) {
   EXPECT_THAT(durable_, ElementsAre(3, 5));
 }
 
-TEST_F(SettlerTest, APartOfAPackWaitsAMomentForTheRest) {
+TEST_F(SettlerTest, AnOutcomeWaitsAMomentForOthers) {
   Begin(100);
   const std::vector<Claim> claims = Claimed("spring", 3);
   int64_t settled_at = 0;
