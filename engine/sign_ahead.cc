@@ -6,12 +6,18 @@
 #include "engine/message_identity.h"
 
 namespace sealift::engine {
+namespace {
+
+constexpr size_t kRowsMin = 2;  // of a list: one to be sent, one to be signed meanwhile
+
+}  // namespace
 
 size_t SignAhead::RowsMax(const SendQueue& queue) const {
+  if (bytes_ >= kShardBytes) return kRowsMin;
   size_t sessions = 0;
   for (const std::unique_ptr<Path>& path : queue.site->paths) sessions += static_cast<size_t>(path->sessions);
   const auto depth = static_cast<size_t>(std::max(queue.settings.pipeline_depth, 1));
-  return std::max<size_t>(std::min(sessions * depth * kSessionBytes, kListBytes) / queue.message_bytes, 2);
+  return std::max<size_t>(std::min(sessions * depth * kSessionBytes, kListBytes) / queue.message_bytes, kRowsMin);
 }
 
 void SignAhead::Fill(SendQueue& queue) {
@@ -37,7 +43,8 @@ void SignAhead::Ask() {
     if (queue.signer == nullptr || queue.ready.empty()) continue;
     auto [lane, claim] = queue.PopFront();
     ++lane->ahead;
-    Request(queue, queue.ahead.emplace_back(std::move(claim), lane));
+    bytes_ += queue.message_bytes;
+    Request(queue, queue.ahead.emplace_back(std::move(claim), lane, nullptr, queue.message_bytes));
     callbacks_.taken(*lane);
     Enlist(queue);
   }
@@ -98,9 +105,15 @@ bool SignAhead::IsReady(SendQueue& queue) {
   return false;
 }
 
+// A row is about to go from its list.
+void SignAhead::Leave(ReadyRow& row) {
+  --row.lane->ahead;
+  bytes_ -= row.bytes;
+  row.message->waiting = nullptr;
+}
+
 std::shared_ptr<SignedMessage> SignAhead::Take(ReadyRow& front) {
-  --front.lane->ahead;
-  front.message->waiting = nullptr;
+  Leave(front);
   if (!front.message->ready) front.message = nullptr;
   return std::move(front.message);
 }
@@ -108,8 +121,7 @@ std::shared_ptr<SignedMessage> SignAhead::Take(ReadyRow& front) {
 void SignAhead::GiveBack(SendQueue& queue) {
   while (!queue.ahead.empty()) {
     ReadyRow& row = queue.ahead.back();
-    row.message->waiting = nullptr;
-    --row.lane->ahead;
+    Leave(row);
     queue.PushFront(*row.lane, std::move(row.claim));
     queue.ahead.pop_back();
   }
@@ -119,10 +131,9 @@ void SignAhead::Drop(SendQueue& queue, Lane& lane) {
   if (lane.ahead == 0) return;
   std::erase_if(queue.ahead, [&](ReadyRow& row) {
     if (row.lane != &lane) return false;
-    row.message->waiting = nullptr;
+    Leave(row);
     return true;
   });
-  lane.ahead = 0;
 }
 
 void SignAhead::Forget(SendQueue& queue) {

@@ -16,9 +16,10 @@ namespace sealift::engine {
 // turn, to be rendered and signed before a session asks for them.
 //
 // A list is filled while its site has sessions, and holds what these can use: kSessionBytes for each message that they
-// may have in flight, kListBytes at most, two messages at least. When the last session ends, rows that were not taken
-// are their lanes' again. A row in a list is still its lane's in every other respect: it expires, and goes back when
-// its campaign is paused or cancelled.
+// may have in flight, kListBytes at most, two messages at least, and these alone while the lists of the shard have
+// kShardBytes: signers that run dry would wake the shard for each message. When the last session ends, rows that were
+// not taken are their lanes' again. A row in a list is still its lane's in every other respect: it expires, and goes
+// back when its campaign is paused or cancelled.
 //
 // Owned by:  the scheduler.
 // Threads:   the shard's; the signers' answers arrive through its inbox.
@@ -26,8 +27,9 @@ class SignAhead final : public Signers::Client {
  public:
   static constexpr size_t kUnderWayMax = 64;  // of one shard, with the signers
   static constexpr size_t kUrgentMax = 16;    // and so many more of transactional mail
-  static constexpr size_t kSessionBytes = 32 << 10;
-  static constexpr size_t kListBytes = 256 << 10;
+  static constexpr size_t kSessionBytes = 128 << 10;
+  static constexpr size_t kListBytes = 1 << 20;
+  static constexpr size_t kShardBytes = 32 << 20;
   // A message that waited longer since it was signed, its first attempt not made, gets a new Date.
   static constexpr absl::Duration kDateAgeMax = absl::Minutes(10);
 
@@ -64,6 +66,7 @@ class SignAhead final : public Signers::Client {
     return under_way_ < (queue.transactional() ? kUnderWayMax + kUrgentMax : kUnderWayMax);
   }
   void Request(SendQueue& queue, ReadyRow& row);
+  void Leave(ReadyRow& row);
   void OnSigned(std::vector<std::shared_ptr<SignedMessage>> messages) override;
   void Receive(const std::vector<std::shared_ptr<SignedMessage>>& messages);
 
@@ -71,6 +74,7 @@ class SignAhead final : public Signers::Client {
   Callbacks callbacks_;
   std::deque<SendQueue*> waiting_;  // for room with the signers, by their standing
   size_t under_way_ = 0;
+  size_t bytes_ = 0;  // that all lists were reckoned to have when their rows came in
 };
 
 }  // namespace sealift::engine

@@ -46,7 +46,7 @@ struct SignedMessage {
 //            kUrgentMax here.
 class Signers {
  public:
-  static constexpr size_t kTogetherMax = 8;  // that wait for each other once they are signed
+  static constexpr size_t kTogetherMax = 16;  // that wait for each other once they are signed
 
   // Who asks. Answered on a signer's thread, also for messages that nobody wants any more.
   class Client {

@@ -84,6 +84,7 @@ struct ReadyRow {
   Claim claim;
   Lane* lane = nullptr;
   std::shared_ptr<SignedMessage> message;
+  size_t bytes = 0;  // of the message, as it was reckoned when the row came in
 };
 
 // SendQueue is the lanes of one campaign at one site that the same destination settings and demands bind, in the order

@@ -73,7 +73,7 @@ TEST(SignersTest, MessagesAreHandedOverInTheirOrderTogetherAndTheLastDoesNotWait
   }
   EXPECT_EQ(one.taken(), of_one);
   EXPECT_EQ(two.taken(), of_two);
-  EXPECT_LT(one.largest(), two.largest()) << "eight together are more of the second's";
+  EXPECT_LT(one.largest(), two.largest()) << "of those signed together more are the second's";
   EXPECT_LE(two.largest(), Signers::kTogetherMax);
 }
 
@@ -283,6 +283,32 @@ TEST_F(ReadyListTest, ItHoldsNoMoreThanSessionsCanUse) {
     EXPECT_EQ(Queue().ahead.size(), 2U) << "without sessions";
     EXPECT_EQ(Queue().rows_ready, 10U) << "those in the list count";
   });
+}
+
+TEST_F(ReadyListTest, ItIsShortWhileTheShardsListsHaveTheirBytes) {
+  Start();
+  Prepared(100);
+  const auto length_after_one = [this] {
+    size_t length = 0;
+    EXPECT_TRUE(Eventually([&] {
+      const std::optional<Assignment> next = Take();
+      if (next.has_value()) Deliver(*next);
+      length = Queue().ahead.size();
+      return next.has_value();
+    }));
+    return length;
+  };
+  OnShard([&](Scheduler&) { Queue().message_bytes = SignAhead::kShardBytes; });
+  EXPECT_EQ(length_after_one(), 2U);
+  EXPECT_EQ(length_after_one(), 2U) << "each of all the bytes";
+  constexpr size_t kBytes = 64 << 10;
+  OnShard([&](Scheduler& scheduler) {
+    PathTo(scheduler, "d1.test").sessions = 4;
+    Queue().message_bytes = kBytes;
+  });
+  EXPECT_EQ(length_after_one(), 2U) << "one of them is left";
+  EXPECT_EQ(length_after_one(), 4 * SignAhead::kSessionBytes / kBytes);
+  OnShard([&](Scheduler& scheduler) { PathTo(scheduler, "d1.test").sessions = 0; });
 }
 
 TEST_F(ReadyListTest, APausedCampaignsRowsAreReadAgainAndSentOnce) {
