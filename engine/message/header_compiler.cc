@@ -182,8 +182,8 @@ absl::Status HeaderCompiler::EmitSlots(HeaderSlots header, const std::vector<Mus
   if (!has_tags) {
     std::string written;
     const Template::Row nobody{};
-    Scope scope(writer_.program().slots, nobody, false);
-    if (absl::Status status = header.Write(writer_.program().slots, scope, &written); !status.ok()) {
+    ContextStack contexts(writer_.program().slots, nobody, false);
+    if (absl::Status status = header.Write(writer_.program().slots, contexts, &written); !status.ok()) {
       return TemplateError(header.line, std::string(status.message()));
     }
     writer_.Literal(written);

@@ -58,8 +58,8 @@ bool IsUrlText(std::string_view value) {
 // Puts a value's pieces together after checking each. The slot that is to blame, when one is: the last.
 class Assembler {
  public:
-  Assembler(const HeaderSlots& header, const std::vector<Slot>& slots, Scope& scope)
-      : header_(header), slots_(slots), scope_(scope) {}
+  Assembler(const HeaderSlots& header, const std::vector<Slot>& slots, ContextStack& contexts)
+      : header_(header), slots_(slots), contexts_(contexts) {}
 
   absl::Status Run(const std::vector<HeaderPiece>& pieces, size_t bytes_max, Assembled& out) {
     last_ = nullptr;
@@ -70,22 +70,23 @@ class Assembler {
         continue;
       }
       if (piece.kind == HeaderPiece::Kind::kEnd) {
-        if (scope_.Repeat(false, out.text().size(), bytes_max)) i = piece.after;
+        if (contexts_.Repeat(false, out.text().size(), bytes_max)) i = piece.after;
         continue;
       }
       if (piece.kind == HeaderPiece::Kind::kIf || piece.kind == HeaderPiece::Kind::kUnless) {
-        const bool in = piece.kind == HeaderPiece::Kind::kIf ? scope_.Enter(piece.slot) : scope_.IsFalse(piece.slot);
+        const bool in =
+            piece.kind == HeaderPiece::Kind::kIf ? contexts_.Enter(piece.slot) : contexts_.IsFalse(piece.slot);
         if (!in) i = piece.after - 1;
         continue;
       }
       const Slot& slot = slots_[piece.slot];
-      const std::string_view value = scope_.Text(piece.slot);
-      if (scope_.failed()) return scope_.status();
+      const std::string_view value = contexts_.Text(piece.slot);
+      if (contexts_.failed()) return contexts_.status();
       last_ = &slot;
       if (absl::Status status = AppendValue(piece, slot, value, out); !status.ok()) return status;
       if (out.text().size() > bytes_max) return TooLong();
     }
-    return scope_.failed() ? scope_.status() : absl::OkStatus();
+    return contexts_.failed() ? contexts_.status() : absl::OkStatus();
   }
 
   absl::Status Blame(std::string_view what) const {
@@ -95,6 +96,14 @@ class Assembler {
   }
 
  private:
+  // Of a value that is not percent-encoded, behind what stands in the header so far: sections that are empty may have
+  // left it to begin the URL, or to go on with its first letters.
+  static bool LeavesSchemeAlone(std::string_view value, std::string_view before) {
+    const std::string_view url = Trimmed(before.substr(before.rfind('<') + 1));
+    if (url.find_first_of(":/?#") != std::string_view::npos) return true;
+    return url.empty() && IsHarmlessLink(value);
+  }
+
   absl::Status AppendValue(const HeaderPiece& piece, const Slot& slot, std::string_view value, Assembled& out) const {
     if (!IsUtf8(value)) return BadValue(slot, header_, "the value is not UTF-8");
     if (HasControl(value)) return BadValue(slot, header_, "the value has a line end or another control character");
@@ -104,6 +113,10 @@ class Assembler {
     if (piece.kind == HeaderPiece::Kind::kUrlValue && (value.empty() || !IsUrlText(value) || !IsHarmlessLink(value))) {
       return BadValue(slot, header_, "the value begins a URL and is no http, https, mailto or tel URL");
     }
+    if (check && !LeavesSchemeAlone(value, out.text())) {
+      return BadValue(slot, header_,
+                      "the value decides the scheme of a URL, which would be none of http, https, mailto or tel");
+    }
     const bool fits = encode ? AppendPercentEncoded(value, out) : out.Append(value);
     return fits ? absl::OkStatus() : BadValue(slot, header_, "the value is too long");
   }
@@ -112,7 +125,7 @@ class Assembler {
 
   const HeaderSlots& header_;
   const std::vector<Slot>& slots_;
-  Scope& scope_;
+  ContextStack& contexts_;
   const Slot* last_ = nullptr;
 };
 
@@ -132,8 +145,8 @@ bool AddressPieces::IsRecipient(const std::vector<Slot>& slots) const {
   return address.size() == 1 && is_value(address[0]) && slots[address[0].slot].column == Slot::kEmail;
 }
 
-absl::Status HeaderSlots::Write(const std::vector<Slot>& slots, Scope& scope, std::string* out) const {
-  Assembler assembler(*this, slots, scope);
+absl::Status HeaderSlots::Write(const std::vector<Slot>& slots, ContextStack& contexts, std::string* out) const {
+  Assembler assembler(*this, slots, contexts);
   size_t column = name.size() + 2;
   if (out != nullptr) {
     out->append(name);
@@ -152,7 +165,7 @@ absl::Status HeaderSlots::Write(const std::vector<Slot>& slots, Scope& scope, st
     if (absl::Status status = assembler.Run(pieces_of.name, kNameBytesMax, display); !status.ok()) return status;
     std::string_view spec = pieces_of.fixed;
     if (pieces_of.IsRecipient(slots)) {
-      spec = scope.row().email;  // parsed when it was accepted
+      spec = contexts.row().email;  // parsed when it was accepted
     } else if (spec.empty()) {
       if (absl::Status status = assembler.Run(pieces_of.address, kAddressBytesMax, address); !status.ok())
         return status;

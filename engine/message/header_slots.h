@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/message/scope.h"
+#include "engine/message/context_stack.h"
 
 namespace sealift::engine {
 
@@ -53,7 +53,7 @@ struct HeaderSlots {
   std::vector<AddressPieces> addresses;  // kAddresses
 
   // Checks the row's values; appends "Name: value\r\n" when `out` is not null.
-  absl::Status Write(const std::vector<Slot>& slots, Scope& scope, std::string* out) const;
+  absl::Status Write(const std::vector<Slot>& slots, ContextStack& contexts, std::string* out) const;
 };
 
 // What no value that begins a link may be but nothing, or a URL of a scheme that runs nothing.

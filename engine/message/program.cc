@@ -52,14 +52,14 @@ absl::Status Program::Check(const Template::Row& row) const {
   if (!IsNested(row)) return CheckFlat(row);
   static thread_local std::string scratch;
   scratch.clear();
-  Scope scope(slots, row, true);
-  return RunSteps(0, scope, {}, true, scratch);
+  ContextStack contexts(slots, row, true);
+  return RunSteps(0, contexts, {}, true, scratch);
 }
 
 absl::Status Program::CheckFlat(const Template::Row& row) const {
-  Scope scope(slots, row, false);
+  ContextStack contexts(slots, row, false);
   for (const HeaderSlots& header : headers) {
-    if (absl::Status status = header.Write(slots, scope, nullptr); !status.ok()) return status;
+    if (absl::Status status = header.Write(slots, contexts, nullptr); !status.ok()) return status;
   }
   for (const Caution& caution : cautions) {
     const Slot& slot = slots[caution.slot];
@@ -78,14 +78,15 @@ absl::Status Program::Render(const Template::Row& row, const Template::Identity&
   if (out.capacity() < size_before + literals.size() + literals.size() / 8 + 256) {
     out.reserve(size_before + literals.size() + literals.size() / 8 + 256);
   }
-  Scope scope(slots, row, IsNested(row));
-  return RunSteps(0, scope, identity, false, out);
+  ContextStack contexts(slots, row, IsNested(row));
+  return RunSteps(0, contexts, identity, false, out);
 }
 
-void Program::CheckCautions(size_t step, std::string_view value, Scope& scope) const {
+void Program::CheckCautions(size_t step, std::string_view value, ContextStack& contexts) const {
   for (auto it = std::ranges::lower_bound(cautions, step, {}, &Caution::step); it != cautions.end() && it->step == step;
        ++it) {
-    if (const std::string_view wrong = WrongWith(it->kind, value); !wrong.empty()) scope.Fail(slots[it->slot], wrong);
+    if (const std::string_view wrong = WrongWith(it->kind, value); !wrong.empty())
+      contexts.Fail(slots[it->slot], wrong);
   }
 }
 
@@ -104,13 +105,13 @@ std::optional<Sha256> Program::HashFixedBody() const {
   }
   std::string body;
   const Template::Row nobody{};
-  Scope scope(slots, nobody, false);
-  const absl::Status rendered = RunSteps(body_begin, scope, {}, false, body);
+  ContextStack contexts(slots, nobody, false);
+  const absl::Status rendered = RunSteps(body_begin, contexts, {}, false, body);
   if (!rendered.ok()) return std::nullopt;
   return HashRelaxedBody(body);
 }
 
-absl::Status Program::RunSteps(size_t begin, Scope& scope, const Template::Identity& identity, bool checking,
+absl::Status Program::RunSteps(size_t begin, ContextStack& contexts, const Template::Identity& identity, bool checking,
                                std::string& out) const {
   const size_t size_before = out.size();
   size_t part_before = size_before;
@@ -123,7 +124,7 @@ absl::Status Program::RunSteps(size_t begin, Scope& scope, const Template::Ident
         if (!checking) out.append(store.substr(step.begin, step.size));
         break;
       case Step::Kind::kHeader:
-        if (absl::Status status = headers[step.index].Write(slots, scope, &out); !status.ok()) {
+        if (absl::Status status = headers[step.index].Write(slots, contexts, &out); !status.ok()) {
           out.resize(size_before);
           return status;
         }
@@ -146,8 +147,8 @@ absl::Status Program::RunSteps(size_t begin, Scope& scope, const Template::Ident
                      step.column);
         break;
       case Step::Kind::kValue: {
-        const std::string_view value = scope.Text(step.slot);
-        if (scope.nested()) CheckCautions(i, value, scope);
+        const std::string_view value = contexts.Text(step.slot);
+        if (contexts.nested()) CheckCautions(i, value, contexts);
         text.Value(value, step.escaping);
         break;
       }
@@ -156,19 +157,20 @@ absl::Status Program::RunSteps(size_t begin, Scope& scope, const Template::Ident
         text.End(step.kind == Step::Kind::kEndTextLines);
         break;
       case Step::Kind::kIf:
-        if (!scope.Enter(step.slot)) i = step.index - 1;
+        if (!contexts.Enter(step.slot)) i = step.index - 1;
         break;
       case Step::Kind::kEnd:
-        if (scope.Repeat(step.once, out.size() - part_before, literals.size() + Scope::kGrowthBytesMax)) i = step.index;
+        if (contexts.Repeat(step.once, out.size() - part_before, literals.size() + ContextStack::kGrowthBytesMax))
+          i = step.index;
         break;
       case Step::Kind::kUnless:
-        if (!scope.IsFalse(step.slot)) i = step.index - 1;
+        if (!contexts.IsFalse(step.slot)) i = step.index - 1;
         break;
     }
   }
-  if (!scope.failed()) return absl::OkStatus();
+  if (!contexts.failed()) return absl::OkStatus();
   out.resize(size_before);
-  return scope.status();
+  return contexts.status();
 }
 
 }  // namespace sealift::engine

@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/message/context_stack.h"
 #include "engine/message/dkim_canonical.h"
 #include "engine/message/header_slots.h"
 #include "engine/message/quoted_printable.h"
-#include "engine/message/scope.h"
 #include "engine/message/template.h"
 
 namespace sealift::engine {
@@ -83,13 +83,13 @@ class Program {
   std::optional<Sha256> fixed_body_hash;
 
  private:
-  // Whether this row needs a Scope that looks into its values.
+  // Whether this row needs a ContextStack that looks into its values.
   bool IsNested(const Template::Row& row) const;
   absl::Status CheckFlat(const Template::Row& row) const;
   // `checking`: what no value stands in is left out.
-  absl::Status RunSteps(size_t begin, Scope& scope, const Template::Identity& identity, bool checking,
+  absl::Status RunSteps(size_t begin, ContextStack& contexts, const Template::Identity& identity, bool checking,
                         std::string& out) const;
-  void CheckCautions(size_t step, std::string_view value, Scope& scope) const;
+  void CheckCautions(size_t step, std::string_view value, ContextStack& contexts) const;
 };
 
 }  // namespace sealift::engine

@@ -37,11 +37,11 @@ class Program;
 //
 // Rows are flat text (of CSV, TSV): {{a.b}} is the column named a.b, any value that is not empty is true ("false" and
 // "0" too), and no section repeats. Or they hold lists and objects as well (of NDJSON): a section of a list is rendered
-// once for each item, and names are looked up as Scope says. Such a row is as strict as the columns are: a name in a
-// section that is no column is looked for in each row's items, and where it is missing and has no default the row is
-// refused by Check. So is a list or an object where text must stand.
-// A default stands in for an absent column and for an empty value. It comes from the options, or from the template
-// itself: front matter before the headers (front_matter.h), whose defaults the options' go before.
+// once for each item, and names are looked up as ContextStack says. Such a row is as strict as the columns are: a name
+// in a section that is no column is looked for in each row's items, and where it is missing and has no default the row
+// is refused by Check. So is a list or an object where text must stand. A default stands in for an absent column and
+// for an empty value. It comes from the options, or from the template itself: front matter before the headers
+// (front_matter.h), whose defaults the options' go before.
 //
 // Whatever the values hold, the result is one message of the template's own shape: 7-bit, CRLF, no line over 998 bytes.
 // Only a recipient that is beyond ASCII stands in To as it is (RFC 6532); such a message is sent by SMTPUTF8 alone.

@@ -106,6 +106,16 @@ TEST(TemplateHeadersTest, AWholeUrlIsLeftAsItIsAndMustBeOne) {
           << bad;
     }
   }
+  // What stands before a value that is not encoded may be empty, or but the beginning of a scheme.
+  for (const std::string_view line :
+       {"List-Help: <{{^v}}https://u.example.com/{{/v}}{{{v}}}>", "List-Help: <java{{{v}}}>",
+        "List-Help: <https://u.example.com/{{{v}}}>, <{{^v}}x{{/v}}{{&v}}>"}) {
+    for (const std::string_view value : {"javascript:alert(1)", "script:alert(1)", "data:x"}) {
+      EXPECT_THAT(Written(line, value), HasSubstr("decides the scheme of a URL")) << line;
+    }
+  }
+  EXPECT_EQ(Written("List-Help: <{{^v}}https://u.example.com/{{/v}}{{{v}}}>", "https://x.test/a:b"),
+            "<https://x.test/a:b>");
   EXPECT_EQ(Written("List-Unsubscribe: <mailto:u@example.com>, <{{v}}{{v}}>", "https://x"),
             "<mailto:u@example.com>, <https://xhttps%3A%2F%2Fx>");
   EXPECT_EQ(Written("List-Unsubscribe: <mailto:u@example.com>{{#v}}, <{{v}}>{{/v}}", ""), "<mailto:u@example.com>");

@@ -41,7 +41,7 @@ struct Slot {
   }
 };
 
-// Scope is what the names of a template stand for while one row is rendered.
+// ContextStack is what the names of a template stand for while one row is rendered.
 //
 // In a row of flat text that is the same everywhere. Where a row has lists and objects it is Mustache's context stack:
 // a section that is a list is gone through once for each of its items, one that is an object or another true value
@@ -54,18 +54,18 @@ struct Slot {
 // Owned by:  one rendering.
 // Threads:   one.
 // Memory:    its own; nothing is allocated but an error's text.
-class Scope {
+class ContextStack {
  public:
   static constexpr size_t kSectionsMax = 32;          // within each other
   static constexpr size_t kLookAtMax = 200'000;       // items entered and members looked at, for one message
   static constexpr size_t kGrowthBytesMax = 1 << 20;  // of a part or header, beyond the template's own size
 
-  // `nested`: whether values may be lists and objects, or names lead into them. All outlive the scope.
-  Scope(const std::vector<Slot>& slots, const Template::Row& row, bool nested)
+  // `nested`: whether values may be lists and objects, or names lead into them. All outlive this.
+  ContextStack(const std::vector<Slot>& slots, const Template::Row& row, bool nested)
       : slots_(slots), row_(row), nested_(nested) {}
-  ~Scope() = default;
-  Scope(const Scope&) = delete;
-  Scope& operator=(const Scope&) = delete;
+  ~ContextStack() = default;
+  ContextStack(const ContextStack&) = delete;
+  ContextStack& operator=(const ContextStack&) = delete;
 
   bool nested() const { return nested_; }
   const Template::Row& row() const { return row_; }

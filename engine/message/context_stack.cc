@@ -1,4 +1,4 @@
-#include "engine/message/scope.h"
+#include "engine/message/context_stack.h"
 
 #include <fmt/format.h>
 
@@ -8,19 +8,19 @@
 
 namespace sealift::engine {
 
-void Scope::Fail(const Slot& slot, std::string_view what) {
+void ContextStack::Fail(const Slot& slot, std::string_view what) {
   if (!status_.ok()) return;
   status_ = absl::InvalidArgumentError(fmt::format(
       "{}{} (line {} of the template) {}", slot.is_item ? "{{.}} in the section " : "", slot.name, slot.line, what));
 }
 
-bool Scope::Count(const Slot& slot) {
+bool ContextStack::Count(const Slot& slot) {
   if (++looked_at_ <= kLookAtMax) return true;
   Fail(slot, "takes too long: the row's lists have too many items, or its objects too many members");
   return false;
 }
 
-NestedValue Scope::Find(const Slot& slot) {
+NestedValue ContextStack::Find(const Slot& slot) {
   const NestedValue nothing;
   if (!status_.ok()) return nothing;
   std::optional<NestedValue> value;
@@ -59,19 +59,19 @@ NestedValue Scope::Find(const Slot& slot) {
   return nothing;
 }
 
-std::string_view Scope::NestedText(const Slot& slot) {
+std::string_view ContextStack::NestedText(const Slot& slot) {
   const NestedValue value = Find(slot);
   if (value.kind() != NestedValue::Kind::kList && value.kind() != NestedValue::Kind::kObject) return value.text();
   Fail(slot, "is a list or an object in this row, and stands for text");
   return {};
 }
 
-bool Scope::IsFalseNested(const Slot& slot) {
+bool ContextStack::IsFalseNested(const Slot& slot) {
   const bool is_false = Find(slot).IsFalse();
   return is_false && status_.ok();
 }
 
-bool Scope::EnterNested(uint32_t slot) {
+bool ContextStack::EnterNested(uint32_t slot) {
   const NestedValue value = Find(slots_[slot]);
   if (!status_.ok() || value.IsFalse()) return false;
   assert(depth_ < frames_.size());
@@ -84,7 +84,7 @@ bool Scope::EnterNested(uint32_t slot) {
   return true;
 }
 
-bool Scope::RepeatNested(bool once, size_t grown, size_t most) {
+bool ContextStack::RepeatNested(bool once, size_t grown, size_t most) {
   assert(depth_ > 0);
   Frame& frame = frames_[depth_ - 1];
   const Slot& slot = slots_[frame.slot];
