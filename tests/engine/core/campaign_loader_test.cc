@@ -38,6 +38,7 @@ class CampaignLoaderTest : public LoaderWorld {
                              .template_text = request.template_text,
                              .defaults = request.defaults,
                              .settings_json = CampaignSettings{.start_at = request.start_at,
+                                                               .names = NamesOf(request.format),
                                                                .key_column = request.key_column,
                                                                .format = request.format,
                                                                .require = request.require}
