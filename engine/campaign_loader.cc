@@ -7,6 +7,7 @@
 
 #include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
+#include "engine/message/name_check.h"
 #include "engine/message/nested_value.h"
 #include "engine/smtp/utf8.h"
 
@@ -26,6 +27,16 @@ std::string_view WhyNoKey(std::string_view key) {
   if (key.size() > kKeyBytesMax) return "it is longer than 128 bytes, and --key-column names each row by it";
   if (HasControl(key)) return "it has a control character, and --key-column names each row by it";
   return {};
+}
+
+// The columns that hold text in the reader's row.
+std::vector<std::string> TextColumns(const RecipientReader& reader) {
+  std::vector<std::string> text;
+  for (size_t i = 0; i < reader.columns().size(); ++i) {
+    const std::string_view field = reader.recipient().fields[i];
+    if (!field.empty() && !NestedValue::IsNested(field)) text.push_back(reader.columns()[i]);
+  }
+  return text;
 }
 
 }  // namespace
@@ -57,7 +68,9 @@ absl::Status RecipientFileLoader::Read() {
     const absl::StatusOr<RecipientReader::Step> step = reader_.Next();
     if (!step.ok()) return BadInput(std::string(step.status().message()));
     if (!content_.has_value() && reader_.has_columns()) {
-      const absl::Status begun = Begin();
+      // A file whose rows differ is more likely a mistake than a wish: what is text in the first is text in all.
+      const bool has_row = *step == RecipientReader::Step::kRecipient;
+      const absl::Status begun = Begin(has_row ? TextColumns(reader_) : std::vector<std::string>());
       if (!begun.ok()) return begun;
     }
     switch (*step) {
@@ -78,10 +91,13 @@ absl::Status RecipientFileLoader::Read() {
   }
 }
 
-absl::Status RecipientFileLoader::Begin() {
+absl::Status RecipientFileLoader::Begin(const std::vector<std::string>& text_columns) {
   const std::vector<std::string>& columns = reader_.columns();
-  absl::StatusOr<Template> probe = Template::Compile(
-      spec_.template_text, {.columns = columns, .defaults = spec_.defaults, .names = NamesOf(request_.format)});
+  const Template::Options options{.columns = columns, .defaults = spec_.defaults, .names = NamesOf(request_.format)};
+  if (const absl::Status named = CheckNames(spec_.template_text, options, text_columns); !named.ok()) {
+    return BadInput(std::string(named.message()));
+  }
+  absl::StatusOr<Template> probe = Template::Compile(spec_.template_text, options);
   if (!probe.ok()) return BadInput(std::string(probe.status().message()));
   // Only what the message uses is kept: what is not there cannot leak.
   for (const std::string& name : probe->needed_columns()) {

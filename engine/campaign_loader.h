@@ -43,7 +43,7 @@ class RecipientFileLoader final : public CampaignLoader {
 
  private:
   absl::Status Read();
-  absl::Status Begin();  // the header row is known
+  absl::Status Begin(const std::vector<std::string>& text_columns);  // the header row is known
   absl::Status FindKeyColumn();
   absl::Status CompareWith(const queue::Campaign& before) const;  // an earlier load under the same name
   absl::Status Take(const RecipientReader::Recipient& recipient);

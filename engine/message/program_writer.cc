@@ -32,7 +32,9 @@ std::vector<std::string> PartsOf(const std::string& name) {
 
 }  // namespace
 
-ProgramWriter::ProgramWriter(const Template::Options& options, Columns columns) : options_(options), columns_(columns) {
+ProgramWriter::ProgramWriter(const Template::Options& options, Columns columns,
+                             std::span<const std::string> text_columns)
+    : options_(options), columns_(columns), text_columns_(text_columns) {
   program_->columns = columns_ == Columns::kGiven ? options_.columns.size() : 0;
   program_->takes_nested = columns_ == Columns::kGiven && options_.names == Template::Names::kPaths;
 }
@@ -102,12 +104,20 @@ absl::StatusOr<uint32_t> ProgramWriter::SlotOf(const MustacheToken& tag) {
   };
   for (const TemplateDefault& own : defaults_) fall_back(own.name, own.value);
   for (const auto& [name, value] : options_.defaults) fall_back(name, value);
-  const bool in_items = paths && !sections_.empty();
-  if (!known && !in_items) return Unknown(slot);
+  if (!known && !(paths && MayBeInItems())) return Unknown(slot);
   if (paths && (slot.parts.size() > 1 || !known)) program_->uses_nested = true;
   if (!is_email && known) Need(column);
   program_->slots.push_back(std::move(slot));
   return static_cast<uint32_t>(program_->slots.size() - 1);
+}
+
+bool ProgramWriter::MayBeInItems() const {
+  return std::ranges::any_of(sections_, [this](uint32_t section) {
+    const Slot& slot = program_->slots[section];
+    const bool is_text =
+        slot.column == Slot::kEmail || std::ranges::find(text_columns_, slot.parts.front()) != text_columns_.end();
+    return !is_text || slot.parts.size() > 1;
+  });
 }
 
 void ProgramWriter::Need(const std::string& column) {

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -26,7 +28,9 @@ class ProgramWriter {
     kAny,    // every name is taken for a column
   };
 
-  ProgramWriter(const Template::Options& options, Columns columns);
+  // `text_columns`: of those with Template::Names::kPaths, which are known to hold text: nothing is within them, so
+  // that what a section of one names must be a column as well.
+  ProgramWriter(const Template::Options& options, Columns columns, std::span<const std::string> text_columns = {});
 
   // What the template itself says; the options' defaults go before it.
   void SetDefaults(std::vector<TemplateDefault> defaults) { defaults_ = std::move(defaults); }
@@ -54,10 +58,13 @@ class ProgramWriter {
 
  private:
   absl::Status Unknown(const Slot& slot) const;
+  // Whether a name may be found in an item of a section that is open.
+  bool MayBeInItems() const;
   void Need(const std::string& column);
 
   const Template::Options& options_;
   const Columns columns_;
+  const std::span<const std::string> text_columns_;
   std::vector<TemplateDefault> defaults_;
   std::vector<uint32_t> sections_;
   std::shared_ptr<Program> program_ = std::make_shared<Program>();

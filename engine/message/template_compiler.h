@@ -3,6 +3,8 @@
 #include <absl/status/statusor.h>
 
 #include <memory>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "engine/message/entity.h"
@@ -22,7 +24,9 @@ class TemplateCompiler {
  public:
   using Columns = ProgramWriter::Columns;
 
-  TemplateCompiler(const Template::Options& options, Columns columns) : writer_(options, columns) {}
+  // `text_columns`: as ProgramWriter's.
+  TemplateCompiler(const Template::Options& options, Columns columns, std::span<const std::string> text_columns = {})
+      : writer_(options, columns, text_columns) {}
 
   absl::StatusOr<std::shared_ptr<const Program>> Run(std::string_view eml);
 

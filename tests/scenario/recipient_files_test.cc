@@ -250,6 +250,14 @@ TEST_F(RecipientFilesTest, ListsAndObjectsAreCheckedPreviewedTestedAndSent) {
   EXPECT_EQ(Sealift(load).exit_code, 3) << "the same file again";
   EXPECT_EQ(Show("visits")["loaded"].Number(), 2);
 
+  const Answer typo =
+      Sealift({"campaign", "load", "typo", "--stream", "news", "--template",
+               dir.Write("typo.eml", "From: a@sender.test\n\n{{#plan}}{{fist_name}}{{/plan}}\n"), "--recipients",
+               dir.Write("flat.ndjson",
+                         "{\"email\":\"a@d1.test\",\"plan\":\"gold\"}\n"
+                         "{\"email\":\"b@d1.test\",\"plan\":null}\n")});
+  EXPECT_EQ(typo.exit_code, 65) << "what the first row has as text holds no names: " << typo.Describe();
+
   const std::string expected = "=2D Monday with Dr. M=C3=A4y\r\n=2D Friday\r\n";
   EXPECT_THAT(SealiftPlain({"campaign", "preview", "visits", "--row", "1"}).out,
               AllOf(HasSubstr("Subject: Monday Friday at Lake\r\n"), HasSubstr(expected)));

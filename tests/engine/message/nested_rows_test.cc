@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "engine/message/name_check.h"
 #include "engine/message/nested_value.h"
 #include "engine/message/recipient_reader.h"
 #include "engine/message/template.h"
@@ -123,6 +124,24 @@ TEST(NestedRowsTest, AMissingNameIsAnErrorOfTheLoadOrOfTheRow) {
   EXPECT_EQ(TextOf("{{a.b.c}}", R"("a":{"b":{}})"), named("a.b.c"));
   EXPECT_EQ(TextOf("{{a.b}}", R"("a":"text")"), named("a.b"));
   EXPECT_EQ(TextOf("{{#l}}{{nope}}{{/l}}fine", R"("l":[])"), "fine");
+}
+
+TEST(NestedRowsTest, WhatASectionOfTextNamesMustBeAColumn) {
+  const auto error = [](std::string_view body) {
+    const std::vector<std::string> text = {"plan"};
+    const absl::Status named =
+        CheckNames(std::string(kFrom) + "\n" + std::string(body) + "\n",
+                   {.columns = {"plan", "l"}, .defaults = {{"d", ""}}, .names = Template::Names::kPaths}, text);
+    return named.ok() ? "none" : std::string(named.message());
+  };
+  EXPECT_THAT(error("{{#plan}}{{nope}}{{/plan}}"), StartsWith("line 3: {{nope}}: the recipients have no column nope."));
+  EXPECT_THAT(error("{{#plan}}{{#plan}}{{nope}}{{/plan}}{{/plan}}"), StartsWith("line 3: {{nope}}"));
+  EXPECT_THAT(error("{{#email}}{{nope}}{{/email}}"), StartsWith("line 3: {{nope}}"));
+  EXPECT_EQ(error("{{#plan}}{{plan}}{{.}}{{d}}{{/plan}}"), "none");
+  for (const std::string_view body : {"{{#l}}{{nope}}{{/l}}", "{{#l}}{{#plan}}{{nope}}{{/plan}}{{/l}}",
+                                      "{{#plan}}{{#l}}{{nope}}{{/l}}{{/plan}}", "{{#plan.x}}{{nope}}{{/plan.x}}"}) {
+    EXPECT_EQ(error(body), "none") << body;
+  }
 }
 
 TEST(NestedRowsTest, AListWhereTextStandsIsRefused) {
