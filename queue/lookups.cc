@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "fmt/format.h"
 #include "queue/event_log.h"
 #include "queue/keys.h"
@@ -128,12 +129,23 @@ absl::StatusOr<RowsPage> ListRowsPage(Database* database, Unsealer* unsealer, Ca
                                       const RowFilter& filter, std::string_view cursor, int max) {
   const std::string prefix = filter.destination ? LaneKey({campaign, *filter.destination}) : CampaignPrefix(campaign);
   std::string begin = prefix;
+  // The key of the last pack; where the page ended within it, that row's number too.
+  std::optional<RowsKey> cut;
+  uint32_t last = 0;
   if (!cursor.empty()) {
-    const std::optional<std::string> after = FromHex(cursor);
-    if (!after || after->size() != RowsKey::kSize || !after->starts_with(prefix)) {
+    const size_t dot = cursor.find('.');
+    const std::optional<std::string> after = FromHex(cursor.substr(0, dot));
+    const bool within = dot != std::string_view::npos;
+    if (!after || after->size() != RowsKey::kSize || !after->starts_with(prefix) ||
+        (within && !absl::SimpleAtoi(std::string(cursor.substr(dot + 1)), &last))) {
       return absl::InvalidArgumentError("this is not a cursor of this list: take the one that the last page came with");
     }
-    begin = *after + '\0';
+    begin = *after;
+    if (within) {
+      cut = RowsKey::Decode(*after);
+    } else {
+      begin += '\0';
+    }
   }
   RowsPage page;
   page.cursor = cursor;
@@ -157,7 +169,18 @@ absl::StatusOr<RowsPage> ListRowsPage(Database* database, Unsealer* unsealer, Ca
     }
     absl::StatusOr<std::shared_ptr<Pack>> pack = OpenPack(unsealer, key, ToView(range->value()));
     if (!pack.ok()) return pack.status();
-    for (const Row& row : (*pack)->rows()) page.rows.push_back(Copy(**pack, row, filter.fields));
+    // A fresh pack is named after its first row: what was settled of it since has given it another key.
+    const bool is_cut =
+        cut && place &&
+        (*place == *cut || (place->state() == RowState::kFresh && place->lane == cut->lane && place->place <= last));
+    for (const Row& row : (*pack)->rows()) {
+      if (is_cut && static_cast<uint32_t>(row.id) <= last) continue;
+      if (page.rows.size() == static_cast<size_t>(std::max(max, 1))) {
+        page.cursor += fmt::format(".{}", static_cast<uint32_t>(page.rows.back().message.row));
+        return page;
+      }
+      page.rows.push_back(Copy(**pack, row, filter.fields));
+    }
     range->Next();
   }
   if (absl::Status status = range.status(); !status.ok()) return status;

@@ -138,6 +138,44 @@ TEST_F(CampaignTest, RowsAreListedByPageAndFilter) {
   EXPECT_EQ(store_->ListRows(campaign, {}, "zz", 10).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(CampaignTest, APageEndsWithinAPackAndTheNextGoesOnThere) {
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 90, 3);
+  const auto packs = ReadAll(campaign);
+  Settle(AllOf(packs[0], OutcomeKind::kDeferred, kNow, kNow + absl::Hours(1)));
+  std::vector<uint32_t> ids;
+  for (std::string cursor;;) {
+    const auto page = store_->ListRows(campaign, {}, cursor, 7);
+    ASSERT_TRUE(page.ok()) << page.status();
+    EXPECT_LE(page->rows.size(), 7u);
+    if (!page->done) {
+      EXPECT_EQ(page->rows.size(), 7u);
+    }
+    for (const StoredRow& row : page->rows) ids.push_back(static_cast<uint32_t>(row.message.row));
+    if (page->done) break;
+    cursor = page->cursor;
+  }
+  std::sort(ids.begin(), ids.end());
+  EXPECT_EQ(ids, Range(1, 90)) << "each once";
+}
+
+TEST_F(CampaignTest, ACursorWithinAPackIsGoodAfterSomeOfThePackIsSettled) {
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 16, 1);
+  const auto page = store_->ListRows(campaign, {}, "", 5);
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->rows.size(), 5u);
+  const auto packs = ReadAll(campaign);
+  ASSERT_EQ(packs.size(), 1u);
+  Settle({MakeOutcome(packs[0], 0, OutcomeKind::kDelivered), MakeOutcome(packs[0], 7, OutcomeKind::kDelivered)});
+  std::vector<uint32_t> ids;
+  const auto rest = store_->ListRows(campaign, {}, page->cursor, 100);
+  ASSERT_TRUE(rest.ok()) << rest.status();
+  for (const StoredRow& row : rest->rows) ids.push_back(static_cast<uint32_t>(row.message.row));
+  EXPECT_EQ(ids, (std::vector<uint32_t>{6, 7, 9, 10, 11, 12, 13, 14, 15, 16}));
+  EXPECT_EQ(store_->ListRows(campaign, {}, page->cursor + "x", 10).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(CampaignTest, AnyQueuedRowIsFoundByItsNumber) {
   const CampaignId campaign = Create();
   LoadRows(campaign, 1, 200, 7);
