@@ -284,7 +284,8 @@ void LaneTable::FlushReads() {
 void LaneTable::OnWindows(std::vector<queue::LaneWindow> windows) {
   for (queue::LaneWindow& window : windows) {
     // A lane that is being read is never forgotten, so it is here.
-    OnWindow(*Find(window.lane), std::move(window));
+    Lane& lane = *Find(window.lane);
+    OnWindow(lane, std::move(window));
   }
 }
 
