@@ -94,6 +94,7 @@ struct LimitStatus {
   std::string value, set_by;
   std::optional<absl::Time> until;  // when it next allows, if it does not now
   uint64_t waiting = 0;             // rows that wait for limits of this kind
+  bool binds = false;               // nothing is to be had of it now, and rows wait for its kind
 };
 
 // A sending address, as its operator sees it.

@@ -251,6 +251,7 @@ std::vector<LimitStatus> NodeImpl::Throttles() {
         const absl::Duration wait = rate.Peek(now);
         if (wait > absl::ZeroDuration()) limit.until = now + wait;
         limit.waiting = waiting[limit.kind];
+        limit.binds = limit.waiting > 0 && limit.until.has_value();
         limits.push_back(std::move(limit));
       },
       [&](const std::string& name, const Slots& slots) {
@@ -259,7 +260,8 @@ std::vector<LimitStatus> NodeImpl::Throttles() {
                           .value = slots.Describe(),
                           .set_by = fmt::format("{} connections", name),
                           .until = std::nullopt,
-                          .waiting = waiting["connections"]});
+                          .waiting = waiting["connections"],
+                          .binds = waiting["connections"] > 0 && slots.IsFull()});
       });
   return limits;
 }

@@ -22,7 +22,8 @@ json LimitJson(const LimitStatus& limit) {
           {"value", limit.value},
           {"set_by", limit.set_by},
           {"until", limit.until.has_value() ? TimeJson(*limit.until) : json()},
-          {"waiting", limit.waiting}};
+          {"waiting", limit.waiting},
+          {"binds", limit.binds}};
 }
 
 std::string_view StateOf(const SourceStatus& source) {
@@ -102,8 +103,10 @@ absl::StatusOr<json> Api::ShowSource(Call& call) {
 
 absl::StatusOr<json> Api::ListThrottles(Call& call) {
   const std::string which = call.request.Query("limit");
+  const bool binding = call.request.Query("binding") == "1";
   json answer = {{"limits", json::array()}};
   for (const LimitStatus& limit : node_.Throttles()) {
+    if (binding && !limit.binds) continue;
     json entry = LimitJson(limit);
     if (which.empty() || entry["limit"] == which) answer["limits"].push_back(std::move(entry));
   }

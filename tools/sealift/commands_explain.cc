@@ -141,6 +141,7 @@ CommandResult RunSourceShow(const Invocation& call, Console& console) {
 CommandResult RunThrottleList(const Invocation& call, Console& console) { return Throttles(call, console, {}); }
 
 CommandResult RunThrottleExplain(const Invocation& call, Console& console) {
+  if (call.arguments.empty()) return Throttles(call, console, {{"binding", "1"}});
   return Throttles(call, console, {{"limit", call.arguments[0]}});
 }
 

@@ -129,6 +129,10 @@ TEST(ExplainCommandsTest, ASourceSaysWhatKeepsItAndALimitWhoSetIt) {
   EXPECT_EQ(socket.Run({"source", "show", "ip9"}).code, 66);
   EXPECT_THAT(socket.Run({"throttle", "explain", "source ip1"}).out, HasSubstr("20000/h"));
   EXPECT_EQ(socket.Run({"throttle", "explain", "source ip9"}).code, 66);
+  const Ran binding = socket.Run({"throttle", "explain"});
+  EXPECT_EQ(binding.code, 0);
+  EXPECT_THAT(binding.out, HasSubstr("source ip1"));
+  EXPECT_THAT(binding.out, testing::Not(HasSubstr("stream news"))) << "nothing waits for it";
 }
 
 }  // namespace

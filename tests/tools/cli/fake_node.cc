@@ -72,12 +72,14 @@ std::vector<engine::LimitStatus> FakeNode::Throttles() {
            .value = "20000/h",
            .set_by = "/etc/sealift/sealift.toml:34",
            .until = absl::FromUnixSeconds(1'800'000'000),
-           .waiting = 7}};
+           .waiting = 7,
+           .binds = true},
+          {.kind = "stream", .name = "news", .value = "200/s", .set_by = "/etc/sealift/sealift.toml:50"}};
 }
 
 std::vector<engine::SourceStatus> FakeNode::Sources() {
   engine::SourceStatus source{.name = "ip1", .address = "203.0.113.10", .hostname = "mta1.example.com"};
-  source.limits = Throttles();
+  source.limits = {Throttles()[0]};
   source.suspended = {"h1 provider=microsoft source=ip1: S3150"};
   source.restraints = {{.where = "to google",
                         .value = "5/m of 10/m",
