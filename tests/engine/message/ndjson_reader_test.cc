@@ -35,7 +35,7 @@ std::vector<std::string> Rows(std::string_view text, size_t chunk_bytes = 1 << 2
       }
       const size_t size = std::min(chunk_bytes, text.size());
       chunk = std::make_unique<char[]>(size);
-      std::copy_n(text.data(), size, chunk.get());
+      std::copy_n(text.begin(), size, chunk.get());
       reader.Feed(std::string_view(chunk.get(), size));
       text.remove_prefix(size);
       continue;
@@ -143,8 +143,9 @@ TEST(NdjsonReaderTest, NestedValuesThatAreNoneOrTooMuchAreBadRows) {
   EXPECT_EQ(second("[1,2,3,4]", {.field_bytes_max = 10}), "!0 a field is too long");
   EXPECT_EQ(second(std::string(16, '[') + std::string(16, ']')).substr(1, 2), "56");
   EXPECT_EQ(second(std::string(17, '[') + std::string(17, ']')), "!0 it has lists or objects more than 16 deep");
-  EXPECT_EQ(second("[" + std::string(17, '[') + "1,\"x\"" + std::string(17, ']') + ",{\"b\":2}]"),
-            "!0 it has lists or objects more than 16 deep");
+  std::string within = std::string(18, '[');
+  within.append("1,\"x\"").append(17, ']').append(",{\"b\":2}]");
+  EXPECT_EQ(second(within), "!0 it has lists or objects more than 16 deep");
 }
 
 TEST(NdjsonReaderTest, LinesFieldsAndMembersAreCapped) {
