@@ -16,7 +16,7 @@ namespace {
 constexpr absl::Duration kFullAgain = absl::Minutes(1);                // a host refused one more connection
 constexpr absl::Duration kWorthConnecting = absl::Seconds(1);          // a permit comes while the session is opened
 constexpr absl::Duration kSlotsAgain = absl::Milliseconds(50);         // another shard may have freed one
-constexpr absl::Duration kSharedSlotsAgain = absl::Milliseconds(200);  // the same; a provider's sites may be many
+constexpr absl::Duration kMoreSlotsAgain = absl::Milliseconds(200);    // the same, of many sites or for one more session
 constexpr absl::Duration kCallAgain = absl::Milliseconds(5);           // transactional mail: one is being given back
 
 std::string WhoseConnections(const Options& options, Per per, const Path& path) {
@@ -210,7 +210,7 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     return false;
   }
   if (full != nullptr) {
-    WakeAt(path, now + (path.slots.size() > 1 ? kSharedSlotsAgain : kSlotsAgain));
+    WakeAt(path, now + (path.slots.size() > 1 || path.sessions > 0 ? kMoreSlotsAgain : kSlotsAgain));
     return false;
   }
   for (size_t i = 0; i < path.connection_rates.size(); ++i) {
@@ -346,6 +346,11 @@ void Paths::OnUnreachable(Path& path, Lack lack, const Attempt& attempt) {
 }
 
 void Paths::OnFull(Path& path) { path.next_open = services_.Now() + kFullAgain; }
+
+void Paths::OnUsedUp(Path& path) {
+  const absl::Time now = services_.Now();
+  if (path.next_open <= now + kPace) path.next_open = std::min(path.next_open, now);  // else a limit or the host said so
+}
 
 void Paths::BlockPath(Path& path, Lack lack, const Attempt& attempt) {
   const absl::Time now = services_.Now();

@@ -15,8 +15,8 @@ class Scheduler;
 // Paths opens sessions where rows wait, no faster than a receiver likes, and leaves alone for a while what does not
 // answer.
 //
-// A path starts with one connection; while rows still wait another follows every kPace, up to the limits. When no host
-// answers, or none offers the TLS that is required, the path is blocked: the row that was tried is deferred, the others
+// A path starts with one connection; while rows still wait another follows every kPace, up to the limits; one that has
+// carried all that it may is replaced at once. When no host answers, or none offers the TLS that is required, the path is blocked: the row that was tried is deferred, the others
 // stay queued and untouched, and the stream's retry schedule says when to try again.
 //
 // Owned by:  the scheduler.
@@ -45,6 +45,8 @@ class Paths {
   // A host let a session in and then took nothing: one such session is an accident, several in a row are as bad as no
   // answer. The row that met this has its outcome already.
   void OnFruitless(Path& path, Attempt attempt);
+  // A session ends because its connection has carried all that one may: another may follow it at once.
+  void OnUsedUp(Path& path);
   // A session has ended, whichever way.
   void OnSessionEnd(Path& path, Slots::For what);
 

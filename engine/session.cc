@@ -113,6 +113,8 @@ Task<void> Session::Live() {
   if (answered_ > 0) --path_.taking;
   if (answered_ == 0 && failure_.has_value()) {
     scheduler_.paths().OnFruitless(path_, *failure_);
+  } else if (!failure_.has_value() && begun_ >= begun_max_) {
+    scheduler_.paths().OnUsedUp(path_);
   }
 }
 

@@ -194,6 +194,23 @@ TEST_F(SchedulerOrderTest, AReloadLiftsALimitThatRefused) {
   EXPECT_THAT(TakeCampaigns(1), ElementsAre("spring"));
 }
 
+TEST_F(SchedulerOrderTest, AConnectionThatIsUsedUpIsReplacedAtOnceUnlessTheHostIsFull) {
+  Start();
+  Send("spring", Recipients(1, "d1.test"));
+  ASSERT_TRUE(Eventually([this] { return RowsReady("d1.test") == 1; }));
+  OnShard([&](Scheduler& scheduler) {
+    Path& path = PathTo(scheduler, "d1.test");
+    const absl::Time now = scheduler.services().Now();
+    path.next_open = now + Paths::kPace;
+    scheduler.paths().OnUsedUp(path);
+    EXPECT_EQ(path.next_open, now) << "no session is added";
+    const absl::Time later = now + absl::Minutes(1);
+    path.next_open = later;
+    scheduler.paths().OnUsedUp(path);
+    EXPECT_EQ(path.next_open, later);
+  });
+}
+
 TEST_F(SchedulerOrderTest, RowsBeyondTheUnsettledShareWaitForOutcomesToBeDurable) {
   unsettled_share_ = 2;
   Start();
