@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <set>
 #include <tuple>
-#include <unordered_set>
 #include <utility>
 
 #include "engine/mx_filter.h"
@@ -161,9 +160,9 @@ void Directory::Forget(Lane& lane) {
 }
 
 Site& Directory::SiteOf(const SiteIdentity& identity, const std::string& domain) {
-  std::unique_ptr<Site>& site = sites_[identity.key];
+  std::shared_ptr<Site>& site = sites_[identity.key];
   if (site == nullptr) {
-    site = std::make_unique<Site>();
+    site.reset(new Site());  // whose memory goes with it, whoever still has a weak pointer
     site->key = identity.key;
     site->hosts = identity.hosts;
     site->domain = domain;
@@ -171,13 +170,13 @@ Site& Directory::SiteOf(const SiteIdentity& identity, const std::string& domain)
     site->judge = site->provider != "other" ? site->provider : JudgeOf(identity.hosts);
   }
   if (site_of_domain_.size() >= kDomainsMax) site_of_domain_.clear();
-  site_of_domain_[domain] = site.get();
+  site_of_domain_[domain] = site;
   return *site;
 }
 
 Site* Directory::FindSite(const std::string& domain) const {
   const auto found = site_of_domain_.find(domain);
-  return found == site_of_domain_.end() ? nullptr : found->second;
+  return found == site_of_domain_.end() ? nullptr : found->second.lock().get();
 }
 
 void Directory::ForEach(const std::function<void(Site&)>& visit) const {
@@ -187,17 +186,31 @@ void Directory::ForEach(const std::function<void(Site&)>& visit) const {
 void Directory::Sweep() {
   const absl::Time now = services_.Now();
   // A block outlives the lanes that met it: what is paused and resumed must not try earlier.
-  const auto in_use = [now](const std::unique_ptr<Path>& path) {
-    return path->sessions > 0 || path->block.until > now;
-  };
-  std::unordered_set<const Site*> unused;
-  for (const auto& [key, site] : sites_) {
-    if (site->queues.empty() && std::ranges::none_of(site->paths, in_use)) unused.insert(site.get());
+  const auto blocked = [now](const std::unique_ptr<Path>& path) { return path->block.until > now; };
+  std::erase_if(sites_, [&](const auto& entry) {
+    return entry.second->Unused() && std::ranges::none_of(entry.second->paths, blocked);
+  });
+  std::erase_if(site_of_domain_, [](const auto& entry) { return entry.second.expired(); });
+}
+
+void Directory::MayBeUnused(Site& site) {
+  if (site.maybe_unused || !site.Unused()) return;
+  const auto found = sites_.find(site.key);
+  if (found == sites_.end()) return;
+  site.maybe_unused = true;
+  unused_.push_back(found->second);
+}
+
+void Directory::ForgetUnused(const std::function<void(const Site&)>& forgotten) {
+  while (unused_.size() > kUnusedMax) {
+    const std::shared_ptr<Site> site = unused_.front().lock();
+    unused_.pop_front();
+    if (site == nullptr) continue;
+    site->maybe_unused = false;
+    if (!site->Unused()) continue;
+    forgotten(*site);
+    sites_.erase(site->key);
   }
-  if (unused.empty()) return;
-  // Each table once: the blocks of thousands of dead hosts end together.
-  std::erase_if(site_of_domain_, [&](const auto& entry) { return unused.contains(entry.second); });
-  std::erase_if(sites_, [&](const auto& entry) { return unused.contains(entry.second.get()); });
 }
 
 }  // namespace sealift::engine

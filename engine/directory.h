@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -32,6 +33,7 @@ class Directory {
  public:
   static constexpr size_t kLookupsMax = 256;       // at once
   static constexpr size_t kTransactionalMax = 32;  // and so many more for transactional mail, which asks first
+  static constexpr size_t kUnusedMax = 1024;       // sites that are kept though nothing refers to them
 
   struct Callbacks {
     std::function<void(Lane&, Site&)> resolved;
@@ -53,8 +55,13 @@ class Directory {
 
   void ForEach(const std::function<void(Site&)>& visit) const;
   size_t sites() const { return sites_.size(); }
-  // Forgets sites that nothing refers to.
+  // Forgets sites that nothing refers to and whose blocks have ended.
   void Sweep();
+  // The site's last queue or session has gone.
+  void MayBeUnused(Site& site);
+  // Beyond kUnusedMax sites those that are unused for the longest are forgotten at once, `forgotten` telling of each
+  // before it goes. At the end of a turn: nobody holds a site then.
+  void ForgetUnused(const std::function<void(const Site&)>& forgotten);
 
  private:
   Task<void> LookUp(std::string domain);
@@ -66,8 +73,9 @@ class Directory {
   ShardServices& services_;
   TaskGroup& tasks_;
   Callbacks callbacks_;
-  std::unordered_map<std::string, std::unique_ptr<Site>> sites_;  // by key
-  std::unordered_map<std::string, Site*> site_of_domain_;
+  std::unordered_map<std::string, std::shared_ptr<Site>> sites_;  // by key
+  std::unordered_map<std::string, std::weak_ptr<Site>> site_of_domain_;
+  std::deque<std::weak_ptr<Site>> unused_;  // perhaps; the one that became so first in front
   struct Question {
     std::vector<Lane*> lanes;  // that wait
     bool begun = false;

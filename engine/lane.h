@@ -1,18 +1,18 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "engine/claim.h"
+#include "engine/row_window.h"
 #include "engine/runtime/timer_wheel.h"
 #include "engine/shaping/classification.h"
 #include "engine/tls_requirement.h"
-#include "queue/outcome.h"
-#include "queue/pack.h"
 #include "queue/types.h"
 
 namespace sealift::engine {
@@ -21,24 +21,6 @@ class LaneTable;
 struct ActiveCampaign;
 struct Hold;
 struct SendQueue;
-
-// A pack whose rows are being sent. Its outcomes go to the store together where they can: a pack that is settled whole
-// costs one deletion, one that is settled in pieces is written back each time.
-struct OpenPack {
-  std::shared_ptr<queue::Pack> pack;
-  std::vector<queue::Outcome> outcomes;  // not yet handed to the store
-};
-
-// A row of a lane's window: claimed from the store, not yet settled.
-struct Claim {
-  std::shared_ptr<OpenPack> open;
-  uint8_t index = 0;
-
-  const queue::Row& row() const { return open->pack->rows()[index]; }
-  const queue::Pack& pack() const { return *open->pack; }
-  // It waited for its time: tried before, or accepted anew by a replay.
-  bool waited() const { return pack().due() != absl::InfinitePast(); }
-};
 
 // What is known of a domain that has no site: why, and whether its rows bounce or wait.
 struct LaneVerdict {
@@ -68,8 +50,8 @@ struct Lane {
   DomainSecurity security;     // of its domain, as it was resolved
   SendQueue* queue = nullptr;  // null until its domain is resolved
 
-  std::deque<Claim> window;
-  std::deque<Claim> withheld;              // claimed, and to be settled as suppressed
+  RowWindow window;
+  std::list<Claim> withheld;               // claimed, and to be settled as suppressed
   size_t rows_listed = 0;                  // of the window, as its queue has counted them
   size_t ahead = 0;                        // rows in its queue's ready list
   std::string fresh_cursor, retry_cursor;  // where the next read starts

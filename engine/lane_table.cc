@@ -10,20 +10,27 @@ namespace sealift::engine {
 namespace {
 
 constexpr int kPageLanes = 1024;
-constexpr size_t kReadLanesMax = 64;  // lanes in one request to a reader
-constexpr absl::Duration kSoon = absl::Minutes(1);
+constexpr size_t kReadLanesMax = 64;                      // lanes in one request to a reader
 constexpr absl::Duration kReadAgain = absl::Seconds(30);  // after a failed read
 constexpr absl::Duration kPassesApart = absl::Milliseconds(250);
+constexpr absl::Duration kFullAgain = absl::Seconds(1);  // another shard may have room
 
 uint32_t Number(queue::CampaignId id) { return static_cast<uint32_t>(id); }
 
 bool HasFresh(const queue::LaneRecord& record) { return record.queued > record.retrying + record.in_doubt; }
 
-bool IsRetry(const queue::Pack& pack) { return pack.due() != absl::InfinitePast(); }
-
 }  // namespace
 
 void Lane::OnDue() { table.OnDue(*this); }
+
+void LaneTable::Pager::OnTimer() {
+  const bool within_pass = !done && !reading && !cursor.empty();
+  if (within_pass) {
+    table.NextPage(*this);
+  } else {
+    table.Run(campaign);
+  }
+}
 
 LaneTable::LaneTable(ShardServices& services, Callbacks callbacks)
     : services_(services), callbacks_(std::move(callbacks)) {}
@@ -52,12 +59,17 @@ bool LaneTable::HasRoom(const ActiveCampaign& campaign) const {
   return lanes_.size() - transactional_ < kLanesMax;
 }
 
+bool LaneTable::Crowded(bool transactional) const {
+  return transactional ? transactional_ > kTransactionalMax / 2 : lanes_.size() - transactional_ > kWaitingMax;
+}
+
 void LaneTable::NextPage(Pager& pager) {
   if (pager.reading || pager.done || !pager.campaign->sending) return;
   if (!HasRoom(*pager.campaign)) {
     page_waits_ = true;
     return;
   }
+  if (pager.next_page > services_.Now()) return services_.ArmAt(pager.timer, pager.next_page);
   pager.reading = true;
   const queue::CampaignId id = pager.campaign->id;
   services_.store.ReadLanes(id, pager.cursor, kPageLanes, services_.index, services_.shards,
@@ -98,7 +110,8 @@ void LaneTable::OnPage(queue::CampaignId campaign, queue::LanesPage page) {
     if (record.queued <= record.in_doubt) continue;
     const LaneFacts facts{record.lane, pager.campaign->name, pager.campaign->stream, record.domain};
     if (services_.holds->OnLane(facts) != nullptr) continue;  // found again when the hold has ended
-    if (!HasFresh(record) && record.next_due > now + kSoon && lanes_.size() > kLanesMax * 3 / 4) {
+    if (!HasFresh(record) && record.next_due > now + kAWhile &&
+        (pager.crowded || Crowded(IsTransactional(*pager.campaign)))) {
       PassOver(pager, record.next_due);
       continue;
     }
@@ -111,6 +124,7 @@ void LaneTable::OnPage(queue::CampaignId campaign, queue::LanesPage page) {
     return;
   }
   pager.cursor.clear();
+  if (pager.next_pass == absl::InfiniteFuture()) pager.crowded = false;
   if (std::exchange(pager.again, false)) {
     Run(pager.campaign);
   } else if (pager.next_pass != absl::InfiniteFuture()) {
@@ -142,8 +156,23 @@ Lane& LaneTable::Create(const queue::LaneRecord& record, std::shared_ptr<ActiveC
   return lane;
 }
 
-Lane& LaneTable::Receive(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign) {
-  return Create(record, std::move(campaign));
+Lane* LaneTable::Receive(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign) {
+  if (HasRoom(*campaign) || HomeOf(record.lane) == services_.index) return &Create(record, std::move(campaign));
+  services_.send_home(HomeOf(record.lane), record.lane.campaign, services_.Now() + kFullAgain);
+  return nullptr;
+}
+
+void LaneTable::HandedBack(queue::CampaignId campaign, absl::Time when) {
+  const auto found = pagers_.find(Number(campaign));
+  if (found == pagers_.end()) return;  // it is not sent any more; when it is, every lane is found again
+  Pager& pager = *found->second;
+  pager.crowded = true;
+  if (when <= services_.Now() + kAWhile) pager.next_page = std::max(pager.next_page, when);
+  PassOver(pager, when);
+}
+
+int LaneTable::HomeOf(const queue::LaneId& id) const {
+  return static_cast<int>(static_cast<uint64_t>(id.destination) % static_cast<uint64_t>(services_.shards));
 }
 
 void LaneTable::Compare(Lane& lane, const queue::LaneRecord& record) {
@@ -242,6 +271,7 @@ Lane* LaneTable::Find(const queue::LaneId& id) {
 
 void LaneTable::Want(Lane& lane) {
   if (lane.discarded || lane.reading || lane.frozen) return MaybeForget(lane);
+  if (GivesWayToOthers(lane)) return;
   if (!lane.more || lane.hold != nullptr) return MaybeForget(lane);
   if (lane.queue == nullptr && !lane.verdict.has_value()) return;  // its site is not known: nobody would take the rows
   if (lane.verdict.has_value() && !lane.verdict->Bounces() && lane.verdict->tried && !lane.recount) return;
@@ -312,24 +342,23 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
   lane.next_due = std::min(lane.next_due, window.next_due);
   lane.more = lane.fresh || lane.next_due <= services_.Now();
   window.suppressed.resize(window.packs.size());
-  // Retries go behind the retries that are here and before the fresh rows.
-  auto place = std::ranges::find_if_not(lane.window, [](const Claim& claim) { return IsRetry(claim.pack()); });
+  std::vector<Claim> retries, fresh;
   for (size_t pack = 0; pack < window.packs.size(); ++pack) {
     auto open = std::make_shared<OpenPack>();
     open->pack = std::move(window.packs[pack]);
-    if (!IsRetry(*open->pack)) place = lane.window.end();
     const size_t rows = open->pack->rows().size();
     for (size_t i = 0; i < rows; ++i) {
-      const Claim claim{.open = open, .index = static_cast<uint8_t>(i)};
+      Claim claim{.open = open, .index = static_cast<uint8_t>(i)};
       if ((window.suppressed[pack] >> i & 1) != 0) {
-        lane.withheld.push_back(claim);
+        lane.withheld.push_back(std::move(claim));
       } else if (IsHeld(lane, claim)) {
         ++lane.held_rows;
       } else {
-        place = std::next(lane.window.insert(place, claim));
+        (claim.waited() ? retries : fresh).push_back(std::move(claim));
       }
     }
   }
+  lane.window.Add(std::move(retries), std::move(fresh));
   ArmDue(lane);
   if (!lane.window.empty() || !lane.withheld.empty()) {
     callbacks_.rows(lane);
@@ -411,17 +440,30 @@ void LaneTable::MaybeForget(Lane& lane) {
     return;
   }
   if (lane.more || (lane.held_rows > 0 && room)) return;
-  const absl::Time now = services_.Now();
   if (lane.next_due == absl::InfiniteFuture()) return Forget(lane);
-  // Another shard's lane stays: that shard's pages would not find it here again.
-  const bool ours = static_cast<uint64_t>(lane.id.destination) % static_cast<uint64_t>(services_.shards) ==
-                    static_cast<uint64_t>(services_.index);
-  if (ours && lane.next_due > now + kSoon && lanes_.size() > kLanesMax * 3 / 4) {
-    if (const auto pager = pagers_.find(Number(lane.id.campaign)); pager != pagers_.end()) {
-      PassOver(*pager->second, lane.next_due);
-      Forget(lane);
-    }
+  if (lane.next_due > services_.Now() + kAWhile && Crowded(lane.transactional)) GiveWay(lane, lane.next_due);
+}
+
+bool LaneTable::GiveWay(Lane& lane, absl::Time until) {
+  const queue::CampaignId campaign = lane.id.campaign;
+  if (HomeOf(lane.id) != services_.index) {
+    services_.send_home(HomeOf(lane.id), campaign, until);
+  } else if (const auto pager = pagers_.find(Number(campaign)); pager != pagers_.end()) {
+    PassOver(*pager->second, until);
+  } else {
+    return false;
   }
+  Discard(lane);
+  Forget(lane);
+  return true;
+}
+
+bool LaneTable::GivesWayToOthers(Lane& lane) {
+  if (!Crowded(lane.transactional) || lane.queue == nullptr || lane.hold != nullptr || !lane.withheld.empty())
+    return false;
+  if (lane.ahead > 0 || lane.unsettled > 0) return false;
+  const absl::Time until = callbacks_.blocked_until(lane);
+  return until > services_.Now() + kAWhile && GiveWay(lane, until);
 }
 
 void LaneTable::Forget(Lane& lane) {

@@ -18,9 +18,11 @@ namespace sealift::engine {
 // LaneTable keeps the lanes of one shard that are worth keeping in memory, and the windows of rows that they have read.
 //
 // It pages through each running campaign's lanes in the store, takes up those that have something due, and reads their
-// rows in batches, a batch a turn of the ring. However long the queue, at most kLanesMax lanes are here, and those of
-// transactional mail beside them, which never waits behind the others: when the table is full the pages wait, and lanes
-// that are not due for a while give way and are found again by a later pass.
+// rows in batches, a batch a turn of the ring. However long the queue, about kLanesMax lanes are here, and those of
+// transactional mail beside them, which never waits behind the others: when the table is full the pages wait, and a
+// shard that receives lanes from another hands back what is too much. Beyond kWaitingMax those of which nothing can be
+// sent for a while give way: they are not due, or no host of their site answers. A later pass finds them again; the
+// shard that looks after the lane's destination makes it, wherever its site is.
 //
 // Owned by:  the scheduler.
 // Threads:   the shard's; the store's answers arrive through its inbox.
@@ -28,7 +30,10 @@ class LaneTable {
  public:
   static constexpr size_t kLanesMax = 16'384;
   static constexpr size_t kTransactionalMax = 2'048;  // lanes of transactional mail: they have room of their own
-  static constexpr int kPacksMax = 8;                 // of one read
+  static constexpr size_t kWaitingMax = kLanesMax / 4;
+  // How long one must wait to give way.
+  static constexpr absl::Duration kAWhile = absl::Minutes(1);
+  static constexpr int kPacksMax = 8;  // of one read
   // A lane whose window has more rows reads nothing, so a window never has more than this and one read.
   static constexpr size_t kWindowMax = static_cast<size_t>(kPacksMax) * queue::Pack::kRowsMax;
 
@@ -38,6 +43,8 @@ class LaneTable {
     std::function<void(Lane&)> emptied;    // its window was given back: nothing of it is ready any more
     std::function<void(Lane&)> rewound;    // it begins anew, and has claimed nothing: it may go another way from here
     std::function<void(Lane&)> forgotten;  // it is about to go: nothing may refer to it any more
+    // Until when no row of a lane can be sent, whatever it has: InfinitePast where that is not so.
+    std::function<absl::Time(Lane&)> blocked_until;
   };
 
   LaneTable(ShardServices& services, Callbacks callbacks);
@@ -49,8 +56,10 @@ class LaneTable {
   // Gives back every row of the campaign that is not being sent, and calls `done` once no row of it is unsettled.
   void Stop(queue::CampaignId campaign, std::function<void()> done);
 
-  // A lane that another shard has resolved, and that is not here.
-  Lane& Receive(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign);
+  // A lane that another shard has resolved, and that is not here. Null: there is no room, and it was handed back.
+  Lane* Receive(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign);
+  // A lane that this shard found and gave to another is not there any more; it is to be found again at that time.
+  void HandedBack(queue::CampaignId campaign, absl::Time when);
   // The store shows this of a lane that is here: it may have fresh rows that it does not know of.
   void Compare(Lane& lane, const queue::LaneRecord& record);
   // The lane has gone to another shard. It has claimed nothing.
@@ -99,7 +108,7 @@ class LaneTable {
  private:
   struct Pager {
     explicit Pager(LaneTable& in) : table(in), timer(Timer::Calling<&Pager::OnTimer>(this)) {}
-    void OnTimer() { table.Run(campaign); }
+    void OnTimer();
 
     LaneTable& table;
     std::shared_ptr<ActiveCampaign> campaign;
@@ -107,6 +116,8 @@ class LaneTable {
     bool reading = false;
     bool done = false;                              // this pass has seen every lane
     bool again = false;                             // another pass was asked for meanwhile
+    bool crowded = false;                           // lanes of this pass, or of the last, found no room elsewhere
+    absl::Time next_page = absl::InfinitePast();    // not before: another shard is full
     absl::Time next_pass = absl::InfiniteFuture();  // when something that was passed over is due
     Timer timer;
   };
@@ -130,6 +141,14 @@ class LaneTable {
   void ArmDue(Lane& lane);
   void Discard(Lane& lane);
   void MaybeForget(Lane& lane);
+  // Lanes of that kind which wait for a while are too many to be kept.
+  bool Crowded(bool transactional) const;
+  // The shard that looks after the lane's destination: its pages find the lane.
+  int HomeOf(const queue::LaneId& id) const;
+  // Nothing of the lane can be sent before `until`: it is found again then. False: nobody would find it.
+  bool GiveWay(Lane& lane, absl::Time until);
+  // The same for one that has rows at a site whose hosts do not answer, where there is no room for it.
+  bool GivesWayToOthers(Lane& lane);
   void Forget(Lane& lane);
   void CheckStopped();
 

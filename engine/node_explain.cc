@@ -28,7 +28,7 @@ WaitReason Unread(uint64_t rows, bool retrying) {
             .rows = rows};
   }
   return {.reason = "unread",
-          .detail = "not in memory: other rows go before them",
+          .detail = "not in memory: other rows go before them, or their hosts did not answer and are tried later",
           .set_by = "nothing refuses them",
           .until = std::nullopt,
           .rows = rows};

@@ -88,7 +88,12 @@ Path& Paths::PathOf(Site& site, int source, const TlsRequirement& requirement) {
   const std::string& name = services_.options->sources[static_cast<size_t>(source)].name;
   site.paths.push_back(std::make_unique<Path>(scheduler_, site, name, requirement));
   Configure(*site.paths.back());
+  blocks_.Restore(site.key, *site.paths.back(), services_.Now());
   return *site.paths.back();
+}
+
+void Paths::Forget(const Site& site) {
+  for (const std::unique_ptr<Path>& path : site.paths) blocks_.Keep(site.key, *path, services_.Now());
 }
 
 void Paths::Configure(Path& path) {
@@ -360,7 +365,7 @@ void Paths::BlockPath(Path& path, Lack lack, const Attempt& attempt) {
   path.block.until = RetrySchedule({.intervals = path.retry})
                          .Next(path.block.failures, now, absl::InfiniteFuture(), services_.random());
   WakeAt(path, path.block.until);
-  if (lack >= Lack::kTls) scheduler_.BounceForNoTls(path, attempt);
+  scheduler_.BounceForNoTls(path);
   if (!attempt.begun) return;
   if (const std::optional<Assignment> head = scheduler_.Head(path); head.has_value())
     scheduler_.Conclude(*head, attempt);
@@ -375,7 +380,9 @@ void Paths::OnSessionEnd(Path& path, Slots::For what) {
   if (path.sessions == 0) path.next_open = std::min(path.next_open, services_.Now() + kPace);  // it is full no more
   Pump(path.site);
   const bool any = std::ranges::any_of(path.site.paths, [](const auto& other) { return other->sessions > 0; });
-  if (!any) scheduler_.Unprepare(path.site);
+  if (any) return;
+  scheduler_.Unprepare(path.site);
+  scheduler_.directory().MayBeUnused(path.site);
 }
 
 void Paths::WakeAll() {

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/block_memory.h"
 #include "engine/failed_hosts.h"
 #include "engine/runtime/task_group.h"
 #include "engine/shard_services.h"
@@ -72,6 +73,10 @@ class Paths {
 
   FailedHosts& failed_hosts() { return failed_hosts_; }
 
+  // The site is being forgotten: its blocks are not.
+  void Forget(const Site& site);
+  const BlockMemory& blocks() const { return blocks_; }
+
  private:
   bool PumpPath(SendQueue& queue, Path& path);
   bool RefusedForLong(Path& path) const;
@@ -88,6 +93,7 @@ class Paths {
   ShardServices& services_;
   Scheduler& scheduler_;
   FailedHosts failed_hosts_;
+  BlockMemory blocks_;
   TaskGroup sessions_;
 };
 

@@ -35,6 +35,15 @@ OutcomeKind KindOf(Action action) {
   return OutcomeKind::kDeferred;
 }
 
+// Whether rows that wait for the TLS that no host of the path offers come back instead: where nobody can have taken out
+// the offer of REQUIRETLS, or where their stream says so. What was promised is waited for.
+bool BouncesForNoTls(const SendQueue& queue, const Path& path) {
+  if (queue.requirement != path.requirement || queue.stream == nullptr || path.block.lack < Lack::kTls) return false;
+  if (path.block.lack == Lack::kRequireTls) return true;
+  if (path.requirement.policy == tls::Policy::kOpportunistic && !path.requirement.requiretls) return false;
+  return queue.stream->on_no_tls == OnNoTls::kBounce;
+}
+
 }  // namespace
 
 void ReturnPermits(const Assignment& assignment) {
@@ -63,7 +72,8 @@ Scheduler::Scheduler(ShardServices& services, int unsettled_share)
                               if (lane.queue != nullptr) Unlist(lane);
                             },
                         .rewound = [this](Lane& lane) { OnRewound(lane); },
-                        .forgotten = [this](Lane& lane) { OnForgotten(lane); }}),
+                        .forgotten = [this](Lane& lane) { OnForgotten(lane); },
+                        .blocked_until = [this](Lane& lane) { return BlockedUntil(lane); }}),
       directory_(
           services, lookups_,
           {.resolved = [this](Lane& lane, Site& site) { OnResolved(lane, site); },
@@ -107,9 +117,10 @@ void Scheduler::Receive(LaneHandover handed) {
   if (!handed.campaign->sending) return;
   const queue::LaneRecord& record = handed.record;
   if (Lane* const known = lanes_.Find(record.lane); known != nullptr) return lanes_.Compare(*known, record);
-  Lane& lane = lanes_.Receive(record, std::move(handed.campaign));
-  lane.security = handed.site.security;
-  OnResolved(lane, directory_.SiteOf(handed.site, record.domain));
+  Lane* const lane = lanes_.Receive(record, std::move(handed.campaign));
+  if (lane == nullptr) return;
+  lane->security = handed.site.security;
+  OnResolved(*lane, directory_.SiteOf(handed.site, record.domain));
 }
 
 void Scheduler::OnFailed(Lane& lane, LaneVerdict verdict) {
@@ -161,8 +172,7 @@ void Scheduler::OnRows(Lane& lane) {
   ExpireReady(*lane.queue);
   for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
     path->refusal = Refusal{};
-    if (path->block.lack >= Lack::kTls && path->block.until > services_.Now())
-      BounceForNoTls(*path, path->block.attempt);
+    if (path->block.until > services_.Now()) BounceForNoTls(*path);
   }
   paths_.Pump(*lane.queue->site);
 }
@@ -170,6 +180,18 @@ void Scheduler::OnRows(Lane& lane) {
 void Scheduler::OnForgotten(Lane& lane) {
   directory_.Forget(lane);
   if (lane.queue != nullptr) Leave(lane);
+}
+
+absl::Time Scheduler::BlockedUntil(const Lane& lane) {
+  SendQueue& queue = *lane.queue;
+  if (queue.permits.empty()) return absl::InfinitePast();
+  absl::Time first = absl::InfiniteFuture();
+  for (const std::shared_ptr<const SendPermits>& permits : queue.permits) {
+    const Path& path = paths_.PathOf(*queue.site, permits->source, queue.requirement);
+    if (path.block.until <= services_.Now() || BouncesForNoTls(queue, path)) return absl::InfinitePast();
+    first = std::min(first, path.block.until);
+  }
+  return first;
 }
 
 bool Scheduler::MayBegin(Settler::For what) {
@@ -273,18 +295,12 @@ std::optional<Assignment> Scheduler::Head(Path& path) {
   return std::nullopt;
 }
 
-void Scheduler::BounceForNoTls(Path& path, const Attempt& attempt) {
-  const bool requiretls = path.requirement.requiretls;
-  if (path.requirement.policy == tls::Policy::kOpportunistic && !requiretls) return;  // it requires not what is missing
-  const bool refused = path.block.lack == Lack::kRequireTls;
+void Scheduler::BounceForNoTls(Path& path) {
   for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
-    if (queue->requirement != path.requirement) continue;
-    if (queue->stream == nullptr) continue;
-    if (queue->stream->on_no_tls != OnNoTls::kBounce && !refused) continue;
-    if (queue->PermitsOf(path.source) == nullptr) continue;
-    Attempt bounce = attempt;
+    if (!BouncesForNoTls(*queue, path) || queue->PermitsOf(path.source) == nullptr) continue;
+    Attempt bounce = path.block.attempt;
     bounce.verdict.action = Action::kBounce;
-    if (requiretls) bounce.enhanced = refused ? "5.7.30" : "5.7.10";  // RFC 8689 4.2.1
+    if (path.requirement.requiretls) bounce.enhanced = path.block.lack == Lack::kRequireTls ? "5.7.30" : "5.7.10";
     while (queue->HasRows() && MayBegin()) Conclude(TakeFront(*queue, nullptr), bounce);
   }
 }
@@ -521,6 +537,7 @@ Task<void> Scheduler::Drain() {
 }
 
 void Scheduler::EndOfTurn() {
+  directory_.ForgetUnused([this](const Site& site) { paths_.Forget(site); });
   lanes_.FlushReads();
   settler_.Flush();
 }

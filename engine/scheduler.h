@@ -64,6 +64,8 @@ class Scheduler {
   // A lane whose site this shard owns, from the shard that resolved it. It binds this shard to the holds that it was
   // found under: one that has ended there would keep it here, where no pass looks for it again.
   void Receive(LaneHandover handed);
+  // A lane that was handed over is not there any more, and is due then.
+  void HandedBack(queue::CampaignId campaign, absl::Time when) { lanes_.HandedBack(campaign, when); }
 
   // The next row for a session on `path`; or nothing, and why. kReserved: of transactional streams alone.
   std::optional<Assignment> Next(Path& path, Refusal& refusal, Slots::For what = Slots::For::kAnything);
@@ -119,8 +121,8 @@ class Scheduler {
   void EndOfTurn();
   void OnDurable(uint64_t number) { settler_.OnDurable(number); }
 
-  // No host of the site offers the TLS that these rows require, and their streams would rather have them back.
-  void BounceForNoTls(Path& path, const Attempt& attempt);
+  // The path is blocked: where that is for lack of TLS, rows that are not to wait for it come back.
+  void BounceForNoTls(Path& path);
 
   // Rows whose time is over have that as their outcome, whatever they wait for.
   void Expire(Site& site);
@@ -155,6 +157,8 @@ class Scheduler {
   void OnRows(Lane& lane);
   void OnRewound(Lane& lane);
   void OnForgotten(Lane& lane);
+  // When the first path that the lane's rows may take is tried again; InfinitePast: one is not blocked.
+  absl::Time BlockedUntil(const Lane& lane);
   void OnRoom();
 
   // What holds and routes say of the lane from now on, at that site.

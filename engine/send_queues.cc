@@ -42,8 +42,9 @@ void Scheduler::Leave(Lane& lane) {
   lane.queue = nullptr;
   if (--queue.lanes > 0) return;
   sign_ahead_.Forget(queue);
-  std::vector<std::unique_ptr<SendQueue>>& queues = queue.site->queues;
-  std::erase_if(queues, [&](const std::unique_ptr<SendQueue>& entry) { return entry.get() == &queue; });
+  Site& site = *queue.site;
+  std::erase_if(site.queues, [&](const std::unique_ptr<SendQueue>& entry) { return entry.get() == &queue; });
+  directory_.MayBeUnused(site);
 }
 
 SendQueue& Scheduler::QueueOf(Site& site, const Lane& lane) {

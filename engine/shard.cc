@@ -67,7 +67,14 @@ absl::Status Shard::Prepare() {
       .signing_keys = setup_.signing_keys,
       .random = std::mt19937_64(std::random_device()()),
       .post = [this](ShardServices::Message message) { Post(std::move(message)); },
-      .send_lane = [this](int shard, LaneHandover lane) { SendLane(shard, std::move(lane)); },
+      .send_lane =
+          [this](int shard, LaneHandover lane) {
+            SendTo(shard, [lane = std::move(lane)](Scheduler& there) { there.Receive(lane); });
+          },
+      .send_home =
+          [this](int shard, queue::CampaignId campaign, absl::Time when) {
+            SendTo(shard, [campaign, when](Scheduler& there) { there.HandedBack(campaign, when); });
+          },
       .holds = setup_.holds,
   });
   scheduler_ = std::make_unique<Scheduler>(*services_, setup_.unsettled_share);
@@ -126,7 +133,7 @@ void Shard::EndOfTurn() {
     durable_seen_ = durable;
     scheduler_->OnDurable(durable);
   }
-  if (!unsent_.empty()) SendLanes();
+  if (!unsent_.empty()) SendAgain();
   scheduler_->EndOfTurn();
 }
 
@@ -158,19 +165,19 @@ void Shard::Hear(std::shared_ptr<const queue::SuppressionNews> news) {
   Post([this, news = std::move(news)] { scheduler_->Hear(*news); });
 }
 
-void Shard::SendLane(int shard, LaneHandover lane) {
-  unsent_.emplace_back(shard, std::move(lane));
-  SendLanes();
+void Shard::SendTo(int shard, std::function<void(Scheduler&)> what) {
+  unsent_.emplace_back(shard, std::move(what));
+  SendAgain();
 }
 
-void Shard::SendLanes() {
-  std::vector<std::pair<int, LaneHandover>> waiting = std::move(unsent_);
+void Shard::SendAgain() {
+  std::vector<std::pair<int, std::function<void(Scheduler&)>>> waiting = std::move(unsent_);
   unsent_.clear();
-  for (auto& [index, lane] : waiting) {
+  for (auto& [index, what] : waiting) {
     Shard* const peer = peers_[static_cast<size_t>(index)];
-    ShardServices::Message message = [peer, handed = lane] { peer->scheduler_->Receive(handed); };
+    ShardServices::Message message = [peer, run = what] { run(*peer->scheduler_); };
     if (!peer->inbox_->TryPush(std::move(message)) && !peer->inbox_->closed())
-      unsent_.emplace_back(index, std::move(lane));
+      unsent_.emplace_back(index, std::move(what));
   }
 }
 

@@ -83,8 +83,9 @@ class Shard {
   Task<void> ReadInbox();
   Task<void> Housekeep();
   void EndOfTurn();
-  void SendLane(int shard, LaneHandover lane);
-  void SendLanes();
+  // Runs `what` on another shard; kept and tried again while its inbox is full.
+  void SendTo(int shard, std::function<void(Scheduler&)> what);
+  void SendAgain();
 
   const Setup setup_;
   Metrics metrics_;
@@ -97,7 +98,7 @@ class Shard {
   std::unique_ptr<ShardServices> services_;
   std::unique_ptr<Scheduler> scheduler_;
   std::vector<Shard*> peers_;
-  std::vector<std::pair<int, LaneHandover>> unsent_;
+  std::vector<std::pair<int, std::function<void(Scheduler&)>>> unsent_;
   std::atomic<uint64_t> durable_{0};
   uint64_t durable_seen_ = 0;
   std::atomic<bool> ended_{false};

@@ -69,6 +69,8 @@ struct ShardServices {
   std::function<void(Message message)> post;
   // Gives a lane to the shard that owns its site; kept and tried again while that shard's inbox is full.
   std::function<void(int shard, LaneHandover lane)> send_lane;
+  // Tells the shard that gave a lane of the campaign away to look for it again at that time; kept likewise.
+  std::function<void(int shard, queue::CampaignId campaign, absl::Time when)> send_home;
 
   std::shared_ptr<const HoldSet> holds = std::make_shared<const HoldSet>();
   TlsTally tls_tally = {};  // what the node has not taken yet

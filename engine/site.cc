@@ -13,14 +13,14 @@ const std::shared_ptr<const SendPermits>* SendQueue::PermitsOf(int source) const
 
 std::pair<Lane*, Claim> SendQueue::PopFront() {
   Lane& lane = *ready.front();
-  ready.pop_front();
-  lane.listed = false;
   Claim claim = std::move(lane.window.front());
   lane.window.pop_front();
   --lane.rows_listed;
-  if (!lane.window.empty()) {
-    lane.listed = true;
-    ready.push_back(&lane);
+  if (lane.window.empty()) {
+    lane.listed = false;
+    ready.pop_front();
+  } else {
+    ready.splice(ready.end(), ready, ready.begin());
   }
   return {&lane, std::move(claim)};
 }
@@ -48,6 +48,10 @@ absl::Time SendQueue::ClosedUntil(absl::Time now) {
 void Site::Remember(absl::Time now, std::string reply) {
   if (replies.size() == kRepliesMax) replies.pop_front();
   replies.emplace_back(now, std::move(reply));
+}
+
+bool Site::Unused() const {
+  return queues.empty() && std::ranges::all_of(paths, [](const auto& path) { return path->sessions == 0; });
 }
 
 int Site::SessionsOf(const std::vector<int>& sources) const {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -101,10 +101,10 @@ struct SendQueue {
   std::vector<std::shared_ptr<const SendPermits>> permits;  // a source of the stream's pool each
   HoldSet::Placement placement;                             // where operators' orders let its rows leave
   size_t next_source = 0;                                   // whose turn it is to open a session
-  std::deque<Lane*> ready;                                  // lanes that have rows in their window
+  std::list<Lane*> ready;                                   // lanes that have rows in their window
   size_t rows_ready = 0;                                    // in their windows, and ahead
   std::shared_ptr<const DkimSigner> signer;                 // null: the stream does not sign
-  std::deque<ReadyRow> ahead;                               // they go before `ready`; empty without a signer
+  std::list<ReadyRow> ahead;                                // they go before `ready`; empty without a signer
   size_t message_bytes = 64 << 10;                          // at most, as far as is known
   bool waits_for_signers = false;
   Histogram* delivery_seconds = nullptr;
@@ -163,7 +163,7 @@ struct Path {
     std::vector<Slots*> slots;
     Slots::For what;
   };
-  std::deque<Taken> taken;                     // by the sessions that are open
+  std::vector<Taken> taken;                    // by the sessions that are open
   std::vector<RateInForce*> connection_rates;  // of every block that has one
 };
 
@@ -179,11 +179,14 @@ struct Site {
   std::string domain;                              // one that it serves: the one that made it
   std::vector<std::unique_ptr<SendQueue>> queues;  // the one to be served first in front
   std::vector<std::unique_ptr<Path>> paths;
-  Precedence precedence;  // of transactional mail that finds the site's own connections taken
-  std::deque<std::pair<absl::Time, std::string>> replies;  // the last ones, redacted
+  Precedence precedence;      // of transactional mail that finds the site's own connections taken
+  bool maybe_unused = false;  // the directory looks at it again
+  std::list<std::pair<absl::Time, std::string>> replies;  // the last ones, redacted
 
   static constexpr size_t kRepliesMax = 8;
   void Remember(absl::Time now, std::string reply);
+  // Nothing has rows for it and nobody is connected to it.
+  bool Unused() const;
   // Sessions of these sources, over all requirements.
   int SessionsOf(const std::vector<int>& sources) const;
   // Those that any mail may have.

@@ -10,7 +10,9 @@ namespace sealift::engine {
 MailServer& Internet::AddHost(const std::string& name) {
   auto host = std::make_unique<Host>();
   host->name = name;
-  host->address = *dns::Address::Parse(fmt::format("127.0.1.{}", hosts_.size() + 1));
+  const size_t number = hosts_.size() + 1;
+  host->address = *dns::Address::Parse(fmt::format("127.0.{}.{}", 1 + number / 256, number % 256));
+  at_[Endpoint::Ip(AF_INET, std::span(host->address.bytes).first(4), 25).ToString()] = host.get();
   std::unique_ptr<Host>& entry = hosts_[name];
   CHECK(entry == nullptr, "a host has one machine");
   entry = std::move(host);
@@ -33,12 +35,12 @@ Task<absl::StatusOr<std::unique_ptr<Stream>>> Internet::Connect(Endpoint to, std
   (void)from;
   const absl::Status yielded = co_await ring_.Yield();  // as a real connection, it takes a turn at least
   if (!yielded.ok()) co_return yielded;
-  for (const auto& [name, host] : hosts_) {
-    if (Endpoint::Ip(AF_INET, std::span(host->address.bytes).first(4), 25) == to) {
-      connects.emplace_back(name, ring_.Now());
-      if (host->refusing) break;
+  if (const auto found = at_.find(to.ToString()); found != at_.end()) {
+    Host& host = *found->second;
+    connects.emplace_back(host.name, ring_.Now());
+    if (!host.refusing) {
       auto [ours, theirs] = MemoryStream::Connect();
-      serving_.Start(host->server.Serve(std::move(theirs)));
+      serving_.Start(host.server.Serve(std::move(theirs)));
       co_return std::move(ours);
     }
   }

@@ -27,7 +27,7 @@ class Internet final : public Network, public Resolver, public Web {
  public:
   explicit Internet(Ring& ring) : ring_(ring), serving_(ring) {}
 
-  // A host with a server on port 25. Hosts have addresses on 127.0.1.0/24, in the order of their making.
+  // A host with a server on port 25. Hosts have addresses from 127.0.1.1 on, in the order of their making.
   MailServer& AddHost(const std::string& name);
   // The host's machine is gone, or back: connections are refused.
   void SetRefusing(const std::string& host, bool refusing);
@@ -73,6 +73,7 @@ class Internet final : public Network, public Resolver, public Web {
   Ring& ring_;
   TaskGroup serving_;
   std::map<std::string, std::unique_ptr<Host>> hosts_;  // by name
+  std::map<std::string, Host*> at_;                     // by endpoint
   std::map<std::string, dns::MxAnswer> mx_;             // by domain
   std::map<std::string, dns::TlsaAnswer> tlsa_;         // by service
   std::map<std::string, dns::TxtAnswer> txt_;           // by name

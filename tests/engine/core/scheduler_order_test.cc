@@ -58,10 +58,11 @@ TEST_F(SchedulerOrderTest, ARetryThatBecomesDueGoesBeforeTheFreshRowsOfTheWindow
   const auto defer = [&](const Assignment& assignment) {
     scheduler().Conclude(assignment, {.verdict = {.action = Action::kDefer}, .code = 450, .date = absl::Now()});
   };
-  const auto number_at = [&](size_t place) {
-    const std::deque<Claim>& window = scheduler().lanes().Find(lane)->window;
-    return window.size() > place && window[place].row().attempts > 0 ? static_cast<uint32_t>(window[place].row().id)
-                                                                     : 0;
+  const auto number_at = [&](size_t place) -> uint32_t {
+    const RowWindow& window = scheduler().lanes().Find(lane)->window;
+    if (window.size() <= place) return 0;
+    const queue::Row& row = std::next(window.begin(), static_cast<std::ptrdiff_t>(place))->row();
+    return row.attempts > 0 ? static_cast<uint32_t>(row.id) : 0;
   };
   std::optional<Assignment> first, second;
   OnShard([&](Scheduler&) {

@@ -119,6 +119,11 @@ void ShardWorld::Start() {
             if (on_handover_ == nullptr) return ReceiveLater(std::move(lane));
             on_handover_(std::move(lane));
           },
+      .send_home =
+          [this](int, queue::CampaignId campaign, absl::Time when) {
+            CHECK(shards_ > 1, "there is one shard");
+            if (on_handed_back_ != nullptr) on_handed_back_(campaign, when);
+          },
   });
   scheduler_ = std::make_unique<Scheduler>(*services_, unsettled_share_);
   ring_->SetEndOfTurn([this] { EndOfTurn(); });

@@ -102,9 +102,10 @@ class ShardWorld : public testing::Test {
   int unsettled_share_ = 4096;
   // With two, this shard stands for both: it finds the lanes that shard 0 finds, and receives what it gives to shard 1.
   int shards_ = 1;
-  std::function<void(LaneHandover)> on_handover_;  // on the shard's thread: receives it instead
-  std::function<void()> at_end_of_turn_;           // on the shard's thread
-  std::function<void(uint64_t)> also_on_durable_;  // on the shard's thread
+  std::function<void(LaneHandover)> on_handover_;                      // on the shard's thread: receives it instead
+  std::function<void(queue::CampaignId, absl::Time)> on_handed_back_;  // on the shard's thread: what it has no room for
+  std::function<void()> at_end_of_turn_;                               // on the shard's thread
+  std::function<void(uint64_t)> also_on_durable_;                      // on the shard's thread
 
   TemporaryFolder folder_;
   std::unique_ptr<Ring> ring_;

@@ -1,0 +1,162 @@
+// A campaign may meet more dead domains than a shard can keep in memory: what is kept is bounded, and nothing is tried
+// earlier, or never, for it.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "tests/engine/core/shard_world.h"
+
+namespace sealift::engine {
+namespace {
+
+using ::testing::Ge;
+using ::testing::Le;
+using ::testing::SizeIs;
+
+constexpr int kMore = 500;  // than what is kept
+
+class DeadDomainsTest : public ShardWorld {
+ protected:
+  DeadDomainsTest() { options_.smtp.connections = 1; }
+
+  // Domains whose hosts, one each, refuse every connection.
+  void AddDead(const std::vector<std::string>& domains) {
+    for (const std::string& domain : domains) {
+      AddDomain(domain);
+      internet_->SetRefusing("mx." + domain, true);
+    }
+  }
+  std::vector<std::string> AddDead(int count) {
+    std::vector<std::string> domains;
+    for (int i = 0; i < count; ++i) domains.push_back(fmt::format("d{}.test", i));
+    AddDead(domains);
+    return domains;
+  }
+  static std::vector<std::string> Rows(const std::vector<std::string>& domains, int each) {
+    std::vector<std::string> recipients;
+    for (int row = 0; row < each; ++row) {
+      for (const std::string& domain : domains) recipients.push_back(fmt::format("row{}@{}", row, domain));
+    }
+    return recipients;
+  }
+
+  size_t Connects() {
+    size_t connects = 0;
+    OnShard([&](Scheduler&) { connects = internet_->connects.size(); });
+    return connects;
+  }
+};
+
+TEST_F(DeadDomainsTest, LanesAndSitesThatWaitAreBoundedAndEachIsTriedOnce) {
+  constexpr int kDomains = static_cast<int>(LaneTable::kWaitingMax) + static_cast<int>(Directory::kUnusedMax) + kMore;
+  const std::vector<std::string> domains = AddDead(kDomains);
+  Start();
+  const queue::CampaignId id = Send("spring", Rows(domains, 2));
+  ASSERT_TRUE(EventuallyTried(id, kDomains));
+  EXPECT_TRUE(Eventually([&] {
+    return scheduler().lanes().size() <= LaneTable::kWaitingMax &&
+           scheduler().directory().sites() <= LaneTable::kWaitingMax + Directory::kUnusedMax;
+  })) << scheduler().lanes().size();
+  EXPECT_EQ(Connects(), static_cast<size_t>(kDomains));
+  EXPECT_EQ(CountersOf(id).queued(), 2u * kDomains);
+  EXPECT_EQ(CountersOf(id).deferrals, static_cast<uint64_t>(kDomains)) << "one row a domain";
+}
+
+TEST_F(DeadDomainsTest, AHostIsNotTriedEarlierBecauseItsSiteWasForgotten) {
+  constexpr int kDomains = static_cast<int>(Directory::kUnusedMax) + kMore;
+  const std::vector<std::string> domains = AddDead(kDomains);
+  Start();
+  const queue::CampaignId id = Send("spring", Rows(domains, 1));
+  ASSERT_TRUE(EventuallyTried(id, kDomains));
+  const std::shared_ptr<std::atomic<bool>> paused = Pause(id);
+  ASSERT_TRUE(Eventually([&] { return paused->load() && scheduler().directory().sites() <= Directory::kUnusedMax; }));
+  OnShard([](Scheduler& scheduler) { EXPECT_THAT(scheduler.paths().blocks().size(), Ge(kMore)); });
+
+  // Fresh rows of the same domains find them blocked.
+  const queue::CampaignId other = Send("summer", Rows(domains, 1));
+  ASSERT_TRUE(Eventually([&] {
+    size_t ready = 0;
+    scheduler().lanes().ForEach([&](Lane& lane) { ready += lane.window.size(); });
+    return ready == static_cast<size_t>(kDomains);
+  }));
+  EXPECT_EQ(Connects(), static_cast<size_t>(kDomains));
+  EXPECT_EQ(CountersOf(other).deferrals, 0u);
+  OnShard([&](Scheduler& scheduler) {
+    for (const std::string& domain : domains) {
+      const Path& path = PathTo(scheduler, domain);
+      EXPECT_GT(path.block.until, absl::Now()) << domain;
+      EXPECT_EQ(path.block.failures, 1) << domain;
+      EXPECT_EQ(path.block.attempt.verdict.reason_class, ReasonClass::kConnection) << domain;
+    }
+    EXPECT_EQ(scheduler.paths().blocks().size(), 0u) << "they are the paths' again";
+  });
+}
+
+// The shard that looks after a lane's destination is told when to find it again: it cannot see that it is here no more.
+TEST_F(DeadDomainsTest, LanesOfAnotherShardAreHandedBackWithTheTimeAtWhichTheyAreDue) {
+  constexpr size_t kDomains = LaneTable::kWaitingMax + kMore;
+  shards_ = 2;
+  size_t handed_back = 0;
+  absl::Time first = absl::InfiniteFuture(), last = absl::InfinitePast();
+  on_handed_back_ = [&](queue::CampaignId, absl::Time when) {
+    ++handed_back;
+    first = std::min(first, when);
+    last = std::max(last, when);
+  };
+  std::vector<std::string> domains;  // that the other shard looks after
+  for (int i = 0; domains.size() < kDomains; ++i) {
+    std::string domain = fmt::format("d{}.test", i);
+    if (static_cast<uint64_t>(store_->DestinationOf(domain)) % 2 == 1) domains.push_back(std::move(domain));
+  }
+  AddDead(domains);
+  Start();
+  const queue::CampaignId id = Load("spring", Rows(domains, 1));
+  const absl::Time began = absl::Now();
+  OnShard([&](Scheduler& scheduler) {
+    active_.at(id)->sending = true;
+    for (const std::string& domain : domains) {
+      const queue::LaneRecord record{
+          .lane = {id, store_->DestinationOf(domain)}, .domain = domain, .queued = 1, .next_due = absl::InfinitePast()};
+      const SiteIdentity site{.key = "10 mx." + domain, .hosts = {{10, "mx." + domain}}};
+      scheduler.Receive({record, active_.at(id), site, scheduler.services().holds});
+    }
+  });
+  ASSERT_TRUE(EventuallyTried(id, kDomains));
+  EXPECT_TRUE(Eventually([&] { return scheduler().lanes().size() <= LaneTable::kWaitingMax; }));
+  OnShard([&](Scheduler& scheduler) {
+    EXPECT_EQ(scheduler.lanes().size() + handed_back, kDomains);
+    EXPECT_THAT(first, Ge(began + LaneTable::kAWhile));
+    EXPECT_THAT(last, Le(absl::Now() + absl::Hours(2))) << "the stream's retry is an hour, and a part of it";
+  });
+}
+
+TEST_F(DeadDomainsTest, AFullShardHandsBackWhatItIsGiven) {
+  shards_ = 2;
+  options_.smtp.connections = 0;
+  std::vector<absl::Time> handed_back;
+  on_handed_back_ = [&](queue::CampaignId, absl::Time when) { handed_back.push_back(when); };
+  AddDomain("d.test");
+  Start();
+  const queue::CampaignId id = Load("spring", {"jane@d.test"});
+  constexpr size_t kBeyond = 3;
+  OnShard([&](Scheduler& scheduler) {
+    active_.at(id)->sending = true;
+    for (size_t i = 0; i < LaneTable::kLanesMax + kBeyond; ++i) {
+      const queue::LaneRecord record{.lane = {id, queue::DestinationId{2 * i + 1}},
+                                     .domain = "d.test",
+                                     .queued = 1,
+                                     .next_due = absl::InfinitePast()};
+      scheduler.Receive(
+          {record, active_.at(id), {.key = "10 mx.d.test", .hosts = {{10, "mx.d.test"}}}, scheduler.services().holds});
+    }
+    EXPECT_EQ(scheduler.lanes().size(), LaneTable::kLanesMax);
+    EXPECT_THAT(handed_back, SizeIs(kBeyond));
+  });
+}
+
+}  // namespace
+}  // namespace sealift::engine
