@@ -378,7 +378,9 @@ struct Fields<StreamOptions> {
                .help = "opportunistic: when offered. require: always encrypted. verify: and the certificate is the MX "
                        "host's. dane: DANE or nothing."},
          o.tls);
-    each(Field{.name = "on_no_tls", .help = "What becomes of a message whose destination cannot meet `tls`."},
+    each(Field{.name = "on_no_tls",
+               .help = "What becomes of a message whose destination cannot meet `tls`. Mail of a stream with "
+                       "`requiretls` bounces whatever this says."},
          o.on_no_tls);
     each(Field{.name = "requiretls",
                .help = "RFC 8689: MAIL asks each server on the way to hand the mail on over TLS to a host that it has "

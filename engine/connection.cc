@@ -21,11 +21,6 @@ namespace {
 constexpr int kReadyForTls = 220;     // RFC 3207 4
 constexpr int kServiceClosing = 421;  // RFC 5321 3.8: at any time, whatever is asked
 
-// Mail to it would go round in a circle, or to a machine that somebody else's DNS has no business to name.
-bool IsNoHostOfOthers(const dns::Address& address, const Options& options) {
-  return address.IsLoopback() || address.IsPrivate() || IsOwnAddress(address, options);
-}
-
 std::optional<TlsTry::Failure> FailureOf(const tls::Channel& channel) {
   const std::optional<tls::CertificateFault> fault = channel.certificate_fault();
   if (!fault.has_value()) return std::nullopt;
@@ -122,7 +117,7 @@ Task<std::vector<Endpoint>> Connection::Endpoints() {
   }
   const MxFilter filter(options_->dns);
   for (const dns::Address& address : answer.addresses) {
-    if (!options_->dns.allow_private_addresses && IsNoHostOfOthers(address, *options_)) {
+    if (!MayBeOfOthers(address, *options_)) {
       failure_ = FromFailure(
           ReasonClass::kNoMx,
           "its address is private, loopback or this machine's own, and dns.allow_private_addresses is false");
@@ -258,7 +253,9 @@ Task<Connection::Opened> Connection::StartTls() {
     std::optional<TlsTry::Failure> fault = FailureOf(tls.channel());
     if (!fault.has_value()) fault = TlsTry::Failure{.reason = std::string(shaken.message())};
     if (!absl::IsCancelled(shaken)) NoteTry(std::move(fault));
-    co_return Failed(waited ? Opened::kNo : Lacking(),
+    // What must come back where TLS is missing does not for a connection that was lost.
+    const bool no_answer = waited || (requirement_.requiretls && absl::IsUnavailable(shaken));
+    co_return Failed(no_answer ? Opened::kNo : Lacking(),
                      FromFailure(waited ? ReasonClass::kTimeout : ReasonClass::kTls, why));
   }
   in_tls_ = true;

@@ -35,13 +35,13 @@ OutcomeKind KindOf(Action action) {
   return OutcomeKind::kDeferred;
 }
 
-// Whether rows that wait for the TLS that no host of the path offers come back instead: where nobody can have taken out
-// the offer of REQUIRETLS, or where their stream says so. What was promised is waited for.
+// Whether rows that wait for the TLS that no host of the path offers come back instead. REQUIRETLS demands it (RFC 8689
+// 4.2.1); for others their stream says so, and what was promised is waited for whatever it says.
 bool BouncesForNoTls(const SendQueue& queue, const Path& path) {
-  if (queue.requirement != path.requirement || queue.stream == nullptr || path.block.lack < Lack::kTls) return false;
-  if (path.block.lack == Lack::kRequireTls) return true;
-  if (path.requirement.policy == tls::Policy::kOpportunistic && !path.requirement.requiretls) return false;
-  return queue.stream->on_no_tls == OnNoTls::kBounce;
+  if (queue.requirement != path.requirement || queue.stream == nullptr || path.block.lack == Lack::kNone) return false;
+  if (path.requirement.requiretls) return true;
+  if (path.requirement.policy == tls::Policy::kOpportunistic) return false;  // it requires not what is missing
+  return path.block.lack == Lack::kTls && queue.stream->on_no_tls == OnNoTls::kBounce;
 }
 
 }  // namespace

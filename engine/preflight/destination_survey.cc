@@ -177,11 +177,10 @@ Task<void> DestinationSurvey::Probe(Site& site) {
   PreflightSite& found = site.found;
   using Opened = Connection::Opened;
   bool no_tls = true;     // every host let us in and offered too little
-  bool refused = true;    // ... no more than REQUIRETLS
   bool promised = false;  // ... one of them, less than it has promised
   const std::vector<dns::MxHost> hosts = site.requirement.Admitted(site.identity.hosts);
   if (hosts.empty()) {
-    found.fate = Fate::kHold;
+    found.fate = stream_.requiretls ? Fate::kBounce : Fate::kHold;
     found.why = "none of the domain's MX hosts is one that its MTA-STS policy names";
     co_return;
   }
@@ -192,7 +191,6 @@ Task<void> DestinationSurvey::Probe(Site& site) {
       co_return;
     }
     no_tls = no_tls && opened != Opened::kNo;
-    refused = refused && opened == Opened::kNoRequireTls;
     promised = promised || opened == Opened::kNoPromisedTls;
     const Scope& scope = co_await CurrentScope();
     if (scope.ended()) {
@@ -202,10 +200,9 @@ Task<void> DestinationSurvey::Probe(Site& site) {
     }
   }
   found.fate = Fate::kDefer;
-  if (refused) {
-    found.fate = Fate::kBounce;
-  } else if (no_tls) {
-    found.fate = stream_.on_no_tls == OnNoTls::kBounce && !promised ? Fate::kBounce : Fate::kHold;
+  if (no_tls) {
+    const bool bounces = stream_.requiretls || (stream_.on_no_tls == OnNoTls::kBounce && !promised);
+    found.fate = bounces ? Fate::kBounce : Fate::kHold;
   }
 }
 

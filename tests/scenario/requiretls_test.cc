@@ -30,7 +30,7 @@ TEST_F(RequireTlsScenario, MailGoesToNoHostThatIsNotProvenOrDoesNotAskItOfTheNex
                   net.Address(2, 5353));
   settings.dns = "trust_ad = true";
   settings.tls = fmt::format("ca_file = \"{}\"", sink.certificates_file());
-  settings.streams = {{"news", "tls = \"require\"\nrequiretls = true\non_no_tls = \"bounce\""}};
+  settings.streams = {{"news", "tls = \"require\"\nrequiretls = true"}};
   StartDaemon();
   Load("spring", Template(), Recipients(4, {"good.test", "mute.test", "wrongname.test", "clear.test"}), {"--start"});
   ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["queued"].Number() == 0; }));

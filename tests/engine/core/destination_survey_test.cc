@@ -104,6 +104,13 @@ TEST_F(DestinationSurveyTest, AStreamThatBouncesForWantOfTlsSaysSo) {
   EXPECT_EQ(site.tls, "none");
 }
 
+TEST_F(DestinationSurveyTest, MailWithRequireTlsBouncesWhateverTheStreamSaysOfLackingTls) {
+  stream_.on_no_tls = OnNoTls::kHold;
+  stream_.requiretls = true;
+  AddDomain("d1.test", /*tls=*/false);
+  EXPECT_EQ(Found({{.name = "d1.test", .rows = 1}})[0].fate, Fate::kBounce);
+}
+
 TEST_F(DestinationSurveyTest, UnderAnOpportunisticPolicyAHostInClearIsSentTo) {
   stream_.tls = TlsPolicy::kOpportunistic;
   AddDomain("d1.test", /*tls=*/false).offers = {"SMTPUTF8", "8BITMIME"};
