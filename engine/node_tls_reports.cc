@@ -8,6 +8,7 @@
 #include "dns/lookup.h"
 #include "engine/node_impl.h"
 #include "engine/scheduler.h"
+#include "engine/source_address.h"
 
 namespace sealift::engine {
 namespace {
@@ -23,7 +24,7 @@ absl::StatusOr<dns::Lookup> LookupFor(const Options& options, const std::atomic<
                               .stop = &stop});
 }
 
-// A stranger's record must not lead into our own network.
+// Where a domain's web server is, as far as it may be asked.
 absl::StatusOr<std::vector<dns::Address>> WebServerAt(const std::string& host, const Options& options,
                                                       const std::atomic<bool>& stop) {
   absl::StatusOr<dns::Lookup> lookup = LookupFor(options, stop);
@@ -31,8 +32,7 @@ absl::StatusOr<std::vector<dns::Address>> WebServerAt(const std::string& host, c
   std::vector<dns::Address> usable;
   for (const int family : {AF_INET, AF_INET6}) {
     for (const dns::Address& address : lookup->Addresses(host, family).addresses) {
-      if (!options.dns.allow_private_addresses && (address.IsLoopback() || address.IsPrivate())) continue;
-      usable.push_back(address);
+      if (MayBeOfOthers(address, options)) usable.push_back(address);
     }
   }
   if (usable.empty()) return absl::UnavailableError("the web server has no usable address");

@@ -25,6 +25,11 @@ bool HasAddressOf(const SourceOptions& source) {
   return ours;
 }
 
+bool MayBeOfOthers(const dns::Address& address, const Options& options) {
+  if (options.dns.allow_private_addresses) return true;
+  return !address.IsLoopback() && !address.IsPrivate() && !IsOwnAddress(address, options);
+}
+
 bool IsOwnAddress(const dns::Address& address, const Options& options) {
   const std::string text = address.ToString();
   if (std::ranges::any_of(options.sources, [&](const SourceOptions& source) { return source.address == text; })) {

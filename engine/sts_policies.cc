@@ -7,6 +7,8 @@
 #include <charconv>
 #include <utility>
 
+#include "engine/source_address.h"
+
 namespace sealift::engine {
 namespace {
 
@@ -14,15 +16,14 @@ constexpr absl::Duration kRefetch = absl::Hours(24);  // 3.3 and 10.2: before it
 constexpr size_t kFailuresMax = 65'536;
 constexpr std::string_view kPath = "/.well-known/mta-sts.txt";
 
-// Where the domain's web server is, as far as it may be asked: a stranger's record must not lead into our own network.
+// Where the domain's web server is, as far as it may be asked.
 Task<std::vector<dns::Address>> WebServerOf(Resolver& resolver, std::shared_ptr<const Options> options,
                                             std::string host) {
   std::vector<dns::Address> usable;
   for (const int family : {AF_INET, AF_INET6}) {
     const dns::AddressAnswer answer = co_await resolver.ResolveAddresses(host, family);
     for (const dns::Address& address : answer.addresses) {
-      if (!options->dns.allow_private_addresses && (address.IsLoopback() || address.IsPrivate())) continue;
-      usable.push_back(address);
+      if (MayBeOfOthers(address, *options)) usable.push_back(address);
     }
   }
   co_return usable;

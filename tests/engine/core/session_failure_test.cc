@@ -266,5 +266,18 @@ TEST(SourceAddressTest, AnAddressOfThisMachineOrOfASourceIsItsOwn) {
   EXPECT_FALSE(IsOwnAddress(*dns::Address::Parse("2001:db8::1"), options));
 }
 
+// Mail servers' and web servers' alike: whatever a stranger's records name.
+TEST(SourceAddressTest, NoRecordOfAStrangerLeadsToThisMachineOrIntoItsNetwork) {
+  Options options;
+  options.sources.push_back({.name = "ip1", .address = "203.0.113.10", .family = AF_INET});
+  for (const char* inside : {"127.0.0.1", "::1", "10.1.2.3", "192.168.1.1", "169.254.169.254", "::ffff:10.0.0.1",
+                             "fe80::1", "203.0.113.10"}) {
+    EXPECT_FALSE(MayBeOfOthers(*dns::Address::Parse(inside), options)) << inside;
+  }
+  EXPECT_TRUE(MayBeOfOthers(*dns::Address::Parse("8.8.8.8"), options));
+  options.dns.allow_private_addresses = true;
+  EXPECT_TRUE(MayBeOfOthers(*dns::Address::Parse("10.1.2.3"), options));
+}
+
 }  // namespace
 }  // namespace sealift::engine
