@@ -90,16 +90,18 @@ absl::Time WrittenAt(const fs::path& path) {
 
 }  // namespace
 
-absl::Status TlsReportFolder::Write(absl::CivilDay day, std::string_view domain, absl::Time end,
-                                    std::string_view gzip) const {
+absl::StatusOr<std::string> TlsReportFolder::Write(absl::CivilDay day, std::string_view domain, absl::Time end,
+                                                   std::string_view gzip) const {
   if (absl::Status made = MakeFolder(path_); !made.ok()) return made;
   const std::string folder = fmt::format("{}/{}", path_, absl::FormatCivilTime(day));
   if (absl::Status made = MakeFolder(folder); !made.ok()) return made;
-  const std::string path = fmt::format("{}/{}.{}{}", folder, FileOf(domain), absl::ToUnixSeconds(end), kSuffix);
+  const std::string file = fmt::format("{}.{}{}", FileOf(domain), absl::ToUnixSeconds(end), kSuffix);
+  const std::string path = fmt::format("{}/{}", folder, file);
   const std::string unfinished = folder + "/unfinished";
   if (absl::Status written = WriteWhole(unfinished, gzip); !written.ok()) return written;
   if (rename(unfinished.c_str(), path.c_str()) != 0) return IoError("cannot name", path);
-  return SyncFolder(folder);
+  if (absl::Status synced = SyncFolder(folder); !synced.ok()) return synced;
+  return fmt::format("{}/{}", absl::FormatCivilTime(day), file);
 }
 
 std::vector<KeptReport> TlsReportFolder::List(std::optional<absl::CivilDay> wanted, std::string_view domain) const {

@@ -33,8 +33,9 @@ class TlsReportFolder {
 
   explicit TlsReportFolder(std::string path) : path_(std::move(path)) {}
 
-  // Durable on return; `end` is that of what the report is about. One of that name gives way.
-  absl::Status Write(absl::CivilDay day, std::string_view domain, absl::Time end, std::string_view gzip) const;
+  // Its name; durable on return. `end` is that of what the report is about. One of that name gives way.
+  absl::StatusOr<std::string> Write(absl::CivilDay day, std::string_view domain, absl::Time end,
+                                    std::string_view gzip) const;
   // By day, then domain; those of one day or of one domain alone.
   std::vector<KeptReport> List(std::optional<absl::CivilDay> day, std::string_view domain) const;
   // What is in it, unpacked. NotFound: there is none of that name.

@@ -56,7 +56,7 @@ void AppendFrame(std::string_view bytes, std::string& out) {
 struct TlsReports::Due {
   struct Posting {
     TlsReportRecord::Web to;
-    std::string gzip;
+    std::string report, gzip;  // its name in the folder, and what is in it
   };
   std::vector<std::string> done;  // domains that are not asked about again
   std::string mails;              // as a load has them: frames
@@ -64,7 +64,9 @@ struct TlsReports::Due {
 };
 
 TlsReports::TlsReports(Services services)
-    : services_(std::move(services)), folder_(services_.options()->node.data_dir + "/tls-reports") {}
+    : services_(std::move(services)),
+      folder_(services_.options()->node.data_dir + "/tls-reports"),
+      posts_(services_.store, services_.metrics, folder_, services_.post) {}
 
 absl::Duration TlsReports::DelayOf(std::string_view hostname) {
   return absl::Seconds(static_cast<int64_t>(HashOf(hostname) % static_cast<uint64_t>(absl::ToInt64Seconds(kDelayMax))));
@@ -96,7 +98,7 @@ absl::Status TlsReports::Open() {
     }
   }
   Put(std::move(over));
-  return absl::OkStatus();
+  return posts_.Open();
 }
 
 void TlsReports::Start() {
@@ -117,6 +119,7 @@ void TlsReports::Run() {
   while (!stop_.try_acquire_for(absl::ToChronoNanoseconds(kGatherEvery))) {
     Gather();
     IssueDue();
+    PostAgain();
   }
 }
 
@@ -220,7 +223,8 @@ absl::StatusOr<TlsReports::Due> TlsReports::Prepare(absl::CivilDay day, absl::Ti
     report.domain = name;
     report.counts = counts;
     std::string gzip = Gzip(report.ToJson());
-    if (absl::Status written = folder_.Write(day, name, report.end, gzip); !written.ok()) return written;
+    const absl::StatusOr<std::string> written = folder_.Write(day, name, report.end, gzip);
+    if (!written.ok()) return written.status();
     ++issued.reports;
     if (!record->mailboxes.empty() && !options->tls_report.stream.empty()) {
       AppendFrame(ReportMail(report, record->mailboxes), due.mails);
@@ -228,7 +232,7 @@ absl::StatusOr<TlsReports::Due> TlsReports::Prepare(absl::CivilDay day, absl::Ti
       ++issued.mails;
     }
     if (options->tls_report.stream.empty()) continue;
-    for (const TlsReportRecord::Web& web : record->webs) due.postings.push_back({web, gzip});
+    for (const TlsReportRecord::Web& web : record->webs) due.postings.push_back({web, *written, gzip});
   }
   return due;
 }
@@ -257,15 +261,9 @@ absl::Status TlsReports::Mail(absl::CivilDay day, const Options& options, const 
                   ExitCode::kConfig);
 }
 
-void TlsReports::Post(const Due& due, Issued& issued) {
+void TlsReports::Post(const Due& due, absl::Time now, Issued& issued) {
   for (const Due::Posting& posting : due.postings) {
-    const absl::Status posted = services_.post(posting.to, posting.gzip);
-    if (posted.ok()) {
-      ++issued.posts;
-      continue;
-    }
-    ++issued.not_posted;
-    LogWarning("a web server did not take a report about TLS", {{"host", posting.to.host}, {"why", posted}});
+    ++(posts_.Post(posting.to, posting.report, posting.gzip, now) ? issued.posts : issued.not_posted);
   }
 }
 
@@ -286,7 +284,7 @@ absl::StatusOr<TlsReports::Issued> TlsReports::Issue(absl::CivilDay day) {
   const absl::StatusOr<Due> due = Prepare(day, now, issued);
   if (!due.ok()) return due.status();
   if (absl::Status mailed = Mail(day, *options, *due, issued); !mailed.ok()) return mailed;
-  Post(*due, issued);
+  Post(*due, now, issued);
 
   std::vector<queue::Note> notes;
   {
@@ -311,8 +309,6 @@ absl::StatusOr<TlsReports::Issued> TlsReports::Issue(absl::CivilDay day) {
   };
   count("made", issued.reports);
   count("mailed", issued.mails);
-  count("posted", issued.posts);
-  count("not_posted", issued.not_posted);
   LogInfo("reports about TLS were made", {{"day", absl::FormatCivilTime(day)},
                                           {"reports", issued.reports},
                                           {"mailed", issued.mails},

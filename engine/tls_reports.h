@@ -24,6 +24,7 @@
 #include "engine/tls_report/rua.h"
 #include "engine/tls_report/tally.h"
 #include "engine/tls_report_folder.h"
+#include "engine/tls_report_posts.h"
 #include "queue/store.h"
 
 namespace sealift::engine {
@@ -34,7 +35,8 @@ namespace sealift::engine {
 //
 // A report is made some hours after its day, each node at a time of its own (RFC 8460 4.1 asks for that). The mail of a
 // day is one campaign, loaded as everybody's is; what was reported is then forgotten. A domain whose record cannot be
-// looked up is asked again in an hour, for two days. After a crash in between a day is reported again as it was.
+// looked up is asked again in an hour, for two days; a web server that does not take a report, for one. After a crash
+// in between a day is reported again as it was.
 //
 // Owned by:  the node; goes before what its Services reach.
 // Threads:   any but a shard's, and one of its own, which waits for the disk, the DNS and web servers.
@@ -77,11 +79,13 @@ class TlsReports {
     int reports = 0;         // files
     int mails = 0;           // loaded as `campaign`
     int posts = 0;           // taken by a web server
-    int not_posted = 0;      // refused by one, or not reached
+    int not_posted = 0;      // refused by one, or not reached: tried again for a day
     int without_record = 0;  // domains that ask for no reports
     int later = 0;           // domains whose record could not be looked up
     std::string campaign;
   };
+  // Asks web servers again that did not take a report, once their time has come.
+  void PostAgain() { posts_.Again(services_.clock()); }
   // Reports a day: one that is over, or today so far, whose counts then begin anew.
   absl::StatusOr<Issued> Issue(absl::CivilDay day);
 
@@ -98,10 +102,11 @@ class TlsReports {
   void Put(std::vector<queue::Note> notes) const;
   absl::StatusOr<Due> Prepare(absl::CivilDay day, absl::Time now, Issued& issued);
   absl::Status Mail(absl::CivilDay day, const Options& options, const Due& due, Issued& issued);
-  void Post(const Due& due, Issued& issued);
+  void Post(const Due& due, absl::Time now, Issued& issued);
 
   const Services services_;
   const TlsReportFolder folder_;
+  TlsReportPosts posts_;
   std::mutex mutex_;  // guards tally_ and begun_
   TlsTally tally_;
   std::map<absl::CivilDay, absl::Time> begun_;  // of a day a part of which was reported: where the rest begins

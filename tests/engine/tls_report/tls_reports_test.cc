@@ -86,7 +86,9 @@ class TlsReportsTest : public ::testing::Test {
         .post =
             [this](const TlsReportRecord::Web& to, const std::string& gzip) {
               posts_[to.host + to.path] = gzip;
-              return to.host.starts_with("broken") ? absl::UnavailableError("it answered with 500") : absl::OkStatus();
+              ++asked_[to.host];
+              return to.host.starts_with("broken") && !well_ ? absl::UnavailableError("it answered with 500")
+                                                             : absl::OkStatus();
             },
         .clock = [this] { return now_; },
     });
@@ -110,6 +112,8 @@ class TlsReportsTest : public ::testing::Test {
   std::map<std::string, dns::TxtAnswer> records_;
   std::deque<Loaded> loads_;
   std::map<std::string, std::string> posts_;
+  std::map<std::string, int> asked_;  // web servers, how often
+  bool well_ = false;                 // the broken web server
   std::string reject_;
   absl::Status load_fails_;
   absl::Time now_ = At(kDay, absl::Hours(30));  // in the night after the day
@@ -246,6 +250,63 @@ TEST_F(TlsReportsTest, AWebServerThatDoesNotTakeItIsCounted) {
   ASSERT_TRUE(issued.ok());
   EXPECT_EQ(issued->posts, 1);
   EXPECT_EQ(issued->not_posted, 1);
+}
+
+TEST_F(TlsReportsTest, AWebServerThatDoesNotTakeItIsAskedAgainForADayAfterARestartToo) {
+  Publish("d1.test", "https://broken.reports.test/v1,https://reports.test/v1");
+  CountFailure(kDay, "d1.test");
+  ASSERT_TRUE(reports_->Issue(kDay).ok());
+  const std::string first = posts_["broken.reports.test/v1"];
+  posts_.clear();
+  const absl::Time begun = now_;
+  reports_->PostAgain();
+  EXPECT_EQ(asked_["broken.reports.test"], 1) << "not at once";
+
+  now_ = begun + TlsReportPosts::kFirstAgain;
+  reports_->PostAgain();
+  EXPECT_EQ(asked_["broken.reports.test"], 2);
+  EXPECT_EQ(posts_["broken.reports.test/v1"], first) << "the same report";
+  now_ += TlsReportPosts::kFirstAgain;
+  reports_->PostAgain();
+  EXPECT_EQ(asked_["broken.reports.test"], 2) << "then after twice as long";
+  Reopen();
+  now_ += TlsReportPosts::kFirstAgain;
+  reports_->PostAgain();
+  EXPECT_EQ(asked_["broken.reports.test"], 3);
+
+  for (; now_ <= begun + absl::Hours(72); now_ += absl::Minutes(10)) reports_->PostAgain();
+  EXPECT_EQ(asked_["broken.reports.test"], 8) << "10, 30, 70, 150, 310, 630 and 1270 minutes after the first";
+  EXPECT_EQ(asked_["reports.test"], 1) << "who has taken it is not asked again";
+  EXPECT_EQ(metrics_.counter(Metric::kTlsReports, {"not_posted"})->value(), 1u);
+  Reopen();
+  now_ += absl::Hours(24);
+  reports_->PostAgain();
+  EXPECT_EQ(asked_["broken.reports.test"], 8) << "given up, for good";
+}
+
+TEST_F(TlsReportsTest, AWebServerThatIsWellAgainHasTheReportOnce) {
+  Publish("d1.test", "https://broken.reports.test/v1");
+  CountFailure(kDay, "d1.test");
+  ASSERT_TRUE(reports_->Issue(kDay).ok());
+  well_ = true;
+  for (const absl::Time begun = now_; now_ <= begun + absl::Hours(24); now_ += absl::Minutes(10)) reports_->PostAgain();
+  EXPECT_EQ(asked_["broken.reports.test"], 2);
+  Reopen();
+  now_ += absl::Hours(1);
+  reports_->PostAgain();
+  EXPECT_EQ(asked_["broken.reports.test"], 2);
+  EXPECT_EQ(metrics_.counter(Metric::kTlsReports, {"posted"})->value(), 1u);
+}
+
+TEST_F(TlsReportsTest, AReportWhoseFileIsGoneIsGivenUp) {
+  Publish("d1.test", "https://broken.reports.test/v1");
+  CountFailure(kDay, "d1.test");
+  ASSERT_TRUE(reports_->Issue(kDay).ok());
+  TlsReportFolder(folder_.path() + "/tls-reports").RemoveBefore(kDay + 1);
+  now_ += absl::Hours(1);
+  reports_->PostAgain();
+  EXPECT_EQ(asked_["broken.reports.test"], 1);
+  EXPECT_EQ(metrics_.counter(Metric::kTlsReports, {"not_posted"})->value(), 1u);
 }
 
 TEST_F(TlsReportsTest, NoNameLeadsOutOfTheFolder) {
