@@ -106,6 +106,14 @@ server.serve_forever()
     }
     return "not there";
   }
+  // What the doctor says of the way from our source to the domain's mail servers.
+  std::string Reached(const std::string& domain) {
+    const Answer answer = Sealift({"doctor", "--reach", domain});
+    for (const Json& check : answer.json["checks"].Items()) {
+      if (check["check"].Text().starts_with("port_")) return check["state"].Text();
+    }
+    return "not there: " + answer.Describe();
+  }
   // Nothing but EHLO, STARTTLS and QUIT was said.
   static void ExpectNoMail(const Sink& sink) {
     EXPECT_EQ(sink.arrivals(), 0u);
@@ -156,6 +164,10 @@ TEST_F(PreflightTest, EachKindOfDomainAndTheSendersRecordsAreToldBeforeAnyMail) 
   EXPECT_EQ(sites["null.test"]["fate"].Text(), "bounce");
   EXPECT_EQ(sites["gone.test"]["mx"].Text(), "nxdomain");
   EXPECT_EQ(sites["gone.test"]["fate"].Text(), "bounce");
+  EXPECT_EQ(Reached("right.test"), "ok");
+  EXPECT_EQ(Reached("clear.test"), "ok") << "a greeting is all that is asked for";
+  EXPECT_EQ(Reached("down.test"), "failed");
+  EXPECT_EQ(Reached("null.test"), "skipped");
   EXPECT_EQ(StateOf(answer, "from"), "ok aligned");
   EXPECT_EQ(StateOf(answer, "dkim"), "ok matches") << answer.Describe();
   EXPECT_EQ(StateOf(answer, "spf"), "ok pass");

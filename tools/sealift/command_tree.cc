@@ -793,13 +793,19 @@ std::vector<Command> MakeTree() {
        "descriptors "
        "against the connections of all sources; locked memory; core dumps; whether this machine has the sources' "
        "addresses; "
-       "and, where delivery is \"live\", the resolver, the PTR record of each source and the published DKIM keys; the "
+       "and, where delivery is \"live\", the resolver, the PTR record of each source and the published DKIM keys; in "
+       "sink "
+       "mode whether the sink answers; with --reach, whether each source reaches a mail server of that domain, from "
+       "its "
+       "own address and up to the greeting, and never further; the "
        "daemon, and whether it has the version of this program. Each is ok, warning, failed or skipped, with what was "
        "found "
        "and what to do. Exit 0: nothing failed. 78: something of the configuration, its keys, its sources or what the "
-       "machine grants did. Else 74: the disk. Else 75: what may pass, the resolver or a daemon that is not ready.",
-       "sealift doctor -o json",
-       {},
+       "machine grants did. Else 74: the disk. Else 75: what may pass, the resolver, who is not reached, or a daemon "
+       "that is "
+       "not ready.",
+       "sealift doctor --reach example.com",
+       {Option("reach", "DOMAIN", "connect to its MX hosts from each source; without it nobody is connected to")},
        RunDoctor},
       {"top",
        "",

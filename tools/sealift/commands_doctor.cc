@@ -71,6 +71,7 @@ CommandResult RunDoctor(const Invocation& call, Console& console) {
     add(DiagnoseMachine(options, daemon, now));
     add(DiagnoseSources(options));
     add(DiagnoseNames(options));
+    add(DiagnoseEgress(options, call.Value("reach")));
   } else {
     add(DiagnoseMachine(engine::Options(), daemon, now));
   }

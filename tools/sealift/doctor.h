@@ -42,10 +42,13 @@ std::vector<Diagnosis> DiagnoseStorage(const engine::Options& options, absl::Tim
 std::vector<Diagnosis> DiagnoseMachine(const engine::Options& options, const DaemonAnswer& daemon, absl::Time now);
 std::vector<Diagnosis> DiagnoseSources(const engine::Options& options);
 std::vector<Diagnosis> DiagnoseNames(const engine::Options& options);
+// Whether each source reaches a mail server, one of the domain's, up to its greeting; without a domain nobody is
+// connected to. In sink mode, whether the sink answers.
+std::vector<Diagnosis> DiagnoseEgress(const engine::Options& options, const std::string& domain);
 std::vector<Diagnosis> DiagnoseDaemon(const DaemonAnswer& daemon, const std::string& version);
 
 // 0 when nothing failed. 78: something of the configuration, its keys or its sources, or what the machine grants. Else
-// 74: the disk. Else 75: what may pass: the resolver, a daemon that is not ready.
+// 74: the disk. Else 75: what may pass: the resolver, who is not reached, a daemon that is not ready.
 engine::ExitCode VerdictOf(const std::vector<Diagnosis>& findings);
 
 }  // namespace sealift::tools

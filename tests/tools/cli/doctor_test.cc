@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +10,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <string>
+#include <thread>
+#include <utility>
 
 namespace sealift::tools {
 namespace {
@@ -123,6 +127,59 @@ TEST_F(DoctorTest, InSinkModeNoNameIsAskedFor) {
   const std::vector<Diagnosis> findings = DiagnoseNames(options_);
   ASSERT_EQ(findings.size(), 1u);
   EXPECT_EQ(findings[0].state, State::kSkipped);
+}
+
+// Says `greeting` to whoever connects, once, and closes.
+class Greeter {
+ public:
+  explicit Greeter(std::string greeting) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in here{};
+    here.sin_family = AF_INET;
+    here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof here;
+    EXPECT_EQ(bind(fd_, reinterpret_cast<sockaddr*>(&here), size), 0);
+    EXPECT_EQ(listen(fd_, 1), 0);
+    EXPECT_EQ(getsockname(fd_, reinterpret_cast<sockaddr*>(&here), &size), 0);
+    address_ = "127.0.0.1:" + std::to_string(ntohs(here.sin_port));
+    thread_ = std::thread([this, greeting = std::move(greeting)] {
+      const int peer = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+      EXPECT_EQ(send(peer, greeting.data(), greeting.size(), MSG_NOSIGNAL), static_cast<ssize_t>(greeting.size()));
+      close(peer);
+    });
+  }
+  ~Greeter() {
+    thread_.join();
+    close(fd_);
+  }
+  const std::string& address() const { return address_; }
+
+ private:
+  const int fd_;
+  std::string address_;
+  std::thread thread_;
+};
+
+TEST_F(DoctorTest, InSinkModeTheSinkIsAsked) {
+  options_.delivery = engine::Delivery::kSink;
+  const auto asked = [this](const std::string& greeting) {
+    const Greeter greeter(greeting);
+    options_.sink.address = greeter.address();
+    return Of(DiagnoseEgress(options_, ""), "sink");
+  };
+  EXPECT_EQ(asked("220 hello\r\n").state, State::kOk);
+  EXPECT_EQ(asked("554 not you\r\n").state, State::kWarning);
+  EXPECT_EQ(asked("HTTP/1.1 400\r\n").state, State::kFailed);
+  EXPECT_EQ(asked("").state, State::kFailed);
+  EXPECT_EQ(VerdictOf({Of(DiagnoseEgress(options_, ""), "sink")}), ExitCode::kTryLater) << "nobody listens there now";
+}
+
+TEST_F(DoctorTest, WithoutADomainNobodyIsConnectedTo) {
+  options_.delivery = engine::Delivery::kLive;
+  const std::vector<Diagnosis> findings = DiagnoseEgress(options_, "");
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].check, "port_25");
+  EXPECT_EQ(findings[0].state, State::kSkipped);
+  EXPECT_THAT(findings[0].next, HasSubstr("--reach"));
 }
 
 TEST_F(DoctorTest, TheDaemonIsReadyOrSaysWhyNot) {
