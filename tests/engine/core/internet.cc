@@ -19,6 +19,12 @@ MailServer& Internet::AddHost(const std::string& name) {
   return entry->server;
 }
 
+void Internet::AddIPv6(const std::string& host, const std::string& address) {
+  Host& known = *hosts_.at(host);
+  known.address6 = dns::Address::Parse(address);
+  at_[Endpoint::Ip(AF_INET6, known.address6.value().bytes, 25).ToString()] = &known;
+}
+
 void Internet::SetRefusing(const std::string& host, bool refusing) { hosts_.at(host)->refusing = refusing; }
 
 void Internet::SetMx(const std::string& domain, std::vector<dns::MxHost> hosts) {
@@ -108,11 +114,12 @@ Task<dns::AddressAnswer> Internet::ResolveAddresses(std::string host, int family
   const auto alias = aliases_.find(host);
   if (alias != aliases_.end()) host = alias->second;
   const auto found = hosts_.find(host);
-  if (found == hosts_.end() || family != AF_INET) co_return dns::AddressAnswer{.verdict = dns::Verdict::kNoData};
+  const bool there = found != hosts_.end() && (family == AF_INET || found->second->address6.has_value());
+  if (!there) co_return dns::AddressAnswer{.verdict = dns::Verdict::kNoData};
   dns::AddressAnswer answer{.verdict = dns::Verdict::kFound, .expires = absl::InfiniteFuture()};
   answer.authenticated = signed_;
   answer.canonical = host;
-  answer.addresses.push_back(found->second->address);
+  answer.addresses.push_back(family == AF_INET ? found->second->address : *found->second->address6);
   co_return answer;
 }
 

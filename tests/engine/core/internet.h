@@ -29,6 +29,8 @@ class Internet final : public Network, public Resolver, public Web {
 
   // A host with a server on port 25. Hosts have addresses from 127.0.1.1 on, in the order of their making.
   MailServer& AddHost(const std::string& name);
+  // The host has that address as well.
+  void AddIPv6(const std::string& host, const std::string& address);
   // The host's machine is gone, or back: connections are refused.
   void SetRefusing(const std::string& host, bool refusing);
   void SetMx(const std::string& domain, std::vector<dns::MxHost> hosts);
@@ -66,6 +68,7 @@ class Internet final : public Network, public Resolver, public Web {
   struct Host {
     std::string name;
     dns::Address address;
+    std::optional<dns::Address> address6;
     bool refusing = false;
     MailServer server;
   };

@@ -16,6 +16,7 @@ using Answer = MailServer::Answer;
 using Conversation = MailServer::Conversation;
 using queue::OutcomeKind;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
@@ -162,6 +163,30 @@ TEST_F(SessionFailureTest, TheHostOfTheLowestPreferenceIsTriedFirst) {
   Stop();
   EXPECT_THAT(first.contents, SizeIs(1));
   EXPECT_THAT(backup.conversations, IsEmpty());
+}
+
+TEST_F(SessionFailureTest, ASourceCallsHostsAtAddressesOfItsOwnFamilyOnly) {
+  options_.sources.push_back(
+      {.name = "ip6", .address = "2001:db8::7", .family = AF_INET6, .hostname = "mail6.sender.test"});
+  options_.pools.push_back({.name = "six", .sources = {"ip6"}, .source_indexes = {1}});
+  StreamOptions& letters = AddStream("letters");
+  letters.pool = "six";
+  letters.pool_index = 1;
+  AddDomain("both.test");
+  internet_->AddIPv6("mx.both.test", "2001:db8::25");
+  AddDomain("four.test");
+  Start();
+  const queue::CampaignId four = Send("spring", {"jane@both.test"});
+  const queue::CampaignId six = Send("summer", {"jane@both.test"}, {.stream = "letters"});
+  const queue::CampaignId none = Send("autumn", {"jane@four.test"}, {.stream = "letters"});
+  ASSERT_TRUE(EventuallyDelivered(four, 1));
+  ASSERT_TRUE(EventuallyDelivered(six, 1));
+  ASSERT_TRUE(EventuallyTried(none, 1));
+  Stop();
+  EXPECT_THAT(EventsOf(four).at(0).evidence.mx, HasSubstr("[127.0.1."));
+  EXPECT_THAT(EventsOf(six).at(0).evidence.mx, HasSubstr("[2001:db8::25]"));
+  EXPECT_EQ(EventsOf(none).at(0).reason_class, "dns") << "it has no address that this source could call";
+  EXPECT_EQ(internet_->connects.size(), 2u);
 }
 
 TEST_F(SessionFailureTest, AServerThatSaysNothingIsLeftAfterItsTime) {
