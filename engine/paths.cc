@@ -13,11 +13,11 @@
 namespace sealift::engine {
 namespace {
 
-constexpr absl::Duration kFullAgain = absl::Minutes(1);                // a host refused one more connection
-constexpr absl::Duration kWorthConnecting = absl::Seconds(1);          // a permit comes while the session is opened
-constexpr absl::Duration kSlotsAgain = absl::Milliseconds(50);         // another shard may have freed one
-constexpr absl::Duration kMoreSlotsAgain = absl::Milliseconds(200);    // the same, of many sites or for one more session
-constexpr absl::Duration kCallAgain = absl::Milliseconds(5);           // transactional mail: one is being given back
+constexpr absl::Duration kFullAgain = absl::Minutes(1);              // a host refused one more connection
+constexpr absl::Duration kWorthConnecting = absl::Seconds(1);        // a permit comes while the session is opened
+constexpr absl::Duration kSlotsAgain = absl::Milliseconds(50);       // another shard may have freed one
+constexpr absl::Duration kMoreSlotsAgain = absl::Milliseconds(200);  // the same, of many sites or for one more session
+constexpr absl::Duration kCallAgain = absl::Milliseconds(5);         // transactional mail: one is being given back
 
 std::string WhoseConnections(const Options& options, Per per, const Path& path) {
   if (per == Per::kNode) return "";
@@ -354,7 +354,8 @@ void Paths::OnFull(Path& path) { path.next_open = services_.Now() + kFullAgain; 
 
 void Paths::OnUsedUp(Path& path) {
   const absl::Time now = services_.Now();
-  if (path.next_open <= now + kPace) path.next_open = std::min(path.next_open, now);  // else a limit or the host said so
+  if (path.next_open <= now + kPace)
+    path.next_open = std::min(path.next_open, now);  // else a limit or the host said so
 }
 
 void Paths::BlockPath(Path& path, Lack lack, const Attempt& attempt) {

@@ -17,8 +17,9 @@ class Scheduler;
 // answer.
 //
 // A path starts with one connection; while rows still wait another follows every kPace, up to the limits; one that has
-// carried all that it may is replaced at once. When no host answers, or none offers the TLS that is required, the path is blocked: the row that was tried is deferred, the others
-// stay queued and untouched, and the stream's retry schedule says when to try again.
+// carried all that it may is replaced at once. When no host answers, or none offers the TLS that is required, the path
+// is blocked: the row that was tried is deferred, the others stay queued and untouched, and the stream's retry schedule
+// says when to try again.
 //
 // Owned by:  the scheduler.
 // Threads:   the shard's.

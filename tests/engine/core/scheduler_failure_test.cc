@@ -221,10 +221,13 @@ TEST_F(SchedulerFailureTest, ABlockedHostDoesNotSlowAnother) {
 
 TEST_F(SchedulerFailureTest, WhileTheDiskIsFullNothingBeginsAndWhatWasSentIsNotSentAgain) {
   MailServer& mx = AddDomain("d1.test");
+  unsettled_share_ = 64;
   Start();
+  OnShard([](Scheduler& scheduler) { scheduler.AllowSending(false); });
   const queue::CampaignId id = Send("spring", Recipients(500, "d1.test"));
-  ASSERT_TRUE(EventuallyDelivered(id, 10));
+  ASSERT_TRUE(Eventually([this] { return RowsReady("d1.test") > 0; }));
   disk_->Arm(queue::FaultFileSystem::Fault::kNoSpace, 1, /*syncs_only=*/false);
+  OnShard([](Scheduler& scheduler) { scheduler.AllowSending(true); });
   while (store_->writable()) OnShard([](Scheduler&) {});
   ASSERT_TRUE(Eventually([this] { return RowsReady("d1.test") > 0; })) << "the lane's next rows were still being read";
   size_t sent = 0;
