@@ -26,7 +26,8 @@ void Settler::Settle(Lane& lane, const Claim& claim, queue::Outcome outcome) {
   if (key.has_value() && *key < claim.row().fields.size()) outcome.key = claim.row().fields[*key];
   if (open.outcomes.empty()) lingering_.emplace_back(claim.open, &lane);
   open.outcomes.push_back(std::move(outcome));
-  if (++gathered_ >= share_ / kGatherShare) {
+  // Rows of a pack that has expired are settled from elsewhere too (engine/expiry): who is first decides.
+  if (++gathered_ >= share_ / kGatherShare || open.pack->expires() <= services_.Now()) {
     HandOver();
   } else if (!linger_timer_.armed()) {
     services_.ArmAt(linger_timer_, services_.Now() + kLinger);

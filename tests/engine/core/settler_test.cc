@@ -112,6 +112,18 @@ TEST_F(SettlerTest, AQuarterOfTheShareDoesNotWaitForMore) {
   ASSERT_TRUE(Eventually([&] { return rows_durable_ == 17; }));
 }
 
+TEST_F(SettlerTest, AnOutcomeOfAnExpiredPackDoesNotWait) {
+  Begin(64);
+  const std::vector<Claim> claims = Claimed("spring", 2, {.accepted = absl::Now() - absl::Hours(24 * 30)});
+  ASSERT_LE(claims[0].pack().expires(), absl::Now());
+  OnShard([&](Scheduler&) {
+    settler_->Begin(*lane_);
+    settler_->Settle(*lane_, claims[0], Delivered());
+    EXPECT_THAT(claims[0].open->outcomes, IsEmpty());
+  });
+  ASSERT_TRUE(Eventually([&] { return rows_durable_ == 1; }));
+}
+
 TEST_F(SettlerTest, AnEventCarriesTheRowsKey) {
   Begin(100);
   const std::vector<Claim> claims = Claimed("spring", 1, {.key = "K-7"});
