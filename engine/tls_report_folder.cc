@@ -120,7 +120,7 @@ std::vector<KeptReport> TlsReportFolder::List(std::optional<absl::CivilDay> want
       std::error_code gone;
       const uint64_t bytes = files->file_size(gone);
       if (gone) continue;
-      reports.push_back({.name = folder + "/" + file,
+      reports.push_back({.name = fmt::format("{}/{}", folder, file),
                          .day = *day,
                          .domain = *about,
                          .bytes = bytes,

@@ -37,11 +37,11 @@ class TlsReportFolder {
   absl::StatusOr<std::string> Write(absl::CivilDay day, std::string_view domain, absl::Time end,
                                     std::string_view gzip) const;
   // By day, then domain; those of one day or of one domain alone.
-  std::vector<KeptReport> List(std::optional<absl::CivilDay> day, std::string_view domain) const;
+  std::vector<KeptReport> List(std::optional<absl::CivilDay> wanted, std::string_view domain) const;
   // What is in it, unpacked. NotFound: there is none of that name.
   absl::StatusOr<std::string> Read(std::string_view name) const;
   // Days before this one go.
-  void RemoveBefore(absl::CivilDay day) const;
+  void RemoveBefore(absl::CivilDay before) const;
 
  private:
   const std::string path_;

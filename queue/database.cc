@@ -328,6 +328,7 @@ absl::Status Database::OpenFiles() {
     }
   }
   std::vector<rocksdb::ColumnFamilyDescriptor> columns;
+  columns.reserve(kColumns);
   for (size_t i = 0; i < kColumns; ++i) {
     columns.emplace_back(std::string(kNames[i]), ColumnOptions(static_cast<Column>(i)));
   }

@@ -13,7 +13,6 @@
 namespace sealift::tools {
 namespace {
 
-using engine::ExitCode;
 using nlohmann::json;
 using State = Diagnosis::State;
 

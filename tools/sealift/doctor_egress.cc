@@ -164,6 +164,7 @@ std::vector<Diagnosis> DiagnoseEgress(const engine::Options& options, const std:
              "name a domain that takes mail"}};
   }
   std::vector<Diagnosis> findings;
+  findings.reserve(options.sources.size());
   for (const engine::SourceOptions& source : options.sources) {
     findings.push_back(DiagnoseSource(source, mx, domain, options, *lookup));
   }
