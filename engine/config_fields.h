@@ -202,6 +202,11 @@ struct Fields<TlsOptions> {
                .min = 1,
                .max = 65'535},
          o.mta_sts_port);
+    each(
+        Field{.name = "fips",
+              .help = "Speak TLS with the algorithms of NIST SP 800-52r2 only, to mail servers and to web servers; see "
+                      "[tls.md](tls.md#fips)."},
+        o.fips);
   }
 };
 

@@ -129,6 +129,9 @@ std::vector<WeakerPolicy> WeakerPolicies(const Options& before, const Options& a
   if (after.tls.min_version < before.tls.min_version) {
     note("tls.min_version", "tls.min_version", ToString(before.tls.min_version), ToString(after.tls.min_version));
   }
+  if (before.tls.fips && !after.tls.fips) {
+    weaker.push_back({"tls.fips", "tls.fips was true, would be false"});
+  }
   return weaker;
 }
 

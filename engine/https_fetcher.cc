@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "tls/sp800_52.h"
+
 namespace sealift::engine {
 namespace {
 
@@ -53,6 +55,11 @@ struct HttpsFetcher::Transfer {
 };
 
 namespace {
+
+// libcurl has set up OpenSSL's context, and would have another choice of algorithms.
+CURLcode Restrict(CURL* /*easy*/, void* context, void* /*unused*/) {
+  return tls::RestrictToSp80052(static_cast<SSL_CTX*>(context)).ok() ? CURLE_OK : CURLE_SSL_CIPHER;
+}
 
 // The body is the transfer's, which outlives the handle.
 bool SetPost(CURL* easy, const WebRequest& request, curl_slist* headers) {
@@ -123,7 +130,8 @@ bool HttpsFetcher::Begin(Transfer& transfer) {
   return set(CURLOPT_URL, url.c_str()) && set(CURLOPT_RESOLVE, transfer.resolve.get()) &&
          set(CURLOPT_PROTOCOLS_STR, "https") && set(CURLOPT_FOLLOWLOCATION, 0L) && set(CURLOPT_PROXY, "") &&
          set(CURLOPT_NETRC, long{CURL_NETRC_IGNORED}) && set(CURLOPT_NOSIGNAL, 1L) &&
-         set(CURLOPT_SSLVERSION, long{CURL_SSLVERSION_TLSv1_2}) && set(CURLOPT_SSL_VERIFYPEER, 1L) &&
+         set(CURLOPT_SSLVERSION, long{CURL_SSLVERSION_TLSv1_2}) &&
+         (!options_.fips || set(CURLOPT_SSL_CTX_FUNCTION, &Restrict)) && set(CURLOPT_SSL_VERIFYPEER, 1L) &&
          set(CURLOPT_SSL_VERIFYHOST, 2L) &&
          (options_.ca_file.empty() || set(CURLOPT_CAINFO, options_.ca_file.c_str())) &&
          (options_.ca_file.empty() || set(CURLOPT_CAPATH, static_cast<const char*>(nullptr))) &&

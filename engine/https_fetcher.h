@@ -47,6 +47,7 @@ class HttpsFetcher {
  public:
   struct Options {
     std::string ca_file = {};  // PEM; empty: the system's
+    bool fips = false;         // nothing but the algorithms of NIST SP 800-52r2
     absl::Duration limit = absl::Seconds(15);
     size_t bytes_max = size_t{64} * 1024;
     size_t at_once = 32;

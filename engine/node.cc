@@ -15,6 +15,7 @@
 #include "engine/log.h"
 #include "engine/node_impl.h"
 #include "engine/source_address.h"
+#include "tls/sp800_52.h"
 
 namespace sealift::engine {
 namespace {
@@ -83,10 +84,16 @@ absl::Status NodeImpl::Open() {
   absl::StatusOr<std::shared_ptr<const SigningKeys>> keys = SigningKeys::Load(*options);
   if (!keys.ok()) return WithExit(keys.status(), ExitCode::kConfig);
   signing_keys_ = *keys;
-  absl::StatusOr<std::shared_ptr<tls::ClientContext>> tls = tls::ClientContext::Create(
-      {.min_version = std::string(ToString(options->tls.min_version)), .ca_file = options->tls.ca_file});
+  absl::StatusOr<std::shared_ptr<tls::ClientContext>> tls =
+      tls::ClientContext::Create({.min_version = std::string(ToString(options->tls.min_version)),
+                                  .ca_file = options->tls.ca_file,
+                                  .fips = options->tls.fips});
   if (!tls.ok()) return WithExit(tls.status(), ExitCode::kConfig);
   tls_ = *tls;
+  if (options->tls.fips) {
+    LogInfo("TLS is held to the algorithms of NIST SP 800-52r2",
+            {{"fips_module", tls::FipsModuleActive() ? "active" : "not active: OpenSSL's configuration loads none"}});
+  }
 
   const int shards = ShardsFor(*options);
   absl::StatusOr<std::unique_ptr<queue::Store>> store = queue::Store::Open({
@@ -122,7 +129,8 @@ absl::Status NodeImpl::Open() {
   if (absl::Status opened = holds_->Open(absl::Now()); !opened.ok()) return opened;
   dns_cache_ = std::make_shared<dns::Cache>(dns::Cache::Options{
       .entries_max = std::max<size_t>(options->dns.cache.bytes / 512, 1024)});  // an answer has some hundred bytes
-  https_ = std::make_unique<HttpsFetcher>(HttpsFetcher::Options{.ca_file = options->tls.ca_file});
+  https_ =
+      std::make_unique<HttpsFetcher>(HttpsFetcher::Options{.ca_file = options->tls.ca_file, .fips = options->tls.fips});
   // One a core, as the shards: where mail is signed, that is what the cores do most.
   signers_ = std::make_unique<Signers>(std::max(1, static_cast<int>(std::thread::hardware_concurrency())), metrics_);
   if (absl::Status adopted = restraints_.Adopt(options); !adopted.ok()) return WithExit(adopted, ExitCode::kConfig);

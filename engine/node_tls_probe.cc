@@ -41,8 +41,8 @@ absl::StatusOr<TlsProbeReport> NodeImpl::ProbeTls(std::string_view domain) {
     source = &other;
     break;
   }
-  absl::StatusOr<std::shared_ptr<tls::ClientContext>> tls12 =
-      tls::ClientContext::Create({.min_version = "1.2", .max_version = "1.2", .ca_file = options->tls.ca_file});
+  absl::StatusOr<std::shared_ptr<tls::ClientContext>> tls12 = tls::ClientContext::Create(
+      {.min_version = "1.2", .max_version = "1.2", .ca_file = options->tls.ca_file, .fips = options->tls.fips});
   if (!tls12.ok()) return tls12.status();
   absl::StatusOr<std::unique_ptr<Ring>> ring = Ring::Create({.entries = kRingEntries});
   if (!ring.ok()) return ring.status();

@@ -117,6 +117,7 @@ struct TlsOptions {                             // [tls]
   TlsVersion min_version = TlsVersion::kTls12;  // RFC 8996: nothing below 1.2
   std::string ca_file;                          // PEM; empty: the system's
   int mta_sts_port = 443;                       // of the web servers that publish policies; tests use another
+  bool fips = false;                            // nothing but the algorithms of NIST SP 800-52r2
 };
 
 struct KeysOptions {                     // [keys]: one of the three

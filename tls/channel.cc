@@ -1,5 +1,6 @@
 #include "tls/channel.h"
 
+#include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -9,6 +10,7 @@
 #include <utility>
 
 #include "tls/error.h"
+#include "tls/sp800_52.h"
 
 namespace sealift::tls {
 namespace {
@@ -39,6 +41,13 @@ bool IsAddress(const std::string& name) {
   ASN1_OCTET_STRING_free(address);
   ERR_clear_error();
   return is_address;
+}
+
+// OpenSSL measures the keys of certificates that it verifies only.
+bool ShowsAStrongKey(SSL* ssl) {
+  const X509Ptr shown(SSL_get1_peer_certificate(ssl));
+  EVP_PKEY* const key = shown == nullptr ? nullptr : X509_get0_pubkey(shown.get());
+  return key != nullptr && EVP_PKEY_get_security_bits(key) >= kSp80052StrengthBits;
 }
 
 }  // namespace
@@ -83,7 +92,7 @@ absl::Status Channel::Open(SSL_CTX* ctx) {
 absl::Status Channel::Prepare(const ClientOptions& options) {
   policy_ = options.policy;
   const bool verify = policy_ >= Policy::kVerify;
-  SSL_set_security_level(ssl_.get(), verify ? kVerifiedSecurityLevel : kUnverifiedSecurityLevel);
+  SSL_set_security_level(ssl_.get(), verify || client_->fips() ? kVerifiedSecurityLevel : kUnverifiedSecurityLevel);
   SSL_set_verify(ssl_.get(), verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
   // Names stand among the alternatives (RFC 9525 6.3, RFC 8461 4.1); a wildcard is a whole left-most label.
   SSL_set_hostflags(ssl_.get(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
@@ -152,6 +161,12 @@ absl::StatusOr<bool> Channel::Handshake() {
     if (SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ) return false;
     if (sessions_ != nullptr) sessions_->Forget(session_key_);
     return Fail(result);
+  }
+  if (client_ != nullptr && client_->fips() && !ShowsAStrongKey(ssl_.get())) {
+    if (sessions_ != nullptr) sessions_->Forget(session_key_);
+    failure_ = absl::UnavailableError(fmt::format(
+        "the peer's key has less than {} bits of strength, which `tls.fips` asks for", kSp80052StrengthBits));
+    return failure_;
   }
   handshake_done_ = true;
   return true;
@@ -281,6 +296,10 @@ std::optional<PeerCertificate> Channel::peer_certificate() const {
 
 absl::Status Channel::Fail(int ssl_result) {
   failure_ = PeerError(ssl_.get(), SSL_get_error(ssl_.get(), ssl_result), verify_name_);
+  if (!handshake_done_ && client_ != nullptr && client_->fips() && absl::IsUnavailable(failure_)) {
+    failure_ = absl::UnavailableError(fmt::format("{} (`tls.fips` offers it the algorithms of NIST SP 800-52r2 only)",
+                                                  std::string(failure_.message())));
+  }
   return failure_;
 }
 

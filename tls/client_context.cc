@@ -10,6 +10,7 @@
 
 #include "tls/channel.h"
 #include "tls/error.h"
+#include "tls/sp800_52.h"
 #include "tls/version.h"
 
 namespace sealift::tls {
@@ -32,7 +33,8 @@ absl::StatusOr<std::string> DigestOf(const std::string& path) {
 
 }  // namespace
 
-ClientContext::ClientContext(SslCtxPtr ctx, std::string roots) : ctx_(std::move(ctx)), roots_(std::move(roots)) {}
+ClientContext::ClientContext(SslCtxPtr ctx, std::string roots, bool fips)
+    : ctx_(std::move(ctx)), roots_(std::move(roots)), fips_(fips) {}
 
 absl::StatusOr<std::shared_ptr<ClientContext>> ClientContext::Create(const Options& options) {
   absl::StatusOr<int> version = ParseVersion(options.min_version);
@@ -51,6 +53,9 @@ absl::StatusOr<std::shared_ptr<ClientContext>> ClientContext::Create(const Optio
     newest = *max_version;
   }
   SSL_CTX_set_max_proto_version(ctx.get(), newest);
+  if (options.fips) {
+    if (absl::Status status = RestrictToSp80052(ctx.get()); !status.ok()) return status;
+  }
   SSL_CTX_set_options(ctx.get(), SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_set_mode(ctx.get(), SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_session_cache_mode(ctx.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
@@ -73,8 +78,9 @@ absl::StatusOr<std::shared_ptr<ClientContext>> ClientContext::Create(const Optio
                         fmt::format("{} holds no certificates in PEM form", options.ca_file));
     }
   }
-  return std::shared_ptr<ClientContext>(
-      new ClientContext(std::move(ctx), fmt::format("{}/{}{}", roots, options.min_version, options.max_version)));
+  std::string name =
+      fmt::format("{}/{}{}{}", roots, options.min_version, options.max_version, options.fips ? "/fips" : "");
+  return std::shared_ptr<ClientContext>(new ClientContext(std::move(ctx), std::move(name), options.fips));
 }
 
 }  // namespace sealift::tls

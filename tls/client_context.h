@@ -24,21 +24,25 @@ class ClientContext {
     std::string min_version = "1.2";  // "1.2" or "1.3"
     std::string max_version = {};     // as well; empty: the newest
     std::string ca_file = {};         // PEM roots that Policy::kVerify trusts; empty: the system's
+    bool fips = false;                // nothing but the algorithms of NIST SP 800-52r2 (sp800_52.h)
   };
 
   static absl::StatusOr<std::shared_ptr<ClientContext>> Create(const Options& options);
 
   SSL_CTX* ssl_ctx() const { return ctx_.get(); }
 
+  bool fips() const { return fips_; }
+
   // Names the trusted roots and the protocol floor by what they are, not by where they were read: part of every
   // session's key, so that a ticket never outlives the trust that it was issued under.
   const std::string& roots() const { return roots_; }
 
  private:
-  ClientContext(SslCtxPtr ctx, std::string roots);
+  ClientContext(SslCtxPtr ctx, std::string roots, bool fips);
 
   SslCtxPtr ctx_;
   std::string roots_;
+  bool fips_;
 };
 
 }  // namespace sealift::tls

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "tls/openssl.h"
@@ -17,7 +18,7 @@ namespace sealift::tls {
 //
 // Owned by:  whoever holds a shared_ptr; each channel holds one.
 // Threads:   any, once created.
-// Errors:    Create: InvalidArgument, saying whether the certificate, the key or a version is the trouble.
+// Errors:    Create: InvalidArgument, saying whether the certificate, the key, a suite or a version is the trouble.
 class ServerContext {
  public:
   struct Options {
@@ -25,6 +26,7 @@ class ServerContext {
     std::string key = {};             // PEM text
     std::string min_version = "1.2";  // "1.0" to "1.3": a test's server may be older than any client of ours accepts
     std::string max_version = "1.3";
+    std::vector<std::string> suites = {};  // by OpenSSL's names, of 1.3 and of older versions; empty: its own choice
     bool tickets = true;
   };
 

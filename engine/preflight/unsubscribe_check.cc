@@ -14,6 +14,7 @@
 
 #include "dns/name.h"
 #include "engine/preflight/sender_checks.h"
+#include "tls/sp800_52.h"
 
 namespace sealift::engine {
 namespace {
@@ -80,11 +81,15 @@ WebAnswer AskWeb(const Options& options, const Url& url, const dns::Address& add
   client.set_write_timeout(kPhaseSeconds);
   client.enable_server_certificate_verification(true);
   if (!options.tls.ca_file.empty()) client.set_ca_cert_path(options.tls.ca_file);
+  WebAnswer answer;
+  if (options.tls.fips && !tls::RestrictToSp80052(client.ssl_context()).ok()) {
+    answer.error = "this OpenSSL cannot be held to the algorithms of NIST SP 800-52r2 (`tls.fips`)";
+    return answer;
+  }
   std::promise<void> asked;
   std::thread limit([&client, over = asked.get_future()] {
     if (over.wait_for(kAllSeconds) != std::future_status::ready) client.stop();
   });
-  WebAnswer answer;
   const auto note = [&answer](const httplib::Result& result) {
     if (result) {
       answer.status = result->status;

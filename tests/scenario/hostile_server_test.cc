@@ -12,6 +12,7 @@
 #include "tests/scenario/harness/name_server.h"
 #include "tests/scenario/harness/scripted_server.h"
 #include "tests/scenario/harness/sink.h"
+#include "tests/scenario/harness/sink_script.h"
 #include "tests/scenario/harness/world.h"
 
 namespace sealift::scenario {
@@ -49,21 +50,6 @@ struct Hostile {
   std::string tls = "opportunistic";
 };
 
-// A TOML string of any bytes that are UTF-8.
-std::string Quoted(std::string_view bytes) {
-  std::string text = "\"";
-  for (const char c : bytes) {
-    const bool plain = c != '\r' && c != '\n' && c != '\0' && c != '"' && c != '\\';
-    text += plain ? std::string(1, c) : fmt::format("\\u{:04x}", static_cast<int>(c));
-  }
-  return text + "\"";
-}
-
-// A rule of a provider.
-std::string Raw(const std::string& at, std::string_view bytes, const std::string& more = "") {
-  return fmt::format("[[provider.rule]]\nat = \"{}\"\nraw = {}\n{}\n", at, Quoted(bytes), more);
-}
-
 // A scripted server up to the first byte of the handshake, with `trailing` behind its word, and what follows.
 std::vector<Step> Started(const std::string& trailing, const std::vector<Step>& then) {
   std::vector<Step> steps = {Step::Say("220 hello\r\n"), Step::Hear(), Step::Say("250-mx\r\n250 STARTTLS\r\n"),
@@ -74,41 +60,44 @@ std::vector<Step> Started(const std::string& trailing, const std::vector<Step>& 
 
 std::vector<Hostile> WhoSpeaksOutOfTurn() {
   return {
-      {"endless", Deferred("protocol", "more than 200 lines"), Raw("greeting", "220-hello\r\n", "times = 1000000")},
-      {"longline", Deferred("protocol", "longer than"), Raw("greeting", std::string(1000, 'x'), "times = 1000")},
-      {"drip", Deferred("timeout", "greeting"), Raw("greeting", "220 hello\r\n", "drip = \"1s\"")},
-      {"twodigits", Deferred("protocol", "reply code"), Raw("greeting", "22 hello\r\n")},
-      {"changing", Deferred("protocol", "code changes"), Raw("greeting", "220-hello\r\n250 hello\r\n")},
-      {"early", Deferred("protocol", "before it was asked"), Raw("greeting", "220 hello\r\n250-mx\r\n250 SIZE\r\n")},
-      {"earlypart", Deferred("protocol", "before it was asked"), Raw("greeting", "220 hello\r\n250-mx")},
-      {"bye", Deferred("unavailable", "down"), Raw("greeting", "220 hello\r\n421 4.3.2 down\r\n", "then = \"close\"")},
+      {"endless", Deferred("protocol", "more than 200 lines"), RawRule("greeting", "220-hello\r\n", "times = 1000000")},
+      {"longline", Deferred("protocol", "longer than"), RawRule("greeting", std::string(1000, 'x'), "times = 1000")},
+      {"drip", Deferred("timeout", "greeting"), RawRule("greeting", "220 hello\r\n", "drip = \"1s\"")},
+      {"twodigits", Deferred("protocol", "reply code"), RawRule("greeting", "22 hello\r\n")},
+      {"changing", Deferred("protocol", "code changes"), RawRule("greeting", "220-hello\r\n250 hello\r\n")},
+      {"early", Deferred("protocol", "before it was asked"),
+       RawRule("greeting", "220 hello\r\n250-mx\r\n250 SIZE\r\n")},
+      {"earlypart", Deferred("protocol", "before it was asked"), RawRule("greeting", "220 hello\r\n250-mx")},
+      {"bye", Deferred("unavailable", "down"),
+       RawRule("greeting", "220 hello\r\n421 4.3.2 down\r\n", "then = \"close\"")},
       {"refused", Deferred("connection", "refused"), "connect = \"refuse\""},
       {"closing", Deferred("connection", "closed"), "connect = \"close\""},
       // What cannot be read in two ways does no harm.
-      {"short", Delivered(), Raw("greeting", "220\r\n")},
-      {"nul", Delivered(), Raw("greeting", std::string_view("220 he\0llo\r\n", 12))},
-      {"barecr", Delivered(), Raw("greeting", "220 hello\r250 mx\r\n")},
-      {"barelf", Delivered(), Raw("ehlo", "250-mx\n250-PIPELINING\n250 STARTTLS\n", "tls = false")},
-      {"eightbit", Bounced("bad_mailbox"), Raw("rcpt", "550 5.1.1 pas trouv\u00e9\r\n")},
+      {"short", Delivered(), RawRule("greeting", "220\r\n")},
+      {"nul", Delivered(), RawRule("greeting", std::string_view("220 he\0llo\r\n", 12))},
+      {"barecr", Delivered(), RawRule("greeting", "220 hello\r250 mx\r\n")},
+      {"barelf", Delivered(), RawRule("ehlo", "250-mx\n250-PIPELINING\n250 STARTTLS\n", "tls = false")},
+      {"eightbit", Bounced("bad_mailbox"), RawRule("rcpt", "550 5.1.1 pas trouv\u00e9\r\n")},
   };
 }
 
 std::vector<Hostile> WhoBreaksTransactions() {
   const std::string with_data = "chunking = false\n";
   return {
-      {"mailbye", Deferred("unavailable", "down"), Raw("mail", "421 4.3.2 down\r\n", "then = \"close\"")},
+      {"mailbye", Deferred("unavailable", "down"), RawRule("mail", "421 4.3.2 down\r\n", "then = \"close\"")},
       {"mailandbye", Deferred("unavailable", "down"),
-       Raw("mail", "250 2.1.0 ok\r\n421 4.3.2 down\r\n", "then = \"close\"")},
+       RawRule("mail", "250 2.1.0 ok\r\n421 4.3.2 down\r\n", "then = \"close\"")},
       {"norecipient", Bounced("bad_mailbox"),
-       with_data + Raw("rcpt", "550 5.1.1 No such user\r\n") + Raw("data", "354 go ahead\r\n")},
-      {"data250", Deferred("protocol", ""), with_data + Raw("data", "250 2.0.0 taken\r\n", "then = \"close\"")},
+       with_data + RawRule("rcpt", "550 5.1.1 No such user\r\n") + RawRule("data", "354 go ahead\r\n")},
+      {"data250", Deferred("protocol", ""), with_data + RawRule("data", "250 2.0.0 taken\r\n", "then = \"close\"")},
       {"inbody", Deferred("protocol", "before it was asked"),
-       with_data + Raw("data", "354 go ahead\r\n250 2.0.0 taken\r\n") + Raw("body", "550 5.7.1 not at all\r\n")},
-      {"bodychanges", Deferred("protocol", "code changes"), Raw("body", "250-2.0.0 taken\r\n550 5.6.0 or not\r\n")},
-      {"body354", Deferred("protocol", ""), Raw("body", "354 go ahead\r\n")},
-      {"bodygoodbye", Deferred("protocol", "221"), Raw("body", "221 2.0.0 bye\r\n", "then = \"close\"")},
-      {"bodyreset", Deferred("connection", ""), Raw("body", "", "then = \"reset\"")},
-      {"bodysilent", Deferred("timeout", "content"), Raw("body", "", "then = \"hang\"")},
+       with_data + RawRule("data", "354 go ahead\r\n250 2.0.0 taken\r\n") +
+           RawRule("body", "550 5.7.1 not at all\r\n")},
+      {"bodychanges", Deferred("protocol", "code changes"), RawRule("body", "250-2.0.0 taken\r\n550 5.6.0 or not\r\n")},
+      {"body354", Deferred("protocol", ""), RawRule("body", "354 go ahead\r\n")},
+      {"bodygoodbye", Deferred("protocol", "221"), RawRule("body", "221 2.0.0 bye\r\n", "then = \"close\"")},
+      {"bodyreset", Deferred("connection", ""), RawRule("body", "", "then = \"reset\"")},
+      {"bodysilent", Deferred("timeout", "content"), RawRule("body", "", "then = \"hang\"")},
       {"bodytext", Delivered(), "", Started("", {Step::Tls(), Step::Serve("250 2.0.0 taken\r\nand more\r\n")})},
       {"bodyagain", Delivered(), "", Started("", {Step::Tls(), Step::Serve("250 2.0.0 taken\r\n250 2.0.0 again\r\n")})},
       {"bodyandbye", Delivered(), "", Started("", {Step::Tls(), Step::Serve("250 2.0.0 taken\r\n421 4.3.2 down\r\n")})},
@@ -120,13 +109,13 @@ std::vector<Hostile> WhoPlaysWithTls() {
   for (int i = 0; i < 300; ++i) long_ehlo += fmt::format("250-XKEYWORD{}\r\n", i);
   return {
       {"hidden", Deferred("protocol", "more than 200 lines"),
-       Raw("ehlo", long_ehlo + "250 STARTTLS\r\n", "tls = false")},
-      {"ehlolater", Deferred("unavailable", "later"), Raw("ehlo", "451 4.3.0 later\r\n", "tls = false")},
+       RawRule("ehlo", long_ehlo + "250 STARTTLS\r\n", "tls = false")},
+      {"ehlolater", Deferred("unavailable", "later"), RawRule("ehlo", "451 4.3.0 later\r\n", "tls = false")},
       {"unready", Deferred("tls", "TLS not available"), "tls = \"refused\""},
       {"broken", Deferred("tls", "handshake"), "tls = \"broken\""},
       {"stall", Deferred("timeout", "handshake"), "tls = \"hang\""},
       {"old", Deferred("tls", "protocol version"), "tls_max_version = \"1.0\""},
-      {"shrinks", Delivered(), Raw("ehlo", "250 mx\r\n", "tls = true")},
+      {"shrinks", Delivered(), RawRule("ehlo", "250 mx\r\n", "tls = true")},
       {"expired", Deferred("tls", "certificate has expired"), "certificate_expired = true", {}, "verify"},
       {"wrongname", Deferred("tls", "does not carry the name"), "certificate_name = \"other.test\"", {}, "verify"},
       {"selfsigned", Deferred("tls", "self-signed"), "", Started("", {Step::Tls(), Step::Serve()}), "verify"},
@@ -151,13 +140,6 @@ class HostileServerTest : public World {
   void EachGetsItsVerdict(const std::vector<Hostile>& servers, int depth);
 };
 
-std::string Provider(const std::string& name, const std::string& address, const std::string& lines) {
-  return fmt::format(
-      "[[provider]]\nname = \"{0}\"\ndomains = [\"{0}.test\"]\nmx = [{{ host = \"mx.{0}.test\", address = \"{1}\" "
-      "}}]\n{2}\n",
-      name, address, lines);
-}
-
 void HostileServerTest::EachGetsItsVerdict(const std::vector<Hostile>& servers, int depth) {
   const CertificateAuthority unknown(dir);
   std::string script;
@@ -174,14 +156,14 @@ void HostileServerTest::EachGetsItsVerdict(const std::vector<Hostile>& servers, 
     publish(server.name, address);
     domains.push_back(server.name + ".test");
     if (server.steps.empty()) {
-      script += Provider(server.name, address, server.lines);
+      script += ProviderOf(server.name, address, server.lines);
     } else {
       hosts.push_back({address, server.steps, unknown.self()});
     }
     settings.tables += fmt::format("[[destination]]\ndomains = [\"{}.test\"]\ntls = \"{}\"\n", server.name, server.tls);
   }
   publish("good", net.Address(number));
-  script += Provider("good", net.Address(number), "");
+  script += ProviderOf("good", net.Address(number));
 
   const Sink sink(dir, script, "");
   const ScriptedServer scripted(dir, hosts);
@@ -250,7 +232,7 @@ TEST_F(HostileServerTest, AWindowThatCloses) {
              {Step::Say("220 hello\r\n"), Step::Hear(), Step::Say("250 mx\r\n"), Step::Hear(), Step::Say("250 ok\r\n"),
               Step::Hear(), Step::Say("250 ok\r\n"), Step::Hear(), Step::Say("354 go ahead\r\n"), Step::Stall()},
              unknown.self()}});
-  const Sink sink(dir, Provider("good", net.Address(11), ""), "");
+  const Sink sink(dir, ProviderOf("good", net.Address(11)), "");
   const std::unique_ptr<NameServer> names = NameServer::Nsd(
       dir, net.Address(2),
       {"window.test. 60 IN MX 10 mx.window.test.", fmt::format("mx.window.test. 60 IN A {}", net.Address(10)),

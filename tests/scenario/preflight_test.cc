@@ -9,6 +9,7 @@
 #include "tests/scenario/harness/eventually.h"
 #include "tests/scenario/harness/name_server.h"
 #include "tests/scenario/harness/sink.h"
+#include "tests/scenario/harness/sink_script.h"
 #include "tests/scenario/harness/world.h"
 
 namespace sealift::scenario {
@@ -21,17 +22,11 @@ constexpr int kWebPort = 8443;
 
 class PreflightTest : public World {
  protected:
-  static std::string Provider(const std::string& name, const std::string& address, const std::string& lines) {
-    return fmt::format(
-        "[[provider]]\nname = \"{0}\"\ndomains = [\"{0}.test\"]\nmx = [{{ host = \"mx.{0}.test\", address = \"{1}\" "
-        "}}]\n{2}\n",
-        name, address, lines);
-  }
   // One domain for each way in which a domain can be.
   std::string SinkScript() const {
-    return Provider("right", net.Address(10), "") +
-           Provider("wrongname", net.Address(11), "certificate_name = \"other.test\"") +
-           Provider("clear", net.Address(12), "tls = \"off\"");
+    return ProviderOf("right", net.Address(10)) +
+           ProviderOf("wrongname", net.Address(11), "certificate_name = \"other.test\"") +
+           ProviderOf("clear", net.Address(12), "tls = \"off\"");
   }
   std::vector<std::string> Records() const {
     std::vector<std::string> records = {
@@ -254,7 +249,7 @@ TEST_F(PreflightTest, TheUnsubscribeUrlMustAnswerUnderItsOwnCertificate) {
 }
 
 TEST_F(PreflightTest, InSinkModeNothingButTheSinkIsAsked) {
-  const Sink sink(dir, Provider("right", net.Address(10), ""), "");
+  const Sink sink(dir, ProviderOf("right", net.Address(10)), "");
   settings.delivery = "sink";
   settings.sink_address = net.Address(10, Sink::kPort);
   settings.dns_server = net.Address(3, NameServer::kPort);  // nobody is there
@@ -275,9 +270,9 @@ TEST_F(PreflightTest, InSinkModeNothingButTheSinkIsAsked) {
 
 TEST_F(PreflightTest, WhatBouncesForWantOfAnExtensionIsToldAndDoes) {
   const Sink sink(dir,
-                  Provider("new", net.Address(10), "extensions = [\"SMTPUTF8\"]") +
-                      Provider("middle", net.Address(11), "") +
-                      Provider("old", net.Address(12), "eight_bit = false\nextensions = [\"SMTPUTF8\"]"),
+                  ProviderOf("new", net.Address(10), "extensions = [\"SMTPUTF8\"]") +
+                      ProviderOf("middle", net.Address(11)) +
+                      ProviderOf("old", net.Address(12), "eight_bit = false\nextensions = [\"SMTPUTF8\"]"),
                   net.Address(2, 5353));
   settings.streams = {{"news", "tls = \"require\""}};
   StartDaemon();

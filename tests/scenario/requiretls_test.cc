@@ -7,6 +7,7 @@
 #include <map>
 
 #include "tests/scenario/harness/sink.h"
+#include "tests/scenario/harness/sink_script.h"
 #include "tests/scenario/harness/world.h"
 
 namespace sealift::scenario {
@@ -14,19 +15,16 @@ namespace {
 
 class RequireTlsScenario : public World {
  protected:
-  std::string Provider(const std::string& name, int last, const std::string& lines) const {
-    return fmt::format(
-        "[[provider]]\nname = \"{0}\"\ndomains = [\"{0}.test\"]\nmx = [{{ host = \"mx.{0}.test\", address = \"{1}\" "
-        "}}]\ndns_signed = true\n{2}\n",
-        name, net.Address(last), lines);
+  std::string Signed(const std::string& name, int last, const std::string& lines) const {
+    return ProviderOf(name, net.Address(last), "dns_signed = true\n" + lines);
   }
 };
 
 TEST_F(RequireTlsScenario, MailGoesToNoHostThatIsNotProvenOrDoesNotAskItOfTheNext) {
   const Sink sink(dir,
-                  Provider("good", 10, "requiretls = true") + Provider("mute", 11, "") +
-                      Provider("wrongname", 12, "requiretls = true\ncertificate_name = \"other.test\"") +
-                      Provider("clear", 13, "requiretls = true\ntls = \"off\""),
+                  Signed("good", 10, "requiretls = true") + Signed("mute", 11, "") +
+                      Signed("wrongname", 12, "requiretls = true\ncertificate_name = \"other.test\"") +
+                      Signed("clear", 13, "requiretls = true\ntls = \"off\""),
                   net.Address(2, 5353));
   settings.dns = "trust_ad = true";
   settings.tls = fmt::format("ca_file = \"{}\"", sink.certificates_file());

@@ -24,6 +24,7 @@
 #include "engine/preflight/sender_checks.h"
 #include "engine/signing_keys.h"
 #include "engine/source_address.h"
+#include "tls/sp800_52.h"
 
 namespace sealift::tools {
 namespace {
@@ -260,9 +261,22 @@ std::vector<Diagnosis> DiagnoseStorage(const engine::Options& options, absl::Tim
   return findings;
 }
 
+// The daemon's OpenSSL reads the same configuration.
+Diagnosis DiagnoseFips(const engine::Options& options) {
+  if (!options.tls.fips)
+    return {"fips", "", State::kSkipped, "`tls.fips` is false: TLS is not held to NIST SP 800-52r2", ""};
+  if (tls::FipsModuleActive())
+    return Ok("fips", "", "OpenSSL's FIPS module computes the algorithms of NIST SP 800-52r2");
+  return {"fips", "", State::kWarning,
+          "TLS is held to the algorithms of NIST SP 800-52r2, and OpenSSL's FIPS module, which was validated to "
+          "compute them, "
+          "is not active",
+          "where a validated module is asked of you, install one and activate it in openssl.cnf (fips_module(7))"};
+}
+
 std::vector<Diagnosis> DiagnoseMachine(const engine::Options& options, const DaemonAnswer& daemon, absl::Time now) {
-  return {DiagnoseClock(now), DiagnoseRing(), DiagnoseFiles(options, daemon), DiagnoseLockedMemory(),
-          DiagnoseDumps(daemon)};
+  return {DiagnoseClock(now),     DiagnoseRing(),        DiagnoseFiles(options, daemon),
+          DiagnoseLockedMemory(), DiagnoseDumps(daemon), DiagnoseFips(options)};
 }
 
 std::vector<Diagnosis> DiagnoseSources(const engine::Options& options) {

@@ -16,7 +16,7 @@ namespace sealift::tools {
 struct Diagnosis {
   enum class State { kOk, kSkipped, kWarning, kFailed };
 
-  std::string check;  // config, key, data_dir, disk, clock, io_uring, files, memlock, source, dkim, resolver, ptr, ...
+  std::string check;  // config, key, data_dir, disk, clock, io_uring, files, memlock, fips, source, dkim, ...
   std::string about;  // a source, a key, a path; may be empty
   State state = State::kOk;
   std::string what;  // what was found, and why it matters

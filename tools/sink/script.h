@@ -93,7 +93,8 @@ enum class DnsMode : uint8_t {
 struct CertificateSpec {
   std::string name;
   bool expired = false;
-  std::string max_version;  // "1.0", "1.2", "1.3"; empty: the newest
+  std::string max_version;          // "1.0", "1.2", "1.3"; empty: the newest
+  std::vector<std::string> suites;  // the only ones that the host speaks, by OpenSSL's names; empty: OpenSSL's choice
 };
 
 // Host is one mail server: a name, an address, and whether it listens.

@@ -176,6 +176,7 @@ class ProviderReader {
         !version.empty() && version != "1.0" && version != "1.1" && version != "1.2" && version != "1.3") {
       table_.FailAt("tls_max_version", "tls_max_version is one of \"1.0\", \"1.1\", \"1.2\", \"1.3\"");
     }
+    table_.Read("tls_suites", &provider_.certificate.suites);
     table_.Read("latency", &provider_.latency);
     table_.Read("pipelining", &provider_.pipelining);
     table_.Read("chunking", &provider_.chunking);

@@ -85,7 +85,8 @@ absl::StatusOr<std::shared_ptr<tls::ServerContext>> Sink::MakeContext(const Prov
   const absl::StatusOr<tls::SelfSigned> made = tls::SelfSigned::Make(names);
   if (!made.ok()) return made.status();
   certificates_ += made->certificate;
-  tls::ServerContext::Options context{.certificate = made->certificate, .key = made->key};
+  tls::ServerContext::Options context{
+      .certificate = made->certificate, .key = made->key, .suites = provider.certificate.suites};
   if (!provider.certificate.max_version.empty()) {
     context.max_version = provider.certificate.max_version;
     context.min_version = std::min(context.max_version, context.min_version);

@@ -130,6 +130,10 @@ TEST(ConfigShowTest, AWeakerPolicyIsNamed) {
   const auto no_block = Parsed(Replaced(kBase, "domains = [\"d1.test\"]", "domains = [\"d2.test\"]"));
   EXPECT_THAT(WeakerPolicies(*before, *no_block),
               ElementsAre(testing::Field(&WeakerPolicy::text, HasSubstr("destination (domain d1.test)"))));
+  const auto restricted = Parsed(std::string(kBase) + "\n[tls]\nfips = true\n");
+  EXPECT_THAT(WeakerPolicies(*restricted, *before),
+              ElementsAre(testing::Field(&WeakerPolicy::text, HasSubstr("tls.fips was true"))));
+  EXPECT_THAT(WeakerPolicies(*before, *restricted), IsEmpty());
 }
 
 TEST(ConfigShowTest, ADiffSaysWhichOfItsChangesWeakens) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <openssl/ssl.h>
 
 #include <fstream>
 #include <future>
@@ -49,7 +50,7 @@ class HttpsFetcherTest : public ::testing::Test {
   std::string Path(const std::string& name) const { return folder_.path() + "/" + name; }
 
   absl::StatusOr<WebDocument> Fetch(WebRequest request, const std::string& roots = "certificate") {
-    HttpsFetcher fetcher({.ca_file = Path(roots), .limit = absl::Minutes(2)});
+    HttpsFetcher fetcher({.ca_file = Path(roots), .fips = fips_, .limit = absl::Minutes(2)});
     if (request.host.empty()) request.host = "reports.test";
     request.port = port_;
     request.addresses = {*dns::Address::Parse("127.0.0.1")};
@@ -64,6 +65,7 @@ class HttpsFetcherTest : public ::testing::Test {
   int port_ = 0;
   std::thread thread_;
   std::string posted_, posted_type_;
+  bool fips_ = false;
 };
 
 TEST_F(HttpsFetcherTest, FetchesADocumentOfWhoTheCertificateNames) {
@@ -92,6 +94,16 @@ TEST_F(HttpsFetcherTest, PostsWhatItIsGivenByteForByte) {
   EXPECT_EQ(answer->status, 201);
   EXPECT_EQ(posted_, body);
   EXPECT_EQ(posted_type_, "application/tlsrpt+gzip");
+}
+
+// RFC 7905's suite is sound, and none of NIST's.
+TEST_F(HttpsFetcherTest, WithFipsAServerOfOtherAlgorithmsIsNotAsked) {
+  ASSERT_EQ(SSL_CTX_set_ciphersuites(server_->ssl_context(), "TLS_CHACHA20_POLY1305_SHA256"), 1);
+  EXPECT_TRUE(Fetch({.path = "/policy"}).ok());
+  fips_ = true;
+  EXPECT_TRUE(absl::IsUnavailable(Fetch({.path = "/policy"}).status()));
+  ASSERT_EQ(SSL_CTX_set_ciphersuites(server_->ssl_context(), "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256"), 1);
+  EXPECT_TRUE(Fetch({.path = "/policy"}).ok());
 }
 
 }  // namespace

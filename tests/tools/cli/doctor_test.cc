@@ -14,6 +14,8 @@
 #include <thread>
 #include <utility>
 
+#include "tls/sp800_52.h"
+
 namespace sealift::tools {
 namespace {
 
@@ -95,6 +97,14 @@ TEST_F(DoctorTest, MoreConnectionsThanDescriptorsFail) {
   const Diagnosis files = Of(DiagnoseMachine(options_, {}, absl::Now()), "files");
   EXPECT_EQ(files.state, State::kFailed);
   EXPECT_THAT(files.next, HasSubstr("LimitNOFILE=2000001024"));
+}
+
+TEST_F(DoctorTest, WhoAsksForFipsIsToldWhetherAModuleComputesIt) {
+  EXPECT_EQ(Of(DiagnoseMachine(options_, {}, absl::Now()), "fips").state, State::kSkipped);
+  options_.tls.fips = true;
+  const Diagnosis fips = Of(DiagnoseMachine(options_, {}, absl::Now()), "fips");
+  EXPECT_EQ(fips.state, tls::FipsModuleActive() ? State::kOk : State::kWarning);
+  EXPECT_THAT(fips.what, HasSubstr("SP 800-52r2"));
 }
 
 TEST_F(DoctorTest, AClockThatIsFarOffFails) {

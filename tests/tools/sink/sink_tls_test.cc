@@ -119,5 +119,12 @@ TEST_F(SinkTlsTest, TheCertificateIsAsScripted) {
   EXPECT_EQ(client->tls().version, "TLSv1.2");
 }
 
+TEST_F(SinkTlsTest, TheSuitesAreAsScripted) {
+  Start("tls_suites = [\"TLS_CHACHA20_POLY1305_SHA256\"]\n");
+  const auto client = Connect();
+  ASSERT_TRUE(client->StartTls(context_, &sessions_).ok());
+  EXPECT_EQ(client->tls().cipher, "TLS_CHACHA20_POLY1305_SHA256");
+}
+
 }  // namespace
 }  // namespace sealift::tools::sink
