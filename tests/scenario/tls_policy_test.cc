@@ -6,22 +6,17 @@
 #include <map>
 
 #include "tests/scenario/harness/sink.h"
+#include "tests/scenario/harness/sink_script.h"
 #include "tests/scenario/harness/world.h"
 
 namespace sealift::scenario {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 class TlsPolicyTest : public World {
  protected:
-  std::string Provider(const std::string& name, int last, const std::string& lines) const {
-    return fmt::format(
-        "[[provider]]\nname = \"{0}\"\ndomains = [\"{0}.test\"]\nmx = [{{ host = \"mx.{0}.test\", address = \"{1}\" "
-        "}}]\n"
-        "{2}\n",
-        name, net.Address(last), lines);
-  }
   // The last outcome by domain, of a campaign of one row a domain.
   std::map<std::string, Json> LastEvents(const std::string& campaign) {
     std::map<std::string, Json> last;
@@ -35,9 +30,12 @@ class TlsPolicyTest : public World {
 
 TEST_F(TlsPolicyTest, VerifyDeliversOnlyToTheHostThatItsCertificateNames) {
   const Sink sink(dir,
-                  Provider("right", 10, "") + Provider("wrongname", 11, "certificate_name = \"other.test\"") +
-                      Provider("expired", 12, "certificate_expired = true") + Provider("clear", 13, "tls = \"off\"") +
-                      Provider("broken", 14, "tls = \"broken\"") + Provider("old", 15, "tls_max_version = \"1.2\""),
+                  ProviderOf("right", net.Address(10)) +
+                      ProviderOf("wrongname", net.Address(11), "certificate_name = \"other.test\"") +
+                      ProviderOf("expired", net.Address(12), "certificate_expired = true") +
+                      ProviderOf("clear", net.Address(13), "tls = \"off\"") +
+                      ProviderOf("broken", net.Address(14), "tls = \"broken\"") +
+                      ProviderOf("old", net.Address(15), "tls_max_version = \"1.2\""),
                   net.Address(2, 5353));
   settings.tls = fmt::format("ca_file = \"{}\"", sink.certificates_file());
   settings.streams = {{"news", "tls = \"verify\"\nretry = [\"1s\"]\nexpires_in = \"6s\""}};
@@ -63,7 +61,8 @@ TEST_F(TlsPolicyTest, VerifyDeliversOnlyToTheHostThatItsCertificateNames) {
 
 TEST_F(TlsPolicyTest, RequireEncryptsToAnyCertificateAndOpportunisticTakesWhatThereIs) {
   const Sink sink(dir,
-                  Provider("any", 10, "certificate_name = \"other.test\"") + Provider("clear", 11, "tls = \"off\""),
+                  ProviderOf("any", net.Address(10), "certificate_name = \"other.test\"") +
+                      ProviderOf("clear", net.Address(11), "tls = \"off\""),
                   net.Address(2, 5353));
   settings.streams = {{"news", "tls = \"require\"\nretry = [\"1s\"]\nexpires_in = \"5s\""},
                       {"lax", "tls = \"opportunistic\""}};
@@ -87,8 +86,9 @@ TEST_F(TlsPolicyTest, RequireEncryptsToAnyCertificateAndOpportunisticTakesWhatTh
 }
 
 TEST_F(TlsPolicyTest, ADestinationMayTightenItsStream) {
-  const Sink sink(dir, Provider("clear", 11, "tls = \"off\"") + Provider("open", 12, "tls = \"off\""),
-                  net.Address(2, 5353));
+  const Sink sink(
+      dir, ProviderOf("clear", net.Address(11), "tls = \"off\"") + ProviderOf("open", net.Address(12), "tls = \"off\""),
+      net.Address(2, 5353));
   settings.streams = {{"news", "tls = \"opportunistic\"\nretry = [\"1s\"]\nexpires_in = \"5s\""}};
   settings.tables = "[[destination]]\ndomains = [\"clear.test\"]\ntls = \"require\"\n";
   StartDaemon();
@@ -96,6 +96,42 @@ TEST_F(TlsPolicyTest, ADestinationMayTightenItsStream) {
   ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["queued"].Number() == 0; }));
   EXPECT_EQ(LastEvents("spring")["clear.test"]["outcome"].Text(), "expired");
   EXPECT_EQ(LastEvents("spring")["open.test"]["outcome"].Text(), "delivered");
+  StopDaemon();
+}
+
+// Somebody takes the offer out of a host's reply, and has waited for a restart to do it.
+TEST_F(TlsPolicyTest, AHostThatSpokeTlsBeforeTheRestartIsHeldToIt) {
+  settings.streams = {{"news", "tls = \"require\"\non_no_tls = \"bounce\"\nretry = [\"1d\"]"},
+                      {"lax", "tls = \"opportunistic\""}};
+  const auto load = [this](const std::string& name, const std::string& stream, const std::string& domain) {
+    const Answer loaded = Sealift({"campaign", "load", name, "--stream", stream, "--template", Template(),
+                                   "--recipients", Recipients(3, {domain}, name + ".csv"), "--start"});
+    ASSERT_EQ(loaded.exit_code, 0) << loaded.Describe();
+  };
+  {
+    const Sink sink(dir, ProviderOf("known", net.Address(10)), net.Address(2, 5353));
+    StartDaemon();
+    load("before", "news", "known.test");
+    ASSERT_TRUE(ShowsUntil("before", kInTime, [](const Json& now) { return now["delivered"].Number() == 3; }));
+    StopDaemon();
+  }
+  const Sink sink(
+      dir,
+      ProviderOf("known", net.Address(10), "tls = \"off\"") + ProviderOf("never", net.Address(11), "tls = \"off\""),
+      net.Address(2, 5353));
+  StartDaemon();
+  load("after", "news", "known.test");
+  load("never", "news", "never.test");
+  load("lax", "lax", "known.test");
+  ASSERT_TRUE(ShowsUntil("after", kInTime, [](const Json& now) { return now["deferrals"].Number() > 0; }));
+  ASSERT_TRUE(ShowsUntil("never", kInTime, [](const Json& now) { return now["bounced"].Number() == 3; }));
+  ASSERT_TRUE(ShowsUntil("lax", kInTime, [](const Json& now) { return now["delivered"].Number() == 3; }));
+  EXPECT_EQ(Show("after")["bounced"].Number(), 0) << "a host that never spoke TLS is another matter";
+  EXPECT_EQ(Show("after")["queued"].Number(), 3);
+  EXPECT_THAT(LastEvents("after")["known.test"]["reply"].Text(), HasSubstr("as it did before"));
+  EXPECT_GE(Metric("sealift_tls_stripped_total{policy=\"require\"}"), 1);
+  EXPECT_GE(Metric("sealift_tls_stripped_total{policy=\"opportunistic\"}"), 1);
+  EXPECT_EQ(LastEvents("lax")["known.test"]["tls"].Text(), "none");
   StopDaemon();
 }
 
