@@ -53,7 +53,7 @@ bool ShowsAStrongKey(SSL* ssl) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Channel>> Channel::Client(std::shared_ptr<ClientContext> context,
-                                                         ClientOptions options) {
+                                                         const ClientOptions& options) {
   assert(context != nullptr);
   std::unique_ptr<Channel> channel(new Channel);
   channel->client_ = std::move(context);

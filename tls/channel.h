@@ -79,7 +79,8 @@ class Channel {
     std::string server_name;  // the SNI; of a server, what its client asked for
   };
 
-  static absl::StatusOr<std::unique_ptr<Channel>> Client(std::shared_ptr<ClientContext> context, ClientOptions options);
+  static absl::StatusOr<std::unique_ptr<Channel>> Client(std::shared_ptr<ClientContext> context,
+                                                         const ClientOptions& options);
   static absl::StatusOr<std::unique_ptr<Channel>> Server(std::shared_ptr<ServerContext> context);
 
   ~Channel();

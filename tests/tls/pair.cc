@@ -35,9 +35,9 @@ std::shared_ptr<ClientContext> MakeClient(const std::string& ca_file, const std:
   return ClientContext::Create({.min_version = min_version, .ca_file = ca_file}).value();
 }
 
-Pair::Pair(std::shared_ptr<ClientContext> client_context, Channel::ClientOptions options,
+Pair::Pair(std::shared_ptr<ClientContext> client_context, const Channel::ClientOptions& options,
            std::shared_ptr<ServerContext> server_context)
-    : client(Channel::Client(std::move(client_context), std::move(options)).value()),
+    : client(Channel::Client(std::move(client_context), options).value()),
       server(Channel::Server(std::move(server_context)).value()) {}
 
 void Pair::Handshake(size_t step) {

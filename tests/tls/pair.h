@@ -34,7 +34,7 @@ std::shared_ptr<ClientContext> MakeClient(const std::string& ca_file = "", const
 
 // Both ends of one connection, and the bytes between them.
 struct Pair {
-  Pair(std::shared_ptr<ClientContext> client_context, Channel::ClientOptions options,
+  Pair(std::shared_ptr<ClientContext> client_context, const Channel::ClientOptions& options,
        std::shared_ptr<ServerContext> server_context);
 
   // Handshakes until both are done or one failed, moving at most `step` bytes at a time.

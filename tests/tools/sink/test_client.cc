@@ -77,7 +77,7 @@ absl::Status TestClient::StartTls(const std::shared_ptr<tls::ClientContext>& con
   options.policy = tls::Policy::kRequire;
   options.sessions = sessions;
   options.session_key = "server";
-  absl::StatusOr<std::unique_ptr<tls::Channel>> channel = tls::Channel::Client(context, std::move(options));
+  absl::StatusOr<std::unique_ptr<tls::Channel>> channel = tls::Channel::Client(context, options);
   if (!channel.ok()) return channel.status();
   channel_ = *std::move(channel);
   while (true) {
