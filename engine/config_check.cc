@@ -211,6 +211,13 @@ void CheckSources(ConfigDraft& draft) {
     SourceOptions& source = o.sources[i];
     const std::string key = ElementKey("source", source, i);
     if (source.hostname.empty()) source.hostname = o.node.hostname;
+    if (source.hostname.find('.') == std::string::npos) {
+      const bool own = draft.places.contains(key + ".hostname");
+      draft.Warn(own ? key + ".hostname" : "node.hostname",
+                 fmt::format("`hostname`: {} is no full name, so EHLO says the address of source {} instead (RFC 5321 "
+                             "4.1.1.1), which many receivers refuse; write it as in \"mta1.example.com\"",
+                             TomlString(source.hostname), TomlString(source.name)));
+    }
     source.family = source.address.find(':') == std::string::npos ? AF_INET : AF_INET6;
     CheckProxy(draft, key, source);
     CheckWarmup(draft, key, source.warmup);

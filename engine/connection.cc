@@ -203,7 +203,7 @@ Task<Connection::Opened> Connection::GoOnInClear() {
 
 Task<Connection::Opened> Connection::Hello() {
   const std::string& name = source_.hostname;
-  const Answer ehlo = co_await Command(Ehlo(name), options_->smtp.ehlo_timeout);
+  const Answer ehlo = co_await Command(Ehlo(name, source_.address), options_->smtp.ehlo_timeout);
   if (!ehlo.ok()) co_return Failed(Opened::kNo, FromStatus(Phase::kEhlo, ehlo.status()));
   if ((*ehlo)->IsPositive()) {
     capabilities_ = Capabilities::FromEhlo(**ehlo);

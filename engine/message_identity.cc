@@ -83,6 +83,10 @@ void AppendEnvelopeSender(const queue::Store& store, const Options& options, std
   out += domain;
 }
 
+std::string_view TokenOfSender(std::string_view sender) {
+  return sender.substr(kSenderPrefix.size(), sender.find('@') - kSenderPrefix.size());
+}
+
 absl::StatusOr<queue::MessageKey> ParseMessageName(const queue::Store& store, std::string_view name) {
   if (name.starts_with('<')) name.remove_prefix(1);
   if (name.ends_with('>')) name.remove_suffix(1);

@@ -39,6 +39,9 @@ MessageIdentity Identify(const queue::Store& store, const Options& options, cons
 void AppendEnvelopeSender(const queue::Store& store, const Options& options, std::string_view stream,
                           const queue::MessageKey& message, std::string& out);
 
+// The token of such a sender.
+std::string_view TokenOfSender(std::string_view sender);
+
 // The message that an operator names: "<id@host>", "id@host", "id", a whole envelope sender ("b+TOKEN@return_path", in
 // any case, with angle brackets or without), or a token alone; or the Message-ID that a finished message came with. An
 // id proves nothing; a token is verified. Looks into the queue for the last.

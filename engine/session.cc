@@ -353,9 +353,10 @@ void Session::WriteGroup(const Assignment& assignment) {
     group_.bytes += kReset;
     group_.Close(Phase::kReset);
   }
+  if (offered.dsn) parameters.envelope_id = TokenOfSender(sender_);
   AppendMailFrom(sender_, parameters, group_.bytes);
   group_.Close(Phase::kMail);
-  AppendRcptTo(row.recipient, group_.bytes);
+  AppendRcptTo(row.recipient, offered.dsn, group_.bytes);
   group_.Close(Phase::kRcpt);
   // What is rather held than sent twice waits for the store once its recipient is taken.
   if (offered.chunking && !scheduler_.HoldsInDoubt(assignment) && message_.IsWhole() &&

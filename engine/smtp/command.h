@@ -19,7 +19,8 @@ inline constexpr std::string_view kReset = "RSET\r\n";
 inline constexpr std::string_view kNoop = "NOOP\r\n";
 inline constexpr std::string_view kQuit = "QUIT\r\n";
 
-std::string Ehlo(std::string_view hostname);
+// With the name where it is a full one, else with the address as a literal (RFC 5321 4.1.1.1, 4.1.3).
+std::string Ehlo(std::string_view hostname, std::string_view address);
 std::string Helo(std::string_view hostname);
 
 struct MailParameters {
@@ -27,12 +28,16 @@ struct MailParameters {
   bool eight_bit = false;        // BODY=8BITMIME (RFC 6152); only where the server offered it
   bool smtp_utf8 = false;        // RFC 6531; only where the server offered it
   bool require_tls = false;      // RFC 8689; only where the server offered it, in TLS
+  // RFC 3461 4.4, in xtext; only where the server offered DSN. A report that comes back names it.
+  std::string_view envelope_id = {};
 };
 
 // What a transaction consists of is appended to its group. `sender` is the envelope sender; empty is the null
 // reverse-path `<>`.
 void AppendMailFrom(std::string_view sender, const MailParameters& parameters, std::string& group);
-void AppendRcptTo(std::string_view recipient, std::string& group);
+// `original`: the recipient also as who was meant, whomever it is passed on to (ORCPT, RFC 3461 4.2); only where the
+// server offered DSN. Left out where it is beyond ASCII, or longer than the standard lets it be.
+void AppendRcptTo(std::string_view recipient, bool original, std::string& group);
 
 // A whole message of so many bytes follows: RFC 3030 2. Only where the server offered CHUNKING.
 void AppendBdatLast(size_t bytes, std::string& group);

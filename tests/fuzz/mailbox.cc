@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const absl::StatusOr<engine::Mailbox> again = engine::ParseMailbox(spelt);
   Holds(again.ok() && *again == *mailbox, "its own spelling is the same address");
   std::string command;
-  engine::AppendRcptTo(spelt, command);
+  engine::AppendRcptTo(spelt, /*original=*/false, command);
   Holds(command.ends_with("\r\n") && command.find_first_of("\r\n") == command.size() - 2, "RCPT is one line");
   return 0;
 }

@@ -442,6 +442,11 @@ TEST(ConfigFileTest, TimeoutsShorterThanTheStandardsWarn) {
               ElementsAre(HasSubstr("test.toml:4:21: `final_dot_timeout` is 30s, shorter than the 10m of RFC 5321")));
 }
 
+TEST(ConfigFileTest, ANameThatIsNoFullOneWarns) {
+  EXPECT_THAT(Texts(ParseConfig("[node]\nhostname = \"mta1\"\n" + std::string(kSource), "test.toml").warnings),
+              ElementsAre(HasSubstr("test.toml:2:12: `hostname`: \"mta1\" is no full name, so EHLO says the address")));
+}
+
 TEST(ConfigFileTest, WhatFollowsFromOtherKeysIsFilledIn) {
   const Config config = Parse(std::string(kSource) + kPool + "[[stream]]\nname = \"s\"\npool = \"p\"\n");
   ASSERT_NE(config.options, nullptr);

@@ -12,6 +12,7 @@ using Answer = MailServer::Answer;
 using Conversation = MailServer::Conversation;
 using queue::OutcomeKind;
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
@@ -79,6 +80,21 @@ TEST_F(SessionDialogueTest, ARecipientBeyondAsciiIsAnnounced) {
   EXPECT_THAT(said, HasSubstr("> BODY=8BITMIME SMTPUTF8\r\nRCPT TO:<j\xC3\xA4ne@d1.test>\r\n"));
   EXPECT_THAT(said, HasSubstr("\r\nTo: j\xC3\xA4ne@d1.test\r\n"));
   EXPECT_THAT(said, HasSubstr(">\r\nRCPT TO:<jane@d1.test>\r\n")) << "an ASCII address needs no SMTPUTF8";
+}
+
+// RFC 3461: what a report that comes back is to be known by.
+TEST_F(SessionDialogueTest, WhereReportsAreOfferedTheyLeadBack) {
+  MailServer& mx = AddDomain("d1.test");
+  MailServer& other = AddDomain("d2.test");
+  mx.offers = {"PIPELINING", "DSN"};
+  Start();
+  const queue::CampaignId id = Send("spring", {"jane+news@d1.test", "jane+news@d2.test"});
+  ASSERT_TRUE(EventuallyDelivered(id, 2));
+  Stop();
+  EXPECT_THAT(mx.conversations.at(0).commands,
+              Contains(testing::MatchesRegex("MAIL FROM:<b\\+([a-z0-9]+)@[a-z.]+> ENVID=[a-z0-9]+")));
+  EXPECT_THAT(mx.conversations[0].commands, Contains("RCPT TO:<jane+news@d1.test> ORCPT=rfc822;jane+2Bnews@d1.test"));
+  EXPECT_THAT(other.conversations.at(0).commands, Contains("RCPT TO:<jane+news@d2.test>"));
 }
 
 TEST_F(SessionDialogueTest, ARecipientBeyondAsciiBouncesWhereTheServerCannotTakeIt) {

@@ -24,6 +24,9 @@ using State = Diagnosis::State;
 using testing::HasSubstr;
 
 class DoctorTest : public testing::Test {
+ public:
+  ~DoctorTest() override { std::filesystem::remove_all(root_); }
+
  protected:
   DoctorTest() {
     std::string pattern = (std::filesystem::temp_directory_path() / "sealift-doctor-XXXXXX").string();
@@ -36,7 +39,6 @@ class DoctorTest : public testing::Test {
     std::filesystem::create_directory(options_.node.data_dir);
     chmod(options_.node.data_dir.c_str(), 0700);
   }
-  ~DoctorTest() override { std::filesystem::remove_all(root_); }
 
   static Diagnosis Of(const std::vector<Diagnosis>& findings, const std::string& check) {
     const auto found = std::ranges::find(findings, check, &Diagnosis::check);
