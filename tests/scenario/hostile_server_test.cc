@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <fstream>
 #include <map>
 #include <memory>
 #include <set>
@@ -10,6 +11,7 @@
 
 #include "tests/scenario/harness/certificate.h"
 #include "tests/scenario/harness/name_server.h"
+#include "tests/scenario/harness/own_network.h"
 #include "tests/scenario/harness/scripted_server.h"
 #include "tests/scenario/harness/sink.h"
 #include "tests/scenario/harness/sink_script.h"
@@ -223,6 +225,30 @@ TEST_F(HostileServerTest, BeforeMailEachGetsItsVerdict) {
 TEST_F(HostileServerTest, InATransactionEachGetsItsVerdict) { EachGetsItsVerdict(WhoBreaksTransactions(), 1); }
 
 TEST_F(HostileServerTest, InAPipelineEachGetsItsVerdict) { EachGetsItsVerdict(WhoBreaksTransactions(), 16); }
+
+// What is written and not read yet on both sides together is more than their buffers hold (RFC 2920 3.1).
+TEST_F(HostileServerTest, AServerThatAnswersAtLengthBeforeItReadsOn) {
+  constexpr int kMessages = 50;
+  if (const std::string trouble = EnterOwnNetwork(); !trouble.empty()) GTEST_SKIP() << trouble;
+  for (const char* which : {"rmem", "wmem"}) {
+    std::ofstream(fmt::format("/proc/sys/net/ipv4/tcp_{}", which)) << "4096 16384 16384";
+  }
+  settings.smtp = "connections = 1\npipeline_depth = 16\n";
+  const CertificateAuthority unknown(dir);
+  const ScriptedServer scripted(
+      dir, {{net.Address(10), {Step::Say("220 hello\r\n"), Step::ServeAtLength()}, unknown.self()}});
+  const std::unique_ptr<NameServer> names = NameServer::Nsd(
+      dir, net.Address(2),
+      {"wordy.test. 60 IN MX 10 mx.wordy.test.", fmt::format("mx.wordy.test. 60 IN A {}", net.Address(10))});
+  StartDaemon();
+  std::string large = "From: Clinic <news@sender.test>\r\nTo: {{email}}\r\nSubject: Pictures\r\n\r\n";
+  while (large.size() < 100u << 10) large += std::string(76, 'x') + "\r\n";
+  Load("large", dir.Write("large.eml", large), Recipients(kMessages, {"wordy.test"}), {"--start"});
+  ASSERT_TRUE(ShowsUntil("large", kInTime, [](const Json& now) { return now["delivered"].Number() == kMessages; }));
+  EXPECT_EQ(Show("large")["deferrals"].Number(), 0);
+  EXPECT_THAT(scripted.Taken(), SizeIs(kMessages));
+  StopDaemon();
+}
 
 // Its window closes while the content is on the way, which is more than the buffers of both sides hold.
 TEST_F(HostileServerTest, AWindowThatCloses) {

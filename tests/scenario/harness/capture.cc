@@ -9,8 +9,6 @@
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,10 +16,11 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <map>
 #include <optional>
 #include <utility>
+
+#include "tests/scenario/harness/own_network.h"
 
 namespace sealift::scenario {
 namespace {
@@ -30,28 +29,6 @@ constexpr int kBufferBytes = 64 << 20;
 constexpr size_t kPacketMax = 128 << 10;  // loopback carries segments of 64 KiB
 constexpr size_t kStreamMax = 64 << 20;
 constexpr int kPollMillis = 50;
-
-// Root makes it as it is, others as the root of a user namespace.
-bool Enter() {
-  if (unshare(CLONE_NEWNET) == 0) return true;
-  const uid_t user = getuid();
-  const gid_t group = getgid();
-  if (errno != EPERM || unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) return false;
-  std::ofstream("/proc/self/setgroups") << "deny";
-  std::ofstream("/proc/self/uid_map") << fmt::format("{0} {0} 1", user);
-  std::ofstream("/proc/self/gid_map") << fmt::format("{0} {0} 1", group);
-  return true;
-}
-
-bool RaiseLoopback() {
-  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  ifreq request = {};
-  std::ranges::copy(std::string_view("lo"), request.ifr_name);
-  request.ifr_flags = IFF_UP | IFF_RUNNING;
-  const bool up = fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0;
-  close(fd);
-  return up;
-}
 
 // Every packet crosses a loopback twice, out and in.
 int OpenSocket() {
@@ -110,11 +87,10 @@ void Place(std::string& stream, uint32_t offset, std::string_view bytes) {
 }  // namespace
 
 Capture::Capture() {
-  if (!Enter()) {
-    trouble_ = fmt::format("no network namespace: {}", std::strerror(errno));
-    return;
-  }
-  if (!RaiseLoopback() || (socket_ = OpenSocket()) < 0) {
+  trouble_ = EnterOwnNetwork();
+  if (!trouble_.empty()) return;
+  socket_ = OpenSocket();
+  if (socket_ < 0) {
     trouble_ = fmt::format("no packets of a network namespace: {}", std::strerror(errno));
     return;
   }

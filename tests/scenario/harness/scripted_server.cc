@@ -48,6 +48,29 @@ def serve(talk, taken):
         if verb == b'QUIT':
             return
 
+def serve_at_length(talk):
+    talk.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    while True:
+        line = hear(talk).rstrip()
+        verb = line.split(b' ')[0].upper()
+        if verb == b'BDAT':
+            left = int(line.split(b' ')[1])
+            while left > 0:
+                piece = talk.recv(min(left, 4096))
+                if not piece:
+                    raise Gone()
+                left -= len(piece)
+            os.write(1, ('taken in clear ' + recipient + '\n').encode())
+        if verb == b'RCPT':
+            recipient = line[line.index(b'<') + 1:line.index(b'>')].decode()
+        if verb in (b'EHLO', b'QUIT'):
+            talk.sendall(b'221 2.0.0 bye\r\n' if verb == b'QUIT' else b'250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n')
+            if verb == b'QUIT':
+                return
+            continue
+        code = {b'MAIL': b'2.1.0 ', b'RCPT': b'2.1.5 '}.get(verb, b'2.0.0 ')
+        talk.sendall((b'250-' + code + b'x' * 480 + b'\r\n') * 7 + b'250 ' + code + b'x' * 480 + b'\r\n')
+
 def converse(talk, tls, steps):
     try:
         for what, said in steps:
@@ -59,6 +82,8 @@ def converse(talk, tls, steps):
                 talk = tls.wrap_socket(talk, server_side=True)
             elif what == 'serve':
                 serve(talk, said)
+            elif what == 'at_length':
+                serve_at_length(talk)
             elif what == 'stall':
                 threading.Event().wait()
             elif what == 'reset':
