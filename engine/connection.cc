@@ -52,6 +52,7 @@ std::string AddressOf(const Endpoint& endpoint) {
 // As RFC 8460 4.4 has the records of a zone file.
 ReportedPolicy PublishedBy(const HostPolicy& policy) {
   std::vector<std::string> records;
+  records.reserve(policy.tlsa.size());
   for (const tls::TlsaRecord& record : policy.tlsa) {
     records.push_back(
         fmt::format("{} {} {} {:02x}", record.usage, record.selector, record.matching, fmt::join(record.data, "")));
