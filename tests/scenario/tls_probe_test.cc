@@ -93,6 +93,7 @@ class TlsProbeTest : public World {
         EXPECT_EQ(event["outcome"].Text(), "delivered");
         EXPECT_EQ(event["tls"].Text(), said["tls"].Text());
         EXPECT_EQ(event["verified"].Text(), said["verified"].Text());
+        EXPECT_EQ(event["cipher"].Text().empty(), said["tls"].Text() == "none");
       } else {
         EXPECT_EQ(event["outcome"].Text(), "deferred");
         EXPECT_EQ(event["class"].Text(), "tls");
