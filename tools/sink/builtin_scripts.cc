@@ -23,6 +23,7 @@ tls = "on"            # on, off, required, refused (454), broken (220, then no T
 certificate_name = ""         # default: the host's name
 certificate_expired = false
 tls_max_version = "1.3"
+tls_suites = []       # the only ones that are spoken, by OpenSSL's names; default: OpenSSL's choice
 latency = "0s"        # of every reply, as a long line has: what arrives meanwhile is read
 pipelining = true     # offered
 chunking = true

@@ -28,6 +28,7 @@ TEST(ExitCodeTest, WithoutACodeTheStatusCodeDecides) {
   EXPECT_EQ(ExitCodeOf(absl::NotFoundError("")), ExitCode::kNoInput);
   EXPECT_EQ(ExitCodeOf(absl::AlreadyExistsError("")), ExitCode::kCannotCreate);
   EXPECT_EQ(ExitCodeOf(absl::UnavailableError("")), ExitCode::kTryLater);
+  EXPECT_EQ(ExitCodeOf(absl::ResourceExhaustedError("")), ExitCode::kTryLater);
   EXPECT_EQ(ExitCodeOf(absl::PermissionDeniedError("")), ExitCode::kDenied);
   EXPECT_EQ(ExitCodeOf(absl::FailedPreconditionError("")), ExitCode::kUsage);
   EXPECT_EQ(ExitCodeOf(absl::InternalError("")), ExitCode::kInternal);

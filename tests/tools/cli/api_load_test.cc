@@ -136,6 +136,14 @@ TEST_F(CampaignLoadTest, ALoadRefusedAtItsFirstBytesStillSaysWhy) {
   EXPECT_THAT(ran.err, HasSubstr("There is no stream `news`."));
 }
 
+// What the store says while RocksDB stalls (queue/load), which has no exit code of its own.
+TEST_F(CampaignLoadTest, ALoadThatTheDiskCannotTakeNowIsExit75AndSaysWhy) {
+  socket_.node.refuse = absl::ResourceExhaustedError("the queue's disk does not keep up (sealift_queue_stalled)");
+  const Ran ran = socket_.Run(Load());
+  EXPECT_EQ(ran.code, 75);
+  EXPECT_THAT(ran.err, HasSubstr("sealift_queue_stalled"));
+}
+
 TEST_F(CampaignLoadTest, MissingFilesAreExit66BeforeTheDaemonIsAsked) {
   EXPECT_EQ(
       socket_.Run({"campaign", "load", "s", "--stream", "n", "--template", "/nowhere.eml", "--recipients", recipients_})
