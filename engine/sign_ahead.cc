@@ -8,7 +8,11 @@
 namespace sealift::engine {
 namespace {
 
-constexpr size_t kRowsMin = 2;  // of a list: one to be sent, one to be signed meanwhile
+constexpr size_t kRowsMin = 2;              // of a list: one to be sent, one to be signed meanwhile
+constexpr size_t kUnknownBytes = 64 << 10;  // of a message, until one of the queue has been signed
+
+// What a message of the queue is reckoned to have.
+size_t MessageBytes(const SendQueue& queue) { return queue.message_bytes > 0 ? queue.message_bytes : kUnknownBytes; }
 
 }  // namespace
 
@@ -17,7 +21,7 @@ size_t SignAhead::RowsMax(const SendQueue& queue) const {
   size_t sessions = 0;
   for (const std::unique_ptr<Path>& path : queue.site->paths) sessions += static_cast<size_t>(path->sessions);
   const auto depth = static_cast<size_t>(std::max(queue.settings.pipeline_depth, 1));
-  return std::max<size_t>(std::min(sessions * depth * kSessionBytes, kListBytes) / queue.message_bytes, kRowsMin);
+  return std::max<size_t>(std::min(sessions * depth * kSessionBytes, kListBytes) / MessageBytes(queue), kRowsMin);
 }
 
 void SignAhead::Fill(SendQueue& queue) {
@@ -43,8 +47,9 @@ void SignAhead::Ask() {
     if (queue.signer == nullptr || queue.ready.empty()) continue;
     auto [lane, claim] = queue.PopFront();
     ++lane->ahead;
-    bytes_ += queue.message_bytes;
-    Request(queue, queue.ahead.emplace_back(std::move(claim), lane, nullptr, queue.message_bytes));
+    const size_t bytes = MessageBytes(queue);
+    bytes_ += bytes;
+    Request(queue, queue.ahead.emplace_back(std::move(claim), lane, nullptr, bytes));
     callbacks_.taken(*lane);
     Enlist(queue);
   }

@@ -105,7 +105,7 @@ struct SendQueue {
   size_t rows_ready = 0;                                    // in their windows, and ahead
   std::shared_ptr<const DkimSigner> signer;                 // null: the stream does not sign
   std::list<ReadyRow> ahead;                                // they go before `ready`; empty without a signer
-  size_t message_bytes = 64 << 10;                          // at most, as far as is known
+  size_t message_bytes = 0;                                 // of the largest that was signed; 0: none was
   bool waits_for_signers = false;
   Histogram* delivery_seconds = nullptr;
   SendWindow::Span window;  // of its stream, as it was last asked; `until` is over when it is to be asked again

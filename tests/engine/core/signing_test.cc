@@ -311,6 +311,20 @@ TEST_F(ReadyListTest, ItIsShortWhileTheShardsListsHaveTheirBytes) {
   OnShard([&](Scheduler& scheduler) { PathTo(scheduler, "d1.test").sessions = 0; });
 }
 
+TEST_F(ReadyListTest, ItIsLongWhereMessagesAreShort) {
+  Start();
+  Prepared(400);
+  OnShard([&](Scheduler& scheduler) { PathTo(scheduler, "d1.test").sessions = 1; });
+  size_t length = 0;
+  EXPECT_TRUE(Eventually([&] {
+    const std::optional<Assignment> next = Take();
+    if (next.has_value()) Deliver(*next);
+    length = std::max(length, Queue().ahead.size());
+    return length > 32;
+  })) << length;
+  OnShard([&](Scheduler& scheduler) { PathTo(scheduler, "d1.test").sessions = 0; });
+}
+
 TEST_F(ReadyListTest, APausedCampaignsRowsAreReadAgainAndSentOnce) {
   Start();
   const queue::CampaignId id = Prepared(40);
