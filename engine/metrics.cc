@@ -91,8 +91,11 @@ Cell* Metrics::Find(Metric metric, MetricKind kind, Cells<Cell>& cells, Labels v
   const MetricDeclaration& declaration = Declaration(metric);
   CHECK(declaration.kind == kind, "a metric is counted as the kind that metrics.def declares");
   CHECK(declaration.labels.size() == values.size(), "a metric takes as many label values as metrics.def declares");
-  std::vector<std::string> labels;
-  for (const std::string_view value : values) labels.emplace_back(value.substr(0, kLabelBytesMax));
+  // Its memory is used again: to find a cell that is there allocates nothing.
+  static thread_local std::vector<std::string> labels;
+  labels.resize(values.size());
+  std::ranges::transform(values, labels.begin(),
+                         [](std::string_view value) { return value.substr(0, kLabelBytesMax); });
 
   const std::lock_guard lock(mutex_);
   auto it = cells.by_labels.find(labels);
@@ -102,7 +105,7 @@ Cell* Metrics::Find(Metric metric, MetricKind kind, Cells<Cell>& cells, Labels v
       it = cells.by_labels.find(labels);
       if (it != cells.by_labels.end()) return it->second;
     }
-    it = cells.by_labels.emplace(std::move(labels), &cells.cells.emplace_back(args...)).first;
+    it = cells.by_labels.emplace(labels, &cells.cells.emplace_back(args...)).first;
   }
   return it->second;
 }
