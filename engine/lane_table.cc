@@ -343,6 +343,7 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
   lane.more = lane.fresh || lane.next_due <= services_.Now();
   window.suppressed.resize(window.packs.size());
   std::vector<Claim> retries, fresh;
+  fresh.reserve(window.packs.size() * queue::Pack::kRowsMax);
   for (size_t pack = 0; pack < window.packs.size(); ++pack) {
     auto open = std::make_shared<OpenPack>();
     open->pack = std::move(window.packs[pack]);

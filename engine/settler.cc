@@ -8,7 +8,8 @@
 namespace sealift::engine {
 namespace {
 
-constexpr int kGatherShare = 4;  // of the share: while these are made durable, as many can gather
+constexpr int kGatherShare = 4;    // of the share: while these are made durable, as many can gather
+constexpr size_t kSpareMax = 256;  // vectors kept, of a pack's outcomes each
 
 }  // namespace
 
@@ -24,7 +25,13 @@ void Settler::Settle(Lane& lane, const Claim& claim, queue::Outcome outcome) {
   outcome.index = claim.index;
   const std::optional<size_t> key = lane.campaign->key_field;
   if (key.has_value() && *key < claim.row().fields.size()) outcome.key = claim.row().fields[*key];
-  if (open.outcomes.empty()) lingering_.emplace_back(claim.open, &lane);
+  if (open.outcomes.empty()) {
+    lingering_.emplace_back(claim.open, &lane);
+    if (!spare_.empty()) {
+      open.outcomes = std::move(spare_.back());
+      spare_.pop_back();
+    }
+  }
   open.outcomes.push_back(std::move(outcome));
   // Rows of a pack that has expired are settled from elsewhere too (engine/expiry): who is first decides.
   if (++gathered_ >= share_ / kGatherShare || open.pack->expires() <= services_.Now()) {
@@ -49,6 +56,8 @@ void Settler::HandOver() {
       batch_.push_back(std::move(outcome));
     }
     open->outcomes.clear();
+    std::vector<queue::Outcome> emptied = std::exchange(open->outcomes, {});
+    if (spare_.size() < kSpareMax) spare_.push_back(std::move(emptied));
   }
   lingering_.clear();
   gathered_ = 0;
@@ -67,17 +76,16 @@ void Settler::FlushAll() {
 void Settler::OnDurable(uint64_t number) {
   durable_ = number;
   grown_.NotifyAll();
-  bool any = false;
-  while (!awaited_.empty() && awaited_.front().number <= number) {
-    const Awaited settled = std::move(awaited_.front());
-    awaited_.pop_front();
+  size_t done = 0;  // callbacks may add to what is awaited
+  while (done < awaited_.size() && awaited_[done].number <= number) {
+    const Awaited settled = std::move(awaited_[done++]);
     Return(*settled.lane);
-    any = true;
     // The lane may be forgotten in the last call.
     if (settled.due != absl::InfiniteFuture()) callbacks_.deferred_durable(*settled.lane, settled.due);
     callbacks_.durable(*settled.lane);
   }
-  if (any && MayBegin(For::kTransactional)) callbacks_.room();
+  awaited_.erase(awaited_.begin(), awaited_.begin() + static_cast<std::ptrdiff_t>(done));
+  if (done > 0 && MayBegin(For::kTransactional)) callbacks_.room();
 }
 
 }  // namespace sealift::engine

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -93,9 +92,11 @@ class Settler {
   uint64_t last_number_ = 0, durable_ = 0;
   Signal grown_;
   std::vector<std::pair<std::shared_ptr<OpenPack>, Lane*>> lingering_;
+  std::vector<std::vector<queue::Outcome>>
+      spare_;  // empty, for packs that get their first outcome: memory in use again
   std::vector<queue::Outcome> batch_;
   std::vector<queue::Intent> intents_;
-  std::deque<Awaited> awaited_;
+  std::vector<Awaited> awaited_;  // in the order of their numbers
 };
 
 }  // namespace sealift::engine
