@@ -10,7 +10,7 @@ namespace {
 // RFC 2045 6.7 (5): 76 characters, the "=" of a soft break included.
 constexpr int kColumnsMax = 75;
 
-enum : uint8_t { kPlain, kEscape, kNewline, kHtml };
+enum : uint8_t { kPlain = 0, kEscape = 1, kNewline = 2, kHtml = 4 };  // bits: of several bytes together too
 
 constexpr std::array<uint8_t, 256> kClasses = [] {
   std::array<uint8_t, 256> classes{};
@@ -28,6 +28,13 @@ constexpr char kHex[] = "0123456789ABCDEF";
 uint8_t ClassOf(char c) { return kClasses[static_cast<unsigned char>(c)]; }
 
 bool IsPlain(char c) { return ClassOf(c) == kPlain || ClassOf(c) == kHtml; }
+
+// Whether the value stands in the text as it is. Without an early end, for it is short and most are plain.
+bool IsPlainValue(std::string_view value, bool html) {
+  uint8_t classes = kPlain;
+  for (const char c : value) classes |= ClassOf(c);
+  return (classes & (html ? kEscape | kNewline | kHtml : kEscape | kNewline)) == 0;
+}
 
 std::string_view HtmlEscape(char c) {
   switch (c) {
@@ -116,6 +123,11 @@ void QuotedPrintableWriter::Value(std::string_view value, Escaping escaping) {
     return;
   }
   const bool html = escaping == Escaping::kHtml;
+  if (column_ > 0 && value.size() <= static_cast<size_t>(kColumnsMax - column_) && IsPlainValue(value, html)) {
+    out_.append(value);
+    column_ += static_cast<int>(value.size());
+    return;
+  }
   size_t done = 0;
   for (size_t i = 0; i < value.size(); ++i) {
     const uint8_t kind = ClassOf(value[i]);
