@@ -22,6 +22,7 @@ INJECT = ('127.0.0.1', 27526)
 SENDER = 'bounce@sender.test'
 INJECT_CONNECTIONS = 20
 PATIENCE_S = 600       # what takes longer has failed
+PER_CONNECTION = 1000  # Sealift's default; the peers get the same
 
 
 class Failed(Exception):
@@ -36,12 +37,15 @@ class Mode:
     dkim: bool      # RSA-2048
     drain: bool     # the clock runs from a loaded queue's release, not from the first byte handed over
     messages: int
+    per_connection: int = PER_CONNECTION   # messages that a connection carries at most
 
     def __str__(self):
         words = [f'{self.size // 1000} KB', 'STARTTLS' if self.tls else 'plain']
         if self.dkim:
             words.append('signed')
         words.append('drain' if self.drain else 'end to end')
+        if self.per_connection != PER_CONNECTION:
+            words.append(f'{self.per_connection} a connection')
         return ', '.join(words)
 
 

@@ -41,7 +41,8 @@ class Exim(Peer):
             dkim = ('  dkim_domain = sender.test\n  dkim_selector = s1\n  dkim_canon = relaxed\n'
                     f'  dkim_private_key = {key}')
         fill(HERE / 'exim/exim.conf', etc / 'exim4/exim4.conf', dir=self.directory, user=_USER, port=INJECT[1],
-             held='true' if held else 'false', tls='*' if self.mode.tls else '', clear='' if self.mode.tls else '*', dkim=dkim)
+             held='true' if held else 'false', tls='*' if self.mode.tls else '', clear='' if self.mode.tls else '*', dkim=dkim,
+             messages=self.mode.per_connection)
         self.run(*self._namespace(['/usr/sbin/exim4', '-bdf', *([] if held else ['-q1s'])]))
         wait_for('Exim', 30, lambda: self.check_alive() or accepts(INJECT))
 

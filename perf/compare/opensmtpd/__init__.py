@@ -30,7 +30,7 @@ class OpenSmtpd(Peer):
         shadow = ''.join(f'{name}:*:19000:0:99999:7:::\n' for name in ('opensmtpd', 'opensmtpq'))
         (etc / 'shadow').write_text(pathlib.Path('/etc/shadow').read_text() + shadow)
         fill(HERE / 'opensmtpd/smtpd.conf', etc / 'smtpd.conf', port=INJECT[1],
-             tls='tls no-verify' if self.mode.tls else '')
+             tls='tls no-verify' if self.mode.tls else '', messages=self.mode.per_connection)
         (etc / 'smtpd.conf').chmod(0o600)
         self.run(*self._namespace(['/usr/sbin/smtpd', '-d', *(['-P', 'mta'] if held else [])]))
         wait_for('OpenSMTPD', 30, lambda: self.check_alive() or accepts(INJECT))

@@ -24,7 +24,8 @@ class Postfix(Peer):
             self.start_opendkim(_MILTER)
             milters = f'inet:{_MILTER}'
         fill(HERE / 'postfix/main.cf', self.directory / 'main.cf', dir=self.directory,
-             tls='encrypt' if self.mode.tls else 'none', milters=milters, held='smtp' if held else '')
+             tls='encrypt' if self.mode.tls else 'none', milters=milters, held='smtp' if held else '',
+             messages=self.mode.per_connection)
         fill(HERE / 'postfix/master.cf', self.directory / 'master.cf', listen=f'{INJECT[0]}:{INJECT[1]}')
         self.run(*self.namespace([], ['postfix', '-c', self.directory, 'start-fg']))
         wait_for('Postfix', 30, lambda: self.check_alive() or accepts(INJECT))

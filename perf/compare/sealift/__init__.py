@@ -20,7 +20,8 @@ class Sealift(Peer):
         self.config = self.directory / 'sealift.toml'
         fill(HERE / 'sealift/sealift.toml', self.config, dir=self.directory, dns=f'{DNS_ADDRESS}:53',
              tls='require' if self.mode.tls else 'opportunistic',
-             dkim='dkim = ["sender.test"]' if self.mode.dkim else '', key=self.data.dkim_key, more=self.more)
+             dkim='dkim = ["sender.test"]' if self.mode.dkim else '', key=self.data.dkim_key, messages=self.mode.per_connection,
+             more=self.more)
         self.held = held
         self.run(self.data.build / 'bin/sealiftd', '--config', self.config)
         wait_for('sealiftd ready', 30, lambda: self.check_alive() or 'ready' in self.log())
