@@ -48,8 +48,10 @@ std::vector<BindingRate> BindingRates(const Options& options, const Sending& sen
   }
   add("stream", "stream_day", sending.stream.name, sending.stream.rate, sending.stream.messages_per_day);
   add("node", "node_day", options.node.hostname, options.node.rate, options.node.messages_per_day);
+  const std::string campaign(sending.campaign);
+  rates.push_back({"campaign", campaign, {.rate = sending.rates.rate, .origin = "campaign load --rate"}});
   rates.push_back(
-      {"campaign", std::string(sending.campaign), {.rate = sending.campaign_rate, .origin = "campaign load --rate"}});
+      {"campaign_day", campaign, {.rate = sending.rates.a_day, .origin = "campaign load --messages-per-day"}});
   return rates;
 }
 

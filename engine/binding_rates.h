@@ -4,8 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/campaign_rates.h"
 #include "engine/options.h"
-#include "engine/units.h"
 #include "tls/policy.h"
 
 namespace sealift::engine {
@@ -24,7 +24,7 @@ struct BindingRate {
 struct Sending {
   const StreamOptions& stream;
   std::string_view campaign;
-  Rate campaign_rate;
+  CampaignRates rates;
 };
 
 // The rates of mail that leaves `source` for a site. Of one sending and one destination each source has the same kinds

@@ -9,7 +9,8 @@ namespace sealift::engine {
 
 std::string CampaignSettings::ToText() const {
   nlohmann::json json = nlohmann::json::object();
-  if (!rate.unlimited()) json["rate"] = engine::ToText(rate);
+  if (!rates.rate.unlimited()) json["rate"] = engine::ToText(rates.rate);
+  if (!rates.a_day.unlimited()) json["a_day"] = engine::ToText(rates.a_day);
   if (start_at.has_value()) json["start_at"] = absl::ToUnixMillis(*start_at);
   if (start) json["start"] = true;
   if (erase_after > absl::ZeroDuration()) json["erase_after"] = absl::ToInt64Milliseconds(erase_after);
@@ -27,11 +28,13 @@ absl::StatusOr<CampaignSettings> CampaignSettings::Parse(std::string_view text) 
   const nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   const absl::Status unreadable = absl::DataLossError("the campaign's settings are not readable");
   if (!json.is_object()) return unreadable;
-  if (const auto found = json.find("rate"); found != json.end()) {
+  for (const auto& [name, into] : {std::pair{"rate", &settings.rates.rate}, {"a_day", &settings.rates.a_day}}) {
+    const auto found = json.find(name);
+    if (found == json.end()) continue;
     if (!found->is_string()) return unreadable;
     const absl::StatusOr<Rate> rate = ParseRate(found->get<std::string>());
     if (!rate.ok()) return rate.status();
-    settings.rate = *rate;
+    *into = *rate;
   }
   if (const auto found = json.find("start_at"); found != json.end()) {
     if (!found->is_number_integer()) return unreadable;

@@ -8,16 +8,16 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "engine/campaign_rates.h"
 #include "engine/message/recipient_format.h"
 #include "engine/message/template.h"
-#include "engine/units.h"
 #include "queue/campaign.h"
 
 namespace sealift::engine {
 
 // What the engine keeps with a campaign beside what the queue knows: the queue stores it sealed and does not read it.
 struct CampaignSettings {
-  Rate rate;                           // --rate; unlimited by default
+  CampaignRates rates;                 // --rate, --messages-per-day
   std::optional<absl::Time> start_at;  // --start-at: it starts by itself then
   bool start = false;                  // --start: it starts once it is loaded completely
 

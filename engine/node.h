@@ -58,7 +58,8 @@ struct LoadRequest {
   std::string key_column;                                     // "": rows are named by their number
   RecipientFormat format = RecipientFormat::kCsv;
   std::optional<absl::Duration> expires_in, erase_after;
-  std::string rate;  // "" or as in the configuration, "200/s"
+  std::string rate;              // "" or as in the configuration, "200/s"
+  std::string messages_per_day;  // "" or a number
   bool start = false;
   std::optional<absl::Time> start_at;
   bool tls_report = false;  // the engine's own: they go whatever the TLS

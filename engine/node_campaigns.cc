@@ -87,10 +87,12 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
                             .key_column = request.key_column,
                             .format = request.format,
                             .require = request.require};
-  if (!request.rate.empty()) {
-    const absl::StatusOr<Rate> rate = ParseRate(request.rate);
+  std::string a_day = request.messages_per_day.empty() ? "" : request.messages_per_day + "/d";
+  for (const auto& [text, into] : {std::pair{&request.rate, &settings.rates.rate}, {&a_day, &settings.rates.a_day}}) {
+    if (text->empty()) continue;
+    const absl::StatusOr<Rate> rate = ParseRate(*text);
     if (!rate.ok()) return WithExit(rate.status(), ExitCode::kUsage);
-    settings.rate = *rate;
+    *into = *rate;
   }
   const absl::Status admitted = AdmitLoad();
   if (!admitted.ok()) return admitted;

@@ -112,7 +112,7 @@ void Scheduler::Configure(SendQueue& queue) {
     if (std::ranges::binary_search(queue.placement.barred, source.name)) continue;
     auto permits = std::make_shared<SendPermits>();
     permits->source = index;
-    const Sending sending{stream, queue.campaign->name, queue.campaign->rate};
+    const Sending sending{stream, queue.campaign->name, queue.campaign->rates};
     for (const BindingRate& binding : BindingRates(options, sending, source, site.key, queue.settings)) {
       RateInForce* rate = services_.limits.Rate(binding.kind, binding.name, binding.limit);
       if (!binding.limit.rate.unlimited()) permits->rates.push_back(rate);

@@ -50,6 +50,7 @@ absl::Status LoadBody::ReadHead(std::string_view line) {
                                     {"key_column", &request_.key_column},
                                     {"format", &format},
                                     {"rate", &request_.rate},
+                                    {"messages_per_day", &request_.messages_per_day},
                                     {"expires_in", &expires_in},
                                     {"erase_after", &erase_after},
                                     {"start_at", &start_at}}) {
@@ -86,6 +87,12 @@ absl::Status LoadBody::ReadHead(std::string_view line) {
     if (const absl::StatusOr<Rate> parsed = ParseRate(request_.rate); !parsed.ok()) {
       return WithExit(parsed.status(), ExitCode::kUsage);
     }
+  }
+  const std::string& a_day = request_.messages_per_day;
+  if (!a_day.empty() && !ParseRate(a_day + "/d").ok()) {
+    return WithExit(absl::InvalidArgumentError(
+                        fmt::format("`messages_per_day` is a whole number from 1 to 1000000000, not '{}'", a_day)),
+                    ExitCode::kUsage);
   }
   if (!head.contains("template_bytes") || !head["template_bytes"].is_number_unsigned()) {
     return Unreadable("`template_bytes` is missing");

@@ -110,6 +110,7 @@ std::vector<Command> MakeTree() {
                    "never"),
             Option("rejects", "FILE", "where rejected rows are listed"),
             Option("rate", "RATE", "never faster than this: 200/s, 5000/h"),
+            Option("messages-per-day", "N", "never more in any 24 hours, spread over them; beside --rate"),
             Option("key-column", "COLUMN",
                    "your own name for a row (up to 128 bytes), shown in its events instead of its number"),
             Repeated(

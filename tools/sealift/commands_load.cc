@@ -37,7 +37,8 @@ absl::StatusOr<json> HeadOf(const Invocation& call, const std::string& template_
   for (const auto& [flag, member] : {std::pair{"key-column", "key_column"},
                                      {"expires-in", "expires_in"},
                                      {"erase-after", "erase_after"},
-                                     {"rate", "rate"}}) {
+                                     {"rate", "rate"},
+                                     {"messages-per-day", "messages_per_day"}}) {
     if (call.Has(flag)) head[member] = call.Value(flag);
   }
   const absl::StatusOr<engine::RecipientFormat> format =

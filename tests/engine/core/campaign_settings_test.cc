@@ -7,12 +7,14 @@ namespace {
 
 TEST(CampaignSettingsTest, WhatIsWrittenIsReadBack) {
   CampaignSettings settings;
-  settings.rate = {.count = 200, .period = absl::Minutes(1)};
+  settings.rates = {.rate = {.count = 200, .period = absl::Minutes(1)},
+                    .a_day = {.count = 5000, .period = absl::Hours(24)}};
   settings.start_at = absl::FromUnixMillis(1'800'000'000'123);
   settings.start = true;
   const absl::StatusOr<CampaignSettings> read = CampaignSettings::Parse(settings.ToText());
   ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ(read->rate, settings.rate);
+  EXPECT_EQ(read->rates.rate, settings.rates.rate);
+  EXPECT_EQ(read->rates.a_day, settings.rates.a_day);
   EXPECT_EQ(read->start_at, settings.start_at);
   EXPECT_TRUE(read->start);
 }
@@ -21,7 +23,8 @@ TEST(CampaignSettingsTest, NothingIsTheDefaults) {
   for (const std::string& text : {std::string(), CampaignSettings().ToText()}) {
     const absl::StatusOr<CampaignSettings> read = CampaignSettings::Parse(text);
     ASSERT_TRUE(read.ok()) << read.status();
-    EXPECT_TRUE(read->rate.unlimited());
+    EXPECT_TRUE(read->rates.rate.unlimited());
+    EXPECT_TRUE(read->rates.a_day.unlimited());
     EXPECT_FALSE(read->start_at.has_value());
     EXPECT_FALSE(read->start);
   }
@@ -29,7 +32,7 @@ TEST(CampaignSettingsTest, NothingIsTheDefaults) {
 
 TEST(CampaignSettingsTest, WhatIsNotReadableIsAnError) {
   for (const std::string_view text : {"{", "[]", "7", "not json", "{\"rate\":\"200 a second\"}", "{\"rate\":5}",
-                                      "{\"start\":\"yes\"}", "{\"start_at\":\"tomorrow\"}"}) {
+                                      "{\"a_day\":5}", "{\"start\":\"yes\"}", "{\"start_at\":\"tomorrow\"}"}) {
     EXPECT_FALSE(CampaignSettings::Parse(text).ok()) << text;
   }
 }
@@ -37,7 +40,7 @@ TEST(CampaignSettingsTest, WhatIsNotReadableIsAnError) {
 TEST(CampaignSettingsTest, WhatALaterVersionAddsIsPassedOver) {
   const absl::StatusOr<CampaignSettings> read = CampaignSettings::Parse(R"({"rate":"5/s","colour":"red"})");
   ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ(read->rate.count, 5);
+  EXPECT_EQ(read->rates.rate.count, 5);
 }
 
 }  // namespace

@@ -29,8 +29,8 @@ class FinishedSendingTest : public ShardWorld {
   queue::CampaignId Activate(const std::string& name) {
     const absl::StatusOr<queue::Campaign> campaign = store_->FindCampaign(name);
     CHECK(campaign.ok(), "it was loaded");
-    active_[campaign->id] =
-        std::make_shared<ActiveCampaign>(campaign->id, name, campaign->spec.stream, absl::Now(), Rate(), std::nullopt);
+    active_[campaign->id] = std::make_shared<ActiveCampaign>(campaign->id, name, campaign->spec.stream, absl::Now(),
+                                                             CampaignRates(), std::nullopt);
     Run(campaign->id);
     return campaign->id;
   }

@@ -40,7 +40,7 @@ class ShardWorld : public testing::Test {
     std::string stream = "news";
     std::string text = "From: news@sender.test\r\nSubject: Hello\r\n\r\nHello {{email}}.\r\n";
     absl::Time accepted = absl::Now();
-    Rate rate;
+    Rate rate, a_day;
     std::string key;  // of every row; "": rows are named by their number
     bool tls_report = false;
   };

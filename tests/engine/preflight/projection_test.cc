@@ -23,8 +23,9 @@ class ProjectionTest : public testing::Test {
     ProjectedRows group{.rows = rows};
     const DestinationSettings settings = options.DestinationFor(domain, host);
     for (const SourceOptions& source : options.sources) {
-      group.by_source.push_back(
-          BindingRates(options, {options.streams[0], "spring", campaign_rate}, source, "10 " + host, settings));
+      group.by_source.push_back(BindingRates(options,
+                                             {options.streams[0], "spring", {.rate = campaign_rate, .a_day = {}}},
+                                             source, "10 " + host, settings));
     }
     return group;
   }
