@@ -506,6 +506,7 @@ struct Fields<RuleOptions> {
                .help = "What is done: defer, bounce, suppress (the row); backoff, suspend, alert (the scope)."},
          o.actions);
     each(Field{.name = "factor", .help = "What a backoff multiplies the rate by; more than 0, less than 1."}, o.factor);
+    each(Field{.name = "floor", .help = "What a backoff never goes under."}, o.floor);
     each(Field{.name = "for", .help = "How long a suspension lasts, or until a backoff is over; default 30m."},
          o.duration);
   }

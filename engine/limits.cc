@@ -169,7 +169,7 @@ absl::Duration RateInForce::Peek(absl::Time now) const {
 }
 
 void RateInForce::Return(absl::Time taken) {
-  throttle_.Return();
+  if (absl::ToUnixNanos(taken) > fresh_ns_.load(std::memory_order_relaxed)) throttle_.Return();
   Uncount(taken);
 }
 

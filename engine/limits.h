@@ -85,6 +85,8 @@ class RateInForce {
   RateInForce* next_asked_ = nullptr;
   std::atomic<int64_t> budget_{0}, again_ns_{0}, began_ns_{0};  // again_ns_ 0: there is none
 
+  std::atomic<int64_t> fresh_ns_{std::numeric_limits<int64_t>::min()};  // what was taken until then does not come back
+
   const std::string kind_, name_;
   mutable std::mutex mutex_;
   std::string value_, origin_;
@@ -166,6 +168,12 @@ class Limits {
   void Space(RateInForce& rate, const Throttle::Options& options) { rate.throttle_.Adopt(options); }
   void Describe(RateInForce& rate, std::string value, std::string origin) {
     rate.Describe(std::move(value), std::move(origin));
+  }
+
+  // No permit of it is free before that. What was taken until now does not come back to it.
+  void FreeFrom(RateInForce& rate, absl::Time when, absl::Time now) {
+    rate.fresh_ns_.store(absl::ToUnixNanos(now), std::memory_order_relaxed);
+    rate.throttle_.FreeFrom(when);
   }
 
   // An owned rate has a budget from now on, or another: empty, and filled no more before `again`. What was taken of the

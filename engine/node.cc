@@ -120,6 +120,7 @@ absl::Status NodeImpl::Open() {
   store_ = *std::move(store);
 
   if (absl::Status recalled = RecallDestinations(); !recalled.ok()) return recalled;
+  if (absl::Status adopted = restraints_.Adopt(options); !adopted.ok()) return WithExit(adopted, ExitCode::kConfig);
   if (absl::Status recalled = RecallLimits(absl::Now()); !recalled.ok()) return recalled;
   holds_ = std::make_unique<Holds>(
       *store_, [this] { return this->options(); },
@@ -133,7 +134,6 @@ absl::Status NodeImpl::Open() {
       std::make_unique<HttpsFetcher>(HttpsFetcher::Options{.ca_file = options->tls.ca_file, .fips = options->tls.fips});
   // One a core, as the shards: where mail is signed, that is what the cores do most.
   signers_ = std::make_unique<Signers>(std::max(1, static_cast<int>(std::thread::hardware_concurrency())), metrics_);
-  if (absl::Status adopted = restraints_.Adopt(options); !adopted.ok()) return WithExit(adopted, ExitCode::kConfig);
   warmups_->Adopt(*options);
   ledger_->Start();
   const int share = std::max(1, options->node.unsettled_max / shards);
@@ -344,9 +344,14 @@ void NodeImpl::WatchStorage() {
 
 void NodeImpl::ActOnReplies(absl::Time now) {
   restraints_.Tick(now);
-  for (const Restraints::Pause& pause : restraints_.TakePauses()) {
+  if (!store_->writable()) return;
+  for (const Restraints::Pause& pause : restraints_.Pauses()) {
     const absl::Status paused = campaigns_->Pause(
         pause.campaign, {.by = std::string(PauseCause::kBreaker), .reason = pause.reason, .time = now});
+    // Where there is nothing to pause there is nothing to try again.
+    if (paused.ok() || absl::IsFailedPrecondition(paused) || absl::IsNotFound(paused)) {
+      restraints_.Paused(pause.campaign);
+    }
     if (record_) {
       record_({.command = "campaign pause",
                .target = pause.campaign,

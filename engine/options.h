@@ -259,6 +259,7 @@ struct RuleOptions {  // [[rule]]: what a reply that matches does
   RateLimit trigger;
   std::vector<std::string> actions;
   double factor = 1.0;
+  RateLimit floor{.rate = {.count = 6, .period = absl::Minutes(1)}};
   absl::Duration duration;  // `for`
 };
 

@@ -308,10 +308,11 @@ bool Paths::RefusedForLong(Path& path) const {
     const std::shared_ptr<const SendPermits>* const permits = queue->PermitsOf(path.source);
     if (permits == nullptr) continue;
     RateInForce* slowest = nullptr;
-    absl::Duration longest = kWorthConnecting;
+    absl::Duration longest;
     for (RateInForce* rate : (*permits)->rates) {
       const absl::Duration wait = rate->Peek(now);
-      if (wait >= longest) std::tie(slowest, longest) = std::pair(rate, wait);
+      const bool is_long = wait >= (rate->kind() == Restraints::kRateKind ? absl::Nanoseconds(1) : kWorthConnecting);
+      if (is_long && wait > longest) std::tie(slowest, longest) = std::pair(rate, wait);
     }
     if (slowest == nullptr) return false;
     if (now + longest < first.until) std::tie(first.rate, first.until) = std::pair(slowest, now + longest);

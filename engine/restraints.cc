@@ -12,13 +12,13 @@
 namespace sealift::engine {
 namespace {
 
-constexpr double kFloorPerSecond = 0.1;  // six a minute: enough to hear that it is over
-constexpr double kFirstPerSecond = 1;    // where nothing was measured yet
-constexpr int kSteps = 10;               // of a recovery
+constexpr double kFirstPerSecond = 1;  // where nothing was measured yet
+constexpr int kSteps = 10;             // of a recovery
 constexpr absl::Duration kMeasuredOver = absl::Seconds(10);
-constexpr absl::Duration kAfterSuspension = absl::Minutes(30);  // until everything is as it was
-constexpr absl::Duration kGraceMax = absl::Seconds(60);         // for replies to what was under way
-constexpr size_t kMatchesMax = 4096;                            // rules and scopes whose triggers are counted
+constexpr absl::Duration kAfterSuspension = absl::Minutes(30);  // until everything is as it was, at most
+constexpr int kPauseShare = 8;  // a pause is such a part of the time for that nothing was taken, beyond the rule's own
+constexpr absl::Duration kGraceMax = absl::Seconds(60);  // for replies to what was under way
+constexpr size_t kMatchesMax = 4096;                     // rules and scopes whose triggers are counted
 
 // Hard bounces far above the norm: so many in ten minutes, and such a share of the attempts.
 constexpr size_t kSpikeMinutes = 10;
@@ -48,7 +48,7 @@ absl::Status Restraints::Adopt(std::shared_ptr<const Options> options) {
   return absl::OkStatus();
 }
 
-Restraints::Ruling Restraints::Hear(const Place& place, const HeardReply& reply, absl::Time now) {
+Restraints::Ruling Restraints::Hear(const Place& place, const HeardReply& reply, absl::Time permitted, absl::Time now) {
   Ruling ruling{.action = reply.verdict.action, .remedy = reply.verdict.remedy, .rule = {}};
   std::shared_ptr<const ResponseRules> rules;
   {
@@ -75,7 +75,7 @@ Restraints::Ruling Restraints::Hear(const Place& place, const HeardReply& reply,
       ruling.remedy = Remedy::kNone;
     }
     if (actions.defer || actions.bounce || actions.suppress) ruling.rule = rule->name;
-    Act(*rule, place, now, ruling);
+    Act(*rule, place, {.permitted = permitted, .heard = now}, ruling);
   }
   const bool hard = ruling.remedy == Remedy::kSuppress || ruling.remedy == Remedy::kSuppressAgain;
   if (hard && IsKnownProvider(place.provider)) {
@@ -99,16 +99,22 @@ void Restraints::Count(const Place& place, bool hard_bounce) {
   const StreamOptions* const stream = options_ != nullptr ? options_->FindStream(place.stream) : nullptr;
   if (stream == nullptr || stream->kind != StreamKind::kMarketing || stream->max_hard_bounces.rate_percent <= 0) return;
   Tally& tally = tallies_[place.campaign];
+  tally.stream = place.stream;
   ++tally.settled;
   tally.hard += hard_bounce ? 1 : 0;
   tally.changed = true;
+  Judge(tally);
+}
+
+void Restraints::Judge(Tally& tally) {
+  const StreamOptions* const stream = options_ != nullptr ? options_->FindStream(tally.stream) : nullptr;
+  if (stream == nullptr || stream->max_hard_bounces.rate_percent <= 0 || !tally.why.empty()) return;
   const MaxHardBounces& most = stream->max_hard_bounces;
-  if (tally.paused || tally.settled < static_cast<uint64_t>(most.min)) return;
+  if (tally.settled < static_cast<uint64_t>(most.min)) return;
   const double percent = 100.0 * static_cast<double>(tally.hard) / static_cast<double>(tally.settled);
   if (percent <= most.rate_percent) return;
-  pauses_.push_back({place.campaign, fmt::format("{} of {} messages bounced hard ({:.1f}%), and stream {} allows {:g}%",
-                                                 tally.hard, tally.settled, percent, stream->name, most.rate_percent)});
-  tally = {.changed = true};  // who resumes it begins to count anew
+  tally.why = fmt::format("{} of {} messages bounced hard ({:.1f}%), and stream {} allows {:g}%", tally.hard,
+                          tally.settled, percent, stream->name, most.rate_percent);
 }
 
 std::vector<RateInForce*> Restraints::RatesOn(const Place& place) {
@@ -120,7 +126,7 @@ std::vector<RateInForce*> Restraints::RatesOn(const Place& place) {
       rates.push_back(found->second.rate);
     } else if (always) {
       Slowdown& made = slowdowns_[{std::string(kind), name}];
-      made.rate = limits_.OwnedRate("backoff", name, {});
+      made.rate = limits_.OwnedRate(kRateKind, name, {});
       rates.push_back(made.rate);
     }
   };
@@ -168,10 +174,10 @@ bool Restraints::Triggered(const ResponseRule& rule, const Place& place, absl::T
   return true;
 }
 
-void Restraints::Act(const ResponseRule& rule, const Place& place, absl::Time now, Ruling& ruling) {
+void Restraints::Act(const ResponseRule& rule, const Place& place, const Reply& reply, Ruling& ruling) {
   const ResponseActions& actions = rule.actions;
   if (!actions.backoff && !actions.suspend && !actions.alert) return;
-  if (!Triggered(rule, place, now)) return;
+  if (!Triggered(rule, place, reply.heard)) return;
   metrics_.counter(Metric::kRuleHits, {rule.name})->Add();
   if (actions.alert) {
     LogWarning("a rule was triggered by replies",
@@ -185,23 +191,23 @@ void Restraints::Act(const ResponseRule& rule, const Place& place, absl::Time no
   if (actions.backoff || actions.suspend) {
     switch (rule.scope) {
       case ResponseScope::kSource:
-        ruling.slowed = Slow({std::string(kSourceKind), place.source}, factor, rule, now);
+        ruling.slowed = Slow({std::string(kSourceKind), place.source}, factor, rule, reply);
         break;
       case ResponseScope::kProvider:
-        ruling.slowed = Slow({std::string(kProviderKind), "everything to " + place.provider}, factor, rule, now);
+        ruling.slowed = Slow({std::string(kProviderKind), "everything to " + place.provider}, factor, rule, reply);
         break;
       case ResponseScope::kStream:
-        ruling.slowed = Slow({std::string(kStreamKind), "stream " + place.stream}, factor, rule, now);
+        ruling.slowed = Slow({std::string(kStreamKind), "stream " + place.stream}, factor, rule, reply);
         break;
       case ResponseScope::kCampaign:
-        ruling.slowed = Slow({std::string(kCampaignKind), "campaign " + place.campaign}, factor, rule, now);
+        ruling.slowed = Slow({std::string(kCampaignKind), "campaign " + place.campaign}, factor, rule, reply);
         break;
       case ResponseScope::kSourceProvider:
       case ResponseScope::kPool:
       case ResponseScope::kSigners:
         for (const std::string& source : sources) {
           const Key key(kPairKind, NameOfPair(source, place.provider));
-          ruling.slowed = Slow(key, factor, rule, now) || ruling.slowed;
+          ruling.slowed = Slow(key, factor, rule, reply) || ruling.slowed;
         }
         break;
     }
@@ -211,49 +217,90 @@ void Restraints::Act(const ResponseRule& rule, const Place& place, absl::Time no
     for (const std::string& sibling : PoolOf(place.stream)) {
       if (sibling == place.source) continue;
       const Key key(kPairKind, NameOfPair(sibling, place.provider));
-      ruling.slowed = Slow(key, 1, rule, now) || ruling.slowed;
+      ruling.slowed = Slow(key, 1, rule, reply) || ruling.slowed;
     }
   }
 }
 
-bool Restraints::Slow(const Key& key, double factor, const ResponseRule& rule, absl::Time now) {
+bool Restraints::IsKnown(const Slowdown& slowdown, double factor, const ResponseRule& rule, const Reply& reply) {
+  if (slowdown.base <= 0) return false;
+  if (factor >= 1) return true;
+  if (slowdown.suspended && (factor > 0 || reply.heard + rule.duration <= slowdown.Over())) return true;
+  const absl::Duration grace = std::min(kGraceMax, slowdown.duration / kSteps);
+  return reply.permitted <= slowdown.acted && reply.heard < slowdown.acted + grace;
+}
+
+bool Restraints::Slow(const Key& key, double factor, const ResponseRule& rule, const Reply& reply) {
+  const absl::Time now = reply.heard;
   const auto [place, added] = slowdowns_.try_emplace(key);
   Slowdown& slowdown = place->second;
-  if (slowdown.rate == nullptr) slowdown.rate = limits_.OwnedRate("backoff", key.second, {});
+  if (slowdown.rate == nullptr) slowdown.rate = limits_.OwnedRate(kRateKind, key.second, {});
+  if (slowdown.suspended && now >= slowdown.Over()) Resume(slowdown);
+  if (IsKnown(slowdown, factor, rule, reply)) return added;
   const bool active = slowdown.base > 0;
-  const absl::Duration grace = std::min(kGraceMax, slowdown.duration / kSteps);
-  if (active && (factor >= 1 || now < slowdown.last + grace)) return added;
+  const bool at_floor = active && !slowdown.suspended && slowdown.now <= slowdown.floor;
   if (!active) {
     const double measured = Measured(key);
-    slowdown.base = std::max(measured > 0 ? measured : kFirstPerSecond, kFloorPerSecond);
+    slowdown.base = std::max(measured > 0 ? measured : kFirstPerSecond, rule.floor_per_second);
     slowdown.now = slowdown.base;
     slowdown.since = now;
   }
   slowdown.suspended = factor <= 0;
-  slowdown.lowest = std::max(kFloorPerSecond, slowdown.now * std::min(factor, 1.0));
+  slowdown.floor = std::min(rule.floor_per_second, slowdown.base);
+  slowdown.lowest = std::max(slowdown.floor, slowdown.now * std::clamp(factor, 0.0, 1.0));
   slowdown.now = slowdown.lowest;
-  slowdown.last = now;
+  slowdown.last = slowdown.acted = now;
   slowdown.duration = std::max(rule.duration, absl::Seconds(1));
+  slowdown.recovery = slowdown.suspended ? std::min(slowdown.duration, kAfterSuspension) : slowdown.duration;
   slowdown.rule = rule.name;
   slowdown.origin = rule.origin;
   slowdown.changed = true;
+  if (at_floor && factor > 0) PauseAtFloor(slowdown, rule, now);
   Set(slowdown);
-  // Its only permit is taken at once, so that the next is free when the suspension is over.
-  if (slowdown.suspended) slowdown.rate->Acquire(now, kTopStanding);
+  Wait(slowdown);
   LogWarning(slowdown.suspended ? "replies suspend us" : "replies slow us down",
              {{"what", key.second},
               {"rule", rule.name},
               {"rate", ToText(ToRate(slowdown.now))},
-              {"before", ToText(ToRate(slowdown.base))}});
+              {"before", ToText(ToRate(slowdown.base))},
+              {"for", absl::FormatDuration(slowdown.duration)}});
   return added;
+}
+
+// Whoever blocks us for an hour is not asked every ten seconds whether he still does, nor found an hour late.
+void Restraints::PauseAtFloor(Slowdown& slowdown, const ResponseRule& rule, absl::Time now) {
+  slowdown.refused_since = std::min(slowdown.refused_since, now);
+  const absl::Duration most = std::max(slowdown.duration, (now - slowdown.refused_since) / kPauseShare);
+  slowdown.pause = std::clamp(2 * slowdown.pause, std::min(kGraceMax, rule.duration / kSteps), most);
+  slowdown.suspended = true;
+  slowdown.duration = slowdown.pause;
 }
 
 void Restraints::Set(Slowdown& slowdown) {
   const bool active = slowdown.base > 0;
-  const Rate rate = slowdown.suspended ? Rate{.count = 1, .period = slowdown.duration} : ToRate(slowdown.now);
-  const RateLimit limit{.rate = active ? rate : Rate{},
+  const RateLimit limit{.rate = active ? ToRate(slowdown.now) : Rate{},
                         .origin = active ? fmt::format("rule {} ({})", slowdown.rule, slowdown.origin) : "default"};
-  limits_.OwnedRate("backoff", slowdown.rate->name(), limit);
+  limits_.OwnedRate(kRateKind, slowdown.rate->name(), limit);
+  if (!active) return;
+  if (slowdown.suspended) {
+    limits_.Describe(*slowdown.rate,
+                     "nothing until " + absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", slowdown.Over(), absl::UTCTimeZone()),
+                     limit.origin);
+  }
+}
+
+void Restraints::Wait(Slowdown& slowdown) {
+  limits_.FreeFrom(*slowdown.rate,
+                   slowdown.suspended ? slowdown.Over() : slowdown.last + absl::Seconds(1 / slowdown.now),
+                   slowdown.last);
+}
+
+void Restraints::Resume(Slowdown& slowdown) {
+  slowdown.suspended = false;
+  slowdown.last = slowdown.Over();
+  slowdown.duration = slowdown.recovery;
+  slowdown.changed = true;
+  Set(slowdown);
 }
 
 double Restraints::Measured(const Key& key) const {
@@ -288,13 +335,8 @@ void Restraints::Tick(absl::Time now) {
 void Restraints::TickSlowdowns(absl::Time now) {
   for (auto& [key, slowdown] : slowdowns_) {
     if (slowdown.base <= 0) continue;
-    const bool over = now >= slowdown.last + slowdown.duration;
-    if (slowdown.suspended && over) {  // it begins again at the floor
-      slowdown.suspended = false;
-      slowdown.last = now;
-      slowdown.duration = kAfterSuspension;
-      slowdown.changed = true;
-      Set(slowdown);
+    if (slowdown.suspended && now >= slowdown.Over()) {
+      Resume(slowdown);
     } else if (!slowdown.suspended) {
       Recover(slowdown, now);
     }
@@ -315,6 +357,11 @@ void Restraints::Recover(Slowdown& slowdown, absl::Time now) {
     Set(slowdown);
   } else if (rate > slowdown.now) {
     slowdown.now = rate;
+    if (slowdown.pause > absl::ZeroDuration()) {  // something was taken, or nobody minded for a while
+      slowdown.pause = absl::ZeroDuration();
+      slowdown.refused_since = absl::InfiniteFuture();
+      slowdown.changed = true;
+    }
     Set(slowdown);
   }
 }
@@ -356,9 +403,18 @@ void Restraints::TickProviders(absl::Time now) {
   }
 }
 
-std::vector<Restraints::Pause> Restraints::TakePauses() {
+std::vector<Restraints::Pause> Restraints::Pauses() const {
   const std::lock_guard lock(mutex_);
-  return std::exchange(pauses_, {});
+  std::vector<Pause> pauses;
+  for (const auto& [campaign, tally] : tallies_) {
+    if (!tally.why.empty()) pauses.push_back({campaign, tally.why});
+  }
+  return pauses;
+}
+
+void Restraints::Paused(const std::string& campaign) {
+  const std::lock_guard lock(mutex_);
+  tallies_[campaign] = {.stream = {}, .why = {}, .changed = true};
 }
 
 std::vector<Restraints::Slowed> Restraints::List() const {

@@ -27,8 +27,13 @@ namespace sealift::engine {
 // A backoff is a rate like any other, so that a permit asks it and `explain` names it. It begins at what was measured
 // before the reply, times the rule's factor; it never goes under a floor, so that there is something to learn from; and
 // it comes back in ten equal steps, after which nothing limits any more. Replies to what was already under way do not
-// slow it again. A suspension is the same with no rate at all; when it is over, a backoff begins at the floor. A
-// restart changes none of it: what is written goes on where it was, triggers and bounces are counted on.
+// slow it again; one to what was begun since does, so that nobody says the same twice of one backoff. Where even the
+// floor is refused, nothing is tried for a while, and for twice as long each time, until something is taken.
+//
+// A suspension lets nothing through for its time; then a backoff begins at the floor, and is over after as long again,
+// half an hour at most. No later reply shortens it.
+//
+// A restart changes none of it: what is written goes on where it was, triggers and bounces are counted on.
 //
 // What judges as one is restrained as one: a known provider by its name, any other site by itself.
 //
@@ -37,6 +42,8 @@ namespace sealift::engine {
 // Time:      the caller passes it; Tick once a second or so.
 class Restraints {
  public:
+  // Of the rates that replies make.
+  static constexpr std::string_view kRateKind = "backoff";
   // What is in front of the domain of a site that is no known provider's.
   static constexpr std::string_view kSitePrefix = "site ";
 
@@ -72,8 +79,8 @@ class Restraints {
   // The rules and streams of these options are in force. InvalidArgument: a rule cannot be understood.
   absl::Status Adopt(std::shared_ptr<const Options> options);
 
-  // A negative reply.
-  Ruling Hear(const Place& place, const HeardReply& reply, absl::Time now);
+  // A negative reply, to a message that had its permits then.
+  Ruling Hear(const Place& place, const HeardReply& reply, absl::Time permitted, absl::Time now);
   // Counts attempts from a source to a provider.
   Counter* AttemptsOf(std::string_view source, std::string_view provider);
   // A campaign's row has its last outcome.
@@ -84,7 +91,10 @@ class Restraints {
 
   // Measures, and lets what is over go.
   void Tick(absl::Time now);
-  std::vector<Pause> TakePauses();
+  // The campaigns to be paused: each again and again until one says what became of it, also after a restart.
+  std::vector<Pause> Pauses() const;
+  // It is paused, or there is nothing to pause: who resumes it begins to count anew.
+  void Paused(const std::string& campaign);
 
   std::vector<Slowed> List() const;
   // Sources and where replies slow them now; "": everywhere.
@@ -101,16 +111,21 @@ class Restraints {
   using Key = std::pair<std::string, std::string>;  // kind of backoff, and its name
   static constexpr std::string_view kPairKind = "source_provider", kSourceKind = "source", kProviderKind = "provider",
                                     kStreamKind = "stream", kCampaignKind = "campaign";
-  static constexpr uint8_t kTopStanding = 255;
 
   struct Slowdown {
     RateInForce* rate = nullptr;
     bool suspended = false;                // nothing leaves until last + duration
     double base = 0, lowest = 0, now = 0;  // messages a second
+    double floor = 0;
     absl::Time since, last;
-    absl::Duration duration;
+    absl::Time acted = absl::InfinitePast();            // on a reply: what had its permits until then was under way
+    absl::Duration duration, recovery;                  // until it is over; of the backoff that follows a suspension
+    absl::Duration pause;                               // the last one for that even the floor was refused; zero: none
+    absl::Time refused_since = absl::InfiniteFuture();  // even the floor
     std::string rule, origin;
     bool changed = false;  // it is to be written
+
+    absl::Time Over() const { return last + duration; }
   };
   struct Pace {
     Counter attempts;
@@ -126,9 +141,13 @@ class Restraints {
     bool changed = false;
   };
   struct Tally {
+    std::string stream;
     uint64_t settled = 0, hard = 0;
-    bool paused = false;
+    std::string why;  // it is to be paused; "": it is not
     bool changed = false;
+  };
+  struct Reply {
+    absl::Time permitted, heard;
   };
   struct Matches {
     std::deque<absl::Time> times;
@@ -136,9 +155,17 @@ class Restraints {
   };
 
   bool Triggered(const ResponseRule& rule, const Place& place, absl::Time now);
-  void Act(const ResponseRule& rule, const Place& place, absl::Time now, Ruling& ruling);
-  bool Slow(const Key& key, double factor, const ResponseRule& rule, absl::Time now);
+  void Act(const ResponseRule& rule, const Place& place, const Reply& reply, Ruling& ruling);
+  bool Slow(const Key& key, double factor, const ResponseRule& rule, const Reply& reply);
+  // Whether the reply says nothing that was not acted on: of what was under way then, or while nothing is sent at all.
+  static bool IsKnown(const Slowdown& slowdown, double factor, const ResponseRule& rule, const Reply& reply);
+  static void PauseAtFloor(Slowdown& slowdown, const ResponseRule& rule, absl::Time now);
+  void Judge(Tally& tally);
   void Set(Slowdown& slowdown);
+  // The next permit is one of the new pace, or of after the suspension: what was just refused is not tried at once.
+  void Wait(Slowdown& slowdown);
+  // The suspension is over.
+  void Resume(Slowdown& slowdown);
   // A step nearer to what it was, or over.
   void Recover(Slowdown& slowdown, absl::Time now);
   double Measured(const Key& key) const;
@@ -157,7 +184,6 @@ class Restraints {
   std::map<std::string, Acceptance> acceptances_;              // by provider
   std::map<std::string, Tally> tallies_;                       // by campaign
   std::map<std::string, Matches> matches_;                     // by rule and what it acts on
-  std::vector<Pause> pauses_;
   absl::Time ticked_ = absl::InfinitePast();
 };
 

@@ -32,11 +32,15 @@ std::vector<queue::Note> Restraints::TakeChanged() {
       value = {{"suspended", slowdown.suspended},
                {"base", slowdown.base},
                {"lowest", slowdown.lowest},
+               {"floor", slowdown.floor},
                {"since", absl::ToUnixNanos(slowdown.since)},
                {"last", absl::ToUnixNanos(slowdown.last)},
                {"duration", absl::ToInt64Nanoseconds(slowdown.duration)},
+               {"recovery", absl::ToInt64Nanoseconds(slowdown.recovery)},
+               {"pause", absl::ToInt64Nanoseconds(slowdown.pause)},
                {"rule", slowdown.rule},
                {"origin", slowdown.origin}};
+      if (slowdown.pause > absl::ZeroDuration()) value["refused_since"] = absl::ToUnixNanos(slowdown.refused_since);
     }
     put(kSlowdown, key.second, key.first, value);
   }
@@ -46,7 +50,9 @@ std::vector<queue::Note> Restraints::TakeChanged() {
   }
   for (auto& [campaign, tally] : tallies_) {
     if (!std::exchange(tally.changed, false)) continue;
-    put(kTally, campaign, "", tally.settled == 0 ? json() : json({{"settled", tally.settled}, {"hard", tally.hard}}));
+    put(kTally, campaign, "",
+        tally.settled == 0 ? json()
+                           : json({{"settled", tally.settled}, {"hard", tally.hard}, {"stream", tally.stream}}));
   }
   for (auto& [what, matches] : matches_) {
     if (!std::exchange(matches.changed, false)) continue;
@@ -75,6 +81,7 @@ void Restraints::Recall(std::string_view name, std::string_view value, absl::Tim
       Slowdown slowdown{.suspended = known.at("suspended"),
                         .base = known.at("base"),
                         .lowest = known.at("lowest"),
+                        .floor = known.value("floor", 0.1),
                         .since = TimeOf(known.at("since")),
                         // A clock that has stepped back since makes nothing last longer.
                         .last = std::min(TimeOf(known.at("last")), now),
@@ -82,16 +89,23 @@ void Restraints::Recall(std::string_view name, std::string_view value, absl::Tim
                         .rule = known.at("rule"),
                         .origin = known.at("origin")};
       if (slowdown.base <= 0 || slowdown.duration <= absl::ZeroDuration()) return;
+      slowdown.recovery = absl::Nanoseconds(known.value("recovery", absl::ToInt64Nanoseconds(slowdown.duration)));
+      slowdown.pause = absl::Nanoseconds(known.value("pause", int64_t{0}));
+      if (known.contains("refused_since")) slowdown.refused_since = TimeOf(known.at("refused_since"));
       slowdown.now = slowdown.lowest;
-      slowdown.rate = limits_.OwnedRate("backoff", what, {});
+      slowdown.rate = limits_.OwnedRate(kRateKind, what, {});
       Set(slowdown);
-      if (slowdown.suspended) slowdown.rate->Acquire(slowdown.last, kTopStanding);
+      Wait(slowdown);
       slowdowns_[{names.at(2), what}] = std::move(slowdown);
     } else if (names.at(0) == kSpike) {
       acceptances_[what].spike_until = TimeOf(known.at("until"));
       acceptances_[what].norm = known.at("norm");
     } else if (names.at(0) == kTally) {
-      tallies_[what] = {.settled = known.at("settled"), .hard = known.at("hard")};
+      Tally& tally = tallies_[what];
+      tally = {
+          .stream = known.value("stream", ""), .settled = known.at("settled"), .hard = known.at("hard"), .why = {}};
+      // What was to be paused when the node ended is paused now.
+      Judge(tally);
     } else if (names.at(0) == kMatches) {
       for (const json& time : known) matches_[what].times.push_back(TimeOf(time));
     }

@@ -56,6 +56,7 @@ absl::StatusOr<ResponseRule> ReadRule(const RuleOptions& rule, std::string name,
   if (read.actions.backoff && (rule.factor <= 0 || rule.factor >= 1)) {
     return wrong("`factor` of a backoff is more than 0 and less than 1: 0.5 halves the rate");
   }
+  if (!rule.floor.rate.unlimited()) read.floor_per_second = rule.floor.rate.PerSecond();
   if (!rule.trigger.rate.unlimited()) {
     if (rule.trigger.rate.count > 1000) return wrong("`trigger` counts to 1000 at most");
     read.trigger_count = static_cast<int>(rule.trigger.rate.count);

@@ -326,18 +326,26 @@ void Scheduler::Respond(const Assignment& assignment, Attempt& attempt, std::str
   if (attempt.code < 400 || assignment.queue == nullptr || attempt.evidence == nullptr) return;
   Site& site = *assignment.queue->site;
   attempt.verdict.remedy = RemedyAt(site.provider, attempt.verdict);
+  // A row that has no permits stands for a path that no session opens: what they met was begun just now.
+  const absl::Time begun = assignment.permits != nullptr ? assignment.permitted : services_.Now();
   const Restraints::Ruling ruling = services_.restraints.Hear(PlaceOf(*assignment.queue, attempt.evidence->source),
                                                               {.verdict = attempt.verdict,
                                                                .code = attempt.code,
                                                                .enhanced = attempt.enhanced,
                                                                .text = attempt.text,
                                                                .provider = site.provider},
-                                                              services_.Now());
+                                                              begun, services_.Now());
   attempt.verdict.action = ruling.action;
   attempt.verdict.remedy = ruling.remedy;
   if (!ruling.rule.empty()) rule = ruling.rule;
   if (!ruling.slowed) return;
   for (const std::unique_ptr<SendQueue>& queue : site.queues) Restrain(*queue);
+}
+
+void Scheduler::ReturnAndHear(const Assignment& assignment, Attempt of_us) {
+  std::string rule;
+  Respond(assignment, of_us, rule);
+  Return(assignment);
 }
 
 void Scheduler::Conclude(const Assignment& assignment, const Attempt& heard) {

@@ -74,8 +74,10 @@ class Scheduler {
 
   // The row has its outcome.
   void Conclude(const Assignment& assignment, const Attempt& heard);
-  // Nothing was said about the row: it is the next of its lane again.
+  // Nothing was said about the row: it is the next of its lane again. What was said of us instead, if anything, is
+  // heard.
   void Return(const Assignment& assignment);
+  void ReturnAndHear(const Assignment& assignment, Attempt of_us);
   // Just before MAIL: whether nothing that became known since the row was claimed forbids to send it. False: the row
   // has its outcome or was given back, and is not the session's any more.
   bool Confirm(const Assignment& assignment);

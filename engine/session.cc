@@ -517,7 +517,9 @@ void Session::Finish(const Pipeline::Step& step) {
   // Whoever says 421 does nothing that was sent behind it: RFC 5321 3.8.
   if (bye) ReturnAll();
   if (step.reply->code == 421 && before_anything && answered_ > 0) {
-    scheduler_.Return(transaction.assignment);  // the server had enough of the connection, not of the row
+    // The server had enough of us, not of the row.
+    attempt.evidence = EvidenceFor(transaction.assignment.lane->campaign->stream);
+    scheduler_.ReturnAndHear(transaction.assignment, attempt);
   } else {
     Conclude(transaction.assignment, transaction.date, attempt);
     if (!over_ && answered_++ == 0) scheduler_.paths().OnTaken(path_);

@@ -60,7 +60,8 @@ struct ResponseRule {
   int trigger_count = 1;  // acts on the scope when it was met so often within trigger_period
   absl::Duration trigger_period = absl::Hours(1);
   ResponseActions actions;
-  double factor = 0.5;                          // of a backoff
+  double factor = 0.5;            // of a backoff
+  double floor_per_second = 0.1;  // what it never goes under: six a minute, enough to hear that it is over
   absl::Duration duration = absl::Minutes(30);  // of a suspension; until a backoff is over
   std::string_view why;                         // of the built-in ones: what the reply means; static storage
   bool spares_siblings = false;                 // other sources of the pool do not take over its load at once

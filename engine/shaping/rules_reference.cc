@@ -35,11 +35,20 @@ for it, and at least 50 in ten minutes, nobody there is suppressed or bounced: r
 
 ## A backoff
 
-A backoff begins at the rate that was measured, times the rule's factor, and never goes under six messages a minute. It comes back in ten
-equal steps until its time is over. Replies to what was under way do not slow it again. A restart forgets it. `sealift domain
-explain` names it with its rule; `sealift_source_backoff{source,provider}` says by how many percent a source is slowed.
+A backoff begins at the rate that was measured, times the rule's factor, and never goes under the rule's floor, six messages a
+minute by default. It comes back in ten equal steps until its time is over. Replies to what was under way do not slow it again; one to what was begun since does, by the same factor
+again, and its time begins anew. So nobody is let down twice within one backoff. `sealift domain explain` names it with its rule;
+`sealift_source_backoff{source,provider}` says by how many percent a source is slowed.
 
-A suspension is a backoff that lets nothing through for its time; then a backoff begins at the floor.
+Where even the floor is refused, nothing is tried for a tenth of the backoff's time (a minute at most), then for twice as long each time,
+up to that time, or an eighth of how long nothing was taken if that is more. So who blocks a source for an hour is asked some ten times, and
+found open within a quarter of an hour.
+
+A suspension lets nothing through for its time, and no later reply shortens it. Then a backoff begins at the floor; it is over after as
+long again as the suspension lasted, half an hour at most.
+
+A restart, or a crash, changes none of this: backoffs, suspensions, what triggers have counted, the bounces that `max_hard_bounces` counts
+and the guard above go on where they were. What was counted in the last second before a crash may be missing.
 
 When a source is refused, the other sources of its pool do not take over its load at once: they go on at the pace that they have, and grow
 in steps as it does. What is not one of the known providers is judged by itself.

@@ -28,7 +28,7 @@ class RestraintsTest : public testing::Test {
   }
 
   Restraints::Ruling Hear(std::string_view provider, std::string_view line, absl::Time now,
-                          Phase phase = Phase::kContent) {
+                          Phase phase = Phase::kContent, absl::Time permitted = absl::InfinitePast()) {
     Reply reply{.code = std::stoi(std::string(line.substr(0, 3))), .lines = std::string(line.substr(4))};
     std::string_view rest = reply.lines;
     reply.enhanced = TakeEnhancedCode(rest);
@@ -42,7 +42,7 @@ class RestraintsTest : public testing::Test {
                              .enhanced = enhanced,
                              .text = text,
                              .provider = provider},
-                            now);
+                            permitted, now);
   }
 
   // Attempts at a steady pace for a minute before `now`.
@@ -59,6 +59,12 @@ class RestraintsTest : public testing::Test {
       if (slowed.name == name) return slowed.rate_per_second;
     }
     return -1;
+  }
+
+  static absl::Duration LongestWait(const std::vector<RateInForce*>& rates, absl::Time now) {
+    absl::Duration longest;
+    for (const RateInForce* rate : rates) longest = std::max(longest, rate->Peek(now));
+    return longest;
   }
 
   static constexpr std::string_view kRateOfSource =
@@ -91,7 +97,7 @@ TEST_F(RestraintsTest, BackoffBeginsAtWhatWasMeasuredAndComesBackInSteps) {
 TEST_F(RestraintsTest, BackoffHasAFloor) {
   Adopt();
   Send("ip1", "google", 1, kNow);
-  for (int i = 0; i < 50; ++i) Hear("google", kRateOfSource, kNow + i * absl::Minutes(2));
+  for (int i = 0; i < 4; ++i) Hear("google", kRateOfSource, kNow + i * absl::Minutes(2));
   EXPECT_NEAR(RateOf("ip1 to google"), 0.1, 0.01);
 }
 
@@ -102,10 +108,52 @@ TEST_F(RestraintsTest, BackoffIsAPermitThatIsRefused) {
   for (RateInForce* rate : rates) EXPECT_EQ(rate->Acquire(kNow, 0), absl::ZeroDuration());
   Hear("google", kRateOfSource, kNow);
   RateInForce* const pair = rates[0];
-  EXPECT_EQ(pair->Acquire(kNow, 0), absl::ZeroDuration());
-  EXPECT_GT(pair->Acquire(kNow, 0), absl::Seconds(1)) << "one a second, halved";
+  EXPECT_EQ(pair->Acquire(kNow, 0), absl::Seconds(2)) << "one a second, halved";
+  EXPECT_EQ(pair->Acquire(kNow + absl::Seconds(2), 0), absl::ZeroDuration());
+  EXPECT_EQ(pair->Acquire(kNow + absl::Seconds(2), 0), absl::Seconds(2));
   EXPECT_EQ(pair->kind(), "backoff");
   EXPECT_THAT(pair->origin(), testing::HasSubstr("google.source_rate"));
+}
+
+TEST_F(RestraintsTest, WhatWasBegunSinceIsNotRefusedTwiceOfOneBackoff) {
+  Adopt();
+  Send("ip1", "google", 20, kNow);
+  const absl::Duration second = absl::Seconds(1);
+  Hear("google", kRateOfSource, kNow, Phase::kContent, kNow - second);
+  EXPECT_NEAR(RateOf("ip1 to google"), 10, 0.5);
+  Hear("google", kRateOfSource, kNow + second, Phase::kContent, kNow - second);
+  EXPECT_NEAR(RateOf("ip1 to google"), 10, 0.5) << "it was under way";
+  Hear("google", kRateOfSource, kNow + 2 * second, Phase::kContent, kNow + second);
+  EXPECT_NEAR(RateOf("ip1 to google"), 5, 0.3);
+}
+
+TEST_F(RestraintsTest, WhoBlocksUsForAnHourIsAskedSeldomAndFoundOpenInTime) {
+  for (const auto& [blocked, questions] : {std::pair{absl::Hours(1), 20}, {absl::Hours(24), 40}}) {
+    Limits limits;
+    Restraints restraints(limits, metrics_);
+    ASSERT_TRUE(restraints.Adopt(std::make_shared<const Options>(options_)).ok());
+    const Restraints::Place place{.source = "ip1", .provider = "site d1.test", .stream = "news", .campaign = "c"};
+    const Reply reply{.code = 450, .lines = "4.7.1 Too many messages, slow down"};
+    const HeardReply heard{.verdict = Classify(Phase::kMail, reply), .code = 450, .text = reply.lines};
+    restraints.Hear(place, heard, kNow, kNow);
+    int asked = 0;
+    absl::Time now = kNow, ticked = kNow;
+    while (now < kNow + blocked) {
+      for (; ticked <= now; ticked += absl::Seconds(1)) restraints.Tick(ticked);
+      absl::Duration wait;
+      for (RateInForce* rate : restraints.RatesOn(place)) wait = std::max(wait, rate->Acquire(now, 0));
+      if (wait > absl::ZeroDuration()) {
+        now += wait;
+        continue;
+      }
+      if (now >= kNow + blocked) break;
+      ++asked;
+      restraints.Hear(place, heard, now, now + absl::Milliseconds(1));
+    }
+    EXPECT_LE(now - (kNow + blocked), blocked / 4) << "found open too late";
+    EXPECT_LE(asked, questions);
+    EXPECT_GE(asked, 5) << "nobody looked";
+  }
 }
 
 TEST_F(RestraintsTest, SiblingsDoNotTakeOverALoadThatWasRefused) {
@@ -131,6 +179,51 @@ TEST_F(RestraintsTest, ASuspendedSourceSendsNothingUntilItIsOver) {
   restraints_.Tick(kNow + absl::Hours(4) + absl::Seconds(1));
   EXPECT_EQ(rates[0]->Acquire(kNow + absl::Hours(4) + absl::Seconds(1), 0), absl::ZeroDuration());
   EXPECT_NEAR(RateOf("ip1 to microsoft"), 0.1, 0.01) << "it begins again at the floor";
+}
+
+TEST_F(RestraintsTest, AfterASuspensionPaceComesBackInAsLongAgainAtMost) {
+  options_.rules = {
+      {.match = "wait a minute", .scope = "source_provider", .actions = {"suspend"}, .duration = absl::Minutes(1)}};
+  Adopt();
+  Send("ip1", "google", 20, kNow);
+  Hear("google", "421 4.7.0 wait a minute", kNow);
+  RateInForce* const rate =
+      restraints_.RatesOn({.source = "ip1", .provider = "google", .stream = "news", .campaign = "c"})[0];
+  for (int i = 0; i < 50; ++i) rate->Return(kNow - absl::Seconds(1));  // what was taken and not used shortens nothing
+  EXPECT_EQ(rate->Acquire(kNow + absl::Seconds(59), 0), absl::Seconds(1));
+  // The first message leaves before anybody has ticked: it costs one of the floor, and not one of the suspension.
+  const absl::Time over = kNow + absl::Minutes(1);
+  EXPECT_EQ(rate->Acquire(over, 0), absl::ZeroDuration());
+  EXPECT_EQ(rate->Peek(over), absl::Seconds(10));
+  restraints_.Tick(over + absl::Milliseconds(900));
+  EXPECT_NEAR(RateOf("ip1 to google"), 0.1, 0.01);
+  double before = RateOf("ip1 to google");
+  for (int step = 1; step < 10; ++step) {
+    restraints_.Tick(over + step * absl::Seconds(6));
+    EXPECT_NEAR(RateOf("ip1 to google") - before, 2, 0.1) << "step " << step;
+    before = RateOf("ip1 to google");
+  }
+  restraints_.Tick(over + absl::Minutes(1));
+  EXPECT_EQ(RateOf("ip1 to google"), -1);
+  EXPECT_EQ(rate->Peek(over + absl::Minutes(1)), absl::ZeroDuration());
+}
+
+TEST_F(RestraintsTest, NoLaterReplyShortensASuspension) {
+  options_.rules = {{.match = "an hour", .actions = {"suspend"}, .duration = absl::Hours(1)},
+                    {.match = "a minute", .actions = {"suspend"}, .duration = absl::Minutes(1)},
+                    {.match = "slower", .actions = {"backoff"}, .factor = 0.5, .duration = absl::Minutes(1)}};
+  Adopt();
+  RateInForce* const rate =
+      restraints_.RatesOn({.source = "ip1", .provider = "google", .stream = "news", .campaign = "c"})[0];
+  Send("ip1", "google", 20, kNow);
+  Hear("google", "421 4.7.0 slower", kNow);
+  EXPECT_EQ(rate->Acquire(kNow + absl::Seconds(1), 0), absl::ZeroDuration());
+  Hear("google", "421 4.7.0 an hour", kNow + absl::Seconds(1), Phase::kContent, kNow + absl::Seconds(1));
+  Hear("google", "421 4.7.0 a minute", kNow + absl::Minutes(2));
+  Hear("google", "421 4.7.0 slower", kNow + absl::Minutes(3));
+  EXPECT_EQ(RateOf("ip1 to google"), 0);
+  EXPECT_EQ(rate->Peek(kNow + absl::Minutes(4)), absl::Hours(1) + absl::Seconds(1) - absl::Minutes(4));
+  EXPECT_THAT(rate->value(), testing::StartsWith("nothing until "));
 }
 
 TEST_F(RestraintsTest, AComplaintAboutASigningDomainSlowsEverySourceThatSigns) {
@@ -202,10 +295,29 @@ TEST_F(RestraintsTest, TooManyHardBouncesPauseAMarketingCampaignOnly) {
     restraints_.Count({.stream = "news", .campaign = "bad"}, i % 10 == 0);
     restraints_.Count({.stream = "alerts", .campaign = "alert"}, true);
   }
-  const auto pauses = restraints_.TakePauses();
-  ASSERT_EQ(pauses.size(), 2u) << "and again after as many, had it been resumed";
+  const auto pauses = restraints_.Pauses();
+  ASSERT_EQ(pauses.size(), 1u);
   EXPECT_EQ(pauses[0].campaign, "bad");
   EXPECT_THAT(pauses[0].reason, testing::HasSubstr("5%"));
+}
+
+TEST_F(RestraintsTest, APauseIsAskedForUntilItIsMadeAfterARestartToo) {
+  options_.streams[0].max_hard_bounces = {.rate_percent = 5, .min = 4};
+  Adopt();
+  for (int i = 0; i < 4; ++i) restraints_.Count({.stream = "news", .campaign = "bad"}, true);
+  ASSERT_EQ(restraints_.Pauses().size(), 1u);
+
+  Restraints after(limits_, metrics_);  // the node was killed before it could pause
+  ASSERT_TRUE(after.Adopt(std::make_shared<const Options>(options_)).ok());
+  for (const queue::Note& written : restraints_.TakeChanged()) after.Recall(written.name, written.value, kNow);
+  ASSERT_EQ(after.Pauses().size(), 1u);
+  EXPECT_EQ(after.Pauses()[0].campaign, "bad");
+  EXPECT_EQ(after.Pauses()[0].reason, restraints_.Pauses()[0].reason);
+
+  after.Paused("bad");
+  EXPECT_TRUE(after.Pauses().empty());
+  after.Count({.stream = "news", .campaign = "bad"}, true);
+  EXPECT_TRUE(after.Pauses().empty()) << "who resumes it begins to count anew";
 }
 
 TEST_F(RestraintsTest, ARestartChangesNothing) {
@@ -235,14 +347,15 @@ TEST_F(RestraintsTest, ARestartChangesNothing) {
   EXPECT_NEAR(found->base_per_second, 20, 1);
   EXPECT_THAT(after.SlowedSources(), testing::Contains(testing::Pair("ip1", "google")));
   after.Count(place, /*hard_bounce=*/true);
-  EXPECT_EQ(after.TakePauses().size(), 1u) << "the bounces of before count";
+  EXPECT_EQ(after.Pauses().size(), 1u) << "the bounces of before count";
 
   // The second of the hour: the first was heard before.
   Restraints::Ruling ruling;
   const Reply reply{.code = 421, .lines = "4.7.0 too many today"};
   ruling = after.Hear(
       {.source = "ip1", .provider = "yahoo", .stream = "news", .campaign = "c"},
-      {.verdict = Classify(Phase::kContent, reply), .code = 421, .text = "too many today", .provider = "yahoo"}, later);
+      {.verdict = Classify(Phase::kContent, reply), .code = 421, .text = "too many today", .provider = "yahoo"},
+      absl::InfinitePast(), later);
   EXPECT_TRUE(std::ranges::any_of(after.List(), [](const auto& one) { return one.suspended; }));
 
   // And the suspension lasts as long as it would have.
@@ -250,8 +363,7 @@ TEST_F(RestraintsTest, ARestartChangesNothing) {
   Restraints again(limits_again, metrics_);
   ASSERT_TRUE(again.Adopt(std::make_shared<const Options>(options_)).ok());
   for (const queue::Note& written : after.TakeChanged()) again.Recall(written.name, written.value, later);
-  RateInForce* const rate = limits_again.OwnedRate("backoff", "ip1", {.rate = {1, absl::Hours(2)}, .origin = "x"});
-  EXPECT_EQ(rate->Peek(later), absl::Hours(2));
+  EXPECT_EQ(LongestWait(again.RatesOn(place), later), absl::Hours(2));
 }
 
 TEST_F(RestraintsTest, WhatCouldNotBeWrittenIsWrittenNextTime) {

@@ -104,6 +104,22 @@ TEST_F(SessionFailureTest, AGoodbyeOnAReusedConnectionReturnsTheRowUntried) {
   for (const queue::Event& event : EventsOf(id)) EXPECT_EQ(event.attempt, 1);
 }
 
+TEST_F(SessionFailureTest, WhatAGoodbyeOnAReusedConnectionSaysOfUsIsHeard) {
+  MailServer& mx = AddDomain("d1.test");
+  mx.script = [](const Conversation& conversation, std::string_view command) -> std::optional<Answer> {
+    const bool second = conversation.commands.size() > 5;
+    if (second && command.starts_with("MAIL")) return Answer{"421 4.7.0 too many messages, slow down", true};
+    return std::nullopt;
+  };
+  ASSERT_TRUE(restraints_.Adopt(std::make_shared<const Options>(options_)).ok());
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(Eventually([&] { return !restraints_.List().empty(); }));
+  EXPECT_EQ(restraints_.List()[0].rule, "any.slow");
+  Stop();
+  EXPECT_EQ(CountersOf(id).deferrals, 0u) << "nothing was said about the row";
+}
+
 TEST_F(SessionFailureTest, AnIdleConnectionThatTheServerHasClosedReturnsTheRowUntried) {
   MailServer& mx = AddDomain("d1.test");
   mx.script = [&mx](const Conversation&, std::string_view command) -> std::optional<Answer> {
