@@ -148,11 +148,29 @@ std::string World::Recipients(int rows, const std::vector<std::string>& domains,
   return dir.Write(file, text);
 }
 
-double World::Metric(const std::string& series) {
+std::string World::Metrics() {
   const std::string url = fmt::format("http://{}/metrics", settings.http_listen);
   const Ran ran = RunCommand({Program("curl", "curl"), "--silent", "--show-error", "--max-time", "20", url});
   EXPECT_EQ(ran.exit_code, 0) << ran.err;
-  std::istringstream lines(ran.out);
+  return ran.out;
+}
+
+std::map<std::string, double> World::MetricBy(const std::string& name, const std::string& label) {
+  std::map<std::string, double> sums;
+  std::istringstream lines(Metrics());
+  const std::string opening = label + "=\"";
+  for (std::string line; std::getline(lines, line);) {
+    const size_t value = line.find(opening);
+    if (!line.starts_with(name + "{") || value == std::string::npos) continue;
+    const size_t begin = value + opening.size();
+    const double number = std::stod(line.substr(line.rfind(' ') + 1));
+    if (number != 0) sums[line.substr(begin, line.find('"', begin) - begin)] += number;
+  }
+  return sums;
+}
+
+double World::Metric(const std::string& series) {
+  std::istringstream lines(Metrics());
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with(series + " ")) return std::stod(line.substr(series.size() + 1));
   }

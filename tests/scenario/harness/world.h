@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -73,6 +74,8 @@ class World : public testing::Test {
   std::string Recipients(int rows, const std::vector<std::string>& domains, const std::string& file = "people.csv");
   // What one number of the metrics endpoint says; -1 when it is not there. `series` is the name with its labels.
   double Metric(const std::string& series);
+  // The numbers of all series of a metric, added up by the value of one label.
+  std::map<std::string, double> MetricBy(const std::string& name, const std::string& label);
 
   TempDir dir;
   Loopback net;
@@ -81,6 +84,8 @@ class World : public testing::Test {
   std::string config_file;
 
  private:
+  std::string Metrics();
+
   int starts_ = 0;
 };
 

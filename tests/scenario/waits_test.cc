@@ -1,0 +1,170 @@
+// Mail that waits for nine different things at once: the command line and the metrics count the same rows, and each
+// wait has its limit, its value and who set it. A kill changes none of it, and lets nothing out.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <ctime>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/scenario/harness/eventually.h"
+#include "tests/scenario/harness/sink.h"
+#include "tests/scenario/harness/world.h"
+
+namespace sealift::scenario {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
+
+const std::vector<std::string> kDomains = {"open.test", "plain.test", "gone.test", "told.test", "held.test"};
+
+class WaitsTest : public World {
+ protected:
+  WaitsTest() {
+    // The weekday in three days, wherever midnight falls meanwhile.
+    const std::time_t later = std::time(nullptr) + 3L * 24 * 3600;
+    std::tm day{};
+    gmtime_r(&later, &day);
+    const char* const days[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
+    settings.streams = {
+        {"news", "tls = \"opportunistic\"\nretry = [\"6h\"]"},
+        {"private", "tls = \"require\"\nretry = [\"6h\"]"},
+        {"later",
+         fmt::format("tls = \"opportunistic\"\nwindow = {{ days = [\"{}\"], from = \"10:00\", to = \"11:00\" }}",
+                     days[day.tm_wday])},
+        {"seldom", "tls = \"opportunistic\"\nrecipient_cap = \"1/d\""}};
+  }
+
+  std::string Internet() const {
+    const auto provider = [&](const std::string& name, int address, const std::string& lines) {
+      return fmt::format(
+          "[[provider]]\nname = \"{0}\"\ndomains = [\"{0}.test\"]\n"
+          "mx = [{{ host = \"mx.{0}.test\", address = \"{1}\" }}]\n{2}\n",
+          name, net.Address(address), lines);
+    };
+    return provider("open", 10, "") + provider("plain", 11, "tls = \"off\"") +
+           provider("gone", 12, "connect = \"refuse\"") +
+           provider("told", 13,
+                    "[[provider.rule]]\nat = \"mail\"\nreply = \"450 4.7.1 Too many messages, slow down\"") +
+           provider("held", 14, "");
+  }
+
+  // Ten rows of a campaign of its own, which goes to one domain.
+  void LoadTen(const std::string& name, const std::string& stream, const std::string& domain,
+               std::vector<std::string> more = {"--start"}) {
+    std::vector<std::string> arguments = {"campaign", "load",         name,
+                                          "--stream", stream,         "--template",
+                                          Template(), "--recipients", Recipients(10, {domain}, name + ".csv")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Answer loaded = Sealift(arguments);
+    ASSERT_EQ(loaded.exit_code, 0) << loaded.Describe();
+    campaigns_.push_back(name);
+  }
+
+  double Queued() {
+    double queued = 0;
+    for (const std::string& name : campaigns_) queued += static_cast<double>(Show(name)["queued"].Number());
+    return queued;
+  }
+
+  // Rows by reason, as `domain explain` tells of all domains.
+  std::map<std::string, double> Explained() {
+    std::map<std::string, double> rows;
+    for (const std::string& domain : kDomains) {
+      const Answer explained = Sealift({"domain", "explain", domain});
+      EXPECT_EQ(explained.exit_code, 0) << explained.Describe();
+      const Json& waits = explained.json["waits"];
+      for (size_t i = 0; i < waits.size(); ++i) {
+        rows[waits.At(i)["reason"].Text()] += static_cast<double>(waits.At(i)["rows"].Number());
+      }
+    }
+    return rows;
+  }
+
+  // The same as the metrics have it.
+  std::map<std::string, double> Waiting() { return MetricBy("sealift_queue_waiting", "reason"); }
+
+  static double Sum(const std::map<std::string, double>& rows) {
+    double sum = 0;
+    for (const auto& [reason, count] : rows) sum += count;
+    return sum;
+  }
+
+  static std::vector<std::string> Reasons(const std::map<std::string, double>& rows) {
+    std::vector<std::string> reasons;
+    for (const auto& [reason, count] : rows) {
+      if (count > 0) reasons.push_back(reason);
+    }
+    return reasons;
+  }
+
+  // Everything stands still, and both say of every row why.
+  void ExpectEveryRowExplained(const std::vector<std::string>& reasons) {
+    std::map<std::string, double> explained, waiting;
+    double queued = 0;
+    const bool even = Eventually(kInTime, [&] {
+      explained = Explained();
+      waiting = Waiting();
+      queued = Queued();
+      const std::vector<std::string> found = Reasons(explained);
+      return Sum(explained) == queued && explained == waiting && ::testing::Value(found, IsSupersetOf(reasons));
+    });
+    EXPECT_TRUE(even) << "queued: " << queued << ", explained: " << ::testing::PrintToString(explained)
+                      << ", metrics: " << ::testing::PrintToString(waiting);
+  }
+
+  std::vector<std::string> campaigns_;
+};
+
+TEST_F(WaitsTest, EveryRowThatWaitsIsExplainedAndAKillLetsNothingOut) {
+  const Sink sink(dir, Internet(), net.Address(2, 5353));
+  StartDaemon();
+  ASSERT_EQ(Sealift({"queue", "hold", "--domain", "held.test", "--reason", "they asked for it"}).exit_code, 0);
+  LoadTen("slow", "news", "open.test", {"--start", "--rate", "100/s", "--messages-per-day", "2"});
+  LoadTen("closed", "later", "open.test");
+  LoadTen("first", "seldom", "open.test");
+  ASSERT_TRUE(ShowsUntil("first", kInTime, [](const Json& now) { return now["delivered"].Number() == 10; }));
+  LoadTen("capped", "seldom", "open.test");
+  LoadTen("secret", "private", "plain.test");
+  LoadTen("dead", "news", "gone.test");
+  LoadTen("refused", "news", "told.test");
+  LoadTen("kept", "news", "held.test");
+  LoadTen("stopped", "news", "open.test", {"--start-at", "2100-01-01T00:00:00Z"});
+  LoadTen("unready", "news", "open.test", {});
+  ASSERT_EQ(Sealift({"campaign", "pause", "stopped", "--reason", "a mistake in the text"}).exit_code, 0);
+  ASSERT_TRUE(ShowsUntil("slow", kInTime, [](const Json& now) { return now["delivered"].Number() == 1; }));
+  ASSERT_TRUE(ShowsUntil("capped", kInTime, [](const Json& now) { return now["deferrals"].Number() == 10; }));
+  ASSERT_TRUE(ShowsUntil("refused", kInTime, [](const Json& now) { return now["deferrals"].Number() >= 1; }));
+
+  ExpectEveryRowExplained({"campaign_day", "window", "recipient_cap", "no_tls", "backoff", "hold", "paused"});
+  const auto told = [&] {
+    const std::string open = SealiftPlain({"domain", "explain", "open.test"}).out;
+    EXPECT_THAT(open, HasSubstr("campaign_day rate of slow: 2/d"));
+    EXPECT_THAT(open, HasSubstr("campaign load --messages-per-day"));
+    EXPECT_THAT(open, HasSubstr("campaign rate of slow"));
+    const Answer limited = Sealift({"domain", "explain", "told.test"});
+    EXPECT_THAT(limited.out, HasSubstr("backoff rate of ip1 to site mx.told.test"));
+    EXPECT_THAT(limited.out, HasSubstr("rule any.slow (built in"));
+    EXPECT_THAT(limited.out, HasSubstr("Too many messages, slow down"));
+    const Answer limits = SealiftPlain({"throttle", "explain"});
+    EXPECT_THAT(limits.out, HasSubstr("campaign_day slow"));
+    EXPECT_THAT(SealiftPlain({"source", "show", "ip1"}).out, HasSubstr("any.slow"));
+  };
+  told();
+  const size_t arrived = sink.arrivals();
+  EXPECT_EQ(arrived, 11u);
+
+  for (int round = 0; round < 3; ++round) {
+    KillDaemon();
+    StartDaemon();
+  }
+  ExpectEveryRowExplained({"campaign_day", "window", "hold", "paused"});
+  EXPECT_EQ(Show("slow")["delivered"].Number(), 1) << "a new day a start";
+  EXPECT_EQ(sink.arrivals(), arrived);
+  StopDaemon();
+}
+
+}  // namespace
+}  // namespace sealift::scenario
