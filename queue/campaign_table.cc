@@ -61,6 +61,7 @@ absl::StatusOr<Campaign> CampaignTable::Create(CampaignSpec spec, absl::Time now
     return absl::AlreadyExistsError(
         "there is a campaign of this name already. Choose another name, or load the same files");
   }
+  if (failure_->stopped()) return failure_->status();
   Campaign campaign;
   do {
     uint32_t drawn;
@@ -90,7 +91,7 @@ absl::Status CampaignTable::WriteHead(const Campaign& campaign, rocksdb::WriteBa
 }
 
 absl::Status CampaignTable::WriteHeadLocked(const Campaign& campaign, rocksdb::WriteBatch* batch) {
-  if (failure_->stopped()) return failure_->status();
+  if (failure_->final()) return failure_->status();
   std::string head, sealed;
   EncodeHead(campaign, &head);
   const std::string key = CampaignKey(campaign.id, CampaignPart::kHead);
@@ -221,6 +222,7 @@ absl::Status CampaignTable::SetState(CampaignId id, CampaignState state, absl::T
     return absl::FailedPreconditionError(
         fmt::format("campaign {:08x} is cancelled: load it again under another name", static_cast<uint32_t>(id)));
   }
+  if (failure_->stopped()) return failure_->status();
   Campaign changed = found->second.head;
   changed.state = state;
   if (state == CampaignState::kRunning && changed.started == absl::InfiniteFuture()) changed.started = now;

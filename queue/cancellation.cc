@@ -12,6 +12,8 @@ namespace sealift::queue {
 
 absl::StatusOr<Counters> CancelCampaign(CommitContext& context, CampaignTable* campaigns, CampaignId id, bool erase,
                                         absl::Time now) {
+  // Before anything changes in memory, where an erased key is gone at once.
+  if (context.failure->stopped()) return context.failure->status();
   Database* const database = context.database;
   absl::StatusOr<Campaign> campaign = campaigns->Head(id);
   if (!campaign.ok()) return campaign.status();
@@ -54,6 +56,7 @@ absl::StatusOr<Counters> CancelCampaign(CommitContext& context, CampaignTable* c
 
 absl::Status ScrubKeys(Database* database) {
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  handles.reserve(kColumns);
   for (size_t i = 0; i < kColumns; ++i) handles.push_back(database->handle(static_cast<Column>(i)));
   rocksdb::FlushOptions flush;
   if (auto status = database->get()->Flush(flush, handles); !status.ok()) return FromRocks(status, "erase a key");
