@@ -39,14 +39,10 @@ absl::Status CommitContext::Open() {
 absl::Status CommitContext::Write(rocksdb::WriteBatch* batch) {
   rocksdb::WriteOptions synced;
   synced.sync = true;
-  while (!failure->final()) {
-    const absl::Status status = FromRocks(database->get()->Write(synced, batch), "commit");
-    if (status.ok()) return status;
-    failure->Note(status);
-    // What did not fit left at most a torn record at the end of a log that is not written any more.
-    if (failure->final() || !callbacks_.regain()) break;
-  }
-  return failure->status();
+  if (failure->final()) return failure->status();
+  absl::Status status = FromRocks(database->get()->Write(synced, batch), "commit");
+  if (!status.ok()) failure->Note(status);
+  return status;
 }
 
 absl::Status CommitContext::Settle(std::span<const Outcome> outcomes, std::span<const Intent> intents, uint64_t* bytes,
@@ -100,7 +96,7 @@ Committer::Committer(Database* database, KeyRing* ring, const CampaignTable* cam
     : options_(std::move(options)),
       failure_(failure),
       context_(database, ring, campaigns, suppressions, horizon, epoch, failure,
-               {.regain = [this] { return Regain(); }, .on_suppressions = options_.on_suppressions}),
+               {.on_suppressions = options_.on_suppressions}),
       inboxes_(static_cast<size_t>(options_.shards)) {
   failure_->OnFull([this] {
     {
@@ -115,6 +111,7 @@ Committer::~Committer() {
     const std::lock_guard lock(mutex_);
     stop_ = true;
   }
+  context_.database->room().End();
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
 }
@@ -122,6 +119,7 @@ Committer::~Committer() {
 absl::Status Committer::Start(CampaignTable* campaigns, const KeyFieldOf& key_field) {
   if (absl::Status status = context_.Open(); !status.ok()) return status;
   if (absl::Status status = HoldInDoubt(context_, campaigns, key_field, absl::Now()); !status.ok()) return status;
+  context_.database->room().Begin();
   thread_ = std::thread([this] { Run(); });
   return absl::OkStatus();
 }
@@ -233,21 +231,10 @@ void Committer::Commit(const Taken& taken) {
   }
 }
 
-bool Committer::Regain() {
-  if (!context_.database->reserve().Release()) {
-    if (!thread_.joinable()) return false;  // a start does not wait
-    std::unique_lock lock(mutex_);
-    if (wake_.wait_for(lock, kLookAgain, [this] { return stop_; })) return false;
-  }
-  const absl::Status resumed = context_.database->Resume();
-  if (!resumed.ok()) failure_->Note(resumed);
-  return true;
-}
-
-// The end of a stop: RocksDB writes, there is room for the reserve, and a write becomes durable.
+// The end of a stop: all that waited for room has found it, there is room for the reserve, and a write becomes durable.
 void Committer::GoOn() {
-  absl::Status status = context_.database->Resume();
-  if (status.ok()) status = context_.database->reserve().Take();
+  if (context_.database->room().waits()) return;
+  absl::Status status = context_.database->reserve().Take();
   if (status.ok()) status = context_.Probe();
   if (status.ok()) return failure_->Clear();
   failure_->Note(status);

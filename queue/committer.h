@@ -30,7 +30,6 @@ namespace sealift::queue {
 class CommitContext {
  public:
   struct Callbacks {
-    std::function<bool()> regain;  // makes room in a full file system, or waits for it; false: nobody wants it any more
     std::function<void(const SuppressionNews&)> on_suppressions;  // may be empty
   };
 
@@ -51,7 +50,7 @@ class CommitContext {
   // Reads the number of the newest commit.
   absl::Status Open();
 
-  // One synced write. While the file system is full it waits for room; any other failure is final.
+  // One synced write. While the file system is full it waits (WaitForRoom); a failure is final.
   absl::Status Write(rocksdb::WriteBatch* batch);
 
   // Commits the outcomes of rows that the caller has claimed, and intents. `bytes`: how many it wrote. `order`: written
@@ -92,9 +91,9 @@ class CommitContext {
 //
 // Owned by:  Store.
 // Threads:   Settle and Do from any; callbacks on the committer's own.
-// Errors:    see Failure. When the file system is full it gives the reserve back, commits what was handed over, and
-//            looks four times a second whether there is room for the reserve again; only then is anything new accepted.
-//            Any other failure ends it.
+// Errors:    see Failure. When the file system was found full it looks four times a second whether there is room for
+// the
+//            reserve again; only then is anything new accepted. Any other failure ends it.
 class Committer {
  public:
   struct Options {
@@ -143,7 +142,6 @@ class Committer {
   };
   bool Take(Taken* taken);
   void Commit(const Taken& taken);
-  bool Regain();
   void GoOn();
 
   const Options options_;

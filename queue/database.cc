@@ -31,9 +31,6 @@ constexpr std::array<std::string_view, kColumns> kNames = {"default", "campaigns
                                                            "events",  "parked",    "seen",         "suppressions",
                                                            "bodies",  "intents",   "destinations", "received"};
 
-// Beside the write buffers, to go on after the file system was full.
-constexpr uint64_t kRoomBeside = 8 << 20;
-
 // RocksDB's own log repeats options and file names; what matters reaches us as a status, and a file less is a leak
 // less.
 class NoLog : public rocksdb::Logger {
@@ -73,17 +70,9 @@ class BackgroundErrors : public rocksdb::EventListener {
  public:
   explicit BackgroundErrors(Failure* failure) : failure_(failure) {}
   void OnBackgroundError(rocksdb::BackgroundErrorReason /*reason*/, rocksdb::Status* error) override {
-    if (failure_ == nullptr) return;
-    if (error->IsNoSpace() && error->severity() >= rocksdb::Status::Severity::kFatalError) {
-      // A new log could not be begun: RocksDB does not know where it stands, and cannot be resumed.
-      return failure_->Fail(absl::UnavailableError(fmt::format(
-          "the queue cannot begin another log: its file system is full ({}). Free space there, then restart "
-          "sealiftd",
-          error->ToString())));
-    }
-    failure_->Note(FromRocks(*error, "write its files"));
+    if (failure_ != nullptr) failure_->Note(FromRocks(*error, "write its files"));
   }
-  // The committer resumes, once there is room.
+  // What failed is final; no room is nothing that RocksDB hears of (WaitForRoom).
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason /*reason*/, rocksdb::Status /*error*/,
                             bool* by_itself) override {
     *by_itself = false;
@@ -93,16 +82,15 @@ class BackgroundErrors : public rocksdb::EventListener {
   Failure* const failure_;
 };
 
-std::shared_ptr<rocksdb::FileSystem> StopAtFailure(const Database::Options& options) {
-  return std::make_shared<FailStop>(
-      options.file_system ? options.file_system : rocksdb::FileSystem::Default(),
-      [failure = options.failure](const rocksdb::IOStatus& status) {
-        if (failure == nullptr) return;
-        failure->Fail(absl::UnavailableError(
-            fmt::format("the queue cannot make its writes durable: a write or sync failed ({}). It is not tried again, "
-                        "for what the disk holds now is not known. Check the disk, then restart sealiftd",
-                        status.ToString())));
-      });
+std::shared_ptr<rocksdb::FileSystem> StopAtFailure(const std::shared_ptr<rocksdb::FileSystem>& target,
+                                                   Failure* failure) {
+  return std::make_shared<FailStop>(target, [failure](const rocksdb::IOStatus& status) {
+    if (failure == nullptr) return;
+    failure->Fail(absl::UnavailableError(
+        fmt::format("the queue cannot make its writes durable: a write or sync failed ({}). It is not tried again, "
+                    "for what the disk holds now is not known. Check the disk, then restart sealiftd",
+                    status.ToString())));
+  });
 }
 
 // The directory must be ours alone; one that does not exist is made so, and is there after a power cut.
@@ -149,11 +137,14 @@ Database::Database(Options options)
       // Write buffers are charged to the cache: both together stay within memory_bytes.
       cache_(rocksdb::NewLRUCache(options_.memory_bytes, 4, false, 0.5)),
       write_buffers_(std::make_shared<rocksdb::WriteBufferManager>(options_.memory_bytes / 4, cache_)),
-      file_system_(std::make_shared<PrivateFileSystem>(StopAtFailure(options_))),
-      env_(rocksdb::NewCompositeEnv(file_system_)),
-      reserve_(options_.path + "/reserve", options_.reserve_bytes) {}
+      reserve_(options_.path + "/reserve", options_.reserve_bytes),
+      room_(std::make_shared<WaitForRoom>(options_.file_system ? options_.file_system : rocksdb::FileSystem::Default(),
+                                          options_.path, &reserve_, options_.failure)),
+      file_system_(std::make_shared<PrivateFileSystem>(StopAtFailure(room_, options_.failure))),
+      env_(rocksdb::NewCompositeEnv(file_system_)) {}
 
 Database::~Database() {
+  room_->End();
   for (rocksdb::ColumnFamilyHandle* handle : handles_) {
     if (handle != nullptr) (void)db_->DestroyColumnFamilyHandle(handle);
   }
@@ -275,23 +266,6 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(Options options) {
   return database;
 }
 
-absl::Status Database::Resume() {
-  // What is buffered is written first, and a resumption that finds no room again may leave RocksDB beyond another.
-  uint64_t room = 0;
-  const rocksdb::IOStatus asked = file_system_->GetFreeSpace(options_.path, {}, &room, nullptr);
-  if (asked.ok() && room < options_.memory_bytes / 4 + kRoomBeside) {
-    return absl::ResourceExhaustedError(
-        fmt::format("the queue cannot write again: its file system has {} MiB. Free space there", room >> 20));
-  }
-  const std::unique_lock lock(resuming_);
-  resumed_.store(true, std::memory_order_release);
-  // As RocksDB does itself after other failures of its manifest, and then relies upon.
-  (void)db_->DisableFileDeletions();
-  const rocksdb::Status status = db_->Resume();
-  (void)db_->EnableFileDeletions(/*force=*/true);
-  return FromRocks(status, "write again");
-}
-
 Stall Database::stall() const {
   uint64_t value = 0;
   if (db_->GetIntProperty(rocksdb::DB::Properties::kIsWriteStopped, &value) && value != 0) return Stall::kStopped;
@@ -302,11 +276,6 @@ Stall Database::stall() const {
 }
 
 absl::Status Database::Ingest(const std::vector<rocksdb::IngestExternalFileArg>& files) {
-  const std::shared_lock lock(resuming_);
-  if (!may_ingest()) {
-    return absl::ResourceExhaustedError(
-        "the queue cannot commit a load: its file system was full meanwhile. Run the same command again");
-  }
   return FromRocks(db_->IngestExternalFiles(files), "commit a load");
 }
 

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -12,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "queue/failure.h"
 #include "queue/reserve.h"
+#include "queue/wait_for_room.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/compaction_filter.h"
 #include "rocksdb/db.h"
@@ -73,13 +73,9 @@ class Database {
   rocksdb::DB* get() const { return db_.get(); }
   rocksdb::ColumnFamilyHandle* handle(Column column) const { return handles_[static_cast<size_t>(column)]; }
 
-  // Makes RocksDB write again after the file system was full. From then on until the next start nothing is ingested:
-  // RocksDB 7.8 keeps the mark that it was stopped, and its ingestions then take the file number 0 and end the process.
-  absl::Status Resume();
-  bool may_ingest() const { return !resumed_.load(std::memory_order_acquire); }
-  // ResourceExhausted when it may not.
   absl::Status Ingest(const std::vector<rocksdb::IngestExternalFileArg>& files);
   Reserve& reserve() { return reserve_; }
+  WaitForRoom& room() { return *room_; }
   // Whether RocksDB slows or stops what is written to it, because the disk does not keep up with flushing and
   // compacting what was written before. Asked and not listened to: RocksDB tells of a stop only after the write that it
   // stopped.
@@ -110,15 +106,14 @@ class Database {
   const std::unique_ptr<rocksdb::CompactionFilter> empty_lanes_, old_traces_, old_receipts_;
   const std::shared_ptr<rocksdb::Cache> cache_;
   const std::shared_ptr<rocksdb::WriteBufferManager> write_buffers_;
+  Reserve reserve_;
+  const std::shared_ptr<WaitForRoom> room_;
   const std::shared_ptr<rocksdb::FileSystem> file_system_;
   const std::unique_ptr<rocksdb::Env> env_;
-  Reserve reserve_;
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kColumns> handles_{};
   std::atomic<uint64_t> files_ = 0;
-  std::atomic<bool> resumed_ = false;
   bool is_oldest_ = false;
-  std::shared_mutex resuming_;  // shared: an ingestion is under way
 };
 
 }  // namespace sealift::queue

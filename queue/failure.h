@@ -11,8 +11,8 @@ namespace sealift::queue {
 
 // Failure remembers that a write or sync failed, and of which kind it was.
 //
-// A *full* file system is waited out: the write that found no room has left nothing behind that counts, the committer
-// writes it again, and nothing new is accepted until there is room.
+// A *full* file system is waited out: the write that found no room waits for it (WaitForRoom), and nothing new is
+// accepted until it has.
 //
 // Anything else is *final*. What is in memory may be ahead of the disk, and after a failed sync the kernel may have
 // dropped what it could not write and call the next sync a success: nothing is acknowledged from that moment until the

@@ -81,13 +81,7 @@ bool Load::full() const {
          part_.bodies->bytes() >= kChunkBytesMax;
 }
 
-absl::Status Load::BeginBody(BodyId body) {
-  if (!context_->database->may_ingest()) {
-    return absl::ResourceExhaustedError(
-        "the queue takes no finished messages until sealiftd is restarted: its file system was full meanwhile");
-  }
-  return part_.bodies->Begin(body);
-}
+absl::Status Load::BeginBody(BodyId body) { return part_.bodies->Begin(body); }
 
 absl::Status Load::AddPiece(std::string_view piece) {
   if (piece.size() > kPieceBytesMax) return absl::InvalidArgumentError("a piece of a finished message is too long");
@@ -176,7 +170,7 @@ absl::StatusOr<Campaign> Load::CommitPart(Part part, const Campaign& before) {
     auto files = std::make_unique<FileWriter>(context_->database);
     files->Attach(Column::kBodies, part.bodies->paths());
     writer = std::move(files);
-  } else if (chunk.rows() < kFileRowsMin || !context_->database->may_ingest()) {
+  } else if (chunk.rows() < kFileRowsMin) {
     writer = std::make_unique<BatchWriter>(context_->database);
   } else {
     writer = std::make_unique<FileWriter>(context_->database);

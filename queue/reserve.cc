@@ -11,6 +11,7 @@
 namespace sealift::queue {
 
 absl::Status Reserve::Take() {
+  const std::lock_guard lock(mutex_);
   if (held_ || bytes_ == 0) return absl::OkStatus();
   const int file = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0) {
@@ -33,8 +34,14 @@ absl::Status Reserve::Take() {
 }
 
 bool Reserve::Release() {
+  const std::lock_guard lock(mutex_);
   held_ = false;
   return ::unlink(path_.c_str()) == 0;
+}
+
+bool Reserve::held() const {
+  const std::lock_guard lock(mutex_);
+  return held_;
 }
 
 }  // namespace sealift::queue

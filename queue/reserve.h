@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -12,7 +13,7 @@ namespace sealift::queue {
 // given back: what was sent can then be recorded, and nothing new begins until it is held again.
 //
 // Owned by:  Database.
-// Threads:   one at a time: Store::Open's, then the committer's.
+// Threads:   any.
 class Reserve {
  public:
   Reserve(std::string path, uint64_t bytes) : path_(std::move(path)), bytes_(bytes) {}
@@ -21,10 +22,13 @@ class Reserve {
   absl::Status Take();
   // Also what an earlier run held. True: there is more room than before.
   bool Release();
+  bool held() const;
+  uint64_t bytes() const { return bytes_; }
 
  private:
   const std::string path_;
   const uint64_t bytes_;
+  mutable std::mutex mutex_;
   bool held_ = false;
 };
 

@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "absl/cleanup/cleanup.h"
+
 namespace sealift::queue {
 namespace {
 
@@ -32,21 +34,23 @@ void FaultTest::Configure(Store::Options& options) {
   options.file_system = disk_;
   options.memory_bytes = 8 << 20;
   options.on_failure = [this](const absl::Status& status) {
-    const std::lock_guard lock(mutex_);
-    stopped_ = status;
-    changed_.notify_all();
+    bool relieve = false;
+    {
+      const std::lock_guard lock(mutex_);
+      stopped_ = status;
+      if (!status.ok()) relieved_ = relieve = !settling_;
+      changed_.notify_all();
+    }
+    if (relieve) relieve_(status);
   };
 }
 
 void FaultTest::Live() {
   while (step_ < steps_.size()) {
-    absl::Status status = steps_[step_]();
-    if (status.ok() && store_) status = store_->failure();
-    if (status.ok()) {
-      ++step_;
-    } else if (!mend_(status)) {
-      return;
-    }
+    const absl::Status done = steps_[step_]();
+    const absl::Status status = done.ok() && store_ ? store_->failure() : done;
+    if (!status.ok() && !mend_(status)) return;
+    if (done.ok()) ++step_;
   }
 }
 
@@ -111,6 +115,12 @@ absl::Status FaultTest::SettleNow(size_t packs, OutcomeKind kind, size_t rows_ma
   }
   EXPECT_FALSE(outcomes.empty());
   const uint64_t last = next_[0] + outcomes.size();
+  const auto set_settling = [this](bool to) {
+    const std::lock_guard lock(mutex_);
+    settling_ = to;
+  };
+  set_settling(true);
+  const absl::Cleanup settled = [&] { set_settling(false); };
   if (!store_->Settle(0, last, outcomes)) return store_->failure();
   next_[0] = last;
   std::unique_lock lock(mutex_);
@@ -131,7 +141,9 @@ absl::Status FaultTest::EraseAnother() {
   CampaignId other{};
   absl::Status created = CreateNow("other", &other);
   if (absl::IsAlreadyExists(created)) {
-    other = store_->FindCampaign("other")->id;
+    const auto found = store_->FindCampaign("other");
+    if (!found.ok()) return found.status();
+    other = found->id;
     created = absl::OkStatus();
   }
   if (!created.ok()) return created;

@@ -31,12 +31,15 @@ class FaultTest : public StoreTest {
   bool whole() const { return step_ == steps_.size(); }
 
   std::shared_ptr<FaultFileSystem> disk_;
+  // Called when the store stops while a step other than SettleNow is under way: that may be what waits for room.
+  std::function<void(const absl::Status&)> relieve_ = [](const absl::Status&) {};
   // Asked when a step fails or the store stops. True: try again.
   std::function<bool(const absl::Status&)> mend_ = [](const absl::Status&) { return false; };
 
   absl::Status Load(uint32_t first, uint32_t last);
   CampaignId campaign_{};
-  absl::Status stopped_;  // as last reported; guarded by mutex_
+  absl::Status stopped_;   // as last reported; guarded by mutex_
+  bool relieved_ = false;  // the last stop; guarded by mutex_
 
  private:
   struct RowModel {
@@ -51,6 +54,7 @@ class FaultTest : public StoreTest {
 
   std::vector<std::function<absl::Status()>> steps_;
   size_t step_ = 0;
+  bool settling_ = false;  // guarded by mutex_
   std::map<uint32_t, RowModel> rows_;
 };
 
