@@ -250,7 +250,9 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal, Slots::F
     if (!queue.HasRows() || queue.ClosedUntil(now) > now) continue;
     const Settler::For begins = queue.transactional() ? Settler::For::kTransactional : Settler::For::kAnything;
     if (!MayBegin(begins)) {
-      refusal = {.kind = settler_.MayBegin(begins) ? Refusal::Kind::kStorage : Refusal::Kind::kUnsettled,
+      // What cannot be recorded soon fills the share too: the disk is then the reason of both.
+      const bool records = allowed_ && services_.store.writable();
+      refusal = {.kind = records ? Refusal::Kind::kUnsettled : Refusal::Kind::kStorage,
                  .until = absl::InfiniteFuture()};
       break;
     }
