@@ -22,8 +22,8 @@ struct Step {
   // Serves as a good server does from here on, without extensions, until QUIT. Every message is answered with `taken`;
   // a 421 in it is its last word.
   static Step Serve(std::string taken = "250 ok\r\n") { return {"serve", std::move(taken)}; }
-  // Takes pipelined messages by BDAT LAST, with small buffers and in strict order: it reads no byte before it has sent all
-  // of the reply to what came before, which has eight long lines.
+  // Takes pipelined messages by BDAT LAST, with small buffers and in strict order: it reads no byte before it has sent
+  // all of the reply to what came before, which has eight long lines.
   static Step ServeAtLength() { return {"at_length", ""}; }
   // Reads nothing more, through a small window.
   static Step Stall() { return {"stall", ""}; }
