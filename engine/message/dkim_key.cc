@@ -8,6 +8,7 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace sealift::engine {
@@ -58,10 +59,6 @@ std::string_view ToString(DkimAlgorithm algorithm) {
 
 std::string_view KeyType(DkimAlgorithm algorithm) { return algorithm == DkimAlgorithm::kRsaSha256 ? "rsa" : "ed25519"; }
 
-DkimKey::DkimKey(std::shared_ptr<evp_pkey_st> key, std::shared_ptr<const evp_pkey_ctx_st> context,
-                 DkimAlgorithm algorithm, std::string public_key)
-    : key_(std::move(key)), context_(std::move(context)), algorithm_(algorithm), public_key_(std::move(public_key)) {}
-
 absl::StatusOr<DkimKey> DkimKey::Parse(std::string_view pem) {
   const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), &BIO_free_all);
   if (bio == nullptr) return Failed("no memory for a key");
@@ -109,7 +106,10 @@ absl::StatusOr<DkimKey> DkimKey::Of(std::shared_ptr<evp_pkey_st> key) {
           EVP_PKEY_CTX_set_signature_md(context.get(), EVP_sha256()) != 1) {
         return Failed("the key cannot be made ready to sign");
       }
-      return DkimKey(std::move(key), context, DkimAlgorithm::kRsaSha256, std::move(text));
+      DkimKey ready(std::move(key), DkimAlgorithm::kRsaSha256, std::move(text));
+      ready.context_ = context;
+      ready.together_ = RsaMultiBuffer::Of(*ready.key_);
+      return ready;
     }
     case EVP_PKEY_ED25519: {
       std::array<unsigned char, 32> raw{};
@@ -117,7 +117,7 @@ absl::StatusOr<DkimKey> DkimKey::Of(std::shared_ptr<evp_pkey_st> key) {
       if (EVP_PKEY_get_raw_public_key(key.get(), raw.data(), &size) != 1) {
         return Failed("the public half of the key cannot be written");
       }
-      return DkimKey(std::move(key), nullptr, DkimAlgorithm::kEd25519Sha256, Base64(raw.data(), size));
+      return DkimKey(std::move(key), DkimAlgorithm::kEd25519Sha256, Base64(raw.data(), size));
     }
     default:
       return absl::InvalidArgumentError("holds a key that is neither RSA nor Ed25519, the two that DKIM knows");
@@ -153,6 +153,18 @@ absl::StatusOr<std::string> DkimKey::Sign(const Sha256& hash) const {
   if (!signed_it) return Failed("OpenSSL could not sign");
   signature.resize(size);
   return signature;
+}
+
+void DkimKey::Sign(absl::Span<const Sha256> hashes, absl::Span<std::string> signatures, Pause pause) const {
+  for (std::string& signature : signatures) signature.clear();
+  for (size_t at = 0; together_ != nullptr && hashes.size() - at >= RsaMultiBuffer::kWorthwhile;) {
+    const size_t count = std::min(hashes.size() - at, RsaMultiBuffer::kTogether);
+    together_->Sign(hashes.subspan(at, count), signatures.subspan(at, count), pause);
+    at += count;
+  }
+  for (size_t i = 0; i < hashes.size(); ++i) {
+    if (signatures[i].empty()) signatures[i] = Sign(hashes[i]).value_or(std::string());
+  }
 }
 
 }  // namespace sealift::engine

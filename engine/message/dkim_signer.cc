@@ -101,6 +101,38 @@ void AppendNames(const std::vector<Field>& present, std::string& relaxed, std::s
   }
 }
 
+// What a message has of its own in its signatures, whoever signs it.
+struct Draft {
+  std::string relaxed;  // the fields that are signed
+  std::string tags;     // from h= to b=
+  std::string field;    // of one identity, so far
+};
+
+Draft DraftOf(const DkimSigner::Unsigned& message) {
+  const size_t end = message.message.find("\r\n\r\n");
+  const std::string_view body = end == std::string_view::npos ? std::string_view() : message.message.substr(end + 4);
+  const Sha256 hash = message.body_hash.has_value() ? *message.body_hash : HashRelaxedBody(body);
+  Draft draft;
+  draft.relaxed.reserve(std::min(end, kRelaxedBytes) + kSignatureBytes);
+  draft.tags.reserve(kSignatureBytes);
+  draft.tags = ";\r\n h=";
+  AppendNames(FieldsOf(message.message.substr(0, end)), draft.relaxed, draft.tags);
+  draft.tags += ";\r\n bh=";
+  AppendBase64({reinterpret_cast<const char*>(hash.data()), hash.size()}, 4, draft.tags);
+  draft.tags += ";\r\n b=";
+  return draft;
+}
+
+// An identity's field up to its signature.
+std::string FieldOf(const DkimIdentity& identity, std::string_view tags) {
+  std::string field;
+  field.reserve(kSignatureBytes + kSignatureBytes);
+  fmt::format_to(std::back_inserter(field), "DKIM-Signature: v=1; a={}; c=relaxed/relaxed;\r\n d={};\r\n s={}",
+                 ToString(identity.key.algorithm()), identity.domain, identity.selector);
+  field += tags;
+  return field;
+}
+
 }  // namespace
 
 Sha256 HashDkimHeader(std::string_view header, const std::vector<std::string_view>& names, std::string_view signature) {
@@ -114,38 +146,39 @@ bool DkimSigner::SignsAs(const DkimSigner& other) const {
   });
 }
 
+bool DkimSigner::SignsTogether() const {
+  return std::ranges::any_of(identities_, [](const DkimIdentity& identity) { return identity.key.SignsTogether(); });
+}
+
 absl::Status DkimSigner::Sign(std::string_view message, const std::optional<Sha256>& body_hash,
                               std::string& fields) const {
-  const size_t size_before = fields.size();
-  const size_t end = message.find("\r\n\r\n");
-  const std::string_view body = end == std::string_view::npos ? std::string_view() : message.substr(end + 4);
-  const Sha256 hash = body_hash.has_value() ? *body_hash : HashRelaxedBody(body);
-  const std::vector<Field> present = FieldsOf(message.substr(0, end));
-  std::string relaxed;
-  relaxed.reserve(std::min(end, kRelaxedBytes) + kSignatureBytes);
-  std::string tags = ";\r\n h=";  // what all signatures have, up to b=
-  tags.reserve(kSignatureBytes);
-  AppendNames(present, relaxed, tags);
-  tags += ";\r\n bh=";
-  AppendBase64({reinterpret_cast<const char*>(hash.data()), hash.size()}, 4, tags);
-  tags += ";\r\n b=";
+  Unsigned one{.message = message, .body_hash = body_hash, .fields = &fields};
+  Sign({&one, 1});
+  return one.status;
+}
 
+void DkimSigner::Sign(absl::Span<Unsigned> messages, Pause pause) const {
+  std::vector<Draft> drafts;
+  drafts.reserve(messages.size());
+  for (const Unsigned& message : messages) drafts.push_back(DraftOf(message));
+  std::vector<std::string> appended(messages.size()), signatures(messages.size());
+  std::vector<Sha256> hashes(messages.size());
   for (const DkimIdentity& identity : identities_) {
-    std::string signature;
-    signature.reserve(kSignatureBytes + kSignatureBytes);
-    fmt::format_to(std::back_inserter(signature), "DKIM-Signature: v=1; a={}; c=relaxed/relaxed;\r\n d={};\r\n s={}",
-                   ToString(identity.key.algorithm()), identity.domain, identity.selector);
-    signature += tags;
-    const absl::StatusOr<std::string> signed_hash = identity.key.Sign(HashWith(relaxed, signature));
-    if (!signed_hash.ok()) {
-      fields.resize(size_before);
-      return signed_hash.status();
+    for (size_t i = 0; i < messages.size(); ++i) {
+      drafts[i].field = FieldOf(identity, drafts[i].tags);
+      hashes[i] = HashWith(drafts[i].relaxed, drafts[i].field);
     }
-    AppendBase64(*signed_hash, 3, signature);
-    signature += "\r\n";
-    fields += signature;
+    identity.key.Sign(hashes, absl::MakeSpan(signatures), pause);
+    for (size_t i = 0; i < messages.size(); ++i) {
+      if (signatures[i].empty()) messages[i].status = absl::InternalError("OpenSSL could not sign");
+      AppendBase64(signatures[i], 3, drafts[i].field);
+      appended[i] += drafts[i].field;
+      appended[i] += "\r\n";
+    }
   }
-  return absl::OkStatus();
+  for (size_t i = 0; i < messages.size(); ++i) {
+    if (messages[i].status.ok()) *messages[i].fields += appended[i];
+  }
 }
 
 }  // namespace sealift::engine

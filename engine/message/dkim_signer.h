@@ -1,6 +1,7 @@
 #pragma once
 
 #include <absl/status/status.h>
+#include <absl/types/span.h>
 
 #include <optional>
 #include <string>
@@ -31,11 +32,21 @@ struct DkimIdentity {
 // Errors:    Internal when OpenSSL cannot sign; then nothing is appended.
 class DkimSigner {
  public:
+  struct Unsigned {
+    std::string_view message;         // its line ends are CRLF; of one whose body hash is known the header is enough
+    std::optional<Sha256> body_hash;  // HashRelaxedBody of its body where that is known; else it is computed
+    std::string* fields = nullptr;    // to which its DKIM-Signature fields are appended, to go in front of it
+    absl::Status status = absl::OkStatus();  // whether they were
+  };
+
   explicit DkimSigner(std::vector<DkimIdentity> identities) : identities_(std::move(identities)) {}
 
-  // Appends the DKIM-Signature fields that go in front of `message`, whose line ends are CRLF. `body_hash` is
-  // HashRelaxedBody of its body where that is known; else it is computed here.
+  // What takes long is interrupted by `pause` now and then.
+  void Sign(absl::Span<Unsigned> messages, Pause pause = [] {}) const;
   absl::Status Sign(std::string_view message, const std::optional<Sha256>& body_hash, std::string& fields) const;
+
+  // Whether several messages at once take less time than one by one.
+  bool SignsTogether() const;
 
   const std::vector<DkimIdentity>& identities() const { return identities_; }
 

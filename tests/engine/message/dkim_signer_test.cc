@@ -101,6 +101,26 @@ TEST(DkimSignerTest, TheSameMessageGetsTheSameBytes) {
   EXPECT_EQ(given, Fields(TwoKeys(), message));
 }
 
+TEST(DkimSignerTest, MessagesSignedTogetherGetTheBytesThatEachGetsAlone) {
+  const DkimSigner signer({{"d1.test", "long", *DkimKey::Generate(DkimAlgorithm::kRsaSha256)},
+                           {"d1.test", "short", ParsedKey(kRfc8463Rsa)},
+                           {"d1.test", "curve", ParsedKey(kRfc8463Ed25519)}});
+  constexpr size_t kMessages = 19;  // two times as many as go together, and some alone
+  std::vector<std::string> messages(kMessages), fields(kMessages, "before ");
+  std::vector<DkimSigner::Unsigned> to_sign(kMessages);
+  for (size_t i = 0; i < kMessages; ++i) {
+    messages[i] = "From: a@d1.test\r\nSubject: " + std::to_string(i) + "\r\n\r\n" + std::string(i, 'x') + "\r\n";
+    to_sign[i].message = messages[i];
+    to_sign[i].fields = &fields[i];
+    if (i % 2 == 0) to_sign[i].body_hash = HashRelaxedBody(std::string(i, 'x') + "\r\n");
+  }
+  signer.Sign(absl::MakeSpan(to_sign));
+  for (size_t i = 0; i < kMessages; ++i) {
+    EXPECT_TRUE(to_sign[i].status.ok()) << to_sign[i].status;
+    EXPECT_EQ(fields[i], "before " + Fields(signer, messages[i])) << i;
+  }
+}
+
 TEST(DkimSignerTest, EveryFieldIsSignedOnceMoreThanItStands) {
   const std::string names = Tag(Fields(TwoKeys(),
                                        "From: a@d1.test\r\nsubject: x\r\nReferences: a\r\nReferences: b\r\n"
@@ -143,8 +163,9 @@ TEST(DkimSignerTest, WhateverIsChangedOrAddedBreaksTheSignature) {
        {"From: x@evil.test", "Subject: other", "To: x@d3.test", "Date: x", "Reply-To: x@evil.test",
         "List-Unsubscribe: <https://evil.test/>", "List-Unsubscribe-Post: x", "Cc: x@d3.test",
         "Content-Type: text/html", "Message-ID: <x@evil.test>", "Sender: x@evil.test"}) {
-    EXPECT_FALSE(Verifies(key, fields, header + added + "\r\n", body)) << added;
-    EXPECT_FALSE(Verifies(key, fields, added + "\r\n" + header, body)) << added;
+    const std::string line = added + "\r\n";
+    EXPECT_FALSE(Verifies(key, fields, header + line, body)) << added;
+    EXPECT_FALSE(Verifies(key, fields, line + header, body)) << added;
   }
 }
 
@@ -157,17 +178,20 @@ TEST(DkimSignerTest, AMessageWithoutABodyIsSigned) {
 
 // What rows share must be what each of them would have had.
 TEST(DkimSignerTest, ABodyWithoutFieldsIsHashedOnceForAllRows) {
+  constexpr std::string_view kMixed =
+      "From: {{name}} <a@d1.test>\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\ntext \n--b\nContent-Type: "
+      "application/pdf\nContent-Transfer-Encoding: base64\n\nJVBERi0=\n--b--\n";
+  constexpr std::string_view kNested =
+      "From: a@d1.test\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/alternative; "
+      "boundary=c\n\n--c\n\none\n--c\nContent-Type: text/html\n\n<p>two</p>\n--c--\n--b--\n";
   constexpr std::string_view kFixed[] = {
       "From: a@d1.test\nSubject: Hi {{name}}\n\nThe same for all.\n",
       "From: a@d1.test\n\n",
       "From: a@d1.test\n\nJ\xC3\xA4ne\n\n\n  \n",
-      "From: a@d1.test\nContent-Type: text/html\n\n<p>Gr\xC3\xBC\xC3\x9F"
-      "e</p>",
-      "From: {{name}} <a@d1.test>\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\ntext \n--b\nContent-Type: "
-      "application/pdf\nContent-Transfer-Encoding: base64\n\nJVBERi0=\n--b--\n",
+      "From: a@d1.test\nContent-Type: text/html\n\n<p>Gr\u00FC\u00DFe</p>",
+      kMixed,
       "From: a@d1.test\nContent-Type: application/json\n\n{}\n",
-      "From: a@d1.test\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/alternative; "
-      "boundary=c\n\n--c\n\none\n--c\nContent-Type: text/html\n\n<p>two</p>\n--c--\n--b--\n",
+      kNested,
   };
   for (const std::string_view eml : kFixed) {
     const Template compiled = Compiled(eml, {"name"});
