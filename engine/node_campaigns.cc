@@ -250,7 +250,12 @@ absl::StatusOr<std::string> NodeImpl::PreviewFinished(const queue::Campaign& cam
       continue;
     }
     uint64_t size = 0;
-    if (absl::Status opened = finished->Open(*piece, identity, signer.get(), wire, &size); !opened.ok()) return opened;
+    std::string first;
+    if (absl::Status opened = finished->Open(*piece, identity, first, &size); !opened.ok()) return opened;
+    if (signer != nullptr) {
+      if (absl::Status status = signer->Sign(first, finished->body_hash, wire); !status.ok()) return status;
+    }
+    wire += first;
   }
   AppendUnstuffed(wire, message);
   return message;

@@ -69,7 +69,7 @@ Task<absl::Status> OutgoingMessage::Fetch(Assignment assignment) {
     Identify(services_.store, *options_, *assignment.lane->campaign, {.lane = assignment.lane->id, .row = row.id},
              row.fields, identity_);
     uint64_t bytes = 0;
-    if (first.ok() && finished->Open(*first, identity_.Of(date_), nullptr, wire_, &bytes).ok()) {
+    if (first.ok() && finished->Open(*first, identity_.Of(date_), wire_, &bytes).ok()) {
       content_ = wire_;
       bytes_ = bytes;
     }

@@ -36,10 +36,12 @@ struct SignedMessage {
 };
 
 // Signers are the threads that render and sign messages: an RSA signature is the dearest step of a message by far, and
-// a shard has other sessions to serve meanwhile. They run at a lower priority than the shards.
+// a shard has other sessions to serve meanwhile. They run at a lower priority than the shards, but for one that only
+// transactional mail has: it waits neither for a core nor behind other messages.
 //
-// While there is more to sign they hand over several messages at once: to wake a shard for each costs more processor
-// time than all else that is done for a message, for what it needs has left the caches meanwhile.
+// While there is more to sign they sign several messages at once, which takes half the time (RsaMultiBuffer), and hand
+// over several at once: to wake a shard for each costs more processor time than all else that is done for a message,
+// for what it needs has left the caches meanwhile.
 //
 // Owned by:  the node; destroyed before the shards that it answers.
 // Threads:   Sign from any. Its queue is bounded by its callers: each shard has at most SignAhead::kUnderWayMax and
@@ -69,6 +71,7 @@ class Signers {
     bool urgent = false;  // transactional: before all that is not, and handed over at once
   };
 
+  // `threads` for all mail, and the one.
   Signers(int threads, Metrics& metrics);
   ~Signers();  // what is under way ends; what waits is dropped
   Signers(const Signers&) = delete;
@@ -79,18 +82,26 @@ class Signers {
  private:
   using Finished = std::vector<std::pair<Client*, std::shared_ptr<SignedMessage>>>;
 
+  // A thread of it: what it does next, and the memory that it uses again.
+  struct Turn {
+    std::vector<Work> works;  // that one signer signs
+    std::vector<std::string> texts;
+    Finished finished;
+  };
+
   void Run(int index);
-  std::optional<Work> Next(Finished& finished);  // hands `finished` over before it waits; nothing: it is over
+  bool Next(bool urgent_only, Turn& turn);  // hands over what is finished before it waits; false: it is over
+  static void Gather(std::deque<Work>& line, std::vector<Work>& works);
   static void HandOver(Finished& finished);
-  void Make(Work& work, std::string& message) const;
-  absl::Status Render(Work& work, std::string& message) const;
-  absl::Status Open(Work& work) const;
+  void Make(Turn& turn) const;
+  absl::Status Compose(Work& work, std::string& text, std::optional<Sha256>& body_hash) const;
 
   Counter* const rsa_;
   Counter* const ed25519_;
   std::mutex mutex_;
-  std::condition_variable wake_;
+  std::condition_variable wake_, wake_urgent_;
   std::deque<Work> urgent_, works_;
+  bool urgent_waits_ = false;  // the thread of transactional mail has nothing to do
   bool stop_ = false;
   std::vector<std::thread> threads_;
 };

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "engine/message/date.h"
-#include "engine/message/dkim_signer.h"
 
 namespace sealift::engine {
 namespace {
@@ -73,20 +72,13 @@ absl::StatusOr<FinishedMessage> FinishedMessage::Decode(std::string_view field) 
   return message;
 }
 
-absl::Status FinishedMessage::Open(std::string_view first_piece, const Identity& identity, const DkimSigner* signer,
-                                   std::string& wire, uint64_t* whole_size) const {
-  const size_t end = first_piece.find("\r\n\r\n");
-  if (end == std::string_view::npos) return absl::DataLossError("the first piece of a message has not its header");
+absl::Status FinishedMessage::Open(std::string_view first_piece, const Identity& identity, std::string& wire,
+                                   uint64_t* whole_size) const {
+  if (!first_piece.contains("\r\n\r\n")) return absl::DataLossError("the first piece of a message has not its header");
   const size_t before = wire.size();
-  std::string added;
-  if (!has_date) added += fmt::format("Date: {}\r\n", FormatDate(identity.date));
-  if (!has_message_id) added += fmt::format("Message-ID: {}\r\n", identity.message_id);
-  added += identity.fields;
-  if (signer != nullptr) {
-    const std::string header = added + std::string(first_piece.substr(0, end + 4));
-    if (absl::Status status = signer->Sign(header, body_hash, wire); !status.ok()) return status;
-  }
-  wire += added;
+  if (!has_date) wire += fmt::format("Date: {}\r\n", FormatDate(identity.date));
+  if (!has_message_id) wire += fmt::format("Message-ID: {}\r\n", identity.message_id);
+  wire += identity.fields;
   *whole_size = size + wire.size() - before;
   wire += first_piece;
   return absl::OkStatus();

@@ -13,8 +13,6 @@
 
 namespace sealift::engine {
 
-class DkimSigner;
-
 // FinishedMessage is what a row knows of the message that it gets, where that arrived rendered: which one it is, and
 // what must be known before MAIL. The message itself lies in the queue in pieces, as DATA carries it: dots doubled, the
 // terminator at the end of the last piece, so that no part of it can be taken for the whole. The first piece has the
@@ -43,9 +41,9 @@ struct FinishedMessage {
     std::string_view fields;      // further header fields, each with its line end, none of which it has
   };
 
-  // Appends the first piece with what goes in front of it: signatures (`signer` may be null), the Date and
-  // Message-ID that it lacks, and the further fields. *whole_size: of the whole message, without what DATA adds.
-  absl::Status Open(std::string_view first_piece, const Identity& identity, const DkimSigner* signer, std::string& wire,
+  // Appends the first piece with what goes in front of it: the Date and Message-ID that it lacks, and the further
+  // fields; signatures go in front of that. *whole_size: of the whole message without them and without what DATA adds.
+  absl::Status Open(std::string_view first_piece, const Identity& identity, std::string& wire,
                     uint64_t* whole_size) const;
 };
 

@@ -97,9 +97,29 @@ class Detainer final : public Signers::Client {
   std::vector<std::vector<const SignedMessage*>> handed_over_;
 };
 
-TEST(SignersTest, TransactionalMessagesGoBeforeAllOthersAndWaitForNone) {
+std::shared_future<void> Open() {
+  std::promise<void> open;
+  open.set_value();
+  return open.get_future().share();
+}
+
+TEST(SignersTest, TransactionalMessagesWaitForNoOthers) {
   Metrics metrics;
-  Detainer client;
+  Detainer busy;
+  Gatherer codes(Open());
+  Signers signers(1, metrics);
+  signers.Sign({.message = std::make_shared<SignedMessage>(), .client = &busy});
+  busy.WaitUntilDetained();
+  for (int i = 0; i < 20; ++i) signers.Sign({.message = std::make_shared<SignedMessage>(), .client = &busy});
+  for (int i = 0; i < 2; ++i)
+    signers.Sign({.message = std::make_shared<SignedMessage>(), .client = &codes, .urgent = true});
+  EXPECT_TRUE(codes.WaitFor(2)) << "while the one thread for all mail is busy";
+  busy.LetGo();
+}
+
+TEST(SignersTest, ManyTransactionalMessagesHaveAllThreadsBeforeAllOthers) {
+  Metrics metrics;
+  Detainer first_codes, client;
   std::vector<const SignedMessage*> bulk, codes;
   {
     Signers signers(1, metrics);
@@ -110,15 +130,16 @@ TEST(SignersTest, TransactionalMessagesGoBeforeAllOthersAndWaitForNone) {
     };
     sign(bulk, false);
     client.WaitUntilDetained();
+    signers.Sign({.message = std::make_shared<SignedMessage>(), .client = &first_codes, .urgent = true});
+    first_codes.WaitUntilDetained();
     for (int i = 0; i < 20; ++i) sign(bulk, false);
     sign(codes, true);
     sign(codes, true);
     client.LetGo();
-    std::promise<void> open;
-    open.set_value();
-    Gatherer last(open.get_future().share());
+    Gatherer last(Open());
     signers.Sign({.message = std::make_shared<SignedMessage>(), .client = &last});
     ASSERT_TRUE(last.WaitFor(1));
+    first_codes.LetGo();
   }
   ASSERT_THAT(client.handed_over().size(), testing::Ge(4u));
   EXPECT_THAT(client.handed_over()[1], ElementsAre(codes[0]));

@@ -185,14 +185,14 @@ TEST_F(FinishedMessageTest, WhatAMessageLacksIsAddedInFrontAndCounted) {
   std::string wire;
   uint64_t size = 0;
   const FinishedMessage::Identity identity{.message_id = "<id@mta.test>", .date = absl::UnixEpoch()};
-  ASSERT_TRUE(reader_.message().Open(pieces_[0], identity, nullptr, wire, &size).ok());
+  ASSERT_TRUE(reader_.message().Open(pieces_[0], identity, wire, &size).ok());
   EXPECT_EQ(wire, "Date: Thu, 01 Jan 1970 00:00:00 +0000\r\nMessage-ID: <id@mta.test>\r\n" + std::string(kHead) +
                       "\r\n..x\r\n.\r\n");
   EXPECT_EQ(size, wire.size() - 3 - 1);
 
   Read(std::string(kHead) + "Date: x\r\nMessage-ID: <own@s.test>\r\n\r\nx\r\n");
   wire.clear();
-  ASSERT_TRUE(reader_.message().Open(pieces_[0], identity, nullptr, wire, &size).ok());
+  ASSERT_TRUE(reader_.message().Open(pieces_[0], identity, wire, &size).ok());
   EXPECT_EQ(wire, pieces_[0]);
 }
 
@@ -216,7 +216,7 @@ TEST_F(FinishedMessageTest, WhichListFieldsItHasIsKnownAndTheOthersAreAdded) {
   ASSERT_TRUE(reader_.message()
                   .Open(pieces_[0],
                         {.message_id = "<1@s.test>", .date = absl::UnixEpoch(), .fields = "List-Id: <l.test>\r\n"},
-                        nullptr, wire, &size)
+                        wire, &size)
                   .ok());
   EXPECT_THAT(wire, HasSubstr("\r\nMessage-ID: <1@s.test>\r\nList-Id: <l.test>\r\nFrom: "));
   EXPECT_EQ(size, wire.size() - 3) << "the terminator is none of it";
