@@ -11,9 +11,10 @@ DOMAINS = 100
 KEY_FILE = 'dkim.pem'
 
 
-def make_key(work):
-    """The RSA-2048 key that signs for sender.test."""
-    subprocess.run(['openssl', 'genrsa', '-out', work / KEY_FILE, '2048'], check=True, capture_output=True)
+def make_key(work, algorithm='rsa'):
+    """The key that signs for sender.test: RSA-2048 or Ed25519."""
+    bits = ['-pkeyopt', 'rsa_keygen_bits:2048'] if algorithm == 'rsa' else []
+    subprocess.run(['openssl', 'genpkey', '-algorithm', algorithm, *bits, '-out', work / KEY_FILE], check=True, capture_output=True)
     os.chmod(work / KEY_FILE, 0o600)
 
 
