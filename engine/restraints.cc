@@ -213,39 +213,47 @@ void Restraints::Act(const ResponseRule& rule, const Place& place, const Reply& 
     }
   }
   if (rule.spares_siblings) {
-    // Its load is not what they are trusted with: they go on at the pace that they have.
+    // Its load is not what they are trusted with yet.
+    const double refused = slowdowns_[{std::string(kPairKind), NameOfPair(place.source, place.provider)}].base;
     for (const std::string& sibling : PoolOf(place.stream)) {
       if (sibling == place.source) continue;
       const Key key(kPairKind, NameOfPair(sibling, place.provider));
-      ruling.slowed = Slow(key, 1, rule, reply) || ruling.slowed;
+      ruling.slowed = Spare(key, refused, rule, reply.heard) || ruling.slowed;
     }
   }
 }
 
 bool Restraints::IsKnown(const Slowdown& slowdown, double factor, const ResponseRule& rule, const Reply& reply) {
   if (slowdown.base <= 0) return false;
-  if (factor >= 1) return true;
   if (slowdown.suspended && (factor > 0 || reply.heard + rule.duration <= slowdown.Over())) return true;
   const absl::Duration grace = std::min(kGraceMax, slowdown.duration / kSteps);
   return reply.permitted <= slowdown.acted && reply.heard < slowdown.acted + grace;
 }
 
-bool Restraints::Slow(const Key& key, double factor, const ResponseRule& rule, const Reply& reply) {
-  const absl::Time now = reply.heard;
-  const auto [place, added] = slowdowns_.try_emplace(key);
-  Slowdown& slowdown = place->second;
+Restraints::Slowdown& Restraints::At(const Key& key, absl::Time now) {
+  Slowdown& slowdown = slowdowns_[key];
   if (slowdown.rate == nullptr) slowdown.rate = limits_.OwnedRate(kRateKind, key.second, {});
   if (slowdown.suspended && now >= slowdown.Over()) Resume(slowdown);
+  return slowdown;
+}
+
+void Restraints::Begin(const Key& key, Slowdown& slowdown, const ResponseRule& rule, absl::Time now) const {
+  const double measured = Measured(key);
+  slowdown.base = std::max(measured > 0 ? measured : kFirstPerSecond, rule.floor_per_second);
+  slowdown.now = slowdown.base;
+  slowdown.since = now;
+}
+
+bool Restraints::Slow(const Key& key, double factor, const ResponseRule& rule, const Reply& reply) {
+  const absl::Time now = reply.heard;
+  const bool added = !slowdowns_.contains(key);
+  Slowdown& slowdown = At(key, now);
   if (IsKnown(slowdown, factor, rule, reply)) return added;
   const bool active = slowdown.base > 0;
   const bool at_floor = active && !slowdown.suspended && slowdown.now <= slowdown.floor;
-  if (!active) {
-    const double measured = Measured(key);
-    slowdown.base = std::max(measured > 0 ? measured : kFirstPerSecond, rule.floor_per_second);
-    slowdown.now = slowdown.base;
-    slowdown.since = now;
-  }
+  if (!active) Begin(key, slowdown, rule, now);
   slowdown.suspended = factor <= 0;
+  slowdown.base = slowdown.top = std::max(slowdown.base, slowdown.now);  // a sibling may have grown beyond it
   slowdown.floor = std::min(rule.floor_per_second, slowdown.base);
   slowdown.lowest = std::max(slowdown.floor, slowdown.now * std::clamp(factor, 0.0, 1.0));
   slowdown.now = slowdown.lowest;
@@ -264,6 +272,30 @@ bool Restraints::Slow(const Key& key, double factor, const ResponseRule& rule, c
               {"rate", ToText(ToRate(slowdown.now))},
               {"before", ToText(ToRate(slowdown.base))},
               {"for", absl::FormatDuration(slowdown.duration)}});
+  return added;
+}
+
+bool Restraints::Spare(const Key& key, double by, const ResponseRule& rule, absl::Time now) {
+  const bool added = !slowdowns_.contains(key);
+  Slowdown& slowdown = At(key, now);
+  if (slowdown.base > 0) return added;  // slowed itself, or growing already
+  Begin(key, slowdown, rule, now);
+  slowdown.top = slowdown.base + by;
+  slowdown.lowest = slowdown.base;
+  slowdown.floor = std::min(rule.floor_per_second, slowdown.base);
+  slowdown.last = now;
+  slowdown.duration = slowdown.recovery = std::max(rule.duration, absl::Seconds(1));
+  slowdown.rule = rule.name;
+  slowdown.origin = rule.origin;
+  slowdown.changed = true;
+  Set(slowdown);
+  Wait(slowdown);
+  LogInfo("a sibling of a refused source takes its load over in steps",
+          {{"what", key.second},
+           {"rule", rule.name},
+           {"rate", ToText(ToRate(slowdown.now))},
+           {"until", ToText(ToRate(slowdown.top))},
+           {"for", absl::FormatDuration(slowdown.duration)}});
   return added;
 }
 
@@ -343,7 +375,9 @@ void Restraints::TickSlowdowns(absl::Time now) {
     if (key.first != kPairKind) continue;
     const size_t to = key.second.find(" to ");
     const std::string source = key.second.substr(0, to), provider = key.second.substr(to + 4);
-    const double withheld = slowdown.base <= 0 ? 0 : slowdown.suspended ? 1 : 1 - slowdown.now / slowdown.base;
+    const double withheld = slowdown.base <= 0   ? 0
+                            : slowdown.suspended ? 1
+                                                 : std::max(0.0, 1 - slowdown.now / slowdown.base);
     metrics_.gauge(Metric::kSourceBackoff, {source, IsKnownProvider(provider) ? provider : "other"})
         ->Set(std::llround(100 * withheld));
   }
@@ -351,7 +385,7 @@ void Restraints::TickSlowdowns(absl::Time now) {
 
 void Restraints::Recover(Slowdown& slowdown, absl::Time now) {
   const auto step = static_cast<int>((now - slowdown.last) / (slowdown.duration / kSteps));
-  const double rate = slowdown.lowest + (slowdown.base - slowdown.lowest) * std::min(step, kSteps) / kSteps;
+  const double rate = slowdown.lowest + (slowdown.top - slowdown.lowest) * std::min(step, kSteps) / kSteps;
   if (step >= kSteps) {
     slowdown = {.rate = slowdown.rate, .changed = true};
     Set(slowdown);

@@ -30,6 +30,9 @@ namespace sealift::engine {
 // slow it again; one to what was begun since does, so that nobody says the same twice of one backoff. Where even the
 // floor is refused, nothing is tried for a while, and for twice as long each time, until something is taken.
 //
+// When a source is refused, its siblings do not take its load over at once: each goes on at the pace that it has, and
+// in ten equal steps may grow by what the refused one was at.
+//
 // A suspension lets nothing through for its time; then a backoff begins at the floor, and is over after as long again,
 // half an hour at most. No later reply shortens it.
 //
@@ -115,7 +118,8 @@ class Restraints {
   struct Slowdown {
     RateInForce* rate = nullptr;
     bool suspended = false;                // nothing leaves until last + duration
-    double base = 0, lowest = 0, now = 0;  // messages a second
+    double base = 0, lowest = 0, now = 0;  // messages a second; base is what was measured
+    double top = 0;                        // where a recovery ends: base, and more for who may take over a load
     double floor = 0;
     absl::Time since, last;
     absl::Time acted = absl::InfinitePast();            // on a reply: what had its permits until then was under way
@@ -157,6 +161,11 @@ class Restraints {
   bool Triggered(const ResponseRule& rule, const Place& place, absl::Time now);
   void Act(const ResponseRule& rule, const Place& place, const Reply& reply, Ruling& ruling);
   bool Slow(const Key& key, double factor, const ResponseRule& rule, const Reply& reply);
+  // A sibling of the refused one, unless it is slowed itself: its pace grows by no more than that in the rule's time.
+  bool Spare(const Key& key, double by, const ResponseRule& rule, absl::Time now);
+  Slowdown& At(const Key& key, absl::Time now);
+  // A backoff begins, at what was measured.
+  void Begin(const Key& key, Slowdown& slowdown, const ResponseRule& rule, absl::Time now) const;
   // Whether the reply says nothing that was not acted on: of what was under way then, or while nothing is sent at all.
   static bool IsKnown(const Slowdown& slowdown, double factor, const ResponseRule& rule, const Reply& reply);
   static void PauseAtFloor(Slowdown& slowdown, const ResponseRule& rule, absl::Time now);

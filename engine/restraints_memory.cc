@@ -32,6 +32,7 @@ std::vector<queue::Note> Restraints::TakeChanged() {
       value = {{"suspended", slowdown.suspended},
                {"base", slowdown.base},
                {"lowest", slowdown.lowest},
+               {"top", slowdown.top},
                {"floor", slowdown.floor},
                {"since", absl::ToUnixNanos(slowdown.since)},
                {"last", absl::ToUnixNanos(slowdown.last)},
@@ -89,6 +90,7 @@ void Restraints::Recall(std::string_view name, std::string_view value, absl::Tim
                         .rule = known.at("rule"),
                         .origin = known.at("origin")};
       if (slowdown.base <= 0 || slowdown.duration <= absl::ZeroDuration()) return;
+      slowdown.top = known.value("top", slowdown.base);
       slowdown.recovery = absl::Nanoseconds(known.value("recovery", absl::ToInt64Nanoseconds(slowdown.duration)));
       slowdown.pause = absl::Nanoseconds(known.value("pause", int64_t{0}));
       if (known.contains("refused_since")) slowdown.refused_since = TimeOf(known.at("refused_since"));

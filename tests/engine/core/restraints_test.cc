@@ -28,14 +28,15 @@ class RestraintsTest : public testing::Test {
   }
 
   Restraints::Ruling Hear(std::string_view provider, std::string_view line, absl::Time now,
-                          Phase phase = Phase::kContent, absl::Time permitted = absl::InfinitePast()) {
+                          Phase phase = Phase::kContent, absl::Time permitted = absl::InfinitePast(),
+                          std::string_view source = "ip1") {
     Reply reply{.code = std::stoi(std::string(line.substr(0, 3))), .lines = std::string(line.substr(4))};
     std::string_view rest = reply.lines;
     reply.enhanced = TakeEnhancedCode(rest);
     const std::string enhanced = reply.enhanced.has_value() ? reply.enhanced->ToString() : "";
     const std::string text = reply.Text();
     const Restraints::Place place{
-        .source = "ip1", .provider = std::string(provider), .stream = "news", .campaign = "c"};
+        .source = std::string(source), .provider = std::string(provider), .stream = "news", .campaign = "c"};
     return restraints_.Hear(place,
                             {.verdict = Classify(phase, reply),
                              .code = reply.code,
@@ -162,6 +163,45 @@ TEST_F(RestraintsTest, SiblingsDoNotTakeOverALoadThatWasRefused) {
   Hear("microsoft", "550 5.7.1 part of their network is on our block list (S3140)", kNow, Phase::kMail);
   EXPECT_NEAR(RateOf("ip2 to microsoft"), 4, 0.2);
   EXPECT_EQ(RateOf("ip3 to microsoft"), -1) << "it is in another pool";
+}
+
+TEST_F(RestraintsTest, ASiblingTakesOverInStepsAlsoOneThatHasNotSentYet) {
+  Adopt();
+  Send("ip1", "google", 20, kNow);
+  Hear("google", kRateOfSource, kNow);
+  double before = RateOf("ip2 to google");
+  EXPECT_NEAR(before, 1, 0.01) << "nothing was measured of it";
+  for (int step = 1; step < 10; ++step) {
+    // What is said of its sibling meanwhile does not hold it up.
+    Hear("google", kRateOfSource, kNow + step * absl::Minutes(3));
+    restraints_.Tick(kNow + step * absl::Minutes(3) + absl::Seconds(1));
+    EXPECT_NEAR(RateOf("ip2 to google") - before, 2, 0.1) << "step " << step;
+    before = RateOf("ip2 to google");
+  }
+  // What is said of itself does, from where it is by then.
+  Restraints grown(limits_, metrics_);
+  for (const queue::Note& note : restraints_.TakeChanged()) {
+    grown.Recall(note.name, note.value, kNow + absl::Minutes(3));
+  }
+  grown.Tick(kNow + absl::Minutes(9) + absl::Seconds(1));
+  const std::vector<Restraints::Slowed> known = grown.List();
+  const auto sibling = std::ranges::find(known, "ip2 to google", &Restraints::Slowed::name);
+  ASSERT_NE(sibling, known.end());
+  EXPECT_NEAR(sibling->rate_per_second, 7, 0.1) << "a restart changes nothing: three steps";
+  restraints_.Tick(kNow + absl::Minutes(31));
+  EXPECT_EQ(RateOf("ip2 to google"), -1) << "nothing limits it any more";
+}
+
+TEST_F(RestraintsTest, ASiblingThatHasGrownIsSlowedFromWhereItIs) {
+  Adopt();
+  Send("ip1", "google", 20, kNow);
+  Hear("google", kRateOfSource, kNow);
+  restraints_.Tick(kNow + absl::Minutes(15));
+  ASSERT_NEAR(RateOf("ip2 to google"), 11, 0.3);
+  Hear("google", kRateOfSource, kNow + absl::Minutes(15), Phase::kContent, kNow + absl::Minutes(14), "ip2");
+  EXPECT_NEAR(RateOf("ip2 to google"), 5.5, 0.2);
+  restraints_.Tick(kNow + absl::Minutes(43));
+  EXPECT_LE(RateOf("ip2 to google"), 11) << "it comes back to where it was, and no further";
 }
 
 TEST_F(RestraintsTest, ASuspendedSourceSendsNothingUntilItIsOver) {
