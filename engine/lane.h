@@ -31,6 +31,12 @@ struct LaneVerdict {
   bool Bounces() const { return verdict.action == Action::kBounce; }
 };
 
+// A row that is found unfit to be sent as soon as it is read: its recipient is suppressed, or is sated.
+struct WithheldClaim {
+  Claim claim;
+  std::optional<absl::Time> sated_since;  // the first message of those that recipient_cap counts
+};
+
 // Lane is what one campaign has for one destination, and the bounded window of its rows that is in memory.
 //
 // A lane is forgotten only when every row that it claimed is settled and durable; before that, reading its rows again
@@ -51,7 +57,7 @@ struct Lane {
   SendQueue* queue = nullptr;  // null until its domain is resolved
 
   RowWindow window;
-  std::list<Claim> withheld;               // claimed, and to be settled as suppressed
+  std::list<WithheldClaim> withheld;       // claimed, and to be settled unsent
   size_t rows_listed = 0;                  // of the window, as its queue has counted them
   size_t ahead = 0;                        // rows in its queue's ready list
   std::string fresh_cursor, retry_cursor;  // where the next read starts

@@ -289,14 +289,22 @@ void LaneTable::Read(Lane& lane, bool fresh_too) {
   lane.reading_fresh = fresh_too;
   if (fresh_too) lane.fresh = false;  // what is loaded from here on says so again
   lane.next_due = absl::InfiniteFuture();
-  reads_.push_back({.lane = lane.id,
-                    .fresh = lane.fresh_cursor,
-                    .retry = lane.retry_cursor,
-                    .now = services_.Now(),
-                    .packs_max = lane.packs_next,
-                    .fresh_too = fresh_too,
-                    .count_rows = lane.recount,
-                    .mailing = MailingOf(lane)});
+  queue::LaneRead read{.lane = lane.id,
+                       .fresh = lane.fresh_cursor,
+                       .retry = lane.retry_cursor,
+                       .now = services_.Now(),
+                       .packs_max = lane.packs_next,
+                       .fresh_too = fresh_too,
+                       .count_rows = lane.recount,
+                       .mailing = MailingOf(lane),
+                       .sated_of = {}};
+  const StreamOptions* const stream = services_.options->FindStream(lane.campaign->stream);
+  if (stream != nullptr && !stream->recipient_cap.rate.unlimited()) {
+    read.sated_of = stream->name;
+    read.sated_since = read.now - stream->recipient_cap.rate.period;
+    read.sated_by = static_cast<size_t>(stream->recipient_cap.rate.count);
+  }
+  reads_.push_back(std::move(read));
 }
 
 void LaneTable::FlushReads() {
@@ -342,6 +350,7 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
   lane.next_due = std::min(lane.next_due, window.next_due);
   lane.more = lane.fresh || lane.next_due <= services_.Now();
   window.suppressed.resize(window.packs.size());
+  auto sated = window.sated.begin();  // in the order of the rows
   std::vector<Claim> retries, fresh;
   fresh.reserve(window.packs.size() * queue::Pack::kRowsMax);
   for (size_t pack = 0; pack < window.packs.size(); ++pack) {
@@ -350,10 +359,14 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
     const size_t rows = open->pack->rows().size();
     for (size_t i = 0; i < rows; ++i) {
       Claim claim{.open = open, .index = static_cast<uint8_t>(i)};
+      std::optional<absl::Time> sated_since;
+      if (sated != window.sated.end() && sated->pack == pack && sated->row == i) sated_since = (sated++)->first;
       if ((window.suppressed[pack] >> i & 1) != 0) {
-        lane.withheld.push_back(std::move(claim));
+        lane.withheld.push_back({.claim = std::move(claim), .sated_since = std::nullopt});
       } else if (IsHeld(lane, claim)) {
         ++lane.held_rows;
+      } else if (sated_since.has_value()) {
+        lane.withheld.push_back({.claim = std::move(claim), .sated_since = sated_since});
       } else {
         (claim.waited() ? retries : fresh).push_back(std::move(claim));
       }

@@ -203,6 +203,8 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     WakeAt(path, now + kSlotsAgain);
     return false;
   }
+  scheduler_.Expire(path.site);  // what is not to be sent costs no connection
+  if (!queue.HasRows()) return false;
   Slots* full = TakeSlots(path.slots, *what);
   if (full != nullptr && queue.transactional() && *what == Slots::For::kAnything) {
     what = Slots::For::kReserved;

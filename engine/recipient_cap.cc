@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -12,6 +13,7 @@ namespace {
 
 // What is under way has its outcome by then, as a rule.
 constexpr absl::Duration kUnderWayAgain = absl::Minutes(1);
+constexpr size_t kKnownMax = 16'384;  // recipients a shard; of others the disk is asked
 
 struct Read {
   Signal arrived;
@@ -50,20 +52,64 @@ Task<absl::StatusOr<RecipientCap::Answer>> RecipientCap::Ask(const StreamOptions
     if (!waited.ok()) co_return waited;
   }
   if (!read->times->ok()) co_return read->times->status();
-  const std::vector<absl::Time>& times = **read->times;
+  std::vector<absl::Time>& times = **read->times;
   Answer answer;
   if (times.size() + others < most) {
     answer.admitted = place;
-    co_return answer;
-  }
-  if (times.size() >= most) {
-    answer.again = times.front() + cap.period + absl::Milliseconds(1);
-    answer.why = fmt::format("the recipient has had {} of stream {}, which allows {}", times.size(), name, ToText(cap));
+  } else if (times.size() >= most) {
+    answer.wait = WaitOf(stream, times.front());
   } else {
-    answer.again = now + kUnderWayAgain;
-    answer.why = fmt::format("{} to the recipient are under way, and stream {} allows {}", others, name, ToText(cap));
+    answer.wait = WaitOfOthers(stream, others, now);
   }
+  Learn(key, std::move(times));
   co_return answer;
+}
+
+std::optional<RecipientCap::Wait> RecipientCap::Known(const StreamOptions& stream, std::string_view recipient,
+                                                      absl::Time now) const {
+  if (known_.empty() && under_way_->empty()) return std::nullopt;
+  const Key key(stream.name, services_.store.AddressOf(recipient));
+  const auto most = static_cast<size_t>(stream.recipient_cap.rate.count);
+  const auto found = known_.find(key);
+  size_t received = 0;
+  if (found != known_.end()) {
+    const std::vector<absl::Time>& times = found->second;
+    const absl::Time since = now - stream.recipient_cap.rate.period;
+    received = static_cast<size_t>(times.end() - std::ranges::lower_bound(times, since));
+    if (received >= most) return WaitOf(stream, times[times.size() - most]);
+  }
+  const auto others = under_way_->find(key);
+  if (others == under_way_->end() || received + others->second < most) return std::nullopt;
+  return WaitOfOthers(stream, others->second, now);
+}
+
+void RecipientCap::Delivered(const std::string& stream, std::string_view recipient, absl::Time now) {
+  const auto found = known_.find(Key(stream, services_.store.AddressOf(recipient)));
+  if (found == known_.end()) return;
+  std::vector<absl::Time>& times = found->second;
+  times.insert(std::ranges::upper_bound(times, now), now);
+}
+
+void RecipientCap::Learn(const Key& key, std::vector<absl::Time> times) {
+  const auto [place, added] = known_.insert_or_assign(key, std::move(times));
+  if (!added) return;
+  learned_.push_back(key);
+  if (learned_.size() <= kKnownMax) return;
+  known_.erase(learned_.front());
+  learned_.pop_front();
+}
+
+RecipientCap::Wait RecipientCap::WaitOf(const StreamOptions& stream, absl::Time first) {
+  const Rate cap = stream.recipient_cap.rate;
+  return {.again = first + cap.period + absl::Milliseconds(1),
+          .why = fmt::format("the recipient has had {} of stream {}, which allows {}", cap.count, stream.name,
+                             ToText(cap))};
+}
+
+RecipientCap::Wait RecipientCap::WaitOfOthers(const StreamOptions& stream, size_t others, absl::Time now) {
+  return {.again = now + kUnderWayAgain,
+          .why = fmt::format("{} to the recipient are under way, and stream {} allows {}", others, stream.name,
+                             ToText(stream.recipient_cap.rate))};
 }
 
 }  // namespace sealift::engine

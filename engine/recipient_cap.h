@@ -1,7 +1,10 @@
 #pragma once
 
+#include <deque>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -25,16 +28,23 @@ inline constexpr std::string_view kRecipientCapClass = "recipient_cap";
 // only what is under way and not there yet. A message that is asked about while others to its recipient are under way
 // counts them as delivered. A stream without a cap asks nothing and writes nothing.
 //
+// A row over the cap costs no connection: readers tell of it with the row (queue::LaneWindow::sated), and what has
+// become known since it was read (Known) is asked before one is opened for it. Just before MAIL the disk has the last
+// word.
+//
 // Owned by:  the scheduler. A recipient's site is one shard's, so one of these sees all that goes to it.
 // Threads:   the shard's.
 // Errors:    what the store cannot read, or the status of the scope that ended meanwhile.
 class RecipientCap {
  public:
+  struct Wait {
+    absl::Time again;  // when it may be asked again
+    std::string why;   // for the event; names nobody
+  };
   struct Answer {
     // Held from MAIL on until the outcome is durable, or given up: the message is under way. Null: it may not be sent.
     std::shared_ptr<const void> admitted;
-    absl::Time again;  // when it may be asked again
-    std::string why;   // for the event; names nobody
+    Wait wait;
   };
 
   explicit RecipientCap(ShardServices& services);
@@ -42,12 +52,25 @@ class RecipientCap {
   // For a message of the stream, which has a cap, to this recipient.
   Task<absl::StatusOr<Answer>> Ask(const StreamOptions& stream, std::string recipient);
 
+  // What is known without the disk: of those that were asked about lately. Nothing: it may be asked.
+  std::optional<Wait> Known(const StreamOptions& stream, std::string_view recipient, absl::Time now) const;
+  // A message that was admitted has arrived.
+  void Delivered(const std::string& stream, std::string_view recipient, absl::Time now);
+
+  // Of one who has had all that the stream allows; the first of that then.
+  static Wait WaitOf(const StreamOptions& stream, absl::Time first);
+
  private:
   using Key = std::pair<std::string, queue::AddressHash>;  // stream, recipient
   using UnderWay = absl::flat_hash_map<Key, size_t>;
 
+  static Wait WaitOfOthers(const StreamOptions& stream, size_t others, absl::Time now);
+  void Learn(const Key& key, std::vector<absl::Time> times);
+
   ShardServices& services_;
-  const std::shared_ptr<UnderWay> under_way_;  // shared with what was admitted, which may outlive this
+  absl::flat_hash_map<Key, std::vector<absl::Time>> known_;  // what they have received, oldest first
+  std::deque<Key> learned_;                                  // the keys of known_, oldest first
+  const std::shared_ptr<UnderWay> under_way_;                // shared with what was admitted, which may outlive this
 };
 
 }  // namespace sealift::engine

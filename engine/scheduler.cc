@@ -207,10 +207,11 @@ bool Scheduler::ExpireFront(SendQueue& queue, absl::Time now) {
   return true;
 }
 
-// Rows expire also while nothing can be sent: this is asked whenever rows arrive and whenever a path has failed.
+// Rows expire, and wait for their recipients, also while nothing can be sent: this is asked whenever rows arrive and
+// whenever a path has failed.
 void Scheduler::ExpireReady(SendQueue& queue) {
   const absl::Time now = services_.Now();
-  while (queue.HasRows() && MayBegin() && ExpireFront(queue, now)) {
+  while (queue.HasRows() && MayBegin() && (ExpireFront(queue, now) || PostponeFront(queue, now))) {
   }
 }
 
@@ -390,6 +391,7 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& heard) {
     case OutcomeKind::kDelivered:
       outcome.received = assignment.under_cap != nullptr;
       outcome.kept = assignment.under_cap;
+      if (outcome.received) recipient_cap_.Delivered(stream_name, row.recipient, now);
       assignment.permits->delivered->Add();
       assignment.queue->delivery_seconds->Observe(
           absl::ToDoubleSeconds(now - (was_retrying ? pack.due() : std::max(pack.accepted(), lane.campaign->started))));

@@ -177,6 +177,8 @@ class Scheduler {
   void ConcludeVerdict(Lane& lane);
   Assignment TakeFront(SendQueue& queue, std::shared_ptr<const SendPermits> permits);
   bool ExpireFront(SendQueue& queue, absl::Time now);
+  // It is known that the recipient has had enough: the row waits, and costs no permit and no connection.
+  bool PostponeFront(SendQueue& queue, absl::Time now);
   void ExpireReady(SendQueue& queue);
   bool MayBegin(Settler::For what = Settler::For::kAnything);
   // What the rules make of a negative reply: of its row, and of where it was heard. `rule` becomes the one that

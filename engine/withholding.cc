@@ -1,5 +1,5 @@
-// Rows that are not sent because their recipient is suppressed: found when they are claimed, or just before MAIL by
-// what became known since.
+// Rows that are not sent because of their recipient, who is suppressed or has had enough: found when they are claimed,
+// before a connection is opened for them, or just before MAIL by what became known since.
 #include <algorithm>
 #include <memory>
 #include <utility>
@@ -60,11 +60,19 @@ Task<bool> Scheduler::Admit(Assignment& assignment) {
     co_return false;
   }
   if (answer->admitted == nullptr) {
-    Postpone(assignment, answer->again, std::move(answer->why));
+    Postpone(assignment, answer->wait.again, std::move(answer->wait.why));
     co_return false;
   }
   assignment.under_cap = std::move(answer->admitted);
   co_return true;
+}
+
+bool Scheduler::PostponeFront(SendQueue& queue, absl::Time now) {
+  if (queue.stream == nullptr || queue.stream->recipient_cap.rate.unlimited()) return false;
+  std::optional<RecipientCap::Wait> wait = recipient_cap_.Known(*queue.stream, queue.Front().row().recipient, now);
+  if (!wait.has_value()) return false;
+  Postpone(TakeFront(queue, nullptr), wait->again, std::move(wait->why));
+  return true;
 }
 
 void Scheduler::Postpone(const Assignment& assignment, absl::Time until, std::string why) {
@@ -83,19 +91,27 @@ void Scheduler::Postpone(const Assignment& assignment, absl::Time until, std::st
   outcome.reason_class = kRecipientCapClass;
   outcome.reply = std::move(why);
   outcome.evidence = std::move(evidence);
-  services_.metrics
-      .counter(Metric::kMessagesDeferred,
-               {lane.campaign->stream, "", assignment.queue->site->provider, kRecipientCapClass})
+  const std::string provider = assignment.queue != nullptr ? assignment.queue->site->provider : "other";
+  services_.metrics.counter(Metric::kMessagesDeferred, {lane.campaign->stream, "", provider, kRecipientCapClass})
       ->Add();
   Settle(assignment, std::move(outcome));
 }
 
 void Scheduler::SettleWithheld(Lane& lane) {
   while (!lane.withheld.empty() && !draining_ && MayBegin()) {
-    const Claim claim = std::move(lane.withheld.front());
+    const WithheldClaim withheld = std::move(lane.withheld.front());
     lane.withheld.pop_front();
     settler_.Begin(lane);
-    Withhold({.claim = claim, .lane = &lane});
+    const Assignment assignment{.claim = withheld.claim, .lane = &lane, .queue = lane.queue};
+    const StreamOptions* const stream = services_.options->FindStream(lane.campaign->stream);
+    if (!withheld.sated_since.has_value()) {
+      Withhold(assignment);
+    } else if (stream == nullptr || stream->recipient_cap.rate.unlimited()) {  // until a moment ago
+      Postpone(assignment, services_.Now(), "the stream had a cap");
+    } else {
+      RecipientCap::Wait wait = RecipientCap::WaitOf(*stream, *withheld.sated_since);
+      Postpone(assignment, wait.again, std::move(wait.why));
+    }
   }
 }
 

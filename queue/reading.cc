@@ -7,6 +7,7 @@
 
 #include "queue/damage.h"
 #include "queue/lane_value.h"
+#include "queue/received.h"
 #include "queue/rocks.h"
 #include "queue/rows_merge.h"
 #include "queue/wire.h"
@@ -158,6 +159,7 @@ void MarkSuppressed(const SuppressionList& list, const KeyRing& ring, Unsealer* 
                   .status = status,
                   .packs = {},
                   .suppressed = {},
+                  .sated = {},
                   .fresh = places[i].read->fresh,
                   .retry = places[i].read->retry};
         continue;
@@ -234,15 +236,16 @@ absl::StatusOr<std::shared_ptr<Pack>> OpenPack(Unsealer* unsealer, std::string_v
 
 RowsKey FreshKeyAfter(LaneId lane, std::string_view cursor) {
   RowsKey key{lane, RowsKey::kFresh, 0};
-  if (cursor.size() == 8) key.place = Fixed64(cursor.data()) + 1;
+  if (cursor.size() == 8) key.place = WireReader(cursor).ReadFixed64() + 1;
   return key;
 }
 
 RowsKey RetryKeyAfter(LaneId lane, std::string_view cursor) {
   RowsKey key{lane, RowsKey::kFresh + 1, 0};
   if (cursor.size() == 16) {
-    key.due_ms = Fixed64(cursor.data());
-    key.place = Fixed64(cursor.data() + 8) + 1;
+    WireReader in(cursor);
+    key.due_ms = in.ReadFixed64();
+    key.place = in.ReadFixed64() + 1;
   }
   return key;
 }
@@ -274,6 +277,7 @@ std::vector<LaneWindow> ReadWindows(Database* database, DueHorizon* horizon, con
     first = end;
   }
   if (suppressions.any()) MarkSuppressed(suppressions, ring, unsealer, reads, &windows);
+  MarkSated(database, ring, reads, &windows);
   return windows;
 }
 

@@ -1,12 +1,16 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "queue/address_hash.h"
 #include "queue/database.h"
+#include "queue/key_ring.h"
+#include "queue/store.h"
+#include "rocksdb/iterator.h"
 
 namespace sealift::queue {
 
@@ -16,8 +20,21 @@ namespace sealift::queue {
 //
 // Threads: any that may block.
 
-// See Store::ReadReceived.
-absl::StatusOr<std::vector<absl::Time>> ReadReceipts(Database* database, const AddressHash& stream,
-                                                     const AddressHash& recipient, absl::Time since, size_t max);
+class Receipts {
+ public:
+  explicit Receipts(Database* database);
+
+  // See Store::ReadReceived.
+  absl::StatusOr<std::vector<absl::Time>> Of(const AddressHash& stream, const AddressHash& recipient, absl::Time since,
+                                             size_t max);
+
+ private:
+  std::unique_ptr<rocksdb::Iterator> it_;
+};
+
+// Says in each window which rows' recipients are sated (LaneRead::sated_by). A window that cannot be judged says
+// nobody: who sends asks once more.
+void MarkSated(Database* database, const KeyRing& ring, const std::vector<LaneRead>& reads,
+               std::vector<LaneWindow>* windows);
 
 }  // namespace sealift::queue

@@ -171,7 +171,7 @@ void Store::ReadReceived(std::string stream, std::string recipient, absl::Time s
   parts_->readers->Do([=, parts = parts_.get(), done = std::move(done)](Unsealer&) mutable {
     std::string scratch;
     const AddressHash of = HashName(*parts->ring, stream, &scratch);
-    done(ReadReceipts(parts->database.get(), of, HashAddress(*parts->ring, recipient, &scratch), since, max));
+    done(Receipts(parts->database.get()).Of(of, HashAddress(*parts->ring, recipient, &scratch), since, max));
   });
 }
 

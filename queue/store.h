@@ -45,6 +45,10 @@ struct LaneRead {
   bool fresh_too = true;    // false: only retries; `fresh` and what is known of it stay as they are
   bool count_rows = false;  // how many it has, too
   Mailing mailing;          // what the rows are sent as: who of them is suppressed
+  // Who has received so many of this stream since then is sated. 0: nobody asks.
+  std::string sated_of;
+  absl::Time sated_since;
+  size_t sated_by = 0;
 };
 
 // A lane's next rows. Each is returned once for a sequence of cursors, however much is settled in between.
@@ -54,6 +58,12 @@ struct LaneWindow {
   std::vector<std::shared_ptr<Pack>> packs;  // retries that are due first, then fresh ones
   // Of each pack, a bit a row: its recipient is suppressed. Empty when nobody is.
   std::vector<uint16_t> suppressed;
+  // Rows whose recipients are sated, and when they received the first message of those that count.
+  struct Sated {
+    size_t pack, row;
+    absl::Time first;
+  };
+  std::vector<Sated> sated;
   std::string fresh, retry;
   bool fresh_done = false;  // no fresh pack beyond these is committed
   // The earliest retry beyond these that is committed. A deferral counts from the moment it is durable.

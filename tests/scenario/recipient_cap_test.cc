@@ -19,11 +19,18 @@ TEST_F(RecipientCapTest, HoldsOverAKillAndWaitsInsteadOfBouncing) {
                               net.Address(10)),
                   net.Address(2, 5353));
   settings.streams = {{"news", "tls = \"opportunistic\"\nrecipient_cap = \"1/d\""}};
+  settings.smtp = "messages_per_connection = 1";  // so that nobody finds one that is open
   StartDaemon();
   Load("spring", Template(), Recipients(8, Domains(4)), {"--start"});
   ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["delivered"].Number() == 8; }));
   KillDaemon();
   StartDaemon();
+  // Who has had enough costs no connection.
+  const auto connections = [&] { return sink.Status()["totals"]["connections"].Number(); };
+  const auto before = connections();
+  Load("again", Template(), Recipients(8, Domains(4), "again.csv"), {"--start"});
+  ASSERT_TRUE(ShowsUntil("again", kInTime, [](const Json& now) { return now["deferrals"].Number() == 8; }));
+  EXPECT_EQ(connections(), before);
   Load("summer", Template(), Recipients(12, Domains(4), "more.csv"), {"--start"});
   ASSERT_TRUE(ShowsUntil("summer", kInTime, [](const Json& now) {
     return now["delivered"].Number() == 4 && now["deferrals"].Number() == 8;

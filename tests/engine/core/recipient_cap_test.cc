@@ -56,6 +56,17 @@ TEST_F(RecipientCapTest, WhatIsBeyondItWaitsUntilThereIsRoomWhoeversCampaignItIs
   }
 }
 
+TEST_F(RecipientCapTest, WhoHasHadEnoughCostsNoConnection) {
+  options_.smtp.messages_per_connection = 1;
+  Start();
+  const queue::CampaignId spring = Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(EventuallyDelivered(spring, 3));
+  const queue::CampaignId summer = Send("summer", Recipients(3, "d1.test"));
+  ASSERT_TRUE(EventuallyTried(summer, 3));
+  Stop();
+  EXPECT_EQ(server_->conversations.size(), 3u);
+}
+
 TEST_F(RecipientCapTest, TwoAtOnceSeeEachOther) {
   options_.smtp.connections = 4;
   // It never says what became of a message to this one.
