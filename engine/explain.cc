@@ -60,6 +60,8 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
     wait.set_by = "the configuration";
     return wait;
   }
+  const Options& options = *scheduler.services().options;
+  const std::string& stream = lane.campaign->stream;
   const Refusal refusal = scheduler.WhyWaiting(lane);
   wait.reason = std::string(ToString(refusal.kind));
   if (refusal.until != absl::InfiniteFuture() && refusal.until != absl::InfinitePast()) wait.until = refusal.until;
@@ -71,11 +73,11 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
       break;
     case Refusal::Kind::kUnsettled:
       wait.detail = "as many messages as node.unsettled_max allows wait for their outcome to be durable";
-      wait.set_by = "node.unsettled_max";
+      wait.set_by = SetBy(options, "node.unsettled_max");
       break;
     case Refusal::Kind::kWindow:
       wait.detail = fmt::format("stream {} sends {}", lane.campaign->stream, lane.queue->stream->opens->Describe());
-      wait.set_by = scheduler.services().options->WhereSet(fmt::format("stream[{}].window", lane.campaign->stream));
+      wait.set_by = SetByStream(options, stream, "window");
       break;
     case Refusal::Kind::kConnections:
       for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
@@ -90,22 +92,23 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
     case Refusal::Kind::kSigning:
       wait.detail =
           "its messages are being signed; when this lasts, the signer threads have more to do than they manage";
-      wait.set_by = fmt::format("stream {} dkim", lane.campaign->stream);
+      wait.set_by = SetByStream(options, stream, "dkim");
       break;
     case Refusal::Kind::kStorage: {
       const absl::Status stopped = scheduler.services().store.failure();
       wait.detail = stopped.ok() ? "the data directory has less free space than storage.stop_send_below asks for"
                                  : std::string(stopped.message());
-      wait.set_by = stopped.ok() ? "storage.stop_send_below" : "the data directory's disk";
+      wait.set_by = stopped.ok() ? SetBy(options, "storage.stop_send_below") : "the data directory's disk";
       break;
     }
     case Refusal::Kind::kBackoff:
     case Refusal::Kind::kNoTls: {
-      wait.set_by = refusal.kind == Refusal::Kind::kNoTls
-                        ? fmt::format("stream {} tls = \"{}\"", lane.campaign->stream,
-                                      tls::ToString(lane.queue->requirement.policy)) +
-                              (lane.queue->requirement.requiretls ? ", requiretls = true" : "")
-                        : "the destination";
+      wait.set_by =
+          refusal.kind == Refusal::Kind::kNoTls
+              ? fmt::format("stream {} tls = \"{}\"{} ({})", stream, tls::ToString(lane.queue->requirement.policy),
+                            lane.queue->requirement.requiretls ? ", requiretls = true" : "",
+                            options.WhereSet(fmt::format("stream[{}].tls", stream)))
+              : "the destination";
       for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
         if (path->block.until <= scheduler.services().Now() || path->requirement != lane.queue->requirement) continue;
         wait.detail = path->block.attempt.text;
@@ -141,7 +144,7 @@ std::vector<WaitReason> ReasonsOf(Scheduler& scheduler, const Lane& lane) {
     if (not_due > 0) {
       WaitReason wait{.reason = "due", .rows = not_due};
       wait.detail = "they were tried and wait for their next attempt";
-      wait.set_by = fmt::format("stream {} retry", lane.campaign->stream);
+      wait.set_by = SetByStream(*scheduler.services().options, lane.campaign->stream, "retry");
       if (lane.next_due != absl::InfiniteFuture()) wait.until = lane.next_due;
       rows -= not_due;
       if (const uint64_t capped = std::min(Rows(lane.capped), not_due); capped > 0) {
@@ -272,6 +275,14 @@ WaitReason CapReason(const Options& options, const std::string& stream, uint64_t
           .set_by = capped ? found->recipient_cap.origin : "an earlier configuration",
           .until = std::nullopt,
           .rows = rows};
+}
+
+std::string SetBy(const Options& options, std::string_view key) {
+  return fmt::format("{} ({})", key, options.WhereSet(key));
+}
+
+std::string SetByStream(const Options& options, std::string_view stream, std::string_view key) {
+  return fmt::format("stream {} {} ({})", stream, key, options.WhereSet(fmt::format("stream[{}].{}", stream, key)));
 }
 
 void AddWait(WaitReason wait, std::vector<WaitReason>& waits) {

@@ -24,6 +24,11 @@ BlockedRows CountBlocked(Scheduler& scheduler, queue::CampaignId campaign);
 
 // Adds a reason to those that are known, with the rows of an equal one.
 void AddWait(WaitReason wait, std::vector<WaitReason>& waits);
+// Who set a key, with the place in the configuration: "node.unsettled_max (/etc/sealift/sealift.toml:4)", "stream news
+// retry (default)".
+std::string SetBy(const Options& options, std::string_view key);
+std::string SetByStream(const Options& options, std::string_view stream, std::string_view key);
+
 // Rows whose recipients have had what the stream's recipient_cap allows.
 WaitReason CapReason(const Options& options, const std::string& stream, uint64_t rows);
 // Rows that an operator's order keeps.

@@ -56,7 +56,7 @@ WaitReason NodeImpl::NotRunning(const queue::Campaign& campaign, uint64_t rows) 
   if (!cause.has_value()) return wait;
   if (cause->by == PauseCause::kBreaker) {
     wait.detail += ": " + cause->reason;
-    wait.set_by = fmt::format("the circuit breaker: stream {} max_hard_bounces", campaign.spec.stream);
+    wait.set_by = "the circuit breaker: " + SetByStream(*options(), campaign.spec.stream, "max_hard_bounces");
   } else {
     wait.set_by = cause->reason.empty() ? cause->by : fmt::format("{}: {}", cause->by, cause->reason);
   }
@@ -163,7 +163,7 @@ absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
     if (in_doubt > 0) {
       AddWait({.reason = "in_doubt",
                .detail = "they may have arrived: the connection was lost behind the final dot",
-               .set_by = fmt::format("stream {} in_doubt", campaign.spec.stream),
+               .set_by = SetByStream(*options(), campaign.spec.stream, "in_doubt"),
                .until = std::nullopt,
                .rows = in_doubt},
               explanation.waits);
@@ -205,7 +205,7 @@ WaitReason NodeImpl::WhyRowWaits(const queue::Campaign& campaign, const queue::S
   if (row.in_doubt()) {
     return {.reason = "in_doubt",
             .detail = "it may have arrived: the connection was lost behind the final dot",
-            .set_by = fmt::format("stream {} in_doubt", campaign.spec.stream),
+            .set_by = SetByStream(*options(), campaign.spec.stream, "in_doubt"),
             .until = std::nullopt,
             .rows = 1};
   }
@@ -225,7 +225,7 @@ WaitReason NodeImpl::WhyRowWaits(const queue::Campaign& campaign, const queue::S
   if (row.due > now) {
     return {.reason = "due",
             .detail = "it was tried and waits for its next attempt",
-            .set_by = fmt::format("stream {} retry", campaign.spec.stream),
+            .set_by = SetByStream(*options(), campaign.spec.stream, "retry"),
             .until = row.due,
             .rows = 1};
   }

@@ -15,6 +15,7 @@
 namespace sealift::scenario {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsSupersetOf;
 
@@ -148,6 +149,19 @@ TEST_F(WaitsTest, EveryRowThatWaitsIsExplainedAndAKillLetsNothingOut) {
     EXPECT_THAT(limited.out, HasSubstr("backoff rate of ip1 to site mx.told.test"));
     EXPECT_THAT(limited.out, HasSubstr("rule any.slow (built in"));
     EXPECT_THAT(limited.out, HasSubstr("Too many messages, slow down"));
+    // Each names the line of the configuration that set it.
+    const auto set_by = [&](const std::string& domain, const std::string& reason) {
+      const Json waits = Sealift({"domain", "explain", domain}).json["waits"];
+      for (size_t i = 0; i < waits.size(); ++i) {
+        if (waits.At(i)["reason"].Text() == reason) return waits.At(i)["set_by"].Text();
+      }
+      return "nobody waits for " + reason;
+    };
+    EXPECT_THAT(set_by("open.test", "window"), AllOf(HasSubstr("stream later window ("), HasSubstr(".toml:")));
+    EXPECT_THAT(set_by("open.test", "recipient_cap"), HasSubstr(".toml:"));
+    EXPECT_THAT(set_by("plain.test", "no_tls"), AllOf(HasSubstr("stream private tls ="), HasSubstr(".toml:")));
+    EXPECT_THAT(set_by("open.test", "paused"), HasSubstr("a mistake in the text"));
+    EXPECT_THAT(set_by("held.test", "hold"), HasSubstr("they asked for it"));
     const Answer limits = SealiftPlain({"throttle", "explain"});
     EXPECT_THAT(limits.out, HasSubstr("campaign_day slow"));
     EXPECT_THAT(SealiftPlain({"source", "show", "ip1"}).out, HasSubstr("any.slow"));

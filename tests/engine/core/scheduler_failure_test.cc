@@ -267,7 +267,7 @@ TEST_F(SchedulerFailureTest, BelowTheWatermarkNothingBeginsAndTheReasonIsShown) 
     ExplainDomain(scheduler, "d1.test", explanation);
     ASSERT_THAT(explanation.waits, SizeIs(1));
     EXPECT_EQ(explanation.waits[0].reason, "storage");
-    EXPECT_EQ(explanation.waits[0].set_by, "storage.stop_send_below");
+    EXPECT_EQ(explanation.waits[0].set_by, "storage.stop_send_below (default)");
     EXPECT_EQ(explanation.waits[0].rows, 10u);
     EXPECT_THAT(mx.contents, IsEmpty());
     scheduler.AllowSending(true);
