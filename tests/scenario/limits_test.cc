@@ -1,0 +1,156 @@
+// So many messages a day of a source, of a pool and of a stream, while more mail waits: nothing that ends the daemon or
+// changes its configuration gives any of them a message too many.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/scenario/harness/eventually.h"
+#include "tests/scenario/harness/sink.h"
+#include "tests/scenario/harness/world.h"
+
+namespace sealift::scenario {
+namespace {
+
+using ::testing::HasSubstr;
+
+// What is limited, each with a stream, a pool and a domain of its own.
+const std::vector<std::string> kLimited = {"source", "pool", "stream"};
+
+double Now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+class DayLimitsTest : public World {
+ protected:
+  std::string Internet() const {
+    std::string script;
+    for (size_t i = 0; i < kLimited.size(); ++i) {
+      script += fmt::format(
+          "[[provider]]\nname = \"{0}\"\ndomains = [\"{0}.test\"]\n"
+          "mx = [{{ host = \"mx.{0}.test\", address = \"{1}\" }}]\n",
+          kLimited[i], net.Address(10 + static_cast<int>(i)));
+    }
+    return script;
+  }
+
+  void Allow(int a_day) {
+    settings.streams.clear();
+    settings.tables.clear();
+    for (size_t i = 0; i < kLimited.size(); ++i) {
+      const std::string& name = kLimited[i];
+      const auto limit = [&](std::string_view what) {
+        return name == what ? fmt::format("messages_per_day = {}\n", a_day) : std::string();
+      };
+      settings.tables += fmt::format(
+          "[[source]]\nname = \"ip-{0}\"\naddress = \"{1}\"\nhostname = \"mta{2}.sender.test\"\n{3}"
+          "[[pool]]\nname = \"{0}\"\nsources = [\"ip-{0}\"]\n{4}"
+          "[[stream]]\nname = \"{0}\"\npool = \"{0}\"\ntls = \"opportunistic\"\n{5}",
+          name, net.Address(20 + static_cast<int>(i)), i + 2, limit("source"), limit("pool"), limit("stream"));
+    }
+  }
+
+  void LoadEach(int rows) {
+    for (const std::string& name : kLimited) {
+      const Answer loaded = Sealift({"campaign", "load", name, "--stream", name, "--template", Template(),
+                                     "--recipients", Recipients(rows, {name + ".test"}, name + ".csv"), "--start"});
+      ASSERT_EQ(loaded.exit_code, 0) << loaded.Describe();
+    }
+  }
+
+  static std::map<std::string, std::vector<double>> Times(const Sink& sink) {
+    std::map<std::string, std::vector<double>> times;
+    for (const Sink::Arrival& arrival : sink.Ledger()) times[arrival.provider].push_back(arrival.time);
+    for (auto& [provider, of] : times) std::ranges::sort(of);
+    return times;
+  }
+
+  static bool EachHas(const Sink& sink, size_t more_than) {
+    return Eventually(kInTime, [&] {
+      const auto times = Times(sink);
+      return std::ranges::all_of(
+          kLimited, [&](const std::string& name) { return times.contains(name) && times.at(name).size() > more_than; });
+    });
+  }
+
+  std::string SetBy(const std::string& name) {
+    const Json waits = Sealift({"domain", "explain", name + ".test"}).json["waits"];
+    for (size_t i = 0; i < waits.size(); ++i) {
+      if (waits.At(i)["reason"].Text() == name + "_day") return waits.At(i)["set_by"].Text();
+    }
+    return "";
+  }
+};
+
+// Two a day are one now and one in half a day.
+TEST_F(DayLimitsTest, NeitherAKillNorAReloadBeginsANewDay) {
+  const Sink sink(dir, Internet(), net.Address(2, 5353));
+  Allow(2);
+  StartDaemon();
+  LoadEach(10);
+  ASSERT_TRUE(EachHas(sink, 0));
+  for (int round = 0; round < 2; ++round) {
+    for (const std::string& name : kLimited) {
+      ASSERT_TRUE(Eventually(kInTime, [&] { return !SetBy(name).empty(); })) << name;
+      EXPECT_THAT(SetBy(name), HasSubstr(".toml:")) << name;
+    }
+    KillDaemon();
+    StartDaemon();
+    // Twice as many: the next is six hours from the first, and the first still counts.
+    Allow(4);
+    WriteConfig();
+    const Answer reload = Sealift({"reload"});
+    ASSERT_EQ(reload.exit_code, 0) << reload.Describe();
+  }
+  for (const std::string& name : kLimited) {
+    ASSERT_TRUE(Eventually(kInTime, [&] { return !SetBy(name).empty(); })) << name;
+    EXPECT_EQ(Show(name)["delivered"].Number(), 1) << name;
+    EXPECT_EQ(Show(name)["queued"].Number(), 9) << name;
+  }
+  EXPECT_EQ(sink.arrivals(), kLimited.size());
+  StopDaemon();
+}
+
+// So many a day that it takes seconds to see how much of it is used.
+TEST_F(DayLimitsTest, WhatADayAllowsIsUsedAndNeverExceeded) {
+  constexpr int kPerSecond = 40;
+  constexpr double kUnderWay = 2.0 * kPerSecond;  // permits whose messages arrive late, at most
+  const Sink sink(dir, Internet(), net.Address(2, 5353));
+  Allow(kPerSecond * 24 * 3600);
+  const double began = Now();
+  StartDaemon();
+  LoadEach(4000);
+  ASSERT_TRUE(EachHas(sink, 120));
+  const double killed = Now();
+  KillDaemon();
+  StartDaemon();
+  ASSERT_TRUE(EachHas(sink, 300));
+  Allow(kPerSecond * 24 * 3600 / 2);
+  WriteConfig();
+  const Answer reload = Sealift({"reload"});
+  ASSERT_EQ(reload.exit_code, 0) << reload.Describe();
+  const double reloaded = Now();
+  ASSERT_TRUE(EachHas(sink, 360));
+  KillDaemon();
+  StartDaemon();
+  ASSERT_TRUE(EachHas(sink, 420));
+  const double ended = Now();
+  KillDaemon();
+  for (const auto& [name, times] : Times(sink)) {
+    double before = 0, after = 0;
+    for (const double time : times) (time < reloaded ? before : after) += 1;
+    EXPECT_LE(before, kPerSecond * (reloaded - began) + kUnderWay) << name;
+    EXPECT_LE(after, kPerSecond / 2.0 * (ended - reloaded) + kUnderWay) << name;
+    // For whoever measures: a busy machine may use less.
+    const auto first_kill = std::ranges::lower_bound(times, killed);
+    const double until = *std::prev(first_kill) - times.front();
+    fmt::print("{}: {:.1f}% of what the limit allows, until the first kill\n", name,
+               100 * static_cast<double>(first_kill - times.begin() - 1) / (kPerSecond * until));
+  }
+}
+
+}  // namespace
+}  // namespace sealift::scenario
