@@ -9,6 +9,7 @@ namespace sealift::engine {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr std::string_view kTooLong = "the row is too long";
 constexpr size_t kAppendBytes = 4096;
 
 }  // namespace
@@ -29,6 +30,16 @@ void CsvReader::Finish() { finished_ = true; }
 // at again when it has doubled: however small the chunks are, no byte is looked at more than a few times.
 absl::StatusOr<RowReader::Step> CsvReader::Next() {
   while (true) {
+    if (within_ != Within::kNoRow) {
+      const bool ended = PassOver(chunk_);
+      chunk_.remove_prefix(taken_);
+      if (!ended && !finished_) return Step::kNeedMore;
+      if (!ended && within_ == Within::kQuoted) return Unclosed();
+      within_ = Within::kNoRow;
+      row_line_ = line_;
+      line_ += lines_;
+      return Step::kBadRow;
+    }
     const bool buffered = buffer_begin_ < buffer_.size();
     if (!buffered) {
       buffer_.clear();
@@ -43,11 +54,19 @@ absl::StatusOr<RowReader::Step> CsvReader::Next() {
     if (scan == Scan::kIncomplete) {
       // A byte order mark may just have been stepped over.
       const size_t size = text.size();
-      if (size > limits_.row_bytes_max || last) {
-        return absl::InvalidArgumentError(
-            last ? fmt::format("line {}: a quote is opened in this row and never closed", line_)
-                 : fmt::format("line {}: the row is longer than {} bytes: is a quote not closed?", line_,
-                               limits_.row_bytes_max));
+      if (last) return Unclosed();
+      if (size > limits_.row_bytes_max) {
+        fields_.clear();
+        column_.reset();
+        reason_ = kTooLong;
+        lines_ = 1;
+        within_ = Within::kFieldBegin;
+        quoted_return_ = false;
+        PassOver(text);
+        if (!buffered) chunk_ = {};
+        buffer_.clear();
+        buffer_begin_ = scan_at_ = from_chunk_ = 0;
+        continue;
       }
       if (scan_at_ <= size) scan_at_ = 2 * size;
       if (!buffered) {
@@ -82,6 +101,37 @@ absl::StatusOr<RowReader::Step> CsvReader::Next() {
     if (scan == Scan::kEmptyLine) continue;
     return scan == Scan::kRow ? Step::kRow : Step::kBadRow;
   }
+}
+
+absl::Status CsvReader::Unclosed() const {
+  return absl::InvalidArgumentError(fmt::format("line {}: a quote is opened in this row and never closed", line_));
+}
+
+bool CsvReader::PassOver(std::string_view text) {
+  taken_ = 0;
+  bool ended = false;
+  while (!ended && taken_ < text.size()) {
+    const char c = text[taken_];
+    if (within_ == Within::kReturn && c != '\n') {
+      ended = true;
+      break;
+    }
+    ++taken_;
+    if (within_ == Within::kQuoted) {
+      if (quoted_return_ && c != '\n') ++lines_;
+      quoted_return_ = c == '\r';
+      if (c == '\n') ++lines_;
+      if (c == '"') within_ = Within::kQuote;
+    } else if (c == '"' && (within_ == Within::kFieldBegin || within_ == Within::kQuote)) {
+      within_ = Within::kQuoted;
+    } else if (c == '\n') {
+      ended = true;
+    } else {
+      within_ = c == separator_ ? Within::kFieldBegin : c == '\r' ? Within::kReturn : Within::kPlain;
+    }
+  }
+  offset_ += taken_;
+  return ended;
 }
 
 bool CsvReader::Start(std::string_view& text, bool last) {
@@ -138,7 +188,10 @@ CsvReader::Scan CsvReader::ScanRow(std::string_view text, bool last) {
   for (const Unescaped& field : unescaped_fields_) {
     fields_[field.field] = std::string_view(unescaped_).substr(field.begin, field.size);
   }
-  if (taken_ > limits_.row_bytes_max) Bad("the row is too long");
+  if (taken_ > limits_.row_bytes_max) {
+    reason_ = kTooLong;
+    column_.reset();
+  }
   if (!reason_.empty()) return Scan::kBadRow;
   const bool empty_line = fields_.size() == 1 && fields_[0].empty() && text.substr(0, 1) != "\"";
   return empty_line ? Scan::kEmptyLine : Scan::kRow;

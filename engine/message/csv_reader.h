@@ -17,10 +17,11 @@ namespace sealift::engine {
 // lines are skipped. A quote inside a field that does not begin with one is an ordinary character.
 //
 // Rows are delimited the same way whatever they hold: text after a closing quote makes its row bad and does not end it,
-// so a value can never become a row. A quote that is never closed therefore ends the reading.
+// so a value can never become a row. A quote that is never closed therefore ends the reading, at the file's end. A row
+// over its cap is a bad one: it is passed over as it comes, by the same rules.
 //
 // Memory:    a row that lies within a chunk is not copied; the rest is bounded by `row_bytes_max`.
-// Errors:    an unclosed quote, and a row over its cap, end the reading.
+// Errors:    a quote that is never closed ends the reading.
 class CsvReader final : public RowReader {
  public:
   // `separator`: a comma, or the tab of a TSV file, which is read by the same rules.
@@ -39,6 +40,9 @@ class CsvReader final : public RowReader {
   void ScanQuoted(std::string_view text, size_t& at);
   void AddField(std::string_view field);
   void Bad(std::string_view reason);
+  // Goes on in a row over its cap; false when its end is not in `text`. Counts what it took in taken_.
+  bool PassOver(std::string_view text);
+  absl::Status Unclosed() const;
   // Steps over a byte order mark; false when more bytes are needed to know.
   bool Start(std::string_view& text, bool last);
 
@@ -52,6 +56,11 @@ class CsvReader final : public RowReader {
   bool finished_ = false;
   bool started_ = false;
   uint64_t line_ = 1;
+
+  // Of a row over its cap: where in it the next byte is.
+  enum class Within { kNoRow, kFieldBegin, kPlain, kQuoted, kQuote, kReturn };
+  Within within_ = Within::kNoRow;
+  bool quoted_return_ = false;  // the last byte is a CR within quotes
 
   // Of the row being read.
   size_t taken_ = 0;

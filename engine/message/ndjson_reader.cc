@@ -173,7 +173,7 @@ absl::StatusOr<RowReader::Step> NdjsonReader::Next() {
     reason_ = {};
     column_.reset();
     if (size > limits_.row_bytes_max) {
-      offset_ += size;
+      offset_ += size - dropped_;
       fields_.clear();
       Bad(kTooLong);
       return Step::kBadRow;
@@ -211,6 +211,7 @@ bool NdjsonReader::TakeLine(std::string_view& line, size_t& readable, size_t& si
     return true;
   }
   if (before + here > limits_.row_bytes_max) {
+    offset_ += buffer_.size() + here;
     dropped_ = before + here;
     buffer_.clear();
   } else {

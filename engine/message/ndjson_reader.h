@@ -56,7 +56,7 @@ class NdjsonReader final : public RowReader {
   std::string padded_;              // a line behind which too little can be read for the parser
   std::deque<std::string> nested_;  // what this row's nested values are
   size_t nested_used_ = 0;
-  size_t dropped_ = 0;  // of a line over the cap, what is not kept
+  size_t dropped_ = 0;  // of a line over the cap, what is not kept; offset() counts it already
   bool finished_ = false;
   bool taken_ = false;  // buffer_ is the line of the last row
   uint64_t line_ = 1;

@@ -54,7 +54,9 @@ class RowReader {
   // The field that makes the row a bad one, if it is one field.
   std::optional<size_t> column() const { return column_; }
   uint64_t line() const { return row_line_; }  // at which the row begins, from 1
-  uint64_t offset() const { return offset_; }  // bytes of the input up to the row's end, its line end included
+  // Bytes of the input up to the row's end, its line end included. When Next wants more it may be further, within a row
+  // over its cap: what was passed over of that is needed no more.
+  uint64_t offset() const { return offset_; }
 
  protected:
   std::vector<std::string_view> fields_;

@@ -157,6 +157,10 @@ TEST(NdjsonReaderTest, LinesFieldsAndMembersAreCapped) {
                             "5@437:!the row is too long"));
   }
   EXPECT_THAT(Rows("{\"a\":1,\"b\":2,\"c\":3}\n", 100, limits), ElementsAre("1@20:!the row has too many fields"));
+  NdjsonReader reader(limits);
+  reader.Feed(line);
+  EXPECT_EQ(*reader.Next(), RowReader::Step::kNeedMore);
+  EXPECT_EQ(reader.offset(), 200U) << "who keeps what is not counted yet keeps nothing of it";
 }
 
 TEST(NdjsonReaderTest, NestingAsDeepAsALineIsOnlyABadRow) {
