@@ -7,15 +7,22 @@
 
 #include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
+#include "engine/failure_place.h"
 #include "engine/message/name_check.h"
 #include "engine/message/nested_value.h"
+#include "engine/message/row_error.h"
 #include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {
 
-absl::Status BadInput(const std::string& sentence) {
-  return WithExit(absl::InvalidArgumentError(sentence), ExitCode::kBadData);
+absl::Status BadFile(const std::string& sentence) {
+  return WithPlace(WithExit(absl::InvalidArgumentError(sentence), ExitCode::kBadData), "the recipient file");
+}
+
+absl::Status BadTemplate(const absl::Status& why) {
+  return WithPlace(WithExit(absl::InvalidArgumentError(std::string(why.message())), ExitCode::kBadData),
+                   "the template");
 }
 
 constexpr size_t kKeyBytesMax = 128;
@@ -66,7 +73,7 @@ absl::Status RecipientFileLoader::Feed(std::span<const char> bytes) {
 absl::Status RecipientFileLoader::Read() {
   while (true) {
     const absl::StatusOr<RecipientReader::Step> step = reader_.Next();
-    if (!step.ok()) return BadInput(std::string(step.status().message()));
+    if (!step.ok()) return BadFile(std::string(step.status().message()));
     if (!content_.has_value() && reader_.has_columns()) {
       // A file whose rows differ is more likely a mistake than a wish: what is text in the first is text in all.
       const bool has_row = *step == RecipientReader::Step::kRecipient;
@@ -95,10 +102,10 @@ absl::Status RecipientFileLoader::Begin(const std::vector<std::string>& text_col
   const std::vector<std::string>& columns = reader_.columns();
   const Template::Options options{.columns = columns, .defaults = spec_.defaults, .names = NamesOf(request_.format)};
   if (const absl::Status named = CheckNames(spec_.template_text, options, text_columns); !named.ok()) {
-    return BadInput(std::string(named.message()));
+    return BadTemplate(named);
   }
   absl::StatusOr<Template> probe = Template::Compile(spec_.template_text, options);
-  if (!probe.ok()) return BadInput(std::string(probe.status().message()));
+  if (!probe.ok()) return BadTemplate(probe.status());
   // Only what the message uses is kept: what is not there cannot leak.
   for (const std::string& name : probe->needed_columns()) {
     const auto found = std::ranges::find(columns, name);
@@ -110,7 +117,7 @@ absl::Status RecipientFileLoader::Begin(const std::vector<std::string>& text_col
     const auto found = std::ranges::find(columns, name);
     const auto fallback = std::ranges::find(spec_.defaults, name, [](const auto& each) { return each.first; });
     if (found == columns.end() && fallback == spec_.defaults.end()) {
-      return BadInput(
+      return BadFile(
           fmt::format("--require names the column '{}', which the recipient file does not have; it has: email, {}",
                       name, fmt::join(columns, ", ")));
     }
@@ -144,9 +151,8 @@ absl::Status RecipientFileLoader::FindKeyColumn() {
   const std::vector<std::string>& columns = reader_.columns();
   const auto found = std::ranges::find(columns, name);
   if (found == columns.end()) {
-    return BadInput(
-        fmt::format("--key-column names the column '{}', which the recipient file does not have; it has: {}", name,
-                    fmt::join(columns, ", ")));
+    return BadFile(fmt::format("--key-column names the column '{}', which the recipient file does not have; it has: {}",
+                               name, fmt::join(columns, ", ")));
   }
   key_ = static_cast<size_t>(found - columns.begin());
   if (std::ranges::find(spec_.columns, name) != spec_.columns.end()) return absl::OkStatus();
@@ -205,7 +211,8 @@ absl::Status RecipientFileLoader::Take(const RecipientReader::Recipient& recipie
   for (const size_t index : kept_) fields_.push_back(recipient.fields[index]);
   const absl::Status fits = content_->Check({.email = recipient.email, .fields = fields_});
   if (!fits.ok()) {
-    Reject(recipient.offset, {.line = recipient.line, .column = {}, .reason = std::string(fits.message())});
+    const RowErrorParts why = PartsOf(fits);
+    Reject(recipient.offset, {.line = recipient.line, .column = why.column, .reason = why.reason});
     return absl::OkStatus();
   }
   if (known) return absl::OkStatus();
@@ -240,7 +247,7 @@ absl::StatusOr<CampaignLoader::Summary> RecipientFileLoader::Finish() {
   const absl::Status read = Read();
   if (!read.ok()) return read;
   if (!content_.has_value())
-    return BadInput("the recipient file is empty; its first row names the columns, 'email' among them");
+    return BadFile("the recipient file is empty; its first row names the columns, 'email' among them");
   if (load_.known() && (!compared_ || fed_ < load_.resume_at())) return load_.OtherContent("from a longer file");
   if (load_.was_complete() && fed_ != load_.resume_at()) return load_.OtherContent("from a shorter file");
   absl::StatusOr<Summary> summary = load_.Finish(fed_, DigestAt(fed_), request_);

@@ -6,6 +6,7 @@
 
 #include "engine/admin/api_mask.h"
 #include "engine/exit_code.h"
+#include "engine/failure_place.h"
 
 namespace sealift::engine {
 
@@ -156,7 +157,7 @@ json ToJson(const queue::Event& event, std::string_view id, std::string_view cam
 json ErrorJson(const absl::Status& status, std::string_view what) {
   return {{"error",
            {{"what", what},
-            {"where", ""},
+            {"where", PlaceOf(status)},
             {"why", std::string(status.message())},
             {"next", ""},
             {"exit_code", static_cast<int>(ExitCodeOf(status))}}}};

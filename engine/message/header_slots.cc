@@ -7,6 +7,7 @@
 
 #include "engine/message/encoded_word.h"
 #include "engine/message/percent_encoding.h"
+#include "engine/message/row_error.h"
 #include "engine/smtp/mailbox.h"
 #include "engine/smtp/utf8.h"
 
@@ -19,8 +20,8 @@ constexpr size_t kNameBytesMax = 400;
 constexpr size_t kAddressBytesMax = 320;
 
 absl::Status BadValue(const Slot& slot, const HeaderSlots& header, std::string_view what) {
-  return absl::InvalidArgumentError(fmt::format("column {}: {} and stands in the header {} (line {} of the template)",
-                                                slot.name, what, header.name, header.line));
+  return RowError(slot.name, fmt::format("{} and stands in the header {} (line {} of the template)", what, header.name,
+                                         header.line));
 }
 
 // Text put together from pieces, without allocating.

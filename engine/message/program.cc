@@ -7,6 +7,7 @@
 
 #include "engine/message/date.h"
 #include "engine/message/quoted_printable.h"
+#include "engine/message/row_error.h"
 #include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
@@ -65,8 +66,7 @@ absl::Status Program::CheckFlat(const Template::Row& row) const {
     const Slot& slot = slots[caution.slot];
     const std::string_view wrong = WrongWith(caution.kind, slot.Value(row));
     if (wrong.empty()) continue;
-    return absl::InvalidArgumentError(
-        fmt::format("column {}: the value {} (line {} of the template)", slot.name, wrong, caution.line));
+    return RowError(slot.name, fmt::format("the value {} (line {} of the template)", wrong, caution.line));
   }
   return absl::OkStatus();
 }

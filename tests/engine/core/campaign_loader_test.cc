@@ -9,6 +9,7 @@
 
 #include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
+#include "engine/failure_place.h"
 #include "tests/engine/core/loader_world.h"
 
 namespace sealift::engine {
@@ -19,6 +20,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 using Summary = CampaignLoader::Summary;
 using Rejection = CampaignLoader::Rejection;
 
@@ -329,6 +331,33 @@ TEST_F(CampaignLoaderTest, RowsWithoutTheRequiredValueAreRejected) {
   ASSERT_THAT(rejections_, SizeIs(2));
   EXPECT_EQ(rejections_[0].line, 3u);
   EXPECT_EQ(rejections_[0].column, "consent");
+}
+
+TEST_F(CampaignLoaderTest, ARowThatTheTemplateCannotTakeIsRejectedByItsColumnToo) {
+  LoadRequest request = Request();
+  request.template_text =
+      "From: a@sender.test\nSubject: {{name}}\nContent-Type: text/html\n\n<a href=\"{{link}}\">x</a>\n";
+  const absl::StatusOr<Summary> summary = Load(
+      "email,name,link\na1@d1.test,\"A\nB\",https://d1.test/\na2@d1.test,Bob,javascript:x\n" +
+          fmt::format("a3@d1.test,{},https://d1.test/\na4@d1.test,D,https://d1.test/\n", std::string(2 << 20, 'x')),
+      request);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->accepted, 1u);
+  ASSERT_THAT(rejections_, SizeIs(3));
+  EXPECT_EQ(rejections_[0].column, "name");
+  EXPECT_THAT(rejections_[0].reason, StartsWith("the value has a line end"));
+  EXPECT_EQ(rejections_[1].column, "link");
+  EXPECT_THAT(rejections_[1].reason, StartsWith("the value "));
+  EXPECT_EQ(rejections_[2].column, "") << "a whole row that is too long";
+  EXPECT_EQ(rejections_[2].line, 5u);
+}
+
+TEST_F(CampaignLoaderTest, AFailureSaysInWhichOfTheTwoFilesItLies) {
+  EXPECT_EQ(PlaceOf(Load("email,name,name\na1@d1.test,A,B\n", Request()).status()), "the recipient file");
+  EXPECT_EQ(PlaceOf(Load("", Request()).status()), "the recipient file");
+  LoadRequest request = Request();
+  request.template_text = "From: a@sender.test\n\n{{nobody_has_this}}\n";
+  EXPECT_EQ(PlaceOf(Load(kThree, request).status()), "the template");
 }
 
 TEST_F(CampaignLoaderTest, WhatIsRequiredSeesTheDefaultOfAnEmptyOrAbsentColumn) {
