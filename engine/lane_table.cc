@@ -10,7 +10,7 @@ namespace sealift::engine {
 namespace {
 
 constexpr int kPageLanes = 1024;
-constexpr size_t kReadLanesMax = 64;                      // lanes in one request to a reader
+constexpr int kReadPacksMax = 64;                         // in one request to a reader
 constexpr absl::Duration kReadAgain = absl::Seconds(30);  // after a failed read
 constexpr absl::Duration kPassesApart = absl::Milliseconds(250);
 constexpr absl::Duration kFullAgain = absl::Seconds(1);  // another shard may have room
@@ -72,10 +72,12 @@ void LaneTable::NextPage(Pager& pager) {
   if (pager.next_page > services_.Now()) return services_.ArmAt(pager.timer, pager.next_page);
   pager.reading = true;
   const queue::CampaignId id = pager.campaign->id;
-  services_.store.ReadLanes(id, pager.cursor, kPageLanes, services_.index, services_.shards,
-                            [this, post = services_.post, id](queue::LanesPage page) {
-                              post([this, id, page = std::move(page)]() mutable { OnPage(id, std::move(page)); });
-                            });
+  services_.store.ReadLanes(
+      id, pager.cursor, kPageLanes, services_.index, services_.shards,
+      [this, post = services_.post, id](queue::LanesPage page) {
+        post([this, id, page = std::move(page)]() mutable { OnPage(id, std::move(page)); });
+      },
+      IsTransactional(*pager.campaign) ? queue::ReadTurn::kFirst : queue::ReadTurn::kInOrder);
 }
 
 void LaneTable::PassOver(Pager& pager, absl::Time due) {
@@ -304,18 +306,28 @@ void LaneTable::Read(Lane& lane, bool fresh_too) {
     read.sated_since = read.now - stream->recipient_cap.rate.period;
     read.sated_by = static_cast<size_t>(stream->recipient_cap.rate.count);
   }
-  reads_.push_back(std::move(read));
+  (lane.transactional ? urgent_reads_ : reads_).push_back(std::move(read));
 }
 
 void LaneTable::FlushReads() {
-  while (!reads_.empty()) {
-    const size_t count = std::min(reads_.size(), kReadLanesMax);
-    std::vector<queue::LaneRead> batch(std::make_move_iterator(reads_.end() - static_cast<std::ptrdiff_t>(count)),
-                                       std::make_move_iterator(reads_.end()));
-    reads_.resize(reads_.size() - count);
-    services_.store.ReadRows(std::move(batch), [this, post = services_.post](std::vector<queue::LaneWindow> windows) {
-      post([this, windows = std::move(windows)]() mutable { OnWindows(std::move(windows)); });
-    });
+  Flush(urgent_reads_, queue::ReadTurn::kFirst);
+  Flush(reads_, queue::ReadTurn::kInOrder);
+}
+
+// In requests that take a reader about as long each, whether their lanes are many or large.
+void LaneTable::Flush(std::vector<queue::LaneRead>& reads, queue::ReadTurn turn) {
+  while (!reads.empty()) {
+    std::vector<queue::LaneRead> batch;
+    for (int packs = 0; !reads.empty() && packs + reads.back().packs_max <= kReadPacksMax; reads.pop_back()) {
+      packs += reads.back().packs_max;
+      batch.push_back(std::move(reads.back()));
+    }
+    services_.store.ReadRows(
+        std::move(batch),
+        [this, post = services_.post](std::vector<queue::LaneWindow> windows) {
+          post([this, windows = std::move(windows)]() mutable { OnWindows(std::move(windows)); });
+        },
+        turn);
   }
 }
 

@@ -130,6 +130,7 @@ class LaneTable {
 
   Lane& Create(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign);
   void OnDue(Lane& lane);
+  void Flush(std::vector<queue::LaneRead>& reads, queue::ReadTurn turn);
   bool IsTransactional(const ActiveCampaign& campaign) const;
   bool HasRoom(const ActiveCampaign& campaign) const;
   void NextPage(Pager& pager);
@@ -159,7 +160,7 @@ class LaneTable {
   std::unordered_map<uint32_t, int> lanes_of_;                   // by campaign, of those in memory
   size_t transactional_ = 0;                                     // of the lanes
   bool page_waits_ = false;                                      // for room
-  std::vector<queue::LaneRead> reads_;
+  std::vector<queue::LaneRead> reads_, urgent_reads_;            // of this turn; urgent: transactional
   std::vector<Stopping> stopping_;
 };
 

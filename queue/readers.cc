@@ -19,10 +19,10 @@ Readers::~Readers() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Readers::Do(std::move_only_function<void(Unsealer&)> work) {
+void Readers::Do(Work work, ReadTurn turn) {
   {
     const std::lock_guard lock(mutex_);
-    works_.push_back(std::move(work));
+    (turn == ReadTurn::kFirst ? first_ : works_).push_back(std::move(work));
   }
   wake_.notify_one();
 }
@@ -31,13 +31,14 @@ void Readers::Run(KeyRing* ring) {
   BeginThread("queue reader");
   Unsealer unsealer(ring);
   for (;;) {
-    std::move_only_function<void(Unsealer&)> work;
+    Work work;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stop_ || !works_.empty(); });
-      if (works_.empty()) return;
-      work = std::move(works_.front());
-      works_.pop_front();
+      wake_.wait(lock, [this] { return stop_ || !first_.empty() || !works_.empty(); });
+      std::deque<Work>& next = first_.empty() ? works_ : first_;
+      if (next.empty()) return;
+      work = std::move(next.front());
+      next.pop_front();
     }
     work(unsealer);
   }

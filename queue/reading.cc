@@ -15,8 +15,9 @@
 namespace sealift::queue {
 namespace {
 
-// From this many lanes of a campaign at once they are taken for small ones, and read in one pass over all of them: a
-// seek costs more than the few packs in between.
+// From this many lanes of a campaign at once that begin they are taken for small ones, and read in one pass over all of
+// them: a seek costs more than the few packs in between. One that has been read before is read alone: a pass that came
+// from the lane before it would step over the tombstone of every pack that was settled.
 constexpr size_t kSmallLanes = 8;
 constexpr int kStepsBeforeSeek = 8;
 constexpr int kLanesLookedAtMax = 100'000;
@@ -58,6 +59,8 @@ class RowsPass {
   std::unique_ptr<rocksdb::Iterator> it_;
   std::string target_;  // of the last Advance
 };
+
+bool Begins(const LaneRead& read) { return read.fresh.empty() && read.retry.empty(); }
 
 std::string FreshCursor(std::string_view key) { return std::string(key.substr(20)); }
 std::string RetryCursor(std::string_view key) { return std::string(key.substr(12)); }
@@ -260,7 +263,11 @@ std::vector<LaneWindow> ReadWindows(Database* database, DueHorizon* horizon, con
   std::vector<LaneWindow> windows(reads.size());
   for (size_t first = 0; first < order.size();) {
     size_t end = first + 1;
-    while (end < order.size() && reads[order[end]].lane.campaign == reads[order[first]].lane.campaign) ++end;
+    const LaneRead& read = reads[order[first]];
+    while (end < order.size() && Begins(read) && Begins(reads[order[end]]) &&
+           reads[order[end]].lane.campaign == read.lane.campaign) {
+      ++end;
+    }
     if (end - first < kSmallLanes) end = first + 1;
     // The horizon and the epoch first, the view of the database second: see DueHorizon and ClaimEpoch.
     std::vector<uint64_t> limits;

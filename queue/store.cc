@@ -143,20 +143,23 @@ absl::Time Store::RoundDue(absl::Time due) {
       static_cast<int64_t>(RoundUpDue(static_cast<uint64_t>(std::max<int64_t>(absl::ToUnixMillis(due), 1)))));
 }
 
-void Store::ReadRows(std::vector<LaneRead> reads, std::move_only_function<void(std::vector<LaneWindow>)> done) {
+void Store::ReadRows(std::vector<LaneRead> reads, std::move_only_function<void(std::vector<LaneWindow>)> done,
+                     ReadTurn turn) {
   parts_->readers->Do(
       [parts = parts_.get(), reads = std::move(reads), done = std::move(done)](Unsealer& unsealer) mutable {
         done(ReadWindows(parts->database.get(), &parts->horizon, parts->epoch, *parts->suppressions, *parts->ring,
                          &unsealer, reads));
-      });
+      },
+      turn);
 }
 
 void Store::ReadLanes(CampaignId campaign, std::string cursor, int max, int shard, int shards,
-                      std::move_only_function<void(LanesPage)> done) {
+                      std::move_only_function<void(LanesPage)> done, ReadTurn turn) {
   parts_->readers->Do(
       [=, parts = parts_.get(), cursor = std::move(cursor), done = std::move(done)](Unsealer& unsealer) mutable {
         done(ReadLanesPage(parts->database.get(), &unsealer, campaign, cursor, max, shard, shards));
-      });
+      },
+      turn);
 }
 
 void Store::ReadPiece(CampaignId campaign, BodyId body, uint32_t piece,

@@ -172,11 +172,12 @@ class Store {
   // --- Reading the schedule: from the shards; callbacks on a reader's thread
   // -------------------------------------------
 
-  void ReadRows(std::vector<LaneRead> reads, std::move_only_function<void(std::vector<LaneWindow>)> done);
+  void ReadRows(std::vector<LaneRead> reads, std::move_only_function<void(std::vector<LaneWindow>)> done,
+                ReadTurn turn = ReadTurn::kInOrder);
 
   // The lanes of a campaign that have rows queued, in key order, of those with destination % shards == shard.
   void ReadLanes(CampaignId campaign, std::string cursor, int max, int shard, int shards,
-                 std::move_only_function<void(LanesPage)> done);
+                 std::move_only_function<void(LanesPage)> done, ReadTurn turn = ReadTurn::kInOrder);
 
   // A piece of a finished message, as its load gave it. NotFound: it is not kept.
   void ReadPiece(CampaignId campaign, BodyId body, uint32_t piece,

@@ -35,6 +35,12 @@ struct LaneId {
 // Where a queued row stands: never tried, to be tried again, or held because nobody knows whether it arrived.
 enum class RowState : uint8_t { kFresh = 0, kRetrying, kInDoubt };
 
+// Where a question stands among those that wait for the store's readers.
+enum class ReadTurn : uint8_t {
+  kInOrder,
+  kFirst,  // before all that are in order: for what must go out now
+};
+
 // What a token of a message is given out for; see MessageTokens.
 enum class TokenPurpose : uint8_t {
   kReturnPath = 0,  // stands in the envelope sender: a bounce to it comes from whoever got the message
