@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <limits>
+#include <thread>
 #include <utility>
 
 #include "engine/runtime/check.h"
@@ -102,6 +103,9 @@ void Ring::Run(Task<void> main) {
     RunReady();
     if (end_of_turn_) end_of_turn_();
     if (roots_ == 0) break;
+    // While there is always more to do, this thread would have its core until the end of a slice of milliseconds, and
+    // whoever is woken meanwhile (a committer, a reader, a server on the same machine) would wait for that.
+    std::this_thread::yield();
     SubmitAndWait();
     Reap();
     ReadClock();
