@@ -171,7 +171,8 @@ void Store::ReadPiece(CampaignId campaign, BodyId body, uint32_t piece,
 
 void Store::ReadReceived(std::string stream, std::string recipient, absl::Time since, size_t max,
                          std::move_only_function<void(absl::StatusOr<std::vector<absl::Time>>)> done) {
-  parts_->readers->Do([=, parts = parts_.get(), done = std::move(done)](Unsealer&) mutable {
+  parts_->readers->Do([parts = parts_.get(), stream = std::move(stream), recipient = std::move(recipient), since, max,
+                       done = std::move(done)](Unsealer&) mutable {
     std::string scratch;
     const AddressHash of = HashName(*parts->ring, stream, &scratch);
     done(Receipts(parts->database.get()).Of(of, HashAddress(*parts->ring, recipient, &scratch), since, max));
@@ -183,7 +184,7 @@ absl::StatusOr<std::string> Store::ReadPiece(CampaignId campaign, BodyId body, u
   return ReadBodyPiece(parts_->database.get(), &unsealer, campaign, body, piece);
 }
 
-void Store::MoveDue(LaneId lane, std::string after, absl::Time due,
+void Store::MoveDue(LaneId lane, std::string_view after, absl::Time due,
                     std::move_only_function<void(absl::StatusOr<uint64_t> rows)> done) {
   DueMove::Start(parts_->committer.get(), lane, after, due, std::move(done));
 }

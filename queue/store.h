@@ -191,7 +191,7 @@ class Store {
 
   // Gives the lane's retries that lie after the cursor `after` (empty: all) and are due later than `due` the new due
   // time. Rows move in chunks; a crash between two leaves the rest where it was. `done` runs on the committer's thread.
-  void MoveDue(LaneId lane, std::string after, absl::Time due,
+  void MoveDue(LaneId lane, std::string_view after, absl::Time due,
                std::move_only_function<void(absl::StatusOr<uint64_t> rows)> done);
 
   // --- Campaigns: block

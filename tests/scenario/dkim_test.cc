@@ -76,6 +76,52 @@ const std::vector<std::string>& Shapes() {
   return shapes;
 }
 
+// Headers and bodies at the edge of what is allowed.
+const std::vector<std::string>& OddShapes() {
+  static const auto repeated = [](const std::string& text, int times) {
+    std::string all;
+    for (int i = 0; i < times; ++i) all += text;
+    return all;
+  };
+  static const std::string many_ids = [] {
+    std::string ids;
+    for (int i = 1; i <= 60; ++i) ids += fmt::format("{}<id{}@sender.test>", i % 5 == 0 ? "\n " : " ", i);
+    return ids;
+  }();
+  static const std::vector<std::string> shapes = {
+      // Header fields that are there twice, empty, all white space, folded before and behind their text, or very long.
+      "Subject: repeated\nX-Twice: one\nX-Twice:  two {{city}}\nX-Twice: one\nComments: a\nComments: b\n\nHi "
+      "{{name}}\n",
+      "Subject:\nX-Empty:\nX-Blank:   \n\nno subject for {{name}}\n",
+      "Subject:\n folded at once {{city}}\nX-Folded: a\n  b\n\tc\n\t d  \n\nHi\n",
+      "Subject: references\nReferences:" + many_ids + "\nIn-Reply-To: <id1@sender.test>\n\nHi {{name}}\n",
+      "Subject: without blanks " + std::string(700, 's') + "\n\nHi {{name}}\n",
+      "Subject: names\nReply-To: \"Gr\xC3\xBC\xC3\x9F, {{city}}\" <r@sender.test>,\n \"a \\\"b\\\" c\" "
+      "<s@sender.test>\n\nHi\n",
+      "Subject: \xE5\xB1\xB1\xE7\x94\xB0 " + repeated("\xE5\xB1\xB1", 120) + " {{name}}\n\n{{city}}\n",
+      "Subject: =?utf-8?Q?encoded_already?= {{name}}\n\n=?utf-8?Q?no_word_here?= =3D= {{city}}\n",
+      // Bodies: nothing but white space or line ends, values alone, 8-bit text in long lines, flowed text.
+      "Subject: blank body\n\n \t \n  \n",
+      "Subject: line ends\n\n\n\n\n\n",
+      "Subject: a value alone\n\n{{city}}",
+      "Subject: 8-bit long lines\n\n" + repeated("\xC3\xA4\xF0\x9F\x98\x80 ", 400) + "{{name}}\n" +
+          repeated("\xE5\xB1\xB1", 700) + "\n",
+      "Subject: flowed\nContent-Type: text/plain; charset=utf-8; format=flowed; delsp=yes\n\n> quoted \n>> {{name}} "
+      "\n-- \n"
+      "From here \n{{city}}\n",
+      "Subject: language\nContent-Type: multipart/alternative; boundary=\"=_a?b\"\n\n--=_a?b\nContent-Type: "
+      "text/plain\n"
+      "Content-Language: de\n\n{{name}}\n\n\n--=_a?b\nContent-Type: text/html; charset=utf-8\n\n" +
+          repeated("<td align=\"left\" >\xC3\xBC</td>", 200) + "{{name}}\n--=_a?b--\n",
+      "Subject: attached names\nContent-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: "
+      "text/plain\n\n--m-\n--n\n"
+      "{{name}}\n--m\nContent-Type: application/octet-stream; name=\"Gr\xC3\xBC\xC3\x9F"
+      "e.bin\"\nContent-Disposition: "
+      "attachment; filename*=utf-8\'\'Gr%C3%BC%C3%9Fe.bin\nContent-Transfer-Encoding: base64\n\nAAECAwQ=\n--m--\n",
+  };
+  return shapes;
+}
+
 class DkimTest : public World {
  protected:
   DkimTest() {
@@ -174,9 +220,11 @@ TEST_F(DkimTest, AThousandMessagesOfEveryShapeVerifyEverywhere) {
   EXPECT_EQ(Check("r1", check), "matches");
   EXPECT_EQ(Check("e1", check), "matches");
 
-  const size_t shapes = Shapes().size() + 3;
+  std::vector<std::string> letters = Shapes();
+  letters.insert(letters.end(), OddShapes().begin(), OddShapes().end());
+  const size_t shapes = letters.size() + 3;
   const int rows = 1000 / static_cast<int>(shapes);
-  for (size_t i = 0; i < Shapes().size(); ++i) Send(fmt::format("shape{}", i), Shapes()[i], rows);
+  for (size_t i = 0; i < letters.size(); ++i) Send(fmt::format("shape{}", i), letters[i], rows);
   Send(fmt::format("shape{}", shapes - 3),
        "Subject: IDN\nReply-To: B\xC3\xBCro <a@b\xC3\xBC"
        "cher.test>\n\nHi {{name}} at {{email}}\n",
