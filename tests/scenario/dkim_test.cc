@@ -47,18 +47,20 @@ const std::vector<std::string>& Shapes() {
       "Subject: dots\n\n.\n..\n.{{name}}\nFrom {{city}}\n",
       "Subject:   folded\n subject of\n\tthree lines {{name}}\n\nbody\n",
       "Subject: {{name}} {{name}} {{name}} {{name}} {{name}} {{name}} long\n\nbody of {{city}}\n",
-      "Subject: Gr\xC3\xBC\xC3\x9F"
-      "e an {{name}}\n\nSch\xC3\xB6ne Gr\xC3\xBC\xC3\x9F"
-      "e nach {{city}} \xE2\x80\x94 bis bald.\n",
+      std::string("Subject: Gr\xC3\xBC\xC3\x9F"
+                  "e an {{name}}\n\nSch\xC3\xB6ne Gr\xC3\xBC\xC3\x9F"
+                  "e nach {{city}} \xE2\x80\x94 bis bald.\n"),
       "Subject: html\nContent-Type: text/html; charset=utf-8\n\n" + html,
       "Subject: parts\n" + parts,
-      "Subject: attachment\nContent-Type: multipart/mixed; boundary=m\n\n--m\n\nDear {{name}}\n--m\nContent-Type: "
-      "application/pdf; name=a.pdf\nContent-Transfer-Encoding: base64\nContent-Disposition: attachment; filename=\"a "
-      "b.pdf\"\n\n"
-      "JVBERi0xLjQKJeLjz9MK\n--m--\n",
-      "Subject: lists\nList-Unsubscribe: <https://u.sender.test/{{name}}>\nList-Unsubscribe-Post: "
-      "List-Unsubscribe=One-Click\nList-Id: <news.sender.test>\nFeedback-ID: a:b:c:d\nReply-To: Clinic "
-      "<r@sender.test>\n\nHi {{name}}\n",
+      std::string(
+          "Subject: attachment\nContent-Type: multipart/mixed; boundary=m\n\n--m\n\nDear {{name}}\n--m\nContent-Type: "
+          "application/pdf; name=a.pdf\nContent-Transfer-Encoding: base64\nContent-Disposition: attachment; "
+          "filename=\"a "
+          "b.pdf\"\n\n"
+          "JVBERi0xLjQKJeLjz9MK\n--m--\n"),
+      std::string("Subject: lists\nList-Unsubscribe: <https://u.sender.test/{{name}}>\nList-Unsubscribe-Post: "
+                  "List-Unsubscribe=One-Click\nList-Id: <news.sender.test>\nFeedback-ID: a:b:c:d\nReply-To: Clinic "
+                  "<r@sender.test>\n\nHi {{name}}\n"),
       "subject: odd header names\nX-One: a\nX-One: b\nCC: other@sender.test\nREFERENCES: <a@b>\n\nHi {{name}}\n",
       "Subject: section\n\n{{#city}}You live in {{city}}.{{/city}}{{^city}}No city.{{/city}}\n",
       "Subject: long lines\n\n{{name}} " + std::string(900, 'x') + " {{city}}\n" + std::string(2000, 'y') + "\n",
@@ -90,14 +92,15 @@ const std::vector<std::string>& OddShapes() {
   }();
   static const std::vector<std::string> shapes = {
       // Header fields that are there twice, empty, all white space, folded before and behind their text, or very long.
-      "Subject: repeated\nX-Twice: one\nX-Twice:  two {{city}}\nX-Twice: one\nComments: a\nComments: b\n\nHi "
-      "{{name}}\n",
+      std::string(
+          "Subject: repeated\nX-Twice: one\nX-Twice:  two {{city}}\nX-Twice: one\nComments: a\nComments: b\n\nHi "
+          "{{name}}\n"),
       "Subject:\nX-Empty:\nX-Blank:   \n\nno subject for {{name}}\n",
       "Subject:\n folded at once {{city}}\nX-Folded: a\n  b\n\tc\n\t d  \n\nHi\n",
       "Subject: references\nReferences:" + many_ids + "\nIn-Reply-To: <id1@sender.test>\n\nHi {{name}}\n",
       "Subject: without blanks " + std::string(700, 's') + "\n\nHi {{name}}\n",
-      "Subject: names\nReply-To: \"Gr\xC3\xBC\xC3\x9F, {{city}}\" <r@sender.test>,\n \"a \\\"b\\\" c\" "
-      "<s@sender.test>\n\nHi\n",
+      std::string("Subject: names\nReply-To: \"Gr\xC3\xBC\xC3\x9F, {{city}}\" <r@sender.test>,\n \"a \\\"b\\\" c\" "
+                  "<s@sender.test>\n\nHi\n"),
       "Subject: \xE5\xB1\xB1\xE7\x94\xB0 " + repeated("\xE5\xB1\xB1", 120) + " {{name}}\n\n{{city}}\n",
       "Subject: =?utf-8?Q?encoded_already?= {{name}}\n\n=?utf-8?Q?no_word_here?= =3D= {{city}}\n",
       // Bodies: nothing but white space or line ends, values alone, 8-bit text in long lines, flowed text.
@@ -106,18 +109,20 @@ const std::vector<std::string>& OddShapes() {
       "Subject: a value alone\n\n{{city}}",
       "Subject: 8-bit long lines\n\n" + repeated("\xC3\xA4\xF0\x9F\x98\x80 ", 400) + "{{name}}\n" +
           repeated("\xE5\xB1\xB1", 700) + "\n",
-      "Subject: flowed\nContent-Type: text/plain; charset=utf-8; format=flowed; delsp=yes\n\n> quoted \n>> {{name}} "
-      "\n-- \n"
-      "From here \n{{city}}\n",
+      std::string("Subject: flowed\nContent-Type: text/plain; charset=utf-8; format=flowed; delsp=yes\n\n> quoted \n>> "
+                  "{{name}} "
+                  "\n-- \n"
+                  "From here \n{{city}}\n"),
       "Subject: language\nContent-Type: multipart/alternative; boundary=\"=_a?b\"\n\n--=_a?b\nContent-Type: "
       "text/plain\n"
       "Content-Language: de\n\n{{name}}\n\n\n--=_a?b\nContent-Type: text/html; charset=utf-8\n\n" +
           repeated("<td align=\"left\" >\xC3\xBC</td>", 200) + "{{name}}\n--=_a?b--\n",
-      "Subject: attached names\nContent-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: "
-      "text/plain\n\n--m-\n--n\n"
-      "{{name}}\n--m\nContent-Type: application/octet-stream; name=\"Gr\xC3\xBC\xC3\x9F"
-      "e.bin\"\nContent-Disposition: "
-      "attachment; filename*=utf-8\'\'Gr%C3%BC%C3%9Fe.bin\nContent-Transfer-Encoding: base64\n\nAAECAwQ=\n--m--\n",
+      std::string(
+          "Subject: attached names\nContent-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: "
+          "text/plain\n\n--m-\n--n\n"
+          "{{name}}\n--m\nContent-Type: application/octet-stream; name=\"Gr\xC3\xBC\xC3\x9F"
+          "e.bin\"\nContent-Disposition: "
+          "attachment; filename*=utf-8\'\'Gr%C3%BC%C3%9Fe.bin\nContent-Transfer-Encoding: base64\n\nAAECAwQ=\n--m--\n"),
   };
   return shapes;
 }
