@@ -183,8 +183,9 @@ class Peer:
 
     def start_opendkim(self, address):
         """The signer of peers that have none of their own, as a milter."""
-        fill(HERE / 'opendkim.conf', self.directory / 'opendkim.conf', dir=self.directory, key=self.data.dkim_key,
-             address=address)
+        host, port = address.rsplit(':', 1)
+        fill(HERE / 'opendkim.conf', self.directory / 'opendkim.conf', dir=self.directory, key=self.data.dkim_key, host=host,
+             port=port)
         self.run('opendkim', '-f', '-x', self.directory / 'opendkim.conf')
         wait_for('opendkim', 20, lambda: self._listens(address))
 
