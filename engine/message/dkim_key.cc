@@ -117,7 +117,9 @@ absl::StatusOr<DkimKey> DkimKey::Of(std::shared_ptr<evp_pkey_st> key) {
       if (EVP_PKEY_get_raw_public_key(key.get(), raw.data(), &size) != 1) {
         return Failed("the public half of the key cannot be written");
       }
-      return DkimKey(std::move(key), DkimAlgorithm::kEd25519Sha256, Base64(raw.data(), size));
+      DkimKey ready(std::move(key), DkimAlgorithm::kEd25519Sha256, Base64(raw.data(), size));
+      ready.ed25519_ = Ed25519Key::Of(*ready.key_);
+      return ready;
     }
     default:
       return absl::InvalidArgumentError("holds a key that is neither RSA nor Ed25519, the two that DKIM knows");
@@ -138,6 +140,7 @@ absl::StatusOr<std::string> DkimKey::ToPem() const {
 }
 
 absl::StatusOr<std::string> DkimKey::Sign(const Sha256& hash) const {
+  if (ed25519_ != nullptr) return ed25519_->Sign(hash);
   std::string signature(static_cast<size_t>(EVP_PKEY_get_size(key_.get())), '\0');
   size_t size = signature.size();
   auto* const out = reinterpret_cast<unsigned char*>(signature.data());

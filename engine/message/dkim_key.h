@@ -3,14 +3,15 @@
 #include <absl/status/statusor.h>
 #include <absl/types/span.h>
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "engine/message/ed25519_key.h"
 #include "engine/message/rsa_multi_buffer.h"
+#include "engine/message/sha256.h"
 
 struct evp_pkey_st;
 struct evp_pkey_ctx_st;
@@ -66,6 +67,7 @@ class DkimKey {
   // Of an RSA key: ready to sign, copied for each signature. To make one again would cost more than hashing a header.
   std::shared_ptr<const evp_pkey_ctx_st> context_;
   std::shared_ptr<const RsaMultiBuffer> together_;  // null: each is signed alone
+  std::shared_ptr<const Ed25519Key> ed25519_;       // null: RSA, or OpenSSL signs
   DkimAlgorithm algorithm_;
   std::string public_key_;
 };

@@ -2,16 +2,15 @@
 
 #include <absl/types/span.h>
 
-#include <array>
-#include <cstdint>
 #include <memory>
 #include <string>
+
+#include "engine/message/sha256.h"
 
 struct evp_pkey_st;
 
 namespace sealift::engine {
 
-using Sha256 = std::array<uint8_t, 32>;
 using Pause = void (*)();  // what is done between two parts of a long computation
 
 // RsaMultiBuffer signs eight hashes with one RSA key in 0.6 of the processor time that they take one by one:

@@ -198,12 +198,12 @@ void Rsa2048SignaturesTogether(benchmark::State& state) {
 }
 BENCHMARK(Rsa2048SignaturesTogether);
 
-void RawEd25519Signature(benchmark::State& state) {
+void Ed25519Signature(benchmark::State& state) {
   const DkimKey key = KeyOf(DkimAlgorithm::kEd25519Sha256);
   const Sha256 hash = HashOf("text");
   for (auto _ : state) benchmark::DoNotOptimize(key.Sign(hash));
 }
-BENCHMARK(RawEd25519Signature);
+BENCHMARK(Ed25519Signature);
 
 void RenderAndSignTenKilobytes(benchmark::State& state, DkimAlgorithm algorithm) {
   const Template compiled = CompiledTemplate();
