@@ -36,11 +36,15 @@ ReplyRule RuleOfCode(Phase phase, int code) {
   }
 }
 
-// Whether the code says more than vague words do. "Policy" is said with any code; and of what is so only now,
-// with 4.7.x or 4.2.1, the words say more.
-bool SaysMore(const ReplyRule& code, bool transient) {
+// Whether the code says more than vague words do. "Policy" is said with any code, and x.7.1 of anything: a topic says
+// more. Of what is so only now, with 4.7.x or 4.2.1, the words say more.
+bool SaysMore(const ReplyRule& code, const ReplyRule& words, bool transient) {
   if (code.reason_class == ReasonClass::kOther) return false;
-  return !transient || (code.reason_class != ReasonClass::kPolicy && code.reason_class != ReasonClass::kInactive);
+  if (code.reason_class == ReasonClass::kPolicy) {
+    return !transient &&
+           (words.reason_class == ReasonClass::kPolicy || words.reason_class == ReasonClass::kUnavailable);
+  }
+  return !transient || code.reason_class != ReasonClass::kInactive;
 }
 
 ReplyRule RuleOf(Phase phase, const Reply& reply) {
@@ -56,7 +60,7 @@ ReplyRule RuleOf(Phase phase, const Reply& reply) {
     return *code;
   }
   if (words == nullptr) return code != nullptr ? *code : RuleOfCode(phase, reply.code);
-  if (!words->vague || code == nullptr || !SaysMore(*code, reply.IsTransient())) return *words;
+  if (!words->vague || code == nullptr || !SaysMore(*code, *words, reply.IsTransient())) return *words;
   ReplyRule closer = *code;  // "5.1.1 policy error" may mean either
   if (words->reason_class == ReasonClass::kPolicy) closer.remark = Remark::kDoubt;
   return closer;
@@ -64,7 +68,7 @@ ReplyRule RuleOf(Phase phase, const Reply& reply) {
 
 // Whether a bad mailbox is believed only when it is heard again.
 bool IsDoubtful(Phase phase, const Reply& reply, const ReplyRule& rule) {
-  if (phase != Phase::kRcpt || rule.remark == Remark::kDoubt) return true;
+  if (phase != Phase::kRcpt || rule.remark == Remark::kDoubt || SpeaksOfUs(Plain(reply))) return true;
   return reply.enhanced.has_value() && (reply.enhanced->subject == 2 || reply.enhanced->subject == 7);  // contradicted
 }
 

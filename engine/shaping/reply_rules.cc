@@ -6,6 +6,8 @@
 #include <array>
 #include <cassert>
 #include <cstddef>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "engine/smtp/redact.h"
@@ -18,7 +20,31 @@ struct PhraseRule {
   std::span<const std::string_view> phrases;
 };
 
-// The table, four times: each reading takes the lines of its kind.
+struct WordSet {
+  std::string_view name;
+  std::span<const std::string_view> words;
+};
+
+// The table, five times: each reading takes the lines of its kind.
+#define WORDS(name, ...)                                         \
+  {#name, []() -> std::span<const std::string_view> {            \
+     static constexpr std::string_view kWords[] = {__VA_ARGS__}; \
+     return kWords;                                              \
+   }()},
+#define REPLY_RULE(...)
+#define VAGUE_RULE(...)
+#define CODE_RULE(...)
+#define MISREPORTS(provider, rule)
+constexpr WordSet kWordSets[] = {
+#include "engine/shaping/reply_rules.def"
+};
+#undef WORDS
+#undef REPLY_RULE
+#undef VAGUE_RULE
+#undef CODE_RULE
+#undef MISREPORTS
+
+#define WORDS(name, ...)
 #define PHRASE_RULE(name, class, about, remark, vague, ...)                                                     \
   {{name, ReasonClass::class, About::about, Remark::remark, vague}, []() -> std::span<const std::string_view> { \
      static constexpr std::string_view kPhrases[] = {__VA_ARGS__};                                              \
@@ -59,6 +85,7 @@ constexpr CodeRule kCodeRules[] = {
 constexpr std::pair<std::string_view, std::string_view> kMisreports[] = {
 #include "engine/shaping/reply_rules.def"
 };
+#undef WORDS
 #undef REPLY_RULE
 #undef VAGUE_RULE
 #undef CODE_RULE
@@ -70,20 +97,35 @@ bool Applies(const ReplyRule& rule, bool recipient_known) {
   return recipient_known || (rule.about != About::kRecipient && rule.about != About::kContent);
 }
 
-// Whether `text` begins with `phrase`, whose "*" stand for any words: " unusual rate * dkim domain ".
+std::span<const std::string_view> WordsOf(std::string_view set) {
+  const auto* const found = std::ranges::find(kWordSets, set, &WordSet::name);
+  assert(found != std::end(kWordSets));
+  return found->words;
+}
+
+// Whether `text` begins with `phrase`: " unusual rate * dkim domain ", " [who] ? [nobody] ".
 bool BeginsWith(std::string_view text, std::string_view phrase) {
-  size_t star = phrase.find('*');
-  if (!text.starts_with(phrase.substr(0, star))) return false;
-  while (star != std::string_view::npos) {
-    text.remove_prefix(std::min(text.size(), star - 1));  // the space before "*" is also the one before what follows
-    phrase.remove_prefix(star + 1);
-    star = phrase.find('*');
-    const std::string_view part = phrase.substr(0, star);
-    const size_t at = text.find(part);
-    if (at == std::string_view::npos) return false;
-    text.remove_prefix(at);
+  const size_t special = phrase.find_first_of("*?[");
+  if (!text.starts_with(phrase.substr(0, special))) return false;
+  if (special == std::string_view::npos) return true;
+  const std::string_view here = text.substr(special);
+  if (phrase[special] == '[') {
+    const size_t close = phrase.find(']', special);
+    const std::string_view after = phrase.substr(close + 1);
+    return std::ranges::any_of(WordsOf(phrase.substr(special + 1, close - special - 1)), [&](std::string_view word) {
+      return here.starts_with(word) && BeginsWith(here.substr(word.size()), after);
+    });
   }
-  return true;
+  const std::string_view after = phrase.substr(special + 1);
+  if (phrase[special] == '?') {
+    const size_t end = here.find(' ');
+    return end != std::string_view::npos && BeginsWith(here.substr(end), after);
+  }
+  // The space before "*" may also be the one before what follows.
+  for (size_t at = special - 1; at != std::string_view::npos; at = text.find(' ', at + 1)) {
+    if (BeginsWith(text.substr(at), after)) return true;
+  }
+  return false;
 }
 
 // The phrases by the first two letters that they begin a word with: a few are tried at each word instead of hundreds.
@@ -91,10 +133,7 @@ class PhraseIndex {
  public:
   PhraseIndex() {
     for (size_t rule = 0; rule < std::size(kPhraseRules); ++rule) {
-      for (const std::string_view phrase : kPhraseRules[rule].phrases) {
-        assert(phrase.size() >= 3 && phrase.front() == ' ');
-        phrases_[Key(phrase)].push_back({rule, phrase});
-      }
+      for (const std::string_view phrase : kPhraseRules[rule].phrases) Add(rule, phrase);
     }
   }
 
@@ -115,6 +154,19 @@ class PhraseIndex {
     size_t rule;
     std::string_view phrase;
   };
+
+  void Add(size_t rule, std::string_view phrase) {
+    assert(phrase.size() >= 3 && phrase.front() == ' ');
+    if (phrase[1] != '[') {
+      phrases_[Key(phrase)].push_back({rule, phrase});
+      return;
+    }
+    std::set<size_t> keys;
+    for (const std::string_view word : WordsOf(phrase.substr(2, phrase.find(']') - 2))) {
+      if (keys.insert(Key(" " + std::string(word))).second)
+        phrases_[Key(" " + std::string(word))].push_back({rule, phrase});
+    }
+  }
 
   static size_t Key(std::string_view text) {
     return static_cast<unsigned char>(text[1]) % 64 * 64 + static_cast<unsigned char>(text[2]) % 64;
@@ -151,7 +203,7 @@ void AppendDomains(std::string_view text, std::string& plain) {
     bool within = false;
     for (size_t i = at + 1; i < text.size(); ++i) {
       const char c = Lower(text[i]);
-      if (!IsWord(c) && c != '.' && c != '-') break;
+      if ((!IsWord(c) && c != '.' && c != '-') || text.substr(i, 2) == "..") break;
       if (!IsWord(c)) {
         if (within) plain += ' ';
         within = false;
@@ -179,6 +231,13 @@ std::string Plain(const Reply& reply) {
 const ReplyRule* FindRule(std::string_view plain, bool recipient_known) {
   static const PhraseIndex* const kIndex = new PhraseIndex();
   return kIndex->Find(plain, recipient_known);
+}
+
+bool SpeaksOfUs(std::string_view plain) {
+  for (size_t at = plain.find(' '); at != std::string_view::npos; at = plain.find(' ', at + 1)) {
+    if (BeginsWith(plain.substr(at), " [ours] ")) return true;
+  }
+  return false;
 }
 
 const ReplyRule* FindRule(const EnhancedCode& code, bool recipient_known) {

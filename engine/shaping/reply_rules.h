@@ -39,6 +39,9 @@ std::string Plain(const Reply& reply);
 // has heard the recipient; before, no rule about the recipient or the content applies.
 const ReplyRule* FindRule(std::string_view plain, bool recipient_known);
 
+// Whether the words speak of us as well, or of a rule: what they say of a mailbox is doubtful then.
+bool SpeaksOfUs(std::string_view plain);
+
 // What an enhanced code says by itself: RFC 3463 and its registry; nullptr when that is too little.
 const ReplyRule* FindRule(const EnhancedCode& code, bool recipient_known);
 

@@ -29,8 +29,9 @@ Every negative reply gets a *class*, says whom it is *about*, and has a *verdict
 | `stop` | it is tried again, and what it is about sends nothing for a while |
 
 Nobody is suppressed for a 4xx, nor for what was said of us. A mailbox is only *suspected* to be nobody, and suppressed when that is heard
-again on another day, where the words and the enhanced code contradict each other (`550 5.7.1 user unknown`), where it is said after the
-content, and where a provider is known to misreport (below). While a provider refuses ten recipients in a hundred, five times what is usual
+again on another day, where the words and the enhanced code contradict each other (`550 5.7.1 user unknown`), where they speak of us too
+(`550 5.1.1 no such user, or the sender is blocked`), where it is said after the content, and where a provider is known to misreport
+(below). While a provider refuses ten recipients in a hundred, five times what is usual
 for it, and at least 50 in ten minutes, nobody there is suppressed or bounced: rows wait, and `sealift_hard_bounce_spikes` is 1.
 
 ## A backoff
@@ -100,7 +101,7 @@ std::string PhrasesOf(const RuleEntry& entry) {
 
 std::string RulesReference() {
   std::string page(kOpening);
-  page += "\n## Built-in rules\n\nAs of 2026-11-27.\n\n| rule | provider | when | acts on | from | does | why |\n";
+  page += "\n## Built-in rules\n\nAs of 2026-11-28.\n\n| rule | provider | when | acts on | from | does | why |\n";
   page += "| --- | --- | --- | --- | --- | --- | --- |\n";
   const auto rules = ResponseRules::Compile({});
   for (const ResponseRule& rule : (*rules)->rules()) {
@@ -114,9 +115,14 @@ std::string RulesReference() {
   page += "\n## Who is known to misreport\n\n| provider | reply rule |\n| --- | --- |\n";
   for (const auto& [provider, rule] : AllMisreports()) page += fmt::format("| {} | `{}` |\n", provider, rule);
   page +=
-      "\n## What words and codes mean\n\nThe first that is found decides; `*` stands for any words. A vague one gives "
-      "way to ";
-  page += "an enhanced code that says more.\n\n| reply rule | class | about | found by |\n| --- | --- | --- | --- |\n";
+      "\n## What words and codes mean\n\nThe first that is found decides. `*` stands for any words, `?` for one, and "
+      "`[who]` for one of a set: ";
+  page +=
+      "what a mailbox or its owner is called, in the languages that servers answer in, and `[nobody]` for that there "
+      "is ";
+  page +=
+      "none. A vague one gives way to an enhanced code that says more.\n\n| reply rule | class | about | found by |\n| "
+      "--- | --- | --- | --- |\n";
   for (const RuleEntry& entry : AllRules()) {
     page += fmt::format("| `{}`{} | `{}` | {} | {} |\n", entry.rule->name, entry.rule->vague ? " (vague)" : "",
                         ToString(entry.rule->reason_class), ToString(entry.rule->about), PhrasesOf(entry));

@@ -44,7 +44,8 @@ std::string HideAddresses(std::string_view text) {
       while (begin > done && !EndsWord(text[begin - 1])) --begin;
     }
     size_t end = i + at_size;
-    while (end < text.size() && !EndsWord(text[end])) ++end;
+    // No domain has "..": what stands behind it in "<jane@d1.test>...User unknown" is a sentence.
+    while (end < text.size() && !EndsWord(text[end]) && text.substr(end, 2) != "..") ++end;
     if (begin > done && end < text.size() && text[begin - 1] == '<' && text[end] == '>') {
       --begin;
       ++end;

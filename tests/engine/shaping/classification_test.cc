@@ -136,6 +136,37 @@ TEST(ClassificationTest, GreylistingIsKnown) {
   EXPECT_EQ(Judged(Phase::kRcpt, "451 4.7.1 Greylisting in action, please come back later"), "defer greylisted sender");
 }
 
+TEST(ClassificationTest, ASentenceIsReadByItsGrammar) {
+  for (const std::string_view who :
+       {"Mailbox", "The account", "User jane", "Recipient address", "Postfach", "Utilisateur"}) {
+    for (const std::string_view nobody :
+         {"does not exist", "is unknown", "could not be found", "existiert nicht", "inconnu"}) {
+      EXPECT_EQ(Judged(Phase::kRcpt, fmt::format("550 {} {}", who, nobody)), "bounce bad_mailbox recipient");
+    }
+  }
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 The mailbox of the winner does not exist"), "bounce other recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.2.1 Konto gesperrt"), "bounce inactive recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "552 5.2.2 Casella piena"), "bounce full recipient");
+}
+
+TEST(ClassificationTest, ATopicSaysMoreThanACodeThatIsGivenForAnything) {
+  EXPECT_EQ(Judged(Phase::kRcpt, "450 4.7.1 Not at that speed"), "defer rate source");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.1 Not at that speed"), "defer rate source");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.1.1 Not at that speed"), "bounce bad_mailbox recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.25 Not at that speed"), "defer authentication sender");
+}
+
+TEST(ClassificationTest, WhoSpeaksOfUsSuppressesNobodyAtOnce) {
+  for (const std::string_view text : {"550 5.1.1 no such user; blocked", "550 user unknown to your server",
+                                      "550 5.1.1 mailbox not found, or against our policy"}) {
+    EXPECT_NE(Classify(Phase::kRcpt, ReplyOf(text)).remedy, Remedy::kSuppress) << text;
+  }
+}
+
+TEST(ClassificationTest, AnAddressEndsBeforeASentence) {
+  EXPECT_EQ(Plain(ReplyOf("550 jane@d1.test...User unknown")), " =550 user unknown @d1 @test ");
+}
+
 TEST(ClassificationTest, FailuresWithoutAReply) {
   EXPECT_EQ(ClassifyFailure(ReasonClass::kTimeout).action, Action::kDefer);
   EXPECT_EQ(ClassifyFailure(ReasonClass::kTls).action, Action::kDefer);
@@ -271,6 +302,14 @@ void Understand(const std::string& name, int at_least) {
 TEST(ClassificationTest, RepliesThatNoRuleWasWrittenForAreUnderstood) { Understand("replies.tsv", 300); }
 
 TEST(ClassificationTest, RepliesInOtherWordsAreUnderstood) { Understand("replies_reworded.tsv", 120); }
+
+TEST(ClassificationTest, RepliesOfOneOperatorAfterAnotherAreUnderstood) { Understand("replies_of_operators.tsv", 190); }
+
+TEST(ClassificationTest, RepliesThatProvidersDocumentAreUnderstood) { Understand("replies_documented.tsv", 130); }
+
+TEST(ClassificationTest, RepliesWrittenAfterTheRulesAreUnderstood) { Understand("replies_unseen.tsv", 130); }
+
+TEST(ClassificationTest, RepliesHeldOutAreUnderstood) { Understand("replies_held_out.tsv", 100); }
 
 // sisimai's reasons and which of our classes say the same.
 const std::map<std::string, std::set<std::string>>& SameClasses() {

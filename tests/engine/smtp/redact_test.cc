@@ -26,6 +26,8 @@ TEST(RedactTest, AddressesGoWhateverSurroundsThem) {
   EXPECT_EQ(RedactReply("<b+jane=d1.test@example.com> and a@b"), "<redacted> and <redacted>");
   EXPECT_EQ(RedactReply("@"), "<redacted>");
   EXPECT_EQ(RedactReply("a@b@c x"), "<redacted> x");
+  EXPECT_EQ(RedactReply("<jane@d1.test>...User unknown"), "<redacted>...User unknown");
+  EXPECT_EQ(RedactReply("jane@d1.test...User unknown"), "<redacted>...User unknown");
 }
 
 TEST(RedactTest, LocalPartAloneGoesToo) {
