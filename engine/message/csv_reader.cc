@@ -9,12 +9,11 @@ namespace sealift::engine {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-constexpr std::string_view kTooLong = "the row is too long";
 constexpr size_t kAppendBytes = 4096;
 
 }  // namespace
 
-CsvReader::CsvReader(char separator, const Limits& limits) : separator_(separator), limits_(limits) {
+CsvReader::CsvReader(char separator, const Limits& limits) : RowReader(limits), separator_(separator) {
   assert(separator != '"' && separator != '\n' && separator != '\r');
 }
 
@@ -58,7 +57,7 @@ absl::StatusOr<RowReader::Step> CsvReader::Next() {
       if (size > limits_.row_bytes_max) {
         fields_.clear();
         column_.reset();
-        reason_ = kTooLong;
+        reason_ = row_too_long_;
         lines_ = 1;
         within_ = Within::kFieldBegin;
         quoted_return_ = false;
@@ -189,7 +188,7 @@ CsvReader::Scan CsvReader::ScanRow(std::string_view text, bool last) {
     fields_[field.field] = std::string_view(unescaped_).substr(field.begin, field.size);
   }
   if (taken_ > limits_.row_bytes_max) {
-    reason_ = kTooLong;
+    reason_ = row_too_long_;
     column_.reset();
   }
   if (!reason_.empty()) return Scan::kBadRow;
@@ -230,11 +229,11 @@ void CsvReader::ScanQuoted(std::string_view text, size_t& at) {
 
 void CsvReader::AddField(std::string_view field) {
   if (field.size() > limits_.field_bytes_max && reason_.empty()) {
-    Bad("a field is too long");
+    Bad(field_too_long_);
     column_ = fields_.size();
   }
   if (fields_.size() >= limits_.fields_max) {
-    Bad("the row has too many fields");
+    Bad(too_many_fields_);
     return;
   }
   fields_.push_back(field);

@@ -47,7 +47,6 @@ class CsvReader final : public RowReader {
   bool Start(std::string_view& text, bool last);
 
   const char separator_;
-  const Limits limits_;
   std::string_view chunk_;  // what of the caller's chunk is unread
   std::string buffer_;      // rows that began in an earlier chunk
   size_t buffer_begin_ = 0;

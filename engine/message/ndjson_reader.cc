@@ -15,7 +15,6 @@ namespace {
 namespace ondemand = simdjson::ondemand;
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-constexpr std::string_view kTooLong = "the row is too long";
 constexpr std::string_view kNul = "it has a NUL character";
 
 // RFC 8259 section 6. The parser finds where a number ends and leaves it to us what it is.
@@ -148,7 +147,7 @@ struct NdjsonReader::Parser {
   ondemand::parser parser;
 };
 
-NdjsonReader::NdjsonReader(const Limits& limits) : limits_(limits), parser_(std::make_unique<Parser>()) {}
+NdjsonReader::NdjsonReader(const Limits& limits) : RowReader(limits), parser_(std::make_unique<Parser>()) {}
 
 NdjsonReader::~NdjsonReader() = default;
 
@@ -175,7 +174,7 @@ absl::StatusOr<RowReader::Step> NdjsonReader::Next() {
     if (size > limits_.row_bytes_max) {
       offset_ += size - dropped_;
       fields_.clear();
-      Bad(kTooLong);
+      Bad(row_too_long_);
       return Step::kBadRow;
     }
     if (row_line_ == 1 && line.starts_with(kByteOrderMark)) line.remove_prefix(kByteOrderMark.size());
@@ -267,7 +266,7 @@ void NdjsonReader::ReadObject(std::string_view line) {
     if (const auto error = member.unescaped_key().get(name); error != simdjson::SUCCESS) return broken(error);
     size_t index = number;
     if (first) {
-      if (number == limits_.fields_max) return Bad("the row has too many fields");
+      if (number == limits_.fields_max) return Bad(too_many_fields_);
       names_.emplace_back(name);
       fields_.emplace_back();
     } else if (number >= names_.size() || names_[number] != name) {
@@ -308,7 +307,7 @@ void NdjsonReader::ReadObject(std::string_view line) {
         return broken(simdjson::TAPE_ERROR);
       }
     }
-    if (value.size() > limits_.field_bytes_max) bad(index, "a field is too long");
+    if (value.size() > limits_.field_bytes_max) bad(index, field_too_long_);
     fields_[index] = value;
   }
   if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) return broken(simdjson::TAPE_ERROR);

@@ -49,7 +49,6 @@ class NdjsonReader final : public RowReader {
   void Bad(std::string_view reason);
   std::string& NewNested();
 
-  const Limits limits_;
   const std::unique_ptr<Parser> parser_;
   std::string_view chunk_;          // what of the caller's chunk is unread
   std::string buffer_;              // a line that began in an earlier chunk

@@ -15,6 +15,7 @@ namespace sealift::engine {
 namespace {
 
 constexpr size_t kColumnNameBytesMax = 200;
+constexpr size_t kOpeningBytes = 256;
 
 std::unique_ptr<RowReader> MakeRowReader(RecipientFormat format, const RowReader::Limits& limits) {
   if (format == RecipientFormat::kNdjson) return std::make_unique<NdjsonReader>(limits);
@@ -25,6 +26,34 @@ std::unique_ptr<RowReader> MakeRowReader(RecipientFormat format, const RowReader
 
 RecipientReader::RecipientReader(RecipientFormat format, const RowReader::Limits& limits)
     : format_(format), rows_(MakeRowReader(format, limits)) {}
+
+void RecipientReader::Feed(std::string_view chunk) {
+  rows_->Feed(chunk);
+  if (has_columns_ || opening_.size() == kOpeningBytes) return;
+  if (opening_.empty()) chunk.remove_prefix(std::min(chunk.find_first_not_of("\xEF\xBB\xBF \t\r\n"), chunk.size()));
+  opening_ += chunk.substr(0, kOpeningBytes - opening_.size());
+}
+
+std::string_view RecipientReader::OtherFormat() const {
+  if (opening_.starts_with("PK\x03\x04")) {
+    return "; this is a spreadsheet or an archive: export it as CSV (UTF-8, with commas)";
+  }
+  const bool list = opening_.starts_with('[');
+  if (format_ == RecipientFormat::kNdjson) {
+    return list ? "; this is a JSON list: `jq -c '.[]' FILE` makes an object a line of it" : "";
+  }
+  if (list) {
+    return "; if this is JSON: an object a line is loaded with --format ndjson, and `jq -c '.[]' FILE` makes that of a "
+           "list";
+  }
+  if (opening_.starts_with('{')) return "; if this is JSON: an object a line is loaded with --format ndjson";
+  const std::string_view line = std::string_view(opening_).substr(0, opening_.find_first_of("\r\n"));
+  const bool semicolons =
+      line.find(';') != std::string_view::npos && line.find_first_of(",\t") == std::string_view::npos;
+  return semicolons ? "; its columns are separated by semicolons: save it with commas, or with tabs and load it with "
+                      "--format tsv"
+                    : "";
+}
 
 absl::StatusOr<RecipientReader::Step> RecipientReader::Next() {
   while (true) {
@@ -41,8 +70,8 @@ absl::StatusOr<RecipientReader::Step> RecipientReader::Next() {
         return Step::kEnd;
       case RowReader::Step::kBadRow:
         if (!has_columns_) {
-          return absl::InvalidArgumentError(fmt::format("line {}: the row that names the columns cannot be read: {}",
-                                                        rows_->line(), rows_->reason()));
+          return absl::InvalidArgumentError(fmt::format("line {}: the row that names the columns cannot be read: {}{}",
+                                                        rows_->line(), rows_->reason(), OtherFormat()));
         }
         ++row_;
         return Reject(ColumnOf(rows_->column()), std::string(rows_->reason()));
@@ -61,7 +90,8 @@ absl::Status RecipientReader::ReadHeader() {
     const std::string_view name = Trimmed(field);
     const size_t number = names.size() + 1;
     const auto error = [&](std::string_view what) {
-      return absl::InvalidArgumentError(fmt::format("line {}: column {} {}", rows_->line(), number, what));
+      return absl::InvalidArgumentError(
+          fmt::format("line {}: column {} {}{}", rows_->line(), number, what, OtherFormat()));
     };
     if (name.empty()) return error("has no name");
     if (name.size() > kColumnNameBytesMax) return error("has a name longer than 200 bytes");
@@ -86,8 +116,11 @@ absl::Status RecipientReader::ReadHeader() {
   return absl::OkStatus();
 }
 
-// A file without a header row has a recipient in its first line: nothing of that is shown.
+// A file without a header row, or of another format, has a recipient in its first line: nothing of that is shown.
 absl::Status RecipientReader::NoEmail(const std::vector<std::string>& names) const {
+  if (const std::string_view hint = OtherFormat(); !hint.empty()) {
+    return absl::InvalidArgumentError(fmt::format("line {}: no column is named email{}", rows_->line(), hint));
+  }
   if (std::ranges::any_of(names, [](const std::string& name) { return name.find('@') != std::string::npos; })) {
     return absl::InvalidArgumentError(fmt::format(
         "line {}: no column is named email, and an address stands where a name should: the first {} must name the "

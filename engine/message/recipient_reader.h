@@ -55,7 +55,7 @@ class RecipientReader {
   RecipientReader(RecipientFormat format, const RowReader::Limits& limits);
 
   // As RowReader's.
-  void Feed(std::string_view chunk) { rows_->Feed(chunk); }
+  void Feed(std::string_view chunk);
   void Finish() { rows_->Finish(); }
 
   absl::StatusOr<Step> Next();
@@ -76,6 +76,8 @@ class RecipientReader {
   absl::Status ReadHeader();
   std::string_view Header() const { return format_ == RecipientFormat::kNdjson ? "object" : "line"; }
   absl::Status NoEmail(const std::vector<std::string>& names) const;
+  // What to do with a file that is of another format by its first bytes; empty: nothing is known of it.
+  std::string_view OtherFormat() const;
   // The column that the row's field is of; empty when the row has no such column.
   std::string_view ColumnOf(std::optional<size_t> field) const;
   Step Accept();
@@ -83,6 +85,7 @@ class RecipientReader {
 
   const RecipientFormat format_;
   const std::unique_ptr<RowReader> rows_;
+  std::string opening_;  // the file's first bytes behind white space, by which formats are told apart
   bool has_columns_ = false;
   size_t email_index_ = 0;
   std::vector<std::string> columns_;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -35,7 +36,7 @@ class RowReader {
     kEnd,
   };
 
-  RowReader() = default;
+  explicit RowReader(const Limits& limits);
   virtual ~RowReader() = default;
   RowReader(const RowReader&) = delete;
   RowReader& operator=(const RowReader&) = delete;
@@ -59,6 +60,10 @@ class RowReader {
   uint64_t offset() const { return offset_; }
 
  protected:
+  const Limits limits_;
+  // What is said of a row beyond them.
+  const std::string row_too_long_, field_too_long_, too_many_fields_;
+
   std::vector<std::string_view> fields_;
   std::string_view reason_;  // of a text that stays
   std::optional<size_t> column_;

@@ -140,7 +140,7 @@ TEST(NdjsonReaderTest, NestedValuesThatAreNoneOrTooMuchAreBadRows) {
   EXPECT_EQ(second("\"\\u00005:false!\""), "!0 it has a NUL character");
   EXPECT_EQ(second("[{\"b\":1,\"c\":2,\"b\":3}]"), "!0 an object in it has a member twice");
   EXPECT_EQ(second("{\"b\":1,\"c\":2,\"d\":3}", {.fields_max = 2}), "!0 an object in it has too many members");
-  EXPECT_EQ(second("[1,2,3,4]", {.field_bytes_max = 10}), "!0 a field is too long");
+  EXPECT_EQ(second("[1,2,3,4]", {.field_bytes_max = 10}), "!0 a field is too long: 10 bytes are the most");
   EXPECT_EQ(second(std::string(16, '[') + std::string(16, ']')).substr(1, 2), "56");
   EXPECT_EQ(second(std::string(17, '[') + std::string(17, ']')), "!0 it has lists or objects more than 16 deep");
   std::string within = std::string(18, '[');
@@ -153,10 +153,12 @@ TEST(NdjsonReaderTest, LinesFieldsAndMembersAreCapped) {
   const std::string longest = "{\"a\":\"12345678901\"}\n", line(200, 'x');
   for (const size_t chunk : {1, 7, 50, 1000}) {
     EXPECT_THAT(Rows("{\"a\":1}\n" + longest + line + "\n{\"a\":2}\n" + line, chunk, limits),
-                ElementsAre("1@0:a", "1@8:1", "2@28:!0 a field is too long", "3@229:!the row is too long", "4@237:2",
-                            "5@437:!the row is too long"));
+                ElementsAre("1@0:a", "1@8:1", "2@28:!0 a field is too long: 10 bytes are the most",
+                            "3@229:!the row is too long: 60 bytes are the most", "4@237:2",
+                            "5@437:!the row is too long: 60 bytes are the most"));
   }
-  EXPECT_THAT(Rows("{\"a\":1,\"b\":2,\"c\":3}\n", 100, limits), ElementsAre("1@20:!the row has too many fields"));
+  EXPECT_THAT(Rows("{\"a\":1,\"b\":2,\"c\":3}\n", 100, limits),
+              ElementsAre("1@20:!the row has too many fields: 2 are the most"));
   NdjsonReader reader(limits);
   reader.Feed(line);
   EXPECT_EQ(*reader.Next(), RowReader::Step::kNeedMore);

@@ -10,6 +10,7 @@
 namespace sealift::engine {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -94,7 +95,7 @@ TEST(RecipientReaderTest, UselessFilesAreErrors) {
 
 TEST(RecipientReaderTest, AFieldThatIsTooLongIsNamed) {
   EXPECT_THAT(Read("name,email,note\nJane,jane@d1.test," + std::string(1001, 'x') + "\n"),
-              ElementsAre("1@2 !note: a field is too long"));
+              ElementsAre("1@2 !note: a field is too long: 1000 bytes are the most"));
 }
 
 TEST(RecipientReaderTest, TabsAreForTsv) {
@@ -104,6 +105,28 @@ TEST(RecipientReaderTest, TabsAreForTsv) {
       Read("email\tname\njane@d1.test\tJane\n"),
       ElementsAre("error: line 1: column 1 has a tab in its name: a file whose columns are separated by tabs is "
                   "loaded with --format tsv"));
+}
+
+TEST(RecipientReaderTest, AFileOfAnotherFormatIsToldWhatBecomesOfIt) {
+  const std::string object = R"({"email":"jane@d1.test","name":"Jane"})",
+                    pretty = "{\n \"email\": \"jane@d1.test\"\n}\n";
+  const auto json = HasSubstr("JSON: an object a line is loaded with --format ndjson");
+  const auto list = HasSubstr("jq -c '.[]'");
+  for (const RecipientFormat format : {RecipientFormat::kCsv, RecipientFormat::kTsv}) {
+    EXPECT_THAT(Read(object, format), ElementsAre(json));
+    EXPECT_THAT(Read(pretty, format), ElementsAre(json));
+    EXPECT_THAT(Read("[" + object + "]", format), ElementsAre(AllOf(json, list)));
+    EXPECT_THAT(Read("\xEF\xBB\xBF\n [\n" + object + "\n]\n", format), ElementsAre(AllOf(json, list)));
+    EXPECT_THAT(Read("PK\x03\x04\x14\n", format), ElementsAre(HasSubstr("export it as CSV")));
+  }
+  EXPECT_THAT(Read("[" + object + "]", RecipientFormat::kNdjson), ElementsAre(list));
+  EXPECT_THAT(Read("\xEF\xBB\xBF[\n" + object + "\n]\n", RecipientFormat::kNdjson), ElementsAre(list));
+  EXPECT_THAT(Read("{\"name\": \"Jane\", \"plan\": \"gold\"}"), ElementsAre(AllOf(json, Not(HasSubstr("Jane")))));
+  EXPECT_THAT(Read("email;name\njane@d1.test;Jane\n"), ElementsAre(HasSubstr("separated by semicolons")));
+  EXPECT_THAT(Read("\"email\";\"name\"\n"), ElementsAre(HasSubstr("separated by semicolons")));
+  EXPECT_THAT(Read("name;mail,x\n"), ElementsAre(Not(HasSubstr("semicolons"))));
+  EXPECT_THAT(Read("PKey,mail\n"), ElementsAre(Not(HasSubstr("export"))));
+  EXPECT_THAT(Read("[x],email\n1,jane@d1.test\n"), ElementsAre("1@2 jane@d1.test 1"));
 }
 
 TEST(RecipientReaderTest, NdjsonHasTheMembersOfItsFirstObjectAsColumns) {
@@ -126,14 +149,15 @@ TEST(RecipientReaderTest, NdjsonRowsAreRejectedWithLineAndColumn) {
            RecipientFormat::kNdjson),
       ElementsAre("1@1 !email: it is no text, and must be an address", "2@3 !b: an object in it has a member twice",
                   "3@4 !email: it is missing: an empty value is \"\" or null", "4@5 !a: it has a NUL character",
-                  "5@6 !email: it has no @", "6@7 !b: a field is too long", "7@8 e@d1.test 1|1"));
+                  "5@6 !email: it has no @", "6@7 !b: a field is too long: 1000 bytes are the most",
+                  "7@8 e@d1.test 1|1"));
 }
 
 TEST(RecipientReaderTest, UselessNdjsonIsAnError) {
   EXPECT_THAT(Read("{\"name\":\"Jane\"}\n", RecipientFormat::kNdjson),
               ElementsAre("error: line 1: no column is named email. The first object must name the columns; these are: "
                           "name"));
-  EXPECT_THAT(Read("[{\"email\":\"a@d1.test\"}]\n", RecipientFormat::kNdjson),
+  EXPECT_THAT(Read("x[{\"email\":\"a@d1.test\"}]\n", RecipientFormat::kNdjson),
               ElementsAre("error: line 1: the row that names the columns cannot be read: it is no JSON object: NDJSON "
                           "has an object a line"));
   EXPECT_THAT(Read("{\"email\":\"a@d1.test\",\"x\":1,\"x\":2}\n", RecipientFormat::kNdjson),
