@@ -7,22 +7,24 @@
 
 #include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
-#include "engine/failure_place.h"
+#include "engine/failure_parts.h"
 #include "engine/message/name_check.h"
 #include "engine/message/nested_value.h"
 #include "engine/message/row_error.h"
 #include "engine/smtp/utf8.h"
+#include "engine/template_admission.h"
 
 namespace sealift::engine {
 namespace {
 
 absl::Status BadFile(const std::string& sentence) {
-  return WithPlace(WithExit(absl::InvalidArgumentError(sentence), ExitCode::kBadData), "the recipient file");
+  return WithNext(WithPlace(WithExit(absl::InvalidArgumentError(sentence), ExitCode::kBadData), "the recipient file"),
+                  "Correct the file and give the same command again.");
 }
 
-absl::Status BadTemplate(const absl::Status& why) {
-  return WithPlace(WithExit(absl::InvalidArgumentError(std::string(why.message())), ExitCode::kBadData),
-                   "the template");
+absl::Status BadDefault(const absl::Status& why) {
+  return WithNext(WithPlace(WithExit(why, ExitCode::kUsage), "--default"),
+                  "Correct or leave out the default and give the same command again.");
 }
 
 constexpr size_t kKeyBytesMax = 128;
@@ -106,6 +108,11 @@ absl::Status RecipientFileLoader::Begin(const std::vector<std::string>& text_col
   }
   absl::StatusOr<Template> probe = Template::Compile(spec_.template_text, options);
   if (!probe.ok()) return BadTemplate(probe.status());
+  std::vector<std::string> required;
+  for (const auto& [name, value] : request_.require) required.push_back(name);
+  if (const absl::Status defaults = CheckDefaults(spec_.template_text, options, required); !defaults.ok()) {
+    return BadDefault(defaults);
+  }
   // Only what the message uses is kept: what is not there cannot leak.
   for (const std::string& name : probe->needed_columns()) {
     const auto found = std::ranges::find(columns, name);

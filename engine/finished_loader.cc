@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/exit_code.h"
+#include "engine/failure_parts.h"
 
 namespace sealift::engine {
 namespace {
@@ -13,7 +14,8 @@ namespace {
 constexpr size_t kDomainsMax = 1000;  // of which it is remembered whether they are aligned
 
 absl::Status BadInput(const std::string& sentence) {
-  return WithExit(absl::InvalidArgumentError(sentence), ExitCode::kBadData);
+  return WithNext(WithPlace(WithExit(absl::InvalidArgumentError(sentence), ExitCode::kBadData), "the messages"),
+                  "Correct them and give the same command again.");
 }
 
 absl::Status NotWritten(const absl::Status& status) {

@@ -9,6 +9,7 @@
 #include "engine/campaign_loader.h"
 #include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
+#include "engine/failure_parts.h"
 #include "engine/finished_loader.h"
 #include "engine/message_identity.h"
 #include "engine/node_impl.h"
@@ -33,48 +34,53 @@ absl::Status NodeImpl::AdmitLoad() const {
   const queue::StoreStats stats = store_->Stats();
   const uint64_t floor = options()->storage.stop_load_below.Bytes(stats.disk_bytes);
   if (stats.disk_free_bytes >= floor) return absl::OkStatus();
-  return WithExit(
-      absl::ResourceExhaustedError(fmt::format(
-          "the data directory has {} MiB free and storage.stop_load_below asks for {} MiB: nothing was accepted. Free "
-          "some space and run the same command again",
-          stats.disk_free_bytes >> 20, floor >> 20)),
-      ExitCode::kTryLater);
+  return WithNext(
+      WithExit(
+          absl::ResourceExhaustedError(fmt::format(
+              "the data directory has {} MiB free and storage.stop_load_below asks for {} MiB: no more is accepted",
+              stats.disk_free_bytes >> 20, floor >> 20)),
+          ExitCode::kTryLater),
+      "Free some space and give the same command again: nothing is added twice.");
 }
 
 absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest request) {
   static const std::regex kName("[A-Za-z0-9][A-Za-z0-9._-]*");
   if (request.name.size() > kCampaignNameMax || !std::regex_match(request.name, kName)) {
-    return WithExit(absl::InvalidArgumentError("a campaign's name has up to 64 letters, digits, dots, dashes and "
-                                               "underscores, and begins with a letter or digit"),
-                    ExitCode::kUsage);
+    return WithNext(
+        WithExit(absl::InvalidArgumentError("a campaign's name has up to 64 letters, digits, dots, dashes and "
+                                            "underscores, and begins with a letter or digit"),
+                 ExitCode::kUsage),
+        "Give it another NAME.");
   }
   const std::shared_ptr<const Options> options = this->options();
   const StreamOptions* const stream = options->FindStream(request.stream);
   if (stream == nullptr) {
     std::vector<std::string> names;
     for (const StreamOptions& each : options->streams) names.push_back(each.name);
-    return WithExit(
-        absl::InvalidArgumentError(fmt::format("the configuration has no stream '{}'; it has: {}", request.stream,
-                                               names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")))),
-        ExitCode::kUsage);
+    return WithNext(
+        WithExit(
+            absl::InvalidArgumentError(fmt::format("the configuration has no stream '{}'; it has: {}", request.stream,
+                                                   names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")))),
+            ExitCode::kUsage),
+        "Name one of these as --stream; or add a [[stream]] to the configuration and let it be read: sealift reload");
   }
   if (request.template_text.size() > kTemplateBytesMax) {
-    return WithExit(absl::InvalidArgumentError(fmt::format("the template has {} bytes; {} are the most",
-                                                           request.template_text.size(), kTemplateBytesMax)),
-                    ExitCode::kBadData);
+    return BadTemplate(absl::InvalidArgumentError(
+        fmt::format("the template has {} bytes; {} are the most", request.template_text.size(), kTemplateBytesMax)));
   }
   std::string notice;
   if (request.messages) {
     if (!request.template_text.empty() || !request.defaults.empty() || !request.require.empty() ||
         !request.key_column.empty()) {
-      return WithExit(
-          absl::InvalidArgumentError("finished messages have neither a template nor columns, and so neither "
-                                     "--default, --require nor --key-column"),
-          ExitCode::kUsage);
+      return WithNext(
+          WithExit(absl::InvalidArgumentError("finished messages have neither a template nor columns, and so neither "
+                                              "--default, --require nor --key-column"),
+                   ExitCode::kUsage),
+          "Leave these out.");
     }
   } else {
     const absl::StatusOr<TemplateFields> fields = Template::FieldsOf(request.template_text);
-    if (!fields.ok()) return WithExit(fields.status(), ExitCode::kBadData);
+    if (!fields.ok()) return BadTemplate(fields.status());
     absl::StatusOr<std::string> admitted = AdmitTemplate(*options, *stream, *fields);
     if (!admitted.ok()) return admitted.status();
     notice = *std::move(admitted);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/exit_code.h"
+#include "engine/failure_parts.h"
 
 namespace sealift::engine {
 
@@ -53,11 +54,10 @@ absl::Status ResumableLoad::Compare(const queue::Campaign& before,
 }
 
 absl::Status ResumableLoad::OtherContent(std::string_view what) const {
-  return WithExit(absl::AlreadyExistsError(fmt::format("campaign '{}' was already loaded {}; nothing was accepted now. "
-                                                       "Load this under another name, or give the very same input to "
-                                                       "resume an interrupted load",
-                                                       name_, what)),
-                  ExitCode::kCannotCreate);
+  return WithNext(WithExit(absl::AlreadyExistsError(fmt::format(
+                               "campaign '{}' was already loaded {}; nothing was accepted now", name_, what)),
+                           ExitCode::kCannotCreate),
+                  "Load this under another name, or give the very same input to resume an interrupted load.");
 }
 
 absl::Status ResumableLoad::Commit(uint64_t offset, const std::string& digest, bool complete) {

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "engine/exit_code.h"
+#include "engine/failure_parts.h"
 #include "engine/message/alignment.h"
 
 namespace sealift::engine {
@@ -11,13 +12,14 @@ namespace {
 
 absl::Status CheckOwnFields(const StreamOptions& stream, const OwnListFields& own) {
   const auto conflict = [&](std::string_view field, std::string_view setting) {
-    return WithExit(
-        absl::InvalidArgumentError(fmt::format(
-            "the template has the header {0} and the stream '{1}' sets {2}, but a message has one {0}. Remove it from "
-            "the template: the stream's is the one that this node can answer for; or take {2} from the stream, and the "
-            "template's stays as it is",
-            field, stream.name, setting)),
-        ExitCode::kBadData);
+    const absl::Status why = absl::InvalidArgumentError(
+        fmt::format("the template has the header {0} and the stream '{1}' sets {2}, but a message has one {0}", field,
+                    stream.name, setting));
+    return BadTemplate(WithNext(
+        why,
+        fmt::format("Remove it from the template: the stream's is the one that this node can answer for; or take {} "
+                    "from the stream, and the template's stays as it is.",
+                    setting)));
   };
   if (own.unsubscribe && !stream.unsubscribe_url.empty()) return conflict("List-Unsubscribe", "unsubscribe_url");
   if (own.unsubscribe && !stream.unsubscribe_mailto.empty()) return conflict("List-Unsubscribe", "unsubscribe_mailto");
@@ -27,6 +29,13 @@ absl::Status CheckOwnFields(const StreamOptions& stream, const OwnListFields& ow
 }
 
 }  // namespace
+
+absl::Status BadTemplate(const absl::Status& why) {
+  return WithNext(
+      WithPlace(WithExit(why, ExitCode::kBadData), "the template"),
+      "Correct it and try it without loading anything: sealift campaign preview --template FILE --recipients "
+      "FILE");
+}
 
 std::string MisalignedFrom(const StreamOptions& stream, const std::optional<std::string>& from_domain) {
   if (!from_domain) {
@@ -49,7 +58,10 @@ absl::StatusOr<std::string> AdmitTemplate(const Options& options, const StreamOp
   if (absl::Status status = CheckOwnFields(stream, fields.own); !status.ok()) return status;
   std::string wrong = MisalignedFrom(stream, fields.from_domain);
   if (wrong.empty()) return wrong;
-  if (options.delivery == Delivery::kLive) return WithExit(absl::InvalidArgumentError(wrong), ExitCode::kBadData);
+  if (options.delivery == Delivery::kLive) {
+    return BadTemplate(
+        WithNext(absl::InvalidArgumentError(wrong), "Change one of the two and give the same command again."));
+  }
   return "live mode would refuse this: " + wrong;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
 #include <optional>
@@ -19,6 +20,9 @@ namespace sealift::engine {
 // Returns the notice, or nothing. Errors: InvalidArgument, exit 65, with what, why and what to do next.
 absl::StatusOr<std::string> AdmitTemplate(const Options& options, const StreamOptions& stream,
                                           const TemplateFields& fields);
+
+// Of a template that cannot be used: its exit code, where it lies and what to do next.
+absl::Status BadTemplate(const absl::Status& why);
 
 // What is wrong with a From domain (as in TemplateFields) under this stream, a sentence; empty when it is aligned.
 std::string MisalignedFrom(const StreamOptions& stream, const std::optional<std::string>& from_domain);

@@ -6,7 +6,7 @@
 
 #include "engine/admin/api_mask.h"
 #include "engine/exit_code.h"
-#include "engine/failure_place.h"
+#include "engine/failure_parts.h"
 
 namespace sealift::engine {
 
@@ -159,7 +159,7 @@ json ErrorJson(const absl::Status& status, std::string_view what) {
            {{"what", what},
             {"where", PlaceOf(status)},
             {"why", std::string(status.message())},
-            {"next", ""},
+            {"next", NextOf(status)},
             {"exit_code", static_cast<int>(ExitCodeOf(status))}}}};
 }
 

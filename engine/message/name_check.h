@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/message/template.h"
 
@@ -17,5 +18,12 @@ namespace sealift::engine {
 // Errors: as Template::Compile's.
 absl::Status CheckNames(std::string_view eml, const Template::Options& options,
                         std::span<const std::string> text_columns);
+
+// Whether each of the options' defaults stands in for something: no name is `email` or there twice, and each is one
+// that a tag of the template asks for, or one of `others`. A name that was mistyped would be missed in the mail only.
+//
+// Errors: as Template::Compile's, or InvalidArgument that names the default.
+absl::Status CheckDefaults(std::string_view eml, const Template::Options& options,
+                           const std::vector<std::string>& others);
 
 }  // namespace sealift::engine

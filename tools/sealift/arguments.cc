@@ -4,6 +4,7 @@
 
 #include <charconv>
 
+#include "engine/smtp/utf8.h"
 #include "engine/units.h"
 #include "tools/sealift/failure.h"
 
@@ -46,6 +47,10 @@ absl::StatusOr<std::pair<std::string, std::string>> ParsePair(const std::string&
   const size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0) {
     return Usage(flag, text, "It has no column and value.", fmt::format("Write it as --{} column=value.", flag));
+  }
+  if (!engine::IsUtf8(text)) {
+    return Fail(engine::ExitCode::kUsage, {fmt::format("--{}: it cannot be used", flag), "", "It is not UTF-8.",
+                                           "Give the command in a terminal or a script that writes UTF-8."});
   }
   return std::pair(text.substr(0, equals), text.substr(equals + 1));
 }

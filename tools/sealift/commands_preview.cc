@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "engine/message/date.h"
+#include "engine/message/name_check.h"
 #include "engine/message/recipient_reader.h"
 #include "engine/message/template.h"
 #include "tools/sealift/arguments.h"
@@ -63,8 +64,9 @@ absl::StatusOr<PreviewRow> FindRow(const std::string& path, engine::RecipientFor
   for (;;) {
     const absl::StatusOr<RecipientReader::Step> step = reader.Next();
     if (!step.ok())
-      return Fail(ExitCode::kBadData, {"campaign preview: the recipient file cannot be read", path,
-                                       std::string(step.status().message()), ""});
+      return Fail(ExitCode::kBadData,
+                  {"campaign preview: the recipient file cannot be read", path,
+                   fmt::format("{}.", std::string(step.status().message())), "Correct it; a load would be refused."});
     switch (*step) {
       case RecipientReader::Step::kRecipient:
         rows = reader.recipient().row;
@@ -122,8 +124,13 @@ CommandResult PreviewOffline(const Invocation& call, Console& console, int row, 
   }
   const absl::StatusOr<engine::Template> compiled = engine::Template::Compile(*text, options);
   if (!compiled.ok()) {
-    return Fail(ExitCode::kBadData, {"campaign preview: the template cannot be used", call.Value("template"),
-                                     std::string(compiled.status().message()), ""});
+    return Fail(ExitCode::kBadData,
+                {"campaign preview: the template cannot be used", call.Value("template"),
+                 fmt::format("{}.", std::string(compiled.status().message())), "Correct it; a load would be refused."});
+  }
+  // A load may take one for its --require, which is not known here.
+  if (const absl::Status defaults = engine::CheckDefaults(*text, options, {}); !defaults.ok()) {
+    console.err() << fmt::format("{}.\n", std::string(defaults.message()));
   }
   const std::vector<std::string_view> fields(found->fields.begin(), found->fields.end());
   const engine::Template::Row values{.email = found->email, .fields = fields};
@@ -132,8 +139,9 @@ CommandResult PreviewOffline(const Invocation& call, Console& console, int row, 
   absl::Status rendered = compiled->Check(values);
   if (rendered.ok()) rendered = compiled->Render(values, {.message_id = id, .date = date}, message);
   if (!rendered.ok()) {
-    return Fail(ExitCode::kBadData, {fmt::format("campaign preview: row {} would be rejected", row),
-                                     call.Value("recipients"), std::string(rendered.message()), ""});
+    return Fail(ExitCode::kBadData,
+                {fmt::format("campaign preview: row {} would be rejected", row), call.Value("recipients"),
+                 fmt::format("{}.", std::string(rendered.message())), "Correct it, or give --row another number."});
   }
   return Print(json{{"row", row}, {"message", message}}, console);
 }

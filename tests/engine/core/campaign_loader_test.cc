@@ -9,7 +9,7 @@
 
 #include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
-#include "engine/failure_place.h"
+#include "engine/failure_parts.h"
 #include "tests/engine/core/loader_world.h"
 
 namespace sealift::engine {
@@ -358,6 +358,35 @@ TEST_F(CampaignLoaderTest, AFailureSaysInWhichOfTheTwoFilesItLies) {
   LoadRequest request = Request();
   request.template_text = "From: a@sender.test\n\n{{nobody_has_this}}\n";
   EXPECT_EQ(PlaceOf(Load(kThree, request).status()), "the template");
+}
+
+TEST_F(CampaignLoaderTest, AFailureSaysWhatToDoNext) {
+  EXPECT_THAT(NextOf(Load("email,name,name\na1@d1.test,A,B\n", Request()).status()), HasSubstr("Correct the file"));
+  LoadRequest request = Request();
+  request.template_text = "From: a@sender.test\n\n{{nobody_has_this}}\n";
+  EXPECT_THAT(NextOf(Load(kThree, request).status()), HasSubstr("campaign preview"));
+  ASSERT_TRUE(Load(kThree, Request()).ok());
+  EXPECT_THAT(NextOf(Load("email,name\nb@d1.test,Ben\n", Request()).status()), HasSubstr("another name"));
+}
+
+TEST_F(CampaignLoaderTest, ADefaultThatStandsInForNothingIsRefused) {
+  const auto refusal = [this](std::vector<std::pair<std::string, std::string>> defaults) {
+    LoadRequest request = Request();
+    request.require = {{"consent", "yes"}};
+    request.defaults = std::move(defaults);
+    const absl::Status status = Load("email,name,consent\na1@d1.test,Ann,yes\n", request).status();
+    EXPECT_EQ(PlaceOf(status), "--default") << status;
+    EXPECT_EQ(ExitCodeOf(status), ExitCode::kUsage);
+    return std::string(status.message());
+  };
+  EXPECT_THAT(refusal({{"nam", "friend"}}), HasSubstr("--default nam stands in for nothing"));
+  EXPECT_THAT(refusal({{"nam", "friend"}}), HasSubstr("did you mean name?"));
+  EXPECT_THAT(refusal({{"name", "friend"}, {"name", "you"}}), HasSubstr("given twice"));
+  EXPECT_THAT(refusal({{"EMail", "a@d1.test"}}), HasSubstr("every row has its recipient"));
+  LoadRequest request = Request();
+  request.require = {{"consent", "yes"}};
+  request.defaults = {{"name", "friend"}, {"consent", "no"}};
+  EXPECT_TRUE(Load("email,name,consent\na1@d1.test,Ann,yes\n", request).ok());
 }
 
 TEST_F(CampaignLoaderTest, WhatIsRequiredSeesTheDefaultOfAnEmptyOrAbsentColumn) {

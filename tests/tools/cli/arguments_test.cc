@@ -30,6 +30,7 @@ TEST(PairArgumentTest, SplitsAtTheFirstEqualsSign) {
   EXPECT_EQ(ParsePair("default", "a=")->second, "");
   EXPECT_FALSE(ParsePair("default", "a").ok());
   EXPECT_FALSE(ParsePair("default", "=b").ok());
+  EXPECT_FALSE(ParsePair("default", "a=\xFF").ok());
 }
 
 TEST(CountArgumentTest, IsAWholeNumberWithinItsBounds) {
