@@ -216,6 +216,11 @@ bool Entity::IsText() const { return type.value.starts_with("text/") && !attachm
 
 bool Entity::IsHtml() const { return type.value == "text/html" || type.value == "text/x-amp-html"; }
 
+bool Entity::IsRecord() const {
+  return type.value == "text/calendar" || type.value == "text/vcard" || type.value == "text/x-vcard" ||
+         type.value == "text/directory";
+}
+
 absl::StatusOr<Entity> ParseEntity(std::string_view source, int line) {
   Entity entity;
   if (absl::Status status = EntityParser().Parse(source, line, 0, entity); !status.ok()) return status;

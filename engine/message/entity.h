@@ -43,6 +43,7 @@ struct Entity {
   const HeaderField* Find(std::string_view name) const;
   bool IsText() const;
   bool IsHtml() const;
+  bool IsRecord() const;  // each of its lines is a property: a calendar (RFC 5545), a card (RFC 6350)
 };
 
 // Reads a message whose line ends are LF. `line` is the number of its first line. Preamble and epilogue of a multipart

@@ -34,6 +34,8 @@ std::string_view WrongWith(Program::Caution::Kind kind, std::string_view value) 
     case Program::Caution::Kind::kStyle:
       return IsHarmlessStyle(value) ? ""
                                     : "stands in a style and has more than letters, digits, blanks and # % . , + - _";
+    case Program::Caution::Kind::kRecord:
+      return HasControl(value) ? "stands in a calendar or card and has a line end or another control character" : "";
   }
   return "";
 }

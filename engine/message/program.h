@@ -49,12 +49,13 @@ class Program {
     int column = 0;
   };
 
-  // A value in an HTML part that no escaping makes harmless, or that is not escaped.
+  // A value in a part that no escaping makes harmless, or that is not escaped.
   struct Caution {
     enum class Kind : uint8_t {
       kLink,     // it begins a URL: its scheme must be one that only leads somewhere
       kUrlText,  // it is in a URL as it stands: it must not leave it
       kStyle,    // it stands in CSS: it must be one word or number, or several
+      kRecord,   // it stands in a line that means something: it must not begin another
     };
     Kind kind = Kind::kLink;
     uint32_t slot = 0;

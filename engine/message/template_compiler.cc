@@ -156,7 +156,10 @@ absl::Status TemplateCompiler::EmitText(Entity& entity, bool top) {
     return absl::OkStatus();
   }
   writer_.Add(StepKind::kBeginText);
-  if (absl::Status status = TextCompiler(writer_, entity.IsHtml()).Emit(*tokens); !status.ok()) return status;
+  const TextCompiler::Form form = entity.IsHtml()     ? TextCompiler::Form::kHtml
+                                  : entity.IsRecord() ? TextCompiler::Form::kRecord
+                                                      : TextCompiler::Form::kPlain;
+  if (absl::Status status = TextCompiler(writer_, form).Emit(*tokens); !status.ok()) return status;
   writer_.Add(top ? StepKind::kEndTextLines : StepKind::kEndText);
   return absl::OkStatus();
 }

@@ -57,6 +57,7 @@ absl::Status TextCompiler::EmitValue(const MustacheToken& token, uint32_t slot) 
     if (token.kind == Kind::kValue) escaping = *found;
     scanner_.FeedValue();
   }
+  if (record_) Warn(Program::Caution::Kind::kRecord, token, slot);
   Program::Step& step = writer_.Add(StepKind::kValue);
   step.slot = slot;
   step.escaping = escaping;
@@ -83,12 +84,14 @@ absl::Status TextCompiler::EndSection(const MustacheToken& token) {
   return absl::OkStatus();
 }
 
+void TextCompiler::Warn(Program::Caution::Kind kind, const MustacheToken& token, uint32_t slot) {
+  Program& program = writer_.program();
+  program.cautions.push_back({.kind = kind, .slot = slot, .step = program.steps.size(), .line = token.line});
+}
+
 absl::StatusOr<Escaping> TextCompiler::EscapingOf(const MustacheToken& token, uint32_t slot) {
   const bool raw = token.kind == Kind::kRawValue;
-  const auto warn = [&](Program::Caution::Kind kind) {
-    Program& program = writer_.program();
-    program.cautions.push_back({.kind = kind, .slot = slot, .step = program.steps.size(), .line = token.line});
-  };
+  const auto warn = [&](Program::Caution::Kind kind) { Warn(kind, token, slot); };
   switch (scanner_.place()) {
     case HtmlPlace::kText:
       return Escaping::kHtml;

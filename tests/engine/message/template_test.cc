@@ -142,6 +142,26 @@ TEST(TemplateTest, AValueThatBeginsALinkIsCheckedWhenItIsLoaded) {
   }
 }
 
+TEST(TemplateTest, AValueAddsNoPropertyToACalendarOrCard) {
+  for (const std::string_view type :
+       {"text/calendar; method=REQUEST", "text/vcard", "text/x-vcard", "text/directory"}) {
+    const Template compiled = Compiled(
+        std::string(kFrom) + "Content-Type: " + std::string(type) + "\n\nSUMMARY:{{v}}\nNOTE:{{{v}}}\n", {"v"});
+    const auto checked = [&](std::string_view value) {
+      const std::vector<std::string_view> fields = {value};
+      return std::string(compiled.Check({.email = "jane@d1.test", .fields = fields}).message());
+    };
+    EXPECT_EQ(checked("Dr. May, room 1; https://x.test/?a=b"), "");
+    for (const std::string_view bad : {"x\nATTACH:y", "x\r\nATTACH:y", "x\rATTACH:y", "x\x01", "x\xC2\x85y"}) {
+      EXPECT_EQ(
+          checked(bad),
+          "column v: the value stands in a calendar or card and has a line end or another control character (line "
+          "4 of the template)")
+          << bad;
+    }
+  }
+}
+
 TEST(TemplateTest, WhereNoValueIsHarmlessTheTemplateIsRefused) {
   const auto error = [](std::string_view body) {
     return CompileError(std::string(kFrom) + "Content-Type: text/html\n\n" + std::string(body) + "\n", {"v"});
