@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/exit_code.h"
+#include "engine/failure_parts.h"
 #include "engine/smtp/redact.h"
 
 namespace sealift::engine {
@@ -18,7 +19,8 @@ constexpr std::array<std::string_view, 9> kNames = {"kind",   "stream",   "campa
                                                     "source", "provider", "class",    "reply"};
 
 absl::Status BadInput(std::string why) {
-  return WithExit(absl::InvalidArgumentError(std::move(why)), ExitCode::kBadData);
+  return WithNext(WithPlace(WithExit(absl::InvalidArgumentError(std::move(why)), ExitCode::kBadData), "the file"),
+                  "Correct it and give the same command again: what is in force already is not added twice.");
 }
 
 }  // namespace

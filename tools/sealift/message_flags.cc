@@ -67,7 +67,8 @@ absl::StatusOr<std::string> MessageOf(const Invocation& call) {
   absl::StatusOr<std::string> eml = letter.Compose();
   if (!eml.ok()) {
     return Fail(ExitCode::kBadData, {fmt::format("{}: the message cannot be made", call.command->Name()), "",
-                                     fmt::format("Of what was given, {}.", std::string(eml.status().message())), ""});
+                                     fmt::format("Of what was given, {}.", std::string(eml.status().message())),
+                                     "Correct it and give the command again."});
   }
   return eml;
 }
