@@ -174,6 +174,7 @@ void Preflight::CheckFrom(const StreamOptions& stream, const queue::Campaign& ca
     from.what = MisalignedFrom(stream, fields->from_domain);
     from.state = from.what.empty() ? "aligned" : "not_aligned";
     if (!from.what.empty()) from.severity = report_.sink ? Severity::kWarn : Severity::kFail;
+    if (fields->own.unsubscribe) own_unsubscribe_ = true;
   }
   report_.findings.push_back(std::move(from));
 }
@@ -206,7 +207,7 @@ void Preflight::CheckSender(const StreamOptions& stream) {
   Append(findings, CheckDkim(stream, *context_.keys, *lookup));
   Append(findings, CheckSpf(options, stream, *lookup));
   Append(findings, CheckPtr(options, stream, *lookup));
-  if (!context_.stop.load()) findings.push_back(AskUnsubscribeUrl(options, stream, *lookup));
+  if (!context_.stop.load()) findings.push_back(AskUnsubscribeUrl(options, stream, own_unsubscribe_, *lookup));
 }
 
 // A session bounces what needs an extension that its host has not (RFC 6531 3.2, RFC 6152 3), whatever else is well

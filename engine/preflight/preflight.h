@@ -65,6 +65,7 @@ class Preflight {
   const Context context_;
   std::vector<DestinationSurvey::Site> sites_;
   PreflightReport report_;
+  bool own_unsubscribe_ = false;  // the template has a List-Unsubscribe
 };
 
 }  // namespace sealift::engine

@@ -26,7 +26,9 @@ std::vector<PreflightFinding> CheckPtr(const Options& options, const StreamOptio
 std::vector<PreflightFinding> CheckSources(const Options& options, const StreamOptions& stream);
 
 // Whether the unsubscribe URL of a marketing stream answers: by HTTPS under tls.ca_file, with anything but a failure of
-// the server. It is asked with HEAD, or GET where HEAD fails: RFC 8058 unsubscribes by POST, so neither does.
-PreflightFinding AskUnsubscribeUrl(const Options& options, const StreamOptions& stream, dns::Lookup& lookup);
+// the server. A redirect and a page that is not there are warned of: receivers follow none and find nobody (RFC 8058).
+// It is asked with HEAD, or GET where HEAD fails: one unsubscribes by POST, so neither does. `own`: the template has a
+// List-Unsubscribe, and the stream writes none.
+PreflightFinding AskUnsubscribeUrl(const Options& options, const StreamOptions& stream, bool own, dns::Lookup& lookup);
 
 }  // namespace sealift::engine

@@ -115,11 +115,17 @@ WebAnswer AskWeb(const Options& options, const Url& url, const dns::Address& add
 
 }  // namespace
 
-PreflightFinding AskUnsubscribeUrl(const Options& options, const StreamOptions& stream, dns::Lookup& lookup) {
+PreflightFinding AskUnsubscribeUrl(const Options& options, const StreamOptions& stream, bool own, dns::Lookup& lookup) {
   PreflightFinding finding{.check = "unsubscribe", .about = stream.name, .severity = Severity::kFail};
   if (stream.kind != StreamKind::kMarketing) {
     finding.severity = Severity::kOk;
     finding.state = "transactional";
+    return finding;
+  }
+  if (stream.unsubscribe_url.empty() && own) {
+    finding.severity = Severity::kSkipped;
+    finding.state = "own";
+    finding.what = "the template has a List-Unsubscribe of its own, which is yours to answer";
     return finding;
   }
   if (stream.unsubscribe_url.empty()) {
@@ -148,6 +154,15 @@ PreflightFinding AskUnsubscribeUrl(const Options& options, const StreamOptions& 
   } else if (answer.status >= 500) {
     finding.state = "fails";
     finding.what = fmt::format("it answers with HTTP status {}", answer.status);
+  } else if (answer.status >= 300 && answer.status < 400) {
+    finding.severity = Severity::kWarn;
+    finding.state = "redirects";
+    finding.what =
+        fmt::format("it answers with HTTP status {}, and receivers that POST there follow no redirect", answer.status);
+  } else if (answer.status == 404 || answer.status == 410) {
+    finding.severity = Severity::kWarn;
+    finding.state = "not_found";
+    finding.what = fmt::format("it answers with HTTP status {}: is this where your endpoint is?", answer.status);
   } else {
     finding.severity = Severity::kOk;
     finding.state = "answers";

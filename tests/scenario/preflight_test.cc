@@ -63,7 +63,7 @@ class PreflightTest : public World {
   static std::vector<std::string> AllDomains() {
     return {"right.test", "wrongname.test", "clear.test", "down.test", "implicit.test", "null.test", "gone.test"};
   }
-  // An HTTPS server that notes what it is asked; /broken is an error of its own.
+  // An HTTPS server that notes what it is asked; what is at /broken, /nothing and /moved they say.
   std::unique_ptr<Process> StartWeb(const CertificateAuthority& authority) {
     const CertificateAuthority::Pair pair = authority.Sign("u.sender.test");
     const std::string program = dir.Write("web.py", fmt::format(R"(
@@ -71,7 +71,7 @@ import http.server, ssl
 class Page(http.server.BaseHTTPRequestHandler):
     def answer(self):
         open("{0}", "a").write(self.command + "\n")
-        self.send_response(503 if self.path.startswith("/broken") else 405)
+        self.send_response({{"/broken": 503, "/nothing": 404, "/moved": 308}}.get(self.path.split("?")[0], 405))
         self.send_header("Content-Length", "0")
         self.end_headers()
     do_HEAD = do_GET = do_POST = answer
@@ -224,16 +224,17 @@ TEST_F(PreflightTest, TheUnsubscribeUrlMustAnswerUnderItsOwnCertificate) {
     return Settings::Stream{name, fmt::format("unsubscribe_url = \"https://{}:{}{}\"", host, kWebPort, path)};
   };
   settings.streams = {stream("good", "u.sender.test", "/one-click?list=1"),
-                      stream("broken", "u.sender.test", "/broken"),
+                      stream("broken", "u.sender.test", "/broken"), stream("nothing", "u.sender.test", "/nothing"),
+                      stream("moved", "u.sender.test", "/moved"),
                       // the same server, whose certificate is not for this name
                       stream("other", "v.sender.test", "/"), stream("gone", "gone.sender.test", "/"),
-                      Settings::Stream{"closed", fmt::format("unsubscribe_url = \"https://u.sender.test:1/\"")}};
+                      Settings::Stream{"closed", fmt::format("unsubscribe_url = \"https://u.sender.test:1/\"")},
+                      Settings::Stream{"plain", "return_path = \"sender.test\""}};
   StartDaemon();
   const std::string people = Recipients(1, {"null.test"});
-  const std::map<std::string, std::string> expected = {{"good", "ok answers"},
-                                                       {"broken", "fail fails"},
-                                                       {"other", "fail no_answer"},
-                                                       {"gone", "fail dns_failed"},
+  const std::map<std::string, std::string> expected = {{"good", "ok answers"},        {"broken", "fail fails"},
+                                                       {"nothing", "warn not_found"}, {"moved", "warn redirects"},
+                                                       {"other", "fail no_answer"},   {"gone", "fail dns_failed"},
                                                        {"closed", "fail no_answer"}};
   for (const auto& [name, state] : expected) {
     ASSERT_EQ(Sealift({"campaign", "load", name, "--stream", name, "--template", Template(), "--recipients", people})
@@ -242,6 +243,13 @@ TEST_F(PreflightTest, TheUnsubscribeUrlMustAnswerUnderItsOwnCertificate) {
     const Answer answer = Sealift({"campaign", "preflight", name});
     EXPECT_EQ(StateOf(answer, "unsubscribe"), state) << answer.Describe();
   }
+  // Where the stream writes none, the template's own stands for it.
+  ASSERT_EQ(Sealift({"campaign", "load", "own", "--stream", "plain", "--template",
+                     dir.Write("own.eml", "From: news@sender.test\nList-Unsubscribe: <https://u.sender.test/>\n\nHi\n"),
+                     "--recipients", people})
+                .exit_code,
+            0);
+  EXPECT_EQ(StateOf(Sealift({"campaign", "preflight", "own"}), "unsubscribe"), "skipped own");
   // One-click unsubscribe is a POST (RFC 8058): to ask must not unsubscribe anybody.
   EXPECT_THAT(ReadFile(dir.path() / "web.log"), HasSubstr("HEAD"));
   EXPECT_THAT(ReadFile(dir.path() / "web.log"), Not(HasSubstr("POST")));
