@@ -109,6 +109,7 @@ absl::Status RecipientFileLoader::Begin(const std::vector<std::string>& text_col
   absl::StatusOr<Template> probe = Template::Compile(spec_.template_text, options);
   if (!probe.ok()) return BadTemplate(probe.status());
   std::vector<std::string> required;
+  required.reserve(request_.require.size());
   for (const auto& [name, value] : request_.require) required.push_back(name);
   if (const absl::Status defaults = CheckDefaults(spec_.template_text, options, required); !defaults.ok()) {
     return BadDefault(defaults);

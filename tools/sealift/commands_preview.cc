@@ -51,6 +51,7 @@ absl::Status NoSuchRow(int row, uint64_t rows, const std::string& path) {
 
 // Reads up to the row asked for. The reader keeps its text only until the next one: what is needed is copied.
 struct PreviewRow {
+  uint64_t line = 0;
   std::string email;
   std::vector<std::string> columns, fields;
 };
@@ -71,7 +72,7 @@ absl::StatusOr<PreviewRow> FindRow(const std::string& path, engine::RecipientFor
       case RecipientReader::Step::kRecipient:
         rows = reader.recipient().row;
         if (rows == static_cast<uint64_t>(row)) {
-          PreviewRow found{std::string(reader.recipient().email), reader.columns(), {}};
+          PreviewRow found{reader.recipient().line, std::string(reader.recipient().email), reader.columns(), {}};
           for (const std::string_view field : reader.recipient().fields) found.fields.emplace_back(field);
           return found;
         }
@@ -140,7 +141,8 @@ CommandResult PreviewOffline(const Invocation& call, Console& console, int row, 
   if (rendered.ok()) rendered = compiled->Render(values, {.message_id = id, .date = date}, message);
   if (!rendered.ok()) {
     return Fail(ExitCode::kBadData,
-                {fmt::format("campaign preview: row {} would be rejected", row), call.Value("recipients"),
+                {fmt::format("campaign preview: row {} would be rejected", row),
+                 fmt::format("{}:{}", call.Value("recipients"), found->line),
                  fmt::format("{}.", std::string(rendered.message())), "Correct it, or give --row another number."});
   }
   return Print(json{{"row", row}, {"message", message}}, console);
