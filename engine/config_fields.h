@@ -173,7 +173,9 @@ struct Fields<SmtpOptions> {
          o.final_dot_timeout);
     each(Field{.name = "reset_timeout", .help = "The reply to RSET.", .min = 1, .max = kDay}, o.reset_timeout);
     each(Field{.name = "quit_timeout", .help = "The reply to QUIT.", .min = 1, .max = kDay}, o.quit_timeout);
-    each(Field{.name = "idle_timeout", .help = "How long a session without work stays open.", .max = kDay},
+    each(Field{.name = "idle_timeout",
+               .help = "How long a session without work stays open, while no other mail waits for its connection.",
+               .max = kDay},
          o.idle_timeout);
     each(Field{.name = "session_max", .help = "A whole session, against a server that drips.", .min = 1, .max = kDay},
          o.session_max);

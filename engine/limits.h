@@ -121,6 +121,8 @@ class Slots {
   }
   // What is transactional and finds none calls here.
   Precedence& precedence() { return precedence_; }
+  // What is not calls here.
+  Precedence& idle_call() { return idle_call_; }
 
   // Whether TryTake would fail.
   bool IsFull(For what = For::kAnything) const {
@@ -145,7 +147,7 @@ class Slots {
   const std::string name_;
   std::atomic<int> used_{0}, open_to_all_{0};
   std::atomic<int> max_{0}, reserved_{0};
-  Precedence precedence_;
+  Precedence precedence_, idle_call_;
 };
 
 // Limits holds every rate and count in force on this node, by name: the only state that shards share.

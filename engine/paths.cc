@@ -217,6 +217,7 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     return false;
   }
   if (full != nullptr) {
+    if (path.sessions == 0) full->idle_call().Call(now);
     WakeAt(path, now + (path.slots.size() > 1 || path.sessions > 0 ? kMoreSlotsAgain : kSlotsAgain));
     return false;
   }
@@ -299,6 +300,11 @@ bool Paths::StandsAside(Path& path, Slots::For what) {
   }
   if (path.site.precedence.Answer(now)) return true;
   return std::ranges::any_of(path.slots, [now](Slots* slots) { return slots->precedence().Answer(now); });
+}
+
+bool Paths::GivesWay(const Path& path) {
+  const absl::Time now = services_.Now();
+  return std::ranges::any_of(path.slots, [now](Slots* slots) { return slots->idle_call().Answer(now); });
 }
 
 // Nobody is called on without a message for him.

@@ -56,6 +56,10 @@ class Paths {
   // connection. Asked once for each session that ends: it answers a call.
   bool StandsAside(Path& path, Slots::For what);
 
+  // Whether a session that has found no row for a while is to end, because mail to elsewhere waits for its connection.
+  // It answers a call too.
+  bool GivesWay(const Path& path);
+
   // The limit that keeps a further session of the path from being opened for mail of this queue.
   struct Full {
     std::string detail, set_by;

@@ -7,16 +7,19 @@
 
 namespace sealift::engine {
 
-// Precedence is how transactional mail gets a connection where marketing mail has every one that a limit allows. It
-// calls; whoever has a connection for marketing mail ends it after its message, one for each call; and until the call
-// has died away none is opened for marketing mail, which could otherwise take at once what was just given back.
+// Precedence is how mail gets a connection that others have, where a limit allows no further one. It calls; one of
+// those who are to stand back ends its connection, one for each call.
+//
+// Transactional mail calls on marketing mail: whoever has a connection for that ends it after its message, and until
+// the call has died away none is opened for marketing mail, which could otherwise take at once what was just given
+// back. Marketing mail calls on those who have nothing to send.
 //
 // Owned by:  what limits connections: a Slots, a Site.
 // Threads:   any.
 // Time:      the caller passes `now`.
 class Precedence {
  public:
-  // How long after a call marketing mail stands back. Whoever calls asks again sooner, as long as it has to.
+  // How long after a call others stand back. Whoever calls asks again sooner, as long as it has to.
   static constexpr absl::Duration kHeard = absl::Milliseconds(100);
 
   void Call(absl::Time now) {

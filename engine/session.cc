@@ -19,8 +19,9 @@ constexpr size_t kDepthMax = 16;
 // A larger message is worth the round trip that tells whether anyone is to get it.
 constexpr size_t kChunkBytesMax = 256 << 10;
 constexpr size_t kGroupBytesKept = 64 << 10;  // between messages, of what carried the last one
-// A session without work that has one of the last connections looks so often whether transactional mail needs it.
-constexpr absl::Duration kLookAround = absl::Milliseconds(100);
+// A session without work looks so often whether other mail waits for its connection: while a limit on connections is
+// reached, and while none is.
+constexpr absl::Duration kLookAround = absl::Milliseconds(100), kSeldomLookAround = absl::Seconds(1);
 constexpr size_t kBlockBytes = 64 << 10;  // of content, each under a deadline of its own: RFC 5321 4.5.3.2.5
 
 // The shard-wide words for how a session ended; values of sealift_smtp_sessions_total's label.
@@ -238,9 +239,11 @@ Task<std::optional<Assignment>> Session::NextAssignment() {
     if (left <= absl::ZeroDuration()) break;
     if (refusal.kind == Refusal::Kind::kRate && refusal.until > patience) break;
     const bool last = std::ranges::any_of(path_.slots, [](const Slots* slots) { return slots->IsFull(); });
-    const absl::Duration nap = last ? std::min(left, kLookAround) : left;
+    const absl::Duration nap = std::min(left, last ? kLookAround : kSeldomLookAround);
     const absl::Status woken = co_await WithDeadline(services_.ring, nap, WaitFor(work));
-    if (!woken.ok() && (nap == left || !absl::IsDeadlineExceeded(woken))) break;
+    if (woken.ok()) continue;
+    if (nap == left || !absl::IsDeadlineExceeded(woken)) break;
+    if (what_ == Slots::For::kAnything && scheduler_.paths().GivesWay(path_)) break;
   }
   co_return std::nullopt;
 }

@@ -85,6 +85,16 @@ TEST_F(OvertakingTest, ASessionWithoutWorkGivesItsConnectionBack) {
   EXPECT_TRUE(EventuallyDelivered(Send("code", {"a1@code.test"}, {.stream = "codes"}), 1));
 }
 
+TEST_F(OvertakingTest, MarketingMailGetsTheConnectionOfASessionWithoutWorkToo) {
+  options_.sources[0].connections = {.count = 1, .origin = "t:1"};
+  options_.smtp.idle_timeout = absl::Hours(1);
+  AddDomain("d1.test");
+  AddDomain("d2.test");
+  Start();
+  ASSERT_TRUE(EventuallyDelivered(Send("spring", {"a1@d1.test"}), 1));
+  EXPECT_TRUE(EventuallyDelivered(Send("summer", {"a1@d2.test"}), 1));
+}
+
 TEST_F(OvertakingTest, NeitherAFullTableNorLookUpsThatHangKeepItWaiting) {
   internet_->SetSilent();
   AddDomain("code.test");
