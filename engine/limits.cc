@@ -111,11 +111,23 @@ std::string Slots::Describe() const {
   return text;
 }
 
-Slots* Limits::Count(std::string_view name, int max, int reserved) {
+std::string Slots::origin() const {
+  const std::lock_guard lock(mutex_);
+  return origin_;
+}
+
+void Slots::Adopt(const CountLimit& limit, int reserved) {
+  max_.store(limit.count, std::memory_order_relaxed);
+  reserved_.store(reserved, std::memory_order_relaxed);
+  const std::lock_guard lock(mutex_);
+  origin_ = limit.origin;
+}
+
+Slots* Limits::Count(std::string_view name, const CountLimit& limit, int reserved) {
   const std::lock_guard lock(mutex_);
   std::unique_ptr<Slots>& entry = counts_[std::string(name)];
   if (entry == nullptr) entry = std::make_unique<Slots>(std::string(name));
-  entry->Adopt(max, reserved);
+  entry->Adopt(limit, reserved);
   return entry.get();
 }
 

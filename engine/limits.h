@@ -102,6 +102,7 @@ class Slots {
   explicit Slots(std::string name) : name_(std::move(name)) {}
 
   const std::string& name() const { return name_; }  // "source ip1"
+  std::string origin() const;                        // the configuration's file:line
 
   bool TryTake(For what = For::kAnything) {
     if (what == For::kReserved) return TryTake(used_, max_.load(std::memory_order_relaxed));
@@ -115,10 +116,7 @@ class Slots {
     used_.fetch_sub(1, std::memory_order_relaxed);
     if (what == For::kAnything) open_to_all_.fetch_sub(1, std::memory_order_relaxed);
   }
-  void Adopt(int max, int reserved) {
-    max_.store(max, std::memory_order_relaxed);
-    reserved_.store(reserved, std::memory_order_relaxed);
-  }
+  void Adopt(const CountLimit& limit, int reserved);
   // What is transactional and finds none calls here.
   Precedence& precedence() { return precedence_; }
   // What is not calls here.
@@ -148,6 +146,8 @@ class Slots {
   std::atomic<int> used_{0}, open_to_all_{0};
   std::atomic<int> max_{0}, reserved_{0};
   Precedence precedence_, idle_call_;
+  mutable std::mutex mutex_;
+  std::string origin_;
 };
 
 // Limits holds every rate and count in force on this node, by name: the only state that shards share.
@@ -164,7 +164,7 @@ class Limits {
   RateInForce* Rate(std::string_view kind, std::string_view name, const RateLimit& limit);
   // The same for one whose owner knows after a restart what became of it: nothing waits for the disk.
   RateInForce* OwnedRate(std::string_view kind, std::string_view name, const RateLimit& limit);
-  Slots* Count(std::string_view name, int max, int reserved = 0);
+  Slots* Count(std::string_view name, const CountLimit& limit, int reserved = 0);
 
   // Changes how an owned rate is spaced, and not what it says; or what it says.
   void Space(RateInForce& rate, const Throttle::Options& options) { rate.throttle_.Adopt(options); }

@@ -258,7 +258,7 @@ std::vector<LimitStatus> NodeImpl::Throttles() {
         limits.push_back({.kind = "connections",
                           .name = name,
                           .value = slots.Describe(),
-                          .set_by = fmt::format("{} connections", name),
+                          .set_by = slots.origin(),
                           .until = std::nullopt,
                           .waiting = waiting["connections"],
                           .binds = waiting["connections"] > 0 && slots.IsFull()});

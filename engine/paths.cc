@@ -103,7 +103,7 @@ void Paths::Configure(Path& path) {
   if (found == nullptr) return;
   const SourceOptions& source = *found;
   const DestinationSettings settings = options.DestinationFor(path.site.domain, path.site.hosts.front().name);
-  path.slots = {services_.limits.Count("source " + source.name, source.connections.count,
+  path.slots = {services_.limits.Count("source " + source.name, source.connections,
                                        source.reserved_for_transactional.Of(source.connections.count))};
   path.connection_limit = settings.connections.count;
   path.reserved_connections = settings.reserved_for_transactional.Of(settings.connections.count);
@@ -127,7 +127,7 @@ void Paths::Configure(Path& path) {
     }
     // The sites of a provider share its connections.
     if (block.connections.count != 0 && !block.provider.empty()) {
-      path.slots.push_back(services_.limits.Count("provider " + block.provider + whose, block.connections.count,
+      path.slots.push_back(services_.limits.Count("provider " + block.provider + whose, block.connections,
                                                   block.reserved_for_transactional.Of(block.connections.count)));
     }
   }
@@ -270,8 +270,7 @@ std::optional<Paths::Full> Paths::FullFor(const SendQueue& queue, const Path& pa
   const Slots::For most = queue.transactional() ? Slots::For::kReserved : *what;
   const auto full = std::ranges::find_if(path.slots, [&](const Slots* slots) { return slots->IsFull(most); });
   if (full == path.slots.end()) return std::nullopt;
-  return Full{fmt::format("connections of {}: {}", (*full)->name(), (*full)->Describe()),
-              (*full)->name() + " connections"};
+  return Full{fmt::format("connections of {}: {}", (*full)->name(), (*full)->Describe()), (*full)->origin()};
 }
 
 bool Paths::HasAll(const SendQueue& queue) const {

@@ -1,4 +1,4 @@
-// Mail that waits for nine different things at once: the command line and the metrics count the same rows, and each
+// Mail that waits for sixteen different things: the command line and the metrics count the same rows, and each
 // wait has its limit, its value and who set it. A kill changes none of it, and lets nothing out.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -10,6 +10,7 @@
 
 #include "tests/scenario/harness/eventually.h"
 #include "tests/scenario/harness/sink.h"
+#include "tests/scenario/harness/sink_script.h"
 #include "tests/scenario/harness/world.h"
 
 namespace sealift::scenario {
@@ -18,8 +19,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsSupersetOf;
-
-const std::vector<std::string> kDomains = {"open.test", "plain.test", "gone.test", "told.test", "held.test"};
 
 class WaitsTest : public World {
  protected:
@@ -36,6 +35,10 @@ class WaitsTest : public World {
          fmt::format("tls = \"opportunistic\"\nwindow = {{ days = [\"{}\"], from = \"10:00\", to = \"11:00\" }}",
                      days[day.tm_wday])},
         {"seldom", "tls = \"opportunistic\"\nrecipient_cap = \"1/d\""}};
+  }
+
+  virtual std::vector<std::string> Domains() const {
+    return {"open.test", "plain.test", "gone.test", "told.test", "held.test"};
   }
 
   std::string Internet() const {
@@ -73,7 +76,7 @@ class WaitsTest : public World {
   // Rows by reason, as `domain explain` tells of all domains.
   std::map<std::string, double> Explained() {
     std::map<std::string, double> rows;
-    for (const std::string& domain : kDomains) {
+    for (const std::string& domain : Domains()) {
       const Answer explained = Sealift({"domain", "explain", domain});
       EXPECT_EQ(explained.exit_code, 0) << explained.Describe();
       const Json& waits = explained.json["waits"];
@@ -114,6 +117,15 @@ class WaitsTest : public World {
     });
     EXPECT_TRUE(even) << "queued: " << queued << ", explained: " << ::testing::PrintToString(explained)
                       << ", metrics: " << ::testing::PrintToString(waiting);
+  }
+
+  // The wait of a domain for this reason; null when nobody waits for it.
+  Json Wait(const std::string& domain, const std::string& reason) {
+    const Json waits = Sealift({"domain", "explain", domain}).json["waits"];
+    for (size_t i = 0; i < waits.size(); ++i) {
+      if (waits.At(i)["reason"].Text() == reason) return waits.At(i);
+    }
+    return {};
   }
 
   std::vector<std::string> campaigns_;
@@ -177,6 +189,91 @@ TEST_F(WaitsTest, EveryRowThatWaitsIsExplainedAndAKillLetsNothingOut) {
   ExpectEveryRowExplained({"campaign_day", "window", "hold", "paused"});
   EXPECT_EQ(Show("slow")["delivered"].Number(), 1) << "a new day a start";
   EXPECT_EQ(sink.arrivals(), arrived);
+  StopDaemon();
+}
+
+// What stands still for want of a connection, of a name, of a warm address, of an outcome on disk or of disk space.
+class ResourceWaitsTest : public WaitsTest {
+ protected:
+  ResourceWaitsTest() {
+    // Midnight, when a warm-up has new messages, is half a day away at least.
+    const std::time_t now = std::time(nullptr);
+    std::tm utc{};
+    gmtime_r(&now, &utc);
+    settings.streams = {{"news", "tls = \"opportunistic\""}};
+    settings.tables = fmt::format(
+        "[[source]]\nname = \"young\"\naddress = \"{}\"\nconnections = 7\n"
+        "warmup = {{ start = 2026-01-01, tz = \"{}\", per_day = {{ default = [2, 4] }}, then = \"unlimited\", overflow "
+        "= \"wait\" "
+        "}}\n"
+        "[[pool]]\nname = \"fresh\"\nsources = [\"young\"]\n"
+        "[[stream]]\nname = \"begun\"\npool = \"fresh\"\ntls = \"opportunistic\"\n"
+        "[[destination]]\ndomains = [\"busy.test\"]\nconnections = 1\n"
+        "[[destination]]\ndomains = [\"paced.test\"]\nconnection_rate = \"1/h\"\nmessages_per_connection = 1\n",
+        net.Address(8), utc.tm_hour < 12 ? "UTC" : "Etc/GMT+12");
+  }
+
+  std::vector<std::string> Domains() const override {
+    return {"busy.test", "paced.test", "young.test", "broken.test", "mute.test", "open.test"};
+  }
+
+  std::string Internet() const {
+    return ProviderOf("busy", net.Address(10), "[[provider.rule]]\nat = \"body\"\npause = \"1h\"\n") +
+           ProviderOf("paced", net.Address(11)) + ProviderOf("young", net.Address(12)) +
+           ProviderOf("broken", net.Address(13), "dns = \"servfail\"\n") +
+           ProviderOf("mute", net.Address(14), "dns = \"silent\"\n") + ProviderOf("open", net.Address(15));
+  }
+};
+
+TEST_F(ResourceWaitsTest, EveryRowThatWaitsForOneIsExplained) {
+  settings.dns += "timeout = \"60s\"\n";
+  const Sink sink(dir, Internet(), net.Address(2, 5353));
+  StartDaemon();
+  LoadTen("occupied", "news", "busy.test");
+  LoadTen("slowly", "news", "paced.test");
+  LoadTen("carefully", "begun", "young.test");
+  LoadTen("lost", "news", "broken.test");
+  LoadTen("searching", "news", "mute.test");
+  ASSERT_TRUE(ShowsUntil("slowly", kInTime, [](const Json& now) { return now["delivered"].Number() == 1; }));
+  ASSERT_TRUE(ShowsUntil("carefully", kInTime, [](const Json& now) { return now["delivered"].Number() == 1; }));
+  ExpectEveryRowExplained({"connection_rate", "connections", "dns", "resolving", "sending", "warmup"});
+
+  const auto expect = [&](const std::string& domain, const std::string& reason, int rows, const std::string& detail,
+                          const std::string& set_by, bool knows_when) {
+    const Json wait = Wait(domain, reason);
+    EXPECT_EQ(wait["rows"].Number(), rows) << domain;
+    EXPECT_THAT(wait["detail"].Text(), HasSubstr(detail));
+    EXPECT_THAT(wait["set_by"].Text(), HasSubstr(set_by));
+    EXPECT_EQ(wait["until"].Text().starts_with("20"), knows_when) << domain << ": " << wait["until"].Text();
+  };
+  expect("busy.test", "connections", 9, "connections from ip1 to 10 mx.busy.test: 1 of 1 open", ".toml:", false);
+  expect("busy.test", "sending", 1, "in turn", "nothing refuses it", false);
+  expect("paced.test", "connection_rate", 9, "10 mx.paced.test from ip1: 1/h", ".toml:", true);
+  expect("young.test", "warmup", 9, "young to site mx.young.test: 2 on day 1 of 2", ".toml:", true);
+  expect("broken.test", "dns", 10, "servfail", "the domain's DNS", true);
+  expect("mute.test", "resolving", 10, "being looked up", "the domain's DNS", false);
+  const std::string limits = SealiftPlain({"throttle", "explain"}).out;
+  EXPECT_THAT(limits, AllOf(HasSubstr("connection_rate 10 mx.paced.test"), HasSubstr("warmup young to site")));
+  const std::string young = SealiftPlain({"source", "show", "young"}).out;
+  EXPECT_THAT(young, HasSubstr(" of 7 open"));
+  EXPECT_THAT(young, HasSubstr(".toml:"));
+
+  // One message may be without an outcome on disk, and one that is being sent is that one.
+  KillDaemon();
+  settings.node += "shards = 1\nunsettled_max = 1\n";
+  StartDaemon();
+  ASSERT_TRUE(Eventually(kInTime, [&] { return Wait("busy.test", "sending")["rows"].Number() == 1; }));
+  LoadTen("behind", "news", "open.test");
+  ExpectEveryRowExplained({"connections", "unsettled"});
+  expect("open.test", "unsettled", 10, "wait for their outcome", "node.unsettled_max (", false);
+
+  // More than any disk has.
+  KillDaemon();
+  settings.tables += "[storage]\nstop_send_below = \"9000TiB\"\n";
+  StartDaemon();
+  ExpectEveryRowExplained({"storage"});
+  expect("busy.test", "storage", 10, "less free space than storage.stop_send_below", "storage.stop_send_below (",
+         false);
   StopDaemon();
 }
 

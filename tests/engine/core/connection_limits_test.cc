@@ -46,10 +46,10 @@ TEST_F(ConnectionLimitsTest, TheSitesOfAProviderShareItsConnections) {
   Start();
   SendToBoth();
   ASSERT_TRUE(Eventually([this] { return Open() == 3; }));
-  Slots* const slots = limits_.Count("provider group from " + options_.sources[0].name, 3);
+  Slots* const slots = limits_.Count("provider group from " + options_.sources[0].name, {3});
   EXPECT_EQ(slots->used(), 3);
   // More slots are seen without anything else happening.
-  limits_.Count("provider group from " + options_.sources[0].name, 5);
+  limits_.Count("provider group from " + options_.sources[0].name, {5});
   EXPECT_TRUE(Eventually([this] { return Open() == 5; }));
   Stop(absl::ZeroDuration());
   EXPECT_EQ(slots->used(), 0);

@@ -182,7 +182,8 @@ TEST_F(KeptLimitsTest, AnOwnedRateDoesNotWaitForTheDisk) {
 
 TEST(SlotsTest, NoMoreThanTheMaximumAreTaken) {
   Limits limits;
-  Slots* const slots = limits.Count("source ip1", 2);
+  Slots* const slots = limits.Count("source ip1", {2, "a.toml:3"});
+  EXPECT_EQ(slots->origin(), "a.toml:3");
   EXPECT_TRUE(slots->TryTake());
   EXPECT_TRUE(slots->TryTake());
   EXPECT_FALSE(slots->TryTake());
@@ -192,10 +193,10 @@ TEST(SlotsTest, NoMoreThanTheMaximumAreTaken) {
 
 TEST(SlotsTest, ALowerMaximumWaitsUntilEnoughCameBack) {
   Limits limits;
-  Slots* const slots = limits.Count("source ip1", 2);
+  Slots* const slots = limits.Count("source ip1", {2, "a.toml:3"});
   EXPECT_TRUE(slots->TryTake());
   EXPECT_TRUE(slots->TryTake());
-  EXPECT_EQ(limits.Count("source ip1", 1), slots);
+  EXPECT_EQ(limits.Count("source ip1", {1, "a.toml:3"}), slots);
   slots->Return();
   EXPECT_FALSE(slots->TryTake());
   slots->Return();
@@ -205,7 +206,7 @@ TEST(SlotsTest, ALowerMaximumWaitsUntilEnoughCameBack) {
 
 TEST(SlotsTest, WhatIsReservedIsLeftByEverybodyElse) {
   Limits limits;
-  Slots* const slots = limits.Count("source ip1", 3, 1);
+  Slots* const slots = limits.Count("source ip1", {3, "a.toml:3"}, 1);
   EXPECT_TRUE(slots->TryTake());
   EXPECT_TRUE(slots->TryTake());
   EXPECT_TRUE(slots->IsFull());
@@ -224,7 +225,7 @@ TEST(SlotsTest, WhatIsReservedIsLeftByEverybodyElse) {
 
 TEST(SlotsTest, ThreadsTogetherStayWithinTheMaximum) {
   Limits limits;
-  Slots* const slots = limits.Count("source ip1", 3);
+  Slots* const slots = limits.Count("source ip1", {3, "a.toml:3"});
   std::atomic<int> held{0};
   std::atomic<int> most{0};
   std::vector<std::thread> threads;
