@@ -1,5 +1,6 @@
-// So many messages a day of a source, of a pool and of a stream, while more mail waits: nothing that ends the daemon or
-// changes its configuration gives any of them a message too many.
+// So many messages a day of a source, of a pool and of a stream, and so many in a minute or an hour of what else can be
+// limited, while more mail waits: nothing that ends the daemon or changes its configuration gives any of them a message
+// too many.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
@@ -12,6 +13,7 @@
 
 #include "tests/scenario/harness/eventually.h"
 #include "tests/scenario/harness/sink.h"
+#include "tests/scenario/harness/sink_script.h"
 #include "tests/scenario/harness/world.h"
 
 namespace sealift::scenario {
@@ -149,6 +151,88 @@ TEST_F(DayLimitsTest, WhatADayAllowsIsUsedAndNeverExceeded) {
     const double until = *std::prev(first_kill) - times.front();
     fmt::print("{}: {:.1f}% of what the limit allows, until the first kill\n", name,
                100 * static_cast<double>(first_kill - times.begin() - 1) / (kPerSecond * until));
+  }
+}
+
+// Limits of a minute and of an hour, of a destination, a stream, a campaign and of connections.
+class RateLimitsTest : public World {
+ protected:
+  struct Limited {
+    std::string name;
+    int count;
+    double window;  // seconds
+  };
+  const std::vector<Limited> limited_ = {
+      {"minute", 3, 60}, {"hour", 2, 3600}, {"campaign", 2, 3600}, {"dial", 2, 3600}};
+
+  RateLimitsTest() {
+    settings.streams = {{"news", "tls = \"opportunistic\""}, {"seldom", "tls = \"opportunistic\"\nrate = \"2/h\""}};
+    settings.tables =
+        "[[destination]]\ndomains = [\"minute.test\"]\nmessage_rate = \"3/m\"\n"
+        "[[destination]]\ndomains = [\"dial.test\"]\nconnection_rate = \"2/h\"\nmessages_per_connection = 1\n";
+  }
+
+  std::string Internet() const {
+    std::string script;
+    for (const Limited& limit : limited_) {
+      script += ProviderOf(limit.name, net.Address(10 + static_cast<int>(&limit - limited_.data())));
+    }
+    return script;
+  }
+
+  void LoadEach() {
+    for (const Limited& limit : limited_) {
+      std::vector<std::string> arguments = {
+          "campaign",   "load",     limit.name, "--stream",     limit.name == "hour" ? "seldom" : "news",
+          "--template", Template(), "--start",  "--recipients", Recipients(10, {limit.name + ".test"}, limit.name)};
+      if (limit.name == "campaign") arguments.insert(arguments.end(), {"--rate", "2/h"});
+      const Answer loaded = Sealift(arguments);
+      ASSERT_EQ(loaded.exit_code, 0) << loaded.Describe();
+    }
+  }
+
+  // It waits for a limit that says when it allows the next.
+  bool Refused(const std::string& domain) {
+    const Json waits = Sealift({"domain", "explain", domain}).json["waits"];
+    for (size_t i = 0; i < waits.size(); ++i) {
+      if (waits.At(i)["reason"].Text() != "due" && waits.At(i)["until"].Text().starts_with("20")) return true;
+    }
+    return false;
+  }
+};
+
+// What arrived in a window was allowed before: permits are judged, whatever a slow machine does after them.
+TEST_F(RateLimitsTest, NoWindowHasMoreThanItsLimitOverKillsAndReloads) {
+  const Sink sink(dir, Internet(), net.Address(2, 5353));
+  const double began = Now();
+  StartDaemon();
+  LoadEach();
+  for (const Limited& limit : limited_) {
+    ASSERT_TRUE(ShowsUntil(limit.name, kInTime, [](const Json& now) { return now["delivered"].Number() >= 1; }));
+  }
+  for (int round = 0; round < 5; ++round) {
+    for (const Limited& limit : limited_) {
+      ASSERT_TRUE(Eventually(kInTime, [&] { return Refused(limit.name + ".test"); })) << limit.name;
+    }
+    if (round == 2) {
+      const Answer reload = Sealift({"reload"});
+      ASSERT_EQ(reload.exit_code, 0) << reload.Describe();
+    } else {
+      KillDaemon();
+      StartDaemon();
+    }
+  }
+  for (const Limited& limit : limited_) {
+    ASSERT_TRUE(Eventually(kInTime, [&] { return Refused(limit.name + ".test"); })) << limit.name;
+  }
+  const double took = Now() - began;
+  StopDaemon();
+  std::map<std::string, int> arrived;
+  for (const Sink::Arrival& arrival : sink.Ledger()) ++arrived[arrival.provider];
+  for (const Limited& limit : limited_) {
+    const int windows = static_cast<int>(took / limit.window) + 1;
+    EXPECT_LE(arrived[limit.name], limit.count * windows) << limit.name << " in " << took << " s";
+    EXPECT_GE(arrived[limit.name], 1) << limit.name;
   }
 }
 
