@@ -132,7 +132,7 @@ std::vector<RateInForce*> Restraints::RatesOn(const Place& place) {
   };
   add(kPairKind, NameOfPair(place.source, place.provider), IsKnownProvider(place.provider));
   add(kSourceKind, place.source, true);
-  if (IsKnownProvider(place.provider)) add(kProviderKind, "everything to " + place.provider, true);
+  add(kProviderKind, "everything to " + place.provider, IsKnownProvider(place.provider));
   add(kStreamKind, "stream " + place.stream, true);
   add(kCampaignKind, "campaign " + place.campaign, false);
   return rates;

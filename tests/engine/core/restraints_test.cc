@@ -221,6 +221,20 @@ TEST_F(RestraintsTest, ASuspendedSourceSendsNothingUntilItIsOver) {
   EXPECT_NEAR(RateOf("ip1 to microsoft"), 0.1, 0.01) << "it begins again at the floor";
 }
 
+TEST_F(RestraintsTest, WhatIsSuspendedTowardsASiteBindsWhoeverSendsThere) {
+  options_.rules = {{.match = "closed", .scope = "provider", .actions = {"suspend"}, .duration = absl::Hours(1)}};
+  Adopt();
+  EXPECT_TRUE(Hear("site d1.test", "451 closed", kNow, Phase::kRcpt).slowed);
+  for (const std::string source : {"ip1", "ip2"}) {
+    const auto rates =
+        restraints_.RatesOn({.source = source, .provider = "site d1.test", .stream = "news", .campaign = "c"});
+    EXPECT_GT(LongestWait(rates, kNow + absl::Minutes(1)), absl::ZeroDuration()) << source;
+  }
+  const auto elsewhere =
+      restraints_.RatesOn({.source = "ip1", .provider = "site d2.test", .stream = "news", .campaign = "c"});
+  EXPECT_EQ(LongestWait(elsewhere, kNow + absl::Minutes(1)), absl::ZeroDuration());
+}
+
 TEST_F(RestraintsTest, AfterASuspensionPaceComesBackInAsLongAgainAtMost) {
   options_.rules = {
       {.match = "wait a minute", .scope = "source_provider", .actions = {"suspend"}, .duration = absl::Minutes(1)}};
