@@ -269,6 +269,7 @@ void CheckListFields(ConfigDraft& draft, const std::string& key, const StreamOpt
   };
   check("unsubscribe_url", stream.unsubscribe_url, CheckUnsubscribeUrl(stream.unsubscribe_url));
   check("unsubscribe_mailto", stream.unsubscribe_mailto, CheckUnsubscribeMailto(stream.unsubscribe_mailto));
+  check("list_id", stream.list_id, CheckListId(stream.list_id));
   check("feedback_id", stream.feedback_id, CheckFeedbackId(stream.feedback_id));
   if (!stream.unsubscribe_url.empty() && stream.dkim.empty()) {
     draft.Warn(

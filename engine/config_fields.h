@@ -411,8 +411,7 @@ struct Fields<StreamOptions> {
                        "stream."},
          o.unsubscribe_mailto);
     each(Field{.name = "list_id",
-               .help = "List-Id: a name beneath a domain of yours, the same for ever: \"newsletter.example.com\".",
-               .text = Text::kHost},
+               .help = "List-Id: a name beneath a domain of yours, the same for ever: \"newsletter.example.com\"."},
          o.list_id);
     each(
         Field{.name = "feedback_id",

@@ -7,6 +7,7 @@
 
 #include "engine/message/percent_encoding.h"
 #include "engine/smtp/mailbox.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {
@@ -89,6 +90,13 @@ std::string CheckUnsubscribeMailto(std::string_view address) {
   const absl::StatusOr<Mailbox> mailbox = ParseMailbox(address);
   if (mailbox.ok()) return "";
   return fmt::format("is not a mail address ({})", std::string(mailbox.status().message()));
+}
+
+std::string CheckListId(std::string_view value) {
+  if (value.empty()) return "";
+  if (IsAscii(value) && !value.ends_with('.') && ParseDomain(value).ok()) return "";
+  return "names no list: a List-Id is a word and a domain of yours behind a dot (RFC 2919 2), as in "
+         "\"newsletter.example.com\"";
 }
 
 std::string CheckFeedbackId(std::string_view value) {

@@ -36,6 +36,7 @@ void AppendListFields(const ListSettings& settings, const OwnListFields& own, st
 // the value.
 std::string CheckUnsubscribeUrl(std::string_view url);
 std::string CheckUnsubscribeMailto(std::string_view address);
+std::string CheckListId(std::string_view value);
 std::string CheckFeedbackId(std::string_view value);
 
 }  // namespace sealift::engine

@@ -275,7 +275,7 @@ TEST(ConfigFileTest, WhatAStreamPutsIntoListFieldsIsChecked) {
                          "[[stream]]\nname = \"s\"\npool = \"p\"\nunsubscribe_url = \"https://u.example.com/\"\n"),
               ElementsAre(HasSubstr("in a stream without `dkim`")));
   EXPECT_THAT(errors("unsubscribe_mailto = \"mailto:out@example.com\"\n"), ElementsAre(HasSubstr("the address alone")));
-  EXPECT_THAT(errors("list_id = \"<news.example.com>\"\n"), ElementsAre(HasSubstr("is not a host name")));
+  EXPECT_THAT(errors("list_id = \"<news.example.com>\"\n"), ElementsAre(HasSubstr("names no list")));
   EXPECT_THAT(errors("feedback_id = \"a:b\"\n"), ElementsAre(HasSubstr("sender's word")));
   for (const char* name :
        {"unsubscribe_url = \"https://u.example.com/\"\n", "unsubscribe_mailto = \"out@example.com\"\n"}) {

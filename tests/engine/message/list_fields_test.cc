@@ -100,6 +100,14 @@ TEST(ListFieldsTest, AMailtoIsABareAddress) {
   EXPECT_NE(CheckUnsubscribeMailto("a@example.com>, <b@example.com"), "");
 }
 
+TEST(ListFieldsTest, AListIdLiesBeneathADomain) {
+  for (const char* good : {"", "news.example", "News.Example.com", "xn--bcher-kva.example.com"})
+    EXPECT_EQ(CheckListId(good), "") << good;
+  for (const char* bad : {"news", "news.", "news.example.", ".example", "a b.example", "<news.example>",
+                          "news@example.com", "n\xC3\xBCws.example", "news.example\r\nBcc: a@b.test"})
+    EXPECT_THAT(CheckListId(bad), HasSubstr("names no list")) << bad;
+}
+
 TEST(ListFieldsTest, AFeedbackIdEndsInTheSendersWord) {
   for (const char* good :
        {"", "mailco", "{campaign}:mailco", "a:b:c:mailco", ":::mailco", "{campaign}:{campaign}::mailco"})
