@@ -17,13 +17,15 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 class PreviewTest : public ::testing::Test {
+ public:
+  ~PreviewTest() override { std::filesystem::remove_all(folder_); }
+
  protected:
   PreviewTest()
       : folder_(std::filesystem::path(testing::TempDir()) /
                 testing::UnitTest::GetInstance()->current_test_info()->name()) {
     std::filesystem::create_directories(folder_);
   }
-  ~PreviewTest() override { std::filesystem::remove_all(folder_); }
 
   std::string File(const std::string& name, const std::string& content) {
     std::ofstream(folder_ / name, std::ios::binary) << content;
