@@ -136,7 +136,7 @@ Database::Database(Options options)
       old_receipts_(std::make_unique<OldReceiptFilter>()),
       // Write buffers are charged to the cache: both together stay within memory_bytes.
       cache_(rocksdb::NewLRUCache(options_.memory_bytes, 4, false, 0.5)),
-      write_buffers_(std::make_shared<rocksdb::WriteBufferManager>(options_.memory_bytes / 4, cache_)),
+      write_buffers_(std::make_shared<rocksdb::WriteBufferManager>(options_.memory_bytes / 8 * 3, cache_)),
       reserve_(options_.path + "/reserve", options_.reserve_bytes),
       room_(std::make_shared<WaitForRoom>(options_.file_system ? options_.file_system : rocksdb::FileSystem::Default(),
                                           options_.path, &reserve_, options_.failure)),
@@ -185,7 +185,9 @@ rocksdb::ColumnFamilyOptions Database::ColumnOptions(Column column) const {
   // Sealed values do not compress, and compressing the rest would mix campaigns in one dictionary.
   options.compression = rocksdb::kNoCompression;
   options.bottommost_compression = rocksdb::kNoCompression;
-  options.write_buffer_size = std::min<size_t>(16 << 20, std::max<size_t>(options_.memory_bytes / 16, 1 << 20));
+  // Three columns fill together while a queue drains. The larger their memtables, the fewer files there are to compact,
+  // and the less of what is settled is written again on the way.
+  options.write_buffer_size = std::min<size_t>(32 << 20, std::max<size_t>(options_.memory_bytes / 8, 1 << 20));
   options.max_write_buffer_number = 4;
   options.target_file_size_base = 32 << 20;
   options.level_compaction_dynamic_level_bytes = true;

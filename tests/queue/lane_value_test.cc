@@ -61,6 +61,21 @@ TEST(LaneValueTest, OnlyEmptyLanesAreDropped) {
   EXPECT_FALSE(filter.Filter(0, "key", "damaged", nullptr, nullptr));
 }
 
+TEST(LaneValueTest, WhatIsSummedUpToNothingKeepsNoDomainAndTheNextRowsBringTheirs) {
+  const std::string loaded = Change(2, 0, 0, "sealed");
+  std::string emptied;
+  const LaneValue empty = Full(&loaded, {Change(-1, 1, 700), Change(-1, -1, 0)}, &emptied);
+  EXPECT_EQ(empty.queued, 0);
+  EXPECT_EQ(empty.sealed_domain, "");
+  EXPECT_EQ(empty.due_ms, 0u);
+  EXPECT_TRUE(EmptyLaneFilter().Filter(0, "key", emptied, nullptr, nullptr));
+  std::string storage;
+  const LaneValue again = Full(&emptied, {Change(3, 1, 900, "sealed again")}, &storage);
+  EXPECT_EQ(again.queued, 3);
+  EXPECT_EQ(again.due_ms, 900u);
+  EXPECT_EQ(again.sealed_domain, "sealed again");
+}
+
 TEST(LaneValueTest, ADamagedChangeIsNotMerged) {
   std::deque<rocksdb::Slice> damaged = {"x", "y"};
   std::string merged;

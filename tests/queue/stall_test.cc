@@ -46,7 +46,7 @@ class StallTest : public StoreTest {
   ~StallTest() override { disk_->Hold(false); }
 
   void Configure(Store::Options& options) override {
-    options.memory_bytes = 16 << 20;  // a buffer has 1 MiB, and four are the most
+    options.memory_bytes = 8 << 20;  // a buffer has 1 MiB, and four are the most
     options.file_system = disk_;
     options.stall_patience = absl::Milliseconds(20);
   }
