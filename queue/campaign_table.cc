@@ -56,18 +56,21 @@ absl::Status CampaignTable::Open() {
 }
 
 absl::StatusOr<Campaign> CampaignTable::Create(CampaignSpec spec, absl::Time now) {
-  const std::lock_guard lock(mutex_);
-  if (names_.contains(spec.name)) {
-    return absl::AlreadyExistsError(
-        "there is a campaign of this name already. Choose another name, or load the same files");
-  }
-  if (failure_->stopped()) return failure_->status();
+  const std::lock_guard alone(changing_);
   Campaign campaign;
-  do {
-    uint32_t drawn;
-    RandomBytes(&drawn, sizeof(drawn));
-    campaign.id = CampaignId{drawn};
-  } while (campaign.id == CampaignId{} || campaigns_.contains(campaign.id));
+  {
+    const std::lock_guard lock(mutex_);
+    if (names_.contains(spec.name)) {
+      return absl::AlreadyExistsError(
+          "there is a campaign of this name already. Choose another name, or load the same files");
+    }
+    if (failure_->stopped()) return failure_->status();
+    do {
+      uint32_t drawn;
+      RandomBytes(&drawn, sizeof(drawn));
+      campaign.id = CampaignId{drawn};
+    } while (campaign.id == CampaignId{} || campaigns_.contains(campaign.id));
+  }
   campaign.spec = std::move(spec);
   campaign.created = now;
 
@@ -81,16 +84,16 @@ absl::StatusOr<Campaign> CampaignTable::Create(CampaignSpec spec, absl::Time now
     return status;
   }
   batch.Put(database_->handle(Column::kCampaigns), key, sealed);
-  if (absl::Status status = WriteHeadLocked(campaign, &batch); !status.ok()) return status;
+  if (absl::Status status = WriteHeadAlone(campaign, &batch); !status.ok()) return status;
   return campaign;
 }
 
 absl::Status CampaignTable::WriteHead(const Campaign& campaign, rocksdb::WriteBatch* batch) {
-  const std::lock_guard lock(mutex_);
-  return WriteHeadLocked(campaign, batch);
+  const std::lock_guard alone(changing_);
+  return WriteHeadAlone(campaign, batch);
 }
 
-absl::Status CampaignTable::WriteHeadLocked(const Campaign& campaign, rocksdb::WriteBatch* batch) {
+absl::Status CampaignTable::WriteHeadAlone(const Campaign& campaign, rocksdb::WriteBatch* batch) {
   if (failure_->final()) return failure_->status();
   std::string head, sealed;
   EncodeHead(campaign, &head);
@@ -108,6 +111,7 @@ absl::Status CampaignTable::WriteHeadLocked(const Campaign& campaign, rocksdb::W
     return status;
   }
   // What can be large stays on disk.
+  const std::lock_guard lock(mutex_);
   Entry& entry = campaigns_[campaign.id];
   entry.head = campaign;
   entry.head.spec.template_text.clear();
@@ -215,32 +219,30 @@ absl::StatusOr<std::vector<Campaign>> CampaignTable::List() const {
 }
 
 absl::Status CampaignTable::SetState(CampaignId id, CampaignState state, absl::Time now) {
-  const std::lock_guard lock(mutex_);
-  const auto found = campaigns_.find(id);
-  if (found == campaigns_.end()) return NoCampaign(id);
-  if (found->second.head.state == CampaignState::kCancelled) {
+  const std::lock_guard alone(changing_);
+  absl::StatusOr<Campaign> changed = Head(id);
+  if (!changed.ok()) return changed.status();
+  if (changed->state == CampaignState::kCancelled) {
     return absl::FailedPreconditionError(
         fmt::format("campaign {:08x} is cancelled: load it again under another name", static_cast<uint32_t>(id)));
   }
   if (failure_->stopped()) return failure_->status();
-  Campaign changed = found->second.head;
-  changed.state = state;
-  if (state == CampaignState::kRunning && changed.started == absl::InfiniteFuture()) changed.started = now;
+  changed->state = state;
+  if (state == CampaignState::kRunning && changed->started == absl::InfiniteFuture()) changed->started = now;
   rocksdb::WriteBatch batch;
-  return WriteHeadLocked(changed, &batch);
+  return WriteHeadAlone(*changed, &batch);
 }
 
 absl::Status CampaignTable::SetEnded(CampaignId id, absl::Time ended) {
-  const std::lock_guard lock(mutex_);
-  const auto found = campaigns_.find(id);
-  if (found == campaigns_.end()) return NoCampaign(id);
-  if (found->second.head.state == CampaignState::kCancelled || found->second.head.ended == ended) {
+  const std::lock_guard alone(changing_);
+  absl::StatusOr<Campaign> changed = Head(id);
+  if (!changed.ok()) return changed.status();
+  if (changed->state == CampaignState::kCancelled || changed->ended == ended) {
     return absl::OkStatus();  // that time stands
   }
-  Campaign changed = found->second.head;
-  changed.ended = ended;
+  changed->ended = ended;
   rocksdb::WriteBatch batch;
-  return WriteHeadLocked(changed, &batch);
+  return WriteHeadAlone(*changed, &batch);
 }
 
 }  // namespace sealift::queue

@@ -36,7 +36,8 @@ struct CampaignGate {
 // there), and the reading of whole records from one snapshot.
 //
 // Owned by:  Store.
-// Threads:   any. Changing a head writes and syncs under the table's mutex.
+// Threads:   any. Heads are changed one at a time, each with a synced write, which lasts as long as RocksDB stops
+//            writes; who only reads waits for none of them.
 class CampaignTable {
  public:
   CampaignTable(Database* database, KeyRing* ring, Failure* failure)
@@ -74,13 +75,15 @@ class CampaignTable {
     std::shared_ptr<CampaignGate> gate;
   };
 
-  absl::Status WriteHeadLocked(const Campaign& campaign, rocksdb::WriteBatch* batch);
+  // Under changing_.
+  absl::Status WriteHeadAlone(const Campaign& campaign, rocksdb::WriteBatch* batch);
 
   Database* const database_;
   KeyRing* const ring_;
   Failure* const failure_;
 
-  mutable std::mutex mutex_;
+  std::mutex changing_;       // held while a head is changed, its write included; before mutex_
+  mutable std::mutex mutex_;  // of what is in memory
   std::map<CampaignId, Entry> campaigns_;
   std::unordered_map<std::string, CampaignId> names_;
 };

@@ -277,6 +277,22 @@ Stall Database::stall() const {
   return Stall::kNone;
 }
 
+absl::Status Database::AwaitEndOfStall(absl::Duration patience) const {
+  constexpr absl::Duration kLookAgain = absl::Milliseconds(100);
+  const absl::Time deadline = absl::Now() + patience;
+  while (stall() != Stall::kNone) {
+    if (absl::Now() >= deadline) {
+      return absl::ResourceExhaustedError(fmt::format(
+          "the queue's disk does not keep up with what is written: RocksDB has slowed or stopped writes for "
+          "{}, and takes no load before it has caught up (sealift_queue_stalled). Run the same command "
+          "again in a while",
+          absl::FormatDuration(patience)));
+    }
+    absl::SleepFor(std::min(patience, kLookAgain));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Database::Ingest(const std::vector<rocksdb::IngestExternalFileArg>& files) {
   return FromRocks(db_->IngestExternalFiles(files), "commit a load");
 }

@@ -80,6 +80,8 @@ class Database {
   // compacting what was written before. Asked and not listened to: RocksDB tells of a stop only after the write that it
   // stopped.
   Stall stall() const;
+  // Waits until it does neither. ResourceExhausted: not within `patience`; for a load, which would only add to it.
+  absl::Status AwaitEndOfStall(absl::Duration patience) const;
 
   // For files that are ingested into `column`.
   rocksdb::Options FileOptions(Column column) const;

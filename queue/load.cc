@@ -19,17 +19,6 @@ namespace {
 // Below this many rows a file costs more than the log.
 constexpr size_t kFileRowsMin = 4'000;
 constexpr size_t kDigestMax = 1024;
-constexpr absl::Duration kLookAgain = absl::Milliseconds(100);  // whether writes are still slowed or stopped
-
-// False: writes are still slowed or stopped.
-bool AwaitEndOfStall(const Database& database, absl::Duration patience) {
-  const absl::Time deadline = absl::Now() + patience;
-  while (database.stall() != Stall::kNone) {
-    if (absl::Now() >= deadline) return false;
-    absl::SleepFor(std::min(patience, kLookAgain));
-  }
-  return true;
-}
 
 absl::Status WriteProgress(LoadContext* context, const Campaign& progress, uint64_t roll, ChunkWriter* writer) {
   std::string plaintext, sealed;
@@ -131,13 +120,9 @@ absl::StatusOr<Load::Part> Load::TakePart(uint64_t input_offset, std::string_vie
 }
 
 absl::StatusOr<Campaign> Load::CommitPart(Part part, const Campaign& before) {
-  // A chunk would make it longer.
-  if (!AwaitEndOfStall(*context_->database, context_->stall_patience)) {
-    return absl::ResourceExhaustedError(
-        fmt::format("the queue's disk does not keep up with what is written: RocksDB has slowed or stopped writes for "
-                    "{}, and takes "
-                    "no load before it has caught up (sealift_queue_stalled). Run the same command again in a while",
-                    absl::FormatDuration(context_->stall_patience)));
+  // A chunk would make a stall longer.
+  if (absl::Status stalled = context_->database->AwaitEndOfStall(context_->stall_patience); !stalled.ok()) {
+    return stalled;
   }
   // A cancellation waits for the chunk on its way, and none follows it.
   const std::lock_guard lock(context_->gate->mutex);

@@ -190,6 +190,8 @@ void Store::MoveDue(LaneId lane, std::string_view after, absl::Time due,
 }
 
 absl::StatusOr<Campaign> Store::CreateCampaign(CampaignSpec spec, absl::Time now) {
+  absl::Status stalled = parts_->database->AwaitEndOfStall(parts_->options.stall_patience);
+  if (!stalled.ok()) return stalled;
   return parts_->campaigns->Create(std::move(spec), now);
 }
 
