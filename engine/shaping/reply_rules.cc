@@ -103,29 +103,39 @@ std::span<const std::string_view> WordsOf(std::string_view set) {
   return found->words;
 }
 
+// Never: nor does any text that begins further on, since what follows a "*" stands nowhere behind it. To look for that
+// again from every word would let a server that repeats a phrase's beginning keep a shard for milliseconds.
+enum class Begins : uint8_t { kNo, kYes, kNever };
+
 // Whether `text` begins with `phrase`: " unusual rate * dkim domain ", " [who] ? [nobody] ".
-bool BeginsWith(std::string_view text, std::string_view phrase) {
+Begins BeginsWith(std::string_view text, std::string_view phrase) {
   const size_t special = phrase.find_first_of("*?[");
-  if (!text.starts_with(phrase.substr(0, special))) return false;
-  if (special == std::string_view::npos) return true;
+  if (!text.starts_with(phrase.substr(0, special))) return Begins::kNo;
+  if (special == std::string_view::npos) return Begins::kYes;
   const std::string_view here = text.substr(special);
   if (phrase[special] == '[') {
     const size_t close = phrase.find(']', special);
     const std::string_view after = phrase.substr(close + 1);
-    return std::ranges::any_of(WordsOf(phrase.substr(special + 1, close - special - 1)), [&](std::string_view word) {
-      return here.starts_with(word) && BeginsWith(here.substr(word.size()), after);
-    });
+    Begins found = Begins::kNo;
+    for (const std::string_view word : WordsOf(phrase.substr(special + 1, close - special - 1))) {
+      if (!here.starts_with(word)) continue;
+      const Begins with_it = BeginsWith(here.substr(word.size()), after);
+      if (with_it == Begins::kYes) return with_it;
+      if (with_it == Begins::kNever) found = with_it;
+    }
+    return found;
   }
   const std::string_view after = phrase.substr(special + 1);
   if (phrase[special] == '?') {
     const size_t end = here.find(' ');
-    return end != std::string_view::npos && BeginsWith(here.substr(end), after);
+    return end == std::string_view::npos ? Begins::kNo : BeginsWith(here.substr(end), after);
   }
   // The space before "*" may also be the one before what follows.
   for (size_t at = special - 1; at != std::string_view::npos; at = text.find(' ', at + 1)) {
-    if (BeginsWith(text.substr(at), after)) return true;
+    const Begins behind = BeginsWith(text.substr(at), after);
+    if (behind != Begins::kNo) return behind;
   }
-  return false;
+  return Begins::kNever;
 }
 
 // The phrases by the first two letters that they begin a word with: a few are tried at each word instead of hundreds.
@@ -139,11 +149,16 @@ class PhraseIndex {
 
   const ReplyRule* Find(std::string_view plain, bool recipient_known) const {
     size_t first = std::size(kPhraseRules);
+    std::vector<const Entry*> never;
     for (size_t at = plain.find(' '); at != std::string_view::npos; at = plain.find(' ', at + 1)) {
       const std::string_view rest = plain.substr(at);
       if (rest.size() < 3) break;
-      for (const auto& [rule, phrase] : phrases_[Key(rest)]) {
-        if (rule < first && BeginsWith(rest, phrase) && Applies(kPhraseRules[rule].rule, recipient_known)) first = rule;
+      for (const Entry& entry : phrases_[Key(rest)]) {
+        if (entry.rule >= first || !Applies(kPhraseRules[entry.rule].rule, recipient_known)) continue;
+        if (!never.empty() && std::ranges::find(never, &entry) != never.end()) continue;
+        const Begins begins = BeginsWith(rest, entry.phrase);
+        if (begins == Begins::kYes) first = entry.rule;
+        if (begins == Begins::kNever) never.push_back(&entry);
       }
     }
     return first < std::size(kPhraseRules) ? &kPhraseRules[first].rule : nullptr;
@@ -197,11 +212,12 @@ void AppendPlain(std::string_view text, std::string& plain) {
   if (plain.back() != ' ') plain += ' ';
 }
 
-// " @docomo @ne @jp" of every address in the text.
+// " @docomo @ne @jp" of the addresses in the text, of as many as anybody quotes.
 void AppendDomains(std::string_view text, std::string& plain) {
-  for (size_t at = text.find('@'); at != std::string_view::npos; at = text.find('@', at + 1)) {
+  const size_t most = plain.size() + kRedactedBytesMax;
+  for (size_t at = text.find('@'); at != std::string_view::npos && plain.size() < most; at = text.find('@', at + 1)) {
     bool within = false;
-    for (size_t i = at + 1; i < text.size(); ++i) {
+    for (size_t i = at + 1; i < text.size() && plain.size() < most; ++i) {
       const char c = Lower(text[i]);
       if ((!IsWord(c) && c != '.' && c != '-') || text.substr(i, 2) == "..") break;
       if (!IsWord(c)) {
@@ -235,7 +251,7 @@ const ReplyRule* FindRule(std::string_view plain, bool recipient_known) {
 
 bool SpeaksOfUs(std::string_view plain) {
   for (size_t at = plain.find(' '); at != std::string_view::npos; at = plain.find(' ', at + 1)) {
-    if (BeginsWith(plain.substr(at), " [ours] ")) return true;
+    if (BeginsWith(plain.substr(at), " [ours] ") == Begins::kYes) return true;
   }
   return false;
 }

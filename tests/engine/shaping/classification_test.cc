@@ -167,6 +167,18 @@ TEST(ClassificationTest, AnAddressEndsBeforeASentence) {
   EXPECT_EQ(Plain(ReplyOf("550 jane@d1.test...User unknown")), " =550 user unknown @d1 @test ");
 }
 
+TEST(ClassificationTest, AFloodOfAddressesOrOfHalfPhrasesIsReadOnlySoFar) {
+  std::string addresses = "550 5.1.1 user unknown";
+  while (addresses.size() < 60'000) addresses += " a@b.c.d";
+  EXPECT_LT(Plain(ReplyOf(addresses)).size(), 4096u);
+  EXPECT_LT(Plain(ReplyOf("550 5.1.1 user unknown a@" + std::string(60'000, 'b'))).size(), 4096u);
+  EXPECT_EQ(Judged(Phase::kRcpt, addresses), "bounce bad_mailbox recipient");
+  std::string halves = "550 mailbox of jane";  // what would follow stands nowhere, or once, at the very end
+  while (halves.size() < 900) halves += " mailbox of jane";
+  EXPECT_EQ(Judged(Phase::kRcpt, halves), "bounce other recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, halves + " is suspended"), "bounce inactive recipient");
+}
+
 TEST(ClassificationTest, FailuresWithoutAReply) {
   EXPECT_EQ(ClassifyFailure(ReasonClass::kTimeout).action, Action::kDefer);
   EXPECT_EQ(ClassifyFailure(ReasonClass::kTls).action, Action::kDefer);
