@@ -174,6 +174,7 @@ void AddLimits(Scheduler& scheduler, const Site& site, DomainExplanation& into) 
   std::set<std::string> seen;
   for (const DomainExplanation::LimitInForce& limit : into.limits) seen.insert(limit.name);
   for (const std::unique_ptr<SendQueue>& queue : site.queues) {
+    scheduler.Restrain(*queue);
     for (const std::shared_ptr<const SendPermits>& permits : queue->permits) {
       for (const RateInForce* rate : permits->rates) {
         if (rate->value() == ToText(Rate{})) continue;  // a backoff that is over

@@ -312,6 +312,7 @@ bool Paths::RefusedForLong(Path& path) const {
   Refusal first{.kind = Refusal::Kind::kRate, .until = absl::InfiniteFuture()};
   for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
     if (!queue->HasRows() || queue->requirement != path.requirement || queue->ClosedUntil(now) > now) continue;
+    scheduler_.Restrain(*queue);
     const std::shared_ptr<const SendPermits>* const permits = queue->PermitsOf(path.source);
     if (permits == nullptr) continue;
     RateInForce* slowest = nullptr;

@@ -75,15 +75,14 @@ Restraints::Ruling Restraints::Hear(const Place& place, const HeardReply& reply,
       ruling.remedy = Remedy::kNone;
     }
     if (actions.defer || actions.bounce || actions.suppress) ruling.rule = rule->name;
-    Act(*rule, place, {.permitted = permitted, .heard = now}, ruling);
+    Act(*rule, place, {.permitted = permitted, .heard = now});
   }
   const bool hard = ruling.remedy == Remedy::kSuppress || ruling.remedy == Remedy::kSuppressAgain;
   if (hard && IsKnownProvider(place.provider)) {
     Acceptance& acceptance = acceptances_[place.provider];
     ++acceptance.hard;
     if (acceptance.spike_until > now) {
-      ruling = {
-          .action = Action::kDefer, .remedy = Remedy::kNone, .rule = "guard.hard_bounces", .slowed = ruling.slowed};
+      ruling = {.action = Action::kDefer, .remedy = Remedy::kNone, .rule = "guard.hard_bounces"};
     }
   }
   return ruling;
@@ -117,24 +116,18 @@ void Restraints::Judge(Tally& tally) {
                           tally.settled, percent, stream->name, most.rate_percent);
 }
 
-std::vector<RateInForce*> Restraints::RatesOn(const Place& place) {
+std::vector<RateInForce*> Restraints::RatesOn(const Place& place) const {
   const std::lock_guard lock(mutex_);
   std::vector<RateInForce*> rates;
-  const auto add = [&](std::string_view kind, const std::string& name, bool always) {
-    const auto found = slowdowns_.find({std::string(kind), name});
-    if (found != slowdowns_.end()) {
-      rates.push_back(found->second.rate);
-    } else if (always) {
-      Slowdown& made = slowdowns_[{std::string(kind), name}];
-      made.rate = limits_.OwnedRate(kRateKind, name, {});
-      rates.push_back(made.rate);
-    }
+  const auto add = [&](std::string_view kind, std::string name) {
+    const auto found = slowdowns_.find({std::string(kind), std::move(name)});
+    if (found != slowdowns_.end()) rates.push_back(found->second.rate);
   };
-  add(kPairKind, NameOfPair(place.source, place.provider), IsKnownProvider(place.provider));
-  add(kSourceKind, place.source, true);
-  add(kProviderKind, "everything to " + place.provider, IsKnownProvider(place.provider));
-  add(kStreamKind, "stream " + place.stream, true);
-  add(kCampaignKind, "campaign " + place.campaign, false);
+  add(kPairKind, NameOfPair(place.source, place.provider));
+  add(kSourceKind, place.source);
+  add(kProviderKind, "everything to " + place.provider);
+  add(kStreamKind, "stream " + place.stream);
+  add(kCampaignKind, "campaign " + place.campaign);
   return rates;
 }
 
@@ -174,7 +167,7 @@ bool Restraints::Triggered(const ResponseRule& rule, const Place& place, absl::T
   return true;
 }
 
-void Restraints::Act(const ResponseRule& rule, const Place& place, const Reply& reply, Ruling& ruling) {
+void Restraints::Act(const ResponseRule& rule, const Place& place, const Reply& reply) {
   const ResponseActions& actions = rule.actions;
   if (!actions.backoff && !actions.suspend && !actions.alert) return;
   if (!Triggered(rule, place, reply.heard)) return;
@@ -191,34 +184,32 @@ void Restraints::Act(const ResponseRule& rule, const Place& place, const Reply& 
   if (actions.backoff || actions.suspend) {
     switch (rule.scope) {
       case ResponseScope::kSource:
-        ruling.slowed = Slow({std::string(kSourceKind), place.source}, factor, rule, reply);
+        Slow({std::string(kSourceKind), place.source}, factor, rule, reply);
         break;
       case ResponseScope::kProvider:
-        ruling.slowed = Slow({std::string(kProviderKind), "everything to " + place.provider}, factor, rule, reply);
+        Slow({std::string(kProviderKind), "everything to " + place.provider}, factor, rule, reply);
         break;
       case ResponseScope::kStream:
-        ruling.slowed = Slow({std::string(kStreamKind), "stream " + place.stream}, factor, rule, reply);
+        Slow({std::string(kStreamKind), "stream " + place.stream}, factor, rule, reply);
         break;
       case ResponseScope::kCampaign:
-        ruling.slowed = Slow({std::string(kCampaignKind), "campaign " + place.campaign}, factor, rule, reply);
+        Slow({std::string(kCampaignKind), "campaign " + place.campaign}, factor, rule, reply);
         break;
       case ResponseScope::kSourceProvider:
       case ResponseScope::kPool:
       case ResponseScope::kSigners:
         for (const std::string& source : sources) {
-          const Key key(kPairKind, NameOfPair(source, place.provider));
-          ruling.slowed = Slow(key, factor, rule, reply) || ruling.slowed;
+          Slow({std::string(kPairKind), NameOfPair(source, place.provider)}, factor, rule, reply);
         }
         break;
     }
   }
   if (rule.spares_siblings) {
     // Its load is not what they are trusted with yet.
-    const double refused = slowdowns_[{std::string(kPairKind), NameOfPair(place.source, place.provider)}].base;
+    const double refused = At({std::string(kPairKind), NameOfPair(place.source, place.provider)}, reply.heard).base;
     for (const std::string& sibling : PoolOf(place.stream)) {
       if (sibling == place.source) continue;
-      const Key key(kPairKind, NameOfPair(sibling, place.provider));
-      ruling.slowed = Spare(key, refused, rule, reply.heard) || ruling.slowed;
+      Spare({std::string(kPairKind), NameOfPair(sibling, place.provider)}, refused, rule, reply.heard);
     }
   }
 }
@@ -231,10 +222,15 @@ bool Restraints::IsKnown(const Slowdown& slowdown, double factor, const Response
 }
 
 Restraints::Slowdown& Restraints::At(const Key& key, absl::Time now) {
-  Slowdown& slowdown = slowdowns_[key];
-  if (slowdown.rate == nullptr) slowdown.rate = limits_.OwnedRate(kRateKind, key.second, {});
+  if (!slowdowns_.contains(key)) Add(key, {.rate = limits_.OwnedRate(kRateKind, key.second, {})});
+  Slowdown& slowdown = slowdowns_.at(key);
   if (slowdown.suspended && now >= slowdown.Over()) Resume(slowdown);
   return slowdown;
+}
+
+void Restraints::Add(const Key& key, Slowdown slowdown) {
+  slowdowns_[key] = std::move(slowdown);
+  generation_.fetch_add(1, std::memory_order_release);
 }
 
 void Restraints::Begin(const Key& key, Slowdown& slowdown, const ResponseRule& rule, absl::Time now) const {
@@ -244,11 +240,10 @@ void Restraints::Begin(const Key& key, Slowdown& slowdown, const ResponseRule& r
   slowdown.since = now;
 }
 
-bool Restraints::Slow(const Key& key, double factor, const ResponseRule& rule, const Reply& reply) {
+void Restraints::Slow(const Key& key, double factor, const ResponseRule& rule, const Reply& reply) {
   const absl::Time now = reply.heard;
-  const bool added = !slowdowns_.contains(key);
   Slowdown& slowdown = At(key, now);
-  if (IsKnown(slowdown, factor, rule, reply)) return added;
+  if (IsKnown(slowdown, factor, rule, reply)) return;
   const bool active = slowdown.base > 0;
   const bool at_floor = active && !slowdown.suspended && slowdown.now <= slowdown.floor;
   if (!active) Begin(key, slowdown, rule, now);
@@ -272,13 +267,11 @@ bool Restraints::Slow(const Key& key, double factor, const ResponseRule& rule, c
               {"rate", ToText(ToRate(slowdown.now))},
               {"before", ToText(ToRate(slowdown.base))},
               {"for", absl::FormatDuration(slowdown.duration)}});
-  return added;
 }
 
-bool Restraints::Spare(const Key& key, double by, const ResponseRule& rule, absl::Time now) {
-  const bool added = !slowdowns_.contains(key);
+void Restraints::Spare(const Key& key, double by, const ResponseRule& rule, absl::Time now) {
   Slowdown& slowdown = At(key, now);
-  if (slowdown.base > 0) return added;  // slowed itself, or growing already
+  if (slowdown.base > 0) return;  // slowed itself, or growing already
   Begin(key, slowdown, rule, now);
   slowdown.top = slowdown.base + by;
   slowdown.lowest = slowdown.base;
@@ -296,7 +289,6 @@ bool Restraints::Spare(const Key& key, double by, const ResponseRule& rule, absl
            {"rate", ToText(ToRate(slowdown.now))},
            {"until", ToText(ToRate(slowdown.top))},
            {"for", absl::FormatDuration(slowdown.duration)}});
-  return added;
 }
 
 // Whoever blocks us for an hour is not asked every ten seconds whether he still does, nor found an hour late.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -60,8 +61,7 @@ class Restraints {
   struct Ruling {
     Action action = Action::kDefer;
     Remedy remedy = Remedy::kNone;
-    std::string rule;     // that decided the row; empty: the classification's
-    bool slowed = false;  // there is a rate now that there was not
+    std::string rule;  // that decided the row; empty: the classification's
   };
 
   // A campaign has more hard bounces than its stream allows.
@@ -89,8 +89,10 @@ class Restraints {
   // A campaign's row has its last outcome.
   void Count(const Place& place, bool hard_bounce);
 
-  // The rates that bind mail there. A known provider's are always there; those of other sites once they are slowed.
-  std::vector<RateInForce*> RatesOn(const Place& place);
+  // The rates that bind mail there: of what was slowed, if only once. They stay good as long as the node.
+  std::vector<RateInForce*> RatesOn(const Place& place) const;
+  // It grows whenever RatesOn may say more than before, on whichever shard the reply was heard.
+  uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
 
   // Measures, and lets what is over go.
   void Tick(absl::Time now);
@@ -159,11 +161,13 @@ class Restraints {
   };
 
   bool Triggered(const ResponseRule& rule, const Place& place, absl::Time now);
-  void Act(const ResponseRule& rule, const Place& place, const Reply& reply, Ruling& ruling);
-  bool Slow(const Key& key, double factor, const ResponseRule& rule, const Reply& reply);
+  void Act(const ResponseRule& rule, const Place& place, const Reply& reply);
+  void Slow(const Key& key, double factor, const ResponseRule& rule, const Reply& reply);
   // A sibling of the refused one, unless it is slowed itself: its pace grows by no more than that in the rule's time.
-  bool Spare(const Key& key, double by, const ResponseRule& rule, absl::Time now);
+  void Spare(const Key& key, double by, const ResponseRule& rule, absl::Time now);
   Slowdown& At(const Key& key, absl::Time now);
+  // From now on RatesOn knows it.
+  void Add(const Key& key, Slowdown slowdown);
   // A backoff begins, at what was measured.
   void Begin(const Key& key, Slowdown& slowdown, const ResponseRule& rule, absl::Time now) const;
   // Whether the reply says nothing that was not acted on: of what was under way then, or while nothing is sent at all.
@@ -188,7 +192,8 @@ class Restraints {
   mutable std::mutex mutex_;
   std::shared_ptr<const Options> options_;
   std::shared_ptr<const ResponseRules> rules_;
-  std::map<Key, Slowdown> slowdowns_;
+  std::map<Key, Slowdown> slowdowns_;  // each has its rate
+  std::atomic<uint64_t> generation_{0};
   std::map<std::pair<std::string, std::string>, Pace> paces_;  // source, provider
   std::map<std::string, Acceptance> acceptances_;              // by provider
   std::map<std::string, Tally> tallies_;                       // by campaign

@@ -98,7 +98,7 @@ void Restraints::Recall(std::string_view name, std::string_view value, absl::Tim
       slowdown.rate = limits_.OwnedRate(kRateKind, what, {});
       Set(slowdown);
       Wait(slowdown);
-      slowdowns_[{names.at(2), what}] = std::move(slowdown);
+      Add({names.at(2), what}, std::move(slowdown));
     } else if (names.at(0) == kSpike) {
       acceptances_[what].spike_until = TimeOf(known.at("until"));
       acceptances_[what].norm = known.at("norm");

@@ -244,6 +244,7 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal, Slots::F
   for (size_t i = 0; i < site.queues.size(); ++i) {
     SendQueue& queue = *site.queues[i];
     if (!queue.HasRows() || queue.requirement != path.requirement || !queue.campaign->sending) continue;
+    Restrain(queue);
     const std::shared_ptr<const SendPermits>* permits = queue.PermitsOf(path.source);
     if (permits == nullptr) continue;
     if (what == Slots::For::kReserved && !queue.transactional()) continue;
@@ -341,8 +342,6 @@ void Scheduler::Respond(const Assignment& assignment, Attempt& attempt, std::str
   attempt.verdict.action = ruling.action;
   attempt.verdict.remedy = ruling.remedy;
   if (!ruling.rule.empty()) rule = ruling.rule;
-  if (!ruling.slowed) return;
-  for (const std::unique_ptr<SendQueue>& queue : site.queues) Restrain(*queue);
 }
 
 void Scheduler::ReturnAndHear(const Assignment& assignment, Attempt of_us) {

@@ -148,6 +148,9 @@ class Scheduler {
   // The last session of the site has ended.
   void Unprepare(Site& site);
 
+  // The queue's permits ask for what replies have put on its mail by now, on whichever shard they were heard. To be
+  // called before they are looked at.
+  void Restrain(SendQueue& queue);
   // Why the rows of a lane wait now.
   Refusal WhyWaiting(const Lane& lane) const;
 
@@ -169,8 +172,6 @@ class Scheduler {
   SendQueue& QueueOf(Site& site, const Lane& lane);
   void Configure(SendQueue& queue);
   std::vector<int> SourcesOf(const PoolOptions& pool, const Site& site);
-  // Its permits ask for what restrains its sources now.
-  void Restrain(SendQueue& queue);
   void Order(Site& site);
   void List(Lane& lane);
   void Unlist(Lane& lane);

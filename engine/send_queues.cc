@@ -90,6 +90,7 @@ void Scheduler::Configure(SendQueue& queue) {
   const Options& options = *services_.options;
   Site& site = *queue.site;
   queue.permits.clear();
+  queue.restraints = services_.restraints.generation();
   queue.settings = options.DestinationFor(queue.domain, site.hosts.front().name);
   queue.stream = options.FindStream(queue.campaign->stream);
   queue.window = {};
@@ -131,6 +132,8 @@ void Scheduler::Configure(SendQueue& queue) {
 }
 
 void Scheduler::Restrain(SendQueue& queue) {
+  const uint64_t generation = services_.restraints.generation();
+  if (std::exchange(queue.restraints, generation) == generation) return;
   for (std::shared_ptr<const SendPermits>& permits : queue.permits) {
     auto restrained = std::make_shared<SendPermits>(*permits);
     const std::string& source = services_.options->sources[static_cast<size_t>(permits->source)].name;

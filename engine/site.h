@@ -99,6 +99,7 @@ struct SendQueue {
   std::string domain;  // of the lane that made it: what its settings were looked up for
   int lanes = 0;
   std::vector<std::shared_ptr<const SendPermits>> permits;  // a source of the stream's pool each
+  uint64_t restraints = 0;                                  // the generation that `permits` were made under
   HoldSet::Placement placement;                             // where operators' orders let its rows leave
   size_t next_source = 0;                                   // whose turn it is to open a session
   std::list<Lane*> ready;                                   // lanes that have rows in their window

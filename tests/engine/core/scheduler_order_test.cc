@@ -1,6 +1,7 @@
 // Which row goes next, what it needs for that, and that every row is claimed once.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <future>
@@ -181,6 +182,47 @@ TEST_F(SchedulerOrderTest, ACampaignsOwnRateBindsOnlyIt) {
   std::vector<std::string> names = TakeCampaigns(5);
   std::ranges::sort(names);
   EXPECT_THAT(names, ElementsAre("fast", "fast", "fast", "none", "slow"));
+}
+
+// Of every scope that reaches beyond the site: a reply at one binds rows that have stood ready at another since before.
+TEST_F(SchedulerOrderTest, WhatAReplySlowsIsSlowedAtEverySite) {
+  const std::vector<std::string> scopes = {"source", "stream", "campaign"};
+  AddDomain("d2.test");
+  for (const std::string& scope : scopes) {
+    AddStream(scope);
+    options_.sources.push_back(
+        {.name = "ip-" + scope, .address = "127.0.0.1", .family = AF_INET, .hostname = "mail.sender.test"});
+    const int index = static_cast<int>(options_.sources.size()) - 1;
+    options_.pools.push_back({.name = scope, .sources = {"ip-" + scope}, .source_indexes = {index}});
+    options_.streams.back().pool = scope;
+    options_.streams.back().pool_index = static_cast<int>(options_.pools.size()) - 1;
+    options_.rules.push_back({.match = "slow the " + scope, .scope = scope, .actions = {"backoff"}, .factor = 0.5});
+  }
+  ASSERT_TRUE(restraints_.Adopt(std::make_shared<const Options>(options_)).ok());
+  Start();
+  for (const std::string& scope : scopes) Send(scope, {"a1@d1.test", "a2@d2.test"}, {.stream = scope});
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 3 && RowsReady("d2.test") == 3; }));
+  OnShard([&](Scheduler& scheduler) {
+    const auto path_to = [&](const std::string& domain, const std::string& scope) -> Path& {
+      const Site* const site = scheduler.directory().FindSite(domain);
+      const auto queue = std::ranges::find_if(
+          site->queues, [&](const std::unique_ptr<SendQueue>& at) { return at->campaign->name == scope; });
+      return scheduler.paths().PathOf(*(*queue)->site, (*queue)->permits.front()->source, (*queue)->requirement);
+    };
+    for (const std::string& scope : scopes) {
+      Refusal refusal;
+      const std::optional<Assignment> here = scheduler.Next(path_to("d1.test", scope), refusal);
+      ASSERT_TRUE(here.has_value()) << scope;
+      const auto evidence = std::make_shared<queue::Evidence>();
+      evidence->source = "ip-" + scope;
+      scheduler.Conclude(
+          *here,
+          {.verdict = {.action = Action::kDefer}, .code = 451, .text = "slow the " + scope, .evidence = evidence});
+      EXPECT_FALSE(scheduler.Next(path_to("d2.test", scope), refusal).has_value()) << scope;
+      ASSERT_NE(refusal.rate, nullptr) << scope;
+      EXPECT_EQ(refusal.rate->kind(), "backoff");
+    }
+  });
 }
 
 TEST_F(SchedulerOrderTest, AReloadLiftsALimitThatRefused) {
