@@ -35,6 +35,17 @@ OutcomeKind KindOf(Action action) {
   return OutcomeKind::kDeferred;
 }
 
+// The rate that lets nothing through for longest, if that is longer than what passes by itself takes.
+RateInForce* LastingLimit(const SendPermits& permits, absl::Time now) {
+  RateInForce* lasting = nullptr;
+  absl::Duration longest = RateInForce::kSlow;
+  for (RateInForce* rate : permits.rates) {
+    const absl::Duration wait = rate->Peek(now);
+    if (wait > longest) std::tie(lasting, longest) = std::pair(rate, wait);
+  }
+  return lasting;
+}
+
 // Whether rows that wait for the TLS that no host of the path offers come back instead. REQUIRETLS demands it (RFC 8689
 // 4.2.1); for others their stream says so, and what was promised is waited for whatever it says.
 bool BouncesForNoTls(const SendQueue& queue, const Path& path) {
@@ -521,6 +532,12 @@ Refusal Scheduler::WhyWaiting(const Lane& lane) const {
           if (rate->Peek(now) > absl::ZeroDuration()) {
             refusal = {.kind = Refusal::Kind::kRate, .rate = rate, .until = path->next_open};
           }
+        }
+      }
+      // What is durable or signed in a moment is not what an operator would act on where a limit binds besides.
+      if (refusal.kind == Refusal::Kind::kUnsettled || refusal.kind == Refusal::Kind::kSigning) {
+        if (RateInForce* const rate = LastingLimit(*permits, now); rate != nullptr) {
+          refusal = {.kind = Refusal::Kind::kRate, .rate = rate, .until = now + rate->Peek(now)};
         }
       }
       const bool may_send = refusal.kind == Refusal::Kind::kNone || refusal.kind == Refusal::Kind::kNoRows;

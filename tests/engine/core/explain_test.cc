@@ -106,6 +106,31 @@ TEST_F(ExplainTest, TheLimitThatRefusesIsNamedWithItsValueAndWhoSetIt) {
   });
 }
 
+// As many messages as may be are without an outcome on disk, for a moment or for long: who waits for an hour as well is
+// told of the hour.
+TEST_F(ExplainTest, ALimitThatLastsIsNamedRatherThanWhatPassesByItself) {
+  unsettled_share_ = 1;
+  AddStream("free");
+  Start();
+  Send("slow", Recipients(2, "d1.test"), {.rate = {.count = 1, .period = absl::Hours(1)}});
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 2; }));
+  OnShard([&](Scheduler& scheduler) {
+    Path& path = PathTo(scheduler, "d1.test");
+    Refusal refusal;
+    ASSERT_TRUE(scheduler.Next(path, refusal).has_value());
+    ASSERT_FALSE(scheduler.Next(path, refusal).has_value());
+    ASSERT_EQ(refusal.kind, Refusal::Kind::kUnsettled);
+    EXPECT_EQ(Reasons("d1.test")["campaign"], 2u);
+  });
+  Send("quick", Recipients(3, "d1.test"), {.stream = "free"});
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 4; }));
+  OnShard([&](Scheduler& scheduler) {
+    Refusal refusal;
+    ASSERT_FALSE(scheduler.Next(PathTo(scheduler, "d1.test"), refusal).has_value());
+    EXPECT_THAT(Reasons("d1.test"), ElementsAre(Pair("campaign", 2), Pair("unsettled", 3)));
+  });
+}
+
 // Of a site whose host is gone: what was tried, and what waits behind it.
 class ExplainBlockedTest : public ShardWorld {};
 
