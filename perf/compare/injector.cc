@@ -164,8 +164,8 @@ int main(int argc, char** argv) {
         connection.Write(out);
         connection.Expect(250);
       }
+      // Everything is acknowledged; OpenSMTPD does not answer every QUIT that comes while others do.
       connection.Write("QUIT\r\n");
-      connection.Expect(221);
     });
   }
   for (std::thread& thread : threads) thread.join();
