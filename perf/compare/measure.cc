@@ -64,7 +64,8 @@ std::map<pid_t, Used> ReadProcesses() {
     const pid_t pid = std::atoi(entry->d_name);
     if (pid <= 0) continue;
     std::ifstream in(fmt::format("/proc/{}/stat", pid));
-    const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+    std::string text;
+    std::getline(in, text, '\0');  // nothing of a process that ended meanwhile
     const size_t name_end = text.rfind(')');
     if (name_end == std::string::npos) continue;
     std::istringstream fields(text.substr(name_end + 2));
