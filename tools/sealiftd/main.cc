@@ -5,9 +5,14 @@
 #include <string>
 #include <string_view>
 
+#include "tls/openssl_memory.h"
 #include "tools/sealiftd/daemon.h"
 
 namespace {
+
+// Before the initializers of shared libraries: one of them (cpp-httplib's) makes OpenSSL allocate, which fixes where.
+__attribute__((section(".preinit_array"),
+               used)) bool (*const install_openssl_memory)() = sealift::tls::OpenSslMemory::Install;
 
 using sealift::engine::ExitCode;
 
