@@ -19,7 +19,7 @@ std::pair<Lane*, Claim> SendQueue::PopFront() {
   if (lane.window.empty()) {
     lane.listed = false;
     ready.pop_front();
-  } else {
+  } else if (lane.window.front().open != claim.open) {
     ready.splice(ready.end(), ready, ready.begin());
   }
   return {&lane, std::move(claim)};

@@ -114,7 +114,8 @@ struct SendQueue {
   bool HasRows() const { return !ahead.empty() || !ready.empty(); }
   // The row that goes next. There is one.
   const Claim& Front() const { return ahead.empty() ? ready.front()->window.front() : ahead.front().claim; }
-  // The front row of the lane whose turn it is, which then goes behind the others. There is one.
+  // The front row of the lane whose turn it is. It goes behind the others with the last row of a pack: one whose rows
+  // are settled together costs one write, one that is settled row by row as many. There is one.
   std::pair<Lane*, Claim> PopFront();
   // It is the next of its lane again, and the lane's turn.
   void PushFront(Lane& lane, Claim claim);
@@ -152,6 +153,7 @@ struct Path {
   Signal idle_reserved;                         // ... of a transactional stream
   Timer timer;                                  // when a refusal, a block or the pace of opening ends
   absl::Time wake_at = absl::InfinitePast();    // what `timer` is armed for
+  absl::Time look_for_expired = absl::InfinitePast();
   absl::Time next_open = absl::InfinitePast();  // another session may be opened
   int connection_limit = 1;
   int reserved_connections = 0;       // of connection_limit

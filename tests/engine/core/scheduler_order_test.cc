@@ -102,18 +102,27 @@ TEST_F(SchedulerOrderTest, CampaignsOfEqualStandingTakeTurns) {
   }
 }
 
-TEST_F(SchedulerOrderTest, DomainsWithTheSameHostsTakeTurns) {
+TEST_F(SchedulerOrderTest, DomainsWithTheSameHostsTakeTurnsAPackEach) {
+  constexpr size_t kPack = queue::Pack::kRowsMax;
   internet_->SetMx("d2.test", {{10, "mx.d1.test"}});
   Start();
-  std::vector<std::string> recipients = Recipients(3, "d1.test");
-  for (const std::string& other : Recipients(3, "d2.test")) recipients.push_back(other);
+  std::vector<std::string> recipients = Recipients(2 * kPack, "d1.test");
+  for (const std::string& other : Recipients(2 * kPack, "d2.test")) recipients.push_back(other);
   Send("spring", recipients);
-  ASSERT_TRUE(EventuallyReady(6));
+  ASSERT_TRUE(EventuallyReady(2 * kPack));
   std::vector<std::string> domains;
-  OnShard([&](Scheduler&) {
-    for (int i = 0; i < 6; ++i) domains.push_back(Take()->lane->domain);
-  });
-  for (size_t i = 1; i < 6; ++i) EXPECT_NE(domains[i - 1], domains[i]);
+  const auto take = [&](size_t rows) {
+    OnShard([&](Scheduler&) {
+      for (size_t i = 0; i < rows; ++i) domains.push_back(Take()->lane->domain);
+    });
+  };
+  take(1);  // its lane reads on: two packs of it are there then
+  ASSERT_TRUE(EventuallyReady(3 * kPack - 1));
+  take(3 * kPack - 1);
+  const std::string first = domains.front(), second = first == "d1.test" ? "d2.test" : "d1.test";
+  EXPECT_EQ(std::ranges::count(domains.begin(), domains.begin() + kPack, first), kPack);
+  EXPECT_EQ(std::ranges::count(domains.begin() + kPack, domains.begin() + 2 * kPack, second), kPack);
+  EXPECT_EQ(std::ranges::count(domains.begin() + 2 * kPack, domains.end(), first), kPack);
 }
 
 TEST_F(SchedulerOrderTest, ARefusedPermitSaysWhichLimitAndUntilWhen) {
