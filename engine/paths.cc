@@ -73,8 +73,12 @@ Signal* IdleSession(const SendQueue& queue, Path& path) {
 }  // namespace
 
 void Path::OnTimer() {
-  if (sessions == 0 && block.failures > 0 && block.until <= scheduler.services().Now()) scheduler.Refresh(site);
-  scheduler.Expire(site);
+  const absl::Time now = scheduler.services().Now();
+  if (sessions == 0 && block.failures > 0 && block.until <= now) scheduler.Refresh(site);
+  if (now >= look_for_expired) {
+    look_for_expired = now + Scheduler::kLookAfterExpiries;
+    scheduler.Expire(site);
+  }
   scheduler.paths().Pump(site);
 }
 
@@ -203,8 +207,6 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     WakeAt(path, now + kSlotsAgain);
     return false;
   }
-  scheduler_.Expire(path.site);  // what is not to be sent costs no connection
-  if (!queue.HasRows()) return false;
   Slots* full = TakeSlots(path.slots, *what);
   if (full != nullptr && queue.transactional() && *what == Slots::For::kAnything) {
     what = Slots::For::kReserved;
@@ -219,6 +221,11 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
   if (full != nullptr) {
     if (path.sessions == 0) full->idle_call().Call(now);
     WakeAt(path, now + (path.slots.size() > 1 || path.sessions > 0 ? kMoreSlotsAgain : kSlotsAgain));
+    return false;
+  }
+  scheduler_.Expire(path.site);  // what is not to be sent costs no connection
+  if (!queue.HasRows()) {
+    ReturnSlots(path.slots, *what);
     return false;
   }
   for (size_t i = 0; i < path.connection_rates.size(); ++i) {
