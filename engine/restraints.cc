@@ -15,6 +15,7 @@ namespace {
 constexpr double kFirstPerSecond = 1;  // where nothing was measured yet
 constexpr int kSteps = 10;             // of a recovery
 constexpr absl::Duration kMeasuredOver = absl::Seconds(10);
+constexpr double kForgottenPerSecond = 0.01;                    // a pace that is as good as none
 constexpr absl::Duration kAfterSuspension = absl::Minutes(30);  // until everything is as it was, at most
 constexpr int kPauseShare = 8;  // a pause is such a part of the time for that nothing was taken, beyond the rule's own
 constexpr absl::Duration kGraceMax = absl::Seconds(60);  // for replies to what was under way
@@ -30,6 +31,10 @@ constexpr absl::Duration kSpikeLasts = absl::Hours(1);
 std::string NameOfPair(std::string_view source, std::string_view provider) {
   return fmt::format("{} to {}", source, provider);
 }
+
+std::string NameOfProvider(std::string_view provider) { return fmt::format("everything to {}", provider); }
+std::string NameOfStream(std::string_view stream) { return fmt::format("stream {}", stream); }
+std::string NameOfCampaign(std::string_view campaign) { return fmt::format("campaign {}", campaign); }
 
 bool IsKnownProvider(std::string_view provider) { return !provider.starts_with(Restraints::kSitePrefix); }
 
@@ -88,9 +93,13 @@ Restraints::Ruling Restraints::Hear(const Place& place, const HeardReply& reply,
   return ruling;
 }
 
-Counter* Restraints::AttemptsOf(std::string_view source, std::string_view provider) {
+Restraints::Attempts Restraints::AttemptsAt(const Place& place) {
   const std::lock_guard lock(mutex_);
-  return &paces_[{std::string(source), std::string(provider)}].attempts;
+  Pace& pair = paces_[{std::string(kPairKind), NameOfPair(place.source, place.provider)}];
+  pair.source = place.source;
+  pair.provider = place.provider;
+  return {pair.attempts, paces_[{std::string(kStreamKind), NameOfStream(place.stream)}].attempts,
+          paces_[{std::string(kCampaignKind), NameOfCampaign(place.campaign)}].attempts};
 }
 
 void Restraints::Count(const Place& place, bool hard_bounce) {
@@ -125,9 +134,9 @@ std::vector<RateInForce*> Restraints::RatesOn(const Place& place) const {
   };
   add(kPairKind, NameOfPair(place.source, place.provider));
   add(kSourceKind, place.source);
-  add(kProviderKind, "everything to " + place.provider);
-  add(kStreamKind, "stream " + place.stream);
-  add(kCampaignKind, "campaign " + place.campaign);
+  add(kProviderKind, NameOfProvider(place.provider));
+  add(kStreamKind, NameOfStream(place.stream));
+  add(kCampaignKind, NameOfCampaign(place.campaign));
   return rates;
 }
 
@@ -187,13 +196,13 @@ void Restraints::Act(const ResponseRule& rule, const Place& place, const Reply& 
         Slow({std::string(kSourceKind), place.source}, factor, rule, reply);
         break;
       case ResponseScope::kProvider:
-        Slow({std::string(kProviderKind), "everything to " + place.provider}, factor, rule, reply);
+        Slow({std::string(kProviderKind), NameOfProvider(place.provider)}, factor, rule, reply);
         break;
       case ResponseScope::kStream:
-        Slow({std::string(kStreamKind), "stream " + place.stream}, factor, rule, reply);
+        Slow({std::string(kStreamKind), NameOfStream(place.stream)}, factor, rule, reply);
         break;
       case ResponseScope::kCampaign:
-        Slow({std::string(kCampaignKind), "campaign " + place.campaign}, factor, rule, reply);
+        Slow({std::string(kCampaignKind), NameOfCampaign(place.campaign)}, factor, rule, reply);
         break;
       case ResponseScope::kSourceProvider:
       case ResponseScope::kPool:
@@ -328,12 +337,13 @@ void Restraints::Resume(Slowdown& slowdown) {
 }
 
 double Restraints::Measured(const Key& key) const {
+  if (const auto found = paces_.find(key); found != paces_.end()) return found->second.per_second;
   double per_second = 0;
-  for (const auto& [pair, pace] : paces_) {
-    const bool counts = key.first == kPairKind       ? key.second == NameOfPair(pair.first, pair.second)
-                        : key.first == kSourceKind   ? key.second == pair.first
-                        : key.first == kProviderKind ? key.second == "everything to " + pair.second
-                                                     : true;
+  for (const auto& [of, pace] : paces_) {
+    if (of.first != kPairKind) continue;
+    const bool counts = key.first == kSourceKind
+                            ? key.second == pace.source
+                            : key.first == kProviderKind && key.second == NameOfProvider(pace.provider);
     if (counts) per_second += pace.per_second;
   }
   return per_second;
@@ -342,18 +352,25 @@ double Restraints::Measured(const Key& key) const {
 void Restraints::Tick(absl::Time now) {
   const std::lock_guard lock(mutex_);
   const absl::Duration since = now - ticked_;
-  if (ticked_ != absl::InfinitePast() && since > absl::ZeroDuration()) {
-    const double seconds = absl::ToDoubleSeconds(since);
-    const double weight = 1 - std::exp(-seconds / absl::ToDoubleSeconds(kMeasuredOver));
-    for (auto& [pair, pace] : paces_) {
-      const uint64_t attempts = pace.attempts.value();
-      pace.per_second += weight * (static_cast<double>(attempts - pace.seen) / seconds - pace.per_second);
-      pace.seen = attempts;
-    }
-  }
+  if (ticked_ != absl::InfinitePast() && since > absl::ZeroDuration()) TickPaces(since);
   if (ticked_ == absl::InfinitePast() || since > absl::ZeroDuration()) ticked_ = now;
   TickSlowdowns(now);
   TickProviders(now);
+}
+
+void Restraints::TickPaces(absl::Duration since) {
+  const double seconds = absl::ToDoubleSeconds(since);
+  const double weight = 1 - std::exp(-seconds / absl::ToDoubleSeconds(kMeasuredOver));
+  for (auto entry = paces_.begin(); entry != paces_.end();) {
+    Pace& pace = entry->second;
+    const uint64_t attempts = pace.attempts->value();
+    pace.per_second += weight * (static_cast<double>(attempts - pace.seen) / seconds - pace.per_second);
+    pace.seen = attempts;
+    // Sites and campaigns come and go; a provider's attempts are what its hard bounces are a share of.
+    const bool stays = entry->first.first == kPairKind && IsKnownProvider(pace.provider);
+    const bool unused = pace.attempts.use_count() == 1 && pace.per_second < kForgottenPerSecond;
+    entry = unused && !stays ? paces_.erase(entry) : std::next(entry);
+  }
 }
 
 void Restraints::TickSlowdowns(absl::Time now) {
@@ -398,7 +415,7 @@ void Restraints::TickProviders(absl::Time now) {
     acceptance.minute = now;
     uint64_t attempts = 0;
     for (const auto& [pair, pace] : paces_) {
-      if (pair.second == provider) attempts += pace.attempts.value();
+      if (pace.provider == provider) attempts += pace.attempts->value();
     }
     const uint64_t minute = attempts - std::exchange(acceptance.attempts_seen, attempts);
     const uint64_t hard = std::exchange(acceptance.hard, 0);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -84,8 +85,9 @@ class Restraints {
 
   // A negative reply, to a message that had its permits then.
   Ruling Hear(const Place& place, const HeardReply& reply, absl::Time permitted, absl::Time now);
-  // Counts attempts from a source to a provider.
-  Counter* AttemptsOf(std::string_view source, std::string_view provider);
+  // What attempts there are to be counted by: a backoff begins at their pace. Kept for as long as somebody has them.
+  using Attempts = std::array<std::shared_ptr<Counter>, 3>;  // of the source there, of the stream, of the campaign
+  Attempts AttemptsAt(const Place& place);
   // A campaign's row has its last outcome.
   void Count(const Place& place, bool hard_bounce);
 
@@ -134,7 +136,8 @@ class Restraints {
     absl::Time Over() const { return last + duration; }
   };
   struct Pace {
-    Counter attempts;
+    std::shared_ptr<Counter> attempts = std::make_shared<Counter>();
+    std::string source, provider;  // of a pair
     uint64_t seen = 0;
     double per_second = 0;  // of the last ten seconds or so
   };
@@ -182,6 +185,7 @@ class Restraints {
   // A step nearer to what it was, or over.
   void Recover(Slowdown& slowdown, absl::Time now);
   double Measured(const Key& key) const;
+  void TickPaces(absl::Duration since);
   void TickSlowdowns(absl::Time now);
   void TickProviders(absl::Time now);
   std::vector<std::string> PoolOf(std::string_view stream) const;
@@ -194,10 +198,10 @@ class Restraints {
   std::shared_ptr<const ResponseRules> rules_;
   std::map<Key, Slowdown> slowdowns_;  // each has its rate
   std::atomic<uint64_t> generation_{0};
-  std::map<std::pair<std::string, std::string>, Pace> paces_;  // source, provider
-  std::map<std::string, Acceptance> acceptances_;              // by provider
-  std::map<std::string, Tally> tallies_;                       // by campaign
-  std::map<std::string, Matches> matches_;                     // by rule and what it acts on
+  std::map<Key, Pace> paces_;                      // of pairs, streams and campaigns
+  std::map<std::string, Acceptance> acceptances_;  // by provider
+  std::map<std::string, Tally> tallies_;           // by campaign
+  std::map<std::string, Matches> matches_;         // by rule and what it acts on
   absl::Time ticked_ = absl::InfinitePast();
 };
 

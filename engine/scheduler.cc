@@ -337,7 +337,9 @@ void Scheduler::Return(const Assignment& assignment) {
 }
 
 void Scheduler::Respond(const Assignment& assignment, Attempt& attempt, std::string& rule) {
-  if (assignment.permits != nullptr) assignment.permits->attempts->Add();
+  if (assignment.permits != nullptr) {
+    for (const std::shared_ptr<Counter>& attempts : assignment.permits->attempts) attempts->Add();
+  }
   if (attempt.code < 400 || assignment.queue == nullptr || attempt.evidence == nullptr) return;
   Site& site = *assignment.queue->site;
   attempt.verdict.remedy = RemedyAt(site.provider, attempt.verdict);

@@ -123,7 +123,7 @@ void Scheduler::Configure(SendQueue& queue) {
     permits->warmup = services_.warmups.On(source.name, site.judge);
     permits->waits_for_warmup = waits_for_warmup;
     if (waits_for_warmup && permits->warmup != nullptr) permits->rates.push_back(permits->warmup);
-    permits->attempts = services_.restraints.AttemptsOf(place.source, place.provider);
+    permits->attempts = services_.restraints.AttemptsAt(place);
     permits->delivered =
         services_.metrics.counter(Metric::kMessagesDelivered, {stream.name, source.name, site.provider});
     queue.permits.push_back(std::move(permits));

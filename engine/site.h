@@ -76,7 +76,7 @@ struct SendPermits {
   RateInForce* warmup = nullptr;
   bool waits_for_warmup = false;
   Counter* delivered = nullptr;
-  Counter* attempts = nullptr;  // what a backoff is measured by
+  Restraints::Attempts attempts;  // what a backoff is measured by
 };
 
 // A row that has left its lane to be signed before a session asks for it: engine/sign_ahead.h.

@@ -46,12 +46,19 @@ class RestraintsTest : public testing::Test {
                             permitted, now);
   }
 
+  Restraints::Attempts AttemptsAt(std::string_view source, std::string_view provider, std::string_view campaign = "c") {
+    return restraints_.AttemptsAt({.source = std::string(source),
+                                   .provider = std::string(provider),
+                                   .stream = "news",
+                                   .campaign = std::string(campaign)});
+  }
+
   // Attempts at a steady pace for a minute before `now`.
   void Send(std::string_view source, std::string_view provider, int per_second, absl::Time until) {
-    Counter* const attempts = restraints_.AttemptsOf(source, provider);
+    const Restraints::Attempts attempts = AttemptsAt(source, provider);
     for (absl::Time now = until - absl::Minutes(1); now <= until; now += absl::Seconds(1)) {
       restraints_.Tick(now);
-      attempts->Add(static_cast<uint64_t>(per_second));
+      for (const std::shared_ptr<Counter>& counter : attempts) counter->Add(static_cast<uint64_t>(per_second));
     }
   }
 
@@ -289,6 +296,43 @@ TEST_F(RestraintsTest, AComplaintAboutASigningDomainSlowsEverySourceThatSigns) {
     EXPECT_NEAR(RateOf(name), 0.5, 0.01) << name;
 }
 
+TEST_F(RestraintsTest, ACampaignOrStreamIsSlowedFromItsOwnPace) {
+  options_.rules = {{.match = "less of this", .scope = "campaign", .actions = {"backoff"}, .factor = 0.5},
+                    {.match = "less of these", .scope = "stream", .actions = {"backoff"}, .factor = 0.5}};
+  Adopt();
+  const Restraints::Attempts others =
+      restraints_.AttemptsAt({.source = "ip2", .provider = "google", .stream = "alerts", .campaign = "codes"});
+  for (absl::Time now = kNow - absl::Minutes(1); now <= kNow; now += absl::Seconds(1)) {
+    restraints_.Tick(now);
+    for (const std::shared_ptr<Counter>& attempts : others) attempts->Add(1000);
+    for (const std::shared_ptr<Counter>& attempts : AttemptsAt("ip1", "google", "c")) attempts->Add(20);
+    for (const std::shared_ptr<Counter>& attempts : AttemptsAt("ip1", "google", "d")) attempts->Add(20);
+  }
+  Hear("google", "450 4.0.0 less of this", kNow, Phase::kRcpt);
+  EXPECT_NEAR(RateOf("campaign c"), 10, 0.5);
+  Hear("google", "450 4.0.0 less of these", kNow, Phase::kRcpt);
+  EXPECT_NEAR(RateOf("stream news"), 20, 1);
+}
+
+TEST_F(RestraintsTest, ThePaceOfWhatNobodySendsToAnyMoreIsForgotten) {
+  Adopt();
+  std::weak_ptr<Counter> site = AttemptsAt("ip1", "site d1.test")[0], provider = AttemptsAt("ip1", "google")[0];
+  const std::weak_ptr<Counter> campaign = AttemptsAt("ip1", "google")[2];
+  site.lock()->Add(5);
+  restraints_.Tick(kNow);
+  restraints_.Tick(kNow + absl::Seconds(1));
+  EXPECT_FALSE(site.expired()) << "it was sent to just now";
+  {
+    const std::shared_ptr<Counter> used = site.lock();
+    for (int i = 2; i < 300; ++i) restraints_.Tick(kNow + i * absl::Seconds(1));
+  }
+  EXPECT_FALSE(site.expired()) << "somebody may send to it";
+  restraints_.Tick(kNow + absl::Minutes(6));
+  EXPECT_TRUE(site.expired());
+  EXPECT_TRUE(campaign.expired());
+  EXPECT_FALSE(provider.expired()) << "its hard bounces are a share of these";
+}
+
 TEST_F(RestraintsTest, TriggerWaitsForItsCount) {
   options_.rules = {{.match = "odd",
                      .scope = "source",
@@ -323,7 +367,7 @@ TEST_F(RestraintsTest, ConfiguredRulesDecideTheRow) {
 
 TEST_F(RestraintsTest, ASpikeOfHardBouncesEndsSuppression) {
   Adopt();
-  Counter* const attempts = restraints_.AttemptsOf("ip1", "google");
+  const std::shared_ptr<Counter> attempts = AttemptsAt("ip1", "google")[0];
   absl::Time now = kNow;
   const auto minute = [&](int tries, int refused) {
     for (int i = 0; i < refused; ++i) Hear("google", "550 5.1.1 user unknown", now, Phase::kRcpt);
