@@ -121,6 +121,13 @@ absl::Status NodeImpl::Open() {
 
   if (absl::Status recalled = RecallDestinations(); !recalled.ok()) return recalled;
   if (absl::Status adopted = restraints_.Adopt(options); !adopted.ok()) return WithExit(adopted, ExitCode::kConfig);
+  restraints_.OnPause([this] {
+    {
+      const std::lock_guard lock(upkeep_mutex_);
+      pause_at_once_ = true;
+    }
+    upkeep_wakes_.notify_all();
+  });
   if (absl::Status recalled = RecallLimits(absl::Now()); !recalled.ok()) return recalled;
   holds_ = std::make_unique<Holds>(
       *store_, [this] { return this->options(); },
@@ -349,8 +356,12 @@ void NodeImpl::ActOnReplies(absl::Time now) {
     const absl::Status paused = campaigns_->Pause(
         pause.campaign, {.by = std::string(PauseCause::kBreaker), .reason = pause.reason, .time = now});
     // Where there is nothing to pause there is nothing to try again.
-    if (paused.ok() || absl::IsFailedPrecondition(paused) || absl::IsNotFound(paused)) {
-      restraints_.Paused(pause.campaign);
+    const bool over = absl::IsFailedPrecondition(paused) || absl::IsNotFound(paused);
+    if (paused.ok() || over) restraints_.Paused(pause.campaign);
+    if (over) {
+      LogWarning("a campaign bounced hard, and was over before it could be paused",
+                 {{"campaign", pause.campaign}, {"why", pause.reason}, {"next", "check its list before the next one"}});
+      continue;
     }
     if (record_) {
       record_({.command = "campaign pause",
@@ -393,7 +404,8 @@ void NodeImpl::Upkeep() {
       next_sweep = now + kSweepEvery;
     }
     lock.lock();
-    upkeep_wakes_.wait_for(lock, absl::ToChronoNanoseconds(kUpkeepEvery), [this] { return stopping_; });
+    upkeep_wakes_.wait_for(lock, absl::ToChronoNanoseconds(kUpkeepEvery),
+                           [this] { return stopping_ || std::exchange(pause_at_once_, false); });
   }
 }
 

@@ -194,6 +194,7 @@ class NodeImpl final : public Node {
   std::mutex upkeep_mutex_;
   std::condition_variable upkeep_wakes_;
   bool stopping_ = false;
+  bool pause_at_once_ = false;
   bool drained_ = false;
   std::thread upkeep_;
 };

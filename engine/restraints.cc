@@ -21,13 +21,6 @@ constexpr int kPauseShare = 8;  // a pause is such a part of the time for that n
 constexpr absl::Duration kGraceMax = absl::Seconds(60);  // for replies to what was under way
 constexpr size_t kMatchesMax = 4096;                     // rules and scopes whose triggers are counted
 
-// Hard bounces far above the norm: so many in ten minutes, and such a share of the attempts.
-constexpr size_t kSpikeMinutes = 10;
-constexpr uint64_t kSpikeMin = 50;
-constexpr double kSpikeShare = 0.1, kSpikeTimesNorm = 5, kNormMin = 0.02;
-constexpr double kNormWeight = 1.0 / 120;  // of a minute
-constexpr absl::Duration kSpikeLasts = absl::Hours(1);
-
 std::string NameOfPair(std::string_view source, std::string_view provider) {
   return fmt::format("{} to {}", source, provider);
 }
@@ -83,12 +76,8 @@ Restraints::Ruling Restraints::Hear(const Place& place, const HeardReply& reply,
     Act(*rule, place, {.permitted = permitted, .heard = now});
   }
   const bool hard = ruling.remedy == Remedy::kSuppress || ruling.remedy == Remedy::kSuppressAgain;
-  if (hard && IsKnownProvider(place.provider)) {
-    Acceptance& acceptance = acceptances_[place.provider];
-    ++acceptance.hard;
-    if (acceptance.spike_until > now) {
-      ruling = {.action = Action::kDefer, .remedy = Remedy::kNone, .rule = "guard.hard_bounces"};
-    }
+  if (hard && IsKnownProvider(place.provider) && IsDoubted(place.provider, now)) {
+    ruling = {.action = Action::kDefer, .remedy = Remedy::kNone, .rule = "guard.hard_bounces"};
   }
   return ruling;
 }
@@ -100,29 +89,6 @@ Restraints::Attempts Restraints::AttemptsAt(const Place& place) {
   pair.provider = place.provider;
   return {pair.attempts, paces_[{std::string(kStreamKind), NameOfStream(place.stream)}].attempts,
           paces_[{std::string(kCampaignKind), NameOfCampaign(place.campaign)}].attempts};
-}
-
-void Restraints::Count(const Place& place, bool hard_bounce) {
-  const std::lock_guard lock(mutex_);
-  const StreamOptions* const stream = options_ != nullptr ? options_->FindStream(place.stream) : nullptr;
-  if (stream == nullptr || stream->kind != StreamKind::kMarketing || stream->max_hard_bounces.rate_percent <= 0) return;
-  Tally& tally = tallies_[place.campaign];
-  tally.stream = place.stream;
-  ++tally.settled;
-  tally.hard += hard_bounce ? 1 : 0;
-  tally.changed = true;
-  Judge(tally);
-}
-
-void Restraints::Judge(Tally& tally) {
-  const StreamOptions* const stream = options_ != nullptr ? options_->FindStream(tally.stream) : nullptr;
-  if (stream == nullptr || stream->max_hard_bounces.rate_percent <= 0 || !tally.why.empty()) return;
-  const MaxHardBounces& most = stream->max_hard_bounces;
-  if (tally.settled < static_cast<uint64_t>(most.min)) return;
-  const double percent = 100.0 * static_cast<double>(tally.hard) / static_cast<double>(tally.settled);
-  if (percent <= most.rate_percent) return;
-  tally.why = fmt::format("{} of {} messages bounced hard ({:.1f}%), and stream {} allows {:g}%", tally.hard,
-                          tally.settled, percent, stream->name, most.rate_percent);
 }
 
 std::vector<RateInForce*> Restraints::RatesOn(const Place& place) const {
@@ -264,12 +230,8 @@ void Restraints::Slow(const Key& key, double factor, const ResponseRule& rule, c
   slowdown.last = slowdown.acted = now;
   slowdown.duration = std::max(rule.duration, absl::Seconds(1));
   slowdown.recovery = slowdown.suspended ? std::min(slowdown.duration, kAfterSuspension) : slowdown.duration;
-  slowdown.rule = rule.name;
-  slowdown.origin = rule.origin;
-  slowdown.changed = true;
   if (at_floor && factor > 0) PauseAtFloor(slowdown, rule, now);
-  Set(slowdown);
-  Wait(slowdown);
+  Enforce(slowdown, rule);
   LogWarning(slowdown.suspended ? "replies suspend us" : "replies slow us down",
              {{"what", key.second},
               {"rule", rule.name},
@@ -287,17 +249,21 @@ void Restraints::Spare(const Key& key, double by, const ResponseRule& rule, absl
   slowdown.floor = std::min(rule.floor_per_second, slowdown.base);
   slowdown.last = now;
   slowdown.duration = slowdown.recovery = std::max(rule.duration, absl::Seconds(1));
-  slowdown.rule = rule.name;
-  slowdown.origin = rule.origin;
-  slowdown.changed = true;
-  Set(slowdown);
-  Wait(slowdown);
+  Enforce(slowdown, rule);
   LogInfo("a sibling of a refused source takes its load over in steps",
           {{"what", key.second},
            {"rule", rule.name},
            {"rate", ToText(ToRate(slowdown.now))},
            {"until", ToText(ToRate(slowdown.top))},
            {"for", absl::FormatDuration(slowdown.duration)}});
+}
+
+void Restraints::Enforce(Slowdown& slowdown, const ResponseRule& rule) {
+  slowdown.rule = rule.name;
+  slowdown.origin = rule.origin;
+  slowdown.changed = true;
+  Set(slowdown);
+  Wait(slowdown);
 }
 
 // Whoever blocks us for an hour is not asked every ten seconds whether he still does, nor found an hour late.
@@ -407,57 +373,6 @@ void Restraints::Recover(Slowdown& slowdown, absl::Time now) {
     }
     Set(slowdown);
   }
-}
-
-void Restraints::TickProviders(absl::Time now) {
-  for (auto& [provider, acceptance] : acceptances_) {
-    if (acceptance.minute != absl::Time() && now < acceptance.minute + absl::Minutes(1)) continue;
-    acceptance.minute = now;
-    uint64_t attempts = 0;
-    for (const auto& [pair, pace] : paces_) {
-      if (pace.provider == provider) attempts += pace.attempts->value();
-    }
-    const uint64_t minute = attempts - std::exchange(acceptance.attempts_seen, attempts);
-    const uint64_t hard = std::exchange(acceptance.hard, 0);
-    acceptance.minutes.emplace_back(minute, hard);
-    if (acceptance.minutes.size() > kSpikeMinutes) acceptance.minutes.pop_front();
-    uint64_t tried = 0, refused = 0;
-    for (const auto& [tries, bounces] : acceptance.minutes) {
-      tried += tries;
-      refused += bounces;
-    }
-    const double share = tried == 0 ? 0 : static_cast<double>(refused) / static_cast<double>(tried);
-    const bool far_above =
-        refused >= kSpikeMin && share > kSpikeShare && share > kSpikeTimesNorm * std::max(acceptance.norm, kNormMin);
-    if (far_above) {
-      if (acceptance.spike_until <= now) {
-        LogError("a provider refuses far more recipients than it used to: none of them is suppressed, their rows wait",
-                 {{"provider", provider},
-                  {"refused", fmt::format("{} of {}", refused, tried)},
-                  {"usual", fmt::format("{:.1f}%", 100 * acceptance.norm)},
-                  {"next", "look at its replies; `sealift suppression undo` takes back what was suppressed before"}});
-      }
-      acceptance.spike_until = now + kSpikeLasts;
-      acceptance.changed = true;
-    }
-    if (minute > 0)
-      acceptance.norm += kNormWeight * (static_cast<double>(hard) / static_cast<double>(minute) - acceptance.norm);
-    metrics_.gauge(Metric::kHardBounceSpikes, {provider})->Set(acceptance.spike_until > now ? 1 : 0);
-  }
-}
-
-std::vector<Restraints::Pause> Restraints::Pauses() const {
-  const std::lock_guard lock(mutex_);
-  std::vector<Pause> pauses;
-  for (const auto& [campaign, tally] : tallies_) {
-    if (!tally.why.empty()) pauses.push_back({campaign, tally.why});
-  }
-  return pauses;
-}
-
-void Restraints::Paused(const std::string& campaign) {
-  const std::lock_guard lock(mutex_);
-  tallies_[campaign] = {.stream = {}, .why = {}, .changed = true};
 }
 
 std::vector<Restraints::Slowed> Restraints::List() const {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -98,6 +99,8 @@ class Restraints {
 
   // Measures, and lets what is over go.
   void Tick(absl::Time now);
+  // Called whenever Pauses has one more, on the thread that counted: it must not wait, nor ask anything here.
+  void OnPause(std::function<void()> more) { on_pause_ = std::move(more); }
   // The campaigns to be paused: each again and again until one says what became of it, also after a restart.
   std::vector<Pause> Pauses() const;
   // It is paused, or there is nothing to pause: who resumes it begins to count anew.
@@ -171,6 +174,8 @@ class Restraints {
   Slowdown& At(const Key& key, absl::Time now);
   // From now on RatesOn knows it.
   void Add(const Key& key, Slowdown slowdown);
+  // As it is now, by that rule.
+  void Enforce(Slowdown& slowdown, const ResponseRule& rule);
   // A backoff begins, at what was measured.
   void Begin(const Key& key, Slowdown& slowdown, const ResponseRule& rule, absl::Time now) const;
   // Whether the reply says nothing that was not acted on: of what was under way then, or while nothing is sent at all.
@@ -188,6 +193,11 @@ class Restraints {
   void TickPaces(absl::Duration since);
   void TickSlowdowns(absl::Time now);
   void TickProviders(absl::Time now);
+  uint64_t AttemptsTo(std::string_view provider) const;
+  // Counts a hard bounce. Whether it is not to be believed, because there are far more than usual.
+  bool IsDoubted(const std::string& provider, absl::Time now);
+  // Where far more is refused than usual, none of it is believed for an hour.
+  void Doubt(const std::string& provider, Acceptance& acceptance, absl::Time now);
   std::vector<std::string> PoolOf(std::string_view stream) const;
   std::vector<std::string> SourcesThatSignWith(std::string_view stream) const;
 
@@ -203,6 +213,7 @@ class Restraints {
   std::map<std::string, Tally> tallies_;           // by campaign
   std::map<std::string, Matches> matches_;         // by rule and what it acts on
   absl::Time ticked_ = absl::InfinitePast();
+  std::function<void()> on_pause_;  // set before shards begin
 };
 
 }  // namespace sealift::engine

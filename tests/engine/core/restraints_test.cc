@@ -386,10 +386,27 @@ TEST_F(RestraintsTest, ASpikeOfHardBouncesEndsSuppression) {
   EXPECT_EQ(Hear("yahoo", "550 5.1.1 user unknown", now, Phase::kRcpt).remedy, Remedy::kSuppress);
 }
 
+TEST_F(RestraintsTest, ASpikeIsSeenWhileItLastsAndNotAMinuteLater) {
+  Adopt();
+  const std::shared_ptr<Counter> attempts = AttemptsAt("ip1", "google")[0];
+  attempts->Add(1'000'000);  // long ago
+  restraints_.Tick(kNow);
+  int suppressed = 0;
+  for (int i = 0; i < 500; ++i) {
+    attempts->Add(2);  // every second one is taken
+    const auto ruling = Hear("google", "550 5.1.1 user unknown", kNow + absl::Milliseconds(i), Phase::kRcpt);
+    suppressed += ruling.remedy == Remedy::kSuppress ? 1 : 0;
+  }
+  EXPECT_EQ(suppressed, 49);
+  EXPECT_EQ(metrics_.gauge(Metric::kHardBounceSpikes, {"google"})->value(), 1);
+}
+
 TEST_F(RestraintsTest, TooManyHardBouncesPauseAMarketingCampaignOnly) {
   for (StreamOptions& stream : options_.streams) stream.max_hard_bounces = {.rate_percent = 5, .min = 100};
   options_.streams[1].kind = StreamKind::kTransactional;
   Adopt();
+  int called = 0;
+  restraints_.OnPause([&] { ++called; });
   for (int i = 0; i < 200; ++i) {
     restraints_.Count({.stream = "news", .campaign = "good"}, i % 25 == 0);
     restraints_.Count({.stream = "news", .campaign = "bad"}, i % 10 == 0);
@@ -397,6 +414,7 @@ TEST_F(RestraintsTest, TooManyHardBouncesPauseAMarketingCampaignOnly) {
   }
   const auto pauses = restraints_.Pauses();
   ASSERT_EQ(pauses.size(), 1u);
+  EXPECT_EQ(called, 1) << "nobody waits for the next look";
   EXPECT_EQ(pauses[0].campaign, "bad");
   EXPECT_THAT(pauses[0].reason, testing::HasSubstr("5%"));
 }

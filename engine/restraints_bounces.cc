@@ -1,0 +1,115 @@
+// What hard bounces make of a campaign, and of the provider that gave them.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/log.h"
+#include "engine/restraints.h"
+
+namespace sealift::engine {
+namespace {
+
+// Hard bounces far above the norm: so many in ten minutes, and such a share of the attempts.
+constexpr size_t kSpikeMinutes = 10;
+constexpr uint64_t kSpikeMin = 50;
+constexpr uint64_t kSpikeLook = 10;  // it is looked for at every tenth: a fast one would be over in a minute
+constexpr double kSpikeShare = 0.1, kSpikeTimesNorm = 5, kNormMin = 0.02;
+constexpr double kNormWeight = 1.0 / 120;  // of a minute
+constexpr absl::Duration kSpikeLasts = absl::Hours(1);
+
+}  // namespace
+
+void Restraints::Count(const Place& place, bool hard_bounce) {
+  const std::lock_guard lock(mutex_);
+  const StreamOptions* const stream = options_ != nullptr ? options_->FindStream(place.stream) : nullptr;
+  if (stream == nullptr || stream->kind != StreamKind::kMarketing || stream->max_hard_bounces.rate_percent <= 0) return;
+  Tally& tally = tallies_[place.campaign];
+  tally.stream = place.stream;
+  ++tally.settled;
+  tally.hard += hard_bounce ? 1 : 0;
+  tally.changed = true;
+  Judge(tally);
+}
+
+void Restraints::Judge(Tally& tally) {
+  const StreamOptions* const stream = options_ != nullptr ? options_->FindStream(tally.stream) : nullptr;
+  if (stream == nullptr || stream->max_hard_bounces.rate_percent <= 0 || !tally.why.empty()) return;
+  const MaxHardBounces& most = stream->max_hard_bounces;
+  if (tally.settled < static_cast<uint64_t>(most.min)) return;
+  const double percent = 100.0 * static_cast<double>(tally.hard) / static_cast<double>(tally.settled);
+  if (percent <= most.rate_percent) return;
+  tally.why = fmt::format("{} of {} messages bounced hard ({:.1f}%), and stream {} allows {:g}%", tally.hard,
+                          tally.settled, percent, stream->name, most.rate_percent);
+  if (on_pause_ != nullptr) on_pause_();
+}
+
+std::vector<Restraints::Pause> Restraints::Pauses() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Pause> pauses;
+  for (const auto& [campaign, tally] : tallies_) {
+    if (!tally.why.empty()) pauses.push_back({campaign, tally.why});
+  }
+  return pauses;
+}
+
+void Restraints::Paused(const std::string& campaign) {
+  const std::lock_guard lock(mutex_);
+  tallies_[campaign] = {.stream = {}, .why = {}, .changed = true};
+}
+
+bool Restraints::IsDoubted(const std::string& provider, absl::Time now) {
+  const auto [entry, made] = acceptances_.try_emplace(provider);
+  Acceptance& acceptance = entry->second;
+  if (made) acceptance.attempts_seen = AttemptsTo(provider) - 1;  // this one is of those since
+  if (++acceptance.hard % kSpikeLook == 0) Doubt(provider, acceptance, now);
+  return acceptance.spike_until > now;
+}
+
+uint64_t Restraints::AttemptsTo(std::string_view provider) const {
+  uint64_t attempts = 0;
+  for (const auto& [key, pace] : paces_) {
+    if (pace.provider == provider) attempts += pace.attempts->value();
+  }
+  return attempts;
+}
+
+void Restraints::Doubt(const std::string& provider, Acceptance& acceptance, absl::Time now) {
+  uint64_t tried = AttemptsTo(provider) - acceptance.attempts_seen, refused = acceptance.hard;
+  for (const auto& [tries, bounces] : acceptance.minutes) {
+    tried += tries;
+    refused += bounces;
+  }
+  const double share = tried == 0 ? 0 : static_cast<double>(refused) / static_cast<double>(tried);
+  const bool far_above =
+      refused >= kSpikeMin && share > kSpikeShare && share > kSpikeTimesNorm * std::max(acceptance.norm, kNormMin);
+  if (!far_above) return;
+  if (acceptance.spike_until <= now) {
+    LogError("a provider refuses far more recipients than it used to: none of them is suppressed, their rows wait",
+             {{"provider", provider},
+              {"refused", fmt::format("{} of {}", refused, tried)},
+              {"usual", fmt::format("{:.1f}%", 100 * acceptance.norm)},
+              {"next", "look at its replies; `sealift suppression undo` takes back what was suppressed before"}});
+    metrics_.gauge(Metric::kHardBounceSpikes, {provider})->Set(1);
+  }
+  acceptance.spike_until = now + kSpikeLasts;
+  acceptance.changed = true;
+}
+
+void Restraints::TickProviders(absl::Time now) {
+  for (auto& [provider, acceptance] : acceptances_) {
+    if (acceptance.minute != absl::Time() && now < acceptance.minute + absl::Minutes(1)) continue;
+    Doubt(provider, acceptance, now);
+    acceptance.minute = now;
+    const uint64_t attempts = AttemptsTo(provider);
+    const uint64_t minute = attempts - std::exchange(acceptance.attempts_seen, attempts);
+    const uint64_t hard = std::exchange(acceptance.hard, 0);
+    acceptance.minutes.emplace_back(minute, hard);
+    if (acceptance.minutes.size() > kSpikeMinutes) acceptance.minutes.pop_front();
+    if (minute > 0)
+      acceptance.norm += kNormWeight * (static_cast<double>(hard) / static_cast<double>(minute) - acceptance.norm);
+    metrics_.gauge(Metric::kHardBounceSpikes, {provider})->Set(acceptance.spike_until > now ? 1 : 0);
+  }
+}
+
+}  // namespace sealift::engine
