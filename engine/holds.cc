@@ -8,6 +8,7 @@
 
 #include "engine/exit_code.h"
 #include "engine/log.h"
+#include "engine/providers.h"
 #include "engine/suppressions.h"
 
 namespace sealift::engine {
@@ -85,6 +86,12 @@ absl::StatusOr<Hold> Holds::Check(const Request& request) const {
   }
   if (filter.stream.has_value() && options->FindStream(*filter.stream) == nullptr) {
     return Usage(fmt::format("the configuration has no stream '{}'", *filter.stream));
+  }
+  if (filter.provider.has_value()) {
+    const std::vector<std::string_view> names = ProviderNames(*options);
+    if (std::ranges::find(names, *filter.provider) == names.end()) {
+      return Usage(fmt::format("there is no provider '{}'; there are: {}", *filter.provider, fmt::join(names, ", ")));
+    }
   }
   if (filter.state == kHeldState) return Usage("rows that are held are held already: `sealift queue holds` lists why");
   if (filter.state == kInDoubtState) {

@@ -11,6 +11,7 @@
 #include "engine/exit_code.h"
 #include "engine/log.h"
 #include "engine/node_impl.h"
+#include "engine/providers.h"
 
 namespace sealift::engine {
 namespace {
@@ -90,6 +91,21 @@ absl::StatusOr<std::vector<WarmupStatus>> NodeImpl::ShowWarmup(const std::string
 
 absl::StatusOr<std::vector<WarmupStatus>> NodeImpl::SetWarmup(const std::string& source, const WarmupOrder& order) {
   const absl::Time now = absl::Now();
+  if (!order.provider.empty()) {
+    // A plan's `default` takes any name: one that is mistyped would have a warm-up that nobody uses.
+    const absl::StatusOr<std::vector<WarmupStatus>> known = ShowWarmup(source);
+    if (!known.ok()) return known.status();
+    const std::vector<std::string_view> names = ProviderNames(*options());
+    if (std::ranges::find(names, order.provider) == names.end() &&
+        std::ranges::find(*known, order.provider, &WarmupStatus::provider) == known->end()) {
+      return WithExit(
+          absl::NotFoundError(fmt::format(
+              "there is no provider '{}', and source '{}' has not sent to a site of that name; see `sealift "
+              "source warmup {}`",
+              order.provider, source, source)),
+          ExitCode::kNoInput);
+    }
+  }
   const absl::StatusOr<int> applied =
       warmups_->Apply(source, order.provider, {.day = order.day, .freeze = order.freeze}, now);
   if (!applied.ok()) return WithExit(applied.status(), ExitCode::kNoInput);

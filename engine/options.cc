@@ -111,6 +111,14 @@ DestinationSettings Options::DestinationFor(std::string_view domain, std::string
   return settings;
 }
 
+std::vector<std::string_view> ProviderNames(const Options& options) {
+  std::vector<std::string_view> names = BuiltInProviders();
+  for (const ProviderOptions& provider : options.providers) {
+    if (std::ranges::find(names, provider.name) == names.end()) names.push_back(provider.name);
+  }
+  return names;
+}
+
 bool MatchesHostPattern(std::string_view pattern, std::string_view name) {
   if (pattern == "*") return true;
   if (!pattern.starts_with("*.")) return pattern == name;

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <string_view>
+#include <vector>
 
 namespace sealift::engine {
 
@@ -35,5 +36,10 @@ inline constexpr std::array<BuiltInProvider, 20> kBuiltInProviders = {{
     {"proofpoint", {"*.pphosted.com", "*.ppe-hosted.com"}},
     {"mimecast", {"*.mimecast.com", "*.mimecast.co.za"}},
 }};
+
+struct Options;
+
+// Every name that a host's provider may have: the built-in groups, those of the configuration, and "other".
+std::vector<std::string_view> ProviderNames(const Options& options);
 
 }  // namespace sealift::engine

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/exit_code.h"
+#include "engine/providers.h"
 #include "engine/smtp/mailbox.h"
 #include "engine/suppression_import.h"
 
@@ -226,6 +227,7 @@ absl::StatusOr<uint64_t> Suppressions::TakeBack(const Undo& undo, const Given& g
   if (undo.since >= undo.until) return Usage("the time range is empty: --since must be before --until");
   if (absl::Status fits = CheckSuppressionReason(given.reason); !fits.ok()) return fits;
   uint64_t taken_back = 0;
+  std::set<std::string> told;  // the sources that stand in the list
   absl::Status failed;
   std::string cursor;
   for (bool done = false; !done && failed.ok();) {
@@ -239,6 +241,7 @@ absl::StatusOr<uint64_t> Suppressions::TakeBack(const Undo& undo, const Given& g
       for (const SuppressionEntry* entry : record.InForce()) {
         const bool heard =
             entry->what.kind == SuppressionKind::kHardBounce || entry->what.kind == SuppressionKind::kSuspected;
+        if (heard) told.insert(entry->source);
         if (!heard || entry->source != undo.source) continue;
         if (!undo.provider.empty() && entry->provider != undo.provider) continue;
         if (entry->time < undo.since || entry->time >= undo.until) continue;
@@ -259,7 +262,23 @@ absl::StatusOr<uint64_t> Suppressions::TakeBack(const Undo& undo, const Given& g
   }
   if (!dry_run && taken_back > 0) shards_.judge_again();
   if (!failed.ok()) return failed;
+  if (taken_back == 0) {
+    if (absl::Status known = CheckNamesOf(undo, told); !known.ok()) return known;
+  }
   return taken_back;
+}
+
+absl::Status Suppressions::CheckNamesOf(const Undo& undo, const std::set<std::string>& told) const {
+  const std::shared_ptr<const Options> options = options_();
+  if (options->FindSource(undo.source) == nullptr && !told.contains(undo.source)) {
+    std::set<std::string> names = told;
+    for (const SourceOptions& source : options->sources) names.insert(source.name);
+    return Usage(fmt::format("there is no source '{}', and none of that name was told anything; there are: {}",
+                             undo.source, fmt::join(names, ", ")));
+  }
+  const std::vector<std::string_view> providers = ProviderNames(*options);
+  if (undo.provider.empty() || std::ranges::find(providers, undo.provider) != providers.end()) return absl::OkStatus();
+  return Usage(fmt::format("there is no provider '{}'; there are: {}", undo.provider, fmt::join(providers, ", ")));
 }
 
 absl::StatusOr<std::unique_ptr<SuppressionImport>> Suppressions::Import(Which which, Given given) {

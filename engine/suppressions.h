@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -107,7 +108,7 @@ class Suppressions {
     std::string source, provider;
     absl::Time since, until;
   };
-  // How many it takes back, or would.
+  // How many it takes back, or would. Usage: nobody knows such a source or provider, so that nothing could be meant.
   absl::StatusOr<uint64_t> TakeBack(const Undo& undo, const Given& given, bool dry_run);
 
   // `which.kind`: of rows that do not say theirs.
@@ -121,6 +122,8 @@ class Suppressions {
   void JudgeAgain() const { shards_.judge_again(); }
 
  private:
+  // Whether the configuration has the source that was told nothing, and the provider.
+  absl::Status CheckNamesOf(const Undo& undo, const std::set<std::string>& told) const;
   queue::Mailing MailingOf(std::string_view stream, std::string_view campaign) const;
   absl::StatusOr<queue::SuppressionScope> ScopeOf(const Which& which) const;
   absl::StatusOr<queue::SuppressionRecord> Read(const std::string& address);

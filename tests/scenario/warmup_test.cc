@@ -72,6 +72,8 @@ TEST_F(WarmupTest, ADayHasItsMessagesWhateverEndsTheDaemon) {
 
   // An operator who knows better.
   EXPECT_EQ(Sealift({"source", "warmup", "ip1", "--set-day", "0"}).exit_code, 64);
+  const Answer mistyped = Sealift({"source", "warmup", "ip1", "--provider", "gogle", "--set-day", "2"});
+  EXPECT_EQ(mistyped.exit_code, 66) << mistyped.Describe();
   EXPECT_EQ(Sealift({"source", "warmup", "ip2"}).exit_code, 66);
   const Answer set = Sealift({"source", "warmup", "ip1", "--set-day", "3", "--reason", "it is known there"});
   ASSERT_EQ(set.exit_code, 0) << set.Describe();

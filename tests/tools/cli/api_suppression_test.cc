@@ -347,8 +347,13 @@ TEST_F(SuppressionCommandsTest, UndoTakesBackWhatASourceWasToldInThatTime) {
     words.insert(words.end(), more.begin(), more.end());
     return Run(std::move(words));
   };
-  EXPECT_EQ(undo("ip2", "", {"--yes"}).Json()["removed"], 0);
   EXPECT_EQ(undo("ip1", "yahoo", {"--yes"}).Json()["removed"], 0);
+  // A name that nobody has takes back nothing in silence.
+  for (const auto& [source, provider] : {std::pair{"ip2", ""}, {"ip1", "gogle"}}) {
+    const auto mistyped = undo(source, provider, {"--yes"});
+    EXPECT_EQ(mistyped.code, 64) << mistyped.out;
+    EXPECT_THAT(mistyped.out, HasSubstr(*provider == '\0' ? "ip1" : "google"));
+  }
   EXPECT_EQ(undo("ip1", "google", {"--dry-run"}).Json()["removed"], 3);
   EXPECT_EQ(undo("ip1", "google", {}).code, 64) << "nobody said yes";
   EXPECT_TRUE(Suppressed("b@d1.test"));
