@@ -7,26 +7,24 @@
 namespace sealift::engine {
 namespace {
 
-constexpr int64_t kBurstWindowNs = 50'000'000;
+constexpr int64_t kToleranceNs = 25'000'000;
+constexpr int64_t kToleranceShare = 40;  // of the window, at most
+constexpr int64_t kSlowNs = 1'000'000'000;
 constexpr int64_t kLongAgo = std::numeric_limits<int64_t>::min() / 4;
 
 struct Shape {
   int64_t period_ns = 0;
-  int64_t burst = 0;
+  int64_t tolerance_ns = 0;
 };
 
 Shape ShapeOf(const Throttle::Options& options) {
   if (options.count <= 0) return {};
   const int64_t per_ns = absl::ToInt64Nanoseconds(options.per);
   assert(per_ns > 0);
-  // count x 50 ms / per, in 128 bits because neither factor is bounded.
-  const int64_t in_window = static_cast<int64_t>(static_cast<__int128>(options.count) * kBurstWindowNs / per_ns);
-  Shape shape;
-  shape.burst = std::clamp<int64_t>(in_window, 1, options.count);
-  // In [t, t + per) a full bucket gives `burst` at t and one every period: burst + ceil(per / period) - 1 <= count.
-  const int64_t steady = options.count - shape.burst + 1;
-  shape.period_ns = per_ns / steady + (per_ns % steady != 0 ? 1 : 0);
-  return shape;
+  const bool slow = per_ns / options.count >= kSlowNs;
+  const int64_t tolerance = slow ? 0 : std::min(kToleranceNs, per_ns / kToleranceShare);
+  const int64_t span = per_ns + tolerance;
+  return {.period_ns = span / options.count + (span % options.count != 0 ? 1 : 0), .tolerance_ns = tolerance};
 }
 
 }  // namespace
@@ -59,10 +57,10 @@ void Throttle::Return() { next_ns_.fetch_sub(period_ns_.load(std::memory_order_r
 
 void Throttle::Adopt(const Options& options) {
   const Shape shape = ShapeOf(options);
-  // No mix of old and new may allow more than both: the burst goes first and comes back last.
+  // No mix of old and new may allow more than both: the tolerance goes first and comes back last.
   tolerance_ns_.store(0, std::memory_order_release);
   period_ns_.store(shape.period_ns, std::memory_order_release);
-  if (shape.period_ns > 0) tolerance_ns_.store((shape.burst - 1) * shape.period_ns, std::memory_order_release);
+  tolerance_ns_.store(shape.tolerance_ns, std::memory_order_release);
 }
 
 void Throttle::FreeFrom(absl::Time when) {

@@ -9,10 +9,12 @@ namespace sealift::engine {
 
 // Throttle spaces what leaves under one limit: a source, a site, a stream, a campaign.
 //
-// It is a generic cell rate algorithm (ITU-T I.371): a permit is free every `period`, and up to `burst` may be taken at
-// once after an idle spell. Receivers judge senders by short peaks, so the burst is what the limit allows in 50 ms, at
-// least 1. The period is rounded up so that burst and steady flow together stay within the limit in every half-open
-// window of its length: burst + ceil(per / period) - 1 <= count.
+// It is a generic cell rate algorithm (ITU-T I.371): a permit is free every `period`, and who comes late for one may
+// take the next so much earlier, up to `tolerance`: 25 ms, or a fortieth of a shorter window. Otherwise what a busy
+// machine comes late would be lost of every period. Receivers judge senders by short peaks, so after an idle spell no
+// more may be taken at once than that allows, at least 1. Permits a second or more apart lose nothing to speak of and
+// have no tolerance. The period is such that all of it stays within the limit in every half-open window of its length:
+// of a permit at t, the one that is `count` further comes at t + count x period - tolerance >= t + per.
 //
 // Owned by:  the table of limits; outlives every path that asks it.
 // Threads:   any; one compare-and-swap, no lock.
@@ -53,8 +55,8 @@ class Throttle {
 
  private:
   std::atomic<int64_t> period_ns_{0};
-  std::atomic<int64_t> tolerance_ns_{0};  // (burst - 1) x period
-  std::atomic<int64_t> next_ns_;          // when the bucket is full again: the theoretical arrival time
+  std::atomic<int64_t> tolerance_ns_{0};
+  std::atomic<int64_t> next_ns_;  // when the bucket is full again: the theoretical arrival time
 };
 
 }  // namespace sealift::engine

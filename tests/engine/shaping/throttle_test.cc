@@ -52,16 +52,31 @@ TEST_P(ThrottleLimitTest, NoWindowExceedsTheLimitAndLittleIsLeftUnused) {
   Throttle throttle({.count = count, .per = per});
   const std::vector<absl::Time> taken = TakeAll(throttle, kStart, 4 * per);
   EXPECT_LE(MostInWindow(taken, per), count);
-  EXPECT_GE(static_cast<double>(taken.size()), 0.94 * 4 * static_cast<double>(count));
+  EXPECT_GE(static_cast<double>(taken.size()), 0.97 * 4 * static_cast<double>(count));
+}
+
+// As a busy machine does, which wakes some milliseconds after a permit is free.
+TEST_P(ThrottleLimitTest, WhoComesLateForAPermitLosesLittle) {
+  const auto [count, per] = GetParam();
+  Throttle throttle({.count = count, .per = per});
+  std::mt19937 random(7);
+  std::vector<absl::Time> taken;
+  for (absl::Time now = kStart; now < kStart + 4 * per;) {
+    const absl::Duration wait = throttle.Acquire(now);
+    if (wait == absl::ZeroDuration()) taken.push_back(now);
+    if (wait > absl::ZeroDuration()) now += wait + absl::Microseconds(random() % 8000);
+  }
+  EXPECT_LE(MostInWindow(taken, per), count);
+  EXPECT_GE(static_cast<double>(taken.size()), 0.96 * 4 * static_cast<double>(count));
 }
 
 INSTANTIATE_TEST_SUITE_P(Rates, ThrottleLimitTest,
                          ::testing::Values(Limit{1, absl::Seconds(1)}, Limit{3, absl::Seconds(1)},
                                            Limit{7, absl::Seconds(1)}, Limit{19, absl::Seconds(1)},
-                                           Limit{100, absl::Seconds(1)}, Limit{999, absl::Seconds(1)},
-                                           Limit{20011, absl::Seconds(1)}, Limit{20, absl::Minutes(1)},
-                                           Limit{5000, absl::Hours(1)}, Limit{20000, absl::Hours(1)},
-                                           Limit{1000, absl::Hours(24)}));
+                                           Limit{39, absl::Seconds(1)}, Limit{100, absl::Seconds(1)},
+                                           Limit{999, absl::Seconds(1)}, Limit{20011, absl::Seconds(1)},
+                                           Limit{20, absl::Minutes(1)}, Limit{5000, absl::Hours(1)},
+                                           Limit{20000, absl::Hours(1)}, Limit{1000, absl::Hours(24)}));
 
 TEST(ThrottleTest, ArrivalsAtRandomNeverExceedTheLimitEither) {
   std::mt19937 random(6);
@@ -79,23 +94,23 @@ TEST(ThrottleTest, ArrivalsAtRandomNeverExceedTheLimitEither) {
   }
 }
 
-TEST(ThrottleTest, BurstAfterIdleIsWhatTheLimitAllowsInFiftyMilliseconds) {
+TEST(ThrottleTest, BurstAfterIdleIsWhatTheLimitAllowsInTheTolerance) {
   Throttle throttle({.count = 1000});
-  EXPECT_EQ(throttle.burst(), 50);
+  EXPECT_EQ(throttle.burst(), 25);
   int taken = 0;
   while (throttle.Acquire(kStart) == absl::ZeroDuration()) ++taken;
-  EXPECT_EQ(taken, 50);
+  EXPECT_EQ(taken, 25);
   EXPECT_EQ(Throttle({.count = 20000, .per = absl::Hours(1)}).burst(), 1);
 }
 
 TEST(ThrottleTest, WaitIsExact) {
-  Throttle throttle({.count = 3});
+  Throttle throttle({.count = 7, .per = absl::Minutes(1)});
   EXPECT_EQ(throttle.Acquire(kStart), absl::ZeroDuration());
-  EXPECT_EQ(throttle.Acquire(kStart), absl::Nanoseconds(333'333'334));
-  EXPECT_EQ(throttle.Peek(kStart), absl::Nanoseconds(333'333'334));
-  EXPECT_NE(throttle.Acquire(kStart + absl::Nanoseconds(333'333'333)), absl::ZeroDuration());
-  EXPECT_EQ(throttle.Peek(kStart + absl::Nanoseconds(333'333'334)), absl::ZeroDuration());
-  EXPECT_EQ(throttle.Acquire(kStart + absl::Nanoseconds(333'333'334)), absl::ZeroDuration());
+  EXPECT_EQ(throttle.Acquire(kStart), absl::Nanoseconds(8'571'428'572));
+  EXPECT_EQ(throttle.Peek(kStart), absl::Nanoseconds(8'571'428'572));
+  EXPECT_NE(throttle.Acquire(kStart + absl::Nanoseconds(8'571'428'571)), absl::ZeroDuration());
+  EXPECT_EQ(throttle.Peek(kStart + absl::Nanoseconds(8'571'428'572)), absl::ZeroDuration());
+  EXPECT_EQ(throttle.Acquire(kStart + absl::Nanoseconds(8'571'428'572)), absl::ZeroDuration());
 }
 
 TEST(ThrottleTest, PeekTakesNothing) {
@@ -131,8 +146,7 @@ TEST(ThrottleTest, AdoptedLimitCountsWhatWasTaken) {
   Throttle throttle({.count = 1, .per = absl::Hours(1)});
   ASSERT_EQ(throttle.Acquire(kStart), absl::ZeroDuration());
   throttle.Adopt({.count = 100, .per = absl::Seconds(1)});
-  // 100 a second have a burst of 5: four periods may be run ahead.
-  EXPECT_EQ(throttle.Peek(kStart), absl::Hours(1) - 4 * throttle.period());
+  EXPECT_EQ(throttle.Peek(kStart), absl::Hours(1) - absl::Milliseconds(25));
   throttle.Adopt({.count = 1, .per = absl::Hours(1)});
   EXPECT_EQ(throttle.Peek(kStart), absl::Hours(1));
   throttle.Adopt({});
