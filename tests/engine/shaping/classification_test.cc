@@ -323,6 +323,8 @@ TEST(ClassificationTest, RepliesWrittenAfterTheRulesAreUnderstood) { Understand(
 
 TEST(ClassificationTest, RepliesHeldOutAreUnderstood) { Understand("replies_held_out.tsv", 100); }
 
+TEST(ClassificationTest, RepliesOfMailServersByTheirMakersAreUnderstood) { Understand("replies_of_mtas.tsv", 65); }
+
 // sisimai's reasons and which of our classes say the same.
 const std::map<std::string, std::set<std::string>>& SameClasses() {
   static const auto* const kSame = new std::map<std::string, std::set<std::string>>{
