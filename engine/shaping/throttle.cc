@@ -7,8 +7,8 @@
 namespace sealift::engine {
 namespace {
 
-constexpr int64_t kToleranceNs = 25'000'000;
-constexpr int64_t kToleranceShare = 40;  // of the window, at most
+constexpr int64_t kToleranceNs = 15'000'000, kSlackNs = 20'000'000;
+constexpr int64_t kWindowParts = 50;  // neither is more than such a part of the window
 constexpr int64_t kSlowNs = 1'000'000'000;
 constexpr int64_t kLongAgo = std::numeric_limits<int64_t>::min() / 4;
 
@@ -22,8 +22,8 @@ Shape ShapeOf(const Throttle::Options& options) {
   const int64_t per_ns = absl::ToInt64Nanoseconds(options.per);
   assert(per_ns > 0);
   const bool slow = per_ns / options.count >= kSlowNs;
-  const int64_t tolerance = slow ? 0 : std::min(kToleranceNs, per_ns / kToleranceShare);
-  const int64_t span = per_ns + tolerance;
+  const int64_t tolerance = slow ? 0 : std::min(kToleranceNs, per_ns / kWindowParts);
+  const int64_t span = per_ns + tolerance + (slow ? 0 : std::min(kSlackNs, per_ns / kWindowParts));
   return {.period_ns = span / options.count + (span % options.count != 0 ? 1 : 0), .tolerance_ns = tolerance};
 }
 

@@ -10,11 +10,12 @@ namespace sealift::engine {
 // Throttle spaces what leaves under one limit: a source, a site, a stream, a campaign.
 //
 // It is a generic cell rate algorithm (ITU-T I.371): a permit is free every `period`, and who comes late for one may
-// take the next so much earlier, up to `tolerance`: 25 ms, or a fortieth of a shorter window. Otherwise what a busy
-// machine comes late would be lost of every period. Receivers judge senders by short peaks, so after an idle spell no
-// more may be taken at once than that allows, at least 1. Permits a second or more apart lose nothing to speak of and
-// have no tolerance. The period is such that all of it stays within the limit in every half-open window of its length:
-// of a permit at t, the one that is `count` further comes at t + count x period - tolerance >= t + per.
+// take the next so much earlier, by 15 ms at most. Otherwise what a busy machine comes late would be lost of every
+// period. Receivers judge senders by short peaks, so after an idle spell no more may be taken at once than that allows,
+// at least 1. And they judge by what arrives: the period is such that a half-open window that is 20 ms longer than the
+// limit's has no more than it either. Of a permit at t, the one that is `count` further comes at t + count x period -
+// tolerance >= t + per + slack. Permits a second or more apart have neither tolerance nor slack: they lose nothing to
+// speak of.
 //
 // Owned by:  the table of limits; outlives every path that asks it.
 // Threads:   any; one compare-and-swap, no lock.

