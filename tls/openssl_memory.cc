@@ -28,6 +28,7 @@ constexpr size_t kSmallClasses = 7;             // 32 bytes to 2 KiB
 constexpr size_t kRecordBytes = 18 * 1024;      // RFC 8446 5.2: 2^14 + 256, a header, and what OpenSSL aligns by
 constexpr size_t kClasses = kSmallClasses + 1;  // records last
 constexpr size_t kNoClass = kClasses;           // of what is too large to be kept
+constexpr size_t kFreed = kClasses + 1;         // of what waits in a list
 
 size_t ClassOf(size_t bytes) {
   if (bytes <= kSmallest) return 0;
@@ -102,6 +103,7 @@ void* OpenSslMemory::Allocate(size_t bytes) {
     Header* const header = lists.heads[index];
     lists.heads[index] = LinkOf(header)->next;
     --lists.sizes[index];
+    header->index = index;
     return header + 1;
   }
   const size_t room = index == kNoClass ? bytes : BytesOf(index);
@@ -132,8 +134,10 @@ void OpenSslMemory::Free(void* block) {
   if (block == nullptr) return;
   Header* const header = HeaderOf(block);
   const size_t index = header->index;
+  if (index == kFreed) std::abort();  // two owners of one block would read each other's mail
   if (index == kNoClass || lists.closed || lists.sizes[index] >= IdleMax(index)) return std::free(header);
   if (!lists.has_closer) EnsureCloser();
+  header->index = kFreed;
   LinkOf(header)->next = lists.heads[index];
   lists.heads[index] = header;
   ++lists.sizes[index];

@@ -14,7 +14,8 @@ namespace sealift::tls {
 // Owned by:  each thread has its own lists.
 // Threads:   any. A block may be freed on another thread than the one that took it; it then stays with that thread.
 // Memory:    at most kIdleBlocksMax blocks of a class wait in a thread, kIdleRecordsMax of records: 0.6 MiB.
-// Errors:    null when memory is out, as OpenSSL expects.
+// Errors:    null when memory is out, as OpenSSL expects. A block that waits in a list and is freed again ends the
+// process.
 class OpenSslMemory {
  public:
   static constexpr size_t kIdleBlocksMax = 64;

@@ -60,6 +60,15 @@ TEST(OpenSslMemoryTest, ABlockFreedElsewhereStaysThere) {
   other.join();  // frees it
 }
 
+TEST(OpenSslMemoryDeathTest, ABlockFreedTwiceEndsTheProcess) {
+  const auto free_twice = [] {
+    void* const block = OpenSslMemory::Allocate(100);
+    OpenSslMemory::Free(block);
+    OpenSslMemory::Free(block);
+  };
+  EXPECT_DEATH(free_twice(), "");
+}
+
 TEST(OpenSslMemoryTest, MessagesTakeNothingFromTheHeap) {
   if (!kInstalled) GTEST_SKIP() << "a sanitizer watches OpenSSL's own allocations";
   const std::shared_ptr<ClientContext> context = MakeClient();
