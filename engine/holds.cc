@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "engine/exit_code.h"
+#include "engine/filter_names.h"
 #include "engine/log.h"
-#include "engine/providers.h"
 #include "engine/suppressions.h"
 
 namespace sealift::engine {
@@ -81,18 +81,7 @@ absl::StatusOr<Hold> Holds::Check(const Request& request) const {
   const std::shared_ptr<const Options> options = options_();
   Hold hold{.kind = request.kind, .filter = matcher->filter(), .to_pool = request.to_pool};
   const QueueFilter& filter = hold.filter;
-  if (filter.source.has_value() && options->FindSource(*filter.source) == nullptr) {
-    return Usage(fmt::format("the configuration has no source '{}'", *filter.source));
-  }
-  if (filter.stream.has_value() && options->FindStream(*filter.stream) == nullptr) {
-    return Usage(fmt::format("the configuration has no stream '{}'", *filter.stream));
-  }
-  if (filter.provider.has_value()) {
-    const std::vector<std::string_view> names = ProviderNames(*options);
-    if (std::ranges::find(names, *filter.provider) == names.end()) {
-      return Usage(fmt::format("there is no provider '{}'; there are: {}", *filter.provider, fmt::join(names, ", ")));
-    }
-  }
+  if (absl::Status known = CheckNames(filter, *options); !known.ok()) return known;
   if (filter.state == kHeldState) return Usage("rows that are held are held already: `sealift queue holds` lists why");
   if (filter.state == kInDoubtState) {
     return Usage("rows in doubt are held already, until `sealift queue release --state in_doubt`");

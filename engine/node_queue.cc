@@ -9,6 +9,7 @@
 
 #include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
+#include "engine/filter_names.h"
 #include "engine/message_identity.h"
 #include "engine/node_impl.h"
 #include "engine/smtp/mailbox.h"
@@ -80,6 +81,7 @@ absl::StatusOr<std::vector<queue::Campaign>> NodeImpl::Matching(const QueueFilte
     campaigns = store_->ListCampaigns();
     if (!campaigns.ok()) return campaigns.status();
   }
+  if (absl::Status known = CheckNames(filter, *options(), *campaigns); !known.ok()) return known;
   std::erase_if(*campaigns, [&](const queue::Campaign& campaign) {
     return campaign.counters.queued() == 0 || (filter.stream.has_value() && campaign.spec.stream != *filter.stream) ||
            (filter.source.has_value() && !LeavesFrom(campaign.spec.stream, *filter.source));

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "engine/exit_code.h"
-#include "engine/providers.h"
+#include "engine/filter_names.h"
 #include "engine/smtp/mailbox.h"
 #include "engine/suppression_import.h"
 
@@ -276,9 +276,7 @@ absl::Status Suppressions::CheckNamesOf(const Undo& undo, const std::set<std::st
     return Usage(fmt::format("there is no source '{}', and none of that name was told anything; there are: {}",
                              undo.source, fmt::join(names, ", ")));
   }
-  const std::vector<std::string_view> providers = ProviderNames(*options);
-  if (undo.provider.empty() || std::ranges::find(providers, undo.provider) != providers.end()) return absl::OkStatus();
-  return Usage(fmt::format("there is no provider '{}'; there are: {}", undo.provider, fmt::join(providers, ", ")));
+  return undo.provider.empty() ? absl::OkStatus() : CheckProvider(undo.provider, *options);
 }
 
 absl::StatusOr<std::unique_ptr<SuppressionImport>> Suppressions::Import(Which which, Given given) {

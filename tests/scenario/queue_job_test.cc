@@ -42,6 +42,11 @@ TEST_F(QueueJobTest, RowsAreBouncedAndExpiredByFilterAndTheAccountIsEven) {
   ASSERT_EQ(dry.exit_code, 0) << dry.Describe();
   EXPECT_EQ(dry.json["queued"].Number(), 100);
   EXPECT_EQ(Sealift({"queue", "bounce", "--domain", "d1.test", "--reason", "gone"}).exit_code, 64) << "needs --yes";
+  for (const auto& [term, name] : {std::pair{"--provider", "gogle"}, {"--stream", "nws"}, {"--source", "ip11"}}) {
+    const Answer mistyped = Sealift({"queue", "bounce", term, name, "--reason", "gone", "--yes"});
+    EXPECT_EQ(mistyped.exit_code, 64) << mistyped.Describe();
+    EXPECT_THAT(mistyped.out, HasSubstr(name));
+  }
   const Answer bounce = Sealift({"queue", "bounce", "--domain", "d1.test", "--reason", "gone", "--yes"});
   ASSERT_EQ(bounce.exit_code, 0) << bounce.Describe();
   ASSERT_TRUE(Ends(bounce.json["id"].Text()));
