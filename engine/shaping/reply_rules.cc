@@ -6,8 +6,10 @@
 #include <array>
 #include <cassert>
 #include <cstddef>
+#include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/smtp/redact.h"
@@ -103,39 +105,73 @@ std::span<const std::string_view> WordsOf(std::string_view set) {
   return found->words;
 }
 
+// A phrase as it is read: what it says up to "*", "?" or "[who]", and that; the last piece says the rest of it.
+struct Piece {
+  enum class Then : uint8_t { kEnd, kAnyWords, kOneWord, kWordOfSet };
+  std::string_view text;
+  Then then = Then::kEnd;
+  std::span<const std::string_view> words;  // of the set
+};
+using Phrase = std::vector<Piece>;
+
+// Of " unusual rate * dkim domain ", " [who] ? [nobody] ".
+Phrase Read(std::string_view phrase) {
+  Phrase pieces;
+  while (true) {
+    const size_t special = phrase.find_first_of("*?[");
+    Piece piece{.text = phrase.substr(0, special), .words = {}};
+    if (special == std::string_view::npos) {
+      pieces.push_back(piece);
+      return pieces;
+    }
+    size_t end = special;
+    if (phrase[special] == '[') {
+      end = phrase.find(']', special);
+      piece.then = Piece::Then::kWordOfSet;
+      piece.words = WordsOf(phrase.substr(special + 1, end - special - 1));
+    } else {
+      piece.then = phrase[special] == '?' ? Piece::Then::kOneWord : Piece::Then::kAnyWords;
+    }
+    pieces.push_back(piece);
+    phrase.remove_prefix(end + 1);
+  }
+}
+
 // Never: nor does any text that begins further on, since what follows a "*" stands nowhere behind it. To look for that
 // again from every word would let a server that repeats a phrase's beginning keep a shard for milliseconds.
 enum class Begins : uint8_t { kNo, kYes, kNever };
 
-// Whether `text` begins with `phrase`: " unusual rate * dkim domain ", " [who] ? [nobody] ".
-Begins BeginsWith(std::string_view text, std::string_view phrase) {
-  const size_t special = phrase.find_first_of("*?[");
-  if (!text.starts_with(phrase.substr(0, special))) return Begins::kNo;
-  if (special == std::string_view::npos) return Begins::kYes;
-  const std::string_view here = text.substr(special);
-  if (phrase[special] == '[') {
-    const size_t close = phrase.find(']', special);
-    const std::string_view after = phrase.substr(close + 1);
-    Begins found = Begins::kNo;
-    for (const std::string_view word : WordsOf(phrase.substr(special + 1, close - special - 1))) {
-      if (!here.starts_with(word)) continue;
-      const Begins with_it = BeginsWith(here.substr(word.size()), after);
-      if (with_it == Begins::kYes) return with_it;
-      if (with_it == Begins::kNever) found = with_it;
+Begins BeginsWith(std::string_view text, std::span<const Piece> phrase) {
+  const Piece& piece = phrase.front();
+  const std::span<const Piece> after = phrase.subspan(1);
+  if (!text.starts_with(piece.text)) return Begins::kNo;
+  const std::string_view here = text.substr(piece.text.size());
+  switch (piece.then) {
+    case Piece::Then::kEnd:
+      return Begins::kYes;
+    case Piece::Then::kWordOfSet: {
+      Begins found = Begins::kNo;
+      for (const std::string_view word : piece.words) {
+        if (!here.starts_with(word)) continue;
+        const Begins with_it = BeginsWith(here.substr(word.size()), after);
+        if (with_it == Begins::kYes) return with_it;
+        if (with_it == Begins::kNever) found = with_it;
+      }
+      return found;
     }
-    return found;
+    case Piece::Then::kOneWord: {
+      const size_t end = here.find(' ');
+      return end == std::string_view::npos ? Begins::kNo : BeginsWith(here.substr(end), after);
+    }
+    case Piece::Then::kAnyWords:
+      // The space before "*" may also be the one before what follows.
+      for (size_t at = piece.text.size() - 1; at != std::string_view::npos; at = text.find(' ', at + 1)) {
+        const Begins behind = BeginsWith(text.substr(at), after);
+        if (behind != Begins::kNo) return behind;
+      }
+      return Begins::kNever;
   }
-  const std::string_view after = phrase.substr(special + 1);
-  if (phrase[special] == '?') {
-    const size_t end = here.find(' ');
-    return end == std::string_view::npos ? Begins::kNo : BeginsWith(here.substr(end), after);
-  }
-  // The space before "*" may also be the one before what follows.
-  for (size_t at = special - 1; at != std::string_view::npos; at = text.find(' ', at + 1)) {
-    const Begins behind = BeginsWith(text.substr(at), after);
-    if (behind != Begins::kNo) return behind;
-  }
-  return Begins::kNever;
+  std::unreachable();
 }
 
 // The phrases by the first two letters that they begin a word with: a few are tried at each word instead of hundreds.
@@ -156,7 +192,7 @@ class PhraseIndex {
       for (const Entry& entry : phrases_[Key(rest)]) {
         if (entry.rule >= first || !Applies(kPhraseRules[entry.rule].rule, recipient_known)) continue;
         if (!never.empty() && std::ranges::find(never, &entry) != never.end()) continue;
-        const Begins begins = BeginsWith(rest, entry.phrase);
+        const Begins begins = BeginsWith(rest, *entry.phrase);
         if (begins == Begins::kYes) first = entry.rule;
         if (begins == Begins::kNever) never.push_back(&entry);
       }
@@ -167,19 +203,20 @@ class PhraseIndex {
  private:
   struct Entry {
     size_t rule;
-    std::string_view phrase;
+    std::shared_ptr<const Phrase> phrase;
   };
 
   void Add(size_t rule, std::string_view phrase) {
     assert(phrase.size() >= 3 && phrase.front() == ' ');
+    const auto read = std::make_shared<const Phrase>(Read(phrase));
     if (phrase[1] != '[') {
-      phrases_[Key(phrase)].push_back({rule, phrase});
+      phrases_[Key(phrase)].push_back({rule, read});
       return;
     }
     std::set<size_t> keys;
-    for (const std::string_view word : WordsOf(phrase.substr(2, phrase.find(']') - 2))) {
-      if (keys.insert(Key(" " + std::string(word))).second)
-        phrases_[Key(" " + std::string(word))].push_back({rule, phrase});
+    for (const std::string_view word : read->front().words) {
+      const size_t key = Key(" " + std::string(word));
+      if (keys.insert(key).second) phrases_[key].push_back({rule, read});
     }
   }
 
@@ -250,8 +287,9 @@ const ReplyRule* FindRule(std::string_view plain, bool recipient_known) {
 }
 
 bool SpeaksOfUs(std::string_view plain) {
+  static const Phrase* const kOurs = new Phrase(Read(" [ours] "));
   for (size_t at = plain.find(' '); at != std::string_view::npos; at = plain.find(' ', at + 1)) {
-    if (BeginsWith(plain.substr(at), " [ours] ") == Begins::kYes) return true;
+    if (BeginsWith(plain.substr(at), *kOurs) == Begins::kYes) return true;
   }
   return false;
 }
