@@ -70,6 +70,18 @@ Signal* IdleSession(const SendQueue& queue, Path& path) {
   return queue.transactional() && path.idle_reserved.waiting() > 0 ? &path.idle_reserved : nullptr;
 }
 
+// Whether somebody whose connections are counted with the path's has mail, and none at all. Who waits calls as often as
+// he looks again.
+bool IsWanted(const Path& path, absl::Time now) {
+  return std::ranges::any_of(path.slots,
+                             [&](Slots* slots) { return slots->idle_call().Called(now - kMoreSlotsAgain); });
+}
+
+// How long a connection that has ended is left to others, who look again meanwhile.
+absl::Duration LeftToOthers(const Path& path, absl::Time now) {
+  return IsWanted(path, now) ? kMoreSlotsAgain + Paths::kPace : Paths::kPace;
+}
+
 }  // namespace
 
 void Path::OnTimer() {
@@ -205,6 +217,10 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
   }
   if (HasAll(queue)) {
     WakeAt(path, now + kSlotsAgain);
+    return false;
+  }
+  if (!queue.transactional() && path.sessions > 0 && IsWanted(path, now)) {
+    WakeAt(path, now + kMoreSlotsAgain);
     return false;
   }
   Slots* full = TakeSlots(path.slots, *what);
@@ -370,8 +386,13 @@ void Paths::OnFull(Path& path) { path.next_open = services_.Now() + kFullAgain; 
 
 void Paths::OnUsedUp(Path& path) {
   const absl::Time now = services_.Now();
-  if (path.next_open <= now + kPace)
+  if (IsWanted(path, now)) {
+    for (const std::unique_ptr<Path>& other : path.site.paths) {
+      other->next_open = std::max(other->next_open, now + LeftToOthers(path, now));
+    }
+  } else if (path.next_open <= now + kPace) {
     path.next_open = std::min(path.next_open, now);  // else a limit or the host said so
+  }
 }
 
 void Paths::BlockPath(Path& path, Lack lack, const Attempt& attempt) {
@@ -394,7 +415,9 @@ void Paths::OnSessionEnd(Path& path, Slots::For what) {
   const auto taken = std::ranges::find(path.taken, what, &Path::Taken::what);
   ReturnSlots(taken->slots, what);
   path.taken.erase(taken);
-  if (path.sessions == 0) path.next_open = std::min(path.next_open, services_.Now() + kPace);  // it is full no more
+  const absl::Time now = services_.Now();
+  if (path.sessions == 0)
+    path.next_open = std::min(path.next_open, now + LeftToOthers(path, now));  // it is full no more
   Pump(path.site);
   const bool any = std::ranges::any_of(path.site.paths, [](const auto& other) { return other->sessions > 0; });
   if (any) return;

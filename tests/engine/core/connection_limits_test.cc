@@ -55,6 +55,20 @@ TEST_F(ConnectionLimitsTest, TheSitesOfAProviderShareItsConnections) {
   EXPECT_EQ(slots->used(), 0);
 }
 
+// Who has mail for as long as others wait would have every connection that he had before, one after another.
+TEST_F(ConnectionLimitsTest, AConnectionThatIsUsedUpIsLeftToASiteThatHasNone) {
+  AddProvider();
+  for (MailServer* server : servers_) server->script = nullptr;
+  options_.destinations = {
+      {.provider = "group", .connections = {.count = 1, .origin = "t:1"}, .messages_per_connection = 2}};
+  Start();
+  const queue::CampaignId spring =
+      Send("spring", Recipients(200, "d1.test"), {.rate = {.count = 100, .period = absl::Seconds(1)}});
+  const queue::CampaignId summer = Send("summer", Recipients(4, "d2.test"));
+  ASSERT_TRUE(EventuallyDelivered(summer, 4));
+  EXPECT_GT(CountersOf(spring).queued(), 0u);
+}
+
 // Two streams to one domain whose server never answers a message.
 class ReservedConnectionsTest : public ShardWorld {
  protected:
