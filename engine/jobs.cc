@@ -201,6 +201,7 @@ absl::Status Jobs::Open() {
 std::unique_ptr<Jobs::Work> Jobs::Begin(Job job) {
   absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(job.filter, store_);
   if (!matcher.ok()) return nullptr;
+  job.suppressed = 0;  // it looks at all settled rows again: those that it had moved are not among them, these are
   auto work = std::make_unique<Work>(std::move(job), *std::move(matcher));
   if (!work->job.matching.empty()) work->matching = std::make_unique<RE2>(work->job.matching, RE2::Quiet);
   return work;
