@@ -11,8 +11,7 @@ namespace sealift::engine {
 Task<absl::Status> OutgoingMessage::Take(Assignment assignment) {
   const queue::Row& row = assignment.claim.row();
   finished_.reset();
-  wire_.clear();
-  plain_ = content_ = {};
+  Release();
   signed_ = assignment.message;
   next_piece_ = 1;
   date_ = row.date != absl::InfinitePast() ? row.date : services_.Now();
@@ -35,11 +34,17 @@ Task<absl::Status> OutgoingMessage::Take(Assignment assignment) {
   co_return absl::OkStatus();
 }
 
+void OutgoingMessage::Release() {
+  plain_ = content_ = {};
+  services_.spare_buffers.Give(std::exchange(message_, {}));
+  services_.spare_buffers.Give(std::exchange(wire_, {}));
+}
+
 void OutgoingMessage::Render(const Assignment& assignment) {
   const queue::Row& row = assignment.claim.row();
   Identify(services_.store, *options_, *assignment.lane->campaign, {.lane = assignment.lane->id, .row = row.id},
            row.fields, identity_);
-  message_.clear();
+  message_ = services_.spare_buffers.Take();
   const absl::Status rendered = assignment.lane->campaign->content->Render(
       {.email = row.recipient, .fields = row.fields}, identity_.At(date_), message_);
   if (rendered.ok()) plain_ = message_;
@@ -48,6 +53,7 @@ void OutgoingMessage::Render(const Assignment& assignment) {
 
 std::string_view OutgoingMessage::AsData() {
   if (content_.empty() && !plain_.empty()) {
+    wire_ = services_.spare_buffers.Take();
     AppendDotStuffed(plain_, wire_);
     content_ = wire_;
   }
@@ -69,6 +75,7 @@ Task<absl::Status> OutgoingMessage::Fetch(Assignment assignment) {
     Identify(services_.store, *options_, *assignment.lane->campaign, {.lane = assignment.lane->id, .row = row.id},
              row.fields, identity_);
     uint64_t bytes = 0;
+    wire_ = services_.spare_buffers.Take();
     if (first.ok() && finished->Open(*first, identity_.Of(date_), wire_, &bytes).ok()) {
       content_ = wire_;
       bytes_ = bytes;
@@ -82,7 +89,7 @@ std::string_view OutgoingMessage::AsChunk() {
   constexpr std::string_view kFinalDot = ".\r\n";
   if (!plain_.empty()) return plain_;
   if (content_.size() == bytes_ + kFinalDot.size()) return content_.substr(0, bytes_);  // no dot of it was doubled
-  message_.clear();
+  message_ = services_.spare_buffers.Take();
   AppendUnstuffed(content_, message_);
   return plain_ = message_;
 }

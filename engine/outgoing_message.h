@@ -50,6 +50,9 @@ class OutgoingMessage {
   // As BDAT carries it: as it is (RFC 3030). It is whole.
   std::string_view AsChunk();
 
+  // Its content is not needed any more.
+  void Release();
+
   // What was taken last, or AsData, has its end.
   bool OnLastPiece() const { return next_piece_ >= pieces_max(); }
   // The next piece; nothing: the last one was taken. While one is being written the next is read.
@@ -65,7 +68,7 @@ class OutgoingMessage {
 
   absl::Time date_;
   MessageIdentity identity_;
-  std::string message_, wire_;  // where it is rendered
+  std::string message_, wire_;  // where it is rendered; of the shard's spare buffers
   std::string_view plain_;      // as it is, where it is known so
   std::string_view content_;    // as DATA carries it, where it is known so
   size_t bytes_ = 0;

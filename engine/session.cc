@@ -18,7 +18,6 @@ namespace {
 constexpr size_t kDepthMax = 16;
 // A larger message is worth the round trip that tells whether anyone is to get it.
 constexpr size_t kChunkBytesMax = 256 << 10;
-constexpr size_t kGroupBytesKept = 64 << 10;  // between messages, of what carried the last one
 // A session without work looks so often whether other mail waits for its connection: while a limit on connections is
 // reached, and while none is.
 constexpr absl::Duration kLookAround = absl::Milliseconds(100), kSeldomLookAround = absl::Seconds(1);
@@ -320,6 +319,7 @@ Task<void> Session::Transact(Assignment assignment) {
   } else {
     co_await SendOneByOne();
   }
+  services_.spare_buffers.Give(std::exchange(group_.bytes, {}));
 }
 
 Task<bool> Session::Reset() {
@@ -348,8 +348,7 @@ void Session::WriteGroup(const Assignment& assignment) {
   sender_.clear();
   AppendEnvelopeSender(services_.store, *options_, assignment.lane->campaign->stream,
                        {.lane = assignment.lane->id, .row = row.id}, sender_);
-  if (group_.bytes.capacity() > kGroupBytesKept) group_ = {};
-  group_.bytes.clear();
+  group_.bytes = services_.spare_buffers.Take();
   group_.commands.clear();
   // Behind a transaction whose end is not known yet, RSET makes this one mean the same however that ends.
   if (std::exchange(reset_due_, false) || !under_way_.empty()) {
@@ -368,6 +367,7 @@ void Session::WriteGroup(const Assignment& assignment) {
     AppendBdatLast(chunk.size(), group_.bytes);
     group_.bytes += chunk;
     group_.Close(Phase::kContent);
+    message_.Release();
   } else {
     group_.bytes += kData;
     group_.Close(Phase::kData);
@@ -422,6 +422,7 @@ Task<void> Session::SendContent() {
   }
   const absl::Status sent = co_await WithDeadline(services_.ring, options_->smtp.session_max, WriteContent());
   if (!sent.ok()) co_return Lose(Phase::kContent, sent);
+  message_.Release();
   pipeline_.Sent(Phase::kContent);
 }
 

@@ -117,7 +117,7 @@ class Session {
   TlsAccount tls_account_;
 
   OutgoingMessage message_;  // the one that is being sent
-  Group group_;              // what carries it; kept from message to message for its memory
+  Group group_;              // what carries it
   std::string sender_;       // its envelope sender
   Pipeline pipeline_;
   std::vector<Transaction> under_way_;  // the oldest first

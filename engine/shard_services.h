@@ -17,6 +17,7 @@
 #include "engine/runtime/ring.h"
 #include "engine/signing_keys.h"
 #include "engine/site_identity.h"
+#include "engine/spare_buffers.h"
 #include "engine/sts_policies.h"
 #include "engine/tls_memory.h"
 #include "engine/tls_report/tally.h"
@@ -74,6 +75,7 @@ struct ShardServices {
 
   std::shared_ptr<const HoldSet> holds = std::make_shared<const HoldSet>();
   TlsTally tls_tally = {};  // what the node has not taken yet
+  SpareBuffers spare_buffers = {};
 
   absl::Time Now() const { return ring.Now(); }
   void ArmAt(Timer& timer, absl::Time when) const {

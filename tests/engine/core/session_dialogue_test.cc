@@ -254,6 +254,25 @@ TEST_F(SessionDialogueTest, AnIdleConnectionIsUsedAgainWhenRowsCome) {
   EXPECT_EQ(mx.conversations[0].commands.back(), "QUIT");
 }
 
+// It is rendered in one buffer, and sent from another.
+TEST_F(SessionDialogueTest, AnIdleConnectionHoldsNoMemoryOfItsMessage) {
+  for (const bool chunking : {false, true}) {
+    MailServer& mx = AddDomain(chunking ? "d2.test" : "d1.test");
+    if (chunking) mx.offers.emplace_back("CHUNKING");
+  }
+  Start();
+  const Content letter{.text = "From: news@sender.test\r\nSubject: Hello\r\n\r\n" + std::string(900, 'm') + "\r\n"};
+  for (const char* const domain : {"d1.test", "d2.test"}) {
+    OnShard([&](Scheduler& scheduler) { scheduler.services().spare_buffers = {}; });
+    const queue::CampaignId id = Send(domain, {std::string("jane@") + domain}, letter);
+    ASSERT_TRUE(EventuallyDelivered(id, 1));
+    size_t spare = 0;
+    OnShard([&](Scheduler& scheduler) { spare = scheduler.services().spare_buffers.bytes(); });
+    EXPECT_GT(spare, 2 * letter.text.size()) << domain;
+  }
+  Stop();
+}
+
 TEST_F(SessionDialogueTest, AnIdleConnectionEndsAfterItsTime) {
   MailServer& mx = AddDomain("d1.test");
   options_.smtp.idle_timeout = absl::Milliseconds(30);
