@@ -92,7 +92,14 @@ void NodeImpl::CountElsewhere(const queue::Campaign& campaign, std::vector<Waiti
   const auto add = [&](std::string reason, uint64_t rows) {
     if (rows > 0) waiting.push_back({std::move(reason), kAnyProvider, rows, campaign.id});
   };
-  if (restoration_->pending()) return add("in_doubt", campaign.counters.queued());
+  const auto alone = [&] {  // what the shards had of it until just now is of that too
+    std::erase_if(waiting, [&](const WaitingRows& rows) { return rows.campaign == campaign.id; });
+  };
+  if (restoration_->pending()) {
+    alone();
+    return add("in_doubt", campaign.counters.queued());
+  }
+  if (!Runs(campaign)) alone();
   add("in_doubt", campaign.counters.in_doubt);
   if (!Runs(campaign)) return add(std::string(queue::ToString(campaign.state)), queued);
   uint64_t counted = 0;
@@ -121,19 +128,26 @@ void NodeImpl::CountElsewhere(const queue::Campaign& campaign, std::vector<Waiti
 }
 
 void NodeImpl::CountQueue() {
-  std::vector<WaitingRows> all;
+  QueueCount count;
   for (const std::unique_ptr<Shard>& shard : shards_) {
     shard->Ask([&](Scheduler& scheduler) {
       const std::vector<WaitingRows> here = CountWaiting(scheduler);
-      all.insert(all.end(), here.begin(), here.end());
+      count.waiting.insert(count.waiting.end(), here.begin(), here.end());
     });
   }
   const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
   if (campaigns.ok()) {
-    for (const queue::Campaign& campaign : *campaigns) CountElsewhere(campaign, all);
+    for (const queue::Campaign& campaign : *campaigns) {
+      CountElsewhere(campaign, count.waiting);
+      queue::Counters& sum = count.streams[campaign.spec.stream];
+      sum.accepted += campaign.counters.queued();
+      sum.retrying += campaign.counters.retrying;
+      sum.in_doubt += campaign.counters.in_doubt;
+      count.stream_of[campaign.id] = campaign.spec.stream;
+    }
   }
   const std::lock_guard lock(counted_mutex_);
-  waiting_ = std::move(all);
+  counted_ = std::move(count);
 }
 
 absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
@@ -240,7 +254,7 @@ std::vector<LimitStatus> NodeImpl::Throttles() {
   std::map<std::string, uint64_t> waiting;
   {
     const std::lock_guard lock(counted_mutex_);
-    for (const WaitingRows& rows : waiting_) waiting[rows.reason] += rows.rows;
+    for (const WaitingRows& rows : counted_.waiting) waiting[rows.reason] += rows.rows;
   }
   const absl::Time now = absl::Now();
   std::vector<LimitStatus> limits;

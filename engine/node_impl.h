@@ -188,8 +188,14 @@ class NodeImpl final : public Node {
   std::unique_ptr<Expiry> expiry_;
   std::atomic<bool> storage_ok_{true}, storage_stopped_{false};
 
-  mutable std::mutex counted_mutex_;  // guards what Upkeep has counted for the metrics
-  std::vector<WaitingRows> waiting_;
+  // All that is queued, counted at one moment.
+  struct QueueCount {
+    std::vector<WaitingRows> waiting;
+    std::map<std::string, queue::Counters> streams;  // accepted: queued
+    std::map<queue::CampaignId, std::string> stream_of;
+  };
+  mutable std::mutex counted_mutex_;  // guards the last count
+  QueueCount counted_;
 
   std::mutex upkeep_mutex_;
   std::condition_variable upkeep_wakes_;

@@ -33,31 +33,18 @@ void NodeImpl::AddMetrics() {
   metrics_.gauge(Metric::kDeliveryMode, {Campaigns::ModeName(options_->delivery)})->Set(1);
 
   metrics_text_->AddCallback(Metric::kQueueMessages, [this] {
-    std::map<std::string, queue::Counters> streams;
-    std::map<queue::CampaignId, std::string> stream_of;
-    const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
-    if (campaigns.ok()) {
-      for (const queue::Campaign& campaign : *campaigns) {
-        queue::Counters& sum = streams[campaign.spec.stream];
-        sum.accepted += campaign.counters.queued();
-        sum.retrying += campaign.counters.retrying;
-        sum.in_doubt += campaign.counters.in_doubt;
-        stream_of[campaign.id] = campaign.spec.stream;
-      }
-    }
+    // What waits, below, is of the same count.
+    CountQueue();
+    const std::lock_guard lock(counted_mutex_);
     std::map<std::string, uint64_t> held;
-    {
-      const std::lock_guard lock(counted_mutex_);
-      for (const WaitingRows& rows : waiting_) {
-        if (rows.reason == "hold" || rows.reason == "no_tls") held[stream_of[rows.campaign]] += rows.rows;
-      }
+    for (const WaitingRows& rows : counted_.waiting) {
+      if (rows.reason == "hold" || rows.reason == "no_tls") held[counted_.stream_of[rows.campaign]] += rows.rows;
     }
     std::vector<Sample> samples;
     const bool in_doubt = restoration_->pending().has_value();
-    for (const auto& [stream, sum] : streams) {
+    for (const auto& [stream, sum] : counted_.streams) {
       // Since a restore everything is in doubt.
       const uint64_t doubted = in_doubt ? sum.accepted : sum.in_doubt, retrying = in_doubt ? 0 : sum.retrying;
-      // Held rows were counted a moment ago: what has moved since is kept within the sum.
       const uint64_t kept = std::min(held[stream], sum.accepted - doubted);
       const uint64_t fresh = sum.accepted - doubted - retrying;
       const uint64_t kept_fresh = std::min(kept, fresh);
@@ -87,7 +74,8 @@ void NodeImpl::AddMetrics() {
   metrics_text_->AddCallback(Metric::kQueueWaiting, [this] {
     const std::lock_guard lock(counted_mutex_);
     std::map<std::pair<std::string, std::string>, double> sums;
-    for (const WaitingRows& rows : waiting_) sums[{rows.reason, rows.provider}] += static_cast<double>(rows.rows);
+    for (const WaitingRows& rows : counted_.waiting)
+      sums[{rows.reason, rows.provider}] += static_cast<double>(rows.rows);
     std::vector<Sample> samples;
     samples.reserve(sums.size());
     for (const auto& [labels, rows] : sums) samples.push_back({{labels.first, labels.second}, rows});

@@ -5,6 +5,7 @@
 
 #include <ctime>
 #include <map>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -189,6 +190,29 @@ TEST_F(WaitsTest, EveryRowThatWaitsIsExplainedAndAKillLetsNothingOut) {
   ExpectEveryRowExplained({"campaign_day", "window", "hold", "paused"});
   EXPECT_EQ(Show("slow")["delivered"].Number(), 1) << "a new day a start";
   EXPECT_EQ(sink.arrivals(), arrived);
+  StopDaemon();
+}
+
+// While it moves, too.
+TEST_F(WaitsTest, WhatIsQueuedAndWhatItWaitsForAreOneCount) {
+  const Sink sink(dir, Internet(), net.Address(2, 5353));
+  StartDaemon();
+  LoadTen("kept", "later", "open.test");
+  const Answer loaded =
+      Sealift({"campaign", "load", "moving", "--stream", "news", "--template", Template(), "--recipients",
+               Recipients(2000, {"open.test"}, "moving.csv"), "--start", "--rate", "500/s"});
+  ASSERT_EQ(loaded.exit_code, 0) << loaded.Describe();
+  int looks = 0;
+  ASSERT_TRUE(Eventually(kInTime, [&] {
+    std::map<std::string, double> sums;
+    std::istringstream lines(Metrics());
+    for (std::string line; std::getline(lines, line);) {
+      const std::string name = line.substr(0, line.find('{'));
+      if (name.starts_with("sealift_queue_")) sums[name] += std::stod(line.substr(line.rfind(' ') + 1));
+    }
+    EXPECT_EQ(sums["sealift_queue_messages"], sums["sealift_queue_waiting"]);
+    return ++looks >= 10;
+  }));
   StopDaemon();
 }
 

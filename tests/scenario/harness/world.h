@@ -76,6 +76,8 @@ class World : public testing::Test {
   double Metric(const std::string& series);
   // The numbers of all series of a metric, added up by the value of one label.
   std::map<std::string, double> MetricBy(const std::string& name, const std::string& label);
+  // All of them, as one scrape has them.
+  std::string Metrics();
 
   TempDir dir;
   Loopback net;
@@ -84,8 +86,6 @@ class World : public testing::Test {
   std::string config_file;
 
  private:
-  std::string Metrics();
-
   int starts_ = 0;
 };
 
