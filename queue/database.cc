@@ -31,6 +31,12 @@ constexpr std::array<std::string_view, kColumns> kNames = {"default", "campaigns
                                                            "events",  "parked",    "seen",         "suppressions",
                                                            "bodies",  "intents",   "destinations", "received"};
 
+// The filters of `seen` grow with the rows, two bytes each, and RocksDB reads all of a file's into the cache whenever
+// it opens one, as every compaction does. In a cache of their own they take no more than this. It is enough for a load:
+// it asks in the order of the keys, so that a piece of each file's at a time is in use by each of its two threads.
+constexpr size_t kSeenCacheBytes = 4 << 20;
+constexpr size_t kSeenFilterPiece = 32 << 10;
+
 // RocksDB's own log repeats options and file names; what matters reaches us as a status, and a file less is a leak
 // less.
 class NoLog : public rocksdb::Logger {
@@ -134,8 +140,10 @@ Database::Database(Options options)
       empty_lanes_(std::make_unique<EmptyLaneFilter>()),
       old_traces_(std::make_unique<OldTraceFilter>(events_cut_.get())),
       old_receipts_(std::make_unique<OldReceiptFilter>()),
-      // Write buffers are charged to the cache: both together stay within memory_bytes.
-      cache_(rocksdb::NewLRUCache(options_.memory_bytes, 4, false, 0.5)),
+      // In one shard: a sixteenth of it would hold a few pieces only.
+      seen_cache_(rocksdb::NewLRUCache(std::min(kSeenCacheBytes, options_.memory_bytes / 2), 0, false, 0.5)),
+      // Write buffers are charged to the cache: all together stay within memory_bytes.
+      cache_(rocksdb::NewLRUCache(options_.memory_bytes - seen_cache_->GetCapacity(), 4, false, 0.5)),
       write_buffers_(std::make_shared<rocksdb::WriteBufferManager>(options_.memory_bytes / 8 * 3, cache_)),
       reserve_(options_.path + "/reserve", options_.reserve_bytes),
       room_(std::make_shared<WaitForRoom>(options_.file_system ? options_.file_system : rocksdb::FileSystem::Default(),
@@ -219,7 +227,8 @@ rocksdb::ColumnFamilyOptions Database::ColumnOptions(Column column) const {
       table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(16));
       table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
       table.partition_filters = true;
-      table.metadata_block_size = 128 << 10;
+      table.metadata_block_size = kSeenFilterPiece;
+      table.block_cache = seen_cache_;
       break;
     case Column::kReceived:
       // Asked for every row of a capped stream, and mostly in vain.

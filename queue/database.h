@@ -93,7 +93,7 @@ class Database {
   bool is_oldest() const { return is_oldest_; }
   absl::Status TakeFormat(rocksdb::WriteBatch* batch);
   EventsCut& events_cut() { return *events_cut_; }
-  uint64_t BlockCacheBytes() const { return cache_->GetUsage(); }
+  uint64_t BlockCacheBytes() const { return cache_->GetUsage() + seen_cache_->GetUsage(); }
 
  private:
   explicit Database(Options options);
@@ -106,7 +106,7 @@ class Database {
   const Options options_;
   const std::unique_ptr<EventsCut> events_cut_;
   const std::unique_ptr<rocksdb::CompactionFilter> empty_lanes_, old_traces_, old_receipts_;
-  const std::shared_ptr<rocksdb::Cache> cache_;
+  const std::shared_ptr<rocksdb::Cache> seen_cache_, cache_;
   const std::shared_ptr<rocksdb::WriteBufferManager> write_buffers_;
   Reserve reserve_;
   const std::shared_ptr<WaitForRoom> room_;

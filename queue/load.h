@@ -47,8 +47,8 @@ struct LoadContext;
 //            commit that fails is the end of the Load: begin another.
 class Load {
  public:
-  static constexpr size_t kChunkRowsMax = 500'000;
-  static constexpr size_t kChunkBytesMax = 48 << 20;  // two chunks are in memory
+  static constexpr size_t kChunkRowsMax = 250'000;
+  static constexpr size_t kChunkBytesMax = 24 << 20;  // two chunks are in memory
   static constexpr size_t kRowBytesMax = 1 << 20;     // recipient and fields of one row
   static constexpr size_t kPieceBytesMax = 128 << 10;
 
