@@ -51,7 +51,8 @@ void Settler::HandOver() {
   for (const auto& [open, lane] : lingering_) {
     for (queue::Outcome& outcome : open->outcomes) {
       const bool deferred = outcome.kind == queue::OutcomeKind::kDeferred && !outcome.in_doubt();
-      awaited_.push_back({++last_number_, lane, deferred ? queue::Store::RoundDue(outcome.due) : absl::InfiniteFuture(),
+      awaited_.push_back({++last_number_, lane,
+                          deferred ? queue::Store::RoundDue(outcome.due, outcome.time) : absl::InfiniteFuture(),
                           std::exchange(outcome.kept, nullptr)});
       batch_.push_back(std::move(outcome));
     }

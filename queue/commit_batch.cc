@@ -8,6 +8,7 @@
 
 #include "fmt/format.h"
 #include "queue/damage.h"
+#include "queue/due_horizon.h"
 #include "queue/keys.h"
 #include "queue/pack.h"
 #include "queue/parked_row.h"
@@ -73,7 +74,7 @@ absl::Status CommitBatch::Build(std::span<const Outcome> outcomes, std::span<con
   uint64_t earliest = std::numeric_limits<uint64_t>::max();
   for (const Outcome& outcome : outcomes) {
     if (outcome.kind != OutcomeKind::kDeferred || outcome.in_doubt()) continue;
-    earliest = std::min(earliest, RoundUpDue(Millis(outcome.due)));
+    earliest = std::min(earliest, Millis(RoundDue(outcome.due, outcome.time)));
   }
   uint64_t floor_ms = 0;
   if (earliest != std::numeric_limits<uint64_t>::max()) floor_ms = horizon_->Prepare(earliest);
@@ -137,7 +138,7 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
   if (in_doubt) {
     due_ms = RowsKey::kInDoubt;
   } else if (deferred) {
-    due_ms = RoundUpDue(std::max(Millis(outcome.due), floor_ms + 1));
+    due_ms = RoundUpDue(std::max(Millis(RoundDue(outcome.due, outcome.time)), floor_ms + 1));
   }
 
   events_.Add(outcome, row, RowsKey{.due_ms = deferred ? due_ms : RowsKey::kInDoubt}.due());

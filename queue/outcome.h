@@ -37,7 +37,8 @@ struct Outcome {
   uint8_t index = 0;  // in pack->rows()
   OutcomeKind kind = OutcomeKind::kDelivered;
   absl::Time time;  // when it was known
-  // kDeferred: not before; committed as Store::RoundDue of it or later. InfiniteFuture: in doubt, see Intent.
+  // kDeferred: not before; committed as Store::RoundDue of it and `time`, or later. InfiniteFuture: in doubt, see
+  // Intent.
   absl::Time due;
   absl::Time date = absl::InfinitePast();  // the Date header that was or will be sent
   uint16_t attempt = 0;                    // counted from 1; 0 when none was made

@@ -138,10 +138,7 @@ absl::Status Store::failure() const { return parts_->failure.status(); }
 
 bool Store::writable() const { return !parts_->failure.stopped(); }
 
-absl::Time Store::RoundDue(absl::Time due) {
-  return absl::FromUnixMillis(
-      static_cast<int64_t>(RoundUpDue(static_cast<uint64_t>(std::max<int64_t>(absl::ToUnixMillis(due), 1)))));
-}
+absl::Time Store::RoundDue(absl::Time due, absl::Time from) { return queue::RoundDue(due, from); }
 
 void Store::ReadRows(std::vector<LaneRead> reads, std::move_only_function<void(std::vector<LaneWindow>)> done,
                      ReadTurn turn) {

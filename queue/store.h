@@ -166,8 +166,9 @@ class Store {
   // Whether that is Ok; no transaction begins while it is not, for its outcome could not be committed. No lock.
   bool writable() const;
 
-  // The due time that a deferral until `due` is committed with, or a later one: what is due together can share a pack.
-  static absl::Time RoundDue(absl::Time due);
+  // The due time that a deferral at `from` until `due` is committed with, or a later one: what is due together can
+  // share a pack. At most 0.1 s later than asked for; after a wait of 100 s and more, 1 s.
+  static absl::Time RoundDue(absl::Time due, absl::Time from);
 
   // --- Reading the schedule: from the shards; callbacks on a reader's thread
   // -------------------------------------------

@@ -28,5 +28,11 @@ TEST(DueHorizonTest, DueTimesRoundUp) {
   EXPECT_EQ(RoundUpDue(101), 200u);
 }
 
+TEST(DueHorizonTest, WhoeverWaitsLongIsDueWithMore) {
+  EXPECT_EQ(RoundUpDue(99'001, DueStepAfter(99'001)), 99'100u);
+  EXPECT_EQ(RoundUpDue(300'001, DueStepAfter(300'001)), 301'000u);
+  EXPECT_EQ(RoundUpDue(3'600'001, DueStepAfter(3'600'001)), 3'601'000u);
+}
+
 }  // namespace
 }  // namespace sealift::queue

@@ -54,11 +54,11 @@ TEST_F(SettleTest, ADeferredRowComesBackWhenItIsDueWithItsAttemptAndDate) {
 
   LaneWindow early = ReadOne({.lane = lane, .fresh = {}, .retry = {}, .now = due, .packs_max = 8});
   EXPECT_EQ(RowIds(early.packs), (std::vector<uint32_t>{1, 3})) << "the round due time is not before the one asked for";
-  EXPECT_EQ(early.next_due, Store::RoundDue(due));
-  LaneWindow window =
-      ReadOne({.lane = lane, .fresh = early.fresh, .retry = early.retry, .now = Store::RoundDue(due), .packs_max = 8});
+  EXPECT_EQ(early.next_due, Store::RoundDue(due, kNow));
+  LaneWindow window = ReadOne(
+      {.lane = lane, .fresh = early.fresh, .retry = early.retry, .now = Store::RoundDue(due, kNow), .packs_max = 8});
   ASSERT_EQ(RowIds(window.packs), (std::vector<uint32_t>{2}));
-  EXPECT_EQ(window.packs[0]->due(), Store::RoundDue(due));
+  EXPECT_EQ(window.packs[0]->due(), Store::RoundDue(due, kNow));
   EXPECT_EQ(window.packs[0]->rows()[0].attempts, 1);
   EXPECT_EQ(window.packs[0]->rows()[0].date, kNow);
   EXPECT_EQ(window.packs[0]->accepted(), kNow);
@@ -68,7 +68,7 @@ TEST_F(SettleTest, ADeferredRowComesBackWhenItIsDueWithItsAttemptAndDate) {
   const LaneRecord record = Lanes(campaign_).at(0);
   EXPECT_EQ(record.queued, 3u);
   EXPECT_EQ(record.retrying, 1u);
-  EXPECT_EQ(record.next_due, Store::RoundDue(due));
+  EXPECT_EQ(record.next_due, Store::RoundDue(due, kNow));
   EXPECT_EQ(record.domain, "d0.test");
 
   // The first Date stays on the second attempt.

@@ -241,16 +241,18 @@ TEST_F(SettlerTest, ADurableDeferralSaysWhenItsRowIsDueAsTheStoreRoundsIt) {
   Begin(10);
   const std::vector<Claim> claims = Claimed("spring", 1);
   const absl::Time due = absl::FromUnixMillis(absl::ToUnixMillis(absl::Now()) + 3'600'001);
+  const absl::Time time = due - absl::Hours(1);
   OnShard([&](Scheduler&) {
     queue::Outcome outcome = Delivered();
     outcome.kind = OutcomeKind::kDeferred;
     outcome.due = due;
+    outcome.time = time;
     settler_->Begin(*lane_);
     settler_->Settle(*lane_, claims[0], std::move(outcome));
   });
   ASSERT_TRUE(Eventually([&] { return rows_durable_ == 1; }));
   Stop();
-  EXPECT_EQ(due_, queue::Store::RoundDue(due));
+  EXPECT_EQ(due_, queue::Store::RoundDue(due, time));
   EXPECT_EQ(RowsOf(campaign_).at(0).due, due_) << "what the lane waits for is what the store has";
 }
 
