@@ -33,9 +33,21 @@ struct Queued {
   uint64_t roll = 0, rows = 0;
 };
 
+std::string Named(const CampaignTable& campaigns, CampaignId id) {
+  const absl::StatusOr<Campaign> head = campaigns.Head(id);
+  return fmt::format("campaign '{}' ({:08x})", head.ok() ? head->spec.name : "?", static_cast<uint32_t>(id));
+}
+
+// Whose rows they are that are damaged: what is wrong with them tells of files and keys only.
+absl::Status Naming(const CampaignTable& campaigns, CampaignId id, const absl::Status& damage) {
+  return {damage.code(), fmt::format("a row of {} cannot be read, so none is sent: {}", Named(campaigns, id),
+                                     std::string(damage.message()))};
+}
+
 // Of each campaign, the rows of the destinations [first, last].
-absl::StatusOr<std::vector<Queued>> ReadQueued(Database* database, KeyRing* ring, const std::vector<CampaignId>& of,
-                                               DestinationId first, DestinationId last) {
+absl::StatusOr<std::vector<Queued>> ReadQueued(Database* database, KeyRing* ring, const CampaignTable& campaigns,
+                                               const std::vector<CampaignId>& of, DestinationId first,
+                                               DestinationId last) {
   Unsealer unsealer(ring);
   std::vector<Queued> queued(of.size());
   for (size_t i = 0; i < of.size(); ++i) {
@@ -48,26 +60,27 @@ absl::StatusOr<std::vector<Queued>> ReadQueued(Database* database, KeyRing* ring
     const std::unique_ptr<rocksdb::Iterator> it(database->get()->NewIterator(options, database->handle(Column::kRows)));
     for (it->Seek(LaneKey({of[i], first})); it->Valid(); it->Next()) {
       const absl::StatusOr<std::shared_ptr<Pack>> pack = OpenPack(&unsealer, ToView(it->key()), ToView(it->value()));
-      if (!pack.ok()) return pack.status();
+      if (!pack.ok()) return Naming(campaigns, of[i], pack.status());
       const bool in_doubt = (*pack)->due() == absl::InfiniteFuture();
       for (const Row& row : (*pack)->rows()) queued[i].roll += RollMark(ring->roll_key(), of[i], row.id, in_doubt);
       queued[i].rows += (*pack)->rows().size();
     }
-    if (!it->status().ok()) return FromRocks(it->status(), "look through its rows");
+    if (!it->status().ok()) return Naming(campaigns, of[i], FromRocks(it->status(), "look through its rows"));
   }
   return queued;
 }
 
 // The same of all destinations: each thread has its share of them.
-absl::StatusOr<std::vector<Queued>> ReadQueued(Database* database, KeyRing* ring, const std::vector<CampaignId>& of,
-                                               int threads) {
+absl::StatusOr<std::vector<Queued>> ReadQueued(Database* database, KeyRing* ring, const CampaignTable& campaigns,
+                                               const std::vector<CampaignId>& of, int threads) {
   const uint64_t share = std::numeric_limits<uint64_t>::max() / static_cast<uint64_t>(threads);
   std::vector<std::future<absl::StatusOr<std::vector<Queued>>>> shares;
   for (int i = 0; i < threads; ++i) {
     const uint64_t first = share * static_cast<uint64_t>(i);
     const uint64_t last = i + 1 < threads ? first + share - 1 : std::numeric_limits<uint64_t>::max();
-    shares.push_back(
-        Beside([=, &of] { return ReadQueued(database, ring, of, DestinationId{first}, DestinationId{last}); }));
+    shares.push_back(Beside([=, &campaigns, &of] {
+      return ReadQueued(database, ring, campaigns, of, DestinationId{first}, DestinationId{last});
+    }));
   }
   std::vector<Queued> sum(of.size());
   absl::Status status;
@@ -110,7 +123,7 @@ absl::Status CheckRolls(Database* database, KeyRing* ring, const CampaignTable& 
     of.push_back(campaign.id);
     heads.push_back(&campaign);
   }
-  const absl::StatusOr<std::vector<Queued>> queued = ReadQueued(database, ring, of, threads);
+  const absl::StatusOr<std::vector<Queued>> queued = ReadQueued(database, ring, campaigns, of, threads);
   if (!queued.ok()) return queued.status();
   for (size_t i = 0; i < of.size(); ++i) {
     Campaign counted;
@@ -119,9 +132,9 @@ absl::Status CheckRolls(Database* database, KeyRing* ring, const CampaignTable& 
     if (absl::Status status = campaigns.ReadCounts(nullptr, &counted, &roll); !status.ok()) return status;
     if (roll.queued() == (*queued)[i].roll) continue;
     return Damage(
-        fmt::format("the rows of campaign {:08x} are not those that were committed ({} are there, {} should be): "
+        fmt::format("the rows of {} are not those that were committed ({} are there, {} should be): "
                     "somebody put settled rows back, or rows were taken away. Nothing was changed, and nothing is sent",
-                    static_cast<uint32_t>(of[i]), (*queued)[i].rows, counted.counters.queued()));
+                    Named(campaigns, of[i]), (*queued)[i].rows, counted.counters.queued()));
   }
   return absl::OkStatus();
 }
@@ -153,7 +166,7 @@ absl::Status MakeRolls(Database* database, KeyRing* ring, const CampaignTable& c
   std::vector<CampaignId> of;
   of.reserve(loaded.size());
   for (const Campaign& campaign : loaded) of.push_back(campaign.id);
-  const absl::StatusOr<std::vector<Queued>> queued = ReadQueued(database, ring, of, threads);
+  const absl::StatusOr<std::vector<Queued>> queued = ReadQueued(database, ring, campaigns, of, threads);
   if (!queued.ok()) return queued.status();
   rocksdb::WriteBatch batch;
   const auto put = [&](CampaignId campaign, CampaignPart part, const std::string& plaintext) {

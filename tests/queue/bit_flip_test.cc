@@ -1,5 +1,6 @@
 // One bit of a stored queue flips, in any of its files: it is found, the message says what is damaged and what to do;
 // or the bit did not matter and everything is there. Never less, and never something else.
+#include <algorithm>
 #include <fstream>
 #include <random>
 #include <set>
@@ -89,6 +90,14 @@ class BitFlipTest : public StoreTest {
     return files;
   }
 
+  void FlipBit(const std::string& name, uint64_t bit) {
+    std::fstream file(path_ + "/" + name, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(static_cast<std::streamoff>(bit / 8));
+    const char byte = static_cast<char>(file.get() ^ (1 << (bit % 8)));
+    file.seekp(static_cast<std::streamoff>(bit / 8));
+    file.put(byte);
+  }
+
   // Flips `flips` bits drawn from the file, one at a time; every bit when that is fewer. Returns how many were found.
   int FlipIn(const std::string& name, size_t flips) {
     const uint64_t bits = std::filesystem::file_size(root_ + "/whole/" + name) * 8;
@@ -98,12 +107,7 @@ class BitFlipTest : public StoreTest {
       const uint64_t bit = flips >= bits ? i : random() % bits;
       SCOPED_TRACE(fmt::format("bit {} of byte {} of {}", bit % 8, bit / 8, name));
       Restore();
-      std::fstream file(path_ + "/" + name, std::ios::in | std::ios::out | std::ios::binary);
-      file.seekg(static_cast<std::streamoff>(bit / 8));
-      const char byte = static_cast<char>(file.get() ^ (1 << (bit % 8)));
-      file.seekp(static_cast<std::streamoff>(bit / 8));
-      file.put(byte);
-      file.close();
+      FlipBit(name, bit);
       auto store = TryOpen();
       absl::StatusOr<std::string> seen;
       if (store.ok()) {
@@ -135,6 +139,20 @@ TEST_F(BitFlipTest, InATable) {
   int found = 0;
   for (const std::string& table : tables) found += FlipIn(table, 12);
   EXPECT_GT(found, 0);
+}
+
+TEST_F(BitFlipTest, DamagedRowsNameTheirCampaignAndTheirFile) {
+  Build();
+  const std::vector<std::string> tables = FilesLike(".sst");
+  const auto size = [&](const std::string& table) { return std::filesystem::file_size(root_ + "/whole/" + table); };
+  const std::string rows = *std::ranges::max_element(tables, {}, size);
+  Restore();
+  FlipBit(rows, size(rows) / 2 * 8);  // in the middle of what is sealed
+  const absl::Status refused = TryOpen().status();
+  EXPECT_TRUE(absl::IsDataLoss(refused)) << refused;
+  for (const std::string& named : {std::string("campaign 'spring'"), rows, std::string("sealift backup restore")}) {
+    EXPECT_NE(refused.message().find(named), std::string_view::npos) << named << " is not in: " << refused;
+  }
 }
 
 TEST_F(BitFlipTest, InTheLog) {
