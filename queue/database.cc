@@ -286,16 +286,16 @@ Stall Database::stall() const {
   return Stall::kNone;
 }
 
-absl::Status Database::AwaitEndOfStall(absl::Duration patience) const {
+absl::Status Database::AwaitEndOfStall(absl::Duration patience, Stall tolerable) const {
   constexpr absl::Duration kLookAgain = absl::Milliseconds(100);
   const absl::Time deadline = absl::Now() + patience;
-  while (stall() != Stall::kNone) {
+  while (stall() > tolerable) {
     if (absl::Now() >= deadline) {
       return absl::ResourceExhaustedError(fmt::format(
           "the queue's disk does not keep up with what is written: RocksDB has slowed or stopped writes for "
-          "{}, and takes no load before it has caught up (sealift_queue_stalled). Run the same command "
+          "{}, and takes {} before it has caught up (sealift_queue_stalled). Run the same command "
           "again in a while",
-          absl::FormatDuration(patience)));
+          absl::FormatDuration(patience), tolerable == Stall::kNone ? "no load" : "no change"));
     }
     absl::SleepFor(std::min(patience, kLookAgain));
   }

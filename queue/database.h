@@ -80,8 +80,9 @@ class Database {
   // compacting what was written before. Asked and not listened to: RocksDB tells of a stop only after the write that it
   // stopped.
   Stall stall() const;
-  // Waits until it does neither. ResourceExhausted: not within `patience`; for a load, which would only add to it.
-  absl::Status AwaitEndOfStall(absl::Duration patience) const;
+  // Waits until it does no more than `tolerable`. ResourceExhausted: not within `patience`. A load, which would only
+  // add to it, tolerates nothing; what an operator asks for is small, and has to wait while writes are stopped only.
+  absl::Status AwaitEndOfStall(absl::Duration patience, Stall tolerable = Stall::kNone) const;
 
   // For files that are ingested into `column`.
   rocksdb::Options FileOptions(Column column) const;

@@ -47,6 +47,9 @@ namespace sealift::queue {
 struct Store::Parts {
   explicit Parts(Options from) : options(std::move(from)), failure(options.on_failure) {}
 
+  // Whoever changes something waits for a disk that has stopped writes, but not without an end.
+  absl::Status AwaitWrites() const { return database->AwaitEndOfStall(options.stall_patience, Stall::kSlowed); }
+
   const Options options;
   Failure failure;
   DueHorizon horizon;
@@ -208,10 +211,12 @@ absl::Status Store::SetState(CampaignId id, CampaignState state, absl::Time now)
   if (state == CampaignState::kCancelled) {
     return absl::InvalidArgumentError("a campaign is cancelled by Cancel, which also settles its rows");
   }
+  if (absl::Status stopped = parts_->AwaitWrites(); !stopped.ok()) return stopped;
   return parts_->campaigns->SetState(id, state, now);
 }
 
 absl::StatusOr<Counters> Store::Cancel(CampaignId id, bool erase, absl::Time now) {
+  if (absl::Status stopped = parts_->AwaitWrites(); !stopped.ok()) return stopped;
   absl::StatusOr<std::shared_ptr<CampaignGate>> gate = parts_->campaigns->Gate(id);
   if (!gate.ok()) return gate.status();
   std::promise<absl::StatusOr<Counters>> cancelled;
@@ -500,6 +505,7 @@ absl::StatusOr<SuppressionsPage> Store::ListSuppressions(std::string_view cursor
 }
 
 absl::Status Store::PutNotes(std::vector<Note> notes) {
+  if (absl::Status stopped = parts_->AwaitWrites(); !stopped.ok()) return stopped;
   std::promise<absl::Status> put;
   parts_->committer->Do([&](CommitContext& context) {
     rocksdb::WriteBatch batch;

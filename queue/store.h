@@ -136,7 +136,7 @@ class Store {
     std::function<void(const SuppressionNews&)> on_suppressions;
     std::function<void(absl::Status)> on_failure;       // why it stops; and Ok when it goes on after a full disk
     KeyFieldOf key_field;                               // for the events of what a crash leaves in doubt; may be empty
-    absl::Duration stall_patience = absl::Seconds(30);  // of a load whose chunk cannot be written now
+    absl::Duration stall_patience = absl::Seconds(30);  // of who cannot write now
     uint64_t reserve_bytes = 0;                         // of disk, held for the outcomes in flight when it is full
     std::shared_ptr<rocksdb::FileSystem> file_system;   // null: the system's; tests give one that fails
   };
@@ -198,7 +198,11 @@ class Store {
   // --- Campaigns: block
   // ------------------------------------------------------------------------------------------------
 
-  // AlreadyExists: a campaign of this name is there.
+  // What changes something here and below is refused with ResourceExhausted, and does not wait for the disk without an
+  // end, when RocksDB has stopped writes for Options::stall_patience.
+
+  // AlreadyExists: a campaign of this name is there. ResourceExhausted also when writes are only slowed for so long: a
+  // load would follow.
   absl::StatusOr<Campaign> CreateCampaign(CampaignSpec spec, absl::Time now);
   absl::StatusOr<Campaign> FindCampaign(std::string_view name);
   absl::StatusOr<Campaign> GetCampaign(CampaignId id);
@@ -252,7 +256,7 @@ class Store {
   // --- What is known of destinations: block
   // ----------------------------------------------------------------------------
 
-  // Durable on return.
+  // Durable on return. ResourceExhausted as above.
   absl::Status PutNotes(std::vector<Note> notes);
   absl::StatusOr<std::vector<Note>> ReadNotes(NoteKind kind, size_t max);
 
