@@ -15,6 +15,7 @@
 #include "engine/node_impl.h"
 #include "engine/smtp/dot_stuffing.h"
 #include "engine/template_admission.h"
+#include "engine/units.h"
 
 namespace sealift::engine {
 namespace {
@@ -23,6 +24,10 @@ constexpr absl::Duration kCancelPatience = absl::Seconds(30);
 constexpr size_t kTemplateBytesMax = 32 << 20;
 constexpr size_t kPreviewBytesMax = 4 << 20;  // of a finished message; an answer is made in memory
 constexpr size_t kCampaignNameMax = 64;
+constexpr uint64_t kMiB = 1 << 20;
+
+// In whole MiB, where it has some.
+Size Whole(uint64_t bytes) { return {bytes < kMiB ? bytes : bytes / kMiB * kMiB}; }
 
 }  // namespace
 
@@ -35,11 +40,10 @@ absl::Status NodeImpl::AdmitLoad() const {
   const uint64_t floor = options()->storage.stop_load_below.Bytes(stats.disk_bytes);
   if (stats.disk_free_bytes >= floor) return absl::OkStatus();
   return WithNext(
-      WithExit(
-          absl::ResourceExhaustedError(fmt::format(
-              "the data directory has {} MiB free and storage.stop_load_below asks for {} MiB: no more is accepted",
-              stats.disk_free_bytes >> 20, floor >> 20)),
-          ExitCode::kTryLater),
+      WithExit(absl::ResourceExhaustedError(fmt::format(
+                   "the data directory has {} free and storage.stop_load_below asks for {}: no more is accepted",
+                   ToText(Whole(stats.disk_free_bytes)), ToText(Whole(floor)))),
+               ExitCode::kTryLater),
       "Free some space and give the same command again: nothing is added twice.");
 }
 

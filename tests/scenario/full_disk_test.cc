@@ -108,7 +108,7 @@ TEST_F(FullDiskTest, TheWatermarks) {
   ASSERT_TRUE(Eventually(kInTime, [&] { return sink_->arrivals() > 200; }));
   // Below the first no load is taken, and what is loaded goes on.
   FillUpTo(50 << 20);
-  ExpectLoadsAreRefused({"storage.stop_load_below asks for 60 MiB"});
+  ExpectLoadsAreRefused({"storage.stop_load_below asks for 60MiB"});
   const size_t arrived = sink_->arrivals();
   EXPECT_TRUE(Eventually(kSoon, [&] { return sink_->arrivals() > arrived + 200; }));
   // Below the second nothing is sent.
@@ -122,7 +122,7 @@ TEST_F(FullDiskTest, TheWatermarks) {
   }));
   ExpectNothingBegins();
   ExpectAnswers();
-  ExpectLoadsAreRefused({"storage.stop_load_below asks for 60 MiB"});
+  ExpectLoadsAreRefused({"storage.stop_load_below asks for 60MiB"});
   ASSERT_LT(sink_->arrivals(), static_cast<size_t>(kRows)) << "it was over before: nothing is proved";
   GiveBack();
   ExpectItGoesOnToTheEnd();
