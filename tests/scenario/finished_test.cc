@@ -150,10 +150,11 @@ TEST_F(FinishedTest, ADirectoryAndAnMboxArriveAsTheyWereGiven) {
 }
 
 TEST_F(FinishedTest, ALoadThatTheDaemonDidNotSurviveGoesOnWhereItWas) {
+  constexpr size_t kMoreThanHalfAChunk = 13'000'000;
   std::vector<std::string> messages;
   for (int i = 1; i <= 5; ++i) {
-    messages.push_back("From office Mon Jan  1 00:00:00 2024\n" + Statement(fmt::format("m{}@d1.test", i), kLarge) +
-                       "\n");
+    messages.push_back("From office Mon Jan  1 00:00:00 2024\n" +
+                       Statement(fmt::format("m{}@d1.test", i), kMoreThanHalfAChunk) + "\n");
   }
   const std::string pipe = dir.path() / "pipe";
   ASSERT_EQ(RunCommand({"mkfifo", pipe}).exit_code, 0);

@@ -8,6 +8,7 @@
 
 #include "engine/exit_code.h"
 #include "engine/message_identity.h"
+#include "queue/load.h"
 #include "tests/engine/core/loader_world.h"
 #include "tests/engine/core/message_frames.h"
 
@@ -158,7 +159,8 @@ TEST_F(FinishedLoaderTest, TheMessageIdThatAMessageCameWithLeadsToItsRows) {
 
 TEST_F(FinishedLoaderTest, AnInterruptedLoadGoesOnBehindItsLastChunk) {
   std::string body;
-  while (body.size() < (24 << 20)) body += fmt::format("line {} of a long statement\n", body.size());
+  while (body.size() < queue::Load::kChunkBytesMax / 2)
+    body += fmt::format("line {} of a long statement\n", body.size());
   std::vector<std::string> messages = {"broken"};
   for (int i = 0; i < 5; ++i)
     messages.push_back(MessageTo(fmt::format("a{}@r.test", i), fmt::format("{}\n", i) + body));
