@@ -145,16 +145,16 @@ struct Path {
   int source = -1;  // index into Options::sources; -1: a reload has taken the source away
   const TlsRequirement requirement;
   int sessions = 0;
-  int reserved_sessions = 0;                    // of `sessions`, those that only transactional mail has
-  int fruitless = 0;                            // sessions in a row that a host let in and took nothing from
-  int answering = 0;                            // of `sessions`, those that a host has let in
-  int taking = 0;                               // of `answering`, those that had an answer to a message
-  Signal idle;                                  // sessions that wait for a row
-  Signal idle_reserved;                         // ... of a transactional stream
-  Timer timer;                                  // when a refusal, a block or the pace of opening ends
-  absl::Time wake_at = absl::InfinitePast();    // what `timer` is armed for
-  absl::Time look_for_expired = absl::InfinitePast();
-  absl::Time next_open = absl::InfinitePast();  // another session may be opened
+  int reserved_sessions = 0;                           // of `sessions`, those that only transactional mail has
+  int fruitless = 0;                                   // sessions in a row that a host let in and took nothing from
+  int answering = 0;                                   // of `sessions`, those that a host has let in
+  int taking = 0;                                      // of `answering`, those that had an answer to a message
+  Signal idle;                                         // sessions that wait for a row
+  Signal idle_reserved;                                // ... of a transactional stream
+  Timer timer;                                         // when a refusal, a block or the pace of opening ends
+  absl::Time wake_at = absl::InfinitePast();           // what `timer` is armed for
+  absl::Time look_for_expired = absl::InfinitePast();  // when it looks for rows whose time is over
+  absl::Time next_open = absl::InfinitePast();         // another session may be opened
   int connection_limit = 1;
   int reserved_connections = 0;       // of connection_limit
   std::vector<int> counted_with;      // sources whose sessions count against connection_limit
