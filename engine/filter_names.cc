@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <string>
-#include <utility>
 
 #include "engine/exit_code.h"
 #include "engine/providers.h"
@@ -12,7 +11,7 @@
 namespace sealift::engine {
 namespace {
 
-absl::Status Usage(std::string why) { return WithExit(absl::InvalidArgumentError(std::move(why)), ExitCode::kUsage); }
+absl::Status Usage(const std::string& why) { return WithExit(absl::InvalidArgumentError(why), ExitCode::kUsage); }
 
 }  // namespace
 
