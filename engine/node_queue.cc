@@ -159,6 +159,7 @@ absl::StatusOr<std::vector<ShapeRow>> NodeImpl::Shape(const QueueFilter& filter)
   });
   if (!read.ok()) return read;
   std::vector<ShapeRow> shape;
+  shape.reserve(rows.size());
   for (auto& [domain, row] : rows) shape.push_back(std::move(row));
   std::ranges::sort(shape, [](const ShapeRow& a, const ShapeRow& b) {
     return a.queued != b.queued ? a.queued > b.queued : a.domain < b.domain;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <iterator>
 
 #include "engine/providers.h"
 
@@ -128,6 +129,7 @@ bool MatchesHostPattern(std::string_view pattern, std::string_view name) {
 
 std::vector<std::string_view> BuiltInProviders() {
   std::vector<std::string_view> names;
+  names.reserve(std::size(kBuiltInProviders) + 1);
   for (const BuiltInProvider& provider : kBuiltInProviders) names.push_back(provider.name);
   names.push_back("other");
   return names;
