@@ -211,6 +211,7 @@ absl::Status Jobs::Check(const Request& request, QueueFilter* understood) const 
   const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(request.filter, store_);
   if (!matcher.ok()) return matcher.status();
   *understood = matcher->filter();
+  if (absl::Status known = node_.check_names(*understood); !known.ok()) return known;
   if (request.filter.state == kHeldState) {
     return Usage("--state held is for `queue list`: what is settled is named as the hold names it (`queue holds`)");
   }

@@ -82,6 +82,8 @@ class Jobs {
     std::function<bool(const queue::Campaign&, const std::string& source)> leaves_from;
     // What a campaign's rows are sent as.
     std::function<queue::Mailing(const queue::Campaign&)> mailing_of;
+    // Whether somebody has the names that a filter says.
+    std::function<absl::Status(const QueueFilter&)> check_names;
     // How many queued rows a filter means.
     std::function<absl::StatusOr<uint64_t>(const QueueFilter&)> count;
     // Rows of a stream have been settled.

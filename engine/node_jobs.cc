@@ -4,6 +4,7 @@
 
 #include "engine/binding_rates.h"
 #include "engine/campaign_settings.h"
+#include "engine/filter_names.h"
 #include "engine/log.h"
 #include "engine/node_impl.h"
 
@@ -77,6 +78,10 @@ std::unique_ptr<Jobs> NodeImpl::MakeJobs() {
       }
     }
     return lowest;
+  };
+  node.check_names = [this](const QueueFilter& filter) {
+    const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
+    return campaigns.ok() ? CheckNames(filter, *options(), *campaigns) : campaigns.status();
   };
   node.count = [this](const QueueFilter& filter) { return CountRows(filter); };
   node.settled = [this](const std::string& stream, Job::Kind kind, uint64_t rows) {

@@ -112,6 +112,10 @@ TEST_F(QueueJobTest, AReplaySendsWhatWasRefusedForOneReasonAgainAndOnlyOnce) {
   EXPECT_EQ(sink.arrivals(), 39u);
   EXPECT_EQ(sink.ByMailbox().count("row1@d1.test"), 0u);
   EXPECT_THAT(Sealift({"queue", "jobs"}).out, HasSubstr("delisted"));
+  const Answer mistyped =
+      Sealift({"queue", "replay", "--provider", "gogle", "--outcome", "expired", "--reason", "no", "--yes"});
+  EXPECT_EQ(mistyped.exit_code, 64) << mistyped.Describe();
+  EXPECT_THAT(mistyped.out, HasSubstr("there is no provider 'gogle'"));
   EXPECT_EQ(Sealift({"queue", "replay", "--everything", "--outcome", "bounced", "--class", "bad_mailbox", "--reason",
                      "no", "--yes"})
                 .exit_code,
