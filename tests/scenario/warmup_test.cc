@@ -1,6 +1,9 @@
 // An address that nobody knows yet: a day has its messages, whatever ends the daemon, and what matters does not wait.
 #include <fmt/format.h>
 
+#include <set>
+#include <string>
+
 #include "tests/scenario/harness/eventually.h"
 #include "tests/scenario/harness/sink.h"
 #include "tests/scenario/harness/world.h"
@@ -79,7 +82,11 @@ TEST_F(WarmupTest, ADayHasItsMessagesWhateverEndsTheDaemon) {
   ASSERT_EQ(set.exit_code, 0) << set.Describe();
   EXPECT_EQ(set.json["warmup"].At(0)["state"].Text(), "warm");
   ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["delivered"].Number() == 50; }));
-  EXPECT_EQ(sink.arrivals(), 70u);
+  // The second message's time may come between two kills, which then send it again: the same message, once a kill.
+  std::set<std::string> messages;
+  for (const Sink::Arrival& arrival : sink.Ledger()) messages.insert(arrival.message_id);
+  EXPECT_EQ(messages.size(), 70u);
+  EXPECT_LE(sink.arrivals(), 73u);
   StopDaemon();
 }
 
