@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "engine/exit_code.h"
+#include "engine/filter_names.h"
 
 namespace sealift::tools {
 namespace {
@@ -178,6 +179,10 @@ void FakeNode::OpenStore() {
   holds_ = std::make_unique<engine::Holds>(
       *store_, [this] { return options_; }, [](const std::shared_ptr<const engine::HoldSet>&) {});
   engine::Jobs::Node node;
+  node.check_names = [this](const engine::QueueFilter& filter) {
+    const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
+    return campaigns.ok() ? engine::CheckNames(filter, *options_, *campaigns) : campaigns.status();
+  };
   node.count = [this](const engine::QueueFilter& filter) { return CountRows(filter); };
   jobs_ = std::make_unique<engine::Jobs>(*store_, *holds_, std::move(node));
   if (!jobs_->Open().ok()) std::abort();
