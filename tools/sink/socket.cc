@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <string>
+#include <thread>
 
 #include "absl/status/status.h"
 
@@ -18,13 +20,12 @@ namespace {
 
 constexpr int kBacklog = 4096;
 
-}  // namespace
+// A sink that was killed keeps its addresses until the kernel has taken down its rings, which is after its parent has
+// heard of its end.
+constexpr std::chrono::milliseconds kStep(10);
+constexpr int kSteps = 100;
 
-Socket::~Socket() {
-  if (fd_ >= 0) close(fd_);
-}
-
-absl::StatusOr<Socket> OpenSocket(const engine::Endpoint& at, SocketKind kind, bool share) {
+absl::StatusOr<Socket> TryOpen(const engine::Endpoint& at, SocketKind kind, bool share) {
   const int type = kind == SocketKind::kDatagram ? SOCK_DGRAM | SOCK_NONBLOCK : SOCK_STREAM;
   Socket opened(socket(at.family(), type | SOCK_CLOEXEC, 0));
   if (opened.fd() < 0) return absl::UnavailableError(fmt::format("cannot make a socket: {}", strerror(errno)));
@@ -41,6 +42,21 @@ absl::StatusOr<Socket> OpenSocket(const engine::Endpoint& at, SocketKind kind, b
     }
     return absl::UnavailableError(
         fmt::format("cannot listen on {}: {}; choose an address of this machine", at.ToString(), strerror(error)));
+  }
+  return opened;
+}
+
+}  // namespace
+
+Socket::~Socket() {
+  if (fd_ >= 0) close(fd_);
+}
+
+absl::StatusOr<Socket> OpenSocket(const engine::Endpoint& at, SocketKind kind, bool share) {
+  absl::StatusOr<Socket> opened = TryOpen(at, kind, share);
+  for (int step = 0; absl::IsAlreadyExists(opened.status()) && step < kSteps; ++step) {
+    std::this_thread::sleep_for(kStep);
+    opened = TryOpen(at, kind, share);
   }
   return opened;
 }

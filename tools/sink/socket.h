@@ -33,7 +33,8 @@ class Socket {
 enum class SocketKind : uint8_t { kListen, kReserve /* bound, not listening: connections are refused */, kDatagram };
 
 // Opens `at`; with `share`, several sockets of this process may open the same (SO_REUSEPORT).
-// Errors: AlreadyExists when the address is taken, Unavailable otherwise; both name the address and what to do.
+// Waits up to a second for an address that is taken: who was just killed gives it back late.
+// Errors: AlreadyExists when the address stays taken, Unavailable otherwise; both name the address and what to do.
 absl::StatusOr<Socket> OpenSocket(const engine::Endpoint& at, SocketKind kind, bool share);
 
 // With the port that the kernel chose.

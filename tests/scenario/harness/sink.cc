@@ -16,6 +16,12 @@
 namespace sealift::scenario {
 namespace {
 
+// What an earlier sink of this directory has printed is not this one's.
+std::filesystem::path Fresh(const std::filesystem::path& file) {
+  std::filesystem::remove(file);
+  return file;
+}
+
 std::vector<std::string> CommandLine(const std::string& script, const std::string& dns, const TempDir& dir,
                                      const std::vector<std::string>& more) {
   std::vector<std::string> argv = {OurProgram("sealift-sink"),
@@ -42,8 +48,8 @@ Sink::Sink(const TempDir& dir, const std::string& script, const std::string& dns
     : ledger_(dir.path() / "ledger"),
       status_(dir.path() / "sink.json"),
       certificates_(dir.path() / "sink-certificates.pem"),
-      process_(CommandLine(dir.Write("sink.toml", script), dns, dir, arguments), dir.path() / "sink.out",
-               dir.path() / "sink.err") {
+      process_(CommandLine(dir.Write("sink.toml", script), dns, dir, arguments), Fresh(dir.path() / "sink.out"),
+               Fresh(dir.path() / "sink.err")) {
   const bool ready = Eventually(std::chrono::seconds(30), [this] {
     return process_.Out().find("ready") != std::string::npos || !process_.running();
   });
