@@ -28,6 +28,7 @@ struct ActiveCampaign {
   std::optional<Template> content;                 // nothing: its messages arrived finished
   std::optional<size_t> key_field = std::nullopt;  // which of a row's fields names it in events (--key-column)
   bool tls_report = false;                         // reports about TLS, which go whatever the TLS
+  int weight = 1;                                  // CampaignSettings::weight
   std::atomic<bool> sending{true};  // false: paused or cancelled; what is in flight ends, nothing new begins
 };
 

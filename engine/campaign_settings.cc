@@ -11,6 +11,7 @@ std::string CampaignSettings::ToText() const {
   nlohmann::json json = nlohmann::json::object();
   if (!rates.rate.unlimited()) json["rate"] = engine::ToText(rates.rate);
   if (!rates.a_day.unlimited()) json["a_day"] = engine::ToText(rates.a_day);
+  if (weight != 1) json["weight"] = weight;
   if (start_at.has_value()) json["start_at"] = absl::ToUnixMillis(*start_at);
   if (start) json["start"] = true;
   if (erase_after > absl::ZeroDuration()) json["erase_after"] = absl::ToInt64Milliseconds(erase_after);
@@ -35,6 +36,10 @@ absl::StatusOr<CampaignSettings> CampaignSettings::Parse(std::string_view text) 
     const absl::StatusOr<Rate> rate = ParseRate(found->get<std::string>());
     if (!rate.ok()) return rate.status();
     *into = *rate;
+  }
+  if (const auto found = json.find("weight"); found != json.end()) {
+    if (!found->is_number_integer()) return unreadable;
+    settings.weight = std::clamp(found->get<int>(), 1, kWeightMax);
   }
   if (const auto found = json.find("start_at"); found != json.end()) {
     if (!found->is_number_integer()) return unreadable;

@@ -17,7 +17,10 @@ namespace sealift::engine {
 
 // What the engine keeps with a campaign beside what the queue knows: the queue stores it sealed and does not read it.
 struct CampaignSettings {
+  static constexpr int kWeightMax = 100;
+
   CampaignRates rates;                 // --rate, --messages-per-day
+  int weight = 1;                      // --weight: so many messages for each of a campaign of weight 1 (to kWeightMax)
   std::optional<absl::Time> start_at;  // --start-at: it starts by itself then
   bool start = false;                  // --start: it starts once it is loaded completely
 

@@ -111,9 +111,9 @@ absl::Status Campaigns::Activate(const Campaign& campaign) {
     const std::lock_guard lock(mutex_);
     std::shared_ptr<ActiveCampaign>& entry = active_[campaign.id];
     if (entry == nullptr) {
-      entry = std::make_shared<ActiveCampaign>(campaign.id, campaign.spec.name, campaign.spec.stream, campaign.started,
-                                               settings->rates, std::move(content),
-                                               settings->KeyField(campaign.spec.columns), settings->tls_report);
+      entry = std::make_shared<ActiveCampaign>(
+          campaign.id, campaign.spec.name, campaign.spec.stream, campaign.started, settings->rates, std::move(content),
+          settings->KeyField(campaign.spec.columns), settings->tls_report, settings->weight);
     }
     active = entry;
   }

@@ -46,6 +46,7 @@ struct CampaignStatus {
   uint64_t held = 0;
   uint64_t in_doubt = 0;  // part of `queued` too: rows that may have been sent and are kept until somebody decides
   bool sink = false;      // loaded under delivery = "sink"
+  int weight = 1;         // CampaignSettings::weight
   std::optional<absl::Time> start_at;  // it is ready and starts by itself then
   std::optional<PauseCause> pause;     // it is paused, and that is known
 };
@@ -60,6 +61,7 @@ struct LoadRequest {
   std::optional<absl::Duration> expires_in, erase_after;
   std::string rate;              // "" or as in the configuration, "200/s"
   std::string messages_per_day;  // "" or a number
+  int weight = 1;                // CampaignSettings::weight
   bool start = false;
   std::optional<absl::Time> start_at;
   bool tls_report = false;  // the engine's own: they go whatever the TLS

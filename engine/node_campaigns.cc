@@ -89,7 +89,8 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
     if (!admitted.ok()) return admitted.status();
     notice = *std::move(admitted);
   }
-  CampaignSettings settings{.start_at = request.start_at,
+  CampaignSettings settings{.weight = request.weight,
+                            .start_at = request.start_at,
                             .start = request.start,
                             .erase_after = request.erase_after.value_or(stream->erase_after),
                             .names = NamesOf(request.format),
@@ -137,9 +138,9 @@ CampaignStatus NodeImpl::StatusOf(const queue::Campaign& campaign) {
   status.deferred = campaign.counters.retrying;
   status.in_doubt = campaign.counters.in_doubt;
   status.pause = campaigns_->WhyPaused(campaign);
-  if (campaign.state == queue::CampaignState::kReady) {
-    const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign.spec.settings_json);
-    if (settings.ok()) status.start_at = settings->start_at;
+  if (const auto settings = CampaignSettings::Parse(campaign.spec.settings_json); settings.ok()) {
+    status.weight = settings->weight;
+    if (campaign.state == queue::CampaignState::kReady) status.start_at = settings->start_at;
   }
   if (restoration_->pending()) {
     status.in_doubt = campaign.counters.queued();

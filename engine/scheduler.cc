@@ -282,10 +282,12 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal, Slots::F
     Assignment assignment = TakeFront(queue, *permits);
     assignment.permitted = now;
     Prepare(queue);
-    // Of equals the one that was served goes behind the others.
-    for (size_t j = i; j + 1 < site.queues.size() && site.queues[j]->Standing() == site.queues[j + 1]->Standing();
-         ++j) {
-      std::swap(site.queues[j], site.queues[j + 1]);
+    // Of equals the one whose turn is over goes behind the others.
+    if (queue.turn.EndsWithThis(queue.campaign->weight)) {
+      for (size_t j = i; j + 1 < site.queues.size() && site.queues[j]->Standing() == site.queues[j + 1]->Standing();
+           ++j) {
+        std::swap(site.queues[j], site.queues[j + 1]);
+      }
     }
     Signal& idle = path.idle.waiting() == 0 && queue.transactional() ? path.idle_reserved : path.idle;
     if (queue.rows_ready > 0 && idle.waiting() > 0 && HasRowToSend(queue)) idle.NotifyOne();

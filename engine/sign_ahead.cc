@@ -29,16 +29,18 @@ void SignAhead::Fill(SendQueue& queue) {
   Ask();
 }
 
-void SignAhead::Enlist(SendQueue& queue) {
+void SignAhead::Enlist(SendQueue& queue, Place place) {
   if (queue.signer == nullptr || queue.waits_for_signers || queue.ready.empty() || !queue.campaign->sending) return;
   if (queue.ahead.size() >= RowsMax(queue)) return;
   queue.waits_for_signers = true;
-  const auto behind =
-      std::ranges::find_if(waiting_, [&](const SendQueue* other) { return other->Standing() < queue.Standing(); });
+  const auto behind = std::ranges::find_if(waiting_, [&](const SendQueue* other) {
+    return other->Standing() < queue.Standing() ||
+           (place == Place::kBeforeEquals && other->Standing() == queue.Standing());
+  });
   waiting_.insert(behind, &queue);
 }
 
-// A row at a time of each queue, so that all of equal standing fill together.
+// Those of equal standing take turns, so that they fill together.
 void SignAhead::Ask() {
   while (!waiting_.empty() && HasRoom(*waiting_.front())) {
     SendQueue& queue = *waiting_.front();
@@ -51,7 +53,8 @@ void SignAhead::Ask() {
     bytes_ += bytes;
     Request(queue, queue.ahead.emplace_back(std::move(claim), lane, nullptr, bytes));
     callbacks_.taken(*lane);
-    Enlist(queue);
+    Enlist(queue,
+           queue.signing_turn.EndsWithThis(queue.campaign->weight) ? Place::kBehindEquals : Place::kBeforeEquals);
   }
 }
 

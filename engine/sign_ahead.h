@@ -60,7 +60,8 @@ class SignAhead final : public Signers::Client {
 
  private:
   size_t RowsMax(const SendQueue& queue) const;
-  void Enlist(SendQueue& queue);
+  enum class Place : uint8_t { kBehindEquals, kBeforeEquals };
+  void Enlist(SendQueue& queue, Place place = Place::kBehindEquals);
   void Ask();
   bool HasRoom(const SendQueue& queue) const {
     return under_way_ < (queue.transactional() ? kUnderWayMax + kUrgentMax : kUnderWayMax);

@@ -87,6 +87,20 @@ struct ReadyRow {
   size_t bytes = 0;  // of the message, as it was reckoned when the row came in
 };
 
+// Weighted round robin: who is served goes behind its equals after as many messages as its weight.
+class Turn {
+ public:
+  // Counts a message. True: the turn is over.
+  bool EndsWithThis(int weight) {
+    if (++served_ < weight) return false;
+    served_ = 0;
+    return true;
+  }
+
+ private:
+  int served_ = 0;
+};
+
 // SendQueue is the lanes of one campaign at one site that the same destination settings and demands bind, in the order
 // of their turn.
 struct SendQueue {
@@ -108,6 +122,8 @@ struct SendQueue {
   std::list<ReadyRow> ahead;                                // they go before `ready`; empty without a signer
   size_t message_bytes = 0;                                 // of the largest that was signed; 0: none was
   bool waits_for_signers = false;
+  Turn turn;          // among the queues of its standing at the site
+  Turn signing_turn;  // ... among those that wait for the signers
   Histogram* delivery_seconds = nullptr;
   SendWindow::Span window;  // of its stream, as it was last asked; `until` is over when it is to be asked again
 

@@ -50,6 +50,7 @@ json ToJson(const CampaignStatus& status, absl::Time now) {
                  {"delivery", campaign.spec.mode},
                  {"created", TimeJson(campaign.created)},
                  {"started", TimeJson(campaign.started)},
+                 {"weight", status.weight},
                  {"loaded", counters.accepted},
                  {"delivered", counters.delivered},
                  {"deferred", status.deferred},

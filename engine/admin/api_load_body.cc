@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/numbers.h"
 #include "engine/admin/api_json.h"
+#include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
 #include "engine/units.h"
 
@@ -45,12 +47,13 @@ absl::Status ReadText(const json& head, const char* member, std::string* out) {
 absl::Status LoadBody::ReadHead(std::string_view line) {
   const json head = json::parse(line, nullptr, false);
   if (!head.is_object()) return Unreadable("its first line is no JSON object");
-  std::string expires_in, erase_after, start_at, format;
+  std::string expires_in, erase_after, start_at, format, weight;
   for (const auto& [member, out] : {std::pair{"stream", &request_.stream},
                                     {"key_column", &request_.key_column},
                                     {"format", &format},
                                     {"rate", &request_.rate},
                                     {"messages_per_day", &request_.messages_per_day},
+                                    {"weight", &weight},
                                     {"expires_in", &expires_in},
                                     {"erase_after", &erase_after},
                                     {"start_at", &start_at}}) {
@@ -92,6 +95,12 @@ absl::Status LoadBody::ReadHead(std::string_view line) {
   if (!a_day.empty() && !ParseRate(a_day + "/d").ok()) {
     return WithExit(absl::InvalidArgumentError(
                         fmt::format("`messages_per_day` is a whole number from 1 to 1000000000, not '{}'", a_day)),
+                    ExitCode::kUsage);
+  }
+  if (!weight.empty() && (!absl::SimpleAtoi(weight, &request_.weight) || request_.weight < 1 ||
+                          request_.weight > CampaignSettings::kWeightMax)) {
+    return WithExit(absl::InvalidArgumentError(fmt::format("`weight` is a whole number from 1 to {}, not '{}'",
+                                                           CampaignSettings::kWeightMax, weight)),
                     ExitCode::kUsage);
   }
   if (!head.contains("template_bytes") || !head["template_bytes"].is_number_unsigned()) {

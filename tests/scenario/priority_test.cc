@@ -80,5 +80,29 @@ TEST_F(PriorityTest, ARateIsNotExceededInAnySecond) {
   StopDaemon();
 }
 
+// Where two campaigns of one priority share a destination, the one of weight 4 gets four messages for each of the
+// other.
+TEST_F(PriorityTest, CampaignsShareADestinationByTheirWeights) {
+  const Sink sink(dir,
+                  fmt::format("[[provider]]\nname = \"all\"\ndomains = [\"d{{1..10}}.test\"]\n"
+                              "mx = [{{ host = \"mx.all.test\", address = \"{}\" }}]\n",
+                              net.Address(10)),
+                  net.Address(2, 5353));
+  settings.source = "rate = \"300/s\"";
+  StartDaemon();
+  Load("light", Template(), Recipients(1000, Domains(10)));
+  Load("heavy", Template(), Recipients(1000, Domains(10)), {"--weight", "4"});
+  EXPECT_EQ(Show("heavy")["weight"].Number(), 4);
+  for (const char* campaign : {"light", "heavy"}) ASSERT_EQ(Sealift({"campaign", "start", campaign}).exit_code, 0);
+  Json light;
+  ASSERT_TRUE(ShowsUntil("heavy", kInTime, [&](const Json& now) {
+    light = Show("light");
+    return now["delivered"].Number() > 600;
+  }));
+  EXPECT_GT(light["delivered"].Number(), 600 / 4 / 2);
+  EXPECT_LT(light["delivered"].Number(), 600 / 4 * 2);
+  StopDaemon();
+}
+
 }  // namespace
 }  // namespace sealift::scenario

@@ -111,6 +111,9 @@ std::vector<Command> MakeTree() {
             Option("rejects", "FILE", "where rejected rows are listed"),
             Option("rate", "RATE", "never faster than this: 200/s, 5000/h"),
             Option("messages-per-day", "N", "never more in any 24 hours, spread over them; beside --rate"),
+            Option("weight", "N",
+                   "its share of a destination beside campaigns of the same priority: so many messages for each of a "
+                   "campaign of weight 1, the default; to 100"),
             Option("key-column", "COLUMN",
                    "your own name for a row (up to 128 bytes), shown in its events instead of its number"),
             Repeated(

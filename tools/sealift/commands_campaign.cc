@@ -28,6 +28,7 @@ const std::vector<Column>& CampaignColumns() {
 const std::vector<Column>& CampaignDetails() {
   static const std::vector<Column> columns = {{"name", "campaign"},
                                               {"stream", "stream"},
+                                              {"weight", "weight"},
                                               {"state", "state"},
                                               {"paused", "paused"},
                                               {"paused_at", "paused at"},

@@ -38,7 +38,8 @@ absl::StatusOr<json> HeadOf(const Invocation& call, const std::string& template_
                                      {"expires-in", "expires_in"},
                                      {"erase-after", "erase_after"},
                                      {"rate", "rate"},
-                                     {"messages-per-day", "messages_per_day"}}) {
+                                     {"messages-per-day", "messages_per_day"},
+                                     {"weight", "weight"}}) {
     if (call.Has(flag)) head[member] = call.Value(flag);
   }
   const absl::StatusOr<engine::RecipientFormat> format =

@@ -9,12 +9,14 @@ TEST(CampaignSettingsTest, WhatIsWrittenIsReadBack) {
   CampaignSettings settings;
   settings.rates = {.rate = {.count = 200, .period = absl::Minutes(1)},
                     .a_day = {.count = 5000, .period = absl::Hours(24)}};
+  settings.weight = 3;
   settings.start_at = absl::FromUnixMillis(1'800'000'000'123);
   settings.start = true;
   const absl::StatusOr<CampaignSettings> read = CampaignSettings::Parse(settings.ToText());
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->rates.rate, settings.rates.rate);
   EXPECT_EQ(read->rates.a_day, settings.rates.a_day);
+  EXPECT_EQ(read->weight, 3);
   EXPECT_EQ(read->start_at, settings.start_at);
   EXPECT_TRUE(read->start);
 }
@@ -25,14 +27,16 @@ TEST(CampaignSettingsTest, NothingIsTheDefaults) {
     ASSERT_TRUE(read.ok()) << read.status();
     EXPECT_TRUE(read->rates.rate.unlimited());
     EXPECT_TRUE(read->rates.a_day.unlimited());
+    EXPECT_EQ(read->weight, 1);
     EXPECT_FALSE(read->start_at.has_value());
     EXPECT_FALSE(read->start);
   }
 }
 
 TEST(CampaignSettingsTest, WhatIsNotReadableIsAnError) {
-  for (const std::string_view text : {"{", "[]", "7", "not json", "{\"rate\":\"200 a second\"}", "{\"rate\":5}",
-                                      "{\"a_day\":5}", "{\"start\":\"yes\"}", "{\"start_at\":\"tomorrow\"}"}) {
+  for (const std::string_view text :
+       {"{", "[]", "7", "not json", "{\"rate\":\"200 a second\"}", "{\"rate\":5}", "{\"a_day\":5}",
+        "{\"weight\":\"3\"}", "{\"start\":\"yes\"}", "{\"start_at\":\"tomorrow\"}"}) {
     EXPECT_FALSE(CampaignSettings::Parse(text).ok()) << text;
   }
 }

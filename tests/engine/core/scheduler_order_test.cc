@@ -102,6 +102,28 @@ TEST_F(SchedulerOrderTest, CampaignsOfEqualStandingTakeTurns) {
   }
 }
 
+TEST_F(SchedulerOrderTest, ATurnIsAsManyMessagesAsTheCampaignsWeight) {
+  Start();
+  Send("light", Recipients(4, "d1.test"));
+  Send("heavy", Recipients(12, "d1.test"), {.weight = 3});
+  ASSERT_TRUE(EventuallyReady(16));
+  for (int round = 0; round < 4; ++round) {
+    const std::vector<std::string> names = TakeCampaigns(4);
+    EXPECT_EQ(std::ranges::count(names, "heavy"), 3) << "in round " << round;
+    EXPECT_EQ(std::ranges::count(names, "light"), 1) << "in round " << round;
+  }
+}
+
+TEST_F(SchedulerOrderTest, AWeightHoldsNobodyUpWhoHasTheRowsAlone) {
+  Start();
+  Send("light", Recipients(9, "d1.test"));
+  Send("heavy", Recipients(1, "d1.test"), {.weight = 100});
+  ASSERT_TRUE(EventuallyReady(10));
+  const std::vector<std::string> names = TakeCampaigns(10);
+  EXPECT_EQ(std::ranges::count(names, "heavy"), 1);
+  EXPECT_EQ(std::ranges::count(names, "light"), 9);
+}
+
 TEST_F(SchedulerOrderTest, DomainsWithTheSameHostsTakeTurnsAPackEach) {
   constexpr size_t kPack = queue::Pack::kRowsMax;
   internet_->SetMx("d2.test", {{10, "mx.d1.test"}});

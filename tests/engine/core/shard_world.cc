@@ -223,7 +223,8 @@ queue::CampaignId ShardWorld::Load(const std::string& name, const std::vector<st
   if (!compiled.ok()) ADD_FAILURE() << compiled.status();
   active_[campaign->id] = std::make_shared<ActiveCampaign>(
       campaign->id, name, content.stream, content.accepted, CampaignRates{.rate = content.rate, .a_day = content.a_day},
-      *std::move(compiled), content.key.empty() ? std::nullopt : std::optional<size_t>(0), content.tls_report);
+      *std::move(compiled), content.key.empty() ? std::nullopt : std::optional<size_t>(0), content.tls_report,
+      content.weight);
   return campaign->id;
 }
 

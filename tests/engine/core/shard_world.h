@@ -43,6 +43,7 @@ class ShardWorld : public testing::Test {
     Rate rate, a_day;
     std::string key;  // of every row; "": rows are named by their number
     bool tls_report = false;
+    int weight = 1;
   };
 
   ShardWorld();

@@ -8,7 +8,7 @@ namespace sealift::engine {
 namespace {
 
 constexpr char kBody[] =
-    R"({"stream":"news","template_bytes":11,"defaults":[["city","-"]],"require":[["consent","yes"]],"expires_in":"6h","rate":"200/s","start":true,"key_column":"ref"})"
+    R"({"stream":"news","template_bytes":11,"defaults":[["city","-"]],"require":[["consent","yes"]],"expires_in":"6h","rate":"200/s","weight":"30","start":true,"key_column":"ref"})"
     "\nSubject: x\nemail\na@d1.test\n";
 
 struct Taken {
@@ -50,6 +50,7 @@ TEST_P(LoadBodyInPiecesTest, TheCutsBetweenPiecesDoNotMatter) {
   EXPECT_EQ(taken.request.require.at(0).second, "yes");
   EXPECT_EQ(taken.request.expires_in, absl::Hours(6));
   EXPECT_EQ(taken.request.rate, "200/s");
+  EXPECT_EQ(taken.request.weight, 30);
   EXPECT_EQ(taken.request.key_column, "ref");
   EXPECT_TRUE(taken.request.start);
   EXPECT_EQ(taken.rows, "email\na@d1.test\n");
@@ -85,7 +86,9 @@ TEST(LoadBodyTest, WhatCannotBeReadIsRefusedBeforeAnythingBegins) {
   for (const char* head :
        {"nonsense", "[]", R"({"template_bytes":-1})", R"({"template_bytes":1,"stream":5})",
         R"({"template_bytes":1,"defaults":{"a":"b"}})", R"({"template_bytes":1,"expires_in":"soon"})",
-        R"({"template_bytes":1,"rate":"fast"})", R"({"template_bytes":1,"start":"yes"})",
+        R"({"template_bytes":1,"rate":"fast"})", R"({"template_bytes":1,"weight":"0"})",
+        R"({"template_bytes":1,"weight":"101"})", R"({"template_bytes":1,"weight":"2x"})",
+        R"({"template_bytes":1,"weight":2})", R"({"template_bytes":1,"start":"yes"})",
         R"({"template_bytes":1,"messages":1})", R"({"template_bytes":1,"start_at":"noon"})", R"({"stream":"news"})"}) {
     Taken taken;
     const absl::Status read = Read(std::string(head) + "\nx", 1000, &taken);
