@@ -207,7 +207,7 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     }
     return false;
   }
-  if (path.next_open > now) {
+  if (path.next_open > (path.replaces ? now + kPace : now)) {
     WakeAt(path, path.next_open);
     return false;
   }
@@ -257,7 +257,7 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
   path.taken.push_back({path.slots, *what});
   ++path.sessions;
   if (*what == Slots::For::kReserved) ++path.reserved_sessions;
-  path.next_open = now + kPace;
+  if (!std::exchange(path.replaces, false)) path.next_open = now + kPace;
   path.retry = queue.stream->retry;
   sessions_.Start(Session::Run(scheduler_, path, *what));
   if (queue.rows_ready > static_cast<size_t>(SessionsFor(queue, path))) WakeAt(path, path.next_open);
@@ -390,8 +390,8 @@ void Paths::OnUsedUp(Path& path) {
     for (const std::unique_ptr<Path>& other : path.site.paths) {
       other->next_open = std::max(other->next_open, now + LeftToOthers(path, now));
     }
-  } else if (path.next_open <= now + kPace) {
-    path.next_open = std::min(path.next_open, now);  // else a limit or the host said so
+  } else {
+    path.replaces = true;
   }
 }
 
@@ -419,6 +419,7 @@ void Paths::OnSessionEnd(Path& path, Slots::For what) {
   if (path.sessions == 0)
     path.next_open = std::min(path.next_open, now + LeftToOthers(path, now));  // it is full no more
   Pump(path.site);
+  path.replaces = false;
   const bool any = std::ranges::any_of(path.site.paths, [](const auto& other) { return other->sessions > 0; });
   if (any) return;
   scheduler_.Unprepare(path.site);

@@ -17,9 +17,9 @@ class Scheduler;
 // answer.
 //
 // A path starts with one connection; while rows still wait another follows every kPace, up to the limits; one that has
-// carried all that it may is replaced at once. When no host answers, or none offers the TLS that is required, the path
-// is blocked: the row that was tried is deferred, the others stay queued and untouched, and the stream's retry schedule
-// says when to try again.
+// carried all that it may is replaced at once, which does not delay the next that is added. When no host answers, or
+// none offers the TLS that is required, the path is blocked: the row that was tried is deferred, the others stay queued
+// and untouched, and the stream's retry schedule says when to try again.
 //
 // Owned by:  the scheduler.
 // Threads:   the shard's.
@@ -47,7 +47,7 @@ class Paths {
   // A host let a session in and then took nothing: one such session is an accident, several in a row are as bad as no
   // answer. The row that met this has its outcome already.
   void OnFruitless(Path& path, Attempt attempt);
-  // A session ends because its connection has carried all that one may: another may follow it at once.
+  // A session ends, in the next moment, because its connection has carried all that one may: another may follow it.
   void OnUsedUp(Path& path);
   // A session has ended, whichever way.
   void OnSessionEnd(Path& path, Slots::For what);

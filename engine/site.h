@@ -171,6 +171,7 @@ struct Path {
   absl::Time wake_at = absl::InfinitePast();           // what `timer` is armed for
   absl::Time look_for_expired = absl::InfinitePast();  // when it looks for rows whose time is over
   absl::Time next_open = absl::InfinitePast();         // another session may be opened
+  bool replaces = false;                               // one that is used up has just ended: its successor adds none
   int connection_limit = 1;
   int reserved_connections = 0;       // of connection_limit
   std::vector<int> counted_with;      // sources whose sessions count against connection_limit

@@ -270,18 +270,24 @@ TEST_F(SchedulerOrderTest, AReloadLiftsALimitThatRefused) {
 
 TEST_F(SchedulerOrderTest, AConnectionThatIsUsedUpIsReplacedAtOnceUnlessTheHostIsFull) {
   Start();
-  Send("spring", Recipients(1, "d1.test"));
-  ASSERT_TRUE(Eventually([this] { return RowsReady("d1.test") == 1; }));
+  Send("spring", Recipients(2, "d1.test"));
+  ASSERT_TRUE(EventuallyReady(2));
   OnShard([&](Scheduler& scheduler) {
     Path& path = PathTo(scheduler, "d1.test");
+    path.connection_limit = 5;
     const absl::Time now = scheduler.services().Now();
-    path.next_open = now + Paths::kPace;
-    scheduler.paths().OnUsedUp(path);
-    EXPECT_EQ(path.next_open, now) << "no session is added";
-    const absl::Time later = now + absl::Minutes(1);
+    const absl::Time soon = now + Paths::kPace / 2, later = now + absl::Minutes(1);
     path.next_open = later;
     scheduler.paths().OnUsedUp(path);
-    EXPECT_EQ(path.next_open, later);
+    scheduler.paths().Pump(path.site);
+    EXPECT_EQ(path.sessions, 0) << "the host has as many as it likes";
+    path.next_open = soon;
+    scheduler.paths().Pump(path.site);
+    EXPECT_EQ(path.sessions, 1);
+    // Where connections are used up in less than kPace, as good as none would be added otherwise.
+    EXPECT_EQ(path.next_open, soon) << "the next that is added waits no longer for it";
+    scheduler.paths().Pump(path.site);
+    EXPECT_EQ(path.sessions, 1) << "it replaces one";
   });
 }
 
