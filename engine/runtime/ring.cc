@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <limits>
@@ -45,9 +46,10 @@ absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const Options& options) {
   // The best way of running first; a kernel that does not know a flag answers EINVAL. The ring starts disabled, so that
   // the thread that runs it, not the one that makes it, becomes its single issuer.
   constexpr unsigned kAlways = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED;
+  constexpr unsigned kTelling = IORING_SETUP_SUBMIT_ALL | IORING_SETUP_TASKRUN_FLAG;
   constexpr std::array<unsigned, 3> kWays = {
-      IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,  // Linux 6.1
-      IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN,                                // 5.19
+      kTelling | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,  // Linux 6.1
+      kTelling | IORING_SETUP_COOP_TASKRUN,                                // 5.19
       0,
   };
   auto uring = std::make_unique<io_uring>();
@@ -103,9 +105,7 @@ void Ring::Run(Task<void> main) {
     RunReady();
     if (end_of_turn_) end_of_turn_();
     if (roots_ == 0) break;
-    // While there is always more to do, this thread would have its core until the end of a slice of milliseconds, and
-    // whoever is woken meanwhile (a committer, a reader, a server on the same machine) would wait for that.
-    std::this_thread::yield();
+    YieldCore();
     SubmitAndWait();
     Reap();
     ReadClock();
@@ -140,30 +140,58 @@ void Ring::RunReady() {
   ready_.erase(ready_.begin(), ready_.begin() + static_cast<std::ptrdiff_t>(next));
 }
 
+// While there is always more to do, this thread would have its core until the end of a slice of milliseconds, and
+// whoever is woken meanwhile (a committer, a reader, a server on the same machine) would wait for that.
+void Ring::YieldCore() {
+  const int64_t before = ReadNanos(CLOCK_MONOTONIC);
+  std::this_thread::yield();
+  patience_.Yielded(ReadNanos(CLOCK_MONOTONIC) - before);
+}
+
 void Ring::SubmitAndWait() {
-  bool sleep = ready_.empty() && yielded_.empty();
-  __kernel_timespec timeout{};
-  const std::optional<int64_t> next = sleep ? timers_.NextNanos() : std::nullopt;
-  if (next.has_value()) {
-    const int64_t left = *next - now_nanos_;
-    sleep = left > 0;
-    timeout = {.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
-  }
-  if (sleep) {
-    // Announced first, looked at second; a press does the two in the other order, so one of them sees the other.
-    asleep_.store(true, std::memory_order_seq_cst);
-    sleep = pressed_.load(std::memory_order_seq_cst) == nullptr;
-  }
+  const bool idle = ready_.empty() && yielded_.empty();
+  const int64_t next = idle ? timers_.NextNanos().value_or(std::numeric_limits<int64_t>::max()) : 0;
+  if (next <= now_nanos_) return Submit();
+  const int64_t began = ReadNanos(CLOCK_MONOTONIC);
+  const bool found = patience_.nanos() > 0 && Look(std::min(next, began + patience_.nanos()));
+  if (!found) SubmitAndSleep(next);
+  patience_.Waited(ReadNanos(CLOCK_MONOTONIC) - began);
+}
+
+void Ring::Submit() {
   ++stats_.submits;
-  int result = 0;
-  if (sleep) {
-    io_uring_cqe* first = nullptr;
-    result = io_uring_submit_and_wait_timeout(uring_.get(), &first, 1, next.has_value() ? &timeout : nullptr, nullptr);
+  const int result = io_uring_submit_and_get_events(uring_.get());
+  CHECK(result >= 0 || IsTransient(-result), "io_uring_enter works, or fails for a moment");
+}
+
+bool Ring::Look(int64_t until) {
+  Submit();
+  while (true) {
+    if (io_uring_cq_ready(uring_.get()) > 0) return true;
+    // The kernel keeps completions to itself until it is entered, and says here that it has some.
+    if ((IO_URING_READ_ONCE(*uring_->sq.kflags) & IORING_SQ_TASKRUN) != 0) {
+      Submit();
+      return true;
+    }
+    if (pressed_.load(std::memory_order_relaxed) != nullptr) return true;
+    if (ReadNanos(CLOCK_MONOTONIC) >= until) return false;
+  }
+}
+
+void Ring::SubmitAndSleep(int64_t until) {
+  // Announced first, looked at second; a press does the two in the other order, so one of them sees the other.
+  asleep_.store(true, std::memory_order_seq_cst);
+  if (pressed_.load(std::memory_order_seq_cst) != nullptr) {
+    Submit();
   } else {
-    result = io_uring_submit_and_get_events(uring_.get());
+    const int64_t left = std::max<int64_t>(until - ReadNanos(CLOCK_MONOTONIC), 0);
+    __kernel_timespec timeout = {.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
+    io_uring_cqe* first = nullptr;
+    ++stats_.submits;
+    const int result = io_uring_submit_and_wait_timeout(uring_.get(), &first, 1, &timeout, nullptr);
+    CHECK(result >= 0 || IsTransient(-result), "io_uring_enter works, or fails for a moment");
   }
   asleep_.store(false, std::memory_order_seq_cst);
-  CHECK(result >= 0 || IsTransient(-result), "io_uring_enter works, or fails for a moment");
 }
 
 void Ring::Reap() {

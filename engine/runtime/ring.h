@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "engine/runtime/endpoint.h"
 #include "engine/runtime/operation.h"
+#include "engine/runtime/patience.h"
 #include "engine/runtime/scope.h"
 #include "engine/runtime/sleeping.h"
 #include "engine/runtime/task.h"
@@ -33,7 +34,8 @@ class Doorbell;
 //
 // It works in turns. A turn collects all completions, fires the timers that are due, answers the doorbells other
 // threads have pressed, runs what became ready, calls the end-of-turn hook, and then submits every request of the turn
-// and waits for the next completion with one io_uring_enter. Completions are never resumed from inside the reap.
+// and waits for the next completion with one io_uring_enter; where the last ones came soon it looks for a moment before
+// it sleeps (patience.h). Completions are never resumed from inside the reap.
 //
 // Owned by:  a shard (or a tool's main); outlives every coroutine, group, stream, inbox and doorbell on it.
 // Threads:   made on any thread; Run binds it to its caller, and everything but a doorbell's Press stays there.
@@ -105,7 +107,12 @@ class Ring {
   void OnPress(Doorbell& doorbell);
   void AnswerDoorbells();
   void Forget(Doorbell& doorbell);
+  void YieldCore();
   void SubmitAndWait();
+  void Submit();
+  // Submits, and looks until then for what comes: whether something has.
+  bool Look(int64_t until);
+  void SubmitAndSleep(int64_t until);
   void Reap();
   void ReadClock();
   void ArmWake();
@@ -128,6 +135,7 @@ class Ring {
   int64_t now_nanos_ = 0;
   int64_t wall_nanos_ = 0;
   TimerWheel timers_;
+  Patience patience_;
   std::vector<std::coroutine_handle<>> ready_;
   std::vector<std::coroutine_handle<>> yielded_;  // ready in the next turn
   std::function<void()> end_of_turn_;
