@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "fmt/format.h"
 #include "queue/damage.h"
@@ -82,7 +83,7 @@ absl::Status CommitBatch::Build(std::span<const Outcome> outcomes, std::span<con
   for (const Outcome& outcome : outcomes) {
     if (absl::Status status = AddOutcome(outcome, floor_ms, batch); !status.ok()) return status;
   }
-  if (absl::Status status = AddDeferred(sequence, batch); !status.ok()) return status;
+  if (absl::Status status = PackDeferred(sequence); !status.ok()) return status;
   return Finish(sequence, batch);
 }
 
@@ -101,6 +102,7 @@ absl::Status CommitBatch::BuildLate(const Outcome& outcome, bool delivered, uint
 void CommitBatch::Begin() {
   packs_.clear();
   deferrals_.clear();
+  deferred_packs_.clear();
   lanes_.clear();
   bad_mailboxes_.clear();
   news_.clear();
@@ -143,8 +145,7 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
 
   events_.Add(outcome, row, RowsKey{.due_ms = deferred ? due_ms : RowsKey::kInDoubt}.due());
   if (outcome.bad_mailbox) bad_mailboxes_.push_back(HardBounce(outcome, row.recipient));
-  LaneChange& lane = lanes_[pack.lane()];
-  PutVarint(static_cast<uint32_t>(row.id), &lane.rows);
+  LaneChange& lane = lanes_.emplace_back(pack.lane(), row.id);
 
   if (tally.cancelled) {
     // The cancellation has counted this row and dropped its lane; what really happened to it is worth knowing.
@@ -167,11 +168,11 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
       tally.roll += mark(was_in_doubt) - (deferred ? mark(in_doubt) : 0);
     }
     lane.counted = true;
-    lane.value.Add({.queued = deferred ? 0 : -1,
-                    .retrying = retrying,
-                    .in_doubt = doubts,
-                    .due_ms = in_doubt ? 0 : due_ms,
-                    .sealed_domain = {}});
+    lane.value = {.queued = deferred ? 0 : -1,
+                  .retrying = retrying,
+                  .in_doubt = doubts,
+                  .due_ms = in_doubt ? 0 : due_ms,
+                  .sealed_domain = {}};
     if (deferred) deferrals_.push_back({&outcome, due_ms});
   }
   if (pack.pending_ == 0) packs_.push_back(&pack);
@@ -221,7 +222,7 @@ absl::Status CommitBatch::AddFact(const Outcome& outcome, const Row& row, bool d
                                   rocksdb::WriteBatch* batch) {
   events_.Add(outcome, row, absl::InfiniteFuture());
   if (outcome.bad_mailbox) bad_mailboxes_.push_back(HardBounce(outcome, row.recipient));
-  PutVarint(static_cast<uint32_t>(row.id), &lanes_[outcome.pack->lane()].rows);
+  lanes_.emplace_back(outcome.pack->lane(), row.id);
   const std::string key = ParkedKey(outcome.pack->lane().campaign, row.id);
   std::string value;
   const auto parked = database_->get()->Get({}, database_->handle(Column::kParked), key, &value);
@@ -243,7 +244,7 @@ absl::Status CommitBatch::AddFact(const Outcome& outcome, const Row& row, bool d
   return absl::OkStatus();
 }
 
-absl::Status CommitBatch::AddDeferred(uint64_t sequence, rocksdb::WriteBatch* batch) {
+absl::Status CommitBatch::PackDeferred(uint64_t sequence) {
   // Rows that may share a pack become neighbours.
   const auto group = [](const Deferral& deferral) {
     const Pack& pack = *deferral.outcome->pack;
@@ -272,35 +273,48 @@ absl::Status CommitBatch::AddDeferred(uint64_t sequence, rocksdb::WriteBatch* ba
     plaintext.clear();
     sealed.clear();
     Pack::Encode(pack.accepted(), pack.expires(), rows, &plaintext);
-    const std::string key = place.Encode();
+    std::string key = place.Encode();
     if (absl::Status status = sealer_->Seal(KeyName::Of(place.lane.campaign), Seal::kRows, key, plaintext, &sealed);
         !status.ok()) {
       return status;
     }
-    batch->Put(database_->handle(Column::kRows), key, RowsValue(sealed));
+    deferred_packs_.emplace_back(std::move(key), RowsValue(sealed));
   }
   return absl::OkStatus();
 }
 
 void CommitBatch::AddPacks(rocksdb::WriteBatch* batch) {
+  std::ranges::sort(packs_, {}, [](const Pack* pack) -> std::string_view { return pack->key_; });
+  auto deferred = deferred_packs_.begin();
+  const auto put_deferred_before = [&](const std::string* key) {
+    for (; deferred != deferred_packs_.end() && (key == nullptr || deferred->first < *key); ++deferred) {
+      batch->Put(database_->handle(Column::kRows), deferred->first, deferred->second);
+    }
+  };
   for (const Pack* pack : packs_) {
+    put_deferred_before(&pack->key_);
     if ((pack->settled_ | pack->pending_) == pack->all_) {
       batch->Delete(database_->handle(Column::kRows), pack->key_);
     } else {
       batch->Merge(database_->handle(Column::kRows), pack->key_, SettledOperand(pack->pending_));
     }
   }
+  put_deferred_before(nullptr);
 }
 
 void CommitBatch::AddLanes(uint64_t sequence, rocksdb::WriteBatch* batch) {
-  std::vector<LaneId> order;
-  order.reserve(lanes_.size());
-  for (const auto& [lane, change] : lanes_) order.push_back(lane);
-  std::sort(order.begin(), order.end());
-  for (const LaneId& lane : order) {
-    const LaneChange& change = lanes_.at(lane);
-    if (change.counted) batch->Merge(database_->handle(Column::kLanes), LaneKey(lane), change.value.Encode());
-    batch->Put(database_->handle(Column::kEvents), TraceKey(lane, sequence), change.rows);
+  std::ranges::sort(lanes_, {}, &LaneChange::lane);
+  std::string rows;
+  for (auto first = lanes_.begin(); first != lanes_.end();) {
+    LaneChange sum{.lane = first->lane};
+    rows.clear();
+    for (; first != lanes_.end() && first->lane == sum.lane; ++first) {
+      PutVarint(static_cast<uint32_t>(first->row), &rows);
+      sum.value.Add(first->value);
+      sum.counted = sum.counted || first->counted;
+    }
+    if (sum.counted) batch->Merge(database_->handle(Column::kLanes), LaneKey(sum.lane), sum.value.Encode());
+    batch->Put(database_->handle(Column::kEvents), TraceKey(sum.lane, sequence), rows);
   }
 }
 

@@ -4,9 +4,9 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "queue/claim_epoch.h"
 #include "queue/database.h"
@@ -64,10 +64,12 @@ class CommitBatch {
   const SuppressionNews& news() const { return news_; }
 
  private:
+  // What an outcome changes in its lane.
   struct LaneChange {
-    LaneValue value;
+    LaneId lane;
+    RowId row{};           // that the block of events has, for the trace
     bool counted = false;  // the value is a change
-    std::string rows;      // that the block of events has, for the trace
+    LaneValue value;
   };
   struct Deferral {
     const Outcome* outcome;
@@ -88,8 +90,10 @@ class CommitBatch {
   // It counts among what its recipient has received.
   void AddReceived(const Outcome& outcome, const Row& row, rocksdb::WriteBatch* batch);
   absl::Status Park(const Outcome& outcome, const Row& row, rocksdb::WriteBatch* batch);
-  absl::Status AddDeferred(uint64_t sequence, rocksdb::WriteBatch* batch);
+  // Packs the deferred rows.
+  absl::Status PackDeferred(uint64_t sequence);
   absl::Status AddEvents(uint64_t sequence, rocksdb::WriteBatch* batch);
+  // All changes of a column in the order of their keys: each is then inserted beside the one before it.
   void AddPacks(rocksdb::WriteBatch* batch);
   void AddLanes(uint64_t sequence, rocksdb::WriteBatch* batch);
 
@@ -105,7 +109,8 @@ class CommitBatch {
   // Of the commit that is being built.
   std::vector<Pack*> packs_;
   std::vector<Deferral> deferrals_;
-  absl::flat_hash_map<LaneId, LaneChange> lanes_;
+  std::vector<std::pair<std::string, std::string>> deferred_packs_;  // keys and values, in the order of the keys
+  std::vector<LaneChange> lanes_;
   EventBlock events_;
   std::vector<SuppressionChange> bad_mailboxes_;
   SuppressionNews news_;
