@@ -37,6 +37,10 @@ constexpr std::array<std::string_view, kColumns> kNames = {"default", "campaigns
 constexpr size_t kSeenCacheBytes = 4 << 20;
 constexpr size_t kSeenFilterPiece = 32 << 10;
 
+// Small lanes are read a few dozen at a time, and one block has those of many such reads: what is here is where the
+// readers are, once in each file, and the indexes.
+constexpr size_t kRowsCacheBytes = 8 << 20;
+
 // RocksDB's own log repeats options and file names; what matters reaches us as a status, and a file less is a leak
 // less.
 class NoLog : public rocksdb::Logger {
@@ -142,8 +146,10 @@ Database::Database(Options options)
       old_receipts_(std::make_unique<OldReceiptFilter>()),
       // In one shard: a sixteenth of it would hold a few pieces only.
       seen_cache_(rocksdb::NewLRUCache(std::min(kSeenCacheBytes, options_.memory_bytes / 2), 0, false, 0.5)),
+      rows_cache_(rocksdb::NewLRUCache(std::min(kRowsCacheBytes, options_.memory_bytes / 4), 0, false, 0.5)),
       // Write buffers are charged to the cache: all together stay within memory_bytes.
-      cache_(rocksdb::NewLRUCache(options_.memory_bytes - seen_cache_->GetCapacity(), 4, false, 0.5)),
+      cache_(rocksdb::NewLRUCache(options_.memory_bytes - seen_cache_->GetCapacity() - rows_cache_->GetCapacity(), 4,
+                                  false, 0.5)),
       write_buffers_(std::make_shared<rocksdb::WriteBufferManager>(options_.memory_bytes / 8 * 3, cache_)),
       reserve_(options_.path + "/reserve", options_.reserve_bytes),
       room_(std::make_shared<WaitForRoom>(options_.file_system ? options_.file_system : rocksdb::FileSystem::Default(),
@@ -207,6 +213,7 @@ rocksdb::ColumnFamilyOptions Database::ColumnOptions(Column column) const {
   options.level0_stop_writes_trigger = 96;
   switch (column) {
     case Column::kRows:
+      table.block_cache = rows_cache_;
       options.merge_operator = std::make_shared<RowsMerge>();
       break;
     case Column::kLanes:

@@ -94,7 +94,7 @@ class Database {
   bool is_oldest() const { return is_oldest_; }
   absl::Status TakeFormat(rocksdb::WriteBatch* batch);
   EventsCut& events_cut() { return *events_cut_; }
-  uint64_t BlockCacheBytes() const { return cache_->GetUsage() + seen_cache_->GetUsage(); }
+  uint64_t BlockCacheBytes() const { return cache_->GetUsage() + rows_cache_->GetUsage() + seen_cache_->GetUsage(); }
 
  private:
   explicit Database(Options options);
@@ -107,7 +107,7 @@ class Database {
   const Options options_;
   const std::unique_ptr<EventsCut> events_cut_;
   const std::unique_ptr<rocksdb::CompactionFilter> empty_lanes_, old_traces_, old_receipts_;
-  const std::shared_ptr<rocksdb::Cache> seen_cache_, cache_;
+  const std::shared_ptr<rocksdb::Cache> seen_cache_, rows_cache_, cache_;
   const std::shared_ptr<rocksdb::WriteBufferManager> write_buffers_;
   Reserve reserve_;
   const std::shared_ptr<WaitForRoom> room_;

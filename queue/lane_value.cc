@@ -57,6 +57,10 @@ bool LaneMerge::FullMergeV2(const MergeOperationInput& in, MergeOperationOutput*
   LaneValue sum;
   if (in.existing_value != nullptr && !sum.Parse(ToView(*in.existing_value))) return false;
   if (!Sum(in.operand_list, &sum)) return false;
+  if (sum.queued != 0 && in.existing_value == nullptr && in.operand_list.size() == 1) {  // as a load left it
+    out->existing_operand = in.operand_list.front();
+    return true;
+  }
   // Nothing is queued: a domain is only carried on, and written again, for somebody to read it. Whatever adds rows
   // brings its own.
   if (sum.queued == 0) sum = {};

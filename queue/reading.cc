@@ -25,10 +25,11 @@ constexpr int kLanesLookedAtMax = 100'000;
 // One pass over a range of rows, forwards.
 class RowsPass {
  public:
-  RowsPass(Database* database, const LaneId& last) : end_(PrefixEnd(LaneKey(last))), upper_(end_) {
+  // `shares_blocks`: it reads a small part of a block in each file, whose others the next passes read.
+  RowsPass(Database* database, const LaneId& last, bool shares_blocks) : end_(PrefixEnd(LaneKey(last))), upper_(end_) {
     rocksdb::ReadOptions options;
     options.iterate_upper_bound = &upper_;
-    options.fill_cache = false;  // rows are read once: however many there are, they take no memory
+    options.fill_cache = shares_blocks;  // else what is read is not read again
     it_.reset(database->get()->NewIterator(options, database->handle(Column::kRows)));
   }
 
@@ -269,6 +270,7 @@ std::vector<LaneWindow> ReadWindows(Database* database, DueHorizon* horizon, con
       ++end;
     }
     if (end - first < kSmallLanes) end = first + 1;
+    const bool small_lanes = end - first > 1;
     // The horizon and the epoch first, the view of the database second: see DueHorizon and ClaimEpoch.
     std::vector<uint64_t> limits;
     for (size_t i = first; i < end; ++i) {
@@ -276,7 +278,7 @@ std::vector<LaneWindow> ReadWindows(Database* database, DueHorizon* horizon, con
       limits.push_back(horizon->Grant(static_cast<uint64_t>(std::max<int64_t>(now, 0))));
     }
     const uint64_t read_in = epoch.Current();
-    RowsPass pass(database, reads[order[end - 1]].lane);
+    RowsPass pass(database, reads[order[end - 1]].lane, small_lanes);
     for (size_t i = first; i < end; ++i) {
       windows[order[i]] = ReadWindow(&pass, unsealer, reads[order[i]], limits[i - first], read_in);
       if (windows[order[i]].status.ok() && reads[order[i]].count_rows) CountRows(database, &windows[order[i]]);
@@ -299,6 +301,7 @@ LanesPage ReadLanesPage(Database* database, Unsealer* unsealer, CampaignId campa
   options.iterate_upper_bound = &upper;
   options.fill_cache = false;  // a pass comes by each but once
   const std::unique_ptr<rocksdb::Iterator> it(database->get()->NewIterator(options, database->handle(Column::kLanes)));
+  page.lanes.reserve(static_cast<size_t>(std::clamp(max, 1, kLanesLookedAtMax)));
   int looked_at = 0;
   it->Seek(cursor.size() == 12 ? std::string(cursor) + '\0' : prefix);
   for (; it->Valid() && static_cast<int>(page.lanes.size()) < std::max(max, 1) && looked_at < kLanesLookedAtMax;
