@@ -1,6 +1,7 @@
 #include "queue/pack.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <utility>
 
@@ -72,7 +73,7 @@ absl::StatusOr<std::shared_ptr<Pack>> Pack::Decode(std::string key, std::string 
   pack->all_ = static_cast<uint16_t>((uint32_t{1} << count) - 1);
 
   // Spans into fields_ are taken once it no longer grows.
-  std::vector<std::pair<size_t, size_t>> spans;
+  std::array<std::pair<size_t, size_t>, kRowsMax> spans;
   pack->rows_.reserve(count);
   for (size_t i = 0; i < count; ++i) {
     Row row;
@@ -91,12 +92,12 @@ absl::StatusOr<std::shared_ptr<Pack>> Pack::Decode(std::string key, std::string 
       if (queued) pack->fields_.push_back(field);
     }
     if (!queued) continue;
+    pack->bits_[pack->rows_.size()] = static_cast<uint16_t>(1u << i);
+    spans[pack->rows_.size()] = {first, fields};
     pack->rows_.push_back(row);
-    pack->bits_.push_back(static_cast<uint16_t>(1u << i));
-    spans.emplace_back(first, fields);
   }
   if (!in.done()) return malformed();
-  for (size_t i = 0; i < spans.size(); ++i) {
+  for (size_t i = 0; i < pack->rows_.size(); ++i) {
     pack->rows_[i].fields = std::span(pack->fields_).subspan(spans[i].first, spans[i].second);
   }
   return pack;

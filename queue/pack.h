@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -64,7 +65,7 @@ class Pack {
   std::string plaintext_;
   std::vector<std::string_view> fields_;
   std::vector<Row> rows_;
-  std::vector<uint16_t> bits_;  // of each row in the settled mask
+  std::array<uint16_t, kRowsMax> bits_{};  // of each row in the settled mask
 
   // The committer's. A bit is a row's place in the encoded form.
   std::string key_;

@@ -97,12 +97,14 @@ bool Cipher::Open(std::string_view nonce, const Associated& additional, std::str
   plaintext->resize(text.size());
   auto* const to = reinterpret_cast<unsigned char*>(plaintext->data());
   int size = 0;
-  bool done = EVP_DecryptInit_ex2(context, nullptr, nullptr, Unsigned(nonce), nullptr) == 1;
+  const OSSL_PARAM parameters[] = {
+      OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, const_cast<char*>(tag.data()), tag.size()),
+      OSSL_PARAM_construct_end()};
+  bool done = EVP_DecryptInit_ex2(context, nullptr, nullptr, Unsigned(nonce), parameters) == 1;
   for (const std::string_view part : {additional.first, additional.second}) {
     done = done && EVP_DecryptUpdate(context, nullptr, &size, Unsigned(part), static_cast<int>(part.size())) == 1;
   }
   done = done && EVP_DecryptUpdate(context, to, &size, Unsigned(text), static_cast<int>(text.size())) == 1;
-  done = done && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, int{kTagSize}, const_cast<char*>(tag.data())) == 1;
   // Nothing of a value that does not authenticate is looked at.
   if (!done || EVP_DecryptFinal_ex(context, to + text.size(), &size) != 1) {
     plaintext->clear();

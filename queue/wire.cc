@@ -17,16 +17,17 @@ void PutFixed32(uint32_t value, std::string* out) {
 }
 
 void PutFixed64(uint64_t value, std::string* out) {
-  PutFixed32(static_cast<uint32_t>(value >> 32), out);
-  PutFixed32(static_cast<uint32_t>(value), out);
+  char bytes[8];
+  for (size_t i = 0; i < sizeof(bytes); ++i) bytes[i] = static_cast<char>(value >> (56 - 8 * i));
+  out->append(bytes, sizeof(bytes));
 }
 
 void PutVarint(uint64_t value, std::string* out) {
-  while (value >= 0x80) {
-    out->push_back(static_cast<char>(value | 0x80));
-    value >>= 7;
-  }
-  out->push_back(static_cast<char>(value));
+  char bytes[10];
+  size_t size = 0;
+  for (; value >= 0x80; value >>= 7) bytes[size++] = static_cast<char>(value | 0x80);
+  bytes[size++] = static_cast<char>(value);
+  out->append(bytes, size);
 }
 
 void PutSigned(int64_t value, std::string* out) {
