@@ -76,11 +76,15 @@ class SecrecyTest : public StoreTest {
     PutBack(records);
   }
 
-  void ExpectRefused() {
+  // What is said names what the reader needs to know.
+  void ExpectRefused(const std::vector<std::string>& named = {}) {
     const auto store = TryOpen();
     ASSERT_FALSE(store.ok()) << "nobody noticed";
     EXPECT_EQ(store.status().code(), absl::StatusCode::kDataLoss) << store.status();
     EXPECT_NE(store.status().message().find("sealift backup restore"), std::string::npos) << store.status();
+    for (const std::string& name : named) {
+      EXPECT_NE(store.status().message().find(name), std::string::npos) << name << " is not in: " << store.status();
+    }
   }
 };
 
@@ -157,7 +161,7 @@ TEST_F(SecrecyTest, AChangedValueIsDetected) {
     value[value.size() / 2] = static_cast<char>(value[value.size() / 2] ^ 1);
     ASSERT_TRUE(database->Put({}, database.handle(Column::kRows), key, value).ok());
   });
-  ExpectRefused();
+  ExpectRefused({"campaign 'spring'", "does not authenticate"});
 }
 
 // One row of a pack is settled, all of another, and some rows are deferred, held in doubt and replayed. Then somebody

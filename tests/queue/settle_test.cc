@@ -99,6 +99,23 @@ TEST_F(SettleTest, RowsDeferredTogetherShareAPack) {
   EXPECT_EQ(window.packs[0]->rows().size(), 16u);
 }
 
+TEST_F(SettleTest, RowsThatWaitLongShareThePackOfAWholeSecond) {
+  LoadRows(campaign_, 1, 16, 1);
+  const auto pack = ReadAll(campaign_).at(0);
+  const absl::Time due = absl::FromUnixSeconds(absl::ToUnixSeconds(kNow)) + absl::Minutes(5);
+  std::vector<Outcome> outcomes;
+  for (size_t i = 0; i < 16; ++i) {
+    outcomes.push_back(
+        MakeOutcome(pack, i, OutcomeKind::kDeferred, kNow, due + absl::Milliseconds(1 + 60 * int64_t(i))));
+  }
+  Settle(std::move(outcomes));
+  const LaneWindow window =
+      ReadOne({.lane = OnlyLane(), .fresh = {}, .retry = {}, .now = due + absl::Seconds(2), .packs_max = 1});
+  ASSERT_EQ(window.packs.size(), 1u);
+  EXPECT_EQ(window.packs[0]->rows().size(), 16u);
+  EXPECT_EQ(window.packs[0]->due(), due + absl::Seconds(1));
+}
+
 TEST_F(SettleTest, ARowIsNeverCommittedBehindWhatWasRead) {
   LoadRows(campaign_, 1, 2, 1);
   const auto pack = ReadAll(campaign_).at(0);
