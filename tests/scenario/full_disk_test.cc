@@ -128,6 +128,16 @@ TEST_F(FullDiskTest, TheWatermarks) {
   ExpectItGoesOnToTheEnd();
 }
 
+// A mebibyte and less are told as what they are, not as "0 MiB free" of "0 MiB".
+TEST_F(FullDiskTest, AWatermarkBelowAMebibyte) {
+  settings.tables = "[storage]\nstop_load_below = \"700KiB\"\nstop_send_below = \"300KiB\"\n";
+  StartDaemon();
+  FillUpTo(500 << 10);
+  ExpectLoadsAreRefused({" free and storage.stop_load_below asks for 700KiB"});
+  GiveBack();
+  StopDaemon();
+}
+
 TEST_F(FullDiskTest, NotAByteLeft) {
   settings.tables = "[storage]\nstop_load_below = \"1KiB\"\nstop_send_below = \"1KiB\"\n";
   StartDaemon();
