@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/log.h"
+#include "engine/runtime/pooled.h"
 #include "engine/site.h"
 
 namespace sealift::engine {
@@ -361,30 +362,28 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
   lane.retry_cursor = std::move(window.retry);
   lane.next_due = std::min(lane.next_due, window.next_due);
   lane.more = lane.fresh || lane.next_due <= services_.Now();
-  window.suppressed.resize(window.packs.size());
   auto sated = window.sated.begin();  // in the order of the rows
-  std::vector<Claim> retries, fresh;
-  fresh.reserve(window.packs.size() * queue::Pack::kRowsMax);
   for (size_t pack = 0; pack < window.packs.size(); ++pack) {
-    auto open = std::make_shared<OpenPack>();
+    auto open = std::allocate_shared<OpenPack>(Pooled<OpenPack>());
     open->pack = std::move(window.packs[pack]);
     const size_t rows = open->pack->rows().size();
+    const uint16_t suppressed = window.suppressed.empty() ? uint16_t{0} : window.suppressed[pack];
     for (size_t i = 0; i < rows; ++i) {
       Claim claim{.open = open, .index = static_cast<uint8_t>(i)};
       std::optional<absl::Time> sated_since;
       if (sated != window.sated.end() && sated->pack == pack && sated->row == i) sated_since = (sated++)->first;
-      if ((window.suppressed[pack] >> i & 1) != 0) {
+      if ((suppressed >> i & 1) != 0) {
         lane.withheld.push_back({.claim = std::move(claim), .sated_since = std::nullopt});
       } else if (IsHeld(lane, claim)) {
         ++lane.held_rows;
       } else if (sated_since.has_value()) {
         lane.withheld.push_back({.claim = std::move(claim), .sated_since = sated_since});
       } else {
-        (claim.waited() ? retries : fresh).push_back(std::move(claim));
+        (claim.waited() ? retries_ : fresh_).push_back(std::move(claim));
       }
     }
   }
-  lane.window.Add(std::move(retries), std::move(fresh));
+  lane.window.Add(std::move(retries_), std::move(fresh_));
   ArmDue(lane);
   if (!lane.window.empty() || !lane.withheld.empty()) {
     callbacks_.rows(lane);

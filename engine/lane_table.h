@@ -160,6 +160,7 @@ class LaneTable {
   std::unordered_map<uint32_t, int> lanes_of_;                   // by campaign, of those in memory
   size_t transactional_ = 0;                                     // of the lanes
   bool page_waits_ = false;                                      // for room
+  std::vector<Claim> retries_, fresh_;                           // of the window that has come; else empty
   std::vector<queue::LaneRead> reads_, urgent_reads_;            // of this turn; urgent: transactional
   std::vector<Stopping> stopping_;
 };

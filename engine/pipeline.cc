@@ -40,7 +40,7 @@ Pipeline::Step Pipeline::OnReply(const Reply& reply) {
   using Next = Step::Next;
   CHECK(!awaited_.empty(), "a reply is taken for a command that was sent");
   const Phase phase = awaited_.front();
-  awaited_.pop_front();
+  awaited_.erase(awaited_.begin());
   if (reply.code == 421) return End(Next::kBye, phase, reply);
   switch (phase) {
     case Phase::kReset:

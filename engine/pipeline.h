@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <optional>
+#include <vector>
 
 #include "engine/shaping/classification.h"
 #include "engine/smtp/reply.h"
@@ -65,7 +65,7 @@ class Pipeline {
   // The oldest transaction is over: its first refusal is what came of it, else this reply.
   Step End(Step::Next next, Phase phase, const Reply& reply);
 
-  std::deque<Phase> awaited_;
+  std::vector<Phase> awaited_;      // some dozens at most
   std::optional<Refusal> refusal_;  // the first of the oldest transaction
   std::optional<Refusal> ended_;    // that of the transaction that was over last
   bool lone_dot_ = false;           // its content is one

@@ -30,8 +30,9 @@ class RowWindow {
   void push_front(Claim claim) { rows_.push_back(std::move(claim)); }
   void clear() { rows_ = {}; }
 
-  // Retries go behind the retries that are here and before the fresh rows, which go last.
-  void Add(std::vector<Claim> retries, std::vector<Claim> fresh);
+  // Retries go behind the retries that are here and before the fresh rows, which go last. The memory of
+  // both stays theirs.
+  void Add(std::vector<Claim>&& retries, std::vector<Claim>&& fresh);
 
  private:
   std::vector<Claim> rows_;  // the next one last
