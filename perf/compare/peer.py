@@ -108,6 +108,7 @@ def accepts(address):
 
 class Peer:
     name = ''
+    inject_connections = INJECT_CONNECTIONS
 
     def __init__(self, data: Input, mode: Mode, directory: pathlib.Path):
         self.data, self.mode, self.directory = data, mode, directory
@@ -126,8 +127,8 @@ class Peer:
 
     def submit(self) -> Usage:
         """Hands all messages over and returns what the peer's own client used for it. All are acknowledged on return."""
-        command(self.data.build / 'perf/compare_injector', *INJECT, INJECT_CONNECTIONS, self.data.template, self.data.recipients,
-                SENDER)
+        command(self.data.build / 'perf/compare_injector', *INJECT, self.inject_connections, self.data.template,
+                self.data.recipients, SENDER)
         return Usage()
 
     def release(self) -> Usage:

@@ -7,6 +7,7 @@ import subprocess
 
 @dataclasses.dataclass
 class Result:
+    messages: int = 0
     rate: float = 0      # messages a second
     cpu_ms: float = 0    # a message
     memory: int = 0      # bytes, the most that was seen
@@ -54,7 +55,7 @@ class Report:
             if new:
                 out.write('when\tmode\tpeer\tmessages\tmessages_per_s\tcpu_ms\tpeak_bytes\tdisk_bytes\tsyncs\n')
             for mode, peer, result in self._rows:
-                out.write(f'{when}\t{mode}\t{peer}\t{mode.messages}\t{result.rate:.0f}\t{result.cpu_ms:.4f}\t{result.memory}\t'
+                out.write(f'{when}\t{mode}\t{peer}\t{result.messages}\t{result.rate:.0f}\t{result.cpu_ms:.4f}\t{result.memory}\t'
                           f'{result.written:.0f}\t{self.syncs.get(peer, "")}\n')
         if shutil.which('gnuplot') is None:
             print('no plots: gnuplot is not installed (perf/compare/install)')

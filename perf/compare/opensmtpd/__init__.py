@@ -7,6 +7,7 @@ class OpenSmtpd(Peer):
     """Debian installs one mail server at a time, so the package is unpacked and laid over /usr for its processes; its spool,
     whose place is fixed, is the run's directory."""
     name = 'opensmtpd'
+    inject_connections = 4  # with twenty some were never answered, and nothing came to an end
 
     @classmethod
     def version(cls, data):
