@@ -385,7 +385,6 @@ void NodeImpl::Upkeep() {
     lock.unlock();
     const absl::Time now = absl::Now();
     WatchStorage();
-    CountQueue();
     NoteDestinations();
     holds_->EndDue(now);
     campaigns_->StartDue(now);

@@ -251,6 +251,7 @@ WaitReason NodeImpl::WhyRowWaits(const queue::Campaign& campaign, const queue::S
 }
 
 std::vector<LimitStatus> NodeImpl::Throttles() {
+  CountQueue();
   std::map<std::string, uint64_t> waiting;
   {
     const std::lock_guard lock(counted_mutex_);
