@@ -13,7 +13,7 @@
 namespace sealift::engine {
 namespace {
 
-absl::Status Usage(std::string why) { return WithExit(absl::InvalidArgumentError(std::move(why)), ExitCode::kUsage); }
+absl::Status Usage(const std::string& why) { return WithExit(absl::InvalidArgumentError(why), ExitCode::kUsage); }
 
 }  // namespace
 

@@ -24,7 +24,7 @@ constexpr int kRecordsLookedAtMax = 20'000;
 constexpr size_t kReasonBytesMax = 500;
 constexpr size_t kNameBytesMax = 64;
 
-absl::Status Usage(std::string why) { return WithExit(absl::InvalidArgumentError(std::move(why)), ExitCode::kUsage); }
+absl::Status Usage(const std::string& why) { return WithExit(absl::InvalidArgumentError(why), ExitCode::kUsage); }
 
 }  // namespace
 

@@ -40,8 +40,10 @@ Load::~Load() {
 }
 
 Load::Part Load::NewPart() const {
-  return {.chunk = std::make_unique<LoadChunk>(progress_.id, context_->ring),
-          .bodies = std::make_unique<BodyFiles>(context_->database, progress_.id)};
+  Part part;
+  part.chunk = std::make_unique<LoadChunk>(progress_.id, context_->ring);
+  part.bodies = std::make_unique<BodyFiles>(context_->database, progress_.id);
+  return part;
 }
 
 absl::StatusOr<Load::Added> Load::Add(const Row& row) {

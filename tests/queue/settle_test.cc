@@ -104,6 +104,7 @@ TEST_F(SettleTest, RowsThatWaitLongShareThePackOfAWholeSecond) {
   const auto pack = ReadAll(campaign_).at(0);
   const absl::Time due = absl::FromUnixSeconds(absl::ToUnixSeconds(kNow)) + absl::Minutes(5);
   std::vector<Outcome> outcomes;
+  outcomes.reserve(16);
   for (size_t i = 0; i < 16; ++i) {
     outcomes.push_back(
         MakeOutcome(pack, i, OutcomeKind::kDeferred, kNow, due + absl::Milliseconds(1 + 60 * int64_t(i))));

@@ -42,7 +42,7 @@ inline InputRow MakeRow(uint32_t id, int domains = 3) {
 
 // Opens a store in a temporary directory of its own, and turns its callbacks into waits.
 class StoreTest : public ::testing::Test {
- protected:
+ public:
   StoreTest() {
     std::string pattern = (std::filesystem::temp_directory_path() / "sealift-queue-XXXXXX").string();
     root_ = ::mkdtemp(pattern.data());
@@ -53,6 +53,7 @@ class StoreTest : public ::testing::Test {
     std::filesystem::remove_all(root_);
   }
 
+ protected:
   absl::StatusOr<std::unique_ptr<Store>> TryOpen(uint8_t kek = 7) {
     Store::Options options;
     options.path = path_;
@@ -113,7 +114,7 @@ class StoreTest : public ::testing::Test {
       auto added = Add(**load, MakeRow(id, domains));
       ASSERT_TRUE(added.ok()) << added.status();
     }
-    const absl::Status committed = (*load)->Commit(last * 10, "digest", true);
+    const absl::Status committed = (*load)->Commit(uint64_t{last} * 10, "digest", true);
     ASSERT_TRUE(committed.ok()) << committed;
   }
 
@@ -181,6 +182,7 @@ class StoreTest : public ::testing::Test {
   static std::vector<Outcome> AllOf(const std::shared_ptr<Pack>& pack, OutcomeKind kind, absl::Time time = kNow,
                                     absl::Time due = absl::InfiniteFuture()) {
     std::vector<Outcome> outcomes;
+    outcomes.reserve(pack->rows().size());
     for (size_t i = 0; i < pack->rows().size(); ++i) outcomes.push_back(MakeOutcome(pack, i, kind, time, due));
     return outcomes;
   }
@@ -194,9 +196,9 @@ class StoreTest : public ::testing::Test {
     changed_.wait(lock, [&] { return durable_[shard] >= last; });
   }
 
-  uint64_t MoveDue(LaneId lane, std::string after, absl::Time due) {
+  uint64_t MoveDue(LaneId lane, const std::string& after, absl::Time due) {
     std::promise<absl::StatusOr<uint64_t>> promise;
-    store_->MoveDue(lane, std::move(after), due, [&](absl::StatusOr<uint64_t> rows) { promise.set_value(rows); });
+    store_->MoveDue(lane, after, due, [&](const absl::StatusOr<uint64_t>& rows) { promise.set_value(rows); });
     const absl::StatusOr<uint64_t> rows = promise.get_future().get();
     EXPECT_TRUE(rows.ok()) << rows.status();
     return rows.value_or(0);
