@@ -150,7 +150,9 @@ TEST_F(BitFlipTest, DamagedRowsNameTheirCampaignAndTheirFile) {
   FlipBit(rows, size(rows) / 2 * 8);  // in the middle of what is sealed
   const absl::Status refused = TryOpen().status();
   EXPECT_TRUE(absl::IsDataLoss(refused)) << refused;
-  for (const std::string& named : {std::string("campaign 'spring'"), rows, std::string("sealift backup restore")}) {
+  for (const std::string& named :
+       {std::string("campaign 'spring'"), rows, std::string("move its data directory away"),
+        std::string("`sealift backup list`"), std::string("`sealift backup restore FILE`")}) {
     EXPECT_NE(refused.message().find(named), std::string_view::npos) << named << " is not in: " << refused;
   }
 }
