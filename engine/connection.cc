@@ -173,6 +173,7 @@ Task<Connection::Opened> Connection::Greet() {
     co_await Quit();
     co_return Failed(Opened::kNo, std::move(refused));
   }
+  if (services_.on_greeted) services_.on_greeted();
   const Opened hello = co_await Hello();
   if (hello != Opened::kYes || forgo_tls_) co_return hello;
   if (!capabilities_.starttls) co_return co_await GoOnInClear();

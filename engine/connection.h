@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,6 +55,7 @@ class Connection {
     tls::SessionCache* tls_sessions = nullptr;  // null: every handshake is a whole one
     Metrics* metrics = nullptr;                 // where handshakes are counted; null: nowhere
     TlsMemory* tls_memory = nullptr;            // of the node; null: nothing is remembered
+    std::function<void()> on_greeted;           // a host has let us in, as its greeting says; null: nobody asks
   };
 
   // kNoTls: the host lets us in and offers less than the mail asks. kNoPromisedTls: it offers less than it has

@@ -131,6 +131,18 @@ Slots* Limits::Count(std::string_view name, const CountLimit& limit, int reserve
   return entry.get();
 }
 
+std::shared_ptr<Reception> Limits::ReceptionOf(std::string_view source, std::string_view judge) {
+  const std::lock_guard lock(mutex_);
+  if (receptions_.size() > receptions_max_) {
+    std::erase_if(receptions_, [](const auto& entry) { return entry.second.expired(); });
+    receptions_max_ = 2 * receptions_.size() + 64;
+  }
+  std::weak_ptr<Reception>& entry = receptions_[{std::string(source), std::string(judge)}];
+  std::shared_ptr<Reception> reception = entry.lock();
+  if (reception == nullptr) entry = reception = std::make_shared<Reception>();
+  return reception;
+}
+
 void Limits::ForEach(const std::function<void(const RateInForce&)>& rate,
                      const std::function<void(const std::string& name, const Slots&)>& count) {
   const std::lock_guard lock(mutex_);

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "engine/options.h"
 #include "engine/precedence.h"
+#include "engine/reception.h"
 #include "engine/shaping/throttle.h"
 
 namespace sealift::engine {
@@ -165,6 +166,8 @@ class Limits {
   // The same for one whose owner knows after a restart what became of it: nothing waits for the disk.
   RateInForce* OwnedRate(std::string_view kind, std::string_view name, const RateLimit& limit);
   Slots* Count(std::string_view name, const CountLimit& limit, int reserved = 0);
+  // Of a source by what judges as one: there is one for as long as somebody has it.
+  std::shared_ptr<Reception> ReceptionOf(std::string_view source, std::string_view judge);
 
   // Changes how an owned rate is spaced, and not what it says; or what it says.
   void Space(RateInForce& rate, const Throttle::Options& options) { rate.throttle_.Adopt(options); }
@@ -225,6 +228,8 @@ class Limits {
   std::mutex mutex_;
   std::map<std::string, std::unique_ptr<RateInForce>, std::less<>> rates_;
   std::map<std::string, std::unique_ptr<Slots>, std::less<>> counts_;
+  std::map<std::pair<std::string, std::string>, std::weak_ptr<Reception>> receptions_;
+  size_t receptions_max_ = 64;  // with more, those that nobody has are taken out
 };
 
 }  // namespace sealift::engine

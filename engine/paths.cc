@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "engine/log.h"
 #include "engine/scheduler.h"
 #include "engine/session.h"
 #include "engine/shaping/retry_schedule.h"
@@ -13,7 +14,7 @@
 namespace sealift::engine {
 namespace {
 
-constexpr absl::Duration kFullAgain = absl::Minutes(1);              // a host refused one more connection
+constexpr absl::Duration kFullAgain = absl::Minutes(1);              // one more connection got nothing
 constexpr absl::Duration kWorthConnecting = absl::Seconds(1);        // a permit comes while the session is opened
 constexpr absl::Duration kSlotsAgain = absl::Milliseconds(50);       // another shard may have freed one
 constexpr absl::Duration kMoreSlotsAgain = absl::Milliseconds(200);  // the same, of many sites or for one more session
@@ -133,6 +134,7 @@ void Paths::Configure(Path& path) {
       path.counted_with.insert(path.counted_with.end(), pool.source_indexes.begin(), pool.source_indexes.end());
     }
   }
+  path.reception = services_.limits.ReceptionOf(path.source_name, path.site.judge);
   path.connection_rates.clear();
   for (const int index : settings.blocks) {
     const DestinationOptions& block = options.destinations[static_cast<size_t>(index)];
@@ -211,6 +213,12 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     WakeAt(path, path.next_open);
     return false;
   }
+  if (const absl::Time opens = path.reception->MayOpen(now); opens > now) {
+    // Other sites of the provider may hear its greeting first.
+    const absl::Duration look = path.site.provider == "other" ? Scheduler::kLookAfterExpiries : kSlotsAgain;
+    WakeAt(path, std::min(opens, now + look));
+    return false;
+  }
   if (RefusedForLong(path)) {
     WakeAt(path, std::min(path.refusal.until, now + Scheduler::kLookAfterExpiries));
     return false;
@@ -259,7 +267,7 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
   if (*what == Slots::For::kReserved) ++path.reserved_sessions;
   if (!std::exchange(path.replaces, false)) path.next_open = now + kPace;
   path.retry = queue.stream->retry;
-  sessions_.Start(Session::Run(scheduler_, path, *what));
+  sessions_.Start(Session::Run(scheduler_, path, *what, Reception::Visit(path.reception, now)));
   if (queue.rows_ready > static_cast<size_t>(SessionsFor(queue, path))) WakeAt(path, path.next_open);
   return true;
 }
@@ -292,8 +300,16 @@ std::optional<Paths::Full> Paths::FullFor(const SendQueue& queue, const Path& pa
   }
   const Slots::For most = queue.transactional() ? Slots::For::kReserved : *what;
   const auto full = std::ranges::find_if(path.slots, [&](const Slots* slots) { return slots->IsFull(most); });
-  if (full == path.slots.end()) return std::nullopt;
-  return Full{fmt::format("connections of {}: {}", (*full)->name(), (*full)->Describe()), (*full)->origin()};
+  if (full != path.slots.end()) {
+    return Full{fmt::format("connections of {}: {}", (*full)->name(), (*full)->Describe()), (*full)->origin()};
+  }
+  const absl::Time now = services_.Now(), again = path.reception->full_until();
+  if (again > now && path.reception->MayOpen(now) == again) {
+    return Full{fmt::format("connections from {} to {}: {} open, and the receiver let no further one in",
+                            path.source_name, path.site.key, path.reception->let_in()),
+                "the destination", again};
+  }
+  return std::nullopt;
 }
 
 bool Paths::HasAll(const SendQueue& queue) const {
@@ -367,6 +383,11 @@ void Paths::OnFruitless(Path& path, Attempt attempt) {
   BlockPath(path, Lack::kNone, attempt);
 }
 
+void Paths::OnGreeted(Path& path, Reception::Visit& visit) {
+  visit.LetIn();
+  Pump(path.site);
+}
+
 void Paths::OnTaken(Path& path) {
   ++path.taking;
   path.fruitless = 0;
@@ -377,12 +398,24 @@ void Paths::OnTaken(Path& path) {
 
 void Paths::OnUnreachable(Path& path, Lack lack, const Attempt& attempt) {
   path.site.Remember(services_.Now(), attempt.text);
+  if (attempt.code / 100 == 4 && path.reception->let_in() > 0) {
+    OnTooMany(path);
+    if (path.sessions > 1) return;  // else they are of other sites
+  }
   if (path.answering > 0) return OnFull(path);
   if (path.block.until > services_.Now()) return;  // another session met the same
   BlockPath(path, lack, attempt);
 }
 
 void Paths::OnFull(Path& path) { path.next_open = services_.Now() + kFullAgain; }
+
+void Paths::OnTooMany(Path& path) {
+  if (!path.reception->Refused(services_.Now())) return;
+  LogInfo("a receiver lets no further connection in", {{"source", path.source_name},
+                                                       {"site", path.site.key},
+                                                       {"connections", path.reception->let_in()},
+                                                       {"for", Reception::kPause}});
+}
 
 void Paths::OnUsedUp(Path& path) {
   const absl::Time now = services_.Now();

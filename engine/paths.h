@@ -16,10 +16,11 @@ class Scheduler;
 // Paths opens sessions where rows wait, no faster than a receiver likes, and leaves alone for a while what does not
 // answer.
 //
-// A path starts with one connection; while rows still wait another follows every kPace, up to the limits; one that has
-// carried all that it may is replaced at once, which does not delay the next that is added. When no host answers, or
-// none offers the TLS that is required, the path is blocked: the row that was tried is deferred, the others stay queued
-// and untouched, and the stream's retry schedule says when to try again.
+// A path starts with one connection; while rows still wait another follows every kPace, up to the limits and to what
+// the receiver is known to let in (reception.h); one that has carried all that it may is replaced at once, which does
+// not delay the next that is added. When no host answers, or none offers the TLS that is required, the path is blocked:
+// the row that was tried is deferred, the others stay queued and untouched, and the stream's retry schedule says when
+// to try again.
 //
 // Owned by:  the scheduler.
 // Threads:   the shard's.
@@ -39,6 +40,8 @@ class Paths {
   // Calls Pump again at that time.
   void WakeAt(Path& path, absl::Time when);
 
+  // A host has greeted the session of that visit: there may be room for another.
+  void OnGreeted(Path& path, Reception::Visit& visit);
   // A session had its first answer to a message: the path works.
   void OnTaken(Path& path);
   // A session found no host that answers as it should: unless others of the path are well, it is blocked from now on.
@@ -63,6 +66,7 @@ class Paths {
   // The limit that keeps a further session of the path from being opened for mail of this queue.
   struct Full {
     std::string detail, set_by;
+    absl::Time until = absl::InfinitePast();  // where that is known
   };
   std::optional<Full> FullFor(const SendQueue& queue, const Path& path) const;
 
@@ -93,6 +97,8 @@ class Paths {
   static std::optional<Slots::For> RoomAtSite(const SendQueue& queue, const Path& path);
   // Other connections of the path are well: the host has as many as it likes.
   void OnFull(Path& path);
+  // The receiver says so itself.
+  void OnTooMany(Path& path);
   void BlockPath(Path& path, Lack lack, const Attempt& attempt);
 
   ShardServices& services_;

@@ -545,8 +545,9 @@ Refusal Scheduler::WhyWaiting(const Lane& lane) const {
         }
       }
       const bool may_send = refusal.kind == Refusal::Kind::kNone || refusal.kind == Refusal::Kind::kNoRows;
-      if (may_send && paths_.FullFor(*lane.queue, *path).has_value()) {
-        refusal = {.kind = Refusal::Kind::kConnections, .until = absl::InfinitePast()};
+      if (may_send) {
+        const std::optional<Paths::Full> full = paths_.FullFor(*lane.queue, *path);
+        if (full.has_value()) refusal = {.kind = Refusal::Kind::kConnections, .until = full->until};
       }
       if (refusal.kind == Refusal::Kind::kNone) return refusal;  // a source may send
       if (refusal.until < first.until) first = refusal;

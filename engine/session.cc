@@ -48,6 +48,11 @@ bool IsOfTheHost(const std::optional<Attempt>& failure) {
          reason == ReasonClass::kProtocol;
 }
 
+// It has as many connections of ours as it likes.
+bool IsTooMany(const std::optional<Attempt>& failure) {
+  return failure.has_value() && failure->code / 100 == 4 && failure->verdict.reason_class == ReasonClass::kRate;
+}
+
 Lack LackOf(Connection::Opened opened) {
   switch (opened) {
     case Connection::Opened::kNoTls:
@@ -70,7 +75,7 @@ Task<absl::Status> WaitFor(Signal& signal) { co_return co_await signal.Wait(); }
 
 }  // namespace
 
-Task<void> Session::Run(Scheduler& scheduler, Path& path, Slots::For what) {
+Task<void> Session::Run(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit visit) {
   ShardServices& services = scheduler.services();
   if (services.options->FindSource(path.source_name) == nullptr) {  // a reload took it away before this began
     scheduler.paths().OnSessionEnd(path, what);
@@ -79,15 +84,16 @@ Task<void> Session::Run(Scheduler& scheduler, Path& path, Slots::For what) {
   Gauge* const open = services.metrics.gauge(Metric::kSmtpConnections, {path.source_name});
   open->Add(1);
   {
-    Session session(scheduler, path, what);
+    Session session(scheduler, path, what, visit);
     co_await session.Live();
     services.metrics.counter(Metric::kSmtpSessions, {path.source_name, ResultOf(session.failure_)})->Add();
   }
   open->Add(-1);
+  visit.End(services.Now());
   scheduler.paths().OnSessionEnd(path, what);
 }
 
-Session::Session(Scheduler& scheduler, Path& path, Slots::For what)
+Session::Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit& visit)
     : scheduler_(scheduler),
       services_(scheduler.services()),
       path_(path),
@@ -99,7 +105,8 @@ Session::Session(Scheduler& scheduler, Path& path, Slots::For what)
                    .tls = services_.tls,
                    .tls_sessions = &services_.tls_sessions,
                    .metrics = &services_.metrics,
-                   .tls_memory = &services_.tls_memory},
+                   .tls_memory = &services_.tls_memory,
+                   .on_greeted = [this, &visit] { scheduler_.paths().OnGreeted(path_, visit); }},
                   options_, *options_->FindSource(path.source_name), path.requirement),
       tls_account_(services_, path.requirement, options_->FindSource(path.source_name)->address),
       message_(services_, options_) {}
@@ -147,6 +154,7 @@ Task<bool> Session::Open() {
     lack = std::min(lack, LackOf(opened));
     const Scope& scope = co_await CurrentScope();
     if (scope.ended()) co_return false;
+    if (IsTooMany(connection_.failure()) && path_.reception->let_in() > 0) break;  // his other hosts count together
     if (path_.answering == 0 && IsOfTheHost(connection_.failure())) {
       failed_hosts.Failed(host.name, path_.source_name, services_.Now());
     }

@@ -12,6 +12,7 @@
 #include "engine/connection.h"
 #include "engine/outgoing_message.h"
 #include "engine/pipeline.h"
+#include "engine/reception.h"
 #include "engine/runtime/task.h"
 #include "engine/scheduler.h"
 #include "engine/site.h"
@@ -37,7 +38,7 @@ namespace sealift::engine {
 class Session {
  public:
   // kReserved: it sends mail of transactional streams alone.
-  static Task<void> Run(Scheduler& scheduler, Path& path, Slots::For what);
+  static Task<void> Run(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit visit);
 
  private:
   // A message on its way. Its outcome comes with the replies, in the order of the pipeline's transactions.
@@ -62,7 +63,7 @@ class Session {
   // Whether this server's replies say themselves what they answer (Pipeline::Fits).
   enum class Telling { kUnknown, kYes, kNo };
 
-  Session(Scheduler& scheduler, Path& path, Slots::For what);
+  Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit& visit);
 
   Task<void> Live();
   Task<bool> Open();

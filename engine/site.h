@@ -18,6 +18,7 @@
 #include "engine/metrics.h"
 #include "engine/options.h"
 #include "engine/precedence.h"
+#include "engine/reception.h"
 #include "engine/restraints.h"
 #include "engine/runtime/signal.h"
 #include "engine/runtime/timer_wheel.h"
@@ -185,6 +186,7 @@ struct Path {
   };
   std::vector<Taken> taken;                    // by the sessions that are open
   std::vector<RateInForce*> connection_rates;  // of every block that has one
+  std::shared_ptr<Reception> reception;        // of its source, by what judges as one with the site
 };
 
 // Site is the set of hosts that serve a domain; domains with the same hosts are one site.

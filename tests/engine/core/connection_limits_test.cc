@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "engine/explain.h"
 #include "tests/engine/core/shard_world.h"
 
@@ -67,6 +69,66 @@ TEST_F(ConnectionLimitsTest, AConnectionThatIsUsedUpIsLeftToASiteThatHasNone) {
   const queue::CampaignId summer = Send("summer", Recipients(4, "d2.test"));
   ASSERT_TRUE(EventuallyDelivered(summer, 4));
   EXPECT_GT(CountersOf(spring).queued(), 0u);
+}
+
+// A receiver that lets no more than two of our connections in is asked for a third once, by one site of his, and
+// whoever waits is told.
+TEST_F(ConnectionLimitsTest, AReceiverThatLetsNoMoreConnectionsInIsNotAskedAgainAtOnce) {
+  AddProvider();
+  options_.providers.clear();
+  options_.destinations = {{.domains = {"*"}, .connections = {.count = 10, .origin = "t:1"}}};
+  servers_[0]->connections_max = 2;
+  Start();
+  Send("spring", Recipients(20, "d1.test"));
+  Send("summer", Recipients(20, "d2.test"));
+  ASSERT_TRUE(Eventually([this] { return Open() == 13; })) << "three there, and ten at the other";
+  ASSERT_TRUE(Eventually([this] {
+    DomainExplanation explanation;
+    ExplainDomain(scheduler(), "d1.test", explanation);
+    const auto wait = std::ranges::find(explanation.waits, "connections", &WaitReason::reason);
+    return wait != explanation.waits.end() && wait->rows == 18 && wait->until > absl::Now() &&
+           wait->detail ==
+               "connections from ip1 to 10 mx-d1.test.group.test: 2 open, and the receiver let no further one in";
+  }));
+  Stop(absl::ZeroDuration());
+  EXPECT_EQ(servers_[0]->turned_away, 1);
+}
+
+TEST_F(ConnectionLimitsTest, AReceiverIsFullAlsoWhileThoseThatHeLetInAreNotReadyYet) {
+  AddProvider();
+  servers_[0]->connections_max = 2;
+  servers_[0]->script = [](const MailServer::Conversation&, std::string_view command) {
+    return command.starts_with("EHLO") ? std::optional(MailServer::Answer{""}) : std::nullopt;
+  };
+  options_.smtp.connections = 10;
+  Start();
+  const queue::CampaignId spring = Send("spring", Recipients(20, "d1.test"));
+  ASSERT_TRUE(Eventually([this] { return servers_[0]->turned_away == 1; }));
+  OnShard([&](Scheduler& scheduler) {
+    EXPECT_GT(limits_.ReceptionOf(options_.sources[0].name, "group")->full_until(), absl::Now());
+    EXPECT_EQ(PathTo(scheduler, "d1.test").block.failures, 0);
+  });
+  Stop(absl::ZeroDuration());
+  EXPECT_EQ(CountersOf(spring).deferrals, 0u);
+}
+
+TEST_F(ConnectionLimitsTest, SitesOfAProviderTogetherAskForOneConnectionTooMany) {
+  AddProvider();
+  for (MailServer* server : servers_) server->connections_max = 2;
+  options_.smtp.connections = 10;
+  Start();
+  SendToBoth();
+  const auto turned_away = [this] { return servers_[0]->turned_away + servers_[1]->turned_away; };
+  ASSERT_TRUE(Eventually([&] { return turned_away() > 0; }));
+  const std::string source = options_.sources[0].name;
+  OnShard([&](Scheduler&) {
+    const std::shared_ptr<Reception> reception = limits_.ReceptionOf(source, "group");
+    EXPECT_GT(reception->full_until(), absl::Now());
+    EXPECT_EQ(reception->most(), reception->let_in());
+    EXPECT_EQ(limits_.ReceptionOf(source, "group"), reception);
+  });
+  Stop(absl::ZeroDuration());
+  EXPECT_EQ(turned_away(), 1);
 }
 
 // Two streams to one domain whose server never answers a message.

@@ -1,5 +1,6 @@
 #include "tests/engine/core/mail_server.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/tls_stream.h"
@@ -89,8 +90,10 @@ Task<void> MailServer::Serve(std::unique_ptr<Stream> stream) {
   std::vector<char> buffer(64 << 10);
   bool in_content = false;
   bool over = false;
-  const absl::Status greeted = co_await Say(*stream, greeting);
+  const bool is_one_too_many = std::ranges::count(conversations, false, &Conversation::ended) > connections_max;
+  const absl::Status greeted = co_await Say(*stream, is_one_too_many ? "421 4.7.0 too many connections" : greeting);
   over = !greeted.ok();
+  if (is_one_too_many) ++turned_away;
   while (!over) {
     const absl::StatusOr<size_t> count = co_await stream->Read(buffer);
     if (!count.ok() || *count == 0) break;

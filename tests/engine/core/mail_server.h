@@ -1,5 +1,6 @@
 #pragma once
 
+#include <climits>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -51,7 +52,9 @@ class MailServer {
   std::string injected;                     // written in clear right behind the answer to STARTTLS
   Script script;
   bool strict = false;
-  size_t withhold = 0;  // says nothing after the first message until so many have come
+  int connections_max = INT_MAX;  // at once: another is greeted by 421
+  int turned_away = 0;            // so many were
+  size_t withhold = 0;            // says nothing after the first message until so many have come
 
   std::deque<Conversation> conversations;  // the oldest first
   std::vector<std::string> contents;       // what came after DATA, as it was on the wire, without the line with the dot
