@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -26,21 +27,24 @@ RecipientCap::RecipientCap(ShardServices& services) : services_(services), under
 
 Task<absl::StatusOr<RecipientCap::Answer>> RecipientCap::Ask(const StreamOptions& stream, std::string recipient) {
   const Rate cap = stream.recipient_cap.rate;
-  const auto most = static_cast<size_t>(cap.count);
   const std::string name = stream.name;
   const Key key(name, services_.store.AddressOf(recipient));
   // Taken before the store is asked: of two that ask at once the second sees the first, and what is committed
   // meanwhile was under way when this began.
-  const size_t others = (*under_way_)[key]++;
-  const auto give_up = [under_way = under_way_, key](const void*) {
+  Places& places = (*under_way_)[key];
+  const Places others = places;
+  const auto own = places.emplace_back(std::make_shared<Place>());
+  const auto leave = [under_way = under_way_, key, own](Place* place) {
+    place->given_up = !place->delivered.has_value();
     const auto found = under_way->find(key);
-    if (--found->second == 0) under_way->erase(found);
+    std::erase(found->second, own);
+    if (found->second.empty()) under_way->erase(found);
   };
-  const std::shared_ptr<const void> place(this, give_up);
+  const std::shared_ptr<Place> admitted(own.get(), leave);
 
   const absl::Time now = services_.Now();
   const auto read = std::make_shared<Read>();
-  services_.store.ReadReceived(name, std::move(recipient), now - cap.period, most,
+  services_.store.ReadReceived(name, std::move(recipient), now - cap.period, static_cast<size_t>(cap.count),
                                [read, post = services_.post](absl::StatusOr<std::vector<absl::Time>> got) {
                                  post([read, got = std::move(got)]() mutable {
                                    read->times = std::move(got);
@@ -52,16 +56,18 @@ Task<absl::StatusOr<RecipientCap::Answer>> RecipientCap::Ask(const StreamOptions
     if (!waited.ok()) co_return waited;
   }
   if (!read->times->ok()) co_return read->times->status();
-  std::vector<absl::Time>& times = **read->times;
+  const std::vector<absl::Time>& on_disk = **read->times;
+  std::vector<absl::Time> received = With(on_disk, others);
+  const auto given_up =
+      static_cast<size_t>(std::ranges::count(others, true, [](const auto& p) { return p->given_up; }));
   Answer answer;
-  if (times.size() + others < most) {
-    answer.admitted = place;
-  } else if (times.size() >= most) {
-    answer.wait = WaitOf(stream, times.front());
+  std::optional<Wait> wait = WaitFor(stream, received, on_disk.size() + others.size() - given_up, now);
+  if (wait.has_value()) {
+    answer.wait = *std::move(wait);
   } else {
-    answer.wait = WaitOfOthers(stream, others, now);
+    answer.admitted = admitted;
   }
-  Learn(key, std::move(times));
+  Learn(key, std::move(received));
   co_return answer;
 }
 
@@ -69,25 +75,42 @@ std::optional<RecipientCap::Wait> RecipientCap::Known(const StreamOptions& strea
                                                       absl::Time now) const {
   if (known_.empty() && under_way_->empty()) return std::nullopt;
   const Key key(stream.name, services_.store.AddressOf(recipient));
-  const auto most = static_cast<size_t>(stream.recipient_cap.rate.count);
   const auto found = known_.find(key);
-  size_t received = 0;
-  if (found != known_.end()) {
-    const std::vector<absl::Time>& times = found->second;
-    const absl::Time since = now - stream.recipient_cap.rate.period;
-    received = static_cast<size_t>(times.end() - std::ranges::lower_bound(times, since));
-    if (received >= most) return WaitOf(stream, times[times.size() - most]);
-  }
-  const auto others = under_way_->find(key);
-  if (others == under_way_->end() || received + others->second < most) return std::nullopt;
-  return WaitOfOthers(stream, others->second, now);
+  const auto places = under_way_->find(key);
+  const Places others = places != under_way_->end() ? places->second : Places();
+  std::vector<absl::Time> received = With(found != known_.end() ? found->second : std::vector<absl::Time>(), others);
+  received.erase(received.begin(), std::ranges::lower_bound(received, now - stream.recipient_cap.rate.period));
+  const auto arrived = std::ranges::count(others, true, [](const auto& p) { return p->delivered.has_value(); });
+  return WaitFor(stream, received, received.size() + others.size() - static_cast<size_t>(arrived), now);
 }
 
-void RecipientCap::Delivered(const std::string& stream, std::string_view recipient, absl::Time now) {
+void RecipientCap::Delivered(Place& admitted, const std::string& stream, std::string_view recipient, absl::Time now) {
+  admitted.delivered = absl::FromUnixMillis(absl::ToUnixMillis(now));  // as the disk has it
   const auto found = known_.find(Key(stream, services_.store.AddressOf(recipient)));
   if (found == known_.end()) return;
   std::vector<absl::Time>& times = found->second;
-  times.insert(std::ranges::upper_bound(times, now), now);
+  times.insert(std::ranges::upper_bound(times, *admitted.delivered), *admitted.delivered);
+}
+
+std::vector<absl::Time> RecipientCap::With(const std::vector<absl::Time>& received, const Places& others) {
+  std::vector<absl::Time> arrived, all;
+  for (const std::shared_ptr<Place>& other : others) {
+    if (other->delivered.has_value()) arrived.push_back(*other->delivered);
+  }
+  std::ranges::sort(arrived);
+  std::ranges::set_union(received, arrived, std::back_inserter(all));
+  return all;
+}
+
+std::optional<RecipientCap::Wait> RecipientCap::WaitFor(const StreamOptions& stream,
+                                                        const std::vector<absl::Time>& received, size_t counted,
+                                                        absl::Time now) {
+  const auto most = static_cast<size_t>(stream.recipient_cap.rate.count);
+  if (received.size() >= most) return WaitOf(stream, received[received.size() - most]);
+  if (counted < most) return std::nullopt;
+  return Wait{.again = now + kUnderWayAgain,
+              .why = fmt::format("{} to the recipient are under way, and stream {} allows {}",
+                                 counted - received.size(), stream.name, ToText(stream.recipient_cap.rate))};
 }
 
 void RecipientCap::Learn(const Key& key, std::vector<absl::Time> times) {
@@ -104,12 +127,6 @@ RecipientCap::Wait RecipientCap::WaitOf(const StreamOptions& stream, absl::Time 
   return {.again = first + cap.period + absl::Milliseconds(1),
           .why = fmt::format("the recipient has had {} of stream {}, which allows {}", cap.count, stream.name,
                              ToText(cap))};
-}
-
-RecipientCap::Wait RecipientCap::WaitOfOthers(const StreamOptions& stream, size_t others, absl::Time now) {
-  return {.again = now + kUnderWayAgain,
-          .why = fmt::format("{} to the recipient are under way, and stream {} allows {}", others, stream.name,
-                             ToText(stream.recipient_cap.rate))};
 }
 
 }  // namespace sealift::engine

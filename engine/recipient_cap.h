@@ -25,8 +25,8 @@ inline constexpr std::string_view kRecipientCapClass = "recipient_cap";
 // that one looks at: over all campaigns of the stream, replays and tests. What counts is what was delivered.
 //
 // What was delivered is on disk, written with the outcome (queue/received.h), so that a kill forgets nothing; here is
-// only what is under way and not there yet. A message that is asked about while others to its recipient are under way
-// counts them as delivered. A stream without a cap asks nothing and writes nothing.
+// only what is under way, or delivered and not there yet. A message that is asked about while others to its recipient
+// are under way counts them as delivered. A stream without a cap asks nothing and writes nothing.
 //
 // A row over the cap costs no connection: readers tell of it with the row (queue::LaneWindow::sated), and what has
 // become known since it was read (Known) is asked before one is opened for it. Just before MAIL the disk has the last
@@ -41,9 +41,14 @@ class RecipientCap {
     absl::Time again;  // when it may be asked again
     std::string why;   // for the event; names nobody
   };
+  // A message that is under way.
+  struct Place {
+    std::optional<absl::Time> delivered;
+    bool given_up = false;
+  };
   struct Answer {
-    // Held from MAIL on until the outcome is durable, or given up: the message is under way. Null: it may not be sent.
-    std::shared_ptr<const void> admitted;
+    // Held from MAIL on until the outcome is durable, or given up. Null: it may not be sent.
+    std::shared_ptr<Place> admitted;
     Wait wait;
   };
 
@@ -55,16 +60,22 @@ class RecipientCap {
   // What is known without the disk: of those that were asked about lately. Nothing: it may be asked.
   std::optional<Wait> Known(const StreamOptions& stream, std::string_view recipient, absl::Time now) const;
   // A message that was admitted has arrived.
-  void Delivered(const std::string& stream, std::string_view recipient, absl::Time now);
+  void Delivered(Place& admitted, const std::string& stream, std::string_view recipient, absl::Time now);
 
   // Of one who has had all that the stream allows; the first of that then.
   static Wait WaitOf(const StreamOptions& stream, absl::Time first);
 
  private:
   using Key = std::pair<std::string, queue::AddressHash>;  // stream, recipient
-  using UnderWay = absl::flat_hash_map<Key, size_t>;
+  using Places = std::vector<std::shared_ptr<Place>>;
+  using UnderWay = absl::flat_hash_map<Key, Places>;
 
-  static Wait WaitOfOthers(const StreamOptions& stream, size_t others, absl::Time now);
+  // Of one who has received that; with what may be under way as well there are as many as were `counted`. Nothing:
+  // another may go.
+  static std::optional<Wait> WaitFor(const StreamOptions& stream, const std::vector<absl::Time>& received,
+                                     size_t counted, absl::Time now);
+  // With those of the others that have arrived: the disk has some of them, or has not yet.
+  static std::vector<absl::Time> With(const std::vector<absl::Time>& received, const Places& others);
   void Learn(const Key& key, std::vector<absl::Time> times);
 
   ShardServices& services_;

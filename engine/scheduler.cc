@@ -405,7 +405,7 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& heard) {
     case OutcomeKind::kDelivered:
       outcome.received = assignment.under_cap != nullptr;
       outcome.kept = assignment.under_cap;
-      if (outcome.received) recipient_cap_.Delivered(stream_name, row.recipient, now);
+      if (outcome.received) recipient_cap_.Delivered(*assignment.under_cap, stream_name, row.recipient, now);
       assignment.permits->delivered->Add();
       assignment.queue->delivery_seconds->Observe(
           absl::ToDoubleSeconds(now - (was_retrying ? pack.due() : std::max(pack.accepted(), lane.campaign->started))));

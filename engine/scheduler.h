@@ -26,11 +26,11 @@ struct Assignment {
   Claim claim;
   Lane* lane = nullptr;
   SendQueue* queue = nullptr;
-  std::shared_ptr<const SendPermits> permits;   // null: none were asked
-  std::shared_ptr<SignedMessage> message;       // null: the session renders it
-  absl::Time permitted = absl::InfinitePast();  // when they were taken
-  bool intended = false;                        // the store knows that its final dot may be sent
-  std::shared_ptr<const void> under_cap;        // it is under way to a recipient whose messages are counted
+  std::shared_ptr<const SendPermits> permits;      // null: none were asked
+  std::shared_ptr<SignedMessage> message;          // null: the session renders it
+  absl::Time permitted = absl::InfinitePast();     // when they were taken
+  bool intended = false;                           // the store knows that its final dot may be sent
+  std::shared_ptr<RecipientCap::Place> under_cap;  // it is under way to a recipient whose messages are counted
 };
 
 // Gives back what was taken for a row that is not sent.

@@ -100,6 +100,46 @@ TEST_F(RecipientCapTest, TwoAtOnceSeeEachOther) {
   EXPECT_EQ(to_both, 1);
 }
 
+// The disk hears of the first a tenth of a second later.
+TEST_F(RecipientCapTest, OneThatFollowsAtOnceWaitsUntilThereIsRoomAndNoLonger) {
+  options_.smtp.connections = 1;
+  Start();
+  const auto delivered = [this] { return metrics_.counter(Metric::kMessagesDelivered, {"news", "ip1", "other"}); };
+  Send("spring", {"a1@d1.test"});
+  ASSERT_TRUE(Eventually([&] { return delivered()->value() == 1; }));
+  const queue::CampaignId summer = Send("summer", {"a1@d1.test"});
+  ASSERT_TRUE(EventuallyTried(summer, 1));
+  Stop();
+  const std::vector<queue::StoredRow> rows = RowsOf(summer);
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_GT(rows[0].due, absl::Now() + absl::Hours(23));
+}
+
+// One that is delivered and not durable is one, not two.
+TEST_F(RecipientCapTest, WhatHasArrivedIsNotUnderWayAsWell) {
+  options_.streams[0].recipient_cap.rate.count = 2;
+  options_.smtp.connections = 1;
+  Start();
+  std::vector<queue::CampaignId> ids;
+  for (const char* name : {"spring", "summer", "autumn"}) {
+    if (!ids.empty()) {
+      ASSERT_TRUE(Eventually([&] { return server_->accepted.size() == ids.size(); }));
+    }
+    ids.push_back(Send(name, {"a1@d1.test"}));
+  }
+  const auto sum = [&](uint64_t queue::Counters::* count) {
+    uint64_t all = 0;
+    for (const queue::CampaignId id : ids) all += CountersOf(id).*count;
+    return all;
+  };
+  ASSERT_TRUE(
+      Eventually([&] { return sum(&queue::Counters::delivered) == 2 && sum(&queue::Counters::deferrals) == 1; }));
+  Stop();
+  for (const queue::CampaignId id : ids) {
+    for (const queue::StoredRow& row : RowsOf(id)) EXPECT_GT(row.due, absl::Now() + absl::Hours(23));
+  }
+}
+
 TEST_F(RecipientCapTest, WhatWasNotDeliveredDoesNotCount) {
   server_->script = [n = 0](const MailServer::Conversation&,
                             std::string_view command) mutable -> std::optional<MailServer::Answer> {
