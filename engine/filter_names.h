@@ -17,5 +17,7 @@ namespace sealift::engine {
 absl::Status CheckNames(const QueueFilter& filter, const Options& options,
                         const std::vector<queue::Campaign>& campaigns = {});
 absl::Status CheckProvider(std::string_view provider, const Options& options);
+// Of a row's last attempt.
+absl::Status CheckClass(std::string_view reason_class);
 
 }  // namespace sealift::engine

@@ -116,6 +116,17 @@ TEST_F(QueueJobTest, AReplaySendsWhatWasRefusedForOneReasonAgainAndOnlyOnce) {
       Sealift({"queue", "replay", "--provider", "gogle", "--outcome", "expired", "--reason", "no", "--yes"});
   EXPECT_EQ(mistyped.exit_code, 64) << mistyped.Describe();
   EXPECT_THAT(mistyped.out, HasSubstr("there is no provider 'gogle'"));
+  for (const std::vector<std::string>& order :
+       std::vector<std::vector<std::string>>{{"queue", "replay", "--outcome", "bounced", "--reason", "no", "--yes"},
+                                             {"queue", "retry", "--reason", "no"},
+                                             {"queue", "hold", "--reason", "no"},
+                                             {"queue", "list"}}) {
+    std::vector<std::string> with_class = order;
+    with_class.insert(with_class.end(), {"--class", "greylisting"});
+    const Answer no_class = Sealift(with_class);
+    EXPECT_EQ(no_class.exit_code, 64) << no_class.Describe();
+    EXPECT_THAT(no_class.out, HasSubstr("there is no class 'greylisting'; there are: authentication, bad_domain"));
+  }
   EXPECT_EQ(Sealift({"queue", "replay", "--everything", "--outcome", "bounced", "--class", "bad_mailbox", "--reason",
                      "no", "--yes"})
                 .exit_code,
