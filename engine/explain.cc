@@ -176,7 +176,7 @@ void AddLimits(Scheduler& scheduler, const Site& site, DomainExplanation& into) 
   for (const std::unique_ptr<SendQueue>& queue : site.queues) {
     scheduler.Restrain(*queue);
     for (const std::shared_ptr<const SendPermits>& permits : queue->permits) {
-      for (const RateInForce* rate : permits->rates) {
+      for (const std::shared_ptr<RateInForce>& rate : permits->rates) {
         if (rate->value() == ToText(Rate{})) continue;  // a backoff that is over
         DomainExplanation::LimitInForce limit{.name = fmt::format("{} rate of {}", rate->kind(), rate->name()),
                                               .value = rate->value(),
@@ -198,7 +198,7 @@ void AddLimits(Scheduler& scheduler, const Site& site, DomainExplanation& into) 
       limit.value += fmt::format(", {} of these for transactional mail alone", path->reserved_connections);
     }
     if (seen.insert(limit.name).second) into.limits.push_back(std::move(limit));
-    for (const RateInForce* connections : path->connection_rates) {
+    for (const std::shared_ptr<RateInForce>& connections : path->connection_rates) {
       DomainExplanation::LimitInForce rate{.name = fmt::format("connection rate to {}", connections->name()),
                                            .value = connections->value(),
                                            .set_by = connections->origin()};

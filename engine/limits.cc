@@ -6,24 +6,31 @@
 #include <utility>
 
 namespace sealift::engine {
+namespace {
+
+// A rate that had a permit so long ago has all that it may give at once.
+constexpr absl::Duration kFullAgain = absl::Seconds(1);
+
+}  // namespace
 
 std::string Limits::KeyOf(const RateInForce& rate) { return fmt::format("{}/{}", rate.kind(), rate.name()); }
 
-RateInForce* Limits::Rate(std::string_view kind, std::string_view name, const RateLimit& limit) {
+std::shared_ptr<RateInForce> Limits::Rate(std::string_view kind, std::string_view name, const RateLimit& limit) {
   return Find(kind, name, limit, Keeper::kLedger);
 }
 
-RateInForce* Limits::OwnedRate(std::string_view kind, std::string_view name, const RateLimit& limit) {
+std::shared_ptr<RateInForce> Limits::OwnedRate(std::string_view kind, std::string_view name, const RateLimit& limit) {
   return Find(kind, name, limit, Keeper::kOwner);
 }
 
-RateInForce* Limits::Find(std::string_view kind, std::string_view name, const RateLimit& limit, Keeper keeper) {
+std::shared_ptr<RateInForce> Limits::Find(std::string_view kind, std::string_view name, const RateLimit& limit,
+                                          Keeper keeper) {
   const Throttle::Options options{.count = limit.rate.count, .per = limit.rate.period};
   const std::lock_guard lock(mutex_);
   const std::string key = fmt::format("{}/{}", kind, name);
-  std::unique_ptr<RateInForce>& entry = rates_[key];
+  std::shared_ptr<RateInForce>& entry = rates_[key];
   const bool made = entry == nullptr;
-  if (made) entry = std::make_unique<RateInForce>(*this, std::string(kind), std::string(name));
+  if (made) entry = std::make_shared<RateInForce>(*this, std::string(kind), std::string(name));
   RateInForce& rate = *entry;
   if (made || rate.options_ != options) {
     rate.options_ = options;
@@ -47,7 +54,7 @@ RateInForce* Limits::Find(std::string_view kind, std::string_view name, const Ra
     }
   }
   rate.Describe(ToText(limit.rate), limit.origin);
-  return entry.get();
+  return entry;
 }
 
 void Limits::KeepOnDisk(absl::Time started, std::map<std::string, absl::Time, std::less<>> free, Unnamed unnamed) {
@@ -56,6 +63,17 @@ void Limits::KeepOnDisk(absl::Time started, std::map<std::string, absl::Time, st
   started_ = started;
   free_ = std::move(free);
   unnamed_ = unnamed;
+}
+
+void Limits::Forget(absl::Time now) {
+  const std::lock_guard lock(mutex_);
+  if (rates_.size() <= rates_max_) return;
+  std::erase_if(rates_, [now](const auto& entry) {
+    const std::shared_ptr<RateInForce>& rate = entry.second;
+    return rate.use_count() == 1 && !rate->asked_.load(std::memory_order_acquire) &&
+           rate->Peek(now - kFullAgain) <= absl::ZeroDuration();
+  });
+  rates_max_ = std::max(kRatesMin, 2 * rates_.size());
 }
 
 void Limits::AskCover(RateInForce& rate) {

@@ -158,13 +158,14 @@ class Slots {
 // Without a ledger (KeepOnDisk was not called) nothing is known after a restart, and nothing waits for the disk.
 //
 // Owned by:  the node; outlives its shards.
-// Threads:   any. A look-up locks, so callers keep the pointer, which stays good as long as the node.
+// Threads:   any. A look-up locks, so callers keep the pointer; that of a Slots stays good as long as the node.
+// Memory:    what is in use, and twice as many rates at most: each site may have some, and sites come and go.
 class Limits {
  public:
   // The rate of this kind on `name`, made or changed to `limit`.
-  RateInForce* Rate(std::string_view kind, std::string_view name, const RateLimit& limit);
+  std::shared_ptr<RateInForce> Rate(std::string_view kind, std::string_view name, const RateLimit& limit);
   // The same for one whose owner knows after a restart what became of it: nothing waits for the disk.
-  RateInForce* OwnedRate(std::string_view kind, std::string_view name, const RateLimit& limit);
+  std::shared_ptr<RateInForce> OwnedRate(std::string_view kind, std::string_view name, const RateLimit& limit);
   Slots* Count(std::string_view name, const CountLimit& limit, int reserved = 0);
   // Of a source by what judges as one: there is one for as long as somebody has it.
   std::shared_ptr<Reception> ReceptionOf(std::string_view source, std::string_view judge);
@@ -206,6 +207,10 @@ class Limits {
   void Refuse(const RateInForce::Cover& cover) { cover.rate->asked_.store(false, std::memory_order_release); }
   static std::string KeyOf(const RateInForce& rate);
 
+  static constexpr size_t kRatesMin = 1024;
+  // Rates that nobody has and that have as much to give as new ones are forgotten. Once a second or so.
+  void Forget(absl::Time now);
+
   // Every one that was ever asked for, by name.
   void ForEach(const std::function<void(const RateInForce&)>& rate,
                const std::function<void(const std::string& name, const Slots&)>& count);
@@ -215,7 +220,8 @@ class Limits {
 
   enum class Keeper : uint8_t { kLedger, kOwner };
 
-  RateInForce* Find(std::string_view kind, std::string_view name, const RateLimit& limit, Keeper keeper);
+  std::shared_ptr<RateInForce> Find(std::string_view kind, std::string_view name, const RateLimit& limit,
+                                    Keeper keeper);
   void AskCover(RateInForce& rate);
 
   std::atomic<RateInForce*> asked_{nullptr};  // a stack through next_asked_
@@ -226,7 +232,8 @@ class Limits {
   std::map<std::string, absl::Time, std::less<>> free_;  // of limits not asked for yet
 
   std::mutex mutex_;
-  std::map<std::string, std::unique_ptr<RateInForce>, std::less<>> rates_;
+  std::map<std::string, std::shared_ptr<RateInForce>, std::less<>> rates_;
+  size_t rates_max_ = kRatesMin;  // with more, Forget looks for those that nobody has
   std::map<std::string, std::unique_ptr<Slots>, std::less<>> counts_;
   std::map<std::pair<std::string, std::string>, std::weak_ptr<Reception>> receptions_;
   size_t receptions_max_ = 64;  // with more, those that nobody has are taken out

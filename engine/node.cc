@@ -351,6 +351,7 @@ void NodeImpl::WatchStorage() {
 
 void NodeImpl::ActOnReplies(absl::Time now) {
   restraints_.Tick(now);
+  limits_.Forget(now);
   if (!store_->writable()) return;
   for (const Restraints::Pause& pause : restraints_.Pauses()) {
     const absl::Status paused = campaigns_->Pause(

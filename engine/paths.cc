@@ -354,12 +354,12 @@ bool Paths::RefusedForLong(Path& path) const {
     scheduler_.Restrain(*queue);
     const std::shared_ptr<const SendPermits>* const permits = queue->PermitsOf(path.source);
     if (permits == nullptr) continue;
-    RateInForce* slowest = nullptr;
+    std::shared_ptr<RateInForce> slowest;
     absl::Duration longest;
-    for (RateInForce* rate : (*permits)->rates) {
+    for (const std::shared_ptr<RateInForce>& rate : (*permits)->rates) {
       const absl::Duration wait = rate->Peek(now);
       const bool is_long = wait >= (rate->kind() == Restraints::kRateKind ? absl::Nanoseconds(1) : kWorthConnecting);
-      if (is_long && wait > longest) std::tie(slowest, longest) = std::pair(rate, wait);
+      if (is_long && wait > longest) std::tie(slowest, longest) = std::tie(rate, wait);
     }
     if (slowest == nullptr) return false;
     if (now + longest < first.until) std::tie(first.rate, first.until) = std::pair(slowest, now + longest);

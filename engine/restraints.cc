@@ -91,9 +91,9 @@ Restraints::Attempts Restraints::AttemptsAt(const Place& place) {
           paces_[{std::string(kCampaignKind), NameOfCampaign(place.campaign)}].attempts};
 }
 
-std::vector<RateInForce*> Restraints::RatesOn(const Place& place) const {
+std::vector<std::shared_ptr<RateInForce>> Restraints::RatesOn(const Place& place) const {
   const std::lock_guard lock(mutex_);
-  std::vector<RateInForce*> rates;
+  std::vector<std::shared_ptr<RateInForce>> rates;
   const auto add = [&](std::string_view kind, std::string name) {
     const auto found = slowdowns_.find({std::string(kind), std::move(name)});
     if (found != slowdowns_.end()) rates.push_back(found->second.rate);
@@ -340,6 +340,11 @@ void Restraints::TickPaces(absl::Duration since) {
 }
 
 void Restraints::TickSlowdowns(absl::Time now) {
+  // What is over is forgotten once that is written, and nobody has its rate but this and the limits.
+  std::erase_if(slowdowns_, [](const auto& entry) {
+    const Slowdown& slowdown = entry.second;
+    return slowdown.base <= 0 && !slowdown.changed && slowdown.rate.use_count() <= 2;
+  });
   for (auto& [key, slowdown] : slowdowns_) {
     if (slowdown.base <= 0) continue;
     if (slowdown.suspended && now >= slowdown.Over()) {

@@ -92,8 +92,8 @@ class Restraints {
   // A campaign's row has its last outcome.
   void Count(const Place& place, bool hard_bounce);
 
-  // The rates that bind mail there: of what was slowed, if only once. They stay good as long as the node.
-  std::vector<RateInForce*> RatesOn(const Place& place) const;
+  // The rates that bind mail there: of what is slowed, and of what was for as long as somebody has them.
+  std::vector<std::shared_ptr<RateInForce>> RatesOn(const Place& place) const;
   // It grows whenever RatesOn may say more than before, on whichever shard the reply was heard.
   uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
 
@@ -123,7 +123,7 @@ class Restraints {
                                     kStreamKind = "stream", kCampaignKind = "campaign";
 
   struct Slowdown {
-    RateInForce* rate = nullptr;
+    std::shared_ptr<RateInForce> rate;
     bool suspended = false;                // nothing leaves until last + duration
     double base = 0, lowest = 0, now = 0;  // messages a second; base is what was measured
     double top = 0;                        // where a recovery ends: base, and more for who may take over a load

@@ -12,7 +12,8 @@ namespace {
 using queue::OutcomeKind;
 
 // Takes a permit of every limit, or of none and says which refused.
-RateInForce* Permit(const SendPermits& permits, uint8_t standing, absl::Time now, absl::Duration& wait) {
+std::shared_ptr<RateInForce> Permit(const SendPermits& permits, uint8_t standing, absl::Time now,
+                                    absl::Duration& wait) {
   for (size_t i = 0; i < permits.rates.size(); ++i) {
     wait = permits.rates[i]->Acquire(now, standing);
     if (wait == absl::ZeroDuration()) continue;
@@ -36,12 +37,12 @@ OutcomeKind KindOf(Action action) {
 }
 
 // The rate that lets nothing through for longest, if that is longer than what passes by itself takes.
-RateInForce* LastingLimit(const SendPermits& permits, absl::Time now) {
-  RateInForce* lasting = nullptr;
+std::shared_ptr<RateInForce> LastingLimit(const SendPermits& permits, absl::Time now) {
+  std::shared_ptr<RateInForce> lasting;
   absl::Duration longest = RateInForce::kSlow;
-  for (RateInForce* rate : permits.rates) {
+  for (const std::shared_ptr<RateInForce>& rate : permits.rates) {
     const absl::Duration wait = rate->Peek(now);
-    if (wait > longest) std::tie(lasting, longest) = std::pair(rate, wait);
+    if (wait > longest) std::tie(lasting, longest) = std::tie(rate, wait);
   }
   return lasting;
 }
@@ -60,7 +61,7 @@ bool BouncesForNoTls(const SendQueue& queue, const Path& path) {
 void ReturnPermits(const Assignment& assignment) {
   if (assignment.permits == nullptr) return;
   const SendPermits& permits = *assignment.permits;
-  for (RateInForce* rate : permits.rates) rate->Return(assignment.permitted);
+  for (const std::shared_ptr<RateInForce>& rate : permits.rates) rate->Return(assignment.permitted);
   if (permits.warmup != nullptr && !permits.waits_for_warmup) permits.warmup->Uncount(assignment.permitted);
 }
 
@@ -274,9 +275,10 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal, Slots::F
       continue;
     }
     absl::Duration wait;
-    if (RateInForce* refused = Permit(**permits, queue.Standing(), now, wait); refused != nullptr) {
+    if (std::shared_ptr<RateInForce> refused = Permit(**permits, queue.Standing(), now, wait); refused != nullptr) {
       services_.metrics.counter(Metric::kThrottleWaits, {refused->kind()})->Add();
-      if (now + wait < refusal.until) refusal = {.kind = Refusal::Kind::kRate, .rate = refused, .until = now + wait};
+      if (now + wait < refusal.until)
+        refusal = {.kind = Refusal::Kind::kRate, .rate = std::move(refused), .until = now + wait};
       continue;
     }
     Assignment assignment = TakeFront(queue, *permits);
@@ -532,7 +534,7 @@ Refusal Scheduler::WhyWaiting(const Lane& lane) const {
                    .until = path->block.until};
       }
       if (refusal.kind == Refusal::Kind::kNone && path->sessions == 0 && path->next_open > now) {
-        for (RateInForce* rate : path->connection_rates) {
+        for (const std::shared_ptr<RateInForce>& rate : path->connection_rates) {
           if (rate->Peek(now) > absl::ZeroDuration()) {
             refusal = {.kind = Refusal::Kind::kRate, .rate = rate, .until = path->next_open};
           }
@@ -540,7 +542,7 @@ Refusal Scheduler::WhyWaiting(const Lane& lane) const {
       }
       // What is durable or signed in a moment is not what an operator would act on where a limit binds besides.
       if (refusal.kind == Refusal::Kind::kUnsettled || refusal.kind == Refusal::Kind::kSigning) {
-        if (RateInForce* const rate = LastingLimit(*permits, now); rate != nullptr) {
+        if (const std::shared_ptr<RateInForce> rate = LastingLimit(*permits, now); rate != nullptr) {
           refusal = {.kind = Refusal::Kind::kRate, .rate = rate, .until = now + rate->Peek(now)};
         }
       }

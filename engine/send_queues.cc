@@ -115,11 +115,12 @@ void Scheduler::Configure(SendQueue& queue) {
     permits->source = index;
     const Sending sending{stream, queue.campaign->name, queue.campaign->rates};
     for (const BindingRate& binding : BindingRates(options, sending, source, site.key, queue.settings)) {
-      RateInForce* rate = services_.limits.Rate(binding.kind, binding.name, binding.limit);
-      if (!binding.limit.rate.unlimited()) permits->rates.push_back(rate);
+      std::shared_ptr<RateInForce> rate = services_.limits.Rate(binding.kind, binding.name, binding.limit);
+      if (!binding.limit.rate.unlimited()) permits->rates.push_back(std::move(rate));
     }
     const Restraints::Place place = PlaceOf(queue, source.name);
-    for (RateInForce* rate : services_.restraints.RatesOn(place)) permits->rates.push_back(rate);
+    for (std::shared_ptr<RateInForce>& rate : services_.restraints.RatesOn(place))
+      permits->rates.push_back(std::move(rate));
     permits->warmup = services_.warmups.On(source.name, site.judge);
     permits->waits_for_warmup = waits_for_warmup;
     if (waits_for_warmup && permits->warmup != nullptr) permits->rates.push_back(permits->warmup);
@@ -137,7 +138,7 @@ void Scheduler::Restrain(SendQueue& queue) {
   for (std::shared_ptr<const SendPermits>& permits : queue.permits) {
     auto restrained = std::make_shared<SendPermits>(*permits);
     const std::string& source = services_.options->sources[static_cast<size_t>(permits->source)].name;
-    for (RateInForce* rate : services_.restraints.RatesOn(PlaceOf(queue, source))) {
+    for (const std::shared_ptr<RateInForce>& rate : services_.restraints.RatesOn(PlaceOf(queue, source))) {
       if (std::ranges::find(restrained->rates, rate) == restrained->rates.end()) restrained->rates.push_back(rate);
     }
     permits = std::move(restrained);

@@ -48,7 +48,7 @@ struct Refusal {
     kConnections,  // as many connections are open as a limit allows
   };
   Kind kind = Kind::kNone;
-  RateInForce* rate = nullptr;
+  std::shared_ptr<RateInForce> rate;
   absl::Time until = absl::InfinitePast();
 };
 
@@ -71,10 +71,10 @@ struct Block {
 // What one source needs to send for one SendQueue: the rates that must all permit it, and the counters that it adds to.
 struct SendPermits {
   int source = 0;  // index into Options::sources
-  std::vector<RateInForce*> rates;
+  std::vector<std::shared_ptr<RateInForce>> rates;
   // What the source may send there on a day of its warm-up; null: it is warm. It is among `rates` where rows wait for
   // it; else they count and do not wait.
-  RateInForce* warmup = nullptr;
+  std::shared_ptr<RateInForce> warmup;
   bool waits_for_warmup = false;
   Counter* delivered = nullptr;
   Restraints::Attempts attempts;  // what a backoff is measured by
@@ -184,9 +184,9 @@ struct Path {
     std::vector<Slots*> slots;
     Slots::For what;
   };
-  std::vector<Taken> taken;                    // by the sessions that are open
-  std::vector<RateInForce*> connection_rates;  // of every block that has one
-  std::shared_ptr<Reception> reception;        // of its source, by what judges as one with the site
+  std::vector<Taken> taken;                                    // by the sessions that are open
+  std::vector<std::shared_ptr<RateInForce>> connection_rates;  // of every block that has one
+  std::shared_ptr<Reception> reception;                        // of its source, by what judges as one with the site
 };
 
 // Site is the set of hosts that serve a domain; domains with the same hosts are one site.

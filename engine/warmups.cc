@@ -130,7 +130,7 @@ void Warmups::Bind(Place& place) {
   Describe(key, entry);
 }
 
-RateInForce* Warmups::On(const std::string& source, const std::string& judge) {
+std::shared_ptr<RateInForce> Warmups::On(const std::string& source, const std::string& judge) {
   const std::lock_guard lock(mutex_);
   Place* const place = Find(source, judge);
   if (place == nullptr || place->second.warmup.over()) return nullptr;

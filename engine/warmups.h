@@ -44,7 +44,7 @@ class Warmups {
   void Adopt(const Options& options);
 
   // What limits the source there; null: it is warm.
-  RateInForce* On(const std::string& source, const std::string& judge);
+  std::shared_ptr<RateInForce> On(const std::string& source, const std::string& judge);
 
   // What is to be written. `slowed`: sources, and where replies slow them now; "" as the judge: everywhere.
   std::vector<queue::Note> Tick(absl::Time now, const std::set<std::pair<std::string, std::string>>& slowed);
@@ -82,11 +82,11 @@ class Warmups {
 
   struct Entry {
     Warmup warmup;
-    RateInForce* rate = nullptr;  // null: no shard has asked for it yet
-    int64_t reserved = 0;         // of today: written and given out
-    int64_t asked = 0;            // of today: to be written
-    bool changed = false;         // something else is to be written
-    absl::Duration spaced;        // between messages, as the rate has it
+    std::shared_ptr<RateInForce> rate;  // null: no shard has asked for it yet
+    int64_t reserved = 0;               // of today: written and given out
+    int64_t asked = 0;                  // of today: to be written
+    bool changed = false;               // something else is to be written
+    absl::Duration spaced;              // between messages, as the rate has it
   };
 
   // Null: nothing is said of it.

@@ -1,5 +1,6 @@
 #include "engine/limits.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -21,8 +22,8 @@ RateLimit AnHour(int64_t count, std::string origin = "sealift.toml:7") {
 
 TEST(LimitsTest, ARateIsSharedByWhoeverNamesIt) {
   Limits limits;
-  RateInForce* const one = limits.Rate("source", "ip1", AnHour(1));
-  RateInForce* const other = limits.Rate("source", "ip1", AnHour(1));
+  const std::shared_ptr<RateInForce> one = limits.Rate("source", "ip1", AnHour(1));
+  const std::shared_ptr<RateInForce> other = limits.Rate("source", "ip1", AnHour(1));
   EXPECT_EQ(one, other);
   EXPECT_EQ(one->Acquire(kNow, 0), absl::ZeroDuration());
   EXPECT_GT(other->Acquire(kNow, 0), absl::ZeroDuration());
@@ -30,17 +31,35 @@ TEST(LimitsTest, ARateIsSharedByWhoeverNamesIt) {
 
 TEST(LimitsTest, KindAndNameTogetherNameARate) {
   Limits limits;
-  RateInForce* const source = limits.Rate("source", "a", AnHour(1));
-  RateInForce* const stream = limits.Rate("stream", "a", AnHour(1));
+  const std::shared_ptr<RateInForce> source = limits.Rate("source", "a", AnHour(1));
+  const std::shared_ptr<RateInForce> stream = limits.Rate("stream", "a", AnHour(1));
   EXPECT_NE(source, stream);
   EXPECT_NE(source, limits.Rate("source", "b", AnHour(1)));
   EXPECT_EQ(source->Acquire(kNow, 0), absl::ZeroDuration());
   EXPECT_EQ(stream->Acquire(kNow, 0), absl::ZeroDuration());
 }
 
+// Of every site that was ever sent to there would be some otherwise.
+TEST(LimitsTest, RatesThatNobodyHasAreForgottenOnceTheyAreAsGoodAsNew) {
+  Limits limits;
+  const auto all = [&] {
+    size_t count = 0;
+    limits.ForEach([&](const RateInForce&) { ++count; }, [](const std::string&, const Slots&) {});
+    return count;
+  };
+  const std::shared_ptr<RateInForce> kept = limits.Rate("destination", "in use", AnHour(1));
+  EXPECT_EQ(limits.Rate("destination", "taken", AnHour(1))->Acquire(kNow, 0), absl::ZeroDuration());
+  for (int i = 0; i < 5000; ++i) limits.Rate("destination", fmt::format("mx.d{}.test", i), AnHour(1));
+  ASSERT_EQ(all(), 5002u);
+  limits.Forget(kNow + absl::Minutes(59));
+  EXPECT_EQ(all(), 2u);
+  EXPECT_GT(limits.Rate("destination", "taken", AnHour(1))->Acquire(kNow + absl::Minutes(59), 0), absl::ZeroDuration());
+  EXPECT_EQ(limits.Rate("destination", "in use", AnHour(1)), kept);
+}
+
 TEST(LimitsTest, AReloadKeepsWhatWasTaken) {
   Limits limits;
-  RateInForce* const rate = limits.Rate("source", "ip1", AnHour(1));
+  const std::shared_ptr<RateInForce> rate = limits.Rate("source", "ip1", AnHour(1));
   EXPECT_EQ(rate->Acquire(kNow, 0), absl::ZeroDuration());
   limits.Rate("source", "ip1", AnHour(2));
   EXPECT_GT(rate->Acquire(kNow, 0), absl::ZeroDuration());
@@ -48,7 +67,7 @@ TEST(LimitsTest, AReloadKeepsWhatWasTaken) {
 
 TEST(LimitsTest, AReloadChangesTheWords) {
   Limits limits;
-  RateInForce* const rate = limits.Rate("source", "ip1", AnHour(20'000));
+  const std::shared_ptr<RateInForce> rate = limits.Rate("source", "ip1", AnHour(20'000));
   EXPECT_EQ(rate->kind(), "source");
   EXPECT_EQ(rate->name(), "ip1");
   EXPECT_EQ(rate->value(), "20000/h");
@@ -60,7 +79,7 @@ TEST(LimitsTest, AReloadChangesTheWords) {
 
 TEST(LimitsTest, ALiftedLimitRefusesNobody) {
   Limits limits;
-  RateInForce* const rate = limits.Rate("source", "ip1", AnHour(1));
+  const std::shared_ptr<RateInForce> rate = limits.Rate("source", "ip1", AnHour(1));
   EXPECT_EQ(rate->Acquire(kNow, 0), absl::ZeroDuration());
   limits.Rate("source", "ip1", {});
   EXPECT_EQ(rate->Acquire(kNow, 0), absl::ZeroDuration());
@@ -69,7 +88,7 @@ TEST(LimitsTest, ALiftedLimitRefusesNobody) {
 
 TEST(LimitsTest, WhatIsScarceIsKeptForTheHigherStandingThatWaits) {
   Limits limits;
-  RateInForce* const rate = limits.Rate("source", "ip1", AnHour(1));
+  const std::shared_ptr<RateInForce> rate = limits.Rate("source", "ip1", AnHour(1));
   EXPECT_EQ(rate->Acquire(kNow, 1), absl::ZeroDuration());
   EXPECT_EQ(rate->Acquire(kNow, 5), absl::Hours(1));
   const absl::Time free = kNow + absl::Hours(1);
@@ -80,7 +99,7 @@ TEST(LimitsTest, WhatIsScarceIsKeptForTheHigherStandingThatWaits) {
 
 TEST(LimitsTest, WhoeverDoesNotComeIsNotWaitedForLong) {
   Limits limits;
-  RateInForce* const rate = limits.Rate("source", "ip1", AnHour(1));
+  const std::shared_ptr<RateInForce> rate = limits.Rate("source", "ip1", AnHour(1));
   EXPECT_EQ(rate->Acquire(kNow, 1), absl::ZeroDuration());
   EXPECT_EQ(rate->Acquire(kNow, 5), absl::Hours(1));
   EXPECT_EQ(rate->Acquire(kNow + absl::Hours(1) + absl::Seconds(1), 1), absl::ZeroDuration());
@@ -110,7 +129,7 @@ class KeptLimitsTest : public testing::Test {
 TEST_F(KeptLimitsTest, APermitOfASlowLimitIsWrittenBeforeItIsTaken) {
   const absl::Time now = absl::Now();
   Start(now);
-  RateInForce* const rate = limits_->Rate("source", "ip1", AnHour(60));
+  const std::shared_ptr<RateInForce> rate = limits_->Rate("source", "ip1", AnHour(60));
   EXPECT_GT(rate->Acquire(now, 1), absl::ZeroDuration()) << "the disk does not know of it";
   const auto written = Write();
   ASSERT_TRUE(written.contains("source/ip1"));
@@ -125,7 +144,7 @@ TEST_F(KeptLimitsTest, APermitOfASlowLimitIsWrittenBeforeItIsTaken) {
 TEST_F(KeptLimitsTest, WhatWasWrittenAndNotUsedInTimeIsWrittenAgain) {
   const absl::Time now = absl::Now();
   Start(now);
-  RateInForce* const rate = limits_->Rate("source", "ip1", AnHour(60));
+  const std::shared_ptr<RateInForce> rate = limits_->Rate("source", "ip1", AnHour(60));
   EXPECT_GT(rate->Acquire(now, 1), absl::ZeroDuration());
   Write();
   EXPECT_GT(rate->Acquire(absl::Now() + 2 * RateInForce::kSlow, 1), absl::ZeroDuration());
@@ -151,7 +170,7 @@ TEST_F(KeptLimitsTest, SinceARestoreEverySlowLimitCountsAsTaken) {
 TEST_F(KeptLimitsTest, AFastLimitBeginsWithNothingLeft) {
   const absl::Time now = absl::Now();
   Start(now);
-  RateInForce* const rate = limits_->Rate("source", "ip1", AnHour(3600 * 100));
+  const std::shared_ptr<RateInForce> rate = limits_->Rate("source", "ip1", AnHour(3600 * 100));
   int taken = 0;
   for (absl::Time at = now; at < now + absl::Seconds(1); at += absl::Milliseconds(1)) {
     taken += rate->Acquire(at, 1) == absl::ZeroDuration() ? 1 : 0;
@@ -166,7 +185,7 @@ TEST_F(KeptLimitsTest, AFastLimitBeginsWithNothingLeft) {
 TEST_F(KeptLimitsTest, AReloadThatMakesItSlowerIsWrittenFirst) {
   const absl::Time now = absl::Now();
   Start(now);
-  RateInForce* const rate = limits_->Rate("source", "ip1", AnHour(60));
+  const std::shared_ptr<RateInForce> rate = limits_->Rate("source", "ip1", AnHour(60));
   EXPECT_GT(rate->Acquire(now, 1), absl::ZeroDuration());
   Write();
   limits_->Rate("source", "ip1", AnHour(1));

@@ -1,5 +1,6 @@
 #include "engine/restraints.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -69,9 +70,9 @@ class RestraintsTest : public testing::Test {
     return -1;
   }
 
-  static absl::Duration LongestWait(const std::vector<RateInForce*>& rates, absl::Time now) {
+  static absl::Duration LongestWait(const std::vector<std::shared_ptr<RateInForce>>& rates, absl::Time now) {
     absl::Duration longest;
-    for (const RateInForce* rate : rates) longest = std::max(longest, rate->Peek(now));
+    for (const std::shared_ptr<RateInForce>& rate : rates) longest = std::max(longest, rate->Peek(now));
     return longest;
   }
 
@@ -83,6 +84,32 @@ class RestraintsTest : public testing::Test {
   Metrics metrics_;
   Restraints restraints_{limits_, metrics_};
 };
+
+// Otherwise there would be one for every site that ever refused.
+TEST_F(RestraintsTest, WhatIsOverIsForgottenOnceNobodyHasIt) {
+  Adopt();
+  const auto rates = [this] {
+    size_t count = 0;
+    limits_.ForEach([&](const RateInForce&) { ++count; }, [](const std::string&, const Slots&) {});
+    return count;
+  };
+  const Restraints::Place place{.source = "ip1", .provider = "site mx.d1.test", .stream = "news", .campaign = "c"};
+  for (int i = 1; i <= 3000; ++i) Hear(fmt::format("site mx.d{}.test", i), "421 4.7.0 too many messages, slow down", kNow);
+  ASSERT_GE(rates(), 3000u);
+  const std::vector<std::shared_ptr<RateInForce>> held = restraints_.RatesOn(place);
+  ASSERT_EQ(held.size(), 1u);
+  const absl::Time later = kNow + absl::Hours(3);
+  restraints_.Tick(later);  // over
+  EXPECT_EQ(restraints_.List().size(), 0u);
+  restraints_.Tick(later + absl::Seconds(1));
+  EXPECT_GE(rates(), 3000u) << "nobody has written yet that they are over";
+  EXPECT_GE(restraints_.TakeChanged().size(), 3000u);
+  restraints_.Tick(later + absl::Seconds(2));
+  limits_.Forget(later + absl::Seconds(2));
+  EXPECT_EQ(rates(), 1u) << "the one that somebody has";
+  Hear("site mx.d1.test", "421 4.7.0 too many messages, slow down", later + absl::Seconds(3));
+  EXPECT_EQ(restraints_.RatesOn(place), held);
+}
 
 TEST_F(RestraintsTest, BackoffBeginsAtWhatWasMeasuredAndComesBackInSteps) {
   Adopt();
@@ -117,7 +144,7 @@ TEST_F(RestraintsTest, BackoffIsAPermitThatIsRefused) {
   Hear("google", kRateOfSource, kNow);
   EXPECT_NE(restraints_.generation(), before) << "whoever has its permits asks again";
   ASSERT_THAT(restraints_.RatesOn(place), testing::SizeIs(1));
-  RateInForce* const pair = restraints_.RatesOn(place)[0];
+  const std::shared_ptr<RateInForce> pair = restraints_.RatesOn(place)[0];
   EXPECT_EQ(pair->Acquire(kNow, 0), absl::Seconds(2)) << "one a second, halved";
   EXPECT_EQ(pair->Acquire(kNow + absl::Seconds(2), 0), absl::ZeroDuration());
   EXPECT_EQ(pair->Acquire(kNow + absl::Seconds(2), 0), absl::Seconds(2));
@@ -151,7 +178,8 @@ TEST_F(RestraintsTest, WhoBlocksUsForAnHourIsAskedSeldomAndFoundOpenInTime) {
     while (now < kNow + blocked) {
       for (; ticked <= now; ticked += absl::Seconds(1)) restraints.Tick(ticked);
       absl::Duration wait;
-      for (RateInForce* rate : restraints.RatesOn(place)) wait = std::max(wait, rate->Acquire(now, 0));
+      for (const std::shared_ptr<RateInForce>& rate : restraints.RatesOn(place))
+        wait = std::max(wait, rate->Acquire(now, 0));
       if (wait > absl::ZeroDuration()) {
         now += wait;
         continue;
@@ -250,7 +278,7 @@ TEST_F(RestraintsTest, AfterASuspensionPaceComesBackInAsLongAgainAtMost) {
   Adopt();
   Send("ip1", "google", 20, kNow);
   Hear("google", "421 4.7.0 wait a minute", kNow);
-  RateInForce* const rate =
+  const std::shared_ptr<RateInForce> rate =
       restraints_.RatesOn({.source = "ip1", .provider = "google", .stream = "news", .campaign = "c"})[0];
   for (int i = 0; i < 50; ++i) rate->Return(kNow - absl::Seconds(1));  // what was taken and not used shortens nothing
   EXPECT_EQ(rate->Acquire(kNow + absl::Seconds(59), 0), absl::Seconds(1));
@@ -278,7 +306,7 @@ TEST_F(RestraintsTest, NoLaterReplyShortensASuspension) {
   Adopt();
   Send("ip1", "google", 20, kNow);
   Hear("google", "421 4.7.0 slower", kNow);
-  RateInForce* const rate =
+  const std::shared_ptr<RateInForce> rate =
       restraints_.RatesOn({.source = "ip1", .provider = "google", .stream = "news", .campaign = "c"})[0];
   EXPECT_EQ(rate->Acquire(kNow + absl::Seconds(1), 0), absl::ZeroDuration());
   Hear("google", "421 4.7.0 an hour", kNow + absl::Seconds(1), Phase::kContent, kNow + absl::Seconds(1));

@@ -37,7 +37,7 @@ class WarmupsTest : public testing::Test {
     int taken = 0;
     for (absl::Time now = from; now < until; now += absl::Minutes(1)) {
       Tick(now);
-      RateInForce* const rate = warmups_->On(source, judge);
+      const std::shared_ptr<RateInForce> rate = warmups_->On(source, judge);
       if (rate->Acquire(now, kStanding) == absl::ZeroDuration()) ++taken;
     }
     return taken;
@@ -79,7 +79,7 @@ TEST_F(WarmupsTest, ADayHasItsMessagesAndNoMore) {
 
 TEST_F(WarmupsTest, NothingLeavesBeforeTheFirstDay) {
   Adopt();
-  RateInForce* const rate = warmups_->On("ip1", "google");
+  const std::shared_ptr<RateInForce> rate = warmups_->On("ip1", "google");
   const absl::Time before = At(1, 0) - absl::Hours(5);
   Tick(before);
   EXPECT_EQ(rate->Acquire(before, kStanding), absl::Hours(5));
@@ -88,7 +88,7 @@ TEST_F(WarmupsTest, NothingLeavesBeforeTheFirstDay) {
 
 TEST_F(WarmupsTest, MessagesAreSpreadOverTheDay) {
   Adopt();
-  RateInForce* const rate = warmups_->On("ip1", "google");
+  const std::shared_ptr<RateInForce> rate = warmups_->On("ip1", "google");
   Tick(At(1, 0));
   EXPECT_EQ(rate->value(), "4 on day 1 of 2");
   EXPECT_EQ(rate->Acquire(At(1, 0), kStanding), absl::ZeroDuration());
@@ -100,8 +100,8 @@ TEST_F(WarmupsTest, MessagesAreSpreadOverTheDay) {
 
 TEST_F(WarmupsTest, WhoeverIsNotNamedHasTheDefaultForItself) {
   Adopt();
-  RateInForce* const one = warmups_->On("ip1", "site mx.d1.test");
-  RateInForce* const other = warmups_->On("ip1", "site mx.d2.test");
+  const std::shared_ptr<RateInForce> one = warmups_->On("ip1", "site mx.d1.test");
+  const std::shared_ptr<RateInForce> other = warmups_->On("ip1", "site mx.d2.test");
   EXPECT_NE(one, other);
   EXPECT_EQ(TakeAll("ip1", "site mx.d1.test", At(1, 0), At(2, 0)), 2);
   options_.sources[0].warmup.per_day.erase("default");
@@ -126,7 +126,7 @@ TEST_F(WarmupsTest, NothingIsForgottenByAKill) {
 
 TEST_F(WarmupsTest, NothingLeavesThatIsNotWritten) {
   Adopt();
-  RateInForce* const rate = warmups_->On("ip1", "google");
+  const std::shared_ptr<RateInForce> rate = warmups_->On("ip1", "google");
   EXPECT_GT(rate->Acquire(At(1, 0), kStanding), absl::ZeroDuration());
   EXPECT_FALSE(warmups_->Tick(At(1, 0), {}).empty());
   warmups_->Refused();
@@ -137,7 +137,7 @@ TEST_F(WarmupsTest, NothingLeavesThatIsNotWritten) {
 
 TEST_F(WarmupsTest, WhatDoesNotWaitCounts) {
   Adopt();
-  RateInForce* const rate = warmups_->On("ip1", "google");
+  const std::shared_ptr<RateInForce> rate = warmups_->On("ip1", "google");
   Tick(At(1, 0));
   for (int i = 0; i < 6; ++i) rate->Count();
   Tick(At(1, 0) + absl::Seconds(1));
@@ -147,7 +147,7 @@ TEST_F(WarmupsTest, WhatDoesNotWaitCounts) {
 
 TEST_F(WarmupsTest, WhatIsGivenBackIsThere) {
   Adopt();
-  RateInForce* const rate = warmups_->On("ip1", "google");
+  const std::shared_ptr<RateInForce> rate = warmups_->On("ip1", "google");
   Tick(At(1, 0));
   ASSERT_EQ(rate->Acquire(At(1, 0), kStanding), absl::ZeroDuration());
   rate->Return(At(1, 0));
