@@ -168,12 +168,12 @@ Task<Connection::Opened> Connection::Connect(Endpoint to) {
 Task<Connection::Opened> Connection::Greet() {
   const Answer greeting = co_await WithDeadline(services_.ring, options_->smtp.greeting_timeout, ReadReply());
   if (!greeting.ok()) co_return Failed(Opened::kNo, FromStatus(Phase::kGreeting, greeting.status()));
+  if (services_.on_greeting) services_.on_greeting(**greeting);  // before QUIT, whose answer may take its time
   if (!(*greeting)->IsPositive()) {
     Attempt refused = FromReply(Phase::kGreeting, **greeting, {});
     co_await Quit();
     co_return Failed(Opened::kNo, std::move(refused));
   }
-  if (services_.on_greeted) services_.on_greeted();
   const Opened hello = co_await Hello();
   if (hello != Opened::kYes || forgo_tls_) co_return hello;
   if (!capabilities_.starttls) co_return co_await GoOnInClear();

@@ -52,10 +52,10 @@ class Connection {
     Network& network;
     Resolver& resolver;
     std::shared_ptr<tls::ClientContext> tls;
-    tls::SessionCache* tls_sessions = nullptr;  // null: every handshake is a whole one
-    Metrics* metrics = nullptr;                 // where handshakes are counted; null: nowhere
-    TlsMemory* tls_memory = nullptr;            // of the node; null: nothing is remembered
-    std::function<void()> on_greeted;           // a host has let us in, as its greeting says; null: nobody asks
+    tls::SessionCache* tls_sessions = nullptr;      // null: every handshake is a whole one
+    Metrics* metrics = nullptr;                     // where handshakes are counted; null: nowhere
+    TlsMemory* tls_memory = nullptr;                // of the node; null: nothing is remembered
+    std::function<void(const Reply&)> on_greeting;  // called with what a host greets us with; null: nobody asks
   };
 
   // kNoTls: the host lets us in and offers less than the mail asks. kNoPromisedTls: it offers less than it has

@@ -383,7 +383,8 @@ void Paths::OnFruitless(Path& path, Attempt attempt) {
   BlockPath(path, Lack::kNone, attempt);
 }
 
-void Paths::OnGreeted(Path& path, Reception::Visit& visit) {
+void Paths::OnGreeting(Path& path, Reception::Visit& visit, const Reply& greeting) {
+  if (!greeting.IsPositive()) return OnTurnedAway(path, greeting.code);
   visit.LetIn();
   Pump(path.site);
 }
@@ -398,10 +399,9 @@ void Paths::OnTaken(Path& path) {
 
 void Paths::OnUnreachable(Path& path, Lack lack, const Attempt& attempt) {
   path.site.Remember(services_.Now(), attempt.text);
-  if (attempt.code / 100 == 4 && path.reception->let_in() > 0) {
-    OnTooMany(path);
-    if (path.sessions > 1) return;  // else they are of other sites
-  }
+  OnTurnedAway(path, attempt.code);
+  // Where it is the path's only one, others of the provider's sites are well.
+  if (attempt.code / 100 == 4 && path.reception->let_in() > 0 && path.sessions > 1) return;
   if (path.answering > 0) return OnFull(path);
   if (path.block.until > services_.Now()) return;  // another session met the same
   BlockPath(path, lack, attempt);
@@ -409,8 +409,8 @@ void Paths::OnUnreachable(Path& path, Lack lack, const Attempt& attempt) {
 
 void Paths::OnFull(Path& path) { path.next_open = services_.Now() + kFullAgain; }
 
-void Paths::OnTooMany(Path& path) {
-  if (!path.reception->Refused(services_.Now())) return;
+void Paths::OnTurnedAway(Path& path, int code) {
+  if (code / 100 != 4 || path.reception->let_in() == 0 || !path.reception->Refused(services_.Now())) return;
   LogInfo("a receiver lets no further connection in", {{"source", path.source_name},
                                                        {"site", path.site.key},
                                                        {"connections", path.reception->let_in()},

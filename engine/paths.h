@@ -8,6 +8,7 @@
 #include "engine/runtime/task_group.h"
 #include "engine/shard_services.h"
 #include "engine/site.h"
+#include "engine/smtp/reply.h"
 
 namespace sealift::engine {
 
@@ -40,8 +41,8 @@ class Paths {
   // Calls Pump again at that time.
   void WakeAt(Path& path, absl::Time when);
 
-  // A host has greeted the session of that visit: there may be room for another.
-  void OnGreeted(Path& path, Reception::Visit& visit);
+  // A host has greeted the session of that visit: it has let it in, and there may be room for another, or has not.
+  void OnGreeting(Path& path, Reception::Visit& visit, const Reply& greeting);
   // A session had its first answer to a message: the path works.
   void OnTaken(Path& path);
   // A session found no host that answers as it should: unless others of the path are well, it is blocked from now on.
@@ -97,8 +98,8 @@ class Paths {
   static std::optional<Slots::For> RoomAtSite(const SendQueue& queue, const Path& path);
   // Other connections of the path are well: the host has as many as it likes.
   void OnFull(Path& path);
-  // The receiver says so itself.
-  void OnTooMany(Path& path);
+  // The receiver says so itself, or may: one of several connections is turned away for now.
+  void OnTurnedAway(Path& path, int code);
   void BlockPath(Path& path, Lack lack, const Attempt& attempt);
 
   ShardServices& services_;
