@@ -145,10 +145,13 @@ int64_t Warmups::SentOf(const Entry& entry) const {
 void Warmups::Turn(Entry& entry, absl::Time now) {
   const absl::Time again = now + absl::Seconds(1);
   const int64_t left = entry.rate == nullptr ? 0 : limits_.BeginBudget(*entry.rate, now, again);
+  const bool begins = entry.warmup.standing().day == 0;
   entry.warmup.SetSent(entry.reserved - left);
   entry.warmup.Advance(now);
   entry.reserved = entry.asked = 0;
   SupposeUsed(entry);
+  // What went without asking before anybody looked is of the first day.
+  if (begins && entry.rate != nullptr) limits_.Fill(*entry.rate, left);
   entry.changed = true;
   turned_ = turned_ || entry.warmup.over();
 }
@@ -189,6 +192,8 @@ std::vector<queue::Note> Warmups::Tick(absl::Time now, const std::set<std::pair<
     if (entry.warmup.IsNewDay(now) && !entry.warmup.over()) {
       Turn(entry, now);
       Describe(key, entry);
+    } else if (entry.warmup.standing().day == 0 && entry.rate != nullptr) {
+      limits_.BeginBudget(*entry.rate, now, now + absl::Seconds(1));  // what goes before the first day is of no day
     }
     const bool slow = slowed.contains(key) || slowed.contains({key.first, ""});
     if (slow && !entry.warmup.standing().slowed) {

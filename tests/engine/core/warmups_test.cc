@@ -77,6 +77,23 @@ TEST_F(WarmupsTest, ADayHasItsMessagesAndNoMore) {
   EXPECT_EQ(warmups_->On("ip1", "google"), nullptr) << "what is warm has no limit";
 }
 
+TEST_F(WarmupsTest, WhatGoesWithoutAskingBeforeTheFirstTickCounts) {
+  Adopt();
+  const std::shared_ptr<RateInForce> rate = warmups_->On("ip1", "google");
+  for (int i = 0; i < 3; ++i) rate->Count();
+  EXPECT_EQ(StatusOf("google", At(1, 0)).standing.sent, 3);
+  EXPECT_EQ(TakeAll("ip1", "google", At(1, 0), At(2, 0)), 1);
+  EXPECT_EQ(StatusOf("google", At(2, 0)).standing.day, 2);
+}
+
+TEST_F(WarmupsTest, WhatGoesBeforeTheFirstDayIsOfNoDay) {
+  Adopt();
+  const std::shared_ptr<RateInForce> rate = warmups_->On("ip1", "google");
+  rate->Count();
+  Tick(At(1, 0) - absl::Hours(5));
+  EXPECT_EQ(StatusOf("google", At(1, 0)).standing.sent, 0);
+}
+
 TEST_F(WarmupsTest, NothingLeavesBeforeTheFirstDay) {
   Adopt();
   const std::shared_ptr<RateInForce> rate = warmups_->On("ip1", "google");
