@@ -113,7 +113,9 @@ json Api::TraceAnswer(const MessageTrace& trace, bool reveal) const {
                        {"detail", wait.detail},
                        {"set_by", wait.set_by},
                        {"until", wait.until.has_value() ? TimeJson(*wait.until) : json()}};
-    answer["waits_for"] = fmt::format("{}: {} (set by {})", wait.reason, wait.detail, wait.set_by);
+    std::string waits_for = fmt::format("{}: {} (set by {})", wait.reason, wait.detail, wait.set_by);
+    if (wait.until.has_value()) waits_for += ", until " + TimeJson(*wait.until).get<std::string>();
+    answer["waits_for"] = std::move(waits_for);
   }
   for (const queue::Event& event : trace.attempts) {
     answer["attempts"].push_back(ToJson(event, trace.id, trace.campaign, reveal));

@@ -276,6 +276,9 @@ TEST_F(ResourceWaitsTest, EveryRowThatWaitsForOneIsExplained) {
   expect("young.test", "warmup", 9, "young to site mx.young.test: 2 on day 1 of 2", ".toml:", true);
   expect("broken.test", "dns", 10, "servfail", "the domain's DNS", true);
   expect("mute.test", "resolving", 10, "being looked up", "the domain's DNS", false);
+  const Json waiting = Sealift({"queue", "list", "--campaign", "slowly", "--state", "fresh"}).json["rows"].At(0);
+  EXPECT_THAT(SealiftPlain({"message", "trace", waiting["id"].Text()}).out,
+              AllOf(HasSubstr("waits for  connection_rate: "), HasSubstr(".toml:"), HasSubstr("), until 20")));
   const std::string limits = SealiftPlain({"throttle", "explain"}).out;
   EXPECT_THAT(limits, AllOf(HasSubstr("connection_rate 10 mx.paced.test"), HasSubstr("warmup young to site")));
   const std::string young = SealiftPlain({"source", "show", "young"}).out;
