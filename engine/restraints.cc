@@ -182,8 +182,7 @@ void Restraints::Act(const ResponseRule& rule, const Place& place, const Reply& 
   if (rule.spares_siblings) {
     // Its load is not what they are trusted with yet.
     const double refused = At({std::string(kPairKind), NameOfPair(place.source, place.provider)}, reply.heard).base;
-    for (const std::string& sibling : PoolOf(place.stream)) {
-      if (sibling == place.source) continue;
+    for (const std::string& sibling : SiblingsOf(place.source)) {
       Spare({std::string(kPairKind), NameOfPair(sibling, place.provider)}, refused, rule, reply.heard);
     }
   }
@@ -403,6 +402,17 @@ std::vector<std::string> Restraints::PoolOf(std::string_view stream) const {
   const StreamOptions* const options = options_ != nullptr ? options_->FindStream(stream) : nullptr;
   const PoolOptions* const pool = options != nullptr ? options_->FindPool(options->pool) : nullptr;
   return pool != nullptr ? pool->sources : std::vector<std::string>();
+}
+
+std::set<std::string> Restraints::SiblingsOf(const std::string& source) const {
+  std::set<std::string> siblings;
+  if (options_ == nullptr) return siblings;
+  for (const PoolOptions& pool : options_->pools) {
+    if (std::ranges::find(pool.sources, source) == pool.sources.end()) continue;
+    siblings.insert(pool.sources.begin(), pool.sources.end());
+  }
+  siblings.erase(source);
+  return siblings;
 }
 
 std::vector<std::string> Restraints::SourcesThatSignWith(std::string_view stream) const {

@@ -199,6 +199,8 @@ class Restraints {
   // Where far more is refused than usual, none of it is believed for an hour.
   void Doubt(const std::string& provider, Acceptance& acceptance, absl::Time now);
   std::vector<std::string> PoolOf(std::string_view stream) const;
+  // Who would take a load of that source over: whatever stream was refused, it has others.
+  std::set<std::string> SiblingsOf(const std::string& source) const;
   std::vector<std::string> SourcesThatSignWith(std::string_view stream) const;
 
   Limits& limits_;

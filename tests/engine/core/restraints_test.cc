@@ -94,7 +94,8 @@ TEST_F(RestraintsTest, WhatIsOverIsForgottenOnceNobodyHasIt) {
     return count;
   };
   const Restraints::Place place{.source = "ip1", .provider = "site mx.d1.test", .stream = "news", .campaign = "c"};
-  for (int i = 1; i <= 3000; ++i) Hear(fmt::format("site mx.d{}.test", i), "421 4.7.0 too many messages, slow down", kNow);
+  for (int i = 1; i <= 3000; ++i)
+    Hear(fmt::format("site mx.d{}.test", i), "421 4.7.0 too many messages, slow down", kNow);
   ASSERT_GE(rates(), 3000u);
   const std::vector<std::shared_ptr<RateInForce>> held = restraints_.RatesOn(place);
   ASSERT_EQ(held.size(), 1u);
@@ -200,6 +201,17 @@ TEST_F(RestraintsTest, SiblingsDoNotTakeOverALoadThatWasRefused) {
   Hear("microsoft", "550 5.7.1 part of their network is on our block list (S3140)", kNow, Phase::kMail);
   EXPECT_NEAR(RateOf("ip2 to microsoft"), 4, 0.2);
   EXPECT_EQ(RateOf("ip3 to microsoft"), -1) << "it is in another pool";
+}
+
+// Its mail of other streams would go there.
+TEST_F(RestraintsTest, SiblingsInAnyPoolOfARefusedSourceKeepTheirPace) {
+  options_.pools.push_back({.name = "alone", .sources = {"ip1"}, .source_indexes = {0}});
+  options_.streams[0].pool = "alone";
+  Adopt();
+  Send("ip2", "google", 5, kNow);
+  Hear("google", kRateOfSource, kNow);
+  EXPECT_NEAR(RateOf("ip2 to google"), 5, 0.2);
+  EXPECT_EQ(RateOf("ip3 to google"), -1) << "of no pool with it";
 }
 
 TEST_F(RestraintsTest, ASiblingTakesOverInStepsAlsoOneThatHasNotSentYet) {
