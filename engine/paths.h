@@ -98,7 +98,7 @@ class Paths {
   static std::optional<Slots::For> RoomAtSite(const SendQueue& queue, const Path& path);
   // Other connections of the path are well: the host has as many as it likes.
   void OnFull(Path& path);
-  // The receiver says so itself, or may: one of several connections is turned away for now.
+  // The receiver says so itself, or may: one of several connections is turned away.
   void OnTurnedAway(Path& path, int code);
   void BlockPath(Path& path, Lack lack, const Attempt& attempt);
 
