@@ -399,7 +399,8 @@ void Paths::OnTaken(Path& path) {
 
 void Paths::OnUnreachable(Path& path, Lack lack, const Attempt& attempt) {
   path.site.Remember(services_.Now(), attempt.text);
-  OnTurnedAway(path, attempt.code);
+  // One that was greeted and refused later was let in, unless the reply is about how many there are.
+  if (attempt.verdict.reason_class == ReasonClass::kRate) OnTurnedAway(path, attempt.code);
   // Where it is the path's only one, others of the provider's sites are well.
   if (attempt.code / 100 == 4 && path.reception->let_in() > 0 && path.sessions > 1) return;
   if (path.answering > 0) return OnFull(path);

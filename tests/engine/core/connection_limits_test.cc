@@ -112,6 +112,31 @@ TEST_F(ConnectionLimitsTest, AReceiverIsFullAlsoWhileThoseThatHeLetInAreNotReady
   EXPECT_EQ(CountersOf(spring).deferrals, 0u);
 }
 
+TEST_F(ConnectionLimitsTest, OnlyAReplyAboutHowManyThereAreIsTakenForThatBehindTheGreeting) {
+  AddProvider();
+  servers_[0]->script = [](const MailServer::Conversation&, std::string_view command) {
+    return command.starts_with("EHLO") ? std::optional(MailServer::Answer{""}) : std::nullopt;
+  };
+  Start();
+  Send("spring", Recipients(1, "d1.test"));
+  ASSERT_TRUE(Eventually([this] { return Open() == 1; }));
+  OnShard([](Scheduler& scheduler) {
+    Path& path = PathTo(scheduler, "d1.test");
+    Reception::Visit visit(path.reception, scheduler.services().Now());
+    visit.LetIn();
+    Attempt attempt;
+    attempt.code = 454;
+    attempt.verdict.reason_class = ReasonClass::kTls;
+    scheduler.paths().OnUnreachable(path, Lack::kTls, attempt);
+    EXPECT_EQ(path.reception->full_until(), absl::InfinitePast()) << "the provider's other sites may have more";
+    attempt.code = 421;
+    attempt.verdict.reason_class = ReasonClass::kRate;
+    scheduler.paths().OnUnreachable(path, Lack::kNone, attempt);
+    EXPECT_GT(path.reception->full_until(), absl::Now());
+  });
+  Stop(absl::ZeroDuration());
+}
+
 TEST_F(ConnectionLimitsTest, SitesOfAProviderTogetherAskForOneConnectionTooMany) {
   AddProvider();
   for (MailServer* server : servers_) server->connections_max = 2;
