@@ -70,6 +70,7 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
       wait.reason = refusal.rate->kind();
       wait.detail = fmt::format("{} rate of {}: {}", refusal.rate->kind(), refusal.rate->name(), refusal.rate->value());
       wait.set_by = refusal.rate->origin();
+      wait.limit = refusal.rate->name();
       break;
     case Refusal::Kind::kUnsettled:
       wait.detail = "as many messages as node.unsettled_max allows wait for their outcome to be durable";
@@ -86,6 +87,7 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
         if (!full.has_value()) continue;
         wait.detail = std::move(full->detail);
         wait.set_by = std::move(full->set_by);
+        wait.limit = std::move(full->limit);
         break;
       }
       break;
@@ -337,17 +339,19 @@ void ExplainSources(Scheduler& scheduler, std::vector<SourceStatus>& into) {
 }
 
 std::vector<WaitingRows> CountWaiting(Scheduler& scheduler) {
-  std::map<std::tuple<queue::CampaignId, std::string, std::string>, uint64_t> rows;
+  std::map<std::tuple<queue::CampaignId, std::string, std::string, std::string>, uint64_t> rows;
   scheduler.lanes().ForEach([&](Lane& lane) {
     if (!CountedHere(lane)) return;
     const std::string provider = lane.queue != nullptr ? lane.queue->site->provider : "other";
-    for (const WaitReason& wait : ReasonsOf(scheduler, lane))
-      rows[{lane.id.campaign, wait.reason, provider}] += wait.rows;
+    for (const WaitReason& wait : ReasonsOf(scheduler, lane)) {
+      rows[{lane.id.campaign, wait.reason, provider, wait.limit}] += wait.rows;
+    }
   });
   std::vector<WaitingRows> waiting;
   waiting.reserve(rows.size());
   for (const auto& [key, count] : rows) {
-    waiting.push_back({std::get<1>(key), std::get<2>(key), count, std::get<0>(key)});
+    const auto& [campaign, reason, provider, limit] = key;
+    waiting.push_back({reason, provider, count, campaign, limit});
   }
   return waiting;
 }

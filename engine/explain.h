@@ -43,12 +43,13 @@ std::optional<WaitReason> ExplainDueRow(Scheduler& scheduler, const queue::LaneI
 // Adds what this shard knows of each source: what blocks it, and what it was told last.
 void ExplainSources(Scheduler& scheduler, std::vector<SourceStatus>& into);
 
-// Rows that wait, by reason and provider, of the lanes that this shard has in memory; but for those that a hold keeps
-// whatever their site, and those of campaigns that do not run: the node counts them.
+// Rows that wait, by reason, provider and limit, of the lanes that this shard has in memory; but for those that a hold
+// keeps whatever their site, and those of campaigns that do not run: the node counts them.
 struct WaitingRows {
   std::string reason, provider;
   uint64_t rows = 0;
   queue::CampaignId campaign{};
+  std::string limit;  // WaitReason::limit
 };
 std::vector<WaitingRows> CountWaiting(Scheduler& scheduler);
 

@@ -74,6 +74,7 @@ struct WaitReason {
   std::string set_by;  // the configuration's file:line, "default", or an operator's command
   std::optional<absl::Time> until;
   uint64_t rows = 0;
+  std::string limit;  // the name of the limit (LimitStatus::name), where it is one
 };
 
 struct DomainExplanation {
@@ -96,8 +97,8 @@ struct LimitStatus {
   std::string kind, name;  // source ip1
   std::string value, set_by;
   std::optional<absl::Time> until;  // when it next allows, if it does not now
-  uint64_t waiting = 0;             // rows that wait for limits of this kind
-  bool binds = false;               // nothing is to be had of it now, and rows wait for its kind
+  uint64_t waiting = 0;             // rows that wait for it
+  bool binds = false;               // nothing is to be had of it now, and rows wait for it
 };
 
 // A sending address, as its operator sees it.

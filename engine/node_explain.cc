@@ -90,7 +90,7 @@ std::map<std::shared_ptr<const Hold>, uint64_t> NodeImpl::CountHeld(const queue:
 void NodeImpl::CountElsewhere(const queue::Campaign& campaign, std::vector<WaitingRows>& waiting) {
   const uint64_t queued = campaign.counters.queued() - campaign.counters.in_doubt;
   const auto add = [&](std::string reason, uint64_t rows) {
-    if (rows > 0) waiting.push_back({std::move(reason), kAnyProvider, rows, campaign.id});
+    if (rows > 0) waiting.push_back({std::move(reason), kAnyProvider, rows, campaign.id, ""});
   };
   const auto alone = [&] {  // what the shards had of it until just now is of that too
     std::erase_if(waiting, [&](const WaitingRows& rows) { return rows.campaign == campaign.id; });
@@ -252,10 +252,10 @@ WaitReason NodeImpl::WhyRowWaits(const queue::Campaign& campaign, const queue::S
 
 std::vector<LimitStatus> NodeImpl::Throttles() {
   CountQueue();
-  std::map<std::string, uint64_t> waiting;
+  std::map<std::pair<std::string, std::string>, uint64_t> waiting;  // by kind and name
   {
     const std::lock_guard lock(counted_mutex_);
-    for (const WaitingRows& rows : counted_.waiting) waiting[rows.reason] += rows.rows;
+    for (const WaitingRows& rows : counted_.waiting) waiting[{rows.reason, rows.limit}] += rows.rows;
   }
   const absl::Time now = absl::Now();
   std::vector<LimitStatus> limits;
@@ -265,18 +265,19 @@ std::vector<LimitStatus> NodeImpl::Throttles() {
         LimitStatus limit{.kind = rate.kind(), .name = rate.name(), .value = rate.value(), .set_by = rate.origin()};
         const absl::Duration wait = rate.Peek(now);
         if (wait > absl::ZeroDuration()) limit.until = now + wait;
-        limit.waiting = waiting[limit.kind];
+        limit.waiting = waiting[{limit.kind, limit.name}];
         limit.binds = limit.waiting > 0 && limit.until.has_value();
         limits.push_back(std::move(limit));
       },
       [&](const std::string& name, const Slots& slots) {
+        const uint64_t rows = waiting[{"connections", name}];
         limits.push_back({.kind = "connections",
                           .name = name,
                           .value = slots.Describe(),
                           .set_by = slots.origin(),
                           .until = std::nullopt,
-                          .waiting = waiting["connections"],
-                          .binds = waiting["connections"] > 0 && slots.IsFull()});
+                          .waiting = rows,
+                          .binds = rows > 0 && slots.IsFull()});
       });
   return limits;
 }

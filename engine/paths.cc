@@ -292,22 +292,26 @@ std::optional<Paths::Full> Paths::FullFor(const SendQueue& queue, const Path& pa
     if (path.reserved_connections > 0) {
       detail += fmt::format(", {} of these for transactional mail alone", path.reserved_connections);
     }
-    return Full{std::move(detail),
-                services_.options->DestinationFor(path.site.domain, path.site.hosts.front().name).connections.origin};
+    return Full{
+        .detail = std::move(detail),
+        .set_by = services_.options->DestinationFor(path.site.domain, path.site.hosts.front().name).connections.origin};
   }
   if (HasAll(queue)) {
-    return Full{fmt::format("connections of one shard: {} open", sessions_.size()), "built in"};
+    return Full{.detail = fmt::format("connections of one shard: {} open", sessions_.size()), .set_by = "built in"};
   }
   const Slots::For most = queue.transactional() ? Slots::For::kReserved : *what;
   const auto full = std::ranges::find_if(path.slots, [&](const Slots* slots) { return slots->IsFull(most); });
   if (full != path.slots.end()) {
-    return Full{fmt::format("connections of {}: {}", (*full)->name(), (*full)->Describe()), (*full)->origin()};
+    return Full{.detail = fmt::format("connections of {}: {}", (*full)->name(), (*full)->Describe()),
+                .set_by = (*full)->origin(),
+                .limit = (*full)->name()};
   }
   const absl::Time now = services_.Now(), again = path.reception->full_until();
   if (again > now && path.reception->MayOpen(now) == again) {
-    return Full{fmt::format("connections from {} to {}: {} open, and the receiver let no further one in",
-                            path.source_name, path.site.key, path.reception->let_in()),
-                "the destination", again};
+    return Full{.detail = fmt::format("connections from {} to {}: {} open, and the receiver let no further one in",
+                                      path.source_name, path.site.key, path.reception->let_in()),
+                .set_by = "the destination",
+                .until = again};
   }
   return std::nullopt;
 }

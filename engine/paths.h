@@ -68,6 +68,7 @@ class Paths {
   struct Full {
     std::string detail, set_by;
     absl::Time until = absl::InfinitePast();  // where that is known
+    std::string limit;                        // the name of the Slots, where it is one
   };
   std::optional<Full> FullFor(const SendQueue& queue, const Path& path) const;
 

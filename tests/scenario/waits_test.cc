@@ -20,6 +20,8 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsSupersetOf;
+using ::testing::Pair;
+using ::testing::UnorderedElementsAre;
 
 class WaitsTest : public World {
  protected:
@@ -137,6 +139,7 @@ TEST_F(WaitsTest, EveryRowThatWaitsIsExplainedAndAKillLetsNothingOut) {
   StartDaemon();
   ASSERT_EQ(Sealift({"queue", "hold", "--domain", "held.test", "--reason", "they asked for it"}).exit_code, 0);
   LoadTen("slow", "news", "open.test", {"--start", "--rate", "100/s", "--messages-per-day", "2"});
+  LoadTen("even", "news", "open.test", {"--start", "--messages-per-day", "100000000"});
   LoadTen("closed", "later", "open.test");
   LoadTen("first", "seldom", "open.test");
   ASSERT_TRUE(ShowsUntil("first", kInTime, [](const Json& now) { return now["delivered"].Number() == 10; }));
@@ -149,6 +152,7 @@ TEST_F(WaitsTest, EveryRowThatWaitsIsExplainedAndAKillLetsNothingOut) {
   LoadTen("unready", "news", "open.test", {});
   ASSERT_EQ(Sealift({"campaign", "pause", "stopped", "--reason", "a mistake in the text"}).exit_code, 0);
   ASSERT_TRUE(ShowsUntil("slow", kInTime, [](const Json& now) { return now["delivered"].Number() == 1; }));
+  ASSERT_TRUE(ShowsUntil("even", kInTime, [](const Json& now) { return now["delivered"].Number() == 10; }));
   ASSERT_TRUE(ShowsUntil("capped", kInTime, [](const Json& now) { return now["deferrals"].Number() == 10; }));
   ASSERT_TRUE(ShowsUntil("refused", kInTime, [](const Json& now) { return now["deferrals"].Number() >= 1; }));
 
@@ -177,11 +181,18 @@ TEST_F(WaitsTest, EveryRowThatWaitsIsExplainedAndAKillLetsNothingOut) {
     EXPECT_THAT(set_by("held.test", "hold"), HasSubstr("they asked for it"));
     const Answer limits = SealiftPlain({"throttle", "explain"});
     EXPECT_THAT(limits.out, HasSubstr("campaign_day slow"));
+    const Json each = Sealift({"throttle", "list"}).json;
+    std::map<std::string, int64_t> waiting;
+    for (size_t i = 0; i < each.size(); ++i) {
+      if (each.At(i)["kind"].Text() == "campaign_day")
+        waiting[each.At(i)["name"].Text()] = each.At(i)["waiting"].Number();
+    }
+    EXPECT_THAT(waiting, UnorderedElementsAre(Pair("slow", 9), Pair("even", 0))) << "of each limit, not of its kind";
     EXPECT_THAT(SealiftPlain({"source", "show", "ip1"}).out, HasSubstr("any.slow"));
   };
   told();
   const size_t arrived = sink.arrivals();
-  EXPECT_EQ(arrived, 11u);
+  EXPECT_EQ(arrived, 21u);
 
   for (int round = 0; round < 3; ++round) {
     KillDaemon();

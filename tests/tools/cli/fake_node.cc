@@ -384,7 +384,8 @@ absl::StatusOr<uint64_t> FakeNode::ReleaseInDoubt(const engine::QueueFilter& fil
 absl::StatusOr<engine::DomainExplanation> FakeNode::Explain(std::string_view domain) {
   engine::DomainExplanation explanation;
   explanation.domain = domain;
-  explanation.waits.push_back({"rate", "message_rate 20/m", "/etc/sealift/sealift.toml:34", std::nullopt, 12});
+  explanation.waits.push_back(
+      {"rate", "message_rate 20/m", "/etc/sealift/sealift.toml:34", std::nullopt, 12, "d1.test"});
   return explanation;
 }
 
