@@ -47,6 +47,8 @@ bool SaysMore(const ReplyRule& code, const ReplyRule& words, bool transient) {
   return !transient || code.reason_class != ReasonClass::kInactive;
 }
 
+bool IsAboutTheRow(About about) { return about == About::kRecipient || about == About::kContent; }
+
 ReplyRule RuleOf(Phase phase, const Reply& reply) {
   // Nothing about the recipient has been said; the offer was not kept.
   if (phase == Phase::kStartTls) return {"starttls", ReasonClass::kTls, About::kHost, Remark::kRetry};
@@ -60,6 +62,9 @@ ReplyRule RuleOf(Phase phase, const Reply& reply) {
     return *code;
   }
   if (words == nullptr) return code != nullptr ? *code : RuleOfCode(phase, reply.code);
+  // x.1.7 and x.1.8 say whose address it is of which the words say that there is none: the sender's.
+  const bool of_senders_address = reply.enhanced->subject == 1 && code != nullptr && IsAboutUs(code->about);
+  if (of_senders_address && IsAboutTheRow(words->about)) return *code;
   if (!words->vague || code == nullptr || !SaysMore(*code, *words, reply.IsTransient())) return *words;
   ReplyRule closer = *code;  // "5.1.1 policy error" may mean either
   if (words->reason_class == ReasonClass::kPolicy) closer.remark = Remark::kDoubt;
@@ -112,8 +117,7 @@ Verdict Classify(Phase phase, const Reply& reply) {
   const bool before_mail = phase == Phase::kGreeting || phase == Phase::kEhlo;
   if (reply.IsPermanent() && before_mail && !IsAboutUs(rule.about)) verdict.about = About::kHost;
   verdict.close = phase == Phase::kGreeting || reply.code == 421;
-  const bool about_the_row = rule.about == About::kRecipient || rule.about == About::kContent;
-  if (reply.IsPermanent() && about_the_row && rule.remark != Remark::kRetry && !means_452) {
+  if (reply.IsPermanent() && IsAboutTheRow(rule.about) && rule.remark != Remark::kRetry && !means_452) {
     verdict.action = Action::kBounce;
   }
   verdict.remedy = RemedyOf(phase, reply, verdict, rule);

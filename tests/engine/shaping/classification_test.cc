@@ -130,6 +130,82 @@ TEST(ClassificationTest, SenderTroubleIsNeverABadMailbox) {
   }
 }
 
+// x.1.7 and x.1.8 are about the sender's address (RFC 3463), whatever the words say that there is none of.
+TEST(ClassificationTest, ACodeOfTheSendersAddressDecides) {
+  for (const std::string_view text :
+       {"553 5.1.8 <b@x.test>: user unknown", "550 5.1.8 No such user", "554 5.1.8 The mailbox does not exist",
+        "550 5.1.8 mailbox unavailable", "550 5.1.7 no such user here",
+        "550 5.1.7 The address is not valid: unknown user", "553 5.1.7 mailbox name invalid",
+        "550 5.1.8 Domain does not exist", "550 5.1.8 account disabled", "552 5.1.8 mailbox full",
+        "550 no such user (#5.1.8)", "550 mailbox unavailable (#5.1.7)"}) {
+    EXPECT_EQ(Judged(Phase::kRcpt, text), "defer authentication sender") << text;
+  }
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.1.8 Access denied, bad outbound sender"), "defer reputation source");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.1.6 No such user"), "bounce bad_mailbox recipient");
+}
+
+TEST(ClassificationTest, TheSenderHasManyNames) {
+  for (const std::string_view text : {"550 Sending user does not exist",
+                                      "550 Reverse-path address not found, no such mailbox",
+                                      "550 5.1.1 bounce address does not exist here",
+                                      "550 5.1.1 user unknown; your bounce address failed verification",
+                                      "550 5.1.1 Originator mailbox not found",
+                                      "550 5.1.1 originating mailbox does not exist",
+                                      "550 5.1.1 Callback to originating address failed: user unknown",
+                                      "550 5.1.1 Callback failed: no such user",
+                                      "550 5.1.1 envelope-from user unknown in virtual mailbox table",
+                                      "550 5.1.1 RFC5321.MailFrom user unknown",
+                                      "550 5.1.1 mailfrom: no such user",
+                                      "550 5.1.1 reply-to address does not exist",
+                                      "550 5.1.1 SRS address unknown",
+                                      "550 Your e-mail address does not exist",
+                                      "550 Your account does not exist",
+                                      "550 5.1.1 Author address: no such mailbox",
+                                      "550 5.2.1 The sender mailbox is disabled",
+                                      "550 5.2.1 Your account has been disabled for sending",
+                                      "550 5.2.1 sending account is disabled",
+                                      "550 5.1.1 MX for origin domain not found",
+                                      "550 5.1.1 Sender mailbox unknown",
+                                      "550 Sender callout verification failed: no such user",
+                                      "550 The originator's mailbox could not be found",
+                                      "550 5.1.1 MAIL FROM: unknown user",
+                                      "550 5.1.1 Return-path mailbox does not exist",
+                                      "550 5.2.1 Your mailbox is suspended",
+                                      "550 5.1.1 Callout to sender failed: no such user",
+                                      "550 5.1.1 Call-back failed: no such user",
+                                      "550 Sender mailbox unavailable",
+                                      "550 5.1.1 Your mailbox unavailable",
+                                      "550 5.1.1 No such originator",
+                                      "550 5.1.1 VERP address does not exist",
+                                      "550 5.1.1 The address you are sending from does not exist",
+                                      "550 5.1.2 Domain of the originator is unknown: originator domain not found"}) {
+    EXPECT_EQ(Judged(Phase::kRcpt, text), "defer authentication sender") << text;
+  }
+}
+
+TEST(ClassificationTest, WhoNamesTheSenderMayMeanTheRecipient) {
+  for (const std::string_view text :
+       {"550 5.1.1 The email account that you tried to reach does not exist. Please try double-checking the "
+        "recipient's email address for typos",
+        "550 5.1.1 <x@y.test>: Recipient address rejected: User unknown; please notify the sender",
+        "550 Requested action not taken: mailbox unavailable. Your message was not delivered",
+        "550 5.1.1 Returned to sender: user unknown", "550 Returned to sender: mailbox unavailable",
+        "550 Undeliverable mail from <n@x.test>: no such user", "550 5.1.1 Please inform the sender: no such user here",
+        "550 5.1.1 user unknown; sent from mx.y.test", "550 5.1.1 user unknown, the originator has been notified",
+        "550 5.1.1 Your message to <x@y.test> cannot be delivered: no such mailbox",
+        "550-Callout verification failed: 550 550 No Such User Here", "550 Recipient callback failed: user unknown",
+        "550 5.1.1 Your email could not be delivered: the recipient's mailbox does not exist",
+        "550 5.1.1 Your recipient does not exist", "550 5.1.1 Error sending: user unknown",
+        "550 5.1.1 The address you are sending to does not exist",
+        "550 5.1.1 <x@y.test>: undeliverable address: host mx.y.test said: 550 no such user (in reply to RCPT TO)",
+        "550 5.1.1 There is no such user here. Check it, and write to the author again"}) {
+    EXPECT_EQ(Judged(Phase::kRcpt, text), "bounce bad_mailbox recipient") << text;
+  }
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.2.1 Returned to sender: mailbox disabled"), "bounce inactive recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.2.1 The account is disabled, please notify the sender"),
+            "bounce inactive recipient");
+}
+
 TEST(ClassificationTest, GreylistingIsKnown) {
   EXPECT_EQ(Judged(Phase::kRcpt, "450 4.2.0 <x@d1.test>: Recipient address rejected: Greylisted, see http://postgrey"),
             "defer greylisted sender");
