@@ -6,8 +6,9 @@
 #include <array>
 #include <cassert>
 #include <cstddef>
+#include <deque>
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -208,15 +209,16 @@ class PhraseIndex {
 
   void Add(size_t rule, std::string_view phrase) {
     assert(phrase.size() >= 3 && phrase.front() == ' ');
-    const auto read = std::make_shared<const Phrase>(Read(phrase));
+    Phrase read = Read(phrase);
     if (phrase[1] != '[') {
-      phrases_[Key(phrase)].push_back({rule, read});
+      phrases_[Key(phrase)].push_back({rule, std::make_shared<const Phrase>(std::move(read))});
       return;
     }
-    std::set<size_t> keys;
-    for (const std::string_view word : read->front().words) {
-      const size_t key = Key(" " + std::string(word));
-      if (keys.insert(key).second) phrases_[key].push_back({rule, read});
+    std::map<size_t, std::vector<std::string_view>> by_key;
+    for (const std::string_view word : read.front().words) by_key[Key(" " + std::string(word))].push_back(word);
+    for (auto& [key, words] : by_key) {
+      read.front().words = words_.emplace_back(std::move(words));
+      phrases_[key].push_back({rule, std::make_shared<const Phrase>(read)});
     }
   }
 
@@ -225,6 +227,8 @@ class PhraseIndex {
   }
 
   std::array<std::vector<Entry>, size_t{64} * 64> phrases_;
+  // Of a set those words that begin so: the others are not tried there.
+  std::deque<std::vector<std::string_view>> words_;
 };
 
 bool IsWord(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
