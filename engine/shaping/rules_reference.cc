@@ -121,7 +121,9 @@ std::string RulesReference() {
       "what a mailbox or its owner is called, in the languages that servers answer in, and `[nobody]` for that there "
       "is ";
   page +=
-      "none. A vague one gives way to an enhanced code that says more.\n\n| reply rule | class | about | found by |\n| "
+      "none. A vague one gives way to an enhanced code that says more, and one about the "
+      "recipient or the content to x.1.7 and x.1.8, which are said of the sender's address.\n\n"
+      "| reply rule | class | about | found by |\n| "
       "--- | --- | --- | --- |\n";
   for (const RuleEntry& entry : AllRules()) {
     page += fmt::format("| `{}`{} | `{}` | {} | {} |\n", entry.rule->name, entry.rule->vague ? " (vague)" : "",
