@@ -188,10 +188,15 @@ absl::Status Jobs::Open() {
   for (const queue::Order& order : *orders) {
     absl::StatusOr<Job> job = Job::Parse(order.number, order.text);
     if (!job.ok()) return job.status();
-    if (job->state == Job::State::kRunning) {
-      if (std::unique_ptr<Work> work = Begin(*job); work != nullptr) running_.push_back(std::move(work));
+    jobs_[order.number] = *job;
+    if (job->state != Job::State::kRunning) continue;
+    std::unique_ptr<Work> work = Begin(*std::move(job));
+    if (work == nullptr) continue;
+    if (work->job.kind == Job::Kind::kReplay && !node_.may_send().ok()) {
+      End(*work, Job::State::kCancelled, "a backup was restored while it ran: order it again for what is left");
+      continue;
     }
-    jobs_[order.number] = *std::move(job);
+    running_.push_back(std::move(work));
   }
   thread_ = std::thread([this] { Run(); });
   return absl::OkStatus();
@@ -286,6 +291,9 @@ absl::StatusOr<uint64_t> Jobs::Count(const Request& request) {
 absl::StatusOr<Job> Jobs::Start(const Request& request, const Holds::Given& given, absl::Time now) {
   if (given.reason.empty()) return Usage("it needs --reason TEXT, which stands in its record");
   if (absl::Status fits = CheckSuppressionReason(given.reason); !fits.ok()) return fits;
+  if (request.kind == Job::Kind::kReplay) {
+    if (absl::Status may = node_.may_send(); !may.ok()) return may;
+  }
   Job job{.kind = request.kind,
           .reason = given.reason,
           .by = given.by,

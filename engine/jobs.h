@@ -82,6 +82,8 @@ class Jobs {
     std::function<bool(const queue::Campaign&, const std::string& source)> leaves_from;
     // What a campaign's rows are sent as.
     std::function<queue::Mailing(const queue::Campaign&)> mailing_of;
+    // Ok, or why nothing is sent, and so nothing replayed: the node was restored.
+    std::function<absl::Status()> may_send;
     // Whether somebody has the names that a filter says.
     std::function<absl::Status(const QueueFilter&)> check_names;
     // How many queued rows a filter means.

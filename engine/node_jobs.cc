@@ -79,6 +79,7 @@ std::unique_ptr<Jobs> NodeImpl::MakeJobs() {
     }
     return lowest;
   };
+  node.may_send = [this] { return restoration_->MaySend(); };
   node.check_names = [this](const QueueFilter& filter) {
     const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
     return campaigns.ok() ? CheckNames(filter, *options(), *campaigns) : campaigns.status();

@@ -95,6 +95,7 @@ absl::Status Reconciliation::Take(std::string_view line) {
   const std::optional<queue::MessageKey> message = restoration_.store_.DecodeMessageId(id.substr(0, id.find('@')));
   if (!message) return BadLine(line_, "is of another node: its id says nothing to this one's key");
   event.message = *message;
+  event.cursor = Text(parsed, "cursor");
   std::string error;
   if (!absl::ParseTime(absl::RFC3339_full, Text(parsed, "time"), &event.time, &error)) {
     return BadLine(line_, "has no time");

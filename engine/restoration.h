@@ -52,7 +52,9 @@ class Restoration {
 // Reconciliation takes over what became of rows since the backup was taken: the lines of `sealift events` from the node
 // that was lost, of any length and in any order, those from before the backup too.
 //
-//  - A row that is queued here and has an outcome there is settled with that outcome and its evidence.
+//  - A row that is queued here and has an outcome there since is settled with that outcome and its evidence. What is in
+//    the backup already, as the event's cursor says, settles nothing: the row may have been replayed before the backup.
+//  - A row that bounced or expired here, and was replayed and delivered there since, is delivered here too.
 //  - A campaign that was loaded since is not here. Its name is taken by a cancelled campaign without rows, so that
 //    loading it once more, which would mail everybody twice, is refused.
 //  - A load that was under way ends where the backup has it: its file is not accepted any further.

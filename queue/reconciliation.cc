@@ -8,13 +8,18 @@
 #include <utility>
 #include <vector>
 
+#include "queue/event_block.h"
 #include "queue/keys.h"
 #include "queue/pack.h"
 #include "queue/reading.h"
 #include "queue/rocks.h"
+#include "queue/row_mover.h"
 
 namespace sealift::queue {
 namespace {
+
+// When a row that is queued again, to be settled in the next moment, would expire.
+constexpr absl::Duration kUntilSettled = absl::Hours(72);
 
 // Where a queued row is.
 struct Place {
@@ -108,10 +113,25 @@ Outcome OutcomeOf(const Event& event, const Place& place) {
   return outcome;
 }
 
+// Whether the event is in the backup. One without a cursor is taken for one that is not.
+bool IsInBackup(const Event& event, const Restored& restored) {
+  const std::optional<EventCursor> cursor = EventCursor::Parse(event.cursor);
+  return cursor.has_value() && cursor->sequence != 0 && cursor->sequence <= restored.sequence;
+}
+
+// Of rows that are not queued, those that were settled here and may be sent again.
+absl::StatusOr<bool> IsParked(Database* database, const MessageKey& message) {
+  std::string value;
+  const auto found = database->get()->Get({}, database->handle(Column::kParked),
+                                          ParkedKey(message.lane.campaign, message.row), &value);
+  if (found.IsNotFound()) return false;
+  return found.ok() ? absl::StatusOr<bool>(true) : FromRocks(found, "read a parked row");
+}
+
 }  // namespace
 
 absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const CampaignTable* campaigns,
-                                           std::span<const Event> events, bool dry_run) {
+                                           const Restored& restored, std::span<const Event> events, bool dry_run) {
   Reconciled result;
   Search search(context.database, &context.unsealer);
   std::map<MessageKey, const Event*> wanted;  // the last word on each row
@@ -130,6 +150,11 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
       if (absl::Status status = campaigns->ReadCounts(nullptr, &*campaign); !status.ok()) return status;
       accepted.emplace(id, campaign->input_rows);
     }
+    // What was replayed since that outcome is queued here, and has to be sent.
+    if (IsInBackup(event, restored)) {
+      ++result.known;
+      continue;
+    }
     wanted[event.message] = &event;
   }
   std::map<MessageKey, Place> places;
@@ -146,6 +171,32 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
   for (const auto& [lane, rows] : elsewhere) {
     if (absl::Status status = search.Retrying(lane, rows, &places); !status.ok()) return status;
   }
+  // Settled here, replayed and delivered there since: it is queued again to be settled as it was.
+  std::map<CampaignId, ReplayStep> returning;
+  std::map<LaneId, std::set<RowId>> returned;
+  for (const auto& [message, event] : wanted) {
+    if (event->kind != OutcomeKind::kDelivered || places.contains(message)) continue;
+    const absl::StatusOr<bool> parked = IsParked(context.database, message);
+    if (!parked.ok()) return parked.status();
+    if (!*parked) continue;
+    ReplayStep& step = returning.try_emplace(message.lane.campaign).first->second;
+    step.rows.push_back({message.row, event->time, event->time + kUntilSettled});
+    returned[message.lane].insert(message.row);
+  }
+  if (dry_run) {
+    for (const auto& [campaign, step] : returning) result.settled += step.rows.size();
+  } else {
+    for (auto& [campaign, step] : returning) {
+      step.campaign = campaign;
+      step.accepted = absl::Now();
+      const absl::StatusOr<ReplayedRows> replayed = ReplayRows(context, step);
+      context.horizon->Publish();
+      if (!replayed.ok() && !absl::IsFailedPrecondition(replayed.status())) return replayed.status();  // not: cancelled
+    }
+    for (const auto& [lane, rows] : returned) {
+      if (absl::Status status = search.Retrying(lane, rows, &places); !status.ok()) return status;
+    }
+  }
   std::vector<Outcome> outcomes;
   for (const auto& [message, event] : wanted) {
     if (const auto place = places.find(message); place != places.end()) {
@@ -153,11 +204,11 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
     } else if (static_cast<uint32_t>(message.row) > accepted.at(message.lane.campaign)) {
       ++result.lacking;
       result.lacking_of.insert(message.lane.campaign);
-    } else {
+    } else if (!dry_run || !returned.contains(message.lane) || !returned.at(message.lane).contains(message.row)) {
       ++result.known;
     }
   }
-  result.settled = outcomes.size();
+  result.settled += outcomes.size();
   if (dry_run || outcomes.empty()) return result;
   // They are read and settled between two commits: nothing can have overtaken them.
   for (const Outcome& outcome : outcomes) outcome.pack->set_epoch(context.epoch->Current());

@@ -10,11 +10,12 @@
 
 namespace sealift::queue {
 
-// Settles rows as events from elsewhere say: in one commit, with the evidence that they bring. Deferrals change
-// nothing, the row stays queued. `dry_run` only counts. Nothing may be claimed meanwhile.
+// Settles rows as events from elsewhere say that are not in the backup: in one commit, with the evidence that they
+// bring. A row that was settled here and delivered there since is delivered here too. Deferrals change nothing, the row
+// stays queued. `dry_run` only counts. Nothing may be claimed meanwhile.
 //
 // Threads: the committer's.
 absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const CampaignTable* campaigns,
-                                           std::span<const Event> events, bool dry_run);
+                                           const Restored& restored, std::span<const Event> events, bool dry_run);
 
 }  // namespace sealift::queue

@@ -61,10 +61,11 @@ absl::StatusOr<std::vector<Returning>> ReadReturning(CommitContext& context, con
     row.due_ms = RoundUpDue(std::max(Millis(wanted.due), floor + 1));
     rows.push_back(std::move(row));
   }
+  if (!step.mailing.has_value()) return rows;
   std::string scratch;
   std::vector<SuppressionList::Question> questions;
   for (const Returning& row : rows) {
-    questions.push_back({HashAddress(*context.ring, row.parked.row.recipient, &scratch), &step.mailing});
+    questions.push_back({HashAddress(*context.ring, row.parked.row.recipient, &scratch), &*step.mailing});
   }
   if (absl::Status asked = context.suppressions->Ask(&context.unsealer, questions); !asked.ok()) return asked;
   for (size_t i = 0; i < rows.size(); ++i) rows[i].suppressed = questions[i].suppressed;
@@ -190,8 +191,10 @@ absl::StatusOr<ReplayedRows> ReplayRows(CommitContext& context, const ReplayStep
   (*tally)->changed = true;
   if (absl::Status status = context.tallies.Write(&batch); !status.ok()) return status;
   PutSequence(context, sequence, &batch);
-  const Order order = step.record(replayed.rows, replayed.suppressed);
-  if (absl::Status status = AddOrder(context.database, &context.sealer, order, &batch); !status.ok()) return status;
+  if (step.record) {
+    const Order order = step.record(replayed.rows, replayed.suppressed);
+    if (absl::Status status = AddOrder(context.database, &context.sealer, order, &batch); !status.ok()) return status;
+  }
   if (absl::Status status = context.Write(&batch); !status.ok()) return status;
   return replayed;
 }

@@ -54,10 +54,10 @@ struct ReplayStep {
     absl::Time due, expires;
   };
   CampaignId campaign{};
-  Mailing mailing;
+  std::optional<Mailing> mailing;  // what suppressions are asked for; nothing: whoever is suppressed too
   absl::Time accepted;
   std::vector<Row> rows;
-  std::function<Order(uint64_t replayed, uint64_t suppressed)> record;
+  std::function<Order(uint64_t replayed, uint64_t suppressed)> record;  // null: it is of no order
 };
 struct ReplayedRows {
   struct Lane {

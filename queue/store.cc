@@ -571,7 +571,7 @@ absl::StatusOr<Reconciled> Store::SettleElsewhere(std::span<const Event> events,
   }
   std::promise<absl::StatusOr<Reconciled>> settled;
   parts_->committer->Do([&](CommitContext& context) {
-    settled.set_value(queue::SettleElsewhere(context, parts_->campaigns.get(), events, dry_run));
+    settled.set_value(queue::SettleElsewhere(context, parts_->campaigns.get(), *restored(), events, dry_run));
   });
   return settled.get_future().get();
 }

@@ -54,6 +54,19 @@ class BackupTest : public StoreTest {
     Open();
   }
 
+  // What bounced is queued again; how many rows that were.
+  uint64_t ReplayAll(CampaignId campaign) {
+    const auto parked = store_->ListParked(campaign, RowId{}, 1000);
+    EXPECT_TRUE(parked.ok()) << parked.status();
+    ReplayStep step{.campaign = campaign, .mailing = Mailing(), .accepted = kNow, .rows = {}, .record = nullptr};
+    for (const ParkedRow& row : parked->rows) {
+      step.rows.push_back({row.row.message.row, kNow + absl::Minutes(1), kNow + absl::Hours(24)});
+    }
+    const auto replayed = store_->ReplaySome(std::move(step));
+    EXPECT_TRUE(replayed.ok()) << replayed.status();
+    return replayed->rows;
+  }
+
   static Event Delivered(const MessageKey& message) {
     Event event;
     event.message = message;
@@ -182,6 +195,58 @@ TEST_F(BackupTest, WhatWasSettledSinceIsSettledWithItsEvidenceAndTheRestIsLeft) 
   EXPECT_EQ(trace->events.back().reply, "ok there");
   EXPECT_EQ(trace->events.back().evidence.source, "ip1");
   EXPECT_EQ(trace->events.back().time, kNow + absl::Minutes(30));
+}
+
+// A row that bounced, was replayed, and waits: its bounce is in the backup, and it has not been sent since.
+TEST_F(BackupTest, WhatIsInTheBackupSettlesNothingThatWasReplayedSince) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 20, 1);
+  auto packs = ReadAll(campaign);
+  for (const auto& pack : packs) Settle(AllOf(pack, OutcomeKind::kBounced));
+  const auto events = store_->ReadEvents("", 100, {});
+  ASSERT_TRUE(events.ok() && events->events.size() == 20) << events.status();
+  packs.clear();
+  ASSERT_EQ(ReplayAll(campaign), 20u);
+  Backup();
+  Restore("one", "restored");
+  const auto settled = store_->SettleElsewhere(events->events, false);
+  ASSERT_TRUE(settled.ok()) << settled.status();
+  EXPECT_EQ(settled->settled, 0u);
+  EXPECT_EQ(settled->known, 20u);
+  EXPECT_EQ(CountersOf(campaign).queued(), 20u) << "accepted rows that nobody has sent";
+}
+
+// A row that had bounced in the backup was replayed there since, and delivered: a replay here would send it twice.
+TEST_F(BackupTest, WhatBouncedHereAndWasDeliveredThereSinceIsDelivered) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 20, 1);
+  std::vector<Event> events;
+  auto packs = ReadAll(campaign);
+  for (const auto& pack : packs) {
+    for (const Row& row : pack->rows()) {
+      if (events.size() < 8) events.push_back(Delivered({pack->lane(), row.id}));
+    }
+    Settle(AllOf(pack, OutcomeKind::kBounced));
+  }
+  packs.clear();
+  Backup();
+  Restore("one", "restored");
+  const auto counted = store_->SettleElsewhere(events, true);
+  ASSERT_TRUE(counted.ok()) << counted.status();
+  EXPECT_EQ(counted->settled, 8u);
+  EXPECT_EQ(CountersOf(campaign).bounced, 20u);
+  const auto settled = store_->SettleElsewhere(events, false);
+  ASSERT_TRUE(settled.ok()) << settled.status();
+  EXPECT_EQ(settled->settled, 8u);
+  EXPECT_EQ(settled->known, 0u);
+  EXPECT_EQ(CountersOf(campaign).delivered, 8u);
+  EXPECT_EQ(CountersOf(campaign).bounced, 12u);
+  EXPECT_EQ(CountersOf(campaign).queued(), 0u);
+  EXPECT_EQ(store_->SettleElsewhere(events, false)->settled, 0u) << "the same file again settled something";
+  ASSERT_TRUE(store_->Release().ok());
+  EXPECT_EQ(ReplayAll(campaign), 12u) << "who has it gets it no more";
 }
 
 TEST_F(BackupTest, CursorsThatTheOriginalGaveOutSinceAreOlderThanEveryEventToCome) {

@@ -50,7 +50,7 @@ class RowMovesTest : public StoreTest {
   ReplayStep StepFor(CampaignId id, absl::Time due) {
     ReplayStep step{
         .campaign = id,
-        .mailing = {.campaign = "spring", .stream = "newsletter", .sink = true},
+        .mailing = Mailing{.campaign = "spring", .stream = "newsletter", .sink = true},
         .accepted = kNow + absl::Hours(1),
         .rows = {},
         .record = [](uint64_t replayed, uint64_t suppressed) { return Record(replayed * 1000 + suppressed); }};

@@ -111,6 +111,8 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
             77);
   EXPECT_EQ(Sealift({"campaign", "pause", "spring"}).exit_code, 0);
   EXPECT_EQ(Sealift({"campaign", "resume", "spring"}).exit_code, 77);
+  EXPECT_EQ(
+      Sealift({"queue", "replay", "--everything", "--outcome", "expired", "--reason", "again", "--yes"}).exit_code, 77);
   StopDaemon();
   StartDaemon();
   EXPECT_EQ(Show("spring")["in_doubt"].Number(), held["queued"].Number()) << "a restart forgot the doubt";
