@@ -151,9 +151,10 @@ void Restraints::Act(const ResponseRule& rule, const Place& place, const Reply& 
     LogWarning("a rule was triggered by replies",
                {{"rule", rule.name}, {"source", place.source}, {"provider", place.provider}, {"stream", place.stream}});
   }
-  std::vector<std::string> sources = {place.source};
-  if (rule.scope == ResponseScope::kPool) sources = PoolOf(place.stream);
-  if (rule.scope == ResponseScope::kSigners) sources = SourcesThatSignWith(place.stream);
+  std::set<std::string> sources;
+  if (rule.scope == ResponseScope::kPool) sources = SourcesOf(PoolsThatSent(place));
+  if (rule.scope == ResponseScope::kSigners) sources = SourcesOf(PoolsThatSignWith(place.stream));
+  sources.insert(place.source);  // whatever it is configured for: it was refused
 
   const double factor = actions.suspend ? 0 : rule.factor;
   if (actions.backoff || actions.suspend) {
@@ -398,36 +399,47 @@ std::vector<Restraints::Slowed> Restraints::List() const {
   return list;
 }
 
-std::vector<std::string> Restraints::PoolOf(std::string_view stream) const {
-  const StreamOptions* const options = options_ != nullptr ? options_->FindStream(stream) : nullptr;
-  const PoolOptions* const pool = options != nullptr ? options_->FindPool(options->pool) : nullptr;
-  return pool != nullptr ? pool->sources : std::vector<std::string>();
-}
-
-std::set<std::string> Restraints::SiblingsOf(const std::string& source) const {
-  std::set<std::string> siblings;
-  if (options_ == nullptr) return siblings;
+std::set<std::string> Restraints::PoolsOf(const std::string& source) const {
+  std::set<std::string> pools;
+  if (options_ == nullptr) return pools;
   for (const PoolOptions& pool : options_->pools) {
-    if (std::ranges::find(pool.sources, source) == pool.sources.end()) continue;
-    siblings.insert(pool.sources.begin(), pool.sources.end());
+    if (std::ranges::find(pool.sources, source) != pool.sources.end()) pools.insert(pool.name);
   }
-  siblings.erase(source);
-  return siblings;
+  return pools;
 }
 
-std::vector<std::string> Restraints::SourcesThatSignWith(std::string_view stream) const {
+std::set<std::string> Restraints::PoolsThatSent(const Place& place) const {
+  std::set<std::string> pools = PoolsOf(place.source);
+  const StreamOptions* const stream = options_ != nullptr ? options_->FindStream(place.stream) : nullptr;
+  if (stream != nullptr && pools.contains(stream->pool)) return {stream->pool};
+  return pools;
+}
+
+std::set<std::string> Restraints::PoolsThatSignWith(std::string_view stream) const {
   const StreamOptions* const of = options_ != nullptr ? options_->FindStream(stream) : nullptr;
   if (of == nullptr) return {};
-  std::vector<std::string> sources = PoolOf(stream);
+  std::set<std::string> pools = {of->pool};
   for (const StreamOptions& other : options_->streams) {
     const bool shares = std::ranges::any_of(
         other.dkim, [&](const std::string& domain) { return std::ranges::find(of->dkim, domain) != of->dkim.end(); });
-    if (!shares) continue;
-    for (std::string& source : PoolOf(other.name)) {
-      if (std::ranges::find(sources, source) == sources.end()) sources.push_back(std::move(source));
-    }
+    if (shares) pools.insert(other.pool);
+  }
+  return pools;
+}
+
+std::set<std::string> Restraints::SourcesOf(const std::set<std::string>& pools) const {
+  std::set<std::string> sources;
+  for (const std::string& name : pools) {
+    const PoolOptions* const pool = options_->FindPool(name);
+    if (pool != nullptr) sources.insert(pool->sources.begin(), pool->sources.end());
   }
   return sources;
+}
+
+std::set<std::string> Restraints::SiblingsOf(const std::string& source) const {
+  std::set<std::string> siblings = SourcesOf(PoolsOf(source));
+  siblings.erase(source);
+  return siblings;
 }
 
 }  // namespace sealift::engine

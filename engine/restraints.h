@@ -198,10 +198,15 @@ class Restraints {
   bool IsDoubted(const std::string& provider, absl::Time now);
   // Where far more is refused than usual, none of it is believed for an hour.
   void Doubt(const std::string& provider, Acceptance& acceptance, absl::Time now);
-  std::vector<std::string> PoolOf(std::string_view stream) const;
+  // Pools, by their names.
+  std::set<std::string> PoolsOf(const std::string& source) const;
+  // The stream's; or, where a route or a warm-up's overflow took the mail elsewhere, those of the source.
+  std::set<std::string> PoolsThatSent(const Place& place) const;
+  // Those of streams that sign for a domain of this one.
+  std::set<std::string> PoolsThatSignWith(std::string_view stream) const;
+  std::set<std::string> SourcesOf(const std::set<std::string>& pools) const;
   // Who would take a load of that source over: whatever stream was refused, it has others.
   std::set<std::string> SiblingsOf(const std::string& source) const;
-  std::vector<std::string> SourcesThatSignWith(std::string_view stream) const;
 
   Limits& limits_;
   Metrics& metrics_;

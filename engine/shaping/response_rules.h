@@ -18,10 +18,10 @@ enum class ResponseScope : uint8_t {
   kSource,          // the source, wherever it sends
   kSourceProvider,  // the source at the provider that said it
   kProvider,        // every source at that provider
-  kPool,            // every source of the stream's pool, at that provider
+  kPool,            // every source of the pool that sent (the stream's, unless the row left by another), there
   kStream,
   kCampaign,
-  kSigners,  // every source that signs for a domain of the stream, at that provider; built-in rules only
+  kSigners,  // the source, and every one that signs for a domain of the stream, there; built-in rules only
 };
 // The words of [[rule]]: "source_provider".
 std::string_view ToString(ResponseScope scope);

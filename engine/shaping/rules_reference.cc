@@ -60,6 +60,11 @@ refused one had. What is not one of the known providers is judged by itself.
 Each `[[rule]]` of the configuration comes before the built-in ones, in the order of the file; the first that is met decides alone. All
 that it says must hold: `provider`, `match` (RE2 on `421 4.7.28 text`, joined to one line, continuation codes removed, addresses taken
 out, in any case), `class`, `enhanced`.
+
+`scope` says what is acted on: the `source`; the `source_provider`, a source at the provider that said it; the `provider`, for every source;
+the `pool` at that provider; the `stream`; the `campaign`. The pool is the one that sent: the stream's own, or, where `queue route` or a
+warm-up's overflow let a row leave by another, that of the source which got the reply. The built-in scope `signers` is the sources of every
+stream that signs for a domain of this one, and the source which got the reply.
 )";
 
 std::string Cell(std::string text) {

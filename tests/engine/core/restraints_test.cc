@@ -30,14 +30,16 @@ class RestraintsTest : public testing::Test {
 
   Restraints::Ruling Hear(std::string_view provider, std::string_view line, absl::Time now,
                           Phase phase = Phase::kContent, absl::Time permitted = absl::InfinitePast(),
-                          std::string_view source = "ip1") {
+                          std::string_view source = "ip1", std::string_view stream = "news") {
     Reply reply{.code = std::stoi(std::string(line.substr(0, 3))), .lines = std::string(line.substr(4))};
     std::string_view rest = reply.lines;
     reply.enhanced = TakeEnhancedCode(rest);
     const std::string enhanced = reply.enhanced.has_value() ? reply.enhanced->ToString() : "";
     const std::string text = reply.Text();
-    const Restraints::Place place{
-        .source = std::string(source), .provider = std::string(provider), .stream = "news", .campaign = "c"};
+    const Restraints::Place place{.source = std::string(source),
+                                  .provider = std::string(provider),
+                                  .stream = std::string(stream),
+                                  .campaign = "c"};
     return restraints_.Hear(place,
                             {.verdict = Classify(phase, reply),
                              .code = reply.code,
@@ -333,6 +335,29 @@ TEST_F(RestraintsTest, AComplaintAboutASigningDomainSlowsEverySourceThatSigns) {
   Adopt();
   Hear("google", "421 4.7.28 an unusual rate of mail originating from your DKIM domain [d.test 36]", kNow);
   for (const char* name : {"ip1 to google", "ip2 to google", "ip3 to google"})
+    EXPECT_NEAR(RateOf(name), 0.5, 0.01) << name;
+}
+
+// A route, or a warm-up's overflow, sends a stream's mail from a pool that is not its own.
+TEST_F(RestraintsTest, ThePoolThatIsSlowedIsTheOneThatSent) {
+  options_.sources.push_back({.name = "ip4"});
+  options_.pools[1] = {.name = "q", .sources = {"ip3", "ip4"}, .source_indexes = {2, 3}};
+  Adopt();
+  Hear("google", "421 4.7.28 an unusual rate of mail originating from your IP Netblock", kNow, Phase::kContent,
+       absl::InfinitePast(), "ip3");
+  for (const char* name : {"ip3 to google", "ip4 to google"}) EXPECT_NEAR(RateOf(name), 0.5, 0.01) << name;
+  for (const char* name : {"ip1 to google", "ip2 to google"}) EXPECT_EQ(RateOf(name), -1) << name << " sent nothing";
+}
+
+TEST_F(RestraintsTest, WhoWasRefusedIsSlowedThoughNoStreamOfItsPoolSignsForTheDomain) {
+  options_.streams[1].dkim = {"other.test"};
+  options_.sources.push_back({.name = "left"});  // of no pool any more
+  Adopt();
+  for (const char* source : {"ip3", "left"}) {
+    Hear("google", "421 4.7.28 an unusual rate of mail originating from your DKIM domain [d.test 36]", kNow,
+         Phase::kContent, absl::InfinitePast(), source);
+  }
+  for (const char* name : {"ip1 to google", "ip2 to google", "ip3 to google", "left to google"})
     EXPECT_NEAR(RateOf(name), 0.5, 0.01) << name;
 }
 
