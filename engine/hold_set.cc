@@ -116,10 +116,13 @@ const Hold* HoldSet::OnRow(const LaneFacts& lane, const RowFacts& row, absl::Tim
 
 HoldSet::Placement HoldSet::PlacementOf(const LaneFacts& lane) const {
   Placement placement;
+  uint32_t newest = 0;
   for (const Order& order : orders_) {
     if (Keeps(*order.hold) || !order.matcher.MayMean(lane)) continue;
     if (!Bars(*order.hold)) {
-      placement.pool = order.hold->to_pool;  // the last one that was given
+      if (order.hold->number < newest) continue;  // the last one that was given decides
+      newest = order.hold->number;
+      placement.pool = order.hold->to_pool;
       continue;
     }
     if (placement.barred_by == nullptr) placement.barred_by = order.hold;

@@ -257,7 +257,7 @@ std::vector<Command> MakeTree() {
        RunQueueHold},
       {"queue", "route", "", "Send rows from the sources of another pool",
        "Rows that arrive later too, until it is released. Limits, backoff and signatures are those of the sources that "
-       "they leave from.",
+       "they leave from. Of several that mean a row the one that was given last decides.",
        "sealift queue route --domain d1.test --to-pool warm --reason 'ip1 is blocked there'",
        Filtered({Required("to-pool", "NAME", "the pool"),
                  Required("reason", "TEXT", "why, for its history and the audit file"),
@@ -296,7 +296,8 @@ std::vector<Command> MakeTree() {
        RunQueueExpire},
       {"queue", "replay", "", "Send settled rows again, in the background",
        "Rows that bounced or expired are accepted anew while retention.settled_rows keeps them: never whom a "
-       "suppression binds, never the class bad_mailbox. They become due one after another at --rate; by default, to "
+       "suppression binds, never the class bad_mailbox, never what was cancelled with its campaign. They become due "
+       "one after another at --rate; by default, to "
        "each destination, at a tenth of the lowest rate that limits it (100/s where none does). The same command again "
        "sends nothing twice. Asks first on a terminal; without one it needs --yes.",
        "sealift queue replay --provider microsoft --outcome bounced --class policy --matching S3150 --since now-2h "

@@ -231,6 +231,19 @@ TEST_F(HoldingTest, ARouteSendsFromAnotherPoolUnderItsSourcesLimits) {
   EXPECT_TRUE(EventuallyDelivered(id, 3));
 }
 
+TEST_F(HoldingTest, OfTwoRoutesTheOneThatWasGivenLastDecides) {
+  Start();
+  const std::string domain = "d1.test", provider = "google";
+  LaneFacts lane;
+  lane.domain = domain;
+  lane.provider = &provider;
+  const auto wide = MakeHold({.provider = provider}, Kind::kRoute, "wide");
+  const auto narrow = MakeHold({.domain = domain}, Kind::kRoute, "narrow");
+  const auto again = MakeHold({.provider = provider}, Kind::kRoute, "again");
+  EXPECT_EQ(MakeSet({wide, narrow})->PlacementOf(lane).pool, "narrow");
+  EXPECT_EQ(MakeSet({wide, narrow, again})->PlacementOf(lane).pool, "again");
+}
+
 TEST_F(HoldingTest, ByClassOnlyRowsWhoseLastAttemptEndedSoAreHeld) {
   options_.streams[0].retry = {absl::Milliseconds(1)};
   MailServer& mx = AddDomain("d1.test");
