@@ -235,6 +235,7 @@ TEST_F(HoldingTest, OfTwoRoutesTheOneThatWasGivenLastDecides) {
   Start();
   const std::string domain = "d1.test", provider = "google";
   LaneFacts lane;
+  lane.id.destination = store_->DestinationOf(domain);
   lane.domain = domain;
   lane.provider = &provider;
   const auto wide = MakeHold({.provider = provider}, Kind::kRoute, "wide");
