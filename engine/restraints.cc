@@ -1,6 +1,7 @@
 #include "engine/restraints.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -106,32 +107,44 @@ std::vector<std::shared_ptr<RateInForce>> Restraints::RatesOn(const Place& place
   return rates;
 }
 
+std::string Restraints::WhatCounts(const ResponseRule& rule, const Place& place) const {
+  std::string what;
+  switch (rule.scope) {
+    case ResponseScope::kSource:
+      what = place.source;
+      break;
+    case ResponseScope::kSourceProvider:
+      what = NameOfPair(place.source, place.provider);
+      break;
+    case ResponseScope::kProvider:
+      what = place.provider;
+      break;
+    case ResponseScope::kPool: {
+      const std::set<std::string> pools = PoolsThatSent(place);
+      what = NameOfPair(pools.empty() ? place.source : fmt::format("{}", fmt::join(pools, "+")), place.provider);
+      break;
+    }
+    case ResponseScope::kSigners: {
+      const std::set<std::string> domains = DomainsOf(place.stream);
+      what = NameOfPair(domains.empty() ? place.stream : fmt::format("{}", fmt::join(domains, "+")), place.provider);
+      break;
+    }
+    case ResponseScope::kStream:
+      what = place.stream;
+      break;
+    case ResponseScope::kCampaign:
+      what = place.campaign;
+      break;
+  }
+  return fmt::format("{}/{}", rule.name, what);
+}
+
 bool Restraints::Triggered(const ResponseRule& rule, const Place& place, absl::Time now) {
   if (rule.trigger_count <= 1) return true;
   if (matches_.size() >= kMatchesMax) {
     std::erase_if(matches_, [&](const auto& entry) { return entry.second.times.back() + absl::Hours(24) < now; });
   }
-  std::string what = rule.name;
-  switch (rule.scope) {
-    case ResponseScope::kSource:
-      what += '/' + place.source;
-      break;
-    case ResponseScope::kSourceProvider:
-      what += '/' + NameOfPair(place.source, place.provider);
-      break;
-    case ResponseScope::kProvider:
-      what += '/' + place.provider;
-      break;
-    case ResponseScope::kPool:
-    case ResponseScope::kStream:
-    case ResponseScope::kSigners:
-      what += '/' + place.stream + '/' + place.provider;
-      break;
-    case ResponseScope::kCampaign:
-      what += '/' + place.campaign;
-      break;
-  }
-  Matches& matches = matches_[what];
+  Matches& matches = matches_[WhatCounts(rule, place)];
   matches.changed = true;
   std::deque<absl::Time>& times = matches.times;
   times.push_back(now);
@@ -415,13 +428,19 @@ std::set<std::string> Restraints::PoolsThatSent(const Place& place) const {
   return pools;
 }
 
+std::set<std::string> Restraints::DomainsOf(std::string_view stream) const {
+  const StreamOptions* const options = options_ != nullptr ? options_->FindStream(stream) : nullptr;
+  if (options == nullptr) return {};
+  return {options->dkim.begin(), options->dkim.end()};
+}
+
 std::set<std::string> Restraints::PoolsThatSignWith(std::string_view stream) const {
   const StreamOptions* const of = options_ != nullptr ? options_->FindStream(stream) : nullptr;
   if (of == nullptr) return {};
   std::set<std::string> pools = {of->pool};
+  const std::set<std::string> domains = DomainsOf(stream);
   for (const StreamOptions& other : options_->streams) {
-    const bool shares = std::ranges::any_of(
-        other.dkim, [&](const std::string& domain) { return std::ranges::find(of->dkim, domain) != of->dkim.end(); });
+    const bool shares = std::ranges::any_of(other.dkim, [&](const auto& domain) { return domains.contains(domain); });
     if (shares) pools.insert(other.pool);
   }
   return pools;

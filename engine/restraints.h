@@ -166,6 +166,8 @@ class Restraints {
     bool changed = false;
   };
 
+  // By rule, and by what its scope names: that is what its trigger counts for.
+  std::string WhatCounts(const ResponseRule& rule, const Place& place) const;
   bool Triggered(const ResponseRule& rule, const Place& place, absl::Time now);
   void Act(const ResponseRule& rule, const Place& place, const Reply& reply);
   void Slow(const Key& key, double factor, const ResponseRule& rule, const Reply& reply);
@@ -202,6 +204,8 @@ class Restraints {
   std::set<std::string> PoolsOf(const std::string& source) const;
   // The stream's; or, where a route or a warm-up's overflow took the mail elsewhere, those of the source.
   std::set<std::string> PoolsThatSent(const Place& place) const;
+  // That the stream signs for.
+  std::set<std::string> DomainsOf(std::string_view stream) const;
   // Those of streams that sign for a domain of this one.
   std::set<std::string> PoolsThatSignWith(std::string_view stream) const;
   std::set<std::string> SourcesOf(const std::set<std::string>& pools) const;

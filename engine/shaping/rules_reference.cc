@@ -65,6 +65,9 @@ out, in any case), `class`, `enhanced`.
 the `pool` at that provider; the `stream`; the `campaign`. The pool is the one that sent: the stream's own, or, where `queue route` or a
 warm-up's overflow let a row leave by another, that of the source which got the reply. The built-in scope `signers` is the sources of every
 stream that signs for a domain of this one, and the source which got the reply.
+
+A `trigger` counts for what the scope names: for a stream wherever it sends, for a pool at a provider whichever stream it sends for, for
+signers at a provider by the domains that are signed for.
 )";
 
 std::string Cell(std::string text) {

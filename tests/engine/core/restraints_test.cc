@@ -72,6 +72,8 @@ class RestraintsTest : public testing::Test {
     return -1;
   }
 
+  uint64_t Hits(std::string_view rule) { return metrics_.counter(Metric::kRuleHits, {std::string(rule)})->value(); }
+
   static absl::Duration LongestWait(const std::vector<std::shared_ptr<RateInForce>>& rates, absl::Time now) {
     absl::Duration longest;
     for (const std::shared_ptr<RateInForce>& rate : rates) longest = std::max(longest, rate->Peek(now));
@@ -412,6 +414,55 @@ TEST_F(RestraintsTest, TriggerWaitsForItsCount) {
   EXPECT_EQ(RateOf("ip1"), -1) << "three, but not within an hour";
   Hear("google", "450 4.0.0 odd", kNow + absl::Minutes(75), Phase::kRcpt);
   EXPECT_NEAR(RateOf("ip1"), 0.5, 0.01);
+}
+
+TEST_F(RestraintsTest, TriggersCountForWhatTheScopeNames) {
+  options_.sources.push_back({.name = "ip4"});
+  options_.pools[1].sources = {"ip3", "ip4"};
+  options_.streams.push_back({.name = "shop", .pool = "p", .pool_index = 0, .dkim = {"d.test"}});
+  options_.streams.push_back({.name = "plain", .pool = "p", .pool_index = 0, .dkim = {}});
+  for (const char* scope : {"stream", "pool"}) {
+    options_.rules.push_back({.match = fmt::format("odd {}", scope),
+                              .scope = scope,
+                              .trigger = {.rate = {.count = 3, .period = absl::Hours(1)}},
+                              .actions = {"suspend"},
+                              .duration = absl::Hours(1)});
+  }
+  Adopt();
+  const auto hear = [this](std::string_view provider, std::string_view line, std::string_view source,
+                           std::string_view stream) {
+    Hear(provider, line, kNow, Phase::kRcpt, absl::InfinitePast(), source, stream);
+  };
+  // A stream, wherever it sends.
+  const std::string_view odd_stream = "450 4.0.0 odd stream", odd_pool = "450 4.0.0 odd pool";
+  hear("site d1.test", odd_stream, "ip1", "news");
+  hear("site d2.test", odd_stream, "ip2", "news");
+  hear("site d2.test", odd_stream, "ip2", "shop");
+  EXPECT_EQ(RateOf("stream news"), -1) << "one was another stream's";
+  hear("site d3.test", odd_stream, "ip1", "news");
+  EXPECT_EQ(RateOf("stream news"), 0);
+  EXPECT_EQ(RateOf("stream shop"), -1);
+
+  // A pool at a provider, whichever stream it sends for.
+  hear("google", odd_pool, "ip1", "news");
+  hear("google", odd_pool, "ip2", "shop");
+  hear("yahoo", odd_pool, "ip1", "news");
+  hear("google", odd_pool, "ip3", "news");  // from the other pool, by a route
+  hear("google", odd_pool, "ip4", "alerts");
+  EXPECT_EQ(RateOf("ip1 to google"), -1) << "the others were elsewhere, or another pool's";
+  hear("google", odd_pool, "ip1", "plain");
+  EXPECT_EQ(RateOf("ip1 to google"), 0);
+  EXPECT_EQ(RateOf("ip3 to google"), -1) << "two";
+  hear("google", odd_pool, "ip3", "alerts");
+  EXPECT_EQ(RateOf("ip4 to google"), 0);
+
+  // Who signs for the same domains, at a provider.
+  const std::string_view unauthenticated = "550 5.7.26 this mail is unauthenticated";
+  for (int i = 0; i < 19; ++i) hear("google", unauthenticated, "ip1", i % 2 == 0 ? "news" : "shop");
+  hear("google", unauthenticated, "ip1", "plain");
+  EXPECT_EQ(Hits("google.unauthenticated"), 0) << "one of them signs for nobody";
+  hear("google", unauthenticated, "ip3", "alerts");
+  EXPECT_EQ(Hits("google.unauthenticated"), 1);
 }
 
 TEST_F(RestraintsTest, ConfiguredRulesDecideTheRow) {
