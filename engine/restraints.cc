@@ -136,7 +136,7 @@ std::string Restraints::WhatCounts(const ResponseRule& rule, const Place& place)
       what = place.campaign;
       break;
   }
-  return fmt::format("{}/{}", rule.name, what);
+  return fmt::format("{}/{}", rule.counted_as, what);
 }
 
 bool Restraints::Triggered(const ResponseRule& rule, const Place& place, absl::Time now) {

@@ -109,7 +109,9 @@ void Restraints::Recall(std::string_view name, std::string_view value, absl::Tim
       // What was to be paused when the node ended is paused now.
       Judge(tally);
     } else if (names.at(0) == kMatches) {
-      for (const json& time : known) matches_[what].times.push_back(TimeOf(time));
+      std::deque<absl::Time> times;
+      for (const json& time : known) times.push_back(TimeOf(time));
+      if (!times.empty()) matches_[what].times = std::move(times);
     }
   } catch (const json::exception&) {
     LogWarning("what replies had put on sending cannot be read and is forgotten", {});

@@ -1,6 +1,7 @@
 #include "engine/rule_reading.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <memory>
 #include <utility>
@@ -14,6 +15,12 @@ bool IsReasonClass(std::string_view name) {
     if (ToString(static_cast<ReasonClass>(i)) == name) return true;
   }
   return false;
+}
+
+// When it is met and triggered. What it then does may change, and what was counted stays.
+std::string ConditionsOf(const ResponseRule& rule) {
+  return fmt::format("{:?} {:?} {} {} {} {}/{}", rule.provider, rule.match, rule.classes, rule.enhanced,
+                     ToString(rule.scope), rule.trigger_count, absl::FormatDuration(rule.trigger_period));
 }
 
 }  // namespace
@@ -63,6 +70,7 @@ absl::StatusOr<ResponseRule> ReadRule(const RuleOptions& rule, std::string name,
     read.trigger_period = rule.trigger.rate.period;
   }
   if (rule.duration > absl::ZeroDuration()) read.duration = rule.duration;
+  read.counted_as = ConditionsOf(read);
   return read;
 }
 

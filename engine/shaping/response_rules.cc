@@ -61,7 +61,7 @@ std::vector<ResponseRule> BuiltIn() {
     ResponseRule rule = condition;                                                         \
     const Times times = trigger;                                                           \
     const Do done = what;                                                                  \
-    rule.name = rule_name;                                                                 \
+    rule.name = rule.counted_as = rule_name;                                               \
     rule.origin = "built in, 2026-11-27";                                                  \
     rule.why = means;                                                                      \
     rule.provider = of;                                                                    \

@@ -47,6 +47,9 @@ struct HeardReply {
 struct ResponseRule {
   std::string name;    // "rule[0]", or a built-in's own
   std::string origin;  // "/etc/sealift/sealift.toml:34", "built in, 2026-11-27"
+  // What its trigger has counted is kept under this: a built-in's name; of a [[rule]] what it says, because its name
+  // is its place in the file, where others may be put in front.
+  std::string counted_as;
 
   std::string provider;               // empty: any
   std::string match;                  // a regular expression (RE2) on "421 4.7.28 text"

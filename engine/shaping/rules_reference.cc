@@ -67,7 +67,8 @@ warm-up's overflow let a row leave by another, that of the source which got the 
 stream that signs for a domain of this one, and the source which got the reply.
 
 A `trigger` counts for what the scope names: for a stream wherever it sends, for a pool at a provider whichever stream it sends for, for
-signers at a provider by the domains that are signed for.
+signers at a provider by the domains that are signed for. A reload that puts another `[[rule]]` in front, or changes what this one does,
+takes nothing from its count; one that changes its conditions, `scope` or `trigger` begins anew.
 )";
 
 std::string Cell(std::string text) {

@@ -465,6 +465,37 @@ TEST_F(RestraintsTest, TriggersCountForWhatTheScopeNames) {
   EXPECT_EQ(Hits("google.unauthenticated"), 1);
 }
 
+TEST_F(RestraintsTest, WhatATriggerCountedStaysItsRulesWhenAnotherIsPutInFront) {
+  const RuleOptions odd{.match = "odd",
+                        .scope = "source",
+                        .trigger = {.rate = {.count = 3, .period = absl::Hours(1)}},
+                        .actions = {"suspend"},
+                        .duration = absl::Hours(1)};
+  RuleOptions strange = odd;
+  strange.match = "strange";
+  options_.rules = {odd};
+  Adopt();
+  for (int i = 0; i < 2; ++i) Hear("google", "450 4.0.0 odd", kNow, Phase::kRcpt);
+
+  options_.rules = {strange, odd};
+  Adopt();
+  Hear("google", "450 4.0.0 strange", kNow, Phase::kRcpt);
+  EXPECT_EQ(RateOf("ip1"), -1) << "the first of its kind";
+
+  Limits limits;
+  Restraints after(limits, metrics_);
+  ASSERT_TRUE(after.Adopt(std::make_shared<const Options>(options_)).ok());
+  for (const queue::Note& written : restraints_.TakeChanged()) after.Recall(written.name, written.value, kNow);
+  const Reply reply{.code = 450, .lines = "4.0.0 odd"};
+  after.Hear({.source = "ip1", .provider = "google", .stream = "news", .campaign = "c"},
+             {.verdict = Classify(Phase::kRcpt, reply), .code = 450, .text = "odd", .provider = "google"},
+             absl::InfinitePast(), kNow);
+  EXPECT_THAT(after.List(), testing::SizeIs(1)) << "the third, after a restart too";
+
+  Hear("google", "450 4.0.0 odd", kNow, Phase::kRcpt);
+  EXPECT_EQ(RateOf("ip1"), 0) << "the third";
+}
+
 TEST_F(RestraintsTest, ConfiguredRulesDecideTheRow) {
   options_.rules = {{.match = "deferme", .actions = {"defer"}},
                     {.match = "bounceme", .actions = {"bounce"}},
@@ -614,8 +645,8 @@ TEST_F(RestraintsTest, WhatCouldNotBeWrittenIsWrittenNextTime) {
 TEST_F(RestraintsTest, WhatCannotBeReadIsForgotten) {
   Adopt();
   for (const char* value : {"", "{}", "[1]", "null", R"({"suspended":1})"}) {
-    for (const char* name :
-         {"", "[]", R"(["slowdown","ip1","source"])", R"(["tally","c",""])", R"(["spike","google",""])"}) {
+    for (const char* name : {"", "[]", R"(["slowdown","ip1","source"])", R"(["tally","c",""])",
+                             R"(["spike","google",""])", R"(["matches","rule[0]/news/google",""])"}) {
       restraints_.Recall(name, value, kNow);
     }
   }
