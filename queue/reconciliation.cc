@@ -110,6 +110,7 @@ Outcome OutcomeOf(const Event& event, const Place& place) {
   outcome.reply = event.reply;
   outcome.key = event.key;
   outcome.evidence = std::make_shared<const Evidence>(event.evidence);
+  outcome.received = event.kind == OutcomeKind::kDelivered;  // whether the stream has a cap is not known here
   return outcome;
 }
 

@@ -1,9 +1,11 @@
 #include "queue/backup.h"
 
+#include <gmock/gmock.h>
 #include <sys/stat.h>
 
 #include <atomic>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <set>
 #include <string>
@@ -76,6 +78,7 @@ class BackupTest : public StoreTest {
     event.code = 250;
     event.reply = "ok there";
     event.evidence.source = "ip1";
+    event.evidence.stream = "newsletter";
     return event;
   }
 };
@@ -224,6 +227,7 @@ TEST_F(BackupTest, WhatBouncedHereAndWasDeliveredThereSinceIsDelivered) {
   LoadRows(campaign, 1, 20, 1);
   std::vector<Event> events;
   auto packs = ReadAll(campaign);
+  const std::string recipient(packs.front()->rows().front().recipient);
   for (const auto& pack : packs) {
     for (const Row& row : pack->rows()) {
       if (events.size() < 8) events.push_back(Delivered({pack->lane(), row.id}));
@@ -245,6 +249,9 @@ TEST_F(BackupTest, WhatBouncedHereAndWasDeliveredThereSinceIsDelivered) {
   EXPECT_EQ(CountersOf(campaign).bounced, 12u);
   EXPECT_EQ(CountersOf(campaign).queued(), 0u);
   EXPECT_EQ(store_->SettleElsewhere(events, false)->settled, 0u) << "the same file again settled something";
+  std::promise<absl::StatusOr<std::vector<absl::Time>>> received;
+  store_->ReadReceived("newsletter", recipient, kNow, 10, [&](auto times) { received.set_value(std::move(times)); });
+  EXPECT_THAT(*received.get_future().get(), testing::SizeIs(1)) << "it counts where recipients have a cap";
   ASSERT_TRUE(store_->Release().ok());
   EXPECT_EQ(ReplayAll(campaign), 12u) << "who has it gets it no more";
 }
