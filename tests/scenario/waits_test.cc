@@ -181,7 +181,7 @@ TEST_F(WaitsTest, EveryRowThatWaitsIsExplainedAndAKillLetsNothingOut) {
     EXPECT_THAT(set_by("held.test", "hold"), HasSubstr("they asked for it"));
     const Answer limits = SealiftPlain({"throttle", "explain"});
     EXPECT_THAT(limits.out, HasSubstr("campaign_day slow"));
-    const Json each = Sealift({"throttle", "list"}).json;
+    const Json each = Sealift({"throttle", "list"}).json["limits"];
     std::map<std::string, int64_t> waiting;
     for (size_t i = 0; i < each.size(); ++i) {
       if (each.At(i)["kind"].Text() == "campaign_day")
