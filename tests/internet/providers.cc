@@ -8,9 +8,10 @@ const std::vector<ProviderKind>& ProviderKinds() {
   static const std::vector<ProviderKind> kinds = {
       {.name = "open", .rows = 200},
       {.name = "grey", .rows = 30, .lines = "greylist = \"3m\"", .hours = 0.05, .counts = false},
+      // So slow that two connections have rows left when a third is due.
       {.name = "crowd",
        .rows = 200,
-       .lines = "[[provider.limit]]\nwhat = \"connections\"\ncount = 2\n"
+       .lines = "latency = \"5ms\"\n[[provider.limit]]\nwhat = \"connections\"\ncount = 2\n"
                 "reply = \"421 4.7.0 Too many concurrent connections from your address\"\nthen = \"close\"",
        .settings = "connections = 4"},
       // Any hour has twenty: the sixty-first comes two hours after the first at the earliest.
