@@ -270,7 +270,7 @@ absl::Status Campaigns::Refilled(queue::CampaignId id) {
   const absl::StatusOr<Campaign> campaign = store_.GetCampaign(id);
   if (!campaign.ok()) return campaign.status();
   if (campaign->state != CampaignState::kRunning || campaign->spec.mode != ModeName(delivery_)) return absl::OkStatus();
-  if (!may_send_().ok()) return absl::OkStatus();  // SendOn begins it
+  if (!may_send_().ok()) return absl::OkStatus();  // the release begins it
   return Activate(*campaign);
 }
 

@@ -36,8 +36,9 @@ absl::Status CheckNames(const QueueFilter& filter, const Options& options,
 absl::Status CheckClass(std::string_view reason_class) {
   // What is no verdict on a reply, and has a class all the same.
   std::vector<std::string_view> names = {kRecipientCapClass, queue::kInDoubtClass, "expired", "suppressed", "operator"};
-  for (int i = 0; i <= static_cast<int>(ReasonClass::kOther); ++i)
+  for (int i = 0; i <= static_cast<int>(ReasonClass::kOther); ++i) {
     names.push_back(ToString(static_cast<ReasonClass>(i)));
+  }
   if (std::ranges::find(names, reason_class) != names.end()) return absl::OkStatus();
   std::ranges::sort(names);
   return Usage(fmt::format("there is no class '{}'; there are: {}", reason_class, fmt::join(names, ", ")));

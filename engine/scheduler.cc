@@ -277,8 +277,9 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal, Slots::F
     absl::Duration wait;
     if (std::shared_ptr<RateInForce> refused = Permit(**permits, queue.Standing(), now, wait); refused != nullptr) {
       services_.metrics.counter(Metric::kThrottleWaits, {refused->kind()})->Add();
-      if (now + wait < refusal.until)
+      if (now + wait < refusal.until) {
         refusal = {.kind = Refusal::Kind::kRate, .rate = std::move(refused), .until = now + wait};
+      }
       continue;
     }
     Assignment assignment = TakeFront(queue, *permits);

@@ -119,8 +119,9 @@ void Scheduler::Configure(SendQueue& queue) {
       if (!binding.limit.rate.unlimited()) permits->rates.push_back(std::move(rate));
     }
     const Restraints::Place place = PlaceOf(queue, source.name);
-    for (std::shared_ptr<RateInForce>& rate : services_.restraints.RatesOn(place))
+    for (std::shared_ptr<RateInForce>& rate : services_.restraints.RatesOn(place)) {
       permits->rates.push_back(std::move(rate));
+    }
     permits->warmup = services_.warmups.On(source.name, site.judge);
     permits->waits_for_warmup = waits_for_warmup;
     if (waits_for_warmup && permits->warmup != nullptr) permits->rates.push_back(permits->warmup);

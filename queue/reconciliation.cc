@@ -174,7 +174,7 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
   }
   // Settled here, replayed and delivered there since: it is queued again to be settled as it was.
   std::map<CampaignId, ReplayStep> returning;
-  std::map<LaneId, std::set<RowId>> returned;
+  std::set<MessageKey> returned;
   for (const auto& [message, event] : wanted) {
     if (event->kind != OutcomeKind::kDelivered || places.contains(message)) continue;
     const absl::StatusOr<bool> parked = IsParked(context.database, message);
@@ -182,21 +182,20 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
     if (!*parked) continue;
     ReplayStep& step = returning.try_emplace(message.lane.campaign).first->second;
     step.rows.push_back({message.row, event->time, event->time + kUntilSettled});
-    returned[message.lane].insert(message.row);
+    returned.insert(message);
   }
-  if (dry_run) {
-    for (const auto& [campaign, step] : returning) result.settled += step.rows.size();
-  } else {
-    for (auto& [campaign, step] : returning) {
-      step.campaign = campaign;
-      step.accepted = absl::Now();
-      const absl::StatusOr<ReplayedRows> replayed = ReplayRows(context, step);
-      context.horizon->Publish();
-      if (!replayed.ok() && !absl::IsFailedPrecondition(replayed.status())) return replayed.status();  // not: cancelled
-    }
-    for (const auto& [lane, rows] : returned) {
-      if (absl::Status status = search.Retrying(lane, rows, &places); !status.ok()) return status;
-    }
+  for (auto& [campaign, step] : returning) {
+    if (dry_run) break;
+    step.campaign = campaign;
+    step.accepted = absl::Now();
+    const absl::StatusOr<ReplayedRows> replayed = ReplayRows(context, step);
+    context.horizon->Publish();
+    if (!replayed.ok() && !absl::IsFailedPrecondition(replayed.status())) return replayed.status();  // not: cancelled
+  }
+  std::map<LaneId, std::set<RowId>> queued_again;
+  for (const MessageKey& message : returned) queued_again[message.lane].insert(message.row);
+  for (const auto& [lane, rows] : queued_again) {
+    if (absl::Status status = search.Retrying(lane, rows, &places); !status.ok()) return status;
   }
   std::vector<Outcome> outcomes;
   for (const auto& [message, event] : wanted) {
@@ -205,7 +204,9 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
     } else if (static_cast<uint32_t>(message.row) > accepted.at(message.lane.campaign)) {
       ++result.lacking;
       result.lacking_of.insert(message.lane.campaign);
-    } else if (!dry_run || !returned.contains(message.lane) || !returned.at(message.lane).contains(message.row)) {
+    } else if (dry_run && returned.contains(message)) {
+      ++result.settled;
+    } else {
       ++result.known;
     }
   }
