@@ -52,7 +52,7 @@ std::shared_ptr<const HoldSet> Holds::Assemble() {
   for (const auto& [number, hold] : holds_) {
     if (!hold->ended) holds.push_back(hold);
   }
-  for (const auto& [job, hold] : of_jobs_) holds.push_back(hold);
+  for (const auto& [job, kept] : of_jobs_) holds.insert(holds.end(), kept.begin(), kept.end());
   return std::make_shared<const HoldSet>(std::move(holds), store_, ++generation_);
 }
 
@@ -211,14 +211,14 @@ std::vector<Hold> Holds::List(bool ended) const {
   return list;
 }
 
-void Holds::KeepFor(uint32_t job, std::shared_ptr<const Hold> hold) {
+void Holds::KeepFor(uint32_t job, std::vector<std::shared_ptr<const Hold>> holds) {
   const std::lock_guard decision(decision_);
   {
     const std::lock_guard lock(mutex_);
-    if (hold == nullptr) {
+    if (holds.empty()) {
       of_jobs_.erase(job);
     } else {
-      of_jobs_[job] = std::move(hold);
+      of_jobs_[job] = std::move(holds);
     }
   }
   Announce();

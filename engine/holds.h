@@ -68,8 +68,8 @@ class Holds {
   // The newest first; with `ended` also those that are not in force any more.
   std::vector<Hold> List(bool ended) const;
 
-  // Keeps the rows of a job from being claimed while it moves them; nothing of it is stored. Null: no more.
-  void KeepFor(uint32_t job, std::shared_ptr<const Hold> hold);
+  // Keeps the rows of a job from being claimed while it moves them; nothing of it is stored. None: no more.
+  void KeepFor(uint32_t job, std::vector<std::shared_ptr<const Hold>> holds);
 
  private:
   absl::Status Write(const std::vector<Hold>& holds);
@@ -79,10 +79,10 @@ class Holds {
   queue::Store& store_;
   const ReadOptions options_;
   const Publish publish_;
-  std::mutex decision_;                                      // one at a time
-  mutable std::mutex mutex_;                                 // guards the rest
-  std::map<uint32_t, std::shared_ptr<const Hold>> holds_;    // by number, ended ones too
-  std::map<uint32_t, std::shared_ptr<const Hold>> of_jobs_;  // by job
+  std::mutex decision_;                                                   // one at a time
+  mutable std::mutex mutex_;                                              // guards the rest
+  std::map<uint32_t, std::shared_ptr<const Hold>> holds_;                 // by number, ended ones too
+  std::map<uint32_t, std::vector<std::shared_ptr<const Hold>>> of_jobs_;  // by job
   std::shared_ptr<const HoldSet> in_force_ = std::make_shared<const HoldSet>();
   uint64_t generation_ = 0;  // of in_force_
 };

@@ -244,9 +244,6 @@ class Node {
     std::string cursor;  // empty: no more
   };
   virtual absl::StatusOr<QueuePage> ListRows(const QueueFilter& filter, std::string cursor, int max) = 0;
-  // How many rows a retry would move, or moved.
-  virtual absl::StatusOr<uint64_t> Retry(const QueueFilter& filter, std::string_view rate, bool dry_run) = 0;
-
   // Makes the rows in doubt that a filter means due now, and returns how many: some may arrive a second time.
   // FailedPrecondition: since a restore everything is in doubt.
   virtual absl::StatusOr<uint64_t> ReleaseInDoubt(const QueueFilter& filter) = 0;

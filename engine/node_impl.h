@@ -68,7 +68,6 @@ class NodeImpl final : public Node {
 
   absl::StatusOr<std::vector<ShapeRow>> Shape(const QueueFilter& filter) override;
   absl::StatusOr<QueuePage> ListRows(const QueueFilter& filter, std::string cursor, int max) override;
-  absl::StatusOr<uint64_t> Retry(const QueueFilter& filter, std::string_view rate, bool dry_run) override;
   absl::StatusOr<uint64_t> ReleaseInDoubt(const QueueFilter& filter) override;
   absl::StatusOr<uint64_t> CountRows(const QueueFilter& filter) override;
   Holds& holds() override { return *holds_; }
@@ -108,7 +107,9 @@ class NodeImpl final : public Node {
                            const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit);
   std::string ProviderOf(const std::string& domain);
   // Of a retry whose filter asks about rows.
-  absl::StatusOr<uint64_t> RetryRows(const QueueFilter& filter, const Rate& pace, bool dry_run);
+  absl::StatusOr<uint64_t> MakeDue(const queue::Campaign& campaign, const queue::LaneRecord& lane, absl::Time due);
+  absl::StatusOr<uint64_t> MakeRowsDue(queue::CampaignId id, const queue::LaneId& lane, bool in_doubt,
+                                       const JobNode::DueJudge& judge);
   // How many of its queued rows only an extension carries, by domain; nothing when there are too many rows to look at.
   struct RowsNeeding {
     uint64_t smtputf8 = 0, eightbitmime = 0;  // the latter alone

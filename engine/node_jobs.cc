@@ -80,7 +80,12 @@ std::unique_ptr<Jobs> NodeImpl::MakeJobs() {
     return lowest;
   };
   node.may_send = [this] { return restoration_->MaySend(); };
-  node.check_names = [this](const QueueFilter& filter) {
+  node.check_names = [this](const QueueFilter& filter) -> absl::Status {
+    if (filter.campaign.has_value()) {
+      if (const absl::StatusOr<queue::Campaign> found = campaigns_->Find(*filter.campaign); !found.ok()) {
+        return found.status();
+      }
+    }
     const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
     return campaigns.ok() ? CheckNames(filter, *options(), *campaigns) : campaigns.status();
   };
@@ -92,6 +97,11 @@ std::unique_ptr<Jobs> NodeImpl::MakeJobs() {
       metrics_.counter(Metric::kMessagesExpired, {stream})->Add(rows);
     }
   };
+  node.make_due = [this](const queue::Campaign& campaign, const queue::LaneRecord& lane, absl::Time due) {
+    return MakeDue(campaign, lane, due);
+  };
+  node.make_rows_due = [this](const queue::Campaign& campaign, const queue::LaneId& lane,
+                              const JobNode::DueJudge& judge) { return MakeRowsDue(campaign.id, lane, false, judge); };
   return std::make_unique<Jobs>(*store_, *holds_, std::move(node));
 }
 

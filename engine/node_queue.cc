@@ -1,10 +1,9 @@
-// The node's questions about the queue: what is in it, and trying it again.
+// The node's questions about the queue: what is in it.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <future>
 #include <map>
-#include <set>
 #include <utility>
 
 #include "engine/campaign_settings.h"
@@ -23,24 +22,6 @@ constexpr int kCountedPage = 4096;
 constexpr size_t kLookedAtMax = 200'000;  // rows for one page: an answer comes in bounded time
 
 std::string DomainOf(const queue::StoredRow& row) { return row.recipient.substr(row.recipient.rfind('@') + 1); }
-
-// A row that an operator wants to be tried now.
-queue::Outcome MadeDue(const queue::Row& row, std::optional<size_t> key,
-                       const std::shared_ptr<const queue::Evidence>& evidence, absl::Time now) {
-  queue::Outcome outcome;
-  outcome.kind = queue::OutcomeKind::kDeferred;
-  outcome.time = outcome.due = now;
-  outcome.date = row.date;
-  outcome.attempt = row.attempts;
-  outcome.reason_class = "operator";
-  if (key.has_value() && *key < row.fields.size()) outcome.key = row.fields[*key];
-  outcome.evidence = evidence;
-  return outcome;
-}
-
-absl::Status NoFilter() {
-  return WithExit(absl::InvalidArgumentError("no filter: say which rows are meant, or --everything"), ExitCode::kUsage);
-}
 
 size_t AgeBucket(absl::Duration age) {
   if (age < absl::Minutes(5)) return 0;
@@ -265,180 +246,6 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
     }
   }
   return page;
-}
-
-absl::StatusOr<uint64_t> NodeImpl::Retry(const QueueFilter& filter, std::string_view rate, bool dry_run) {
-  if (filter.empty()) return NoFilter();
-  Rate pace;
-  if (!rate.empty()) {
-    const absl::StatusOr<Rate> parsed = ParseRate(rate);
-    if (!parsed.ok()) return WithExit(parsed.status(), ExitCode::kUsage);
-    pace = *parsed;
-  }
-  if (filter.OfRows()) return RetryRows(filter, pace, dry_run);
-  std::vector<std::pair<queue::LaneRecord, queue::Campaign>> lanes;
-  uint64_t rows = 0;
-  const absl::Status read = ForEachLane(filter, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
-    if (lane.retrying == 0) return;
-    rows += lane.retrying;
-    lanes.emplace_back(lane, campaign);
-  });
-  if (!read.ok()) return read;
-  if (dry_run) return rows;
-  const absl::Time now = absl::Now();
-  uint64_t moved = 0;
-  absl::Status failure;
-  uint64_t ahead = 0;  // rows of the lanes before, when a rate spaces them
-  for (const auto& [lane, campaign] : lanes) {
-    const absl::Time due = pace.unlimited() ? now : now + absl::Seconds(static_cast<double>(ahead) / pace.PerSecond());
-    ahead += lane.retrying;
-    auto result = std::make_shared<std::promise<absl::StatusOr<uint64_t>>>();
-    std::future<absl::StatusOr<uint64_t>> done = result->get_future();
-    const auto answer = [result](const absl::StatusOr<uint64_t>& count) { result->set_value(count); };
-    const std::shared_ptr<ActiveCampaign> active = campaigns_->Active(campaign.id);
-    if (active == nullptr || !active->sending) {
-      store_->MoveDue(lane.lane, {}, due, answer);
-    } else {
-      // The shard that has the lane knows what is claimed; one that nobody has is taken up where its domain begins.
-      Shard* owner = shards_[static_cast<uint64_t>(lane.lane.destination) % shards_.size()].get();
-      for (const std::unique_ptr<Shard>& shard : shards_) {
-        shard->Ask([&](Scheduler& scheduler) {
-          if (scheduler.lanes().Find(lane.lane) != nullptr) owner = shard.get();
-        });
-      }
-      owner->Ask([&](Scheduler& scheduler) { scheduler.MakeDue(lane, active, due, answer); });
-    }
-    const absl::StatusOr<uint64_t> count = done.get();
-    if (count.ok()) {
-      moved += *count;
-    } else {
-      failure = count.status();
-    }
-  }
-  if (!failure.ok()) return failure;
-  return moved;
-}
-
-absl::StatusOr<uint64_t> NodeImpl::RetryRows(const QueueFilter& filter, const Rate& pace, bool dry_run) {
-  if (filter.state == kInDoubtState || filter.state == kHeldState) {
-    return WithExit(absl::InvalidArgumentError(fmt::format(
-                        "rows that are {} wait for no time: `sealift queue release` lets them go", *filter.state)),
-                    ExitCode::kUsage);
-  }
-  const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(filter, *store_);
-  if (!matcher.ok()) return matcher.status();
-  std::vector<std::pair<queue::CampaignId, queue::LaneId>> lanes;
-  const absl::Status read = ForEachLane(filter, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
-    if (lane.retrying > 0) lanes.emplace_back(campaign.id, lane.lane);
-  });
-  if (!read.ok()) return read;
-  const absl::Time now = absl::Now();
-  const auto means = [&](const queue::Pack& pack, const queue::Row& row) {
-    if (pack.due() <= now || pack.due() == absl::InfiniteFuture()) return false;
-    return matcher->Means({.id = row.id,
-                           .attempts = row.attempts,
-                           .reason_class = row.reason_class,
-                           .recipient = row.recipient,
-                           .accepted = pack.accepted()},
-                          now);
-  };
-  // A look moves nothing and says how many there are, which a rate needs to know: each row has its place in that time.
-  uint64_t meant = 0;
-  if (dry_run || !pace.unlimited()) {
-    const auto count = [&](const queue::Pack& pack, const queue::Row& row) -> std::optional<queue::Outcome> {
-      meant += means(pack, row) ? 1 : 0;
-      return std::nullopt;
-    };
-    for (const auto& [campaign, lane] : lanes) {
-      const absl::StatusOr<uint64_t> looked = store_->SweepRows(campaign, lane.destination, count);
-      if (!looked.ok()) return looked.status();
-    }
-    if (dry_run) return meant;
-  }
-  const absl::Duration takes =
-      pace.unlimited() ? absl::ZeroDuration() : absl::Seconds(static_cast<double>(meant) / pace.PerSecond());
-  uint64_t moved = 0;
-  std::set<queue::CampaignId> campaigns;
-  for (const auto& [id, lane] : lanes) {
-    const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(id);
-    if (!campaign.ok()) return campaign.status();
-    const std::optional<size_t> key = KeyFieldOf(*campaign);
-    const auto evidence = std::make_shared<queue::Evidence>(queue::Evidence{.stream = campaign->spec.stream});
-    const auto judge = [&](const queue::Pack& pack, const queue::Row& row) -> std::optional<queue::Outcome> {
-      if (!means(pack, row)) return std::nullopt;
-      queue::Outcome outcome = MadeDue(row, key, evidence, now);
-      // The same each time that it is asked: its number, scattered over the time that all of them take.
-      outcome.due =
-          now + takes * (static_cast<double>(static_cast<uint32_t>(row.id) * 2'654'435'769u) / 4'294'967'296.0);
-      return outcome;
-    };
-    const absl::StatusOr<uint64_t> rows = store_->SweepRows(id, lane.destination, judge);
-    if (!rows.ok()) return rows.status();
-    if (*rows == 0) continue;
-    moved += *rows;
-    campaigns.insert(id);
-    const absl::StatusOr<std::optional<queue::LaneRecord>> record = store_->FindLane(lane);
-    const absl::Time due = record.ok() && record->has_value() ? (*record)->next_due : now;
-    AskShards([&](Scheduler& scheduler) { scheduler.Revise(lane, 0, 0, due); });
-  }
-  // A lane that had nothing due soon is in no shard: they look through the campaign's again.
-  for (const queue::CampaignId id : campaigns) {
-    if (absl::Status sent = campaigns_->Refilled(id); !sent.ok()) return sent;
-  }
-  return moved;
-}
-
-absl::StatusOr<uint64_t> NodeImpl::ReleaseInDoubt(const QueueFilter& filter) {
-  if (absl::Status may = restoration_->MaySend(); !may.ok()) return may;
-  const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(filter, *store_);
-  if (!matcher.ok()) return matcher.status();
-  std::map<queue::CampaignId, std::vector<queue::LaneId>> lanes;
-  const absl::Status read = ForEachLane(filter, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
-    if (lane.in_doubt > 0) lanes[campaign.id].push_back(lane.lane);
-  });
-  if (!read.ok()) return read;
-  uint64_t released = 0;
-  for (const auto& [id, doubted] : lanes) {
-    const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(id);
-    if (!campaign.ok()) return campaign.status();
-    const std::optional<size_t> key = KeyFieldOf(*campaign);
-    auto evidence = std::make_shared<queue::Evidence>();
-    evidence->stream = campaign->spec.stream;
-    const absl::Time now = absl::Now();
-    const auto judge = [&](const queue::Pack& pack, const queue::Row& row) -> std::optional<queue::Outcome> {
-      if (pack.due() != absl::InfiniteFuture()) return std::nullopt;
-      const RowFacts facts{.id = row.id,
-                           .attempts = row.attempts,
-                           .reason_class = row.reason_class,
-                           .recipient = row.recipient,
-                           .accepted = pack.accepted(),
-                           .in_doubt = true};
-      if (!matcher->Means(facts, now)) return std::nullopt;
-      return MadeDue(row, key, evidence, now);
-    };
-    absl::Status failure;
-    uint64_t moved = 0;
-    for (const queue::LaneId& lane : doubted) {
-      const absl::StatusOr<uint64_t> rows = store_->SweepRows(id, lane.destination, judge);
-      if (!rows.ok()) {
-        failure = rows.status();
-        break;
-      }
-      if (*rows == 0) continue;
-      moved += *rows;
-      const absl::StatusOr<std::optional<queue::LaneRecord>> record = store_->FindLane(lane);
-      const absl::Time due = record.ok() && record->has_value() ? (*record)->next_due : now;
-      const auto count = static_cast<int64_t>(*rows);
-      AskShards([&](Scheduler& scheduler) { scheduler.Revise(lane, count, count, due); });
-    }
-    // A lane that had nothing else is in no shard: they look through the campaign's again.
-    if (moved > 0) {
-      if (const absl::Status sent = campaigns_->Refilled(id); !sent.ok()) failure.Update(sent);
-    }
-    if (!failure.ok()) return failure;
-    released += moved;
-  }
-  return released;
 }
 
 absl::StatusOr<MessageTrace> NodeImpl::Trace(std::string_view id) {

@@ -43,6 +43,15 @@ absl::StatusOr<bool> Api::Call::Truth(const char* member) const {
   return found->get<bool>();
 }
 
+absl::StatusOr<Rate> Api::Call::RateIn(const char* member) const {
+  const absl::StatusOr<std::string> text = Text(member);
+  if (!text.ok()) return text.status();
+  if (text->empty()) return Rate();
+  const absl::StatusOr<Rate> rate = ParseRate(*text);
+  if (!rate.ok()) return WithExit(rate.status(), ExitCode::kUsage);
+  return *rate;
+}
+
 absl::StatusOr<int> Api::Call::Number(const std::string& name, int otherwise, int max) const {
   const std::string text = request.Query(name);
   if (text.empty()) return otherwise;

@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "engine/admin/api.h"
 #include "engine/node.h"
+#include "engine/units.h"
 
 namespace sealift::engine {
 
@@ -23,6 +24,7 @@ struct Api::Call {
   // Members of the body, each optional. Errors: exit 64 for one of another type.
   absl::StatusOr<std::string> Text(const char* member) const;
   absl::StatusOr<bool> Truth(const char* member) const;
+  absl::StatusOr<Rate> RateIn(const char* member) const;  // without one: unlimited
   // A whole number of the query within bounds.
   absl::StatusOr<int> Number(const std::string& name, int otherwise, int max) const;
   // The filter of a queue command, from the query or the body; one that says nothing is exit 64.

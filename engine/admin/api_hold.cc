@@ -1,4 +1,4 @@
-// The routes of what operators order of rows and sources: holds, routes to another pool, suspensions, and jobs.
+// The routes of what operators order of rows and sources: holds, routes to another pool, and suspensions.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,24 +20,11 @@ namespace {
 
 using nlohmann::json;
 
-json FilterJson(const QueueFilter& filter, bool reveal) {
-  json answer = json::object();
-  for (const FilterTerm& term : FilterTerms()) {
-    const std::optional<std::string>& value = filter.*term.value;
-    if (!value.has_value()) continue;
-    const bool hidden = term.value == &QueueFilter::recipient && !reveal;
-    answer[term.name] = hidden ? MaskAddress(*value) : *value;
-  }
-  if (filter.older_than.has_value()) answer["older_than"] = ToText(*filter.older_than);
-  if (filter.everything) answer["everything"] = true;
-  return answer;
-}
-
 json HoldJson(const Hold& hold, bool reveal) {
   json answer = {{"id", hold.Id()},
                  {"kind", ToString(hold.kind)},
                  {"rows", hold.filter.Describe()},
-                 {"filter", FilterJson(hold.filter, reveal)},
+                 {"filter", ToJson(hold.filter, reveal)},
                  {"reason", hold.placed().reason},
                  {"by", hold.placed().by},
                  {"since", TimeJson(hold.placed().time)},
@@ -183,112 +170,6 @@ absl::StatusOr<json> Api::ListHolds(Call& call) {
     answer["holds"].push_back(HoldJson(hold, call.reveal));
   }
   return answer;
-}
-
-namespace {
-
-json JobJson(const Job& job, bool reveal) {
-  json answer = {{"id", job.Id()},
-                 {"kind", ToString(job.kind)},
-                 {"state", ToString(job.state)},
-                 {"rows", job.filter.Describe()},
-                 {"filter", FilterJson(job.filter, reveal)},
-                 {"reason", job.reason},
-                 {"by", job.by},
-                 {"created", TimeJson(job.created)},
-                 {"ended", TimeJson(job.ended)},
-                 {"total", job.total},
-                 {"moved", job.moved}};
-  if (!job.why.empty()) answer["why"] = job.why;
-  if (job.kind != Job::Kind::kReplay) return answer;
-  answer["outcome"] = queue::ToString(job.outcome);
-  answer["suppressed"] = job.suppressed;
-  answer["rate"] = job.rate.unlimited() ? "a tenth of what binds each destination" : ToText(job.rate);
-  absl::Time last = absl::InfinitePast();
-  for (const auto& [domain, next] : job.paced) last = std::max(last, next);
-  answer["last_due"] = TimeJson(last);
-  return answer;
-}
-
-}  // namespace
-
-absl::StatusOr<json> Api::StartJob(Call& call, const Jobs::Request& request) {
-  call.entry.target = request.filter.Describe();
-  const absl::StatusOr<bool> dry_run = call.Truth("dry_run");
-  if (!dry_run.ok()) return dry_run.status();
-  if (*dry_run) {
-    call.audited = false;
-    const absl::StatusOr<uint64_t> rows = node_.jobs().Count(request);
-    if (!rows.ok()) return rows.status();
-    return json{{"queued", *rows}, {"dry_run", true}};
-  }
-  const absl::StatusOr<Job> job =
-      node_.jobs().Start(request, {.reason = call.entry.reason, .by = call.entry.user}, options_.clock());
-  if (!job.ok()) return job.status();
-  call.entry.target += " id=" + job->Id();
-  return JobJson(*job, call.reveal);
-}
-
-absl::StatusOr<json> Api::BounceQueue(Call& call) {
-  absl::StatusOr<QueueFilter> filter = call.Filter();
-  if (!filter.ok()) return filter.status();
-  return StartJob(call, {.kind = Job::Kind::kBounce, .filter = *std::move(filter)});
-}
-
-absl::StatusOr<json> Api::ExpireQueue(Call& call) {
-  absl::StatusOr<QueueFilter> filter = call.Filter();
-  if (!filter.ok()) return filter.status();
-  return StartJob(call, {.kind = Job::Kind::kExpire, .filter = *std::move(filter)});
-}
-
-absl::StatusOr<json> Api::ReplayQueue(Call& call) {
-  absl::StatusOr<QueueFilter> filter = call.Filter();
-  if (!filter.ok()) return filter.status();
-  Jobs::Request request{.kind = Job::Kind::kReplay, .filter = *std::move(filter)};
-  std::map<std::string, std::string> texts;
-  for (const char* member : {"outcome", "matching", "since", "rate", "expires_in"}) {
-    absl::StatusOr<std::string> text = call.Text(member);
-    if (!text.ok()) return text.status();
-    texts[member] = *std::move(text);
-  }
-  const absl::StatusOr<queue::OutcomeKind> outcome = ParseOutcome(texts["outcome"]);
-  if (!outcome.ok()) return outcome.status();
-  request.outcome = *outcome;
-  request.matching = texts["matching"];
-  if (!texts["since"].empty()) {
-    const absl::StatusOr<absl::Time> since = ParseTime(texts["since"]);
-    if (!since.ok()) return since.status();
-    request.since = *since;
-  }
-  if (!texts["rate"].empty()) {
-    const absl::StatusOr<Rate> rate = ParseRate(texts["rate"]);
-    if (!rate.ok()) return WithExit(rate.status(), ExitCode::kUsage);
-    request.rate = *rate;
-  }
-  if (!texts["expires_in"].empty()) {
-    const absl::StatusOr<absl::Duration> lives = ParseDuration(texts["expires_in"]);
-    if (!lives.ok()) return WithExit(lives.status(), ExitCode::kUsage);
-    request.expires_in = *lives;
-  }
-  return StartJob(call, request);
-}
-
-absl::StatusOr<json> Api::ListJobs(Call& call) {
-  json answer = {{"jobs", json::array()}};
-  for (const Job& job : node_.jobs().List()) answer["jobs"].push_back(JobJson(job, call.reveal));
-  return answer;
-}
-
-absl::StatusOr<json> Api::ShowJob(Call& call) {
-  const absl::StatusOr<Job> job = node_.jobs().Find(call.Name());
-  if (!job.ok()) return job.status();
-  return JobJson(*job, call.reveal);
-}
-
-absl::StatusOr<json> Api::CancelJob(Call& call) {
-  const absl::StatusOr<Job> job = node_.jobs().Cancel(call.Name());
-  if (!job.ok()) return job.status();
-  return JobJson(*job, call.reveal);
 }
 
 }  // namespace sealift::engine

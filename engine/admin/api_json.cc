@@ -7,6 +7,7 @@
 #include "engine/admin/api_mask.h"
 #include "engine/exit_code.h"
 #include "engine/failure_parts.h"
+#include "engine/units.h"
 
 namespace sealift::engine {
 
@@ -192,5 +193,18 @@ int HttpStatusOf(const absl::Status& status) {
 }
 
 std::string Dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+json ToJson(const QueueFilter& filter, bool reveal) {
+  json answer = json::object();
+  for (const FilterTerm& term : FilterTerms()) {
+    const std::optional<std::string>& value = filter.*term.value;
+    if (!value.has_value()) continue;
+    const bool hidden = term.value == &QueueFilter::recipient && !reveal;
+    answer[term.name] = hidden ? MaskAddress(*value) : *value;
+  }
+  if (filter.older_than.has_value()) answer["older_than"] = ToText(*filter.older_than);
+  if (filter.everything) answer["everything"] = true;
+  return answer;
+}
 
 }  // namespace sealift::engine

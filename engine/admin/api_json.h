@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "engine/node.h"
+#include "engine/queue_filter.h"
 
 namespace sealift::engine {
 
@@ -25,6 +26,7 @@ nlohmann::json ToJson(const CampaignStatus& status, absl::Time now);
 nlohmann::json ToJson(const ShapeRow& row);
 nlohmann::json ToJson(const QueueRow& row, bool reveal);
 nlohmann::json ToJson(const DomainExplanation& explanation);
+nlohmann::json ToJson(const QueueFilter& filter, bool reveal);
 
 // What an event does not know itself: its campaign's name, and its Message-ID.
 nlohmann::json ToJson(const queue::Event& event, std::string_view id, std::string_view campaign, bool reveal);

@@ -54,25 +54,6 @@ absl::StatusOr<json> Api::ShapeQueue(Call& call) {
   return answer;
 }
 
-absl::StatusOr<json> Api::RetryQueue(Call& call) {
-  const absl::StatusOr<QueueFilter> filter = call.Filter();
-  if (!filter.ok()) return filter.status();
-  call.entry.target = filter->Describe();
-  if (call.entry.reason.empty()) return Usage("A retry needs --reason TEXT; it is written to the audit file.");
-  const absl::StatusOr<std::string> rate = call.Text("rate");
-  if (!rate.ok()) return rate.status();
-  if (!rate->empty()) {
-    if (const absl::StatusOr<Rate> parsed = ParseRate(*rate); !parsed.ok())
-      return WithExit(parsed.status(), ExitCode::kUsage);
-  }
-  const absl::StatusOr<bool> dry_run = call.Truth("dry_run");
-  if (!dry_run.ok()) return dry_run.status();
-  if (*dry_run) call.audited = false;
-  const absl::StatusOr<uint64_t> rows = node_.Retry(*filter, *rate, *dry_run);
-  if (!rows.ok()) return rows.status();
-  return json{{"rows", *rows}, {"dry_run", *dry_run}};
-}
-
 absl::StatusOr<json> Api::TraceMessage(Call& call) {
   const absl::StatusOr<MessageTrace> trace = node_.Trace(call.Name());
   if (!trace.ok()) return trace.status();

@@ -48,7 +48,7 @@ TEST_F(InDoubtTest, KillAfterKillNobodyGetsItTwice) {
   }
   EXPECT_EQ(held.size(), static_cast<size_t>(doubts));
   // Nothing but an operator moves them: neither a retry of everything nor another start.
-  EXPECT_EQ(Sealift({"queue", "retry", "--campaign", "spring", "--reason", "to see"}).json["rows"].Number(), 0);
+  EXPECT_EQ(Sealift({"queue", "retry", "--campaign", "spring", "--reason", "to see"}).json["moved"].Number(), 0);
   StopDaemon();
   StartDaemon();
   EXPECT_EQ(Show("spring")["in_doubt"].Number(), doubts);

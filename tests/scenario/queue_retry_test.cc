@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <memory>
 
 #include "tests/scenario/harness/sink.h"
@@ -44,17 +45,27 @@ TEST_F(QueueRetryTest, RowsThatWaitForAnotherTryGoOutNow) {
   const Answer meant =
       Sealift({"queue", "retry", "--state", "retrying", "--older-than", "0s", "--dry-run", "--reason", "how many"});
   ASSERT_EQ(meant.exit_code, 0) << meant.Describe();
-  EXPECT_EQ(meant.json["rows"].Number(), 30);
-  EXPECT_EQ(Sealift({"queue", "retry", "--class", "full", "--dry-run", "--reason", "none"}).json["rows"].Number(), 0);
+  EXPECT_EQ(meant.json["queued"].Number(), 30);
+  EXPECT_EQ(Sealift({"queue", "retry", "--class", "full", "--dry-run", "--reason", "none"}).json["queued"].Number(), 0);
   EXPECT_EQ(Sealift({"queue", "retry", "--state", "held", "--reason", "they wait for no time"}).exit_code, 64);
   const Answer one = Sealift({"queue", "retry", "--recipient", "row3@d3.test", "--reason", "a call is awaited"});
   ASSERT_EQ(one.exit_code, 0) << one.Describe();
-  EXPECT_EQ(one.json["rows"].Number(), 1);
+  EXPECT_EQ(one.json["moved"].Number(), 1) << one.Describe();
   ASSERT_TRUE(ShowsUntil("spring", kSoon, [](const Json& now) { return now["delivered"].Number() == 11; }));
   EXPECT_EQ(sink.ByMailbox().count("row3@d3.test"), 1u);
 
-  ASSERT_EQ(Sealift({"queue", "retry", "--everything", "--reason", "all clear"}).exit_code, 0);
+  const auto before = std::chrono::steady_clock::now();
+  const Answer rest = Sealift({"queue", "retry", "--everything", "--rate", "20/s", "--reason", "all clear"});
+  ASSERT_EQ(rest.exit_code, 0) << rest.Describe();
+  EXPECT_EQ(rest.json["total"].Number(), 29);
   ASSERT_TRUE(ShowsUntil("spring", kSoon, [](const Json& now) { return now["delivered"].Number() == 40; }));
+  EXPECT_GE(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(700))
+      << "29 at 20/s are due over a second and a half";
+  const Json jobs = Sealift({"queue", "jobs"}).json["jobs"];
+  ASSERT_EQ(jobs.Items().size(), 3u);
+  EXPECT_EQ(jobs.Items()[0]["kind"].Text(), "retry");
+  EXPECT_EQ(jobs.Items()[0]["state"].Text(), "done");
+  EXPECT_EQ(jobs.Items()[0]["reason"].Text(), "all clear");
 
   // One message's life, from its id.
   const std::vector<Json> events = Events("spring");

@@ -1,4 +1,4 @@
-// queue bounce, expire, replay, jobs, job
+// queue bounce, expire, retry, replay, jobs, job
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -33,7 +33,18 @@ const std::vector<Column>& JobColumns() {
   return columns;
 }
 
-// Starts it, once it was said how many rows it is about.
+CommandResult Order(DaemonClient& daemon, Console& console, const std::string& path, json body) {
+  body["dry_run"] = false;
+  const absl::StatusOr<json> answer = daemon.Post(path, body);
+  if (!answer.ok()) return answer.status();
+  console.Record(*answer, JobColumns());
+  if (answer->value("state", "") == "running") {
+    console.Say(fmt::format("\nIt goes on in the background: sealift queue job {}", answer->value("id", "")));
+  }
+  return ExitCode::kOk;
+}
+
+// Orders it, once it was said how many rows it is about.
 CommandResult Start(const Invocation& call, Console& console, const std::string& path, json body,
                     const std::string& would, const std::string& question) {
   body["reason"] = call.Value("reason");
@@ -53,12 +64,7 @@ CommandResult Start(const Invocation& call, Console& console, const std::string&
     console.err() << "Nothing was changed.\n";
     return ExitCode::kInterrupted;
   }
-  body["dry_run"] = false;
-  const absl::StatusOr<json> answer = daemon->Post(path, body);
-  if (!answer.ok()) return answer.status();
-  console.Record(*answer, JobColumns());
-  console.Say(fmt::format("\nIt goes on in the background: sealift queue job {}", answer->value("id", "")));
-  return ExitCode::kOk;
+  return Order(*daemon, console, path, std::move(body));
 }
 
 }  // namespace
@@ -73,6 +79,22 @@ CommandResult RunQueueExpire(const Invocation& call, Console& console) {
   const absl::StatusOr<json> filter = FilterBody(call);
   if (!filter.ok()) return filter.status();
   return Start(call, console, "/api/v1/queue/expire", *filter, "expired", "Expire them?");
+}
+
+// It asks for no confirmation: the rows would have been tried all the same.
+CommandResult RunQueueRetry(const Invocation& call, Console& console) {
+  absl::StatusOr<json> body = FilterBody(call);
+  if (!body.ok()) return body.status();
+  (*body)["reason"] = call.Value("reason");
+  (*body)["rate"] = call.Value("rate");
+  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
+  if (!daemon.ok()) return daemon.status();
+  if (!call.Has("dry-run")) return Order(*daemon, console, "/api/v1/queue/retry", *std::move(body));
+  (*body)["dry_run"] = true;
+  const absl::StatusOr<json> dry_run = daemon->Post("/api/v1/queue/retry", *body);
+  if (!dry_run.ok()) return dry_run.status();
+  console.Record(*dry_run, {{"queued", "rows that it would move"}});
+  return ExitCode::kOk;
 }
 
 CommandResult RunQueueReplay(const Invocation& call, Console& console) {

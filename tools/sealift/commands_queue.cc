@@ -75,20 +75,6 @@ CommandResult RunQueueShape(const Invocation& call, Console& console) {
   return ExitCode::kOk;
 }
 
-CommandResult RunQueueRetry(const Invocation& call, Console& console) {
-  absl::StatusOr<json> body = FilterBody(call);
-  if (!body.ok()) return body.status();
-  (*body)["reason"] = call.Value("reason");
-  (*body)["rate"] = call.Value("rate");
-  (*body)["dry_run"] = call.Has("dry-run");
-  absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
-  if (!daemon.ok()) return daemon.status();
-  const absl::StatusOr<json> answer = daemon->Post("/api/v1/queue/retry", *body);
-  if (!answer.ok()) return answer.status();
-  console.Record(*answer, {{"rows", call.Has("dry-run") ? "rows that would be due now" : "rows that are due now"}});
-  return ExitCode::kOk;
-}
-
 CommandResult RunMessageFind(const Invocation& call, Console& console) {
   absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
   if (!daemon.ok()) return daemon.status();

@@ -31,7 +31,7 @@ INSTANTIATE_TEST_SUITE_P(
         Audited{{"campaign", "cancel", "spring", "--yes", "--erase"}, "campaign cancel --erase", "spring"},
         Audited{{"campaign", "preview", "spring", "--row", "3"}, "campaign preview", "spring row 3"},
         Audited{{"queue", "list", "--domain", "d1.test", "--reveal"}, "queue list", "domain=d1.test"},
-        Audited{{"queue", "retry", "--domain", "d1.test", "--reason", "r"}, "queue retry", "domain=d1.test"},
+        Audited{{"queue", "retry", "--domain", "d1.test", "--reason", "r"}, "queue retry", "domain=d1.test id=j1"},
         Audited{{"message", "trace", "abc@mta1.example.com", "--reveal"}, "message trace", "abc"},
         Audited{{"message", "find", "--recipient", "a@d1.test", "--reason", "r"}, "message find", "recipient"},
         Audited{{"events", "--campaign", "spring", "--reveal"}, "events", "campaign=spring"},

@@ -35,21 +35,24 @@ TEST(QueueCommandsTest, APageHasACursorAndALimit) {
   EXPECT_EQ(socket.Run({"queue", "list", "--everything", "--limit", "5000"}).code, 64);
 }
 
-TEST(QueueCommandsTest, RetryNeedsAReasonAndReachesTheNode) {
+TEST(QueueCommandsTest, ARetryNeedsAReasonAndIsAJob) {
   ControlSocket socket;
   EXPECT_EQ(socket.Run({"queue", "retry", "--domain", "d1.test"}).code, 64);
-  EXPECT_THAT(socket.node.calls(), IsEmpty());
+  EXPECT_EQ(socket.Run({"queue", "retry", "--domain", "d1.test", "--rate", "fast", "--reason", "r"}).code, 64);
+  EXPECT_EQ(socket.Run({"queue", "jobs", "--json"}).Json()["jobs"].size(), 0u);
   const Ran ran =
       socket.Run({"queue", "retry", "--domain", "d1.test", "--rate", "10/s", "--reason", "outage over", "--json"});
   EXPECT_EQ(ran.code, 0);
-  EXPECT_EQ(ran.Json()["rows"], 3);
-  EXPECT_THAT(socket.node.calls(), Contains("retry d1.test 10/s false"));
+  const Ran job = socket.Run({"queue", "job", ran.Json()["id"], "--json"});
+  EXPECT_EQ(job.Json()["kind"], "retry");
+  EXPECT_EQ(job.Json()["rate"], "10/s");
+  EXPECT_EQ(job.Json()["reason"], "outage over");
 }
 
 TEST(QueueCommandsTest, ADryRunOfRetryIsNoChange) {
   ControlSocket socket;
-  EXPECT_EQ(socket.Run({"queue", "retry", "--everything", "--reason", "r", "--dry-run", "--json"}).Json()["rows"], 3);
-  EXPECT_THAT(socket.node.calls(), Contains("retry -  true"));
+  EXPECT_EQ(socket.Run({"queue", "retry", "--everything", "--reason", "r", "--dry-run", "--json"}).Json()["queued"], 0);
+  EXPECT_EQ(socket.Run({"queue", "jobs", "--json"}).Json()["jobs"].size(), 0u);
   EXPECT_THAT(socket.AuditEntries(), IsEmpty());
 }
 

@@ -372,11 +372,6 @@ absl::StatusOr<engine::Node::QueuePage> FakeNode::ListRows(const engine::QueueFi
   return page;
 }
 
-absl::StatusOr<uint64_t> FakeNode::Retry(const engine::QueueFilter& filter, std::string_view rate, bool dry_run) {
-  Note(fmt::format("retry {} {} {}", filter.domain.value_or("-"), rate, dry_run));
-  return 3;
-}
-
 absl::StatusOr<uint64_t> FakeNode::ReleaseInDoubt(const engine::QueueFilter& filter) {
   Note(fmt::format("release in doubt {}", filter.domain.value_or("-")));
   return 3;

@@ -47,7 +47,6 @@ class FakeNode final : public engine::Node {
   absl::StatusOr<engine::TestMail> SendTestMail(std::string_view name, const engine::TestMailRequest& request) override;
   absl::StatusOr<std::vector<engine::ShapeRow>> Shape(const engine::QueueFilter& filter) override;
   absl::StatusOr<QueuePage> ListRows(const engine::QueueFilter& filter, std::string cursor, int max) override;
-  absl::StatusOr<uint64_t> Retry(const engine::QueueFilter& filter, std::string_view rate, bool dry_run) override;
   absl::StatusOr<uint64_t> ReleaseInDoubt(const engine::QueueFilter& filter) override;
   absl::StatusOr<engine::DomainExplanation> Explain(std::string_view domain) override;
   std::vector<engine::LimitStatus> Throttles() override;

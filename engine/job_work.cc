@@ -1,0 +1,80 @@
+#include "engine/job_work.h"
+
+#include <future>
+
+namespace sealift::engine {
+namespace {
+
+constexpr int kPageLanes = 1024;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<JobWork>> JobWork::Of(Job job, const Services& services) {
+  absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(job.filter, services.store);
+  if (!matcher.ok()) return matcher.status();
+  switch (job.kind) {
+    case Job::Kind::kBounce:
+    case Job::Kind::kExpire:
+      return MakeSettling(std::move(job), *std::move(matcher), services);
+    case Job::Kind::kReplay:
+      return MakeReplay(std::move(job), *std::move(matcher), services);
+    case Job::Kind::kRetry:
+      return MakeRetry(std::move(job), *std::move(matcher), services);
+  }
+  return absl::InternalError("a job of no kind");
+}
+
+absl::StatusOr<JobWork::Progress> JobWork::Step() {
+  if (absl::Status listed = ListCampaigns(); !listed.ok()) return listed;
+  return Move();
+}
+
+absl::Status JobWork::ListCampaigns() {
+  if (listed_) return absl::OkStatus();
+  absl::StatusOr<std::vector<queue::Campaign>> campaigns = services_.store.ListCampaigns();
+  if (!campaigns.ok()) return campaigns.status();
+  const QueueFilter& filter = matcher_.filter();
+  for (queue::Campaign& campaign : *campaigns) {
+    if (campaign.state == queue::CampaignState::kCancelled || campaign.erased) continue;
+    if (filter.campaign.has_value() && campaign.spec.name != *filter.campaign) continue;
+    if (filter.stream.has_value() && campaign.spec.stream != *filter.stream) continue;
+    if (filter.source.has_value() && !services_.node.leaves_from(campaign, *filter.source)) continue;
+    campaigns_.push_back(std::move(campaign));
+  }
+  listed_ = true;
+  return absl::OkStatus();
+}
+
+LaneFacts JobWork::FactsOf(const queue::Campaign& campaign, const queue::LaneId& lane, const std::string& domain) {
+  const auto [provider, fresh] = providers_.try_emplace(domain);
+  if (fresh && matcher_.filter().provider.has_value()) provider->second = services_.node.provider_of(domain);
+  return {lane, campaign.spec.name, campaign.spec.stream, provider->first, &provider->second};
+}
+
+absl::StatusOr<std::optional<std::vector<JobWork::LaneToDo>>> JobWork::NextLanes() {
+  if (campaign_ == campaigns_.size()) return std::nullopt;
+  const queue::Campaign& campaign = campaigns_[campaign_];
+  auto read = std::make_shared<std::promise<queue::LanesPage>>();
+  std::future<queue::LanesPage> answer = read->get_future();
+  services_.store.ReadLanes(campaign.id, lanes_cursor_, kPageLanes, 0, 1,
+                            [read](queue::LanesPage page) { read->set_value(std::move(page)); });
+  queue::LanesPage page = answer.get();
+  if (!page.status.ok()) return page.status;
+  std::vector<LaneToDo> lanes;
+  for (queue::LaneRecord& lane : page.lanes) {
+    if (!matcher_.MayMean(FactsOf(campaign, lane.lane, lane.domain))) continue;
+    lanes.push_back({.record = std::move(lane), .campaign = &campaign, .after = ""});
+  }
+  lanes_cursor_ = page.done ? "" : page.cursor;
+  if (page.done) ++campaign_;
+  return lanes;
+}
+
+void JobWork::Refilled(const queue::Campaign& campaign, bool left, absl::Time now) {
+  if (!refills_ || (!left && now - told_ < absl::Seconds(1))) return;
+  services_.node.refilled(campaign.id);
+  told_ = now;
+  refills_ = false;
+}
+
+}  // namespace sealift::engine

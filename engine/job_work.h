@@ -1,0 +1,126 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "engine/holds.h"
+#include "engine/job.h"
+#include "engine/queue_filter.h"
+#include "engine/units.h"
+#include "queue/store.h"
+
+namespace sealift::engine {
+
+// What jobs need of the node.
+struct JobNode {
+  // When a row that waits is to be due; nothing: it stays as it is.
+  using DueJudge = std::function<std::optional<absl::Time>(const queue::Pack&, const queue::Row&)>;
+
+  // Of these lanes, whether some shard may still have claimed what is held by now.
+  std::function<std::vector<bool>(const std::vector<queue::LaneId>&)> claimed;
+  // Rows of the lane are gone, or are back and due then.
+  std::function<void(const queue::LaneId&, int64_t queued, int64_t retrying, absl::Time due)> revise;
+  // The campaign has rows again, or they are due sooner.
+  std::function<void(queue::CampaignId)> refilled;
+  std::function<std::string(const std::string& domain)> provider_of;
+  // The lowest rate at which mail of the campaign may go to the domain.
+  std::function<Rate(const queue::Campaign&, const std::string& domain)> limit_of;
+  // Whether the pool of the campaign's stream has that source.
+  std::function<bool(const queue::Campaign&, const std::string& source)> leaves_from;
+  // What a campaign's rows are sent as.
+  std::function<queue::Mailing(const queue::Campaign&)> mailing_of;
+  // Ok, or why nothing is sent, and so nothing replayed: the node was restored.
+  std::function<absl::Status()> may_send;
+  // Whether somebody has the names that a filter says.
+  std::function<absl::Status(const QueueFilter&)> check_names;
+  // How many queued rows a filter means.
+  std::function<absl::StatusOr<uint64_t>(const QueueFilter&)> count;
+  // Rows of a stream have been settled.
+  std::function<void(const std::string& stream, Job::Kind, uint64_t rows)> settled;
+  // All that the lane has due later than that is due then. How many rows moved.
+  std::function<absl::StatusOr<uint64_t>(const queue::Campaign&, const queue::LaneRecord&, absl::Time due)> make_due;
+  // As above, of the rows that the judge names.
+  std::function<absl::StatusOr<uint64_t>(const queue::Campaign&, const queue::LaneId&, const DueJudge&)> make_rows_due;
+};
+
+// JobWork is a job while it runs, moved on a step at a time. What it has moved is durable with each step.
+//
+// Owned by:  the jobs.
+// Threads:   one; blocks.
+class JobWork {
+ public:
+  enum class Progress : uint8_t { kMoved, kWaits, kDone };
+  // They outlive it.
+  struct Services {
+    queue::Store& store;
+    Holds& holds;
+    const JobNode& node;
+    const std::atomic<bool>& stopping;  // ends a step early
+  };
+
+  // Usage: a filter that cannot be understood.
+  static absl::StatusOr<std::unique_ptr<JobWork>> Of(Job job, const Services& services);
+  virtual ~JobWork() = default;
+  JobWork(const JobWork&) = delete;
+  JobWork& operator=(const JobWork&) = delete;
+
+  const Job& job() const { return job_; }
+
+  // How many rows it would move now. Asked instead of any step.
+  virtual absl::StatusOr<uint64_t> Count() = 0;
+  // Does a little. An error is the job's end.
+  absl::StatusOr<Progress> Step();
+  // Nothing waits for it any more.
+  virtual void LetGo() {}
+
+ protected:
+  // A lane that may have rows of the job.
+  struct LaneToDo {
+    queue::LaneRecord record;
+    const queue::Campaign* campaign = nullptr;
+    std::string after;  // where the next step begins in it
+  };
+
+  JobWork(Job job, RowMatcher matcher, const Services& services)
+      : job_(std::move(job)), matcher_(std::move(matcher)), services_(services) {}
+
+  virtual absl::StatusOr<Progress> Move() = 0;
+
+  absl::Status ListCampaigns();  // once
+  LaneFacts FactsOf(const queue::Campaign& campaign, const queue::LaneId& lane, const std::string& domain);
+  // Those of the next lanes of one campaign that may have rows of the job; nothing: there are no more lanes.
+  absl::StatusOr<std::optional<std::vector<LaneToDo>>> NextLanes();
+  // The shards look through a campaign's lanes each time that they are told of rows: at most once a second, and when it
+  // is left.
+  void Refilled(const queue::Campaign& campaign, bool left, absl::Time now);
+
+  Job job_;
+  const RowMatcher matcher_;
+  const Services services_;
+  std::vector<queue::Campaign> campaigns_;  // of the job
+  size_t campaign_ = 0;                     // the one in work
+  bool refills_ = false;                    // rows came back, or are due sooner, that no shard was told of
+
+ private:
+  bool listed_ = false;
+  std::string lanes_cursor_;
+  std::map<std::string, std::string> providers_;  // by domain
+  absl::Time told_ = absl::InfinitePast();
+};
+
+// One for each kind of job.
+std::unique_ptr<JobWork> MakeSettling(Job job, RowMatcher matcher, const JobWork::Services& services);
+std::unique_ptr<JobWork> MakeReplay(Job job, RowMatcher matcher, const JobWork::Services& services);
+std::unique_ptr<JobWork> MakeRetry(Job job, RowMatcher matcher, const JobWork::Services& services);
+
+}  // namespace sealift::engine

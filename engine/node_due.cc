@@ -1,0 +1,106 @@
+// Rows that an operator wants to be tried sooner.
+#include <algorithm>
+#include <future>
+#include <map>
+#include <utility>
+
+#include "engine/campaign_settings.h"
+#include "engine/node_impl.h"
+
+namespace sealift::engine {
+
+absl::StatusOr<uint64_t> NodeImpl::MakeDue(const queue::Campaign& campaign, const queue::LaneRecord& lane,
+                                           absl::Time due) {
+  auto result = std::make_shared<std::promise<absl::StatusOr<uint64_t>>>();
+  std::future<absl::StatusOr<uint64_t>> done = result->get_future();
+  const auto answer = [result](const absl::StatusOr<uint64_t>& count) { result->set_value(count); };
+  const std::shared_ptr<ActiveCampaign> active = campaigns_->Active(campaign.id);
+  if (active == nullptr || !active->sending) {
+    store_->MoveDue(lane.lane, {}, due, answer);
+    return done.get();
+  }
+  // The shard that has the lane knows what is claimed; one that nobody has is taken up where its domain begins.
+  Shard* owner = shards_[static_cast<uint64_t>(lane.lane.destination) % shards_.size()].get();
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    shard->Ask([&](Scheduler& scheduler) {
+      if (scheduler.lanes().Find(lane.lane) != nullptr) owner = shard.get();
+    });
+  }
+  owner->Ask([&](Scheduler& scheduler) { scheduler.MakeDue(lane, active, due, answer); });
+  return done.get();
+}
+
+absl::StatusOr<uint64_t> NodeImpl::MakeRowsDue(queue::CampaignId id, const queue::LaneId& lane, bool in_doubt,
+                                               const JobNode::DueJudge& judge) {
+  const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(id);
+  if (!campaign.ok()) return campaign.status();
+  const std::optional<size_t> key = KeyFieldOf(*campaign);
+  const auto evidence = std::make_shared<queue::Evidence>(queue::Evidence{.stream = campaign->spec.stream});
+  const absl::Time now = absl::Now();
+  const absl::StatusOr<uint64_t> rows = store_->SweepRows(
+      id, lane.destination, [&](const queue::Pack& pack, const queue::Row& row) -> std::optional<queue::Outcome> {
+        const std::optional<absl::Time> due = judge(pack, row);
+        if (!due.has_value()) return std::nullopt;
+        queue::Outcome outcome;
+        outcome.kind = queue::OutcomeKind::kDeferred;
+        outcome.time = now;
+        outcome.due = *due;
+        outcome.date = row.date;
+        outcome.attempt = row.attempts;
+        outcome.reason_class = "operator";
+        if (key.has_value() && *key < row.fields.size()) outcome.key = row.fields[*key];
+        outcome.evidence = evidence;
+        return outcome;
+      });
+  if (!rows.ok() || *rows == 0) return rows;
+  const absl::StatusOr<std::optional<queue::LaneRecord>> record = store_->FindLane(lane);
+  const absl::Time due = record.ok() && record->has_value() ? (*record)->next_due : now;
+  // Rows in doubt were in no shard's count.
+  const int64_t more = in_doubt ? static_cast<int64_t>(*rows) : 0;
+  AskShards([&](Scheduler& scheduler) { scheduler.Revise(lane, more, more, due); });
+  return rows;
+}
+
+absl::StatusOr<uint64_t> NodeImpl::ReleaseInDoubt(const QueueFilter& filter) {
+  if (absl::Status may = restoration_->MaySend(); !may.ok()) return may;
+  const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(filter, *store_);
+  if (!matcher.ok()) return matcher.status();
+  std::map<queue::CampaignId, std::vector<queue::LaneId>> lanes;
+  const absl::Status read = ForEachLane(filter, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
+    if (lane.in_doubt > 0) lanes[campaign.id].push_back(lane.lane);
+  });
+  if (!read.ok()) return read;
+  const absl::Time now = absl::Now();
+  const auto judge = [&](const queue::Pack& pack, const queue::Row& row) -> std::optional<absl::Time> {
+    if (pack.due() != absl::InfiniteFuture()) return std::nullopt;
+    const RowFacts facts{.id = row.id,
+                         .attempts = row.attempts,
+                         .reason_class = row.reason_class,
+                         .recipient = row.recipient,
+                         .accepted = pack.accepted(),
+                         .in_doubt = true};
+    return matcher->Means(facts, now) ? std::optional(now) : std::nullopt;
+  };
+  uint64_t released = 0;
+  for (const auto& [id, doubted] : lanes) {
+    absl::Status failure;
+    uint64_t moved = 0;
+    for (const queue::LaneId& lane : doubted) {
+      const absl::StatusOr<uint64_t> rows = MakeRowsDue(id, lane, true, judge);
+      if (!rows.ok()) {
+        failure = rows.status();
+        break;
+      }
+      moved += *rows;
+    }
+    // A lane that had nothing else is in no shard: they look through the campaign's again.
+    if (moved > 0) {
+      if (const absl::Status sent = campaigns_->Refilled(id); !sent.ok()) failure.Update(sent);
+    }
+    if (!failure.ok()) return failure;
+    released += moved;
+  }
+  return released;
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,145 @@
+// What operators order to be moved: which rows a job takes, what it keeps from being sent meanwhile, and what one that
+// was interrupted does again.
+#include "engine/jobs.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/queue/store_fixture.h"
+
+namespace sealift::engine {
+namespace {
+
+using ::testing::IsEmpty;
+
+constexpr absl::Duration kInTime = absl::Seconds(30);
+
+class JobsTest : public queue::StoreTest {
+ protected:
+  void SetUp() override {
+    Open();
+    campaign_ = Create();
+    LoadRows(campaign_, 1, 48, 3);
+    holds_ = std::make_unique<Holds>(
+        *store_, [] { return std::make_shared<const Options>(); }, [](const std::shared_ptr<const HoldSet>&) {});
+    Begin();
+  }
+  void TearDown() override { jobs_.reset(); }
+
+  // The jobs of another start of the node.
+  void Begin() {
+    Jobs::Node node;
+    node.claimed = [](const std::vector<queue::LaneId>& lanes) { return std::vector<bool>(lanes.size(), true); };
+    node.refilled = [this](queue::CampaignId) { ++refilled_; };
+    node.leaves_from = [](const queue::Campaign& campaign, const std::string& source) {
+      return campaign.spec.stream == "newsletter" && source == "ip1";
+    };
+    node.may_send = [] { return absl::OkStatus(); };
+    node.check_names = [](const QueueFilter&) { return absl::OkStatus(); };
+    node.count = [](const QueueFilter&) -> absl::StatusOr<uint64_t> { return 48; };
+    node.make_due = [this](const queue::Campaign&, const queue::LaneRecord& lane, absl::Time due) {
+      return MoveDue(lane.lane, "", due);
+    };
+    node.make_rows_due = [this](const queue::Campaign& campaign, const queue::LaneId& lane,
+                                const Jobs::Node::DueJudge& judge) {
+      return store_->SweepRows(campaign.id, lane.destination,
+                               [&](const queue::Pack& pack, const queue::Row& row) -> std::optional<queue::Outcome> {
+                                 const std::optional<absl::Time> due = judge(pack, row);
+                                 if (!due.has_value()) return std::nullopt;
+                                 queue::Outcome outcome;
+                                 outcome.kind = queue::OutcomeKind::kDeferred;
+                                 outcome.time = absl::Now();
+                                 outcome.due = *due;
+                                 outcome.attempt = row.attempts;
+                                 return outcome;
+                               });
+    };
+    jobs_ = std::make_unique<Jobs>(*store_, *holds_, std::move(node));
+    ASSERT_TRUE(jobs_->Open().ok());
+  }
+
+  // The jobs read the clock, so this is a day in their life.
+  void DeferAll(absl::Duration wait) {
+    const absl::Time now = absl::Now();
+    std::vector<queue::Outcome> outcomes;
+    for (const std::shared_ptr<queue::Pack>& pack : ReadAll(campaign_, now)) {
+      std::ranges::move(AllOf(pack, queue::OutcomeKind::kDeferred, now, now + wait), std::back_inserter(outcomes));
+    }
+    Settle(std::move(outcomes));
+  }
+  Job Order(const Jobs::Request& request) {
+    const absl::StatusOr<Job> job = jobs_->Start(request, {.reason = "a test", .by = "ops"}, absl::Now());
+    EXPECT_TRUE(job.ok()) << job.status();
+    return job.ok() ? *job : Job();
+  }
+  Job Ended(const Job& job) {
+    const absl::StatusOr<Job> ended = jobs_->Await(job.Id(), kInTime);
+    EXPECT_TRUE(ended.ok()) << ended.status();
+    EXPECT_EQ(ended->state, Job::State::kDone) << ended->why;
+    return *ended;
+  }
+
+  template <typename Condition>
+  static bool Eventually(const Condition& holds) {
+    for (const absl::Time end = absl::Now() + kInTime; absl::Now() < end; std::this_thread::yield()) {
+      if (holds()) return true;
+    }
+    return false;
+  }
+
+  queue::CampaignId campaign_{};
+  std::unique_ptr<Holds> holds_;
+  std::unique_ptr<Jobs> jobs_;
+  std::atomic<int> refilled_ = 0;
+};
+
+TEST_F(JobsTest, ARetryMovesWhatWaitsAndNothingTwice) {
+  EXPECT_EQ(Ended(Order({.kind = Job::Kind::kRetry, .filter = {.everything = true}})).moved, 0u) << "nothing waits";
+  DeferAll(absl::Hours(1));
+  const Jobs::Request one{.kind = Job::Kind::kRetry, .filter = {.recipient = "patient4@d1.test"}};
+  EXPECT_EQ(*jobs_->Count(one), 1u);
+  EXPECT_EQ(Ended(Order(one)).moved, 1u);
+  EXPECT_GT(refilled_, 0) << "a lane that was in no shard is looked for";
+  const Jobs::Request all{.kind = Job::Kind::kRetry, .filter = {.everything = true}};
+  EXPECT_TRUE(Eventually([&] { return *jobs_->Count(all) == 47u; })) << "due times are rounded up: it is due by then";
+  const Job ended = Ended(Order(all));
+  EXPECT_EQ(ended.total, 47u);
+  EXPECT_EQ(ended.moved, 47u);
+  EXPECT_EQ(Ended(Order(all)).moved, 0u);
+  EXPECT_FALSE(
+      jobs_->Start({.kind = Job::Kind::kRetry, .filter = {.state = "held"}}, {.reason = "r"}, absl::Now()).ok());
+}
+
+TEST_F(JobsTest, APacedRetryThatBeginsAgainFindsItsRowsWhereItPutThem) {
+  DeferAll(absl::Hours(1));
+  const Job first = Ended(Order(
+      {.kind = Job::Kind::kRetry, .filter = {.everything = true}, .rate = {.count = 1, .period = absl::Minutes(1)}}));
+  EXPECT_EQ(first.moved, 48u);
+  std::vector<absl::Time> dues;
+  for (const std::shared_ptr<queue::Pack>& pack : ReadAll(campaign_, absl::Now() + absl::Hours(2)))
+    dues.push_back(pack->due());
+  ASSERT_GT(dues.size(), 10u) << "they are due one after another";
+  EXPECT_GT(*std::ranges::max_element(dues) - *std::ranges::min_element(dues), absl::Minutes(40));
+
+  jobs_.reset();
+  Job interrupted = first;
+  interrupted.state = Job::State::kRunning;
+  ASSERT_TRUE(store_->WriteOrders({{queue::OrderKind::kJob, first.number, interrupted.ToText()}}).ok());
+  Begin();
+  EXPECT_EQ(Ended(first).moved, 48u) << "none was moved again";
+}
+
+TEST_F(JobsTest, ABounceBySourceKeepsOnlyTheStreamsThatLeaveFromIt) {
+  const Job job = Order({.kind = Job::Kind::kBounce, .filter = {.source = "ip1"}});
+  // Some shard has its lanes claimed, so it waits; meanwhile its hold is in force.
+  ASSERT_EQ(jobs_->Await(job.Id(), absl::Milliseconds(200))->state, Job::State::kRunning);
+  ASSERT_TRUE(Eventually([&] { return !holds_->in_force()->empty(); }));
+  const std::shared_ptr<const HoldSet> set = holds_->in_force();
+  const queue::LaneId lane{campaign_, store_->DestinationOf("d1.test")};
+  EXPECT_NE(set->OnLane({.id = lane, .campaign = "spring", .stream = "newsletter", .domain = "d1.test"}), nullptr);
+  EXPECT_EQ(set->OnLane({.id = lane, .campaign = "bill", .stream = "statements", .domain = "d1.test"}), nullptr);
+  ASSERT_TRUE(jobs_->Cancel(job.Id()).ok());
+  EXPECT_THAT(holds_->in_force()->holds(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace sealift::engine
