@@ -53,12 +53,12 @@ absl::StatusOr<Campaign> Campaigns::Find(std::string_view name) {
 
 absl::Status Campaigns::Recover() {
   const std::lock_guard lock(decision_);
-  const absl::StatusOr<std::vector<queue::Note>> causes = store_.ReadNotes(queue::NoteKind::kPause, kCausesMax);
-  if (!causes.ok()) return causes.status();
-  for (const queue::Note& note : *causes) {
-    std::optional<PauseCause> cause = PauseCause::Parse(note.value);
+  const absl::StatusOr<std::vector<queue::Note>> notes = store_.ReadNotes(queue::NoteKind::kPause, kCausesMax);
+  if (!notes.ok()) return notes.status();
+  for (const queue::Note& note : *notes) {
+    std::optional<PauseHistory> pauses = PauseHistory::Parse(note.value);
     const std::lock_guard known(mutex_);
-    if (cause.has_value()) causes_.insert_or_assign(note.name, *std::move(cause));
+    if (pauses.has_value()) pauses_.insert_or_assign(note.name, *std::move(pauses));
   }
   const absl::StatusOr<std::vector<Campaign>> campaigns = store_.ListCampaigns();
   if (!campaigns.ok()) return campaigns.status();
@@ -193,9 +193,22 @@ absl::StatusOr<bool> Campaigns::StartLoaded(std::string_view name, bool start, s
 
 std::optional<PauseCause> Campaigns::WhyPaused(const Campaign& campaign) const {
   if (campaign.state != CampaignState::kPaused) return std::nullopt;
+  return PausesOf(campaign.spec.name).cause();
+}
+
+PauseHistory Campaigns::PausesOf(std::string_view name) const {
   const std::lock_guard lock(mutex_);
-  const auto found = causes_.find(campaign.spec.name);
-  return found == causes_.end() ? std::nullopt : std::optional(found->second);
+  const auto found = pauses_.find(name);
+  return found == pauses_.end() ? PauseHistory() : found->second;
+}
+
+absl::Status Campaigns::Remember(std::string_view name, const PauseHistory& pauses) {
+  absl::Status written =
+      store_.PutNotes({{.kind = queue::NoteKind::kPause, .name = std::string(name), .value = pauses.ToText()}});
+  if (!written.ok()) return written;
+  const std::lock_guard lock(mutex_);
+  pauses_.insert_or_assign(std::string(name), pauses);
+  return absl::OkStatus();
 }
 
 absl::Status Campaigns::Pause(std::string_view name, const PauseCause& cause) {
@@ -210,20 +223,17 @@ absl::Status Campaigns::Pause(std::string_view name, const PauseCause& cause) {
                                                   name, Done(*campaign) ? "done" : queue::ToString(campaign->state))),
         ExitCode::kUsage);
   }
-  // The cause first: one of a campaign that is not paused after all says nothing.
-  absl::Status paused =
-      store_.PutNotes({{.kind = queue::NoteKind::kPause, .name = std::string(name), .value = cause.ToText()}});
+  // The cause first: that of a campaign which is not paused after all is an entry without an end.
+  PauseHistory pauses = PausesOf(name);
+  pauses.Add(true, cause);
+  absl::Status paused = Remember(name, pauses);
   if (paused.ok()) paused = store_.SetState(campaign->id, CampaignState::kPaused, absl::Now());
   if (!paused.ok()) return paused;
-  {
-    const std::lock_guard known(mutex_);
-    causes_.insert_or_assign(std::string(name), cause);
-  }
   Deactivate(campaign->id, [] {});
   return absl::OkStatus();
 }
 
-absl::Status Campaigns::Resume(std::string_view name) {
+absl::Status Campaigns::Resume(std::string_view name, const PauseCause& cause) {
   const std::lock_guard lock(decision_);
   const absl::StatusOr<Campaign> campaign = Find(name);
   if (!campaign.ok()) return campaign.status();
@@ -233,7 +243,10 @@ absl::Status Campaigns::Resume(std::string_view name) {
                         fmt::format("campaign '{}' is {}, not paused", name, queue::ToString(campaign->state))),
                     ExitCode::kUsage);
   }
-  return SendOn(*campaign);
+  if (absl::Status sent = SendOn(*campaign); !sent.ok()) return sent;
+  PauseHistory pauses = PausesOf(name);
+  pauses.Add(false, cause);
+  return Remember(name, pauses);
 }
 
 absl::StatusOr<Campaign> Campaigns::Cancel(std::string_view name, bool erase, absl::Duration patience) {
@@ -244,8 +257,6 @@ absl::StatusOr<Campaign> Campaigns::Cancel(std::string_view name, bool erase, ab
     // Durable first: should the node stop before the cancellation is, nothing more of it is sent.
     const absl::Status paused = store_.SetState(campaign->id, CampaignState::kPaused, absl::Now());
     if (!paused.ok()) return paused;
-    const std::lock_guard known(mutex_);
-    causes_.erase(campaign->spec.name);
   }
   auto returned = std::make_shared<std::promise<void>>();
   std::future<void> waiting = returned->get_future();

@@ -16,7 +16,7 @@
 #include "absl/time/time.h"
 #include "engine/active_campaign.h"
 #include "engine/options.h"
-#include "engine/pause_cause.h"
+#include "engine/pause_history.h"
 #include "engine/shard.h"
 #include "queue/store.h"
 
@@ -49,7 +49,8 @@ class Campaigns {
   absl::Status Pause(std::string_view name, const PauseCause& cause);
   // Of one that is paused; nothing where nobody has said.
   std::optional<PauseCause> WhyPaused(const queue::Campaign& campaign) const;
-  absl::Status Resume(std::string_view name);
+  PauseHistory PausesOf(std::string_view name) const;
+  absl::Status Resume(std::string_view name, const PauseCause& cause);
   // Waits until nothing of it is being sent; kTryLater when that takes longer than `patience`: it is paused then.
   absl::StatusOr<queue::Campaign> Cancel(std::string_view name, bool erase, absl::Duration patience);
 
@@ -75,6 +76,7 @@ class Campaigns {
   absl::Status CheckMode(const queue::Campaign& campaign) const;
 
  private:
+  absl::Status Remember(std::string_view name, const PauseHistory& pauses);
   // Running from here on: durable first, then known to the shards.
   absl::Status SendOn(const queue::Campaign& campaign);
   absl::Status Activate(const queue::Campaign& campaign);
@@ -92,7 +94,7 @@ class Campaigns {
   mutable std::mutex mutex_;  // guards the next three
   std::map<queue::CampaignId, std::shared_ptr<ActiveCampaign>> active_;
   std::set<std::pair<absl::Time, queue::CampaignId>> starts_;  // whoever is not ready any more then is passed over
-  std::map<std::string, PauseCause, std::less<>> causes_;      // of the last pause, by the campaign's name
+  std::map<std::string, PauseHistory, std::less<>> pauses_;    // by the campaign's name
   // What each campaign's settings say of erasing, which never changes. Of EraseDue's thread.
   std::map<queue::CampaignId, absl::Duration> erase_after_;
 };

@@ -14,7 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "engine/message/recipient_format.h"
-#include "engine/pause_cause.h"
+#include "engine/pause_history.h"
 #include "engine/queue_filter.h"
 #include "queue/campaign.h"
 #include "queue/store.h"
@@ -49,6 +49,7 @@ struct CampaignStatus {
   int weight = 1;         // CampaignSettings::weight
   std::optional<absl::Time> start_at;  // it is ready and starts by itself then
   std::optional<PauseCause> pause;     // it is paused, and that is known
+  PauseHistory pauses;
 };
 
 struct LoadRequest {
@@ -223,7 +224,7 @@ class Node {
   virtual absl::StatusOr<std::vector<CampaignStatus>> List() = 0;
   virtual absl::Status StartCampaign(std::string_view name, std::optional<absl::Time> at) = 0;
   virtual absl::Status Pause(std::string_view name, const PauseCause& cause) = 0;
-  virtual absl::Status Resume(std::string_view name) = 0;
+  virtual absl::Status Resume(std::string_view name, const PauseCause& cause) = 0;
   virtual absl::StatusOr<CampaignStatus> Cancel(std::string_view name, bool erase) = 0;
 
   // The exact bytes that row gets (its first attempt's Date, `date`, or now) while it is in the store.

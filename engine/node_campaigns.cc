@@ -138,6 +138,7 @@ CampaignStatus NodeImpl::StatusOf(const queue::Campaign& campaign) {
   status.deferred = campaign.counters.retrying;
   status.in_doubt = campaign.counters.in_doubt;
   status.pause = campaigns_->WhyPaused(campaign);
+  status.pauses = campaigns_->PausesOf(campaign.spec.name);
   if (const auto settings = CampaignSettings::Parse(campaign.spec.settings_json); settings.ok()) {
     status.weight = settings->weight;
     if (campaign.state == queue::CampaignState::kReady) status.start_at = settings->start_at;

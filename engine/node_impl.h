@@ -58,7 +58,9 @@ class NodeImpl final : public Node {
   absl::StatusOr<std::vector<CampaignStatus>> List() override;
   absl::Status StartCampaign(std::string_view name, std::optional<absl::Time> at) override;
   absl::Status Pause(std::string_view name, const PauseCause& cause) override { return campaigns_->Pause(name, cause); }
-  absl::Status Resume(std::string_view name) override { return campaigns_->Resume(name); }
+  absl::Status Resume(std::string_view name, const PauseCause& cause) override {
+    return campaigns_->Resume(name, cause);
+  }
   absl::StatusOr<CampaignStatus> Cancel(std::string_view name, bool erase) override;
   absl::StatusOr<std::string> Preview(std::string_view name, uint32_t row, std::optional<absl::Time> date) override;
 

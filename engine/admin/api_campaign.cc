@@ -64,7 +64,8 @@ absl::StatusOr<json> Api::PauseCampaign(Call& call) {
 }
 
 absl::StatusOr<json> Api::ResumeCampaign(Call& call) {
-  if (absl::Status resumed = node_.Resume(call.Name()); !resumed.ok()) return resumed;
+  const PauseCause cause{.by = call.entry.user, .reason = call.entry.reason, .time = options_.clock()};
+  if (absl::Status resumed = node_.Resume(call.Name(), cause); !resumed.ok()) return resumed;
   return CampaignAnswer(call.Name());
 }
 

@@ -73,6 +73,12 @@ json ToJson(const CampaignStatus& status, absl::Time now) {
     answer["settled_per_second"] =
         static_cast<double>(counters.settled()) / absl::ToDoubleSeconds(now - campaign.started);
   }
+  for (const PauseHistory::Entry& entry : status.pauses.entries) {
+    answer["pauses"].push_back({{"time", TimeJson(entry.cause.time)},
+                                {"what", entry.paused ? "paused" : "resumed"},
+                                {"by", entry.cause.by},
+                                {"reason", entry.cause.reason}});
+  }
   if (status.pause.has_value()) {
     answer["paused"] = status.pause->Describe();
     answer["paused_by"] = status.pause->by;

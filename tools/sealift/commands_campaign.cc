@@ -101,6 +101,11 @@ CommandResult RunCampaignShow(const Invocation& call, Console& console) {
   const absl::StatusOr<json> answer = daemon->Get(PathOf(call, ""));
   if (!answer.ok()) return answer.status();
   console.Record(*answer, CampaignDetails());
+  for (const json& entry : answer->value("pauses", json::array())) {
+    const std::string reason = entry.value("reason", "");
+    console.Say(fmt::format("{} {} by {}{}", CellText(entry["time"]), CellText(entry["what"]), CellText(entry["by"]),
+                            reason.empty() ? "" : ": " + reason));
+  }
   SayNotice(*answer, console);
   return ExitCode::kOk;
 }
@@ -159,7 +164,7 @@ CommandResult RunCampaignPause(const Invocation& call, Console& console) {
 }
 
 CommandResult RunCampaignResume(const Invocation& call, Console& console) {
-  return Change(call, console, "resume", json::object());
+  return Change(call, console, "resume", {{"reason", call.Value("reason")}});
 }
 
 CommandResult RunCampaignCancel(const Invocation& call, Console& console) {

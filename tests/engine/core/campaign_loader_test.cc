@@ -426,10 +426,33 @@ TEST_F(CampaignLoaderTest, WhoPausedACampaignAndWhyIsKnownAsLongAsItIsPaused) {
   Campaigns next(*store_, shards_, Delivery::kSink, [] { return absl::OkStatus(); });
   ASSERT_TRUE(next.Recover().ok());
   expect_jane(next);
-  ASSERT_TRUE(campaigns_->Resume("spring").ok());
+  ASSERT_TRUE(campaigns_->Resume("spring", {.by = "joe", .reason = "link corrected", .time = absl::Now()}).ok());
   EXPECT_FALSE(campaigns_->WhyPaused(*store_->FindCampaign("spring")).has_value());
   ASSERT_TRUE(campaigns_->Pause("spring", breaker).ok());
   EXPECT_EQ(campaigns_->WhyPaused(*store_->FindCampaign("spring"))->Describe(), "by the circuit breaker: 6 of 100");
+  // All of it is known, after another start too.
+  Campaigns last(*store_, shards_, Delivery::kSink, [] { return absl::OkStatus(); });
+  ASSERT_TRUE(last.Recover().ok());
+  std::vector<std::string> told;
+  for (const PauseHistory::Entry& entry : last.PausesOf("spring").entries) {
+    told.push_back(fmt::format("{} {}", entry.paused ? "paused" : "resumed", entry.cause.Describe()));
+  }
+  EXPECT_THAT(told, ElementsAre("paused by jane: wrong link", "resumed by joe: link corrected",
+                                "paused by the circuit breaker: 6 of 100"));
+  EXPECT_TRUE(last.PausesOf("summer").entries.empty());
+}
+
+TEST(PauseHistoryTest, WhatAnEarlierVersionWroteIsItsLastPauseAndTheOldestAreForgotten) {
+  std::optional<PauseHistory> old = PauseHistory::Parse(R"({"by":"jane","reason":"wrong link","time":1000})");
+  ASSERT_TRUE(old.has_value());
+  EXPECT_EQ(old->cause()->Describe(), "by jane: wrong link");
+  for (size_t i = 0; i < PauseHistory::kEntriesMax; ++i)
+    old->Add(false, {.by = "joe", .reason = "", .time = absl::Now()});
+  EXPECT_EQ(old->entries.size(), PauseHistory::kEntriesMax);
+  EXPECT_EQ(old->entries.front().cause.by, "joe");
+  EXPECT_FALSE(old->cause().has_value());
+  EXPECT_FALSE(PauseHistory::Parse("[]").has_value());
+  EXPECT_FALSE(PauseHistory::Parse(R"({"history":[7]})").has_value());
 }
 
 TEST_F(CampaignLoaderTest, AStartThatWasSetCanBeCalledOff) {
@@ -444,7 +467,7 @@ TEST_F(CampaignLoaderTest, AStartThatWasSetCanBeCalledOff) {
   ASSERT_TRUE(campaigns_->Pause("summer", ByJane()).ok());
   campaigns_->StartDue(absl::Now() + absl::Hours(2));
   EXPECT_EQ(store_->FindCampaign("summer")->state, queue::CampaignState::kPaused);
-  ASSERT_TRUE(campaigns_->Resume("summer").ok());
+  ASSERT_TRUE(campaigns_->Resume("summer", ByJane()).ok());
   EXPECT_EQ(store_->FindCampaign("summer")->state, queue::CampaignState::kRunning);
 }
 

@@ -77,6 +77,13 @@ TEST(CampaignCommandsTest, WhoPausedACampaignAndWhyIsShown) {
   EXPECT_THAT(socket.Run({"campaign", "watch", "spring", "--once"}).out, HasSubstr("paused by "));
   socket.node.spring.pause = engine::PauseCause{.by = std::string(engine::PauseCause::kBreaker), .reason = "6 of 100"};
   EXPECT_THAT(socket.Run({"campaign", "list"}).out, HasSubstr("spring was paused by the circuit breaker: 6 of 100"));
+  const nlohmann::json resumed =
+      socket.Run({"campaign", "resume", "spring", "--reason", "link corrected", "-o", "json"}).Json();
+  ASSERT_EQ(resumed["pauses"].size(), 2u);
+  EXPECT_EQ(resumed["pauses"][0]["what"], "paused");
+  EXPECT_EQ(resumed["pauses"][1]["what"], "resumed");
+  EXPECT_EQ(resumed["pauses"][1]["reason"], "link corrected");
+  EXPECT_THAT(socket.Run({"campaign", "show", "spring"}).out, HasSubstr(": link corrected"));
 }
 
 TEST(CampaignCommandsTest, CancelWithoutATerminalNeedsYes) {

@@ -314,12 +314,16 @@ absl::Status FakeNode::StartCampaign(std::string_view name, std::optional<absl::
 
 absl::Status FakeNode::Pause(std::string_view name, const engine::PauseCause& cause) {
   Note(fmt::format("pause {}", name));
-  if (name == "spring") spring.pause = cause;
+  if (name == "spring") {
+    spring.pause = cause;
+    spring.pauses.Add(true, cause);
+  }
   return name == "spring" ? absl::OkStatus() : NoCampaign(name);
 }
 
-absl::Status FakeNode::Resume(std::string_view name) {
+absl::Status FakeNode::Resume(std::string_view name, const engine::PauseCause& cause) {
   Note(fmt::format("resume {}", name));
+  spring.pauses.Add(false, cause);
   return absl::OkStatus();
 }
 

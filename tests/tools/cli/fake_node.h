@@ -39,7 +39,7 @@ class FakeNode final : public engine::Node {
   absl::StatusOr<std::vector<engine::CampaignStatus>> List() override;
   absl::Status StartCampaign(std::string_view name, std::optional<absl::Time> at) override;
   absl::Status Pause(std::string_view name, const engine::PauseCause& cause) override;
-  absl::Status Resume(std::string_view name) override;
+  absl::Status Resume(std::string_view name, const engine::PauseCause& cause) override;
   absl::StatusOr<engine::CampaignStatus> Cancel(std::string_view name, bool erase) override;
   absl::StatusOr<std::string> Preview(std::string_view name, uint32_t row, std::optional<absl::Time> date) override;
   absl::StatusOr<engine::PreflightReport> RunPreflight(std::string_view name) override;
