@@ -120,6 +120,14 @@ absl::Status Reconciliation::Take(std::string_view line) {
   summary_.newest = std::max(summary_.newest, event.time);
   if (event.kind == queue::OutcomeKind::kDeferred) ++summary_.deferred;
   names_.try_emplace(message->lane.campaign, Text(parsed, "campaign"), event.evidence.stream);
+  if (event.of_campaign()) {
+    cancelled_[message->lane.campaign] |= event.reason_class == queue::kCampaignErased;
+    return absl::OkStatus();
+  }
+  // Who has a cap on what he is sent, has it for what he was sent there; a masked address names nobody.
+  if (const std::string recipient = Text(parsed, "recipient"); recipient.find("***@") == std::string::npos) {
+    event.recipient = recipient;
+  }
   events_.push_back(std::move(event));
   return events_.size() < kEventsACommit ? absl::OkStatus() : Commit();
 }
@@ -134,6 +142,7 @@ absl::Status Reconciliation::Commit() {
   summary_.foreign += settled->foreign;
   lacking_of_.insert(settled->lacking_of.begin(), settled->lacking_of.end());
   foreign_of_.insert(settled->foreign_of.begin(), settled->foreign_of.end());
+  for (const auto& [campaign, rows] : settled->dequeued_of) dequeued_[campaign] += rows;
   return absl::OkStatus();
 }
 
@@ -162,16 +171,47 @@ absl::Status Reconciliation::TakeName(const std::string& name, const std::string
   return restoration_.store_.Cancel(created->id, /*erase=*/false, absl::Now()).status();
 }
 
+absl::Status Reconciliation::Cancel(queue::CampaignId campaign, bool erase) {
+  const absl::StatusOr<queue::Campaign> found = restoration_.store_.GetCampaign(campaign);
+  if (absl::IsNotFound(found.status())) {
+    foreign_of_.insert(campaign);
+    return absl::OkStatus();
+  }
+  if (!found.ok()) return found.status();
+  if (found->state == queue::CampaignState::kCancelled && (found->erased || !erase)) return absl::OkStatus();
+  summary_.cancelled.push_back(found->spec.name);
+  return dry_run_ ? absl::OkStatus() : restoration_.store_.Cancel(campaign, erase, absl::Now()).status();
+}
+
+absl::Status Reconciliation::CountLeft() {
+  const absl::StatusOr<std::vector<queue::Campaign>> campaigns = restoration_.store_.ListCampaigns();
+  if (!campaigns.ok()) return campaigns.status();
+  for (const queue::Campaign& campaign : *campaigns) {
+    if (dry_run_ && cancelled_.contains(campaign.id)) continue;
+    uint64_t rows = campaign.counters.queued();
+    if (const auto some = dequeued_.find(campaign.id); dry_run_ && some != dequeued_.end()) {
+      rows -= std::min(rows, some->second);
+    }
+    summary_.left += rows;
+    if (campaign.state == queue::CampaignState::kRunning && rows > 0) summary_.running.push_back(campaign.spec.name);
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Reconciliation::Summary> Reconciliation::Finish() {
   if (!rest_.empty()) return BadLine(line_ + 1, "is cut short");
   if (absl::Status committed = Commit(); !committed.ok()) return committed;
   for (const queue::CampaignId campaign : lacking_of_) {
     if (absl::Status ended = EndLoad(campaign); !ended.ok()) return ended;
   }
+  for (const auto& [campaign, erase] : cancelled_) {
+    if (absl::Status cancelled = Cancel(campaign, erase); !cancelled.ok()) return cancelled;
+  }
   for (const queue::CampaignId campaign : foreign_of_) {
     const auto& [name, stream] = names_.at(campaign);
     if (absl::Status taken = TakeName(name, stream); !taken.ok()) return taken;
   }
+  if (absl::Status counted = CountLeft(); !counted.ok()) return counted;
   return summary_;
 }
 

@@ -57,6 +57,7 @@ class Restoration {
 //  - A row that bounced or expired here, and was replayed and delivered there since, is delivered here too.
 //  - A campaign that was loaded since is not here. Its name is taken by a cancelled campaign without rows, so that
 //    loading it once more, which would mail everybody twice, is refused.
+//  - A campaign that was cancelled since, or erased, is cancelled or erased here too, after all that was settled.
 //  - A load that was under way ends where the backup has it: its file is not accepted any further.
 //
 // Lines are committed some hundreds at a time; the same file again settles nothing twice.
@@ -69,7 +70,9 @@ class Reconciliation {
  public:
   struct Summary {
     uint64_t events = 0, settled = 0, known = 0, deferred = 0, lacking = 0, foreign = 0;
-    std::vector<std::string> ended, taken;  // campaigns: whose load has ended; whose names are taken now
+    std::vector<std::string> ended, taken, cancelled;  // campaigns: whose load ended; whose names are taken; cancelled
+    std::vector<std::string> running;                  // campaigns that send on, or would
+    uint64_t left = 0;                                 // rows that stay queued
     absl::Time newest = absl::InfinitePast();
   };
 
@@ -84,6 +87,8 @@ class Reconciliation {
   absl::Status Commit();
   absl::Status EndLoad(queue::CampaignId campaign);
   absl::Status TakeName(const std::string& name, const std::string& stream);
+  absl::Status Cancel(queue::CampaignId campaign, bool erase);
+  absl::Status CountLeft();
 
   Restoration& restoration_;
   const std::unique_lock<std::mutex> lock_;
@@ -93,6 +98,8 @@ class Reconciliation {
   std::vector<queue::Event> events_;
   std::map<queue::CampaignId, std::pair<std::string, std::string>> names_;  // and streams, as the lines have them
   std::set<queue::CampaignId> lacking_of_, foreign_of_;
+  std::map<queue::CampaignId, bool> cancelled_;     // and whether it was erased
+  std::map<queue::CampaignId, uint64_t> dequeued_;  // rows that were queued here and are settled, or would be
   Summary summary_;
 };
 

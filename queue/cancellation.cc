@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "queue/event_block.h"
+#include "queue/event_log.h"
 #include "queue/keys.h"
 #include "queue/rocks.h"
 #include "queue/roll.h"
@@ -49,6 +51,14 @@ absl::StatusOr<Counters> CancelCampaign(CommitContext& context, CampaignTable* c
   tally.cancelled = true;
   tally.erased = campaign->erased;
   tally.changed = true;
+  const Evidence evidence{.stream = campaign->spec.stream};
+  EventBlock events;
+  events.AddCancellation(id, campaign->erased, now, evidence);
+  if (absl::Status status =
+          AddEventBlock(database, context.ring, &context.sealer, context.NextSequence(), &events, &batch);
+      !status.ok()) {
+    return status;
+  }
   if (absl::Status status = context.tallies.Write(&batch); !status.ok()) return status;
   if (absl::Status status = campaigns->WriteHead(*campaign, &batch); !status.ok()) return status;
   return campaign->counters;

@@ -10,6 +10,7 @@
 #include "fmt/format.h"
 #include "queue/damage.h"
 #include "queue/due_horizon.h"
+#include "queue/event_log.h"
 #include "queue/keys.h"
 #include "queue/pack.h"
 #include "queue/parked_row.h"
@@ -117,7 +118,7 @@ absl::Status CommitBatch::Finish(uint64_t sequence, rocksdb::WriteBatch* batch) 
   AddPacks(batch);
   AddLanes(sequence, batch);
   if (absl::Status status = tallies_->Write(batch); !status.ok()) return status;
-  return lanes_.empty() ? absl::OkStatus() : AddEvents(sequence, batch);
+  return lanes_.empty() ? absl::OkStatus() : AddEventBlock(database_, ring_, sealer_, sequence, &events_, batch);
 }
 
 absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, rocksdb::WriteBatch* batch) {
@@ -316,24 +317,6 @@ void CommitBatch::AddLanes(uint64_t sequence, rocksdb::WriteBatch* batch) {
     if (sum.counted) batch->Merge(database_->handle(Column::kLanes), LaneKey(sum.lane), sum.value.Encode());
     batch->Put(database_->handle(Column::kEvents), TraceKey(sum.lane, sequence), rows);
   }
-}
-
-absl::Status CommitBatch::AddEvents(uint64_t sequence, rocksdb::WriteBatch* batch) {
-  const absl::Time newest = std::max(events_.newest(), absl::UnixEpoch());
-  std::string block;
-  events_.Finish(&block);
-  const KeyName name = KeyName::OfEvents(newest);
-  ring_->Add(name, batch);
-  const std::string key = EventKey(sequence);
-  std::string value;
-  PutFixed64(static_cast<uint64_t>(absl::ToUnixMillis(newest)), &value);
-  const std::string additional = key + value;
-  if (absl::Status status = sealer_->Seal(name, Seal::kEvents, additional, block, &value); !status.ok()) return status;
-  batch->Put(database_->handle(Column::kEvents), key, value);
-  std::string number;
-  PutFixed64(sequence, &number);
-  batch->Put(database_->handle(Column::kMeta), std::string(kSequenceKey), number);
-  return absl::OkStatus();
 }
 
 void CommitBatch::Settled() {

@@ -92,7 +92,6 @@ class CommitBatch {
   absl::Status Park(const Outcome& outcome, const Row& row, rocksdb::WriteBatch* batch);
   // Packs the deferred rows.
   absl::Status PackDeferred(uint64_t sequence);
-  absl::Status AddEvents(uint64_t sequence, rocksdb::WriteBatch* batch);
   // All changes of a column in the order of their keys: each is then inserted beside the one before it.
   void AddPacks(rocksdb::WriteBatch* batch);
   void AddLanes(uint64_t sequence, rocksdb::WriteBatch* batch);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -11,8 +12,14 @@
 
 namespace sealift::queue {
 
+// The classes of the event that a campaign's cancellation leaves: one for all of its rows.
+inline constexpr std::string_view kCampaignCancelled = "campaign_cancelled", kCampaignErased = "campaign_erased";
+
 // One outcome as it is remembered: sealed under the month's event key, so that it outlives its campaign's erasure.
 struct Event {
+  // Not of a row: what was queued of the campaign was cancelled. Row 0 of destination 0, which no campaign has.
+  bool of_campaign() const { return static_cast<uint32_t>(message.row) == 0; }
+
   std::string cursor;  // durable and printable; ReadEvents continues after it
   absl::Time time;
   MessageKey message;

@@ -87,6 +87,28 @@ void EventBlock::Add(const Outcome& outcome, const Row& row, absl::Time due) {
   ++count_;
 }
 
+void EventBlock::AddCancellation(CampaignId campaign, bool erased, absl::Time time, const Evidence& evidence) {
+  if (count_ == 0) campaign_ = campaign;
+  if (campaign_ != campaign) campaign_.reset();
+  PutFixed32(static_cast<uint32_t>(campaign), &records_);
+  PutFixed64(0, &records_);  // destination
+  PutVarint(0, &records_);   // row
+  records_.push_back(static_cast<char>(OutcomeKind::kCancelled));
+  PutTime(time, &records_);
+  PutVarint(0, &records_);  // attempt
+  PutTime(absl::InfiniteFuture(), &records_);
+  PutBytes("", &records_);  // recipient
+  PutBytes("", &records_);  // key
+  PutVarint(Intern(erased ? kCampaignErased : kCampaignCancelled), &records_);
+  PutVarint(Intern(""), &records_);  // rule
+  PutVarint(0, &records_);           // code
+  PutVarint(Intern(""), &records_);  // enhanced
+  PutBytes("", &records_);           // reply
+  PutVarint(InternEvidence(&evidence), &records_);
+  newest_ = std::max(newest_, time);
+  ++count_;
+}
+
 void EventBlock::Finish(std::string* out) {
   std::string block(1, static_cast<char>(kVersion));
   PutVarint(strings_.size(), &block);

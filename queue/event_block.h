@@ -24,6 +24,8 @@ class EventBlock {
  public:
   // `due`: of a deferral, as committed.
   void Add(const Outcome& outcome, const Row& row, absl::Time due);
+  // That the campaign was cancelled, or `erased` with it.
+  void AddCancellation(CampaignId campaign, bool erased, absl::Time time, const Evidence& evidence);
 
   bool empty() const { return count_ == 0; }
   absl::Time newest() const { return newest_; }

@@ -11,6 +11,7 @@
 #include "queue/keys.h"
 #include "queue/rocks.h"
 #include "queue/wire.h"
+#include "rocksdb/write_batch.h"
 
 namespace sealift::queue {
 namespace {
@@ -67,6 +68,25 @@ bool Matches(const Event& event, const EventFilter& filter) {
 }
 
 }  // namespace
+
+absl::Status AddEventBlock(Database* database, KeyRing* ring, Sealer* sealer, uint64_t sequence, EventBlock* events,
+                           rocksdb::WriteBatch* batch) {
+  const absl::Time newest = std::max(events->newest(), absl::UnixEpoch());
+  std::string block;
+  events->Finish(&block);
+  const KeyName name = KeyName::OfEvents(newest);
+  ring->Add(name, batch);
+  const std::string key = EventKey(sequence);
+  std::string value;
+  PutFixed64(static_cast<uint64_t>(absl::ToUnixMillis(newest)), &value);
+  const std::string additional = key + value;
+  if (absl::Status status = sealer->Seal(name, Seal::kEvents, additional, block, &value); !status.ok()) return status;
+  batch->Put(database->handle(Column::kEvents), key, value);
+  std::string number;
+  PutFixed64(sequence, &number);
+  batch->Put(database->handle(Column::kMeta), ToSlice(kSequenceKey), number);
+  return absl::OkStatus();
+}
 
 absl::StatusOr<EventsPage> ReadEventsPage(Database* database, Unsealer* unsealer, std::string_view after, int max,
                                           const EventFilter& filter) {

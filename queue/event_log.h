@@ -10,10 +10,22 @@
 #include "absl/time/time.h"
 #include "queue/database.h"
 #include "queue/event.h"
+#include "queue/event_block.h"
+#include "queue/key_ring.h"
 #include "queue/sealer.h"
 #include "queue/types.h"
 
+namespace rocksdb {
+class WriteBatch;
+}
+
 namespace sealift::queue {
+
+// Seals what a commit has to remember, and adds it to the commit.
+//
+// Threads: the committer's.
+absl::Status AddEventBlock(Database* database, KeyRing* ring, Sealer* sealer, uint64_t sequence, EventBlock* events,
+                           rocksdb::WriteBatch* batch);
 
 // Reads the evidence: blocks in the order of the commits, or those that concern one message. No campaign's key is
 // needed.

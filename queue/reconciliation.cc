@@ -8,12 +8,14 @@
 #include <utility>
 #include <vector>
 
+#include "queue/address_hash.h"
 #include "queue/event_block.h"
 #include "queue/keys.h"
 #include "queue/pack.h"
 #include "queue/reading.h"
 #include "queue/rocks.h"
 #include "queue/row_mover.h"
+#include "rocksdb/write_batch.h"
 
 namespace sealift::queue {
 namespace {
@@ -120,6 +122,16 @@ bool IsInBackup(const Event& event, const Restored& restored) {
   return cursor.has_value() && cursor->sequence != 0 && cursor->sequence <= restored.sequence;
 }
 
+// That its recipient has received it, of a row that is not here. Only an event that names him can say so.
+void AddReceipt(const CommitContext& context, const Event& event, rocksdb::WriteBatch* batch) {
+  if (event.kind != OutcomeKind::kDelivered || event.recipient.empty()) return;
+  std::string scratch;
+  const AddressHash stream = HashName(*context.ring, event.evidence.stream, &scratch);
+  const AddressHash recipient = HashAddress(*context.ring, event.recipient, &scratch);
+  batch->Put(context.database->handle(Column::kReceived),
+             ReceivedKey(stream, recipient, event.time, event.message.lane.campaign, event.message.row), "");
+}
+
 // Of rows that are not queued, those that were settled here and may be sent again.
 absl::StatusOr<bool> IsParked(Database* database, const MessageKey& message) {
   std::string value;
@@ -134,17 +146,19 @@ absl::StatusOr<bool> IsParked(Database* database, const MessageKey& message) {
 absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const CampaignTable* campaigns,
                                            const Restored& restored, std::span<const Event> events, bool dry_run) {
   Reconciled result;
+  rocksdb::WriteBatch receipts;
   Search search(context.database, &context.unsealer);
   std::map<MessageKey, const Event*> wanted;  // the last word on each row
   std::map<CampaignId, uint32_t> accepted;    // how far the input of each campaign was accepted
   for (const Event& event : events) {
-    if (event.kind == OutcomeKind::kDeferred) continue;
+    if (event.kind == OutcomeKind::kDeferred || event.of_campaign()) continue;
     const CampaignId id = event.message.lane.campaign;
     if (!accepted.contains(id)) {
       absl::StatusOr<Campaign> campaign = campaigns->Head(id);
       if (absl::IsNotFound(campaign.status())) {
         ++result.foreign;
         result.foreign_of.insert(id);
+        AddReceipt(context, event, &receipts);
         continue;
       }
       if (!campaign.ok()) return campaign.status();
@@ -200,9 +214,11 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
   std::vector<Outcome> outcomes;
   for (const auto& [message, event] : wanted) {
     if (const auto place = places.find(message); place != places.end()) {
+      if (!returned.contains(message)) ++result.dequeued_of[message.lane.campaign];
       outcomes.push_back(OutcomeOf(*event, place->second));
     } else if (static_cast<uint32_t>(message.row) > accepted.at(message.lane.campaign)) {
       ++result.lacking;
+      AddReceipt(context, *event, &receipts);
       result.lacking_of.insert(message.lane.campaign);
     } else if (dry_run && returned.contains(message)) {
       ++result.settled;
@@ -211,7 +227,11 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
     }
   }
   result.settled += outcomes.size();
-  if (dry_run || outcomes.empty()) return result;
+  if (dry_run) return result;
+  if (receipts.Count() > 0) {
+    if (absl::Status status = context.Write(&receipts); !status.ok()) return status;
+  }
+  if (outcomes.empty()) return result;
   // They are read and settled between two commits: nothing can have overtaken them.
   for (const Outcome& outcome : outcomes) outcome.pack->set_epoch(context.epoch->Current());
   if (absl::Status status = context.Settle(outcomes, {}); !status.ok()) return status;

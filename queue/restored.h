@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -33,10 +34,11 @@ inline constexpr uint64_t kRestoreStride = uint64_t{1} << 32;
 
 // What became of some events of the database that a backup was taken of, in the one that was restored from it.
 struct Reconciled {
-  uint64_t settled = 0;  // rows that were queued here, and are settled as they were there
-  uint64_t known = 0;    // rows that had an outcome in the backup already
-  uint64_t lacking = 0;  // rows of a campaign that is here, accepted after the backup was taken
-  uint64_t foreign = 0;  // of campaigns that are not here
+  uint64_t settled = 0;                        // rows that were queued here, and are settled as they were there
+  uint64_t known = 0;                          // rows that had an outcome in the backup already
+  uint64_t lacking = 0;                        // rows of a campaign that is here, accepted after the backup was taken
+  uint64_t foreign = 0;                        // of campaigns that are not here
+  std::map<CampaignId, uint64_t> dequeued_of;  // rows of `settled` that were queued here
   std::set<CampaignId> lacking_of, foreign_of;
 };
 

@@ -103,16 +103,12 @@ absl::StatusOr<json> Api::ReconcileBackup(Call& call) {
         "There is no event in it, so nothing says what was sent since: to send all that is queued needs --reason "
         "TEXT.");
   }
-  call.entry.target = fmt::format("events={} settled={} ended={} taken={} released={}", summary->events,
-                                  summary->settled, summary->ended.size(), summary->taken.size(), !dry_run);
+  call.entry.target =
+      fmt::format("events={} settled={} ended={} taken={} cancelled={} released={}", summary->events, summary->settled,
+                  summary->ended.size(), summary->taken.size(), summary->cancelled.size(), !dry_run);
   if (!dry_run) {
     if (absl::Status released = node_.restoration().Release(); !released.ok()) return released;
   }
-  uint64_t queued = 0;
-  const absl::StatusOr<std::vector<CampaignStatus>> campaigns = node_.List();
-  if (!campaigns.ok()) return campaigns.status();
-  for (const CampaignStatus& status : *campaigns) queued += status.campaign.counters.queued();
-  if (dry_run) queued -= std::min(queued, summary->settled);
   json answer = {{"summary",
                   {{"events", summary->events},
                    {"newest_event", TimeJson(summary->newest)},
@@ -122,7 +118,9 @@ absl::StatusOr<json> Api::ReconcileBackup(Call& call) {
                    {"not_in_backup", summary->lacking + summary->foreign},
                    {"loads_ended", summary->ended},
                    {"names_taken", summary->taken},
-                   {"left", queued},
+                   {"campaigns_cancelled", summary->cancelled},
+                   {"left", summary->left},
+                   {"sending_on", summary->running},
                    {"released", !dry_run},
                    {"dry_run", dry_run}}}};
   call.response.content_type = "application/x-ndjson";

@@ -140,26 +140,28 @@ json ToJson(const DomainExplanation& explanation) {
 }
 
 json ToJson(const queue::Event& event, std::string_view id, std::string_view campaign, bool reveal) {
-  return {{"cursor", event.cursor},
-          {"time", TimeJson(event.time)},
-          {"id", id},
-          {"key", event.key.empty() ? fmt::format("{}", static_cast<uint32_t>(event.message.row)) : event.key},
-          {"campaign", campaign},
-          {"stream", event.evidence.stream},
-          {"source", event.evidence.source},
-          {"mx", event.evidence.mx},
-          {"attempt", event.attempt},
-          {"outcome", queue::ToString(event.kind)},
-          {"class", event.reason_class},
-          {"rule", event.rule},
-          {"code", event.code},
-          {"enhanced", event.enhanced},
-          {"reply", event.reply},
-          {"tls", event.evidence.tls_version},
-          {"cipher", event.evidence.cipher},
-          {"verified", event.evidence.verified_name},
-          {"policy", event.evidence.policy},
-          {"recipient", reveal ? event.recipient : MaskAddress(event.recipient)}};
+  return {
+      {"cursor", event.cursor},
+      {"time", TimeJson(event.time)},
+      {"id", id},
+      {"key", event.key.empty() && !event.of_campaign() ? fmt::format("{}", static_cast<uint32_t>(event.message.row))
+                                                        : event.key},
+      {"campaign", campaign},
+      {"stream", event.evidence.stream},
+      {"source", event.evidence.source},
+      {"mx", event.evidence.mx},
+      {"attempt", event.attempt},
+      {"outcome", queue::ToString(event.kind)},
+      {"class", event.reason_class},
+      {"rule", event.rule},
+      {"code", event.code},
+      {"enhanced", event.enhanced},
+      {"reply", event.reply},
+      {"tls", event.evidence.tls_version},
+      {"cipher", event.evidence.cipher},
+      {"verified", event.evidence.verified_name},
+      {"policy", event.evidence.policy},
+      {"recipient", reveal || event.of_campaign() ? event.recipient : MaskAddress(event.recipient)}};
 }
 
 json ErrorJson(const absl::Status& status, std::string_view what) {

@@ -256,6 +256,33 @@ TEST_F(BackupTest, WhatBouncedHereAndWasDeliveredThereSinceIsDelivered) {
   EXPECT_EQ(ReplayAll(campaign), 12u) << "who has it gets it no more";
 }
 
+// Loaded and delivered there since: here is nothing of it but that a recipient with a cap has had it.
+TEST_F(BackupTest, WhatOthersThanTheBackupsCampaignsDeliveredCountsWhereRecipientsHaveACap) {
+  Open();
+  LoadRows(Create(), 1, 20);
+  Backup();
+  Restore("one", "restored");
+  Event named = Delivered({{CampaignId{12345}, DestinationId{1}}, RowId{1}});
+  named.evidence.stream = "newsletter";
+  named.recipient = "ann@d1.test";
+  Event masked = named;
+  masked.recipient.clear();
+  masked.message.row = RowId{2};
+  const auto times = [&] {
+    std::promise<absl::StatusOr<std::vector<absl::Time>>> received;
+    store_->ReadReceived("newsletter", "ann@d1.test", kNow, 10, [&](auto found) { received.set_value(found); });
+    return *received.get_future().get();
+  };
+  ASSERT_TRUE(store_->SettleElsewhere({{named, masked}}, /*dry_run=*/true).ok());
+  EXPECT_THAT(times(), testing::IsEmpty()) << "a dry run has counted something";
+  for (int again = 0; again < 2; ++again) {
+    const auto settled = store_->SettleElsewhere({{named, masked}}, /*dry_run=*/false);
+    ASSERT_TRUE(settled.ok()) << settled.status();
+    EXPECT_EQ(settled->foreign, 2u);
+    EXPECT_THAT(times(), testing::ElementsAre(named.time));
+  }
+}
+
 TEST_F(BackupTest, CursorsThatTheOriginalGaveOutSinceAreOlderThanEveryEventToCome) {
   Open();
   const CampaignId campaign = Create();

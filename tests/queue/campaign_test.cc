@@ -52,6 +52,13 @@ TEST_F(CampaignTest, CancellingSettlesWhatIsQueuedAndKeepsTheRows) {
   EXPECT_EQ(store_->GetCampaign(campaign)->state, CampaignState::kCancelled);
   EXPECT_TRUE(store_->ReadRow(campaign, RowId{50}).ok()) << "kept until retention";
   EXPECT_EQ(*store_->Cancel(campaign, false, kNow), *counters) << "again is the same";
+  const auto events = store_->ReadEvents("", 10, {.campaign = campaign, .outcome = OutcomeKind::kCancelled});
+  ASSERT_TRUE(events.ok()) << events.status();
+  ASSERT_EQ(events->events.size(), 1u) << "one for all of its rows";
+  EXPECT_TRUE(events->events[0].of_campaign());
+  EXPECT_EQ(events->events[0].reason_class, kCampaignCancelled);
+  EXPECT_EQ(events->events[0].evidence.stream, "newsletter");
+  EXPECT_EQ(events->events[0].time, kNow);
 }
 
 TEST_F(CampaignTest, AnOutcomeAfterTheCancellationCorrectsTheCounts) {

@@ -64,15 +64,18 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
   settings.source = "rate = \"150/s\"";
   StartDaemon();
   const std::string people = Recipients(kRows, Domains(20));
+  for (const char* name : {"dropped", "erased"}) Load(name, Template(), people);
   Load("spring", Template(), people, {"--start"});
   ASSERT_TRUE(Eventually(kInTime, [&] { return sink.arrivals() >= 200; }));
   const std::string backup = Backup();
   const Answer verified = Sealift({"backup", "verify", backup});
   EXPECT_EQ(verified.exit_code, 0) << verified.Describe();
-  EXPECT_EQ(verified.json["campaigns"].Number(), 1);
+  EXPECT_EQ(verified.json["campaigns"].Number(), 3);
   EXPECT_EQ(Sealift({"backup", "list"}).json["backups"].size(), 1u);
 
-  // Life goes on: more is sent, people opt out, another campaign is loaded and sent whole.
+  // Life goes on: more is sent, people opt out, campaigns are cancelled, another one is loaded and sent whole.
+  EXPECT_EQ(Sealift({"campaign", "cancel", "dropped", "--yes"}).exit_code, 0);
+  EXPECT_EQ(Sealift({"campaign", "cancel", "erased", "--erase", "--yes"}).exit_code, 0);
   const std::string others = Recipients(30, {"d7.test"}, "others.csv");
   Load("late", Template(), others, {"--start"});
   ASSERT_TRUE(Eventually(kInTime, [&] { return sink.arrivals() >= 700; }));
@@ -101,7 +104,7 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
   EXPECT_GT(held["in_doubt"].Number(), 0);
   EXPECT_EQ(held["in_doubt"].Number(), held["queued"].Number());
   EXPECT_EQ(held["state"].Text(), "running");
-  EXPECT_EQ(Metric("sealift_queue_messages{stream=\"news\",state=\"in_doubt\"}"), held["queued"].Number());
+  EXPECT_EQ(Metric("sealift_queue_messages{stream=\"news\",state=\"in_doubt\"}"), held["queued"].Number() + 2 * kRows);
   EXPECT_THAT(Ready(), HasSubstr("503"));
   EXPECT_EQ(Sealift({"queue", "list", "--everything", "--limit", "1"}).json["rows"].At(0)["state"].Text(), "in_doubt");
   EXPECT_THAT(Sealift({"domain", "explain", "d1.test"}).out, HasSubstr("backup reconcile"));
@@ -126,6 +129,8 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
   EXPECT_EQ(dry.exit_code, 0) << dry.Describe();
   EXPECT_EQ(dry.json["suppressed"].Number(), 10);
   EXPECT_EQ(Sealift({"suppression", "list"}).json["suppressions"].size(), 0u) << "a dry run has suppressed somebody";
+  EXPECT_EQ(dry.json["campaigns_cancelled"].size(), 2u);
+  EXPECT_EQ(Show("dropped")["state"].Text(), "ready") << "a dry run has cancelled a campaign";
   EXPECT_EQ(sink.arrivals(), before) << "something was sent while everything was in doubt";
 
   const Answer done = Sealift({"backup", "reconcile", "--events", events, "--suppressions", suppressions, "--yes"});
@@ -133,6 +138,13 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
   EXPECT_EQ(dry.json["left"].Number(), done.json["left"].Number());
   EXPECT_EQ(done.json["suppressed"].Number(), 10);
   EXPECT_EQ(done.json["left"].Number(), kRows + 30 - static_cast<int64_t>(before));
+  EXPECT_EQ(done.json["campaigns_cancelled"].size(), 2u);
+  for (const char* name : {"dropped", "erased"}) {
+    EXPECT_EQ(Show(name)["state"].Text(), "cancelled") << "what was cancelled since would run again";
+    EXPECT_EQ(Show(name)["cancelled"].Number(), kRows);
+  }
+  EXPECT_NE(Sealift({"campaign", "preview", "erased", "--row", "1"}).exit_code, 0) << "it can be read";
+  EXPECT_EQ(Sealift({"campaign", "preview", "dropped", "--row", "1"}).exit_code, 0) << "it cannot be read";
   ASSERT_EQ(done.json["names_taken"].size(), 1u);
   EXPECT_EQ(done.json["names_taken"].At(0).Text(), "late");
   EXPECT_EQ(Show("spring")["in_doubt"].Number(), 0);

@@ -449,7 +449,8 @@ std::vector<Command> MakeTree() {
        "Print outcomes, oldest first, a JSON object a line",
        "Each line has a durable cursor: pass the last one that you processed as --after and you see every later "
        "outcome at "
-       "least once.",
+       "least once. A cancelled campaign is one line for all that it had queued, of the class campaign_cancelled or "
+       "campaign_erased, without a recipient.",
        "sealift events --campaign spring --outcome bounced",
        {Switch("follow", "go on as they happen"), Option("after", "CURSOR", "only later ones"),
         Option("campaign", "NAME", "only of this campaign"),
@@ -745,15 +746,18 @@ std::vector<Command> MakeTree() {
        "Tell a restored node what happened since its backup was taken",
        "Rows that have an outcome in the events are settled with it; who is on the suppressions is suppressed; a "
        "campaign "
-       "that was loaded since is not loaded again, and a load that was under way ends where the backup has it. Then "
-       "the "
-       "rest is sent. Both files are what was exported on the lost node, last before it was lost: what was sent after "
+       "that was loaded since is not loaded again, and a load that was under way ends where the backup has it. A "
+       "campaign that was cancelled or erased since is so here too; one that was paused since is not, and is among "
+       "those that are listed as going on: pause it first. Then the rest is sent. Both files are what was exported on "
+       "the lost node, last before it was lost: what was sent after "
        "the "
        "newest event is sent again. Nothing is released when a line cannot be read. Asks first on a terminal; without "
        "one "
        "it needs --yes.",
        "sealift backup reconcile --events events.ndjson --suppressions suppressions.csv",
-       {Option("events", "FILE", "what `sealift -o ndjson events` printed; plain, gzip or zstd"),
+       {Option(
+            "events", "FILE",
+            "what `sealift -o ndjson events` printed, with --reveal where recipients have caps; plain, gzip or zstd"),
         Option("suppressions", "FILE", "what `sealift suppression export --reveal` printed"),
         Option("reason", "TEXT", "why, for the audit file"),
         Switch("dry-run",

@@ -211,8 +211,10 @@ CommandResult RunBackupReconcile(const Invocation& call, Console& console) {
                                        {"not_in_backup", "  not in it"},
                                        {"loads_ended", "loads that end where it has them"},
                                        {"names_taken", "campaigns loaded since, names taken"},
+                                       {"campaigns_cancelled", "campaigns cancelled since"},
                                        {"suppressed", "addresses suppressed since"},
                                        {"left", dry_run ? "rows that would be sent" : "rows left to send"},
+                                       {"sending_on", dry_run ? "campaigns that would go on" : "campaigns that go on"},
                                        {"released", "sending goes on"}};
   absl::StatusOr<json> would = pass(/*dry=*/true);
   if (!would.ok()) return would.status();
