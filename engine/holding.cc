@@ -54,6 +54,10 @@ bool Scheduler::MayHaveClaimed(const queue::LaneId& id) {
   return lane != nullptr && (lane->discarded || (lane->hold != nullptr && !lane->Idle()));
 }
 
+void Scheduler::TakeUp(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign) {
+  lanes_.TakeUp(record, std::move(campaign));
+}
+
 void Scheduler::Revise(const queue::LaneId& id, int64_t queued, int64_t retrying, absl::Time due) {
   Lane* const lane = lanes_.Find(id);
   if (lane == nullptr) return;

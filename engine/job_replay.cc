@@ -1,5 +1,10 @@
-// Settled rows go back into the queue, each with a due time of its own: pace needs no timer, and survives a restart.
+// Settled rows go back into the queue when their time comes, at the pace that was asked for or at a tenth of what
+// limits each destination. Until then a row stays settled: a cancellation leaves it so, and what a stop, a paused
+// campaign or a hold has kept up goes on at the same pace.
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <deque>
 #include <utility>
 
 #include "engine/job_work.h"
@@ -9,7 +14,13 @@ namespace sealift::engine {
 namespace {
 
 constexpr int kPageParked = 256;
-constexpr size_t kPacedDomainsMax = 1000;                                 // apart; the others share a pace
+constexpr size_t kWaitingMax = 262'144;    // rows that are known to be of it, and whose time has not come
+constexpr size_t kStepRows = 256;          // a commit
+constexpr size_t kKeptLookedAtMax = 256;   // of one pace, each time
+constexpr size_t kPacedDomainsMax = 1000;  // apart; the others share a pace
+constexpr absl::Duration kAhead = absl::Milliseconds(500);      // that a row goes back before it is due
+constexpr absl::Duration kStatesFor = absl::Milliseconds(200);  // that the campaigns' states are believed
+constexpr absl::Duration kAgainAfter = absl::Seconds(5);
 constexpr Rate kUnlimitedPace{.count = 100, .period = absl::Seconds(1)};  // where nothing limits a destination
 
 std::string DomainOf(std::string_view recipient) { return std::string(recipient.substr(recipient.rfind('@') + 1)); }
@@ -51,46 +62,31 @@ class Replay : public JobWork {
 
  protected:
   absl::StatusOr<Progress> Move() override {
-    if (campaign_ == campaigns_.size()) return Progress::kDone;
-    const queue::Campaign& campaign = campaigns_[campaign_];
-    const absl::StatusOr<queue::ParkedPage> page = services_.store.ListParked(campaign.id, after_, kPageParked);
-    if (!page.ok()) return page.status();
-    const absl::Time now = absl::Now();
-    queue::ReplayStep step{.campaign = campaign.id,
-                           .mailing = services_.node.mailing_of(campaign),
-                           .accepted = now,
-                           .rows = {},
-                           .record = {}};
-    const absl::Duration lives = job_.expires_in.value_or(campaign.spec.expires_in);
-    for (const queue::ParkedRow& row : page->rows) {
-      if (!Means(campaign, row)) continue;
-      const absl::Time due = NextPaced(campaign, DomainOf(row.row.recipient), now);
-      step.rows.push_back({row.row.message.row, due, due + lives});
+    if (absl::Now() < again_at_) return Progress::kWaits;
+    const bool looks = campaign_ < campaigns_.size() && waiting_ < kWaitingMax;
+    if (looks) {
+      if (absl::Status looked = LookFurther(); !looked.ok()) return looked;
     }
-    if (!step.rows.empty()) {
-      Job after = job_;
-      step.record = [&](uint64_t replayed, uint64_t suppressed) {
-        after.moved += replayed;
-        after.suppressed += suppressed;
-        return queue::Order{queue::OrderKind::kJob, after.number, after.ToText()};
-      };
-      const absl::StatusOr<queue::ReplayedRows> replayed = services_.store.ReplaySome(step);
-      if (!replayed.ok()) return replayed.status();
-      job_.moved = after.moved;
-      job_.suppressed = after.suppressed;
-      for (const queue::ReplayedRows::Lane& lane : replayed->lanes) {
-        const auto rows = static_cast<int64_t>(lane.rows);
-        services_.node.revise(lane.lane, rows, rows, lane.due);
-      }
-      refills_ = refills_ || replayed->rows > 0;
+    const absl::StatusOr<bool> moved = MoveDue(absl::Now());
+    if (absl::IsUnavailable(moved.status()) || absl::IsResourceExhausted(moved.status())) {
+      BeginAgain(std::string(moved.status().message()));
+      return Progress::kWaits;
     }
-    Refilled(campaign, page->done, now);
-    after_ = page->done ? queue::RowId{} : page->after;
-    if (page->done) ++campaign_;
-    return Progress::kMoved;
+    if (!moved.ok()) return moved.status();
+    if (looks || *moved) return Progress::kMoved;
+    return waiting_ == 0 ? Progress::kDone : Progress::kWaits;
   }
 
  private:
+  struct Waiting {
+    queue::RowId row{};
+    uint32_t campaign = 0, domain = 0;  // of campaigns_ and domains_
+  };
+  struct Pace {
+    std::deque<Waiting> rows;
+    double per_second = 0;
+  };
+
   bool Means(const queue::Campaign& campaign, const queue::ParkedRow& parked) {
     if (parked.kind != job_.outcome || parked.reason_class == "bad_mailbox") return false;
     if (parked.settled > job_.created || parked.settled < job_.since) return false;
@@ -103,29 +99,134 @@ class Replay : public JobWork {
     return trace.ok() && !trace->events.empty() && RE2::PartialMatch(trace->events.back().reply, *matching_);
   }
 
-  // When the next row to that domain is to go.
-  absl::Time NextPaced(const queue::Campaign& campaign, const std::string& domain, absl::Time now) {
-    std::string whose;
-    double per_second = job_.rate.PerSecond();
-    if (job_.rate.unlimited()) {
-      const bool apart = job_.paced.contains(domain) || job_.paced.size() < kPacedDomainsMax;
-      if (apart) whose = domain;
-      const auto [known, fresh] = paces_.try_emplace(domain);
-      if (fresh) {
-        const Rate limit = services_.node.limit_of(campaign, domain);
-        known->second = (limit.unlimited() ? kUnlimitedPace : limit).PerSecond() / (limit.unlimited() ? 1 : 10);
-      }
-      per_second = known->second;
+  // The queue takes nothing now: what it has not moved is found again then.
+  void BeginAgain(std::string why) {
+    job_.why = std::move(why);
+    job_.suppressed = 0;
+    again_at_ = absl::Now() + kAgainAfter;
+    paces_.clear();
+    waiting_ = 0;
+    campaign_ = 0;
+    after_ = {};
+  }
+
+  // Reads the next settled rows, and keeps those that are its own.
+  absl::Status LookFurther() {
+    const queue::Campaign& campaign = campaigns_[campaign_];
+    const absl::StatusOr<queue::ParkedPage> page = services_.store.ListParked(campaign.id, after_, kPageParked);
+    if (!page.ok()) return page.status();
+    for (const queue::ParkedRow& row : page->rows) {
+      if (!Means(campaign, row)) continue;
+      const std::string domain = DomainOf(row.row.recipient);
+      const auto [known, fresh] = domain_numbers_.try_emplace(domain, static_cast<uint32_t>(domains_.size()));
+      if (fresh) domains_.push_back(&known->first);
+      PaceOf(campaign, domain).rows.push_back({row.row.message.row, static_cast<uint32_t>(campaign_), known->second});
+      ++waiting_;
     }
-    absl::Time& next = job_.paced[whose];
-    const absl::Time due = std::max(next, now);
-    next = due + absl::Seconds(1 / per_second);
-    return due;
+    after_ = page->done ? queue::RowId{} : page->after;
+    if (page->done) ++campaign_;
+    return absl::OkStatus();
+  }
+
+  Pace& PaceOf(const queue::Campaign& campaign, const std::string& domain) {
+    const bool apart = job_.rate.unlimited() && (paces_.contains(domain) || paces_.size() < kPacedDomainsMax);
+    Pace& pace = paces_[apart ? domain : ""];
+    if (pace.per_second > 0) return pace;
+    const Rate limit = job_.rate.unlimited() ? services_.node.limit_of(campaign, domain) : job_.rate;
+    const bool tenth = job_.rate.unlimited() && !limit.unlimited();
+    pace.per_second = (limit.unlimited() ? kUnlimitedPace : limit).PerSecond() / (tenth ? 10 : 1);
+    return pace;
+  }
+
+  // Why the row would not be sent if it went back; empty: it would.
+  std::string Keeps(const Waiting& row, absl::Time now) {
+    const queue::Campaign& campaign = campaigns_[row.campaign];
+    if (now - states_read_ > kStatesFor) {
+      states_.clear();
+      states_read_ = now;
+    }
+    const auto [state, fresh] = states_.try_emplace(row.campaign, queue::CampaignState::kRunning);
+    if (fresh) {
+      const absl::StatusOr<queue::Campaign> read = services_.store.GetCampaign(campaign.id);
+      if (read.ok()) state->second = read->state;
+    }
+    if (state->second == queue::CampaignState::kPaused)
+      return fmt::format("campaign '{}' is paused", campaign.spec.name);
+    const std::shared_ptr<const HoldSet> holds = services_.holds.in_force();
+    if (holds->empty()) return "";
+    const std::string& domain = *domains_[row.domain];
+    const auto [provider, unknown] = providers_.try_emplace(row.domain);
+    if (unknown) provider->second = services_.node.provider_of(domain);
+    const LaneFacts facts{{campaign.id, services_.store.DestinationOf(domain)},
+                          campaign.spec.name,
+                          campaign.spec.stream,
+                          domain,
+                          &provider->second};
+    const std::shared_ptr<const Hold> hold = holds->OnLane(facts);
+    return hold == nullptr ? "" : fmt::format("{} keeps some of its rows", hold->Id());
+  }
+
+  // Moves the rows whose time has come, some of them; false: there were none.
+  absl::StatusOr<bool> MoveDue(absl::Time now) {
+    std::map<uint32_t, queue::ReplayStep> steps;  // by campaign
+    size_t taken = 0;
+    job_.why.clear();
+    for (auto& [whose, pace] : paces_) {
+      if (pace.rows.empty()) continue;
+      absl::Time& next = job_.paced[whose];
+      const size_t looked_at_max = std::min(pace.rows.size(), kKeptLookedAtMax);
+      for (size_t kept = 0; kept < looked_at_max && taken < kStepRows && next <= now + kAhead && !pace.rows.empty();) {
+        const Waiting row = pace.rows.front();
+        pace.rows.pop_front();
+        if (std::string why = Keeps(row, now); !why.empty()) {
+          job_.why = std::move(why);
+          pace.rows.push_back(row);
+          ++kept;
+          continue;
+        }
+        const absl::Time due = std::max(next, now);
+        next = due + absl::Seconds(1 / pace.per_second);
+        const queue::Campaign& campaign = campaigns_[row.campaign];
+        const absl::Duration lives = job_.expires_in.value_or(campaign.spec.expires_in);
+        steps[row.campaign].rows.push_back({row.row, due, due + lives});
+        ++taken;
+      }
+    }
+    waiting_ -= taken;
+    for (auto& [number, step] : steps) {
+      if (absl::Status moved = Commit(campaigns_[number], step, now); !moved.ok()) return moved;
+    }
+    return taken > 0;
+  }
+
+  absl::Status Commit(const queue::Campaign& campaign, queue::ReplayStep& step, absl::Time now) {
+    step.campaign = campaign.id;
+    step.mailing = services_.node.mailing_of(campaign);
+    step.accepted = now;
+    Job after = job_;
+    step.record = [&](uint64_t replayed, uint64_t suppressed) {
+      after.moved += replayed;
+      after.suppressed += suppressed;
+      return queue::Order{queue::OrderKind::kJob, after.number, after.ToText()};
+    };
+    const absl::StatusOr<queue::ReplayedRows> replayed = services_.store.ReplaySome(step);
+    if (!replayed.ok()) return replayed.status();
+    job_.moved = after.moved;
+    job_.suppressed = after.suppressed;
+    if (replayed->rows > 0) services_.node.returned(campaign.id, replayed->lanes);
+    return absl::OkStatus();
   }
 
   std::unique_ptr<RE2> matching_;  // null: any reply
   queue::RowId after_{};
-  std::map<std::string, double> paces_;  // rows a second, by domain
+  std::map<std::string, Pace> paces_;  // by domain; "" is that of all others
+  size_t waiting_ = 0;                 // rows in paces_
+  std::map<std::string, uint32_t> domain_numbers_;
+  std::vector<const std::string*> domains_;  // names of domain_numbers_
+  std::map<uint32_t, std::string> providers_;
+  std::map<uint32_t, queue::CampaignState> states_;  // of campaigns, as they were read
+  absl::Time states_read_ = absl::InfinitePast();
+  absl::Time again_at_ = absl::InfinitePast();
 };
 
 }  // namespace

@@ -66,6 +66,15 @@ class Retry : public JobWork {
   }
 
  private:
+  // The shards look through a campaign's lanes each time that they are told of rows: at most once a second, and when it
+  // is left.
+  void Refilled(const queue::Campaign& campaign, bool left, absl::Time now) {
+    if (!refills_ || (!left && now - told_ < absl::Seconds(1))) return;
+    services_.node.refilled(campaign.id);
+    told_ = now;
+    refills_ = false;
+  }
+
   // Its records keep no finer time: one that begins again says the same of each row.
   absl::Time From() const { return absl::FromUnixMillis(absl::ToUnixMillis(job_.created)); }
 
@@ -119,6 +128,8 @@ class Retry : public JobWork {
   std::deque<LaneToDo> lanes_;
   const queue::Campaign* at_ = nullptr;  // whose lane was the last
   absl::Time recorded_ = job_.created;
+  bool refills_ = false;  // rows are due sooner that no shard was told of
+  absl::Time told_ = absl::InfinitePast();
 };
 
 }  // namespace

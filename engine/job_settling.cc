@@ -108,7 +108,7 @@ class Settling : public JobWork {
     job_.moved = after.moved;
     if (settled->rows > 0) {
       services_.node.revise(lane.record.lane, -static_cast<int64_t>(settled->rows),
-                            -static_cast<int64_t>(settled->retrying), absl::InfiniteFuture());
+                            -static_cast<int64_t>(settled->retrying));
       services_.node.settled(stream, job_.kind, settled->rows);
     }
     lane.after = settled->after;

@@ -70,11 +70,4 @@ absl::StatusOr<std::optional<std::vector<JobWork::LaneToDo>>> JobWork::NextLanes
   return lanes;
 }
 
-void JobWork::Refilled(const queue::Campaign& campaign, bool left, absl::Time now) {
-  if (!refills_ || (!left && now - told_ < absl::Seconds(1))) return;
-  services_.node.refilled(campaign.id);
-  told_ = now;
-  refills_ = false;
-}
-
 }  // namespace sealift::engine

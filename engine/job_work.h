@@ -28,9 +28,11 @@ struct JobNode {
 
   // Of these lanes, whether some shard may still have claimed what is held by now.
   std::function<std::vector<bool>(const std::vector<queue::LaneId>&)> claimed;
-  // Rows of the lane are gone, or are back and due then.
-  std::function<void(const queue::LaneId&, int64_t queued, int64_t retrying, absl::Time due)> revise;
-  // The campaign has rows again, or they are due sooner.
+  // Rows of the lane are gone.
+  std::function<void(const queue::LaneId&, int64_t queued, int64_t retrying)> revise;
+  // The campaign has rows again, in these lanes.
+  std::function<void(queue::CampaignId, const std::vector<queue::ReplayedRows::Lane>&)> returned;
+  // Rows of the campaign are due sooner.
   std::function<void(queue::CampaignId)> refilled;
   std::function<std::string(const std::string& domain)> provider_of;
   // The lowest rate at which mail of the campaign may go to the domain.
@@ -100,22 +102,17 @@ class JobWork {
   LaneFacts FactsOf(const queue::Campaign& campaign, const queue::LaneId& lane, const std::string& domain);
   // Those of the next lanes of one campaign that may have rows of the job; nothing: there are no more lanes.
   absl::StatusOr<std::optional<std::vector<LaneToDo>>> NextLanes();
-  // The shards look through a campaign's lanes each time that they are told of rows: at most once a second, and when it
-  // is left.
-  void Refilled(const queue::Campaign& campaign, bool left, absl::Time now);
 
   Job job_;
   const RowMatcher matcher_;
   const Services services_;
   std::vector<queue::Campaign> campaigns_;  // of the job
   size_t campaign_ = 0;                     // the one in work
-  bool refills_ = false;                    // rows came back, or are due sooner, that no shard was told of
 
  private:
   bool listed_ = false;
   std::string lanes_cursor_;
   std::map<std::string, std::string> providers_;  // by domain
-  absl::Time told_ = absl::InfinitePast();
 };
 
 // One for each kind of job.

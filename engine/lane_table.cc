@@ -165,6 +165,19 @@ Lane* LaneTable::Receive(const queue::LaneRecord& record, std::shared_ptr<Active
   return nullptr;
 }
 
+void LaneTable::TakeUp(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign) {
+  const auto found = pagers_.find(Number(record.lane.campaign));
+  if (found == pagers_.end() || !campaign->sending || Find(record.lane) != nullptr) return;
+  const LaneFacts facts{record.lane, campaign->name, campaign->stream, record.domain};
+  if (services_.holds->OnLane(facts) != nullptr) return;  // found again when the hold has ended
+  if (HasRoom(*campaign)) {
+    callbacks_.found(Create(record, std::move(campaign)));
+    return;
+  }
+  found->second->crowded = true;
+  PassOver(*found->second, record.next_due);
+}
+
 void LaneTable::HandedBack(queue::CampaignId campaign, absl::Time when) {
   const auto found = pagers_.find(Number(campaign));
   if (found == pagers_.end()) return;  // it is not sent any more; when it is, every lane is found again

@@ -58,6 +58,8 @@ class LaneTable {
 
   // A lane that another shard has resolved, and that is not here. Null: there is no room, and it was handed back.
   Lane* Receive(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign);
+  // A lane that had no rows, and that nobody has.
+  void TakeUp(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign);
   // A lane that this shard found and gave to another is not there any more; it is to be found again at that time.
   void HandedBack(queue::CampaignId campaign, absl::Time when);
   // The store shows this of a lane that is here: it may have fresh rows that it does not know of.

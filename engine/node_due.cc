@@ -1,10 +1,12 @@
-// Rows that an operator wants to be tried sooner.
+// Rows that an operator wants to be tried sooner, or again.
 #include <algorithm>
 #include <future>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "engine/campaign_settings.h"
+#include "engine/log.h"
 #include "engine/node_impl.h"
 
 namespace sealift::engine {
@@ -59,6 +61,39 @@ absl::StatusOr<uint64_t> NodeImpl::MakeRowsDue(queue::CampaignId id, const queue
   const int64_t more = in_doubt ? static_cast<int64_t>(*rows) : 0;
   AskShards([&](Scheduler& scheduler) { scheduler.Revise(lane, more, more, due); });
   return rows;
+}
+
+void NodeImpl::Returned(queue::CampaignId id, const std::vector<queue::ReplayedRows::Lane>& lanes) {
+  const std::shared_ptr<ActiveCampaign> active = campaigns_->Active(id);
+  if (active == nullptr || !active->sending) {
+    if (const absl::Status sent = campaigns_->Refilled(id); !sent.ok()) {
+      LogError("replayed rows wait for the next start of the node", {{"why", sent}});
+    }
+    return;
+  }
+  std::set<queue::LaneId> known;
+  AskShards([&](Scheduler& scheduler) {
+    for (const queue::ReplayedRows::Lane& lane : lanes) {
+      if (scheduler.lanes().Find(lane.lane) == nullptr) continue;
+      known.insert(lane.lane);
+      const auto rows = static_cast<int64_t>(lane.rows);
+      scheduler.Revise(lane.lane, rows, rows, lane.due);
+    }
+  });
+  // One that nobody has is taken up where its domain begins.
+  std::map<Shard*, std::vector<queue::LaneRecord>> by_shard;
+  for (const queue::ReplayedRows::Lane& lane : lanes) {
+    if (known.contains(lane.lane)) continue;
+    absl::StatusOr<std::optional<queue::LaneRecord>> record = store_->FindLane(lane.lane);
+    if (!record.ok() || !record->has_value()) continue;
+    by_shard[shards_[static_cast<uint64_t>(lane.lane.destination) % shards_.size()].get()].push_back(
+        **std::move(record));
+  }
+  for (auto& [shard, records] : by_shard) {
+    shard->Ask([&](Scheduler& scheduler) {
+      for (const queue::LaneRecord& record : records) scheduler.TakeUp(record, active);
+    });
+  }
 }
 
 absl::StatusOr<uint64_t> NodeImpl::ReleaseInDoubt(const QueueFilter& filter) {

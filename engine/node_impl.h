@@ -110,6 +110,7 @@ class NodeImpl final : public Node {
   std::string ProviderOf(const std::string& domain);
   // Of a retry whose filter asks about rows.
   absl::StatusOr<uint64_t> MakeDue(const queue::Campaign& campaign, const queue::LaneRecord& lane, absl::Time due);
+  void Returned(queue::CampaignId id, const std::vector<queue::ReplayedRows::Lane>& lanes);
   absl::StatusOr<uint64_t> MakeRowsDue(queue::CampaignId id, const queue::LaneId& lane, bool in_doubt,
                                        const JobNode::DueJudge& judge);
   // How many of its queued rows only an extension carries, by domain; nothing when there are too many rows to look at.

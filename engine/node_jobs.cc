@@ -35,12 +35,15 @@ std::unique_ptr<Jobs> NodeImpl::MakeJobs() {
     });
     return claimed;
   };
-  node.revise = [this](const queue::LaneId& lane, int64_t queued, int64_t retrying, absl::Time due) {
-    AskShards([&](Scheduler& scheduler) { scheduler.Revise(lane, queued, retrying, due); });
+  node.revise = [this](const queue::LaneId& lane, int64_t queued, int64_t retrying) {
+    AskShards([&](Scheduler& scheduler) { scheduler.Revise(lane, queued, retrying, absl::InfiniteFuture()); });
+  };
+  node.returned = [this](queue::CampaignId id, const std::vector<queue::ReplayedRows::Lane>& lanes) {
+    Returned(id, lanes);
   };
   node.refilled = [this](queue::CampaignId id) {
     if (const absl::Status sent = campaigns_->Refilled(id); !sent.ok()) {
-      LogError("replayed rows wait for the next start of the node", {{"why", sent}});
+      LogError("rows that are due wait for the next start of the node", {{"why", sent}});
     }
   };
   node.provider_of = [this](const std::string& domain) { return ProviderOf(domain); };

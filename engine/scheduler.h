@@ -115,6 +115,8 @@ class Scheduler {
 
   // Whether the lane may still have claimed something that is held by now.
   bool MayHaveClaimed(const queue::LaneId& id);
+  // A lane that no shard had has rows again.
+  void TakeUp(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign);
   // Rows of the lane were settled, or came back, by an operator's order; `due`: when the first that came back is.
   void Revise(const queue::LaneId& id, int64_t queued, int64_t retrying, absl::Time due);
 

@@ -37,9 +37,6 @@ json JobJson(const Job& job, bool reveal) {
   answer["outcome"] = queue::ToString(job.outcome);
   answer["suppressed"] = job.suppressed;
   answer["rate"] = job.rate.unlimited() ? "a tenth of what binds each destination" : ToText(job.rate);
-  absl::Time last = absl::InfinitePast();
-  for (const auto& [domain, next] : job.paced) last = std::max(last, next);
-  answer["last_due"] = TimeJson(last);
   return answer;
 }
 

@@ -298,16 +298,18 @@ std::vector<Command> MakeTree() {
        RunQueueExpire},
       {"queue", "replay", "", "Send settled rows again, in the background",
        "Rows that bounced or expired are accepted anew while retention.settled_rows keeps them: never whom a "
-       "suppression binds, never the class bad_mailbox, never what was cancelled with its campaign. They become due "
-       "one after another at --rate; by default, to "
-       "each destination, at a tenth of the lowest rate that limits it (100/s where none does). The same command again "
-       "sends nothing twice. Asks first on a terminal; without one it needs --yes.",
+       "suppression binds, never the class bad_mailbox, never what was cancelled with its campaign. They go one after "
+       "another at --rate; by default, to each destination, at a tenth of the lowest rate that limits it (100/s where "
+       "none does). Those whose time has not come stay settled: the job's progress tells of those that went, "
+       "cancelling "
+       "it leaves the rest, and a stop, a pause or a hold is not made up for. The same command again sends nothing "
+       "twice. Asks first on a terminal; without one it needs --yes.",
        "sealift queue replay --provider microsoft --outcome bounced --class policy --matching S3150 --since now-2h "
        "--reason 'delisted' --dry-run",
        Filtered({{.name = "outcome", .value = "bounced|expired|cancelled", .help = "how they ended", .required = true},
                  Option("matching", "REGEX", "only those whose last reply matches"),
                  Option("since", "TIME", "only those that ended since: 2026-12-01T09:00:00Z, now-2h"),
-                 Option("rate", "RATE", "how fast they become due: 50/m"),
+                 Option("rate", "RATE", "how fast they go: 50/m"),
                  Option("expires-in", "DURATION", "counted from their due time; default as their campaign's"),
                  Required("reason", "TEXT", "why, for its record and the audit file"),
                  Switch("dry-run", "only say how many rows it would move"),

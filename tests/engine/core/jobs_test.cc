@@ -29,6 +29,14 @@ class JobsTest : public queue::StoreTest {
   void Begin() {
     Jobs::Node node;
     node.claimed = [](const std::vector<queue::LaneId>& lanes) { return std::vector<bool>(lanes.size(), true); };
+    node.returned = [](queue::CampaignId, const std::vector<queue::ReplayedRows::Lane>&) {};
+    node.mailing_of = [](const queue::Campaign& campaign) {
+      return queue::Mailing{.campaign = campaign.spec.name, .stream = campaign.spec.stream, .sink = true};
+    };
+    node.provider_of = [](const std::string&) { return "other"; };
+    node.limit_of = [](const queue::Campaign&, const std::string&) {
+      return Rate{.count = 10, .period = absl::Minutes(1)};
+    };
     node.refilled = [this](queue::CampaignId) { ++refilled_; };
     node.leaves_from = [](const queue::Campaign& campaign, const std::string& source) {
       return campaign.spec.stream == "newsletter" && source == "ip1";
@@ -66,6 +74,15 @@ class JobsTest : public queue::StoreTest {
     }
     Settle(std::move(outcomes));
   }
+  void ExpireAll() {
+    std::vector<queue::Outcome> outcomes;
+    for (const std::shared_ptr<queue::Pack>& pack : ReadAll(campaign_)) {
+      std::ranges::move(AllOf(pack, queue::OutcomeKind::kExpired, absl::Now() - absl::Minutes(1)),
+                        std::back_inserter(outcomes));
+    }
+    Settle(std::move(outcomes));
+  }
+  size_t Parked() { return store_->ListParked(campaign_, {}, 100)->rows.size(); }
   Job Order(const Jobs::Request& request) {
     const absl::StatusOr<Job> job = jobs_->Start(request, {.reason = "a test", .by = "ops"}, absl::Now());
     EXPECT_TRUE(job.ok()) << job.status();
@@ -126,6 +143,65 @@ TEST_F(JobsTest, APacedRetryThatBeginsAgainFindsItsRowsWhereItPutThem) {
   ASSERT_TRUE(store_->WriteOrders({{queue::OrderKind::kJob, first.number, interrupted.ToText()}}).ok());
   Begin();
   EXPECT_EQ(Ended(first).moved, 48u) << "none was moved again";
+}
+
+TEST_F(JobsTest, AReplayMovesWhatIsDueAndItsEndLeavesTheRest) {
+  ExpireAll();
+  const Job job = Order({.kind = Job::Kind::kReplay,
+                         .filter = {.everything = true},
+                         .outcome = queue::OutcomeKind::kExpired,
+                         .rate = {.count = 1, .period = absl::Hours(1)}});
+  EXPECT_EQ(job.total, 48u);
+  EXPECT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->moved == 1; }));
+  EXPECT_EQ(Parked(), 47u) << "the others stay settled until their time comes";
+  const absl::StatusOr<Job> cancelled = jobs_->Cancel(job.Id());
+  ASSERT_TRUE(cancelled.ok()) << cancelled.status();
+  EXPECT_EQ(cancelled->moved, 1u);
+  EXPECT_EQ(Parked(), 47u);
+  // Of each destination a tenth of what limits it.
+  const Job slow =
+      Order({.kind = Job::Kind::kReplay, .filter = {.everything = true}, .outcome = queue::OutcomeKind::kExpired});
+  EXPECT_TRUE(Eventually([&] { return jobs_->Find(slow.Id())->moved == 3; })) << "one to each of three domains";
+  EXPECT_EQ(Parked(), 44u);
+}
+
+TEST_F(JobsTest, AReplayMakesUpForNoTimeInWhichItDidNotRun) {
+  ExpireAll();
+  const Job job = Order({.kind = Job::Kind::kReplay,
+                         .filter = {.everything = true},
+                         .outcome = queue::OutcomeKind::kExpired,
+                         .rate = {.count = 1, .period = absl::Minutes(1)}});
+  EXPECT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->moved == 1; }));
+  Job interrupted = *jobs_->Find(job.Id());
+  ASSERT_EQ(interrupted.state, Job::State::kRunning);
+  jobs_.reset();
+  // The node was down for half an hour.
+  ASSERT_EQ(interrupted.paced.size(), 1u);
+  interrupted.paced.begin()->second -= absl::Minutes(30);
+  ASSERT_TRUE(store_->WriteOrders({{queue::OrderKind::kJob, job.number, interrupted.ToText()}}).ok());
+  Begin();
+  EXPECT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->moved == 2; }));
+  EXPECT_EQ(Parked(), 46u);
+}
+
+TEST_F(JobsTest, AReplayWaitsWhileWhatItWouldMoveIsKept) {
+  ExpireAll();
+  ASSERT_TRUE(store_->SetState(campaign_, queue::CampaignState::kPaused, absl::Now()).ok());
+  const Job job = Order({.kind = Job::Kind::kReplay,
+                         .filter = {.everything = true},
+                         .outcome = queue::OutcomeKind::kExpired,
+                         .rate = {.count = 1000, .period = absl::Seconds(1)}});
+  EXPECT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->why == "campaign 'spring' is paused"; }));
+  EXPECT_EQ(Parked(), 48u);
+  const absl::StatusOr<Hold> hold = holds_->Place({.kind = Hold::Kind::kHold, .filter = {.domain = "d1.test"}},
+                                                  {.reason = "a test", .by = "ops"}, absl::Now());
+  ASSERT_TRUE(hold.ok()) << hold.status();
+  ASSERT_TRUE(store_->SetState(campaign_, queue::CampaignState::kRunning, absl::Now()).ok());
+  EXPECT_TRUE(Eventually([&] { return Parked() == 16; })) << "those of d1.test";
+  EXPECT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->why == hold->Id() + " keeps some of its rows"; }));
+  ASSERT_TRUE(holds_->End({.id = hold->Id()}, {.reason = "over", .by = "ops"}, absl::Now(), false).ok());
+  EXPECT_EQ(Ended(job).moved, 48u);
+  EXPECT_EQ(Ended(job).why, "");
 }
 
 TEST_F(JobsTest, ABounceBySourceKeepsOnlyTheStreamsThatLeaveFromIt) {
