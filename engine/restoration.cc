@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/exit_code.h"
+#include "queue/event_block.h"
 
 namespace sealift::engine {
 namespace {
@@ -120,6 +121,12 @@ absl::Status Reconciliation::Take(std::string_view line) {
   summary_.newest = std::max(summary_.newest, event.time);
   if (event.kind == queue::OutcomeKind::kDeferred) ++summary_.deferred;
   names_.try_emplace(message->lane.campaign, Text(parsed, "campaign"), event.evidence.stream);
+  if (const std::optional<queue::EventCursor> cursor = queue::EventCursor::Parse(event.cursor); cursor.has_value()) {
+    const std::string before = Text(parsed, "after");
+    const std::optional<queue::EventCursor> after = queue::EventCursor::Parse(before);
+    const queue::EventCursor nothing_known{cursor->sequence, cursor->index - std::min<uint64_t>(cursor->index, 1)};
+    chain_.Add(!before.empty() && after.has_value() ? *after : nothing_known, *cursor);
+  }
   if (event.of_campaign()) {
     cancelled_[message->lane.campaign] |= event.reason_class == queue::kCampaignErased;
     return absl::OkStatus();
@@ -183,6 +190,20 @@ absl::Status Reconciliation::Cancel(queue::CampaignId campaign, bool erase) {
   return dry_run_ ? absl::OkStatus() : restoration_.store_.Cancel(campaign, erase, absl::Now()).status();
 }
 
+absl::Status Reconciliation::CheckWhole() const {
+  const std::optional<queue::Restored> restored = restoration_.pending();
+  if (incomplete_ || !restored) return absl::OkStatus();
+  const auto gap = chain_.Gap(restored->sequence);
+  if (!gap) return absl::OkStatus();
+  return WithExit(absl::InvalidArgumentError(fmt::format(
+                      "events are missing between the cursors {} and {}: what was sent then would be sent again. "
+                      "Nothing is released; what the file has was taken over. Give all that `sealift -o ndjson "
+                      "events` printed since the backup, unfiltered (several files may be joined in any order). Where "
+                      "it is lost for good, --incomplete --reason TEXT goes on without it",
+                      gap->first.ToString(), gap->second.ToString())),
+                  ExitCode::kBadData);
+}
+
 absl::Status Reconciliation::CountLeft() {
   const absl::StatusOr<std::vector<queue::Campaign>> campaigns = restoration_.store_.ListCampaigns();
   if (!campaigns.ok()) return campaigns.status();
@@ -201,6 +222,7 @@ absl::Status Reconciliation::CountLeft() {
 absl::StatusOr<Reconciliation::Summary> Reconciliation::Finish() {
   if (!rest_.empty()) return BadLine(line_ + 1, "is cut short");
   if (absl::Status committed = Commit(); !committed.ok()) return committed;
+  if (absl::Status whole = CheckWhole(); !whole.ok()) return whole;
   for (const queue::CampaignId campaign : lacking_of_) {
     if (absl::Status ended = EndLoad(campaign); !ended.ok()) return ended;
   }

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "engine/event_chain.h"
 #include "queue/event.h"
 #include "queue/store.h"
 
@@ -64,8 +65,9 @@ class Restoration {
 //
 // Owned by:  one request.
 // Threads:   one, a blocking one.
-// Errors:    with the line's number; a line of another node's, or a file that is cut short, ends it. What was committed
-//            holds, and nothing is released.
+// Errors:    with the line's number; a line of another node's, or a file that is cut short, ends it; so does one that
+//            lacks events between the backup and its newest, for they would be sent again. What was committed holds,
+//            and nothing is released.
 class Reconciliation {
  public:
   struct Summary {
@@ -76,8 +78,9 @@ class Reconciliation {
     absl::Time newest = absl::InfinitePast();
   };
 
-  Reconciliation(Restoration& restoration, bool dry_run)
-      : restoration_(restoration), lock_(restoration.mutex_), dry_run_(dry_run) {}
+  // `incomplete`: the events may have gaps.
+  Reconciliation(Restoration& restoration, bool dry_run, bool incomplete)
+      : restoration_(restoration), lock_(restoration.mutex_), dry_run_(dry_run), incomplete_(incomplete) {}
 
   absl::Status Feed(std::string_view bytes);
   absl::StatusOr<Summary> Finish();
@@ -88,14 +91,16 @@ class Reconciliation {
   absl::Status EndLoad(queue::CampaignId campaign);
   absl::Status TakeName(const std::string& name, const std::string& stream);
   absl::Status Cancel(queue::CampaignId campaign, bool erase);
+  absl::Status CheckWhole() const;
   absl::Status CountLeft();
 
   Restoration& restoration_;
   const std::unique_lock<std::mutex> lock_;
-  const bool dry_run_;
+  const bool dry_run_, incomplete_;
   std::string rest_;  // of a line
   uint64_t line_ = 0;
   std::vector<queue::Event> events_;
+  EventChain chain_;
   std::map<queue::CampaignId, std::pair<std::string, std::string>> names_;  // and streams, as the lines have them
   std::set<queue::CampaignId> lacking_of_, foreign_of_;
   std::map<queue::CampaignId, bool> cancelled_;     // and whether it was erased

@@ -21,6 +21,7 @@ struct Event {
   bool of_campaign() const { return static_cast<uint32_t>(message.row) == 0; }
 
   std::string cursor;  // durable and printable; ReadEvents continues after it
+  std::string after;   // ReadEvents: the cursor of the event before this one, whatever was asked for
   absl::Time time;
   MessageKey message;
   std::string recipient;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -57,6 +58,8 @@ struct EventCursor {
 
   std::string ToString() const;
   static std::optional<EventCursor> Parse(std::string_view text);
+
+  friend auto operator<=>(const EventCursor&, const EventCursor&) = default;
 };
 
 }  // namespace sealift::queue

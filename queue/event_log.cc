@@ -67,6 +67,22 @@ bool Matches(const Event& event, const EventFilter& filter) {
          (!filter.outcome || event.kind == *filter.outcome) && event.time >= filter.since;
 }
 
+// The newest event of the commits before `sequence`; the first of all cursors where none is kept.
+absl::StatusOr<EventCursor> LastBefore(Database* database, Unsealer* unsealer, uint64_t sequence) {
+  EventCursor last;
+  if (sequence == 0) return last;
+  Blocks blocks(database);
+  blocks->SeekForPrev(EventKey(sequence - 1));
+  if (blocks->Valid()) {
+    const absl::StatusOr<std::vector<Event>> events =
+        OpenBlock(unsealer, ToView(blocks->key()), ToView(blocks->value()));
+    if (!events.ok()) return events.status();
+    last = {blocks.sequence(), events->size()};
+  }
+  if (auto status = blocks->status(); !status.ok()) return FromRocks(status, "read events");
+  return last;
+}
+
 }  // namespace
 
 absl::Status AddEventBlock(Database* database, KeyRing* ring, Sealer* sealer, uint64_t sequence, EventBlock* events,
@@ -101,6 +117,7 @@ absl::StatusOr<EventsPage> ReadEventsPage(Database* database, Unsealer* unsealer
   }
   EventsPage page;
   Blocks blocks(database);
+  std::optional<EventCursor> last;  // of the block before
   int looked_at = 0;
   for (blocks->Seek(EventKey(cursor->sequence)); blocks->Valid() && looked_at < kBlocksAPage; ++looked_at) {
     absl::StatusOr<std::vector<Event>> events = OpenBlock(unsealer, ToView(blocks->key()), ToView(blocks->value()));
@@ -112,8 +129,17 @@ absl::StatusOr<EventsPage> ReadEventsPage(Database* database, Unsealer* unsealer
         page.cursor = EventCursor{sequence, i}.ToString();
         return page;
       }
-      if (Matches((*events)[i], filter)) page.events.push_back(std::move((*events)[i]));
+      Event& event = (*events)[i];
+      if (!Matches(event, filter)) continue;
+      if (i == 0 && !last) {
+        const absl::StatusOr<EventCursor> before = LastBefore(database, unsealer, sequence);
+        if (!before.ok()) return before.status();
+        last = *before;
+      }
+      event.after = (i == 0 ? *last : EventCursor{sequence, i}).ToString();
+      page.events.push_back(std::move(event));
     }
+    last = EventCursor{sequence, events->size()};
     *cursor = {sequence + 1, 0};
     blocks->Next();
   }

@@ -58,10 +58,12 @@ absl::StatusOr<json> Api::ReconcileBackup(Call& call) {
     call.body = json::parse(line, nullptr, false);
     if (!call.body.is_object()) return Usage("The request's first line is no JSON object.");
     const absl::StatusOr<bool> dry = call.Truth("dry_run");
+    const absl::StatusOr<bool> incomplete = call.Truth("incomplete");
     absl::StatusOr<std::string> reason = call.Text("reason");
-    for (const absl::Status& status : {dry.status(), reason.status()}) {
+    for (const absl::Status& status : {dry.status(), incomplete.status(), reason.status()}) {
       if (!status.ok()) return status;
     }
+    if (*incomplete && reason->empty()) return Usage("Events may only be missing with --reason TEXT.");
     dry_run = *dry;
     call.entry.reason = *std::move(reason);
     if (dry_run) call.audited = false;
@@ -71,7 +73,7 @@ absl::StatusOr<json> Api::ReconcileBackup(Call& call) {
               "This node was not restored, or what followed is reconciled already: there is nothing to do."),
           ExitCode::kUsage);
     }
-    reconciliation = std::make_unique<Reconciliation>(node_.restoration(), dry_run);
+    reconciliation = std::make_unique<Reconciliation>(node_.restoration(), dry_run, *incomplete);
     return absl::OkStatus();
   };
   const auto take = [&](std::string_view piece) -> absl::Status {

@@ -140,7 +140,7 @@ json ToJson(const DomainExplanation& explanation) {
 }
 
 json ToJson(const queue::Event& event, std::string_view id, std::string_view campaign, bool reveal) {
-  return {
+  json answer = {
       {"cursor", event.cursor},
       {"time", TimeJson(event.time)},
       {"id", id},
@@ -162,6 +162,8 @@ json ToJson(const queue::Event& event, std::string_view id, std::string_view cam
       {"verified", event.evidence.verified_name},
       {"policy", event.evidence.policy},
       {"recipient", reveal || event.of_campaign() ? event.recipient : MaskAddress(event.recipient)}};
+  if (!event.after.empty()) answer["after"] = event.after;
+  return answer;
 }
 
 json ErrorJson(const absl::Status& status, std::string_view what) {

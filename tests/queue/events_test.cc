@@ -34,6 +34,24 @@ TEST_F(EventsTest, EveryOutcomeIsReadOnceInPagesOfAnySize) {
   }
 }
 
+// So that who has some of them knows whether he has all.
+TEST_F(EventsTest, EachSaysWhichWentBeforeItInPagesOfAnySizeAndUnderAnyFilter) {
+  LoadRows(campaign_, 1, 60, 3);
+  for (const auto& pack : ReadAll(campaign_)) Settle(AllOf(pack, OutcomeKind::kDelivered));
+  const CampaignId other = Create("summer");
+  LoadRows(other, 1, 5, 1);
+  Settle(AllOf(ReadAll(other).at(0), OutcomeKind::kBounced));
+  for (const int page_size : {1, 7, 1000}) {
+    std::string before = "0-0";
+    for (const Event& event : ReadAllEvents(page_size)) {
+      EXPECT_EQ(event.after, before) << page_size;
+      before = event.cursor;
+    }
+  }
+  const auto all = ReadAllEvents(1000), some = ReadAllEvents(1000, {.campaign = other, .outcome = {}});
+  EXPECT_EQ(some.front().after, all[59].cursor);
+}
+
 TEST_F(EventsTest, ACursorOfAnEventGoesOnBehindItAlsoAfterARestart) {
   LoadRows(campaign_, 1, 32, 1);
   const auto packs = ReadAll(campaign_);

@@ -94,6 +94,7 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
     EXPECT_EQ(Sealift({"suppression", "add", address, "--kind", "opt_out"}).exit_code, 0);
   }
   const std::string events = Saved("events.ndjson", {"-o", "ndjson", "events"});
+  const std::string some_events = SealiftPlain({"-o", "ndjson", "events", "--campaign", "late"}).out;
   const std::string suppressions = Saved("suppressions.csv", {"suppression", "export", "--reveal"});
   KillDaemon();
 
@@ -124,6 +125,12 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
   const std::string cut = dir.Write("cut.ndjson", ReadFile(events).substr(0, 1000));
   EXPECT_EQ(Sealift({"backup", "reconcile", "--events", cut, "--suppressions", suppressions, "--yes"}).exit_code, 65);
   EXPECT_EQ(Sealift({"backup", "reconcile", "--events", events, "--yes"}).exit_code, 64);
+  EXPECT_GT(Show("spring")["in_doubt"].Number(), 0);
+  // Nor one without what became of the other campaign: it would be sent again.
+  const std::string some = dir.Write("some.ndjson", some_events);
+  const Answer gap = Sealift({"backup", "reconcile", "--events", some, "--suppressions", suppressions, "--yes"});
+  EXPECT_EQ(gap.exit_code, 65) << gap.Describe();
+  EXPECT_THAT(gap.out + gap.err, HasSubstr("events are missing between the cursors"));
   EXPECT_GT(Show("spring")["in_doubt"].Number(), 0);
   const Answer dry = Sealift({"backup", "reconcile", "--events", events, "--suppressions", suppressions, "--dry-run"});
   EXPECT_EQ(dry.exit_code, 0) << dry.Describe();

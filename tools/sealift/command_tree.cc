@@ -753,7 +753,9 @@ std::vector<Command> MakeTree() {
        "those that are listed as going on: pause it first. Then the rest is sent. Both files are what was exported on "
        "the lost node, last before it was lost: what was sent after "
        "the "
-       "newest event is sent again. Nothing is released when a line cannot be read. Asks first on a terminal; without "
+       "newest event is sent again. Nothing is released when a line cannot be read, or when events are missing: each "
+       "line "
+       "says in `after` which event went before it. Asks first on a terminal; without "
        "one "
        "it needs --yes.",
        "sealift backup reconcile --events events.ndjson --suppressions suppressions.csv",
@@ -762,6 +764,7 @@ std::vector<Command> MakeTree() {
             "what `sealift -o ndjson events` printed, with --reveal where recipients have caps; plain, gzip or zstd"),
         Option("suppressions", "FILE", "what `sealift suppression export --reveal` printed"),
         Option("reason", "TEXT", "why, for the audit file"),
+        Switch("incomplete", "go on though events are missing: what was sent then is sent again; needs --reason"),
         Switch("dry-run",
                "only say how many rows it would settle, how many addresses suppress, and what be left to send"),
         Switch("yes", "do not ask")},

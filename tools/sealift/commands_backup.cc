@@ -183,7 +183,7 @@ CommandResult RunBackupReconcile(const Invocation& call, Console& console) {
   const auto pass = [&](bool dry) -> absl::StatusOr<json> {
     absl::StatusOr<RowFile> events = RowFile::Open(call.Value("events"), "--events");
     if (!events.ok()) return events.status();
-    const json head = {{"dry_run", dry}, {"reason", call.Value("reason")}};
+    const json head = {{"dry_run", dry}, {"incomplete", call.Has("incomplete")}, {"reason", call.Value("reason")}};
     return Upload(*daemon,
                   {.command = "backup reconcile",
                    .path = "/api/v1/backup/reconcile",

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "queue/event_block.h"
+
+namespace sealift::engine {
+
+// EventChain tells whether events that were exported are all that there were: each says which event went before it.
+// They may come in any order, and more than once.
+//
+// Owned by:  a Reconciliation.
+// Threads:   one.
+class EventChain {
+ public:
+  using Cursor = queue::EventCursor;
+
+  // The event at `cursor`, and nothing between `after` and it.
+  void Add(Cursor after, Cursor cursor);
+
+  // The first place after the commit `since` that has an unknown number of events missing: behind the one event, before
+  // the other. Nothing is said of what came after the newest.
+  std::optional<std::pair<Cursor, Cursor>> Gap(uint64_t since) const;
+
+ private:
+  std::map<Cursor, Cursor> known_;  // stretches without a gap, apart: from behind the key up to the value
+};
+
+}  // namespace sealift::engine
