@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
 #include "engine/filter_names.h"
@@ -202,23 +203,28 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
     }
     return page;
   }
-  const absl::StatusOr<std::vector<queue::Campaign>> campaigns = Matching(filter);
+  absl::StatusOr<std::vector<queue::Campaign>> campaigns = Matching(filter);
   if (!campaigns.ok()) return campaigns.status();
+  std::ranges::sort(*campaigns, {}, &queue::Campaign::id);
   queue::RowFilter rows{.destination = matcher->destination()};
   size_t looked_at = 0;
   // The cursor is the campaign's number and the store's cursor within it.
   uint32_t from = 0;
   std::string within;
-  if (const size_t colon = cursor.find(':'); colon != std::string::npos) {
-    from = static_cast<uint32_t>(std::strtoul(cursor.c_str(), nullptr, 10));
+  if (!cursor.empty()) {
+    const size_t colon = cursor.find(':');
+    if (colon == std::string::npos || !absl::SimpleAtoi(cursor.substr(0, colon), &from) ||
+        !store_->GetCampaign(queue::CampaignId{from}).ok()) {
+      return WithExit(
+          absl::InvalidArgumentError("this is not a cursor of this list: take the one that the last page came with"),
+          ExitCode::kBadData);
+    }
     within = cursor.substr(colon + 1);
   }
-  bool begun = cursor.empty();
   for (const queue::Campaign& campaign : *campaigns) {
     const uint32_t number = static_cast<uint32_t>(campaign.id);
-    if (!begun && number != from) continue;
-    std::string position = begun ? std::string() : within;
-    begun = true;
+    if (number < from) continue;  // that of the cursor may have no rows any more: the next one's follow
+    std::string position = number == from ? within : std::string();
     // The list of campaigns is without their settings; with fields a row may be large, so that few are read at a time.
     std::optional<size_t> key;
     if (const absl::StatusOr<queue::Campaign> whole = store_->GetCampaign(campaign.id); whole.ok()) {
@@ -233,6 +239,7 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
       }
       const absl::StatusOr<queue::RowsPage> got =
           store_->ListRows(campaign.id, rows, position, rows.fields ? std::min(left, kPageRowsWithFields) : left);
+      if (absl::IsInvalidArgument(got.status())) return WithExit(got.status(), ExitCode::kBadData);
       if (!got.ok()) return got.status();
       looked_at += got->rows.size();
       for (const queue::StoredRow& row : got->rows) {

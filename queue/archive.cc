@@ -19,10 +19,18 @@ namespace {
 
 constexpr std::string_view kMagic = "sealift backup 1\n";
 constexpr size_t kSaltSize = 32;
+constexpr size_t kCheckSize = 8;  // the salt's end
 constexpr size_t kHeadSize = kMagic.size() + kSaltSize;
 constexpr std::string_view kPurpose = "sealift backup 1";
+constexpr std::string_view kCheckPurpose = "sealift backup key check";
 
 Secret KeyOf(const Secret& key, std::string_view head) { return key.Derive(head.substr(kMagic.size()), kPurpose); }
+
+// What the end of a salt is, where the key is the one that it was made under.
+std::string CheckOf(const Secret& key, std::string_view salt) {
+  const Secret check = key.Derive(salt.substr(0, kSaltSize - kCheckSize), kCheckPurpose);
+  return std::string(reinterpret_cast<const char*>(check.data()), kCheckSize);
+}
 
 std::string NonceOf(uint64_t frame, bool last) {
   std::string nonce;
@@ -51,7 +59,8 @@ absl::StatusOr<std::unique_ptr<ArchiveWriter>> ArchiveWriter::Create(std::string
   if (fd < 0) return CannotWrite(partial, errno);
   std::string head(kMagic);
   head.resize(kHeadSize);
-  RandomBytes(head.data() + kMagic.size(), kSaltSize);
+  RandomBytes(head.data() + kMagic.size(), kSaltSize - kCheckSize);
+  head.replace(kHeadSize - kCheckSize, kCheckSize, CheckOf(key, std::string_view(head).substr(kMagic.size())));
   std::unique_ptr<ArchiveWriter> writer(new ArchiveWriter(std::move(path), fd, KeyOf(key, head), std::move(head)));
   if (absl::Status status = writer->WriteFile(writer->head_); !status.ok()) return status;
   return writer;
@@ -157,22 +166,24 @@ absl::Status ArchiveReader::Damaged() const {
       path_, frames_));
 }
 
-// A wrong key shows at the first frame, so that it need not be told from damage anywhere else.
+// A wrong key shows at the first frame. The salt tells it from damage there; that of an earlier version tells nothing.
 absl::Status ArchiveReader::ReadHead(const Secret& key) {
   absl::StatusOr<std::string> head = ReadFile(kHeadSize);
   if (!head.ok()) return head.status();
+  if (head->size() != kHeadSize && kMagic.starts_with(head->substr(0, kMagic.size()))) return Damaged();
   if (head->size() != kHeadSize || !head->starts_with(kMagic)) {
-    return absl::FailedPreconditionError(
+    return absl::DataLossError(
         fmt::format("{} is no backup of this version of Sealift: it does not begin as one", path_));
   }
   head_ = *std::move(head);
   cipher_ = std::make_unique<Cipher>(KeyOf(key, head_), Cipher::Direction::kOpen);
   const absl::Status first = NextFrame();
-  if (!absl::IsDataLoss(first)) return first;
-  return absl::FailedPreconditionError(fmt::format(
-      "the backup key does not open {}: it was made with another key, or its beginning is damaged. Configure "
-      "the key that it was made with ([backup] key_file)",
-      path_));
+  const std::string_view salt = std::string_view(head_).substr(kMagic.size());
+  if (!absl::IsDataLoss(first) || salt.ends_with(CheckOf(key, salt))) return first;
+  return absl::FailedPreconditionError(
+      fmt::format("the backup key does not open {}: it was made with another key, or its first 49 bytes are damaged. "
+                  "Configure the key that it was made with ([backup] key_file)",
+                  path_));
 }
 
 absl::Status ArchiveReader::NextFrame() {

@@ -55,8 +55,8 @@ class ArchiveWriter {
 // ArchiveReader reads one, and answers nothing that it has not authenticated.
 //
 // Threads: one; blocks.
-// Errors:  FailedPrecondition: the key is not the one it was made with, or it is no backup. DataLoss: damaged, changed
-//          or cut short.
+// Errors:  FailedPrecondition: the key is not the one it was made with. DataLoss: damaged, changed or cut short, or no
+//          backup at all.
 class ArchiveReader {
  public:
   static absl::StatusOr<std::unique_ptr<ArchiveReader>> Open(std::string path, const Secret& key);

@@ -341,7 +341,16 @@ TEST_F(BackupTest, AnythingChangedOrCutOffIsFound) {
     std::string changed = whole;
     changed[place] = static_cast<char>(changed[place] ^ 1);
     EXPECT_FALSE(verify(changed).ok()) << "byte " << place;
+    // In the head it might as well be another key.
+    if (place >= 49) {
+      EXPECT_EQ(verify(changed).code(), absl::StatusCode::kDataLoss) << "byte " << place;
+    }
   }
+  for (const size_t size : {0, 10, 40, 49, 51, 5000}) {
+    EXPECT_EQ(verify(whole.substr(0, size)).code(), absl::StatusCode::kDataLoss) << size << " bytes";
+  }
+  EXPECT_EQ(VerifyBackup(root_ + "/one", TestKek(kKekFill), root_ + "/scratch").status().code(),
+            absl::StatusCode::kFailedPrecondition);
   constexpr size_t kHead = 49, kFrame = 4 + (1 << 20) + 16;
   EXPECT_EQ(verify(whole.substr(0, whole.size() / 2)).code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(verify(whole.substr(0, kHead + kFrame)).code(), absl::StatusCode::kDataLoss) << "a whole frame";

@@ -64,6 +64,23 @@ TEST_F(QueueJobTest, RowsAreBouncedAndExpiredByFilterAndTheAccountIsEven) {
   StopDaemon();
 }
 
+TEST_F(QueueJobTest, APageOfRowsGoesOnWhenItsCampaignHasNoMore) {
+  const Sink sink(dir, Script("250 2.1.5 Ok"), net.Address(2, 5353));
+  StartDaemon();
+  for (const char* campaign : {"spring", "summer"}) Load(campaign, Template(), Recipients(12, Domains(4)));
+  const Json first = Sealift({"queue", "list", "--everything", "--limit", "6"}).json;
+  const std::string cursor = first["cursor"].Text();
+  const std::string campaign = first["rows"].Items().at(0)["campaign"].Text();
+  ASSERT_EQ(Sealift({"queue", "bounce", "--campaign", campaign, "--reason", "gone", "--yes"}).json["moved"].Number(),
+            12);
+  EXPECT_EQ(Sealift({"queue", "list", "--everything", "--after", cursor}).json["rows"].Items().size(), 12u)
+      << "those of the other campaign";
+  for (const std::string& none : {std::string("zzz"), "7" + cursor, cursor.substr(0, 7), "1:" + std::string(64, 'a')}) {
+    EXPECT_EQ(Sealift({"queue", "list", "--everything", "--after", none}).exit_code, 65) << none;
+  }
+  StopDaemon();
+}
+
 TEST_F(QueueJobTest, ARunningCampaignsRowsAreBouncedWhileOthersGoOn) {
   const Sink sink(dir, Script("250 2.1.5 Ok"), net.Address(2, 5353));
   settings.source = "rate = \"200/s\"";
