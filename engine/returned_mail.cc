@@ -9,6 +9,7 @@
 #include "engine/exit_code.h"
 #include "engine/message_identity.h"
 #include "engine/shaping/classification.h"
+#include "engine/shaping/reply_subject.h"
 #include "engine/smtp/mailbox.h"
 #include "engine/smtp/redact.h"
 #include "engine/smtp/reply.h"
@@ -158,7 +159,11 @@ absl::StatusOr<ReturnedMail::Result> ReturnedMail::TakeDelivery(const ReturnedRe
   const std::string provider = host.empty() ? "other" : std::string(around_.options()->ProviderOf(host));
   const Reply reply = ReplyOf(said->recipient);
   // As the answer to RCPT: where it was given, nobody tells.
-  const Verdict verdict = Classify(Phase::kRcpt, reply);
+  std::string sender;
+  AppendEnvelopeSender(store_, *around_.options(), sent.evidence.stream, subject.message, sender);
+  const Verdict verdict =
+      Reconsider(Classify(Phase::kRcpt, reply), reply,
+                 {.recipient = subject.recipient, .sender = sender, .hostname = around_.options()->node.hostname});
   const Remedy remedy = IsLasting(reply, said->recipient) ? RemedyAt(provider, verdict) : Remedy::kNone;
 
   queue::Outcome outcome;

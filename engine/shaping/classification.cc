@@ -71,8 +71,19 @@ ReplyRule RuleOf(Phase phase, const Reply& reply) {
   return closer;
 }
 
+// A code of another class than the reply's: RFC 3463 2 knows none.
+bool ContradictsItself(const Reply& reply) {
+  std::string_view rest = reply.lines;
+  const std::optional<EnhancedCode> code = TakeEnhancedCode(rest);
+  return code.has_value() && code->cls != reply.code / 100;
+}
+
+// Words in letters that we do not have, which the parser has made question marks.
+bool IsUnreadable(const Reply& reply) { return reply.lines.contains("????"); }
+
 // Whether a bad mailbox is believed only when it is heard again.
 bool IsDoubtful(Phase phase, const Reply& reply, const ReplyRule& rule) {
+  if (ContradictsItself(reply) || IsUnreadable(reply)) return true;
   if (phase != Phase::kRcpt || rule.remark == Remark::kDoubt || SpeaksOfUs(Plain(reply))) return true;
   return reply.enhanced.has_value() && (reply.enhanced->subject == 2 || reply.enhanced->subject == 7);  // contradicted
 }

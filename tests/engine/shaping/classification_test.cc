@@ -178,9 +178,72 @@ TEST(ClassificationTest, TheSenderHasManyNames) {
                                       "550 5.1.1 No such originator",
                                       "550 5.1.1 VERP address does not exist",
                                       "550 5.1.1 The address you are sending from does not exist",
+                                      "550 5.1.1 From: no such user",
+                                      "550 From: user unknown",
+                                      "550 5.1.1 From: <x@y.test>: no such mailbox",
+                                      "550 5.1.0 FROM: mailbox unavailable",
+                                      "550 5.1.1 Unknown user in From",
+                                      "550 5.1.1 Invalid mailbox in MAIL FROM",
+                                      "550 5.2.1 From: account disabled",
+                                      "550 5.1.1 Reply-To: no such user",
                                       "550 5.1.2 Domain of the originator is unknown: originator domain not found"}) {
     EXPECT_EQ(Judged(Phase::kRcpt, text), "defer authentication sender") << text;
   }
+}
+
+TEST(ClassificationTest, WhoCouldNotFindOutIsAskedAgain) {
+  for (const std::string_view text :
+       {"550 5.1.1 <r@d.test>: Recipient address rejected: unverified address: Address verification in progress",
+        "550 5.1.1 <r@d.test>: Recipient address rejected: undeliverable address: mail for d.test loops back to myself",
+        "550 5.1.1 <r@d.test>: undeliverable address: connect to mx.d.test[192.0.2.1]:25: Connection timed out",
+        "550 5.1.1 Recipient could not be verified at this time",
+        "550 5.1.1 Unable to verify user, please try again later",
+        "550 5.1.1 LDAP lookup failed, cannot verify user at this time",
+        "550 5.1.1 Directory server unavailable - recipient could not be verified",
+        "550 5.1.1 user database unavailable", "550 5.1.1 address lookup failed: Temporary failure in name resolution",
+        "550 5.1.1 <r@d.test>... Deferred: mailbox server offline"}) {
+    const Verdict verdict = Classify(Phase::kRcpt, ReplyOf(text));
+    EXPECT_EQ(verdict.action, Action::kDefer) << text;
+  }
+}
+
+TEST(ClassificationTest, WhoContradictsHimselfOrCannotBeReadIsHeardAgain) {
+  for (const std::string_view text :
+       {"550 4.1.1 <r@d.test>: Recipient address rejected: User unknown in relay recipient table",
+        "550 5.1.1 ??????????? ?? ??????????", "550 5.1.1 No such user (From)"}) {
+    EXPECT_EQ(Classify(Phase::kRcpt, ReplyOf(text)).remedy, Remedy::kSuppressAgain) << text;
+  }
+}
+
+TEST(ClassificationTest, OfWhomAndWhatItIsSaidInOtherTongues) {
+  for (const std::string_view text :
+       {"550 5.1.1 Avsandaren finns inte", "550 5.1.1 Afsenderens adresse findes ikke",
+        "550 5.1.1 Gonderen adres bulunamadi", "550 5.1.1 El emisor no existe",
+        "550 5.1.1 direccion de origen no valida", "550 5.1.1 Konto des Versenders existiert nicht",
+        "550 5.1.1 Ihre IP-Adresse ist unbekannt", "550 5.1.1 Ihr Server ist hier nicht bekannt",
+        "550 5.1.1 Votre serveur est inconnu", "550 5.1.1 Su IP no existe en DNS inverso",
+        "550 5.1.1 The account that sent this message does not exist",
+        "550 5.1.1 The address you sent from is not a valid mailbox",
+        "550 5.1.1 203.0.113.9 is not a valid host: no such name in DNS",
+        "550 5.1.1 Dictionary attack detected: user unknown", "501 5.5.4 Invalid domain name in HELO"}) {
+    const Verdict verdict = Classify(Phase::kRcpt, ReplyOf(text));
+    EXPECT_EQ(verdict.action, Action::kDefer) << text;
+    EXPECT_TRUE(IsAboutUs(verdict.about)) << text;
+  }
+}
+
+TEST(ClassificationTest, WhatIsSaidOfADomainThatWeSignForIsNotOfOneSource) {
+  for (const std::string_view text :
+       {"421 4.7.28 Gmail has detected an unusual rate of unsolicited mail containing one of your DKIM domains. To "
+        "protect our users from spam, mail containing your DKIM domains has been temporarily rate limited",
+        "421 4.7.28 Our system has detected an unusual rate of unsolicited mail originating from your SPF domain",
+        "450 4.7.0 rate limited: mail containing one of your URL domains",
+        "421 4.7.28 mail originating from your SPF domain has been temporarily rate limited"}) {
+    EXPECT_EQ(Classify(Phase::kContent, ReplyOf(text)).about, About::kDomain) << text;
+    EXPECT_EQ(Classify(Phase::kContent, ReplyOf(text)).reason_class, ReasonClass::kRate) << text;
+  }
+  EXPECT_EQ(Classify(Phase::kContent, ReplyOf("550 5.7.1 your DKIM domain does not align with From")).reason_class,
+            ReasonClass::kAuthentication);
 }
 
 TEST(ClassificationTest, WhoNamesTheSenderMayMeanTheRecipient) {

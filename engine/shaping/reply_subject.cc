@@ -1,0 +1,135 @@
+#include "engine/shaping/reply_subject.h"
+
+#include <string>
+#include <utility>
+
+namespace sealift::engine {
+namespace {
+
+constexpr size_t kTokenBytesMin = 16;  // a word that begins as our senders do and is as long is one
+
+std::string Lower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return lower;
+}
+
+struct Address {
+  std::string_view local, domain;
+};
+
+Address Split(std::string_view address) {
+  const size_t at = address.rfind('@');
+  if (at == std::string_view::npos) return {};
+  return {address.substr(0, at), address.substr(at + 1)};
+}
+
+bool IsOfHost(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-'; }
+bool IsOfLocal(char c) {
+  return IsOfHost(c) || std::string_view("!#$%&*+/=?^_`{|}~").find(c) != std::string_view::npos;
+}
+
+// "mx.d1.test" and "d1.test": one is the other, or beneath it. Not "test" and "d1.test".
+bool AreRelated(std::string_view a, std::string_view b) {
+  if (a.size() < b.size()) std::swap(a, b);
+  if (!b.contains('.')) return false;
+  return a == b || (a.ends_with(b) && a[a.size() - b.size() - 1] == '.');
+}
+
+std::string_view WithoutTag(std::string_view local) { return local.substr(0, local.find('+')); }
+
+// What a reply quotes.
+struct Quoted {
+  bool recipient = false;          // its address
+  bool recipients_domain = false;  // ... or another name in it
+  bool other = false;              // somebody else's
+  bool sender = false;             // an address of ours
+  bool host = false;               // a name of ours
+};
+
+class Reading {
+ public:
+  explicit Reading(const Parties& parties)
+      : recipient_text_(Lower(parties.recipient)),
+        sender_text_(Lower(parties.sender)),
+        hostname_(Lower(parties.hostname)),
+        recipient_(Split(recipient_text_)),
+        sender_(Split(sender_text_)) {}
+
+  Quoted Read(std::string_view text) {
+    const std::string lower = Lower(text);
+    for (size_t begin = 0; begin < lower.size();) {
+      if (!IsOfLocal(lower[begin])) {
+        ++begin;
+        continue;
+      }
+      size_t end = begin;
+      while (end < lower.size() && IsOfLocal(lower[end])) ++end;
+      const std::string_view word = std::string_view(lower).substr(begin, end - begin);
+      if (end < lower.size() && lower[end] == '@') {
+        const size_t from = ++end;
+        // No domain has "..": what stands behind it is a sentence.
+        while (end < lower.size() && IsOfHost(lower[end]) && lower.compare(end, 2, "..") != 0) ++end;
+        std::string_view domain = std::string_view(lower).substr(from, end - from);
+        if (domain.ends_with('.')) domain.remove_suffix(1);
+        OnAddress({word, domain});
+      } else {
+        OnWord(word);
+      }
+      begin = end;
+    }
+    return quoted_;
+  }
+
+ private:
+  // Mail to ourselves: then only the envelope's sender is known to be one.
+  bool IsOurDomain(std::string_view domain) const {
+    return AreRelated(domain, sender_.domain) && !AreRelated(recipient_.domain, sender_.domain);
+  }
+
+  void OnAddress(const Address& address) {
+    const bool at_home = address.domain == recipient_.domain;
+    const bool same = address.local == recipient_.local || WithoutTag(recipient_.local) == address.local;
+    if (at_home && same) {
+      quoted_.recipient = quoted_.recipients_domain = true;
+    } else if (IsOurDomain(address.domain) || (address.domain == sender_.domain && address.local == sender_.local)) {
+      quoted_.sender = true;
+    } else {
+      quoted_.other = true;
+    }
+  }
+
+  void OnWord(std::string_view word) {
+    while (word.ends_with('.')) word.remove_suffix(1);
+    if (word.size() >= kTokenBytesMin && word == sender_.local) quoted_.sender = true;
+    if (word == hostname_ || IsOurDomain(word)) quoted_.host = true;
+    if (AreRelated(word, recipient_.domain)) quoted_.recipients_domain = true;
+  }
+
+  const std::string recipient_text_, sender_text_, hostname_;
+  const Address recipient_, sender_;
+  Quoted quoted_;
+};
+
+}  // namespace
+
+Verdict Reconsider(const Verdict& verdict, const Reply& reply, const Parties& parties) {
+  const bool knows_nobody = verdict.reason_class == ReasonClass::kBadMailbox;
+  const bool knows_no_domain = verdict.reason_class == ReasonClass::kBadDomain;
+  if (verdict.action != Action::kBounce || (!knows_nobody && !knows_no_domain)) return verdict;
+  const Quoted quoted = Reading(parties).Read(reply.Text());
+  if (quoted.recipient) return verdict;
+  if (quoted.sender || (knows_no_domain && quoted.host && !quoted.recipients_domain)) {
+    return {.reason_class = ReasonClass::kAuthentication,
+            .about = About::kSender,
+            .remedy = Remedy::kStop,
+            .close = verdict.close,
+            .rule = "names_us"};
+  }
+  Verdict doubted = verdict;
+  const bool doubtful = quoted.other || (quoted.host && !quoted.recipients_domain);
+  if (doubtful && verdict.remedy == Remedy::kSuppress) doubted.remedy = Remedy::kSuppressAgain;
+  return doubted;
+}
+
+}  // namespace sealift::engine

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string_view>
+
+#include "engine/shaping/classification.h"
+#include "engine/smtp/reply.h"
+
+namespace sealift::engine {
+
+// Who took part in what a reply answers.
+struct Parties {
+  std::string_view recipient;  // the envelope's
+  std::string_view sender;     // the envelope's: "b+TOKEN@bounce.sender.test"
+  std::string_view hostname;   // as EHLO said it
+};
+
+// A refusal's verdict, once it is looked at whose names the reply quotes: Classify does not read addresses.
+//
+// Where it quotes an address of ours and not the recipient's, it says that of us: servers call back to hear whether our
+// own address is taken. So it does where it knows no domain and quotes one of ours. One that quotes somebody else,
+// or a host of ours, is believed only when it is heard again: the recipient's mail may be forwarded to who is gone.
+Verdict Reconsider(const Verdict& verdict, const Reply& reply, const Parties& parties);
+
+}  // namespace sealift::engine

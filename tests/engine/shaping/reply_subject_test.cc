@@ -1,0 +1,76 @@
+#include "engine/shaping/reply_subject.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+
+namespace sealift::engine {
+namespace {
+
+constexpr Parties kParties = {.recipient = "Joe.Doe@c1.test",
+                              .sender = "b+4kz7qv0m2x9r8t6w1y3a5c@bounce.sender.test",
+                              .hostname = "mta1.sender.test"};
+
+Verdict Heard(std::string_view text, const Parties& parties = kParties) {
+  Reply reply{.code = std::stoi(std::string(text.substr(0, 3))), .lines = std::string(text.substr(4))};
+  std::string_view rest = reply.lines;
+  reply.enhanced = TakeEnhancedCode(rest);
+  return Reconsider(Classify(Phase::kRcpt, reply), reply, parties);
+}
+
+TEST(ReplySubjectTest, WhoeverQuotesOurAddressSpeaksOfUs) {
+  for (const std::string_view text :
+       {"550 5.1.1 <b+4kz7qv0m2x9r8t6w1y3a5c@bounce.sender.test>: User unknown",
+        "550 <B+4KZ7qv0m2x9r8t6w1y3a5c@Bounce.Sender.test>: no such user here",
+        "550 5.1.1 b+4kz7qv0m2x9r8t6w1y3a5c@bounce.sender.test does not exist",
+        "550 5.1.1 mailbox of b+4kz7qv0m2x9r8t6w1y3a5c@bounce.sender.test not found",
+        "550 5.1.1 user b+4kz7qv0m2x9r8t6w1y3a5c unknown", "550 5.1.1 <news@sender.test>: user unknown",
+        "550 5.1.2 Host unknown: mta1.sender.test", "550 5.1.1 No MX for sender.test"}) {
+    const Verdict verdict = Heard(text);
+    EXPECT_EQ(verdict.action, Action::kDefer) << text;
+    EXPECT_EQ(verdict.reason_class, ReasonClass::kAuthentication) << text;
+    EXPECT_EQ(verdict.about, About::kSender) << text;
+  }
+}
+
+TEST(ReplySubjectTest, WhoeverQuotesTheRecipientSpeaksOfHim) {
+  for (const std::string_view text :
+       {"550 5.1.1 <joe.doe@c1.test>: Recipient address rejected: User unknown",
+        "550 5.1.1 Message from <news@sender.test> to <joe.doe@c1.test>: no such user", "550 5.1.1 user unknown",
+        "550 5.1.1 <joe.doe@c1.test>... User unknown", "550 5.1.1 User unknown: joe.doe@c1.test"}) {
+    EXPECT_EQ(Heard(text).remedy, Remedy::kSuppress) << text;
+  }
+  const Parties tagged = {.recipient = "joe+list@c1.test", .sender = kParties.sender, .hostname = kParties.hostname};
+  EXPECT_EQ(Heard("550 5.1.1 <joe@c1.test>: user unknown", tagged).remedy, Remedy::kSuppress);
+}
+
+TEST(ReplySubjectTest, WhatIsSaidOfSomebodyElseIsHeardAgainFirst) {
+  for (const std::string_view text :
+       {"550 5.1.1 <other@c1.test>: User unknown", "550 5.1.1 <joe.doe@elsewhere.test>: user unknown"}) {
+    EXPECT_EQ(Heard(text).action, Action::kBounce) << text;
+    EXPECT_EQ(Heard(text).remedy, Remedy::kSuppressAgain) << text;
+  }
+  EXPECT_EQ(Heard("550 5.1.1 unknown user, said mta1.sender.test").remedy, Remedy::kSuppressAgain);
+}
+
+TEST(ReplySubjectTest, WhoMailsHisOwnDomainIsNotTakenForItsMailboxes) {
+  const Parties home = {.recipient = "joe@sender.test", .sender = kParties.sender, .hostname = kParties.hostname};
+  EXPECT_EQ(Heard("550 5.1.1 <joe@sender.test>: user unknown", home).remedy, Remedy::kSuppress);
+  EXPECT_EQ(Heard("550 5.1.1 <jane@sender.test>: user unknown", home).remedy, Remedy::kSuppressAgain);
+  EXPECT_EQ(Heard("550 5.1.1 <b+4kz7qv0m2x9r8t6w1y3a5c@bounce.sender.test>: user unknown", home).action,
+            Action::kDefer);
+}
+
+TEST(ReplySubjectTest, WhatIsNotARefusalOfTheRecipientStays) {
+  for (const std::string_view text : {"450 4.1.1 <news@sender.test>: user unknown",
+                                      "552 5.2.2 <news@sender.test>: full", "550 5.7.1 news@sender.test is blocked"}) {
+    Reply reply{.code = std::stoi(std::string(text.substr(0, 3))), .lines = std::string(text.substr(4))};
+    std::string_view rest = reply.lines;
+    reply.enhanced = TakeEnhancedCode(rest);
+    EXPECT_EQ(Heard(text), Classify(Phase::kRcpt, reply)) << text;
+  }
+}
+
+}  // namespace
+}  // namespace sealift::engine
