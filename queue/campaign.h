@@ -33,6 +33,7 @@ struct Counters {
   uint64_t accepted = 0, rejected = 0, duplicates = 0, suppressed_at_load = 0;
   uint64_t delivered = 0, bounced = 0, expired = 0, suppressed = 0, cancelled = 0;
   uint64_t retrying = 0;   // queued rows that were tried before and are tried again
+  uint64_t sated = 0;      // of these, those whose recipients have had enough (kSatedClass)
   uint64_t in_doubt = 0;   // queued rows of which nobody knows whether they arrived: held until somebody decides
   uint64_t deferrals = 0;  // how often a row was deferred; never decreases
 

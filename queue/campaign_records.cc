@@ -8,6 +8,7 @@ namespace {
 constexpr uint8_t kVersion = 1;
 constexpr uint8_t kProgressVersion = 2;  // with a roll
 constexpr uint8_t kTallyVersion = 3;     // the same; the first has nothing in doubt
+constexpr uint8_t kSatedVersion = 4;     // the same, of those that have rows whose recipients have had enough
 
 void PutVersion(std::string* out) { out->push_back(static_cast<char>(kVersion)); }
 
@@ -118,18 +119,21 @@ bool DecodeProgressOfFormat1(std::string_view from, Campaign* campaign) {
 }
 
 void EncodeTally(const Counters& counters, uint64_t roll, std::string* out) {
-  out->push_back(static_cast<char>(kTallyVersion));
+  out->push_back(static_cast<char>(counters.sated == 0 ? kTallyVersion : kSatedVersion));
   for (const uint64_t count : {counters.delivered, counters.bounced, counters.expired, counters.suppressed,
                                counters.cancelled, counters.retrying, counters.deferrals, counters.in_doubt}) {
     PutVarint(count, out);
   }
+  if (counters.sated != 0) PutVarint(counters.sated, out);
   PutFixed64(roll, out);
 }
 
 bool DecodeTally(std::string_view from, Counters* counters, uint64_t* roll) {
   WireReader in(from);
-  if (in.Byte() != kTallyVersion) return false;
+  const uint8_t version = in.Byte();
+  if (version != kTallyVersion && version != kSatedVersion) return false;
   ReadTally(in, /*with_doubt=*/true, counters);
+  counters->sated = version == kSatedVersion ? in.Varint() : 0;
   *roll = in.ReadFixed64();
   return in.done();
 }

@@ -33,7 +33,7 @@ absl::StatusOr<Counters> CancelCampaign(CommitContext& context, CampaignTable* c
     campaign->state = CampaignState::kCancelled;
     campaign->ended = now;
     campaign->counters.cancelled += campaign->counters.queued();
-    campaign->counters.retrying = 0;
+    campaign->counters.retrying = campaign->counters.sated = 0;
     campaign->counters.in_doubt = 0;
     batch.DeleteRange(database->handle(Column::kLanes), prefix, end);
     batch.DeleteRange(database->handle(Column::kIntents), prefix, end);

@@ -161,8 +161,13 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
     const bool was_in_doubt = pack.due() == absl::InfiniteFuture();
     const bool was_retrying = pack.due() != absl::InfinitePast() && !was_in_doubt;
     const int64_t retrying = (deferred && !in_doubt ? 1 : 0) - (was_retrying ? 1 : 0);
+    const bool is_sated = deferred && !in_doubt && outcome.reason_class == kSatedClass;
+    const int64_t sated = (is_sated ? 1 : 0) - (was_retrying && row.reason_class == kSatedClass ? 1 : 0);
     const int64_t doubts = (in_doubt ? 1 : 0) - (was_in_doubt ? 1 : 0);
     tally.counters.retrying += static_cast<uint64_t>(retrying);
+    // Those of a database of before they were counted are not in it.
+    tally.counters.sated =
+        static_cast<uint64_t>(std::max<int64_t>(static_cast<int64_t>(tally.counters.sated) + sated, 0));
     tally.counters.in_doubt += static_cast<uint64_t>(doubts);
     if (!deferred || doubts != 0) {
       const auto mark = [&](bool held) { return RollMark(ring_->roll_key(), pack.lane().campaign, row.id, held); };
@@ -172,6 +177,7 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
     lane.value = {.queued = deferred ? 0 : -1,
                   .retrying = retrying,
                   .in_doubt = doubts,
+                  .sated = sated,
                   .due_ms = in_doubt ? 0 : due_ms,
                   .sealed_domain = {}};
     if (deferred) deferrals_.push_back({&outcome, due_ms});

@@ -10,6 +10,7 @@ namespace {
 
 constexpr uint8_t kVersion = 1;
 constexpr uint8_t kDoubtVersion = 2;  // of those that have something in doubt
+constexpr uint8_t kSatedVersion = 3;  // ... or rows whose recipients have had enough
 
 template <typename Operands>
 bool Sum(const Operands& operands, LaneValue* sum) {
@@ -27,18 +28,21 @@ void LaneValue::Add(const LaneValue& change) {
   queued += change.queued;
   retrying += change.retrying;
   in_doubt += change.in_doubt;
+  sated += change.sated;
   if (change.due_ms != 0) due_ms = due_ms == 0 ? change.due_ms : std::min(due_ms, change.due_ms);
   if (!change.sealed_domain.empty()) sealed_domain = change.sealed_domain;
 }
 
 std::string LaneValue::Encode() const {
   std::string value;
-  value.push_back(static_cast<char>(in_doubt == 0 ? kVersion : kDoubtVersion));
+  const uint8_t version = sated != 0 ? kSatedVersion : in_doubt != 0 ? kDoubtVersion : kVersion;
+  value.push_back(static_cast<char>(version));
   PutSigned(queued, &value);
   PutSigned(retrying, &value);
   PutVarint(due_ms, &value);
   PutBytes(sealed_domain, &value);
-  if (in_doubt != 0) PutSigned(in_doubt, &value);
+  if (version >= kDoubtVersion) PutSigned(in_doubt, &value);
+  if (version >= kSatedVersion) PutSigned(sated, &value);
   return value;
 }
 
@@ -49,8 +53,9 @@ bool LaneValue::Parse(std::string_view value) {
   retrying = in.Signed();
   due_ms = in.Varint();
   sealed_domain = in.Bytes();
-  in_doubt = version == kDoubtVersion ? in.Signed() : 0;
-  return in.done() && (version == kVersion || version == kDoubtVersion);
+  in_doubt = version >= kDoubtVersion ? in.Signed() : 0;
+  sated = version >= kSatedVersion ? in.Signed() : 0;
+  return in.done() && version >= kVersion && version <= kSatedVersion;
 }
 
 bool LaneMerge::FullMergeV2(const MergeOperationInput& in, MergeOperationOutput* out) const {

@@ -13,6 +13,7 @@ namespace sealift::queue {
 // neither waits for the other and no update is lost.
 struct LaneValue {
   int64_t queued = 0, retrying = 0, in_doubt = 0;  // the latter two are parts of the first
+  int64_t sated = 0;                               // of retrying
   uint64_t due_ms = 0;                             // of the earliest retry, or earlier; 0: none
   std::string_view sealed_domain;                  // any change's; empty in those of the committer
 

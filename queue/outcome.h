@@ -21,6 +21,9 @@ std::string_view ToString(OutcomeKind kind);
 // decides.
 inline constexpr std::string_view kInDoubtClass = "in_doubt";
 
+// The reason class of a deferral whose recipient has had enough: what is counted as sated.
+inline constexpr std::string_view kSatedClass = "recipient_cap";
+
 // How an attempt was made: the same for every message of a session, and shared by them.
 struct Evidence {
   std::string stream, source;

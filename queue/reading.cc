@@ -140,6 +140,7 @@ void CountRows(Database* database, LaneWindow* window) {
   if (!window->status.ok()) window->packs.clear();
   window->queued = static_cast<uint64_t>(std::max<int64_t>(value.queued - value.in_doubt, 0));
   window->retrying = static_cast<uint64_t>(std::max<int64_t>(value.retrying, 0));
+  window->rows_sated = static_cast<uint64_t>(std::max<int64_t>(value.sated, 0));
 }
 
 // Asks about every row of the windows together: small lanes have one row each, and a question alone costs as much as
@@ -201,6 +202,7 @@ absl::StatusOr<LaneRecord> Record(Unsealer* unsealer, std::string_view key, cons
   record.domain = *std::move(domain);
   record.queued = static_cast<uint64_t>(value.queued);
   record.retrying = static_cast<uint64_t>(std::max<int64_t>(value.retrying, 0));
+  record.sated = static_cast<uint64_t>(std::max<int64_t>(value.sated, 0));
   record.in_doubt = static_cast<uint64_t>(std::max<int64_t>(value.in_doubt, 0));
   if (record.retrying > 0 && value.due_ms != 0) {
     record.next_due = absl::FromUnixMillis(static_cast<int64_t>(value.due_ms));

@@ -68,13 +68,14 @@ struct LaneWindow {
   bool fresh_done = false;  // no fresh pack beyond these is committed
   // The earliest retry beyond these that is committed. A deferral counts from the moment it is durable.
   absl::Time next_due = absl::InfiniteFuture();
-  uint64_t queued = 0, retrying = 0;  // with count_rows: of the lane, without those in doubt
+  uint64_t queued = 0, retrying = 0, rows_sated = 0;  // with count_rows: of the lane, without those in doubt
 };
 
 struct LaneRecord {
   LaneId lane;
   std::string domain;
   uint64_t queued = 0, retrying = 0, in_doubt = 0;  // the latter two are parts of the first
+  uint64_t sated = 0;                               // of retrying: their recipients have had enough
   absl::Time next_due = absl::InfiniteFuture();     // of the retries: not later than the first, possibly earlier
 };
 

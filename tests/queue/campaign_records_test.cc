@@ -15,7 +15,7 @@ TEST(CampaignRecordsTest, EveryPartIsReadAsItWasWritten) {
   campaign.input_offset = 123456789;
   campaign.input_digest = "sha256:1234";
   campaign.input_rows = 17;
-  campaign.counters = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+  campaign.counters = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
 
   Campaign read;
   std::string head, body, progress, tally;
@@ -56,6 +56,19 @@ TEST(CampaignRecordsTest, EveryPartIsReadAsItWasWritten) {
     EXPECT_FALSE(DecodeProgress(progress.substr(0, size), &read, &roll));
   for (size_t size = 0; size < tally.size(); ++size)
     EXPECT_FALSE(DecodeTally(tally.substr(0, size), &read.counters, &roll));
+}
+
+TEST(CampaignRecordsTest, ATallyIsReadWithAndWithoutSatedRows) {
+  for (const uint64_t sated : {uint64_t{0}, uint64_t{300}}) {
+    const Counters counters{.accepted = 0, .delivered = 7, .retrying = 400, .sated = sated, .in_doubt = 2};
+    std::string tally;
+    EncodeTally(counters, 17, &tally);
+    Counters read{.sated = 1};
+    uint64_t roll = 0;
+    ASSERT_TRUE(DecodeTally(tally, &read, &roll));
+    EXPECT_EQ(read, counters);
+    EXPECT_EQ(roll, 17U);
+  }
 }
 
 TEST(CampaignRecordsTest, ACampaignOfFinishedMessagesIsKnownAsOne) {

@@ -33,6 +33,16 @@ TEST(LaneValueTest, ChangesAddUp) {
   EXPECT_EQ(lane.sealed_domain, "sealed");
 }
 
+TEST(LaneValueTest, WhatIsInDoubtAndWhoIsSatedIsKept) {
+  LaneValue lane;
+  ASSERT_TRUE(lane.Parse(LaneValue{.queued = 9, .retrying = 4, .in_doubt = 2}.Encode()));
+  EXPECT_EQ(lane.in_doubt, 2);
+  EXPECT_EQ(lane.sated, 0);
+  ASSERT_TRUE(lane.Parse(LaneValue{.queued = 9, .retrying = 4, .sated = 3}.Encode()));
+  EXPECT_EQ(lane.in_doubt, 0);
+  EXPECT_EQ(lane.sated, 3);
+}
+
 TEST(LaneValueTest, MergingInAnyGroupingIsTheSame) {
   const std::vector<std::string> changes = {Change(10, 0, 0, "sealed"), Change(-1, 1, 700), Change(-2, -1, 0),
                                             Change(5, 0, 0, "sealed"), Change(0, 3, 200)};
