@@ -27,8 +27,9 @@ struct Sending {
   CampaignRates rates;
 };
 
-// The rates of mail that leaves `source` for a site. Of one sending and one destination each source has the same kinds
-// in the same order.
+// The rates of mail that leaves `source` for a site: a pool's bind what its streams send, and whatever leaves from its
+// sources. Of one sending and one destination each source has the same kinds in the same order; those of further pools
+// that it is in come last, as many as there are.
 std::vector<BindingRate> BindingRates(const Options& options, const Sending& sending, const SourceOptions& source,
                                       std::string_view site, const DestinationSettings& settings);
 

@@ -339,7 +339,8 @@ struct Fields<SourceOptions> {
                       "A day begins at midnight in `tz`, is spread over its hours, and leads to the next if at least "
                       "half of it was sent and no reply slowed the source. `then` is \"unlimited\" or \"repeat\" "
                       "(the last day again and again). What it does not allow leaves from the other sources of the "
-                      "pool (`overflow = \"pool\"`), from those of another one as well (its name), or waits "
+                      "pool (`overflow = \"pool\"`), from those of another one as well (its name), or waits where "
+                      "there is no other "
                       "(\"wait\"). Transactional mail counts and never waits. See `sealift source warmup`."},
         o.warmup);
   }
@@ -350,7 +351,9 @@ struct Fields<PoolOptions> {
   static void Each(auto& o, auto&& each) {
     each(Field{.name = "name", .help = "Its name, unique.", .required = true, .text = Text::kName}, o.name);
     each(Field{.name = "sources", .help = "Names of sources.", .required = true}, o.sources);
-    each(Field{.name = "rate", .help = "Messages of streams that send from this pool."}, o.rate);
+    each(Field{.name = "rate",
+               .help = "Messages of streams that send from this pool, and whatever else leaves from its sources."},
+         o.rate);
     each(
         Field{
             .name = "messages_per_day", .help = "The same for a day; both may be set.", .min = 1, .max = 1'000'000'000},
@@ -492,6 +495,12 @@ struct Fields<DestinationOptions> {
 template <>
 struct Fields<RuleOptions> {
   static void Each(auto& o, auto&& each) {
+    each(Field{.name = "name",
+               .help =
+                   "What events and `explain` call it, unique; default: a number made of its conditions, which stays "
+                   "when other rules come and go.",
+               .text = Text::kName},
+         o.name);
     each(Field{.name = "provider", .help = "Whose replies."}, o.provider);
     each(Field{.name = "match",
                .help = "A regular expression (RE2) on the reply, `421 4.7.28 text`, joined to one line; in any case."},

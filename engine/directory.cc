@@ -166,12 +166,26 @@ Site& Directory::SiteOf(const SiteIdentity& identity, const std::string& domain)
     site->key = identity.key;
     site->hosts = identity.hosts;
     site->domain = domain;
-    site->provider = std::string(services_.options->ProviderOf(identity.hosts.front().name));
-    site->judge = site->provider != "other" ? site->provider : JudgeOf(identity.hosts);
+    Group(*site);
   }
   if (site_of_domain_.size() >= kDomainsMax) site_of_domain_.clear();
   site_of_domain_[domain] = site;
   return *site;
+}
+
+void Directory::Group(Site& site) const {
+  site.provider = std::string(services_.options->ProviderOf(site.hosts.front().name));
+  site.judge = site.provider != "other" ? site.provider : JudgeOf(site.hosts);
+}
+
+bool Directory::Regroup() {
+  bool changed = false;
+  for (const auto& [key, site] : sites_) {
+    const std::string before = site->provider;
+    Group(*site);
+    changed = changed || site->provider != before;
+  }
+  return changed;
 }
 
 Site* Directory::FindSite(const std::string& domain) const {

@@ -50,6 +50,9 @@ class Directory {
 
   Site& SiteOf(const SiteIdentity& identity, const std::string& domain);
   // Null: the domain was never resolved here.
+  // Other options are in force: whether a site is another provider's by them.
+  bool Regroup();
+
   Site* FindSite(const std::string& domain) const;
   bool Resolving(const std::string& domain) const { return resolving_.contains(domain); }
 
@@ -64,6 +67,7 @@ class Directory {
   void ForgetUnused(const std::function<void(const Site&)>& forgotten);
 
  private:
+  void Group(Site& site) const;
   Task<void> LookUp(std::string domain);
   // Of these hosts the ones that the configuration allows to be mailed.
   Task<std::vector<dns::MxHost>> Allowed(std::vector<dns::MxHost> hosts);

@@ -149,7 +149,7 @@ std::vector<WaitReason> ReasonsOf(Scheduler& scheduler, const Lane& lane) {
       wait.set_by = SetByStream(*scheduler.services().options, lane.campaign->stream, "retry");
       if (lane.next_due != absl::InfiniteFuture()) wait.until = lane.next_due;
       rows -= not_due;
-      if (const uint64_t capped = std::min(Rows(lane.capped), not_due); capped > 0) {
+      if (const uint64_t capped = std::min(Rows(lane.sated), not_due); capped > 0) {
         WaitReason cap = CapReason(*scheduler.services().options, lane.campaign->stream, capped);
         cap.until = wait.until;
         reasons.push_back(std::move(cap));

@@ -28,6 +28,10 @@ void Scheduler::OnRewound(Lane& lane) {
 void Scheduler::AdoptHolds(std::shared_ptr<const HoldSet> holds) {
   if (holds == services_.holds || holds->generation() < services_.holds->generation()) return;
   services_.holds = std::move(holds);
+  HoldAgain();
+}
+
+void Scheduler::HoldAgain() {
   const HoldSet& now = *services_.holds;
   lanes_.HoldsChanged([&](Lane& lane) {
     const LaneFacts facts = FactsOf(lane, lane.queue == nullptr ? nullptr : lane.queue->site);
@@ -63,6 +67,7 @@ void Scheduler::Revise(const queue::LaneId& id, int64_t queued, int64_t retrying
   if (lane == nullptr) return;
   lane->queued += queued;
   lane->retrying += retrying;
+  if (lane->sated > 0) lane->recount = true;  // some of them may have been among these
   lanes_.DueAt(*lane, due);
 }
 

@@ -78,7 +78,7 @@ struct Lane {
   int lookup_failures = 0;             // in a row
   absl::Time lookup_at = absl::InfinitePast();  // the next try, while the verdict is one that waits
   int64_t queued = 0, retrying = 0;             // rows of it in the store, in flight included
-  int64_t capped = 0;                           // of retrying, those known to wait for their recipient's cap
+  int64_t sated = 0;                            // of retrying, those that wait for their recipient's cap
   absl::Time next_due = absl::InfiniteFuture();
   Timer due_timer;
 

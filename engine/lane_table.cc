@@ -146,6 +146,7 @@ Lane& LaneTable::Create(const queue::LaneRecord& record, std::shared_ptr<ActiveC
   if (lane.transactional) ++transactional_;
   lane.queued = static_cast<int64_t>(record.queued - std::min(record.queued, record.in_doubt));
   lane.retrying = static_cast<int64_t>(record.retrying);
+  lane.sated = static_cast<int64_t>(record.sated);
   const LaneFacts facts = FactsOf(lane, nullptr);
   lane.hold = services_.holds->OnLane(facts);
   lane.holds_rows = services_.holds->OfRows(facts) != nullptr;
@@ -370,6 +371,7 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
   if (std::exchange(lane.recount, false)) {
     lane.queued = static_cast<int64_t>(window.queued);
     lane.retrying = static_cast<int64_t>(window.retrying);
+    lane.sated = static_cast<int64_t>(window.rows_sated);
   }
   lane.fresh_cursor = std::move(window.fresh);
   lane.retry_cursor = std::move(window.retry);

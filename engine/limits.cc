@@ -123,6 +123,14 @@ int64_t Limits::BeginBudget(RateInForce& rate, absl::Time now, absl::Time again)
   return rate.budget_.exchange(0, std::memory_order_relaxed);
 }
 
+bool Slots::IsOver(For what) const {
+  const int all = used() - leaving_.load(std::memory_order_relaxed);
+  const int anything =
+      open_to_all_.load(std::memory_order_relaxed) - leaving_open_to_all_.load(std::memory_order_relaxed);
+  if (what == For::kAnything) return anything > 0 && (all > max() || anything > max() - reserved());
+  return all - anything > max();
+}
+
 std::string Slots::Describe() const {
   std::string text = fmt::format("{} of {} open", used(), max());
   if (reserved() > 0) text += fmt::format(", {} of these for transactional mail alone", reserved());
@@ -199,7 +207,7 @@ absl::Duration RateInForce::Refusal(absl::Time now) {
   }
   if (HasBudget() && budget_.fetch_sub(1, std::memory_order_relaxed) <= 0) {
     budget_.fetch_add(1, std::memory_order_relaxed);
-    return std::max(absl::Nanoseconds(again_ns_.load(std::memory_order_relaxed) - now_ns), kCommit);
+    return std::max(Peek(now), kCommit);
   }
   return absl::ZeroDuration();
 }

@@ -113,10 +113,16 @@ class Slots {
     open_to_all_.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
-  void Return(For what = For::kAnything) {
-    used_.fetch_sub(1, std::memory_order_relaxed);
-    if (what == For::kAnything) open_to_all_.fetch_sub(1, std::memory_order_relaxed);
-  }
+  void Return(For what = For::kAnything) { Add(what, -1, used_, open_to_all_); }
+  // It was open before it was counted here.
+  void TakeAnyway(For what) { Add(what, 1, used_, open_to_all_); }
+
+  // A reload may leave less room than there is taken. Whoever has one for that asks, says that he leaves, and says so
+  // again when he returns it.
+  bool IsOver(For what) const;
+  void Leave(For what) { Add(what, 1, leaving_, leaving_open_to_all_); }
+  void HasLeft(For what) { Add(what, -1, leaving_, leaving_open_to_all_); }
+
   void Adopt(const CountLimit& limit, int reserved);
   // What is transactional and finds none calls here.
   Precedence& precedence() { return precedence_; }
@@ -135,6 +141,10 @@ class Slots {
   std::string Describe() const;
 
  private:
+  static void Add(For what, int one, std::atomic<int>& all, std::atomic<int>& for_anything) {
+    all.fetch_add(one, std::memory_order_relaxed);
+    if (what == For::kAnything) for_anything.fetch_add(one, std::memory_order_relaxed);
+  }
   static bool TryTake(std::atomic<int>& used, int max) {
     int now = used.load(std::memory_order_relaxed);
     while (now < max) {
@@ -145,6 +155,7 @@ class Slots {
 
   const std::string name_;
   std::atomic<int> used_{0}, open_to_all_{0};
+  std::atomic<int> leaving_{0}, leaving_open_to_all_{0};  // of these
   std::atomic<int> max_{0}, reserved_{0};
   Precedence precedence_, idle_call_;
   mutable std::mutex mutex_;

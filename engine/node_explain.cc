@@ -102,9 +102,11 @@ void NodeImpl::CountElsewhere(const queue::Campaign& campaign, std::vector<Waiti
   if (!Runs(campaign)) alone();
   add("in_doubt", campaign.counters.in_doubt);
   if (!Runs(campaign)) return add(std::string(queue::ToString(campaign.state)), queued);
-  uint64_t counted = 0;
+  uint64_t counted = 0, sated_here = 0;
   for (const WaitingRows& rows : waiting) {
-    if (rows.campaign == campaign.id && rows.reason != "in_doubt") counted += rows.rows;
+    if (rows.campaign != campaign.id || rows.reason == "in_doubt") continue;
+    counted += rows.rows;
+    if (rows.reason == kRecipientCapClass) sated_here += rows.rows;
   }
   for (const auto& [hold, rows] : CountHeld(campaign)) {
     add("hold", rows);
@@ -112,7 +114,9 @@ void NodeImpl::CountElsewhere(const queue::Campaign& campaign, std::vector<Waiti
   }
   if (counted <= queued) {
     const uint64_t retrying = std::min(campaign.counters.retrying, queued - counted);
-    add("due", retrying);
+    const uint64_t sated = std::min(campaign.counters.sated - std::min(campaign.counters.sated, sated_here), retrying);
+    add(std::string(kRecipientCapClass), sated);
+    add("due", retrying - sated);
     return add("unread", queued - counted - retrying);
   }
   // What was settled while the shards were asked, is asked of those that were going out first.
@@ -161,6 +165,7 @@ absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
   if (!campaigns.ok()) return campaigns.status();
   const std::shared_ptr<const HoldSet> holds = holds_->in_force();
   uint64_t retrying = 0;
+  std::map<std::string, uint64_t> sated;  // of these, by stream
   for (const queue::Campaign& campaign : *campaigns) {
     if (campaign.counters.queued() == 0) continue;
     const queue::LaneId id{campaign.id, store_->DestinationOf(*domain)};
@@ -190,10 +195,21 @@ absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
       AddWait(HoldReason(*hold, rows), explanation.waits);
     } else {
       retrying += (*lane)->retrying;
+      if ((*lane)->sated > 0) sated[campaign.spec.stream] += (*lane)->sated;
     }
   }
   uint64_t explained = 0;
   for (const WaitReason& wait : explanation.waits) explained += wait.rows;
+  for (const auto& [stream, rows] : sated) {
+    WaitReason cap = CapReason(*options(), stream, rows);
+    for (const WaitReason& wait : explanation.waits) {  // those that a shard has in memory
+      if (wait.reason == cap.reason && wait.detail == cap.detail) cap.rows -= std::min(cap.rows, wait.rows);
+    }
+    cap.rows = std::min(cap.rows, explanation.queued - std::min(explanation.queued, explained));
+    explained += cap.rows;
+    retrying -= std::min(retrying, cap.rows);
+    if (cap.rows > 0) AddWait(std::move(cap), explanation.waits);
+  }
   if (explanation.queued > explained) {
     const uint64_t rest = explanation.queued - explained;
     const uint64_t tried = std::min(retrying, rest);
@@ -294,7 +310,7 @@ std::vector<SourceStatus> NodeImpl::Sources() {
   for (const SourceOptions& configured : options->sources) {
     SourceStatus source{.name = configured.name, .address = configured.address, .hostname = configured.hostname};
     for (const PoolOptions& pool : options->pools) {
-      if (std::ranges::find(pool.sources, source.name) != pool.sources.end()) source.pools.push_back(pool.name);
+      if (pool.Has(source.name)) source.pools.push_back(pool.name);
     }
     for (const LimitStatus& limit : limits) {
       const bool its_rate = (limit.kind == "source" || limit.kind == "source_day") && limit.name == source.name;

@@ -2,6 +2,7 @@
 // thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -186,6 +187,8 @@ struct PoolOptions {                 // [[pool]]
   std::vector<int> source_indexes;   // the same as indexes into Options::sources
   RateLimit rate;                    // messages of all its sources together
   CountLimit messages_per_day;       // 0: not set
+
+  bool Has(std::string_view source) const { return std::ranges::find(sources, source) != sources.end(); }
 };
 
 struct ProviderOptions {        // [[provider]]: hosts that judge as one
@@ -251,6 +254,7 @@ struct DestinationOptions {          // [[destination]]: one of domains, mx, pro
 };
 
 struct RuleOptions {  // [[rule]]: what a reply that matches does
+  std::string name;   // unique; empty: it is called by what it says
   std::string provider;
   std::string match;
   std::vector<std::string> classes;   // `class`

@@ -20,15 +20,15 @@ constexpr absl::Duration kSlotsAgain = absl::Milliseconds(50);       // another 
 constexpr absl::Duration kMoreSlotsAgain = absl::Milliseconds(200);  // the same, of many sites or for one more session
 constexpr absl::Duration kCallAgain = absl::Milliseconds(5);         // transactional mail: one is being given back
 
-std::string WhoseConnections(const Options& options, Per per, const Path& path) {
-  if (per == Per::kNode) return "";
-  if (per == Per::kSource) return " from " + path.source_name;
+// Whose connections are counted together with those of the path's source: a source may be in several pools.
+std::vector<std::string> WhoseConnections(const Options& options, Per per, const Path& path) {
+  if (per == Per::kNode) return {""};
+  if (per == Per::kSource) return {" from " + path.source_name};
+  std::vector<std::string> whose;
   for (const PoolOptions& pool : options.pools) {
-    if (std::ranges::find(pool.source_indexes, path.source) != pool.source_indexes.end()) {
-      return " from pool " + pool.name;
-    }
+    if (pool.Has(path.source_name)) whose.push_back(" from pool " + pool.name);
   }
-  return "";
+  return whose;
 }
 
 // One of each, or null; else the first that has none.
@@ -130,7 +130,7 @@ void Paths::Configure(Path& path) {
     for (int other = 0; other < static_cast<int>(options.sources.size()); ++other) path.counted_with.push_back(other);
   } else if (settings.per == Per::kPool) {
     for (const PoolOptions& pool : options.pools) {
-      if (std::ranges::find(pool.source_indexes, path.source) == pool.source_indexes.end()) continue;
+      if (!pool.Has(path.source_name)) continue;
       path.counted_with.insert(path.counted_with.end(), pool.source_indexes.begin(), pool.source_indexes.end());
     }
   }
@@ -138,17 +138,36 @@ void Paths::Configure(Path& path) {
   path.connection_rates.clear();
   for (const int index : settings.blocks) {
     const DestinationOptions& block = options.destinations[static_cast<size_t>(index)];
-    const std::string whose = WhoseConnections(options, block.per, path);
-    if (!block.connection_rate.rate.unlimited()) {
-      const std::string& name = block.provider.empty() ? path.site.key : block.provider;
-      path.connection_rates.push_back(services_.limits.Rate("connection_rate", name + whose, block.connection_rate));
-    }
-    // The sites of a provider share its connections.
-    if (block.connections.count != 0 && !block.provider.empty()) {
-      path.slots.push_back(services_.limits.Count("provider " + block.provider + whose, block.connections,
-                                                  block.reserved_for_transactional.Of(block.connections.count)));
+    for (const std::string& whose : WhoseConnections(options, block.per, path)) {
+      if (!block.connection_rate.rate.unlimited()) {
+        const std::string& name = block.provider.empty() ? path.site.key : block.provider;
+        path.connection_rates.push_back(services_.limits.Rate("connection_rate", name + whose, block.connection_rate));
+      }
+      // The sites of a provider share its connections.
+      if (block.connections.count != 0 && !block.provider.empty()) {
+        path.slots.push_back(services_.limits.Count("provider " + block.provider + whose, block.connections,
+                                                    block.reserved_for_transactional.Of(block.connections.count)));
+      }
     }
   }
+  AdoptSlots(path);
+}
+
+void Paths::AdoptSlots(Path& path) {
+  for (Path::Taken& taken : path.taken) {
+    for (Slots* const one : path.slots) {
+      if (std::ranges::find(taken.slots, one) != taken.slots.end()) continue;
+      one->TakeAnyway(taken.what);
+      if (taken.leaves) one->Leave(taken.what);
+    }
+    for (Slots* const one : taken.slots) {
+      if (std::ranges::find(path.slots, one) != path.slots.end()) continue;
+      one->Return(taken.what);
+      if (taken.leaves) one->HasLeft(taken.what);
+    }
+    taken.slots = path.slots;
+  }
+  path.reloaded = path.sessions > 0;
 }
 
 void Paths::Pump(Site& site) {
@@ -344,6 +363,33 @@ bool Paths::StandsAside(Path& path, Slots::For what) {
   return std::ranges::any_of(path.slots, [now](Slots* slots) { return slots->precedence().Answer(now); });
 }
 
+bool Paths::IsOverAtSite(const Path& path, Slots::For what) {
+  int anything = 0, reserved = 0;
+  for (const std::unique_ptr<Path>& other : path.site.paths) {
+    if (std::ranges::find(path.counted_with, other->source) == path.counted_with.end()) continue;
+    for (const Path::Taken& taken : other->taken) {
+      if (!taken.leaves) ++(taken.what == Slots::For::kAnything ? anything : reserved);
+    }
+  }
+  if (what == Slots::For::kReserved) return reserved > path.connection_limit;
+  return anything + reserved > path.connection_limit || anything > path.connection_limit - path.reserved_connections;
+}
+
+bool Paths::IsTooMany(Path& path, Slots::For what) {
+  if (!path.reloaded) return false;
+  const bool over = IsOverAtSite(path, what) ||
+                    std::ranges::any_of(path.slots, [what](const Slots* slots) { return slots->IsOver(what); });
+  const auto stays = std::ranges::find_if(
+      path.taken, [what](const Path::Taken& taken) { return taken.what == what && !taken.leaves; });
+  if (!over || stays == path.taken.end()) {
+    path.reloaded = path.reserved_sessions > 0 && path.reserved_sessions < path.sessions;  // the others may differ
+    return false;
+  }
+  stays->leaves = true;
+  for (Slots* const one : stays->slots) one->Leave(what);
+  return true;
+}
+
 bool Paths::GivesWay(const Path& path) {
   const absl::Time now = services_.Now();
   return std::ranges::any_of(path.slots, [now](Slots* slots) { return slots->idle_call().Answer(now); });
@@ -447,10 +493,12 @@ void Paths::BlockPath(Path& path, Lack lack, const Attempt& attempt) {
     scheduler_.Conclude(*head, attempt);
 }
 
-void Paths::OnSessionEnd(Path& path, Slots::For what) {
+void Paths::OnSessionEnd(Path& path, Slots::For what, bool leaves) {
   --path.sessions;
   if (what == Slots::For::kReserved) --path.reserved_sessions;
-  const auto taken = std::ranges::find(path.taken, what, &Path::Taken::what);
+  const auto taken = std::ranges::find_if(
+      path.taken, [&](const Path::Taken& one) { return one.what == what && one.leaves == leaves; });
+  if (leaves) std::ranges::for_each(taken->slots, [what](Slots* one) { one->HasLeft(what); });
   ReturnSlots(taken->slots, what);
   path.taken.erase(taken);
   const absl::Time now = services_.Now();

@@ -54,11 +54,15 @@ class Paths {
   // A session ends, in the next moment, because its connection has carried all that one may: another may follow it.
   void OnUsedUp(Path& path);
   // A session has ended, whichever way.
-  void OnSessionEnd(Path& path, Slots::For what);
+  void OnSessionEnd(Path& path, Slots::For what, bool leaves);
 
   // Whether a session that is between two messages is to end, so that transactional mail which has none gets its
   // connection. Asked once for each session that ends: it answers a call.
   bool StandsAside(Path& path, Slots::For what);
+
+  // Whether a session that is between two messages is to end because a reload has left less room than there is open.
+  // It is told so once, and says so when it ends.
+  bool IsTooMany(Path& path, Slots::For what);
 
   // Whether a session that has found no row for a while is to end, because mail to elsewhere waits for its connection.
   // It answers a call too.
@@ -97,6 +101,9 @@ class Paths {
   void WakeIdle(const Path& path);
   // For what the queue's next session may be opened, as far as the site's own limit goes; nothing: it has enough.
   static std::optional<Slots::For> RoomAtSite(const SendQueue& queue, const Path& path);
+  // Sessions that are open count in what limits the path by now.
+  static void AdoptSlots(Path& path);
+  static bool IsOverAtSite(const Path& path, Slots::For what);
   // Other connections of the path are well: the host has as many as it likes.
   void OnFull(Path& path);
   // The receiver says so itself, or may: one of several connections is turned away.

@@ -15,11 +15,12 @@
 #include "engine/runtime/task.h"
 #include "engine/shard_services.h"
 #include "queue/address_hash.h"
+#include "queue/outcome.h"
 
 namespace sealift::engine {
 
 // What says in events, and of a row, that it waits because its recipient has had enough.
-inline constexpr std::string_view kRecipientCapClass = "recipient_cap";
+inline constexpr std::string_view kRecipientCapClass = queue::kSatedClass;
 
 // RecipientCap keeps a stream from sending more to one recipient than its `recipient_cap` allows, in any hour or day
 // that one looks at: over all campaigns of the stream, replays and tests. What counts is what was delivered.

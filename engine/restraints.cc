@@ -22,21 +22,19 @@ constexpr int kPauseShare = 8;  // a pause is such a part of the time for that n
 constexpr absl::Duration kGraceMax = absl::Seconds(60);  // for replies to what was under way
 constexpr size_t kMatchesMax = 4096;                     // rules and scopes whose triggers are counted
 
-std::string NameOfPair(std::string_view source, std::string_view provider) {
-  return fmt::format("{} to {}", source, provider);
-}
-
 std::string NameOfProvider(std::string_view provider) { return fmt::format("everything to {}", provider); }
 std::string NameOfStream(std::string_view stream) { return fmt::format("stream {}", stream); }
 std::string NameOfCampaign(std::string_view campaign) { return fmt::format("campaign {}", campaign); }
-
-bool IsKnownProvider(std::string_view provider) { return !provider.starts_with(Restraints::kSitePrefix); }
 
 Rate ToRate(double per_second) {
   return {.count = std::max<int64_t>(1, std::llround(per_second * 3600)), .period = absl::Hours(1)};
 }
 
 }  // namespace
+
+std::string Restraints::NameOfPair(std::string_view source, std::string_view provider) {
+  return fmt::format("{} to {}", source, provider);
+}
 
 absl::Status Restraints::Adopt(std::shared_ptr<const Options> options) {
   absl::StatusOr<std::shared_ptr<const ResponseRules>> rules = ReadRules(*options);
@@ -77,7 +75,7 @@ Restraints::Ruling Restraints::Hear(const Place& place, const HeardReply& reply,
     Act(*rule, place, {.permitted = permitted, .heard = now});
   }
   const bool hard = ruling.remedy == Remedy::kSuppress || ruling.remedy == Remedy::kSuppressAgain;
-  if (hard && IsKnownProvider(place.provider) && IsDoubted(place.provider, now)) {
+  if (hard && IsDoubted(place.provider, now)) {
     ruling = {.action = Action::kDefer, .remedy = Remedy::kNone, .rule = "guard.hard_bounces"};
   }
   return ruling;
@@ -141,17 +139,16 @@ std::string Restraints::WhatCounts(const ResponseRule& rule, const Place& place)
 
 bool Restraints::Triggered(const ResponseRule& rule, const Place& place, absl::Time now) {
   if (rule.trigger_count <= 1) return true;
-  if (matches_.size() >= kMatchesMax) {
-    std::erase_if(matches_, [&](const auto& entry) { return entry.second.times.back() + absl::Hours(24) < now; });
-  }
-  Matches& matches = matches_[WhatCounts(rule, place)];
+  std::string what = WhatCounts(rule, place);
+  if (matches_.size() >= kMatchesMax && !matches_.contains(what)) return false;  // the others' time will be over
+  Matches& matches = matches_[std::move(what)];
   matches.changed = true;
+  matches.period = rule.trigger_period;
   std::deque<absl::Time>& times = matches.times;
   times.push_back(now);
   while (times.front() + rule.trigger_period <= now && times.size() > 1) times.pop_front();
   if (times.size() < static_cast<size_t>(rule.trigger_count)) return false;
   times.clear();
-  times.push_back(now - rule.trigger_period);  // never empty
   return true;
 }
 
@@ -335,6 +332,17 @@ void Restraints::Tick(absl::Time now) {
   if (ticked_ == absl::InfinitePast() || since > absl::ZeroDuration()) ticked_ = now;
   TickSlowdowns(now);
   TickProviders(now);
+  TickMatches(now);
+}
+
+// What is past its window is taken off the disk, then forgotten.
+void Restraints::TickMatches(absl::Time now) {
+  std::erase_if(matches_, [](const auto& entry) { return entry.second.times.empty() && !entry.second.changed; });
+  for (auto& [what, matches] : matches_) {
+    if (matches.times.empty() || matches.times.back() + matches.period > now) continue;
+    matches.times.clear();
+    matches.changed = true;
+  }
 }
 
 void Restraints::TickPaces(absl::Duration since) {
@@ -416,7 +424,7 @@ std::set<std::string> Restraints::PoolsOf(const std::string& source) const {
   std::set<std::string> pools;
   if (options_ == nullptr) return pools;
   for (const PoolOptions& pool : options_->pools) {
-    if (std::ranges::find(pool.sources, source) != pool.sources.end()) pools.insert(pool.name);
+    if (pool.Has(source)) pools.insert(pool.name);
   }
   return pools;
 }

@@ -52,6 +52,7 @@ class Restraints {
   static constexpr std::string_view kRateKind = "backoff";
   // What is in front of the domain of a site that is no known provider's.
   static constexpr std::string_view kSitePrefix = "site ";
+  static bool IsKnownProvider(std::string_view judge) { return !judge.starts_with(kSitePrefix); }
 
   // Where a reply was heard.
   struct Place {
@@ -144,13 +145,16 @@ class Restraints {
     uint64_t seen = 0;
     double per_second = 0;  // of the last ten seconds or so
   };
-  // How a provider takes our mail, a minute a bucket.
+  // How a provider, or a site of none, takes our mail, a minute a bucket.
   struct Acceptance {
     std::deque<std::pair<uint64_t, uint64_t>> minutes;  // attempts, hard bounces
     uint64_t attempts_seen = 0, hard = 0;
     double norm = 0.02;
     absl::Time minute, spike_until = absl::InfinitePast();
     bool changed = false;
+
+    // It has refused nobody of late.
+    bool IsQuiet(absl::Time now) const;
   };
   struct Tally {
     std::string stream;
@@ -163,9 +167,11 @@ class Restraints {
   };
   struct Matches {
     std::deque<absl::Time> times;
+    absl::Duration period = absl::Hours(24);  // that its trigger looks at; a day where an earlier version wrote it
     bool changed = false;
   };
 
+  static std::string NameOfPair(std::string_view source, std::string_view provider);
   // By rule, and by what its scope names: that is what its trigger counts for.
   std::string WhatCounts(const ResponseRule& rule, const Place& place) const;
   bool Triggered(const ResponseRule& rule, const Place& place, absl::Time now);
@@ -195,7 +201,10 @@ class Restraints {
   void TickPaces(absl::Duration since);
   void TickSlowdowns(absl::Time now);
   void TickProviders(absl::Time now);
+  void TickMatches(absl::Time now);
+  void ShowSpikes(const std::string& provider, absl::Time now);
   uint64_t AttemptsTo(std::string_view provider) const;
+  uint64_t AttemptsSince(uint64_t seen, std::string_view provider) const;
   // Counts a hard bounce. Whether it is not to be believed, because there are far more than usual.
   bool IsDoubted(const std::string& provider, absl::Time now);
   // Where far more is refused than usual, none of it is believed for an hour.
@@ -220,7 +229,7 @@ class Restraints {
   std::map<Key, Slowdown> slowdowns_;  // each has its rate
   std::atomic<uint64_t> generation_{0};
   std::map<Key, Pace> paces_;                      // of pairs, streams and campaigns
-  std::map<std::string, Acceptance> acceptances_;  // by provider
+  std::map<std::string, Acceptance> acceptances_;  // by provider, or site
   std::map<std::string, Tally> tallies_;           // by campaign
   std::map<std::string, Matches> matches_;         // by rule and what it acts on
   absl::Time ticked_ = absl::InfinitePast();

@@ -17,6 +17,7 @@ constexpr uint64_t kSpikeLook = 10;  // it is looked for at every tenth: a fast 
 constexpr double kSpikeShare = 0.1, kSpikeTimesNorm = 5, kNormMin = 0.02;
 constexpr double kNormWeight = 1.0 / 120;  // of a minute
 constexpr absl::Duration kSpikeLasts = absl::Hours(1);
+constexpr size_t kJudgesMax = 4096;  // that are watched; sites that refuse nobody are not among them
 
 }  // namespace
 
@@ -58,24 +59,38 @@ void Restraints::Paused(const std::string& campaign) {
   tallies_[campaign] = {.stream = {}, .why = {}, .changed = true};
 }
 
+bool Restraints::Acceptance::IsQuiet(absl::Time now) const {
+  const bool refuses = std::ranges::any_of(minutes, [](const auto& minute) { return minute.second > 0; });
+  return !refuses && hard == 0 && spike_until <= now;
+}
+
 bool Restraints::IsDoubted(const std::string& provider, absl::Time now) {
+  if (acceptances_.size() >= kJudgesMax && !acceptances_.contains(provider)) return false;
   const auto [entry, made] = acceptances_.try_emplace(provider);
   Acceptance& acceptance = entry->second;
-  if (made) acceptance.attempts_seen = AttemptsTo(provider) - 1;  // this one is of those since
+  // This one is of those since.
+  if (made) acceptance.attempts_seen = std::max<uint64_t>(AttemptsTo(provider), 1) - 1;
   if (++acceptance.hard % kSpikeLook == 0) Doubt(provider, acceptance, now);
   return acceptance.spike_until > now;
 }
 
 uint64_t Restraints::AttemptsTo(std::string_view provider) const {
+  if (options_ == nullptr) return 0;
   uint64_t attempts = 0;
-  for (const auto& [key, pace] : paces_) {
-    if (pace.provider == provider) attempts += pace.attempts->value();
+  for (const SourceOptions& source : options_->sources) {
+    const auto pace = paces_.find({std::string(kPairKind), NameOfPair(source.name, provider)});
+    if (pace != paces_.end()) attempts += pace->second.attempts->value();
   }
   return attempts;
 }
 
+uint64_t Restraints::AttemptsSince(uint64_t seen, std::string_view provider) const {
+  const uint64_t attempts = AttemptsTo(provider);
+  return attempts >= seen ? attempts - seen : attempts;  // a site's are counted anew once nobody has sent there
+}
+
 void Restraints::Doubt(const std::string& provider, Acceptance& acceptance, absl::Time now) {
-  uint64_t tried = AttemptsTo(provider) - acceptance.attempts_seen, refused = acceptance.hard;
+  uint64_t tried = AttemptsSince(acceptance.attempts_seen, provider), refused = acceptance.hard;
   for (const auto& [tries, bounces] : acceptance.minutes) {
     tried += tries;
     refused += bounces;
@@ -84,31 +99,53 @@ void Restraints::Doubt(const std::string& provider, Acceptance& acceptance, absl
   const bool far_above =
       refused >= kSpikeMin && share > kSpikeShare && share > kSpikeTimesNorm * std::max(acceptance.norm, kNormMin);
   if (!far_above) return;
-  if (acceptance.spike_until <= now) {
+  const bool begins = acceptance.spike_until <= now;
+  acceptance.spike_until = now + kSpikeLasts;
+  acceptance.changed = true;
+  if (begins) {
     LogError("a provider refuses far more recipients than it used to: none of them is suppressed, their rows wait",
              {{"provider", provider},
               {"refused", fmt::format("{} of {}", refused, tried)},
               {"usual", fmt::format("{:.1f}%", 100 * acceptance.norm)},
               {"next", "look at its replies; `sealift suppression undo` takes back what was suppressed before"}});
-    metrics_.gauge(Metric::kHardBounceSpikes, {provider})->Set(1);
+    ShowSpikes(provider, now);
   }
-  acceptance.spike_until = now + kSpikeLasts;
-  acceptance.changed = true;
+}
+
+// Sites are counted: there may be many.
+void Restraints::ShowSpikes(const std::string& provider, absl::Time now) {
+  const bool known = IsKnownProvider(provider);
+  const auto spikes = std::ranges::count_if(acceptances_, [&](const auto& entry) {
+    const auto& [name, acceptance] = entry;
+    return (known ? name == provider : !IsKnownProvider(name)) && acceptance.spike_until > now;
+  });
+  metrics_.gauge(Metric::kHardBounceSpikes, {known ? std::string_view(provider) : "other"})->Set(spikes);
 }
 
 void Restraints::TickProviders(absl::Time now) {
+  std::erase_if(acceptances_, [&](const auto& entry) {
+    const auto& [provider, acceptance] = entry;
+    const bool forgets = !IsKnownProvider(provider) && acceptance.minutes.size() == kSpikeMinutes;
+    return forgets && acceptance.IsQuiet(now) && !acceptance.changed && acceptance.spike_until == absl::InfinitePast();
+  });
   for (auto& [provider, acceptance] : acceptances_) {
     if (acceptance.minute != absl::Time() && now < acceptance.minute + absl::Minutes(1)) continue;
     Doubt(provider, acceptance, now);
     acceptance.minute = now;
-    const uint64_t attempts = AttemptsTo(provider);
-    const uint64_t minute = attempts - std::exchange(acceptance.attempts_seen, attempts);
+    const uint64_t minute = AttemptsSince(acceptance.attempts_seen, provider);
+    acceptance.attempts_seen = AttemptsTo(provider);
     const uint64_t hard = std::exchange(acceptance.hard, 0);
     acceptance.minutes.emplace_back(minute, hard);
     if (acceptance.minutes.size() > kSpikeMinutes) acceptance.minutes.pop_front();
     if (minute > 0)
       acceptance.norm += kNormWeight * (static_cast<double>(hard) / static_cast<double>(minute) - acceptance.norm);
-    metrics_.gauge(Metric::kHardBounceSpikes, {provider})->Set(acceptance.spike_until > now ? 1 : 0);
+    if (acceptance.spike_until != absl::InfinitePast()) ShowSpikes(provider, now);
+    // Of a site nothing is known on the disk any more once it is over.
+    const bool over = !IsKnownProvider(provider) && acceptance.spike_until <= now;
+    if (over && acceptance.spike_until != absl::InfinitePast()) {
+      acceptance.spike_until = absl::InfinitePast();
+      acceptance.changed = true;
+    }
   }
 }
 

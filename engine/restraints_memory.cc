@@ -47,7 +47,9 @@ std::vector<queue::Note> Restraints::TakeChanged() {
   }
   for (auto& [provider, acceptance] : acceptances_) {
     if (!std::exchange(acceptance.changed, false)) continue;
-    put(kSpike, provider, "", {{"until", absl::ToUnixNanos(acceptance.spike_until)}, {"norm", acceptance.norm}});
+    const bool spiked = acceptance.spike_until != absl::InfinitePast();
+    put(kSpike, provider, "",
+        spiked ? json({{"until", absl::ToUnixNanos(acceptance.spike_until)}, {"norm", acceptance.norm}}) : json());
   }
   for (auto& [campaign, tally] : tallies_) {
     if (!std::exchange(tally.changed, false)) continue;
@@ -57,9 +59,13 @@ std::vector<queue::Note> Restraints::TakeChanged() {
   }
   for (auto& [what, matches] : matches_) {
     if (!std::exchange(matches.changed, false)) continue;
-    json times = json::array();
-    for (const absl::Time time : matches.times) times.push_back(absl::ToUnixNanos(time));
-    put(kMatches, what, "", times);
+    json value;
+    if (!matches.times.empty()) {
+      json times = json::array();
+      for (const absl::Time time : matches.times) times.push_back(absl::ToUnixNanos(time));
+      value = {{"times", std::move(times)}, {"period", absl::ToInt64Nanoseconds(matches.period)}};
+    }
+    put(kMatches, what, "", value);
   }
   return notes;
 }
@@ -109,9 +115,10 @@ void Restraints::Recall(std::string_view name, std::string_view value, absl::Tim
       // What was to be paused when the node ended is paused now.
       Judge(tally);
     } else if (names.at(0) == kMatches) {
-      std::deque<absl::Time> times;
-      for (const json& time : known) times.push_back(TimeOf(time));
-      if (!times.empty()) matches_[what].times = std::move(times);
+      Matches matches;
+      for (const json& time : known.is_array() ? known : known.at("times")) matches.times.push_back(TimeOf(time));
+      if (known.is_object()) matches.period = absl::Nanoseconds(known.at("period").get<int64_t>());
+      if (!matches.times.empty()) matches_[what] = std::move(matches);
     }
   } catch (const json::exception&) {
     LogWarning("what replies had put on sending cannot be read and is forgotten", {});

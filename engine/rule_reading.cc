@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cstdint>
 #include <memory>
 #include <utility>
 #include <vector>
+
+#include "engine/config_walk.h"
 
 namespace sealift::engine {
 namespace {
@@ -23,10 +26,17 @@ std::string ConditionsOf(const ResponseRule& rule) {
                      ToString(rule.scope), rule.trigger_count, absl::FormatDuration(rule.trigger_period));
 }
 
+// FNV-1a: the same in every version, because events and state have it.
+std::string NumberOf(std::string_view text) {
+  uint64_t hash = 14695981039346656037U;
+  for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211U;
+  return fmt::format("{:08x}", static_cast<uint32_t>(hash ^ (hash >> 32)));
+}
+
 }  // namespace
 
-absl::StatusOr<ResponseRule> ReadRule(const RuleOptions& rule, std::string name, std::string origin) {
-  ResponseRule read{.name = std::move(name),
+absl::StatusOr<ResponseRule> ReadRule(const RuleOptions& rule, std::string_view key, std::string origin) {
+  ResponseRule read{.name = rule.name,
                     .origin = std::move(origin),
                     .provider = rule.provider,
                     .match = rule.match,
@@ -34,7 +44,7 @@ absl::StatusOr<ResponseRule> ReadRule(const RuleOptions& rule, std::string name,
                     .enhanced = rule.enhanced,
                     .factor = rule.factor};
   const auto wrong = [&](std::string why) {
-    return absl::InvalidArgumentError(fmt::format("{}: {}", read.name, std::move(why)));
+    return absl::InvalidArgumentError(fmt::format("{}: {}", key, std::move(why)));
   };
   if (rule.match.empty() && rule.classes.empty() && rule.enhanced.empty()) {
     return wrong("a [[rule]] needs a condition: `match`, `class` or `enhanced`");
@@ -71,18 +81,19 @@ absl::StatusOr<ResponseRule> ReadRule(const RuleOptions& rule, std::string name,
   }
   if (rule.duration > absl::ZeroDuration()) read.duration = rule.duration;
   read.counted_as = ConditionsOf(read);
+  if (read.name.empty()) read.name = "rule." + NumberOf(read.counted_as);
   return read;
 }
 
 absl::StatusOr<std::shared_ptr<const ResponseRules>> ReadRules(const Options& options) {
   std::vector<ResponseRule> rules;
   for (size_t i = 0; i < options.rules.size(); ++i) {
-    const std::string name = fmt::format("rule[{}]", i);
-    std::string origin = options.WhereSet(name + ".match");
-    for (const char* key : {".class", ".enhanced"}) {
-      if (origin == "default") origin = options.WhereSet(name + key);
+    const std::string key = ElementKey("rule", options.rules[i], i);
+    std::string origin = options.WhereSet(key + ".match");
+    for (const char* condition : {".class", ".enhanced"}) {
+      if (origin == "default") origin = options.WhereSet(key + condition);
     }
-    absl::StatusOr<ResponseRule> rule = ReadRule(options.rules[i], name, std::move(origin));
+    absl::StatusOr<ResponseRule> rule = ReadRule(options.rules[i], key, std::move(origin));
     if (!rule.ok()) return rule.status();
     rules.push_back(*std::move(rule));
   }

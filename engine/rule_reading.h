@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "engine/options.h"
@@ -8,8 +9,9 @@
 
 namespace sealift::engine {
 
-// A [[rule]] as the engine acts on it. InvalidArgument: a sentence that says which word of it is wrong.
-absl::StatusOr<ResponseRule> ReadRule(const RuleOptions& rule, std::string name, std::string origin);
+// A [[rule]] as the engine acts on it. InvalidArgument: a sentence that says where, by its key, and which word of it is
+// wrong.
+absl::StatusOr<ResponseRule> ReadRule(const RuleOptions& rule, std::string_view key, std::string origin);
 
 // All rules of these options, compiled together with the built-in ones.
 absl::StatusOr<std::shared_ptr<const ResponseRules>> ReadRules(const Options& options);

@@ -47,6 +47,19 @@ std::shared_ptr<RateInForce> LastingLimit(const SendPermits& permits, absl::Time
   return lasting;
 }
 
+// What a path was refused, as it is now and for who has these permits: another queue of the site may have been refused.
+Refusal RefusalOf(const SendPermits& permits, Refusal refused, absl::Time now) {
+  std::shared_ptr<RateInForce> slowest;
+  absl::Duration longest;
+  for (const std::shared_ptr<RateInForce>& rate : permits.rates) {
+    const absl::Duration wait = rate->Peek(now);
+    if (wait > longest) std::tie(slowest, longest) = std::tie(rate, wait);
+  }
+  if (slowest != nullptr) return {.kind = Refusal::Kind::kRate, .rate = std::move(slowest), .until = now + longest};
+  const bool its_own = std::ranges::find(permits.rates, refused.rate) != permits.rates.end();
+  return its_own ? std::move(refused) : Refusal{.kind = Refusal::Kind::kNone};
+}
+
 // Whether rows that wait for the TLS that no host of the path offers come back instead. REQUIRETLS demands it (RFC 8689
 // 4.2.1); for others their stream says so, and what was promised is waited for whatever it says.
 bool BouncesForNoTls(const SendQueue& queue, const Path& path) {
@@ -119,6 +132,7 @@ void Scheduler::OnElsewhere(Lane& lane, const SiteIdentity& identity, int shard)
                            .domain = lane.domain,
                            .queued = static_cast<uint64_t>(std::max<int64_t>(lane.queued, 0)),
                            .retrying = static_cast<uint64_t>(std::max<int64_t>(lane.retrying, 0)),
+                           .sated = static_cast<uint64_t>(std::max<int64_t>(lane.sated, 0)),
                            .next_due = lane.more ? absl::InfinitePast() : lane.next_due};
   services_.send_lane(shard, {std::move(record), lane.campaign, identity, services_.holds});
   lanes_.GiveAway(lane);
@@ -446,8 +460,8 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& heard) {
 void Scheduler::Settle(const Assignment& assignment, queue::Outcome outcome) {
   Lane& lane = *assignment.lane;
   const bool was_retrying = assignment.claim.waited();
-  if (was_retrying && assignment.claim.row().reason_class == kRecipientCapClass && lane.capped > 0) --lane.capped;
-  if (outcome.kind == OutcomeKind::kDeferred && outcome.reason_class == kRecipientCapClass) ++lane.capped;
+  if (was_retrying && assignment.claim.row().reason_class == kRecipientCapClass) --lane.sated;
+  if (outcome.kind == OutcomeKind::kDeferred && outcome.reason_class == kRecipientCapClass) ++lane.sated;
   if (outcome.kind == OutcomeKind::kDeferred && !outcome.in_doubt()) {
     if (!was_retrying) ++lane.retrying;
   } else {
@@ -530,6 +544,7 @@ Refusal Scheduler::WhyWaiting(const Lane& lane) const {
     for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
       if (path->source != permits->source || path->requirement != lane.queue->requirement) continue;
       Refusal refusal = path->refusal;
+      if (refusal.kind == Refusal::Kind::kRate) refusal = RefusalOf(*permits, refusal, now);
       if (path->block.until > now) {
         refusal = {.kind = path->block.lack != Lack::kNone ? Refusal::Kind::kNoTls : Refusal::Kind::kBackoff,
                    .until = path->block.until};

@@ -171,6 +171,8 @@ class Scheduler {
 
   // What holds and routes say of the lane from now on, at that site.
   void Place(Lane& lane, Site& site);
+  // What they say may be another thing now: lanes that it concerns begin anew.
+  void HoldAgain();
   void Leave(Lane& lane);
   SendQueue& QueueOf(Site& site, const Lane& lane);
   void Configure(SendQueue& queue);

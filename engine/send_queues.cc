@@ -68,22 +68,20 @@ SendQueue& Scheduler::QueueOf(Site& site, const Lane& lane) {
   return queue;
 }
 
-// Where rows go that a source may not send yet: to the others of its pool, to those of another, or nowhere.
+// The pool's, and those of the pools that take over what one of them may not send yet.
 std::vector<int> Scheduler::SourcesOf(const PoolOptions& pool, const Site& site) {
   const Options& options = *services_.options;
-  std::vector<int> sources = pool.source_indexes, waiting;
+  std::vector<int> sources = pool.source_indexes;
   for (const int index : pool.source_indexes) {
     const SourceOptions& source = options.sources[static_cast<size_t>(index)];
     if (services_.warmups.On(source.name, site.judge) == nullptr) continue;
-    if (source.warmup.overflow == kOverflowWaits) {
-      waiting.push_back(index);
-    } else if (const PoolOptions* const other = options.FindPool(source.warmup.overflow); other != nullptr) {
+    if (const PoolOptions* const other = options.FindPool(source.warmup.overflow); other != nullptr) {
       for (const int more : other->source_indexes) {
         if (std::ranges::find(sources, more) == sources.end()) sources.push_back(more);
       }
     }
   }
-  return waiting.empty() ? sources : waiting;
+  return sources;
 }
 
 void Scheduler::Configure(SendQueue& queue) {
@@ -159,6 +157,7 @@ void Scheduler::Adopt(std::shared_ptr<const Options> options, std::shared_ptr<co
   services_.options = std::move(options);
   services_.signing_keys = std::move(keys);
   if (kinds_change) JudgeAgain();
+  if (directory_.Regroup()) HoldAgain();  // what names a provider may name other sites
   Reconfigure();
 }
 

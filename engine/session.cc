@@ -7,6 +7,7 @@
 
 #include "engine/message_identity.h"
 #include "engine/runtime/deadline.h"
+#include "engine/shaping/reply_subject.h"
 #include "engine/smtp/command.h"
 
 namespace sealift::engine {
@@ -78,19 +79,21 @@ Task<absl::Status> WaitFor(Signal& signal) { co_return co_await signal.Wait(); }
 Task<void> Session::Run(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit visit) {
   ShardServices& services = scheduler.services();
   if (services.options->FindSource(path.source_name) == nullptr) {  // a reload took it away before this began
-    scheduler.paths().OnSessionEnd(path, what);
+    scheduler.paths().OnSessionEnd(path, what, /*leaves=*/false);
     co_return;
   }
   Gauge* const open = services.metrics.gauge(Metric::kSmtpConnections, {path.source_name});
   open->Add(1);
+  bool leaves = false;
   {
     Session session(scheduler, path, what, visit);
     co_await session.Live();
+    leaves = session.leaves_;
     services.metrics.counter(Metric::kSmtpSessions, {path.source_name, ResultOf(session.failure_)})->Add();
   }
   open->Add(-1);
   visit.End(services.Now());
-  scheduler.paths().OnSessionEnd(path, what);
+  scheduler.paths().OnSessionEnd(path, what, leaves);
 }
 
 Session::Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit& visit)
@@ -188,7 +191,7 @@ Task<void> Session::SendAll() {
   begun_max_ = std::min<int64_t>(settings.messages_per_connection,
                                  static_cast<int64_t>(connection_.capabilities().limit_mail_max.value_or(INT32_MAX)));
   while (!over_) {
-    if (!closing_ && scheduler_.paths().StandsAside(path_, what_)) closing_ = true;
+    LookAround();
     if (MayBegin()) {
       const bool begun = co_await Begin();
       if (begun) continue;
@@ -201,6 +204,18 @@ Task<void> Session::SendAll() {
   } else {
     co_await connection_.Quit();
   }
+}
+
+// Between two messages: whether others need its connection, or what a reload says lets it go on.
+void Session::LookAround() {
+  if (adopted_ != services_.options) {
+    adopted_ = services_.options;
+    const DestinationSettings now = adopted_->DestinationFor(path_.site.domain, path_.site.hosts.front().name);
+    begun_max_ = std::min<int64_t>(begun_max_, now.messages_per_connection);
+  }
+  if (closing_) return;
+  leaves_ = scheduler_.paths().IsTooMany(path_, what_);
+  closing_ = leaves_ || scheduler_.paths().StandsAside(path_, what_);
 }
 
 bool Session::MayBegin() const {
@@ -238,7 +253,7 @@ Task<std::optional<Assignment>> Session::NextAssignment() {
   const absl::Time patience = services_.Now() + idle;
   Signal& work = what_ == Slots::For::kReserved ? path_.idle_reserved : path_.idle;
   while (!scheduler_.draining()) {
-    if (!closing_ && scheduler_.paths().StandsAside(path_, what_)) closing_ = true;
+    LookAround();
     if (closing_) break;
     Refusal refusal;
     std::optional<Assignment> assignment = scheduler_.Next(path_, refusal, what_);
@@ -506,7 +521,16 @@ absl::Duration Session::LimitOf(Phase phase) const {
 // Outcomes
 
 Attempt Session::AttemptFrom(const Pipeline::Step& step, const Assignment& assignment) {
-  Attempt attempt = connection_.FromReply(step.phase, *step.reply, assignment.claim.row().recipient);
+  const queue::Row& row = assignment.claim.row();
+  Attempt attempt = connection_.FromReply(step.phase, *step.reply, row.recipient);
+  if (attempt.verdict.action == Action::kBounce) {
+    std::string sender;
+    AppendEnvelopeSender(services_.store, *options_, assignment.lane->campaign->stream,
+                         {.lane = assignment.lane->id, .row = row.id}, sender);
+    const SourceOptions* const source = options_->FindSource(path_.source_name);
+    attempt.verdict = Reconsider(attempt.verdict, *step.reply,
+                                 {.recipient = row.recipient, .sender = sender, .hostname = source->hostname});
+  }
   if (attempt.verdict.action != Action::kDeliver) {
     path_.site.Remember(services_.Now(),
                         fmt::format("{} {} ({})", step.reply->code, attempt.text, ToString(step.phase)));

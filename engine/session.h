@@ -88,6 +88,7 @@ class Session {
 
   // False: it answers something else than what it stands in the place of.
   bool Believes(const Reply& reply);
+  void LookAround();
   bool MayBegin() const;
   size_t DepthOf(const Assignment& assignment) const;
   absl::Duration LimitOf(Phase phase) const;
@@ -125,12 +126,14 @@ class Session {
   Telling telling_ = Telling::kUnknown;
   bool reset_due_ = false;             // a transaction was left unfinished
   bool closing_ = false;               // nothing more is begun
+  bool leaves_ = false;                // because a reload has left less room than there was open
   bool over_ = false;                  // nothing more is said, not even QUIT
   int64_t begun_ = 0, begun_max_ = 0;  // transactions of this connection
   int answered_ = 0;                   // those among them that had an answer
   absl::Time opened_ = absl::InfinitePast();
-  std::shared_ptr<const queue::Evidence> evidence_;  // what every message of this connection shares
-  std::optional<Attempt> failure_;                   // what ended it, or kept it from beginning
+  std::shared_ptr<const Options> adopted_ = options_;  // those that say how much it may carry
+  std::shared_ptr<const queue::Evidence> evidence_;    // what every message of this connection shares
+  std::optional<Attempt> failure_;                     // what ended it, or kept it from beginning
 };
 
 }  // namespace sealift::engine

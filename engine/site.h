@@ -172,6 +172,7 @@ struct Path {
   absl::Time wake_at = absl::InfinitePast();           // what `timer` is armed for
   absl::Time look_for_expired = absl::InfinitePast();  // when it looks for rows whose time is over
   absl::Time next_open = absl::InfinitePast();         // another session may be opened
+  bool reloaded = false;                               // there may be more open than a reload has left room for
   bool replaces = false;                               // one that is used up has just ended: its successor adds none
   int connection_limit = 1;
   int reserved_connections = 0;       // of connection_limit
@@ -183,6 +184,7 @@ struct Path {
   struct Taken {
     std::vector<Slots*> slots;
     Slots::For what;
+    bool leaves = false;  // a reload has left less room than there was open
   };
   std::vector<Taken> taken;                                    // by the sessions that are open
   std::vector<std::shared_ptr<RateInForce>> connection_rates;  // of every block that has one

@@ -185,6 +185,14 @@ void Warmups::Describe(const Key& key, Entry& entry) {
   }
 }
 
+bool Warmups::IsForgettable(const Place& place) const {
+  const auto& [key, entry] = place;
+  const bool held = entry.rate != nullptr && entry.rate.use_count() > 2;  // by more than this and the limits
+  if (held || !entry.warmup.standing().IsNew() || SentOf(entry) != 0) return false;
+  const auto planned = plans_.find(key.first);
+  return planned == plans_.end() || !planned->second.by_judge.contains(key.second);
+}
+
 std::vector<queue::Note> Warmups::Tick(absl::Time now, const std::set<std::pair<std::string, std::string>>& slowed) {
   std::vector<queue::Note> notes;
   const std::lock_guard lock(mutex_);
@@ -216,6 +224,18 @@ std::vector<queue::Note> Warmups::Tick(absl::Time now, const std::set<std::pair<
     if (entry.rate != nullptr) {
       limits_.FilledAgainAt(*entry.rate, sent >= quota ? entry.warmup.Ends(now) : now + absl::Seconds(1));
     }
+  }
+  for (auto place = entries_.begin(); place != entries_.end();) {
+    if (!IsForgettable(*place)) {
+      ++place;
+      continue;
+    }
+    queue::Note gone = NoteOf(place->first, place->second, 0);
+    gone.value.clear();
+    notes.push_back(std::move(gone));
+    recalled_.erase(place->first);
+    --judges_[place->first.first];
+    place = entries_.erase(place);
   }
   return notes;
 }

@@ -99,6 +99,8 @@ class Warmups {
   int64_t SentOf(const Entry& entry) const;
   // Where the day is one of which nobody knows what was sent.
   void SupposeUsed(Entry& entry) const;
+  // Of a site that is not sent to any more, and has not got beyond the first day.
+  bool IsForgettable(const Place& place) const;
   // Another date has begun.
   void Turn(Entry& entry, absl::Time now);
   void Pace(Entry& entry, int64_t sent, absl::Time now);

@@ -45,10 +45,9 @@ struct HeardReply {
 
 // ResponseRule says what follows from replies beyond their row. Whatever of its conditions is set must hold.
 struct ResponseRule {
-  std::string name;    // "rule[0]", or a built-in's own
+  std::string name;    // its own, or "rule.1a2b3c4d" after what it says: never its place in the file
   std::string origin;  // "/etc/sealift/sealift.toml:34", "built in, 2026-11-27"
-  // What its trigger has counted is kept under this: a built-in's name; of a [[rule]] what it says, because its name
-  // is its place in the file, where others may be put in front.
+  // What its trigger has counted is kept under this: a built-in's name; of a [[rule]] when it is met and triggered.
   std::string counted_as;
 
   std::string provider;               // empty: any

@@ -30,9 +30,11 @@ Every negative reply gets a *class*, says whom it is *about*, and has a *verdict
 
 Nobody is suppressed for a 4xx, nor for what was said of us. A mailbox is only *suspected* to be nobody, and suppressed when that is heard
 again on another day, where the words and the enhanced code contradict each other (`550 5.7.1 user unknown`), where they speak of us too
-(`550 5.1.1 no such user, or the sender is blocked`), where it is said after the content, and where a provider is known to misreport
-(below). While a provider refuses ten recipients in a hundred, five times what is usual
-for it, and at least 50 in ten minutes, nobody there is suppressed or bounced: rows wait, and `sealift_hard_bounce_spikes` is 1.
+(`550 5.1.1 no such user, or the sender is blocked`), where they quote somebody else's address and not the recipient's, where
+they cannot be read, where it is said after the content, and where a provider is known to misreport (below). A refusal that quotes an
+address of ours, and not the recipient's, is said of us. While a provider, or a site of none, refuses ten recipients in a hundred, five times what is usual
+for it, and at least 50 in ten minutes, nobody there is suppressed or bounced: rows wait, `sealift_hard_bounce_spikes` is above 0, and the
+log says where. Up to 4,096 that refuse are watched at a time.
 
 ## A backoff
 
@@ -60,6 +62,9 @@ refused one had. What is not one of the known providers is judged by itself.
 Each `[[rule]]` of the configuration comes before the built-in ones, in the order of the file; the first that is met decides alone. All
 that it says must hold: `provider`, `match` (RE2 on `421 4.7.28 text`, joined to one line, continuation codes removed, addresses taken
 out, in any case), `class`, `enhanced`.
+
+Events, `explain` and metrics call a rule by its `name`; one without by a number made of its conditions, `scope` and `trigger`, such as
+`rule.1a2b3c4d`. Neither changes when others are put in front of it or taken away.
 
 `scope` says what is acted on: the `source`; the `source_provider`, a source at the provider that said it; the `provider`, for every source;
 the `pool` at that provider; the `stream`; the `campaign`. The pool is the one that sent: the stream's own, or, where `queue route` or a

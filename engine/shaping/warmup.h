@@ -38,6 +38,8 @@ class Warmup {
     bool frozen = false;  // an operator keeps it on this day
 
     bool operator==(const Standing&) const = default;
+    // Nothing is known of it: one that begins now stands there too.
+    bool IsNew() const { return day <= 1 && sent == 0 && !slowed && !frozen; }
   };
 
   explicit Warmup(Plan plan) : plan_(std::move(plan)) {}

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "tests/scenario/harness/eventually.h"
 #include "tests/scenario/harness/sink.h"
 #include "tests/scenario/harness/world.h"
 
@@ -42,6 +43,16 @@ TEST_F(RecipientCapTest, HoldsOverAKillAndWaitsInsteadOfBouncing) {
   const Answer trace = Sealift({"message", "trace", rows.json["rows"].At(0)["id"].Text()});
   EXPECT_EQ(trace.json["waits"]["reason"].Text(), "recipient_cap") << trace.Describe();
   EXPECT_THAT(trace.json["waits"]["detail"].Text(), HasSubstr("one recipient gets 1/d of stream news"));
+  // What a start finds on the disk waits for the same.
+  KillDaemon();
+  StartDaemon();
+  EXPECT_TRUE(Eventually(
+      kSoon, [&] { return Metric("sealift_queue_waiting{reason=\"recipient_cap\",provider=\"other\"}") == 16; }));
+  EXPECT_LE(Metric("sealift_queue_waiting{reason=\"due\",provider=\"other\"}"), 0);
+  const Answer explained = Sealift({"domain", "explain", "d1.test"});
+  ASSERT_EQ(explained.json["waits"].size(), 1u) << explained.Describe();
+  EXPECT_EQ(explained.json["waits"].At(0)["reason"].Text(), "recipient_cap");
+  EXPECT_EQ(explained.json["waits"].At(0)["rows"].Number(), explained.json["queued"].Number());
   // Who makes them due now changes nothing: they wait again.
   ASSERT_EQ(Sealift({"queue", "retry", "--campaign", "summer", "--reason", "in a hurry"}).exit_code, 0);
   ASSERT_TRUE(ShowsUntil("summer", kInTime, [](const Json& now) { return now["deferrals"].Number() == 16; }));

@@ -57,6 +57,59 @@ TEST_F(ConnectionLimitsTest, TheSitesOfAProviderShareItsConnections) {
   EXPECT_EQ(slots->used(), 0);
 }
 
+TEST_F(ConnectionLimitsTest, AReloadThatLeavesLessRoomEndsWhatIsOpenBeyondIt) {
+  AddProvider();
+  Signal answers;
+  bool wait = true;  // on the shard's thread
+  for (MailServer* server : servers_) {
+    server->script = [&](const MailServer::Conversation&,
+                         std::string_view command) -> std::optional<MailServer::Answer> {
+      if (command != "." || !wait) return std::nullopt;
+      return MailServer::Answer{.text = "250 2.0.0 ok", .after = &answers};
+    };
+  }
+  options_.destinations = {{.provider = "group", .connections = {.count = 6, .origin = "t:1"}, .per = Per::kNode}};
+  Start();
+  const queue::CampaignId spring = Send("spring", Recipients(100, "d1.test"));
+  ASSERT_TRUE(Eventually([this] { return Open() == 6; }));
+  const auto reload = [&] {
+    OnShard([now = std::make_shared<const Options>(options_)](Scheduler& scheduler) {
+      scheduler.Adopt(now, scheduler.services().signing_keys);
+    });
+  };
+  const auto open = [this] { return PathTo(scheduler(), "d1.test").sessions; };
+  options_.destinations[0].connections.count = 4;
+  reload();
+  OnShard([&](Scheduler&) {
+    wait = false;
+    answers.NotifyAll();
+  });
+  ASSERT_TRUE(EventuallyDelivered(spring, 100));
+  EXPECT_TRUE(Eventually([&] { return open() == 4; }));
+  // Those that wait for a row as well.
+  options_.sources[0].connections = {.count = 2, .origin = "t:2"};
+  reload();
+  EXPECT_TRUE(Eventually([&] { return open() == 2; }));
+  EXPECT_EQ(limits_.Count("provider group", {4})->used(), 2);
+  Stop(absl::ZeroDuration());
+  EXPECT_EQ(limits_.Count("provider group", {4})->used(), 0);
+}
+
+TEST_F(ConnectionLimitsTest, WhatAReloadBeginsToCountIsCountedWithWhatIsOpen) {
+  AddProvider();
+  options_.destinations = {{.domains = {"*"}, .connections = {.count = 3, .origin = "t:1"}}};
+  Start();
+  SendToBoth();
+  ASSERT_TRUE(Eventually([this] { return Open() == 6; }));
+  options_.destinations.push_back({.provider = "group", .connections = {.count = 2, .origin = "t:2"}});
+  const auto now = std::make_shared<const Options>(options_);
+  OnShard([&](Scheduler& scheduler) { scheduler.Adopt(now, scheduler.services().signing_keys); });
+  Slots* const slots = limits_.Count("provider group from " + options_.sources[0].name, {2});
+  EXPECT_EQ(slots->used(), 6);
+  Stop(absl::ZeroDuration());
+  EXPECT_EQ(slots->used(), 0);
+}
+
 // Who has mail for as long as others wait would have every connection that he had before, one after another.
 TEST_F(ConnectionLimitsTest, AConnectionThatIsUsedUpIsLeftToASiteThatHasNone) {
   AddProvider();

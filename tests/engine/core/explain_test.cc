@@ -106,6 +106,30 @@ TEST_F(ExplainTest, TheLimitThatRefusesIsNamedWithItsValueAndWhoSetIt) {
   });
 }
 
+TEST_F(ExplainTest, EachOfTwoCampaignsIsToldItsOwnLimit) {
+  Start();
+  Send("spring", Recipients(2, "d1.test"), {.rate = {.count = 1, .period = absl::Hours(1)}});
+  Send("summer", Recipients(2, "d1.test"), {.rate = {.count = 1, .period = absl::Hours(2)}});
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 4; }));
+  OnShard([&](Scheduler& scheduler) {
+    Path& path = PathTo(scheduler, "d1.test");
+    Refusal refusal;
+    for (int i = 0; i < 2; ++i) EXPECT_TRUE(scheduler.Next(path, refusal).has_value());
+    EXPECT_FALSE(scheduler.Next(path, refusal).has_value());
+    DomainExplanation explanation;
+    ExplainDomain(scheduler, "d1.test", explanation);
+    std::vector<std::string> details;
+    for (const WaitReason& wait : explanation.waits) details.push_back(wait.detail);
+    EXPECT_THAT(details,
+                ::testing::UnorderedElementsAre("campaign rate of spring: 1/h", "campaign rate of summer: 1 per 2h"));
+    for (const WaitReason& wait : explanation.waits) {
+      const std::shared_ptr<RateInForce> rate = limits_.Rate(
+          "campaign", wait.limit, {.rate = {.count = 1, .period = absl::Hours(wait.limit == "spring" ? 1 : 2)}});
+      EXPECT_NEAR(absl::ToDoubleSeconds(*wait.until - absl::Now()), absl::ToDoubleSeconds(rate->Peek(absl::Now())), 60);
+    }
+  });
+}
+
 // As many messages as may be are without an outcome on disk, for a moment or for long: who waits for an hour as well is
 // told of the hour.
 TEST_F(ExplainTest, ALimitThatLastsIsNamedRatherThanWhatPassesByItself) {

@@ -231,6 +231,27 @@ TEST_F(HoldingTest, ARouteSendsFromAnotherPoolUnderItsSourcesLimits) {
   EXPECT_TRUE(EventuallyDelivered(id, 3));
 }
 
+TEST_F(HoldingTest, AHoldOfAProviderKeepsTheSitesThatAReloadMakesPartOfIt) {
+  AddDomain("d1.test");
+  options_.sources[0].rate = {.rate = {.count = 1, .period = absl::Hours(1)}, .origin = "sealift.toml:9"};
+  Start();
+  Adopt({MakeHold({.provider = "mine"})});
+  const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(EventuallyDelivered(id, 1));
+  ASSERT_TRUE(EventuallyStill());
+  EXPECT_THAT(Reasons("d1.test"), ElementsAre(Pair("source", 2)));
+  options_.providers.push_back({.name = "mine", .mx = {"mx.d1.test"}});
+  options_.sources[0].rate = {};
+  const auto now = std::make_shared<const Options>(options_);
+  OnShard([&](Scheduler& scheduler) { scheduler.Adopt(now, scheduler.services().signing_keys); });
+  ASSERT_TRUE(EventuallyStill());
+  EXPECT_THAT(Reasons("d1.test"), ElementsAre(Pair("hold", 2)));
+  OnShard([](Scheduler& scheduler) {
+    EXPECT_EQ(scheduler.directory().FindSite("d1.test")->provider, "mine");
+    EXPECT_EQ(scheduler.directory().FindSite("d1.test")->judge, "mine");
+  });
+}
+
 TEST_F(HoldingTest, OfTwoRoutesTheOneThatWasGivenLastDecides) {
   Start();
   const std::string domain = "d1.test", provider = "google";

@@ -125,6 +125,10 @@ Task<void> MailServer::Serve(std::unique_ptr<Stream> stream) {
         continue;
       }
       answer->text.insert(0, std::exchange(withheld, {}));
+      if (answer->after != nullptr) {
+        const absl::Status notified = co_await answer->after->Wait();
+        if (!notified.ok()) co_return;
+      }
       const bool upgrade = command == "STARTTLS" && answer->text.starts_with("220");
       if (upgrade && !injected.empty()) answer->text += "\r\n" + injected;
       const absl::Status said = co_await Say(*stream, answer->text);

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/runtime/signal.h"
 #include "engine/runtime/stream.h"
 #include "engine/runtime/task.h"
 #include "tls/server_context.h"
@@ -24,8 +25,9 @@ namespace sealift::engine {
 class MailServer {
  public:
   struct Answer {
-    std::string text;      // with or without its last CRLF; empty: says nothing
-    bool hang_up = false;  // ... and closes the connection then
+    std::string text;         // with or without its last CRLF; empty: says nothing
+    bool hang_up = false;     // ... and closes the connection then
+    Signal* after = nullptr;  // says it once that is notified
   };
 
   struct Conversation {

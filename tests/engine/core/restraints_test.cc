@@ -496,15 +496,55 @@ TEST_F(RestraintsTest, WhatATriggerCountedStaysItsRulesWhenAnotherIsPutInFront) 
   EXPECT_EQ(RateOf("ip1"), 0) << "the third";
 }
 
+TEST_F(RestraintsTest, ARuleIsCalledTheSameWhereverItStands) {
+  const auto rule = [](const std::string& match) {
+    return RuleOptions{.match = match, .scope = "source", .actions = {"suspend"}, .duration = absl::Hours(1)};
+  };
+  options_.rules = {rule("odd")};
+  Adopt();
+  Hear("google", "450 4.0.0 odd", kNow, Phase::kRcpt);
+  const std::string name = restraints_.List().at(0).rule;
+  options_.rules = {rule("strange"), rule("odd")};
+  options_.rules[0].name = "mine";
+  Adopt();
+  Hear("google", "450 4.0.0 odd", kNow, Phase::kRcpt, absl::InfinitePast(), "ip2");
+  Hear("google", "450 4.0.0 strange", kNow, Phase::kRcpt, absl::InfinitePast(), "ip3");
+  std::vector<std::string> names;
+  for (const Restraints::Slowed& slowed : restraints_.List()) names.push_back(slowed.rule);
+  EXPECT_THAT(names, testing::ElementsAre(name, name, "mine"));
+  EXPECT_THAT(name, testing::MatchesRegex("rule\\.[0-9a-f]{8}"));
+}
+
+TEST_F(RestraintsTest, WhatATriggerCountedIsForgottenOnceItsTimeIsOver) {
+  options_.rules = {
+      {.match = "too many", .trigger = {.rate = {.count = 3, .period = absl::Hours(1)}}, .actions = {"alert"}}};
+  Adopt();
+  Hear("google", "450 4.7.0 too many", kNow);
+  std::vector<queue::Note> notes = restraints_.TakeChanged();
+  ASSERT_EQ(notes.size(), 1u);
+  const std::string name = notes[0].name;
+  EXPECT_NE(notes[0].value, "");
+  restraints_.Tick(kNow + absl::Minutes(59));
+  EXPECT_TRUE(restraints_.TakeChanged().empty());
+  restraints_.Tick(kNow + absl::Minutes(60));
+  notes = restraints_.TakeChanged();
+  EXPECT_EQ(notes, (std::vector<queue::Note>{{queue::NoteKind::kRestraint, name, ""}}));
+  restraints_.Refused();
+  EXPECT_EQ(restraints_.TakeChanged(), notes) << "what could not be written is written next time";
+  restraints_.Tick(kNow + absl::Minutes(61));
+  restraints_.Refused();
+  EXPECT_TRUE(restraints_.TakeChanged().empty()) << "and is not known any more";
+}
+
 TEST_F(RestraintsTest, ConfiguredRulesDecideTheRow) {
-  options_.rules = {{.match = "deferme", .actions = {"defer"}},
+  options_.rules = {{.name = "busy", .match = "deferme", .actions = {"defer"}},
                     {.match = "bounceme", .actions = {"bounce"}},
                     {.match = "nobody", .actions = {"suppress"}}};
   Adopt();
   const auto deferred = Hear("google", "550 5.1.1 user unknown deferme", kNow, Phase::kRcpt);
   EXPECT_EQ(deferred.action, Action::kDefer);
   EXPECT_EQ(deferred.remedy, Remedy::kNone);
-  EXPECT_EQ(deferred.rule, "rule[0]");
+  EXPECT_EQ(deferred.rule, "busy");
   EXPECT_EQ(Hear("google", "450 4.2.0 bounceme", kNow, Phase::kRcpt).action, Action::kBounce);
   EXPECT_EQ(Hear("google", "550 5.0.0 nobody", kNow, Phase::kRcpt).remedy, Remedy::kSuppress);
   EXPECT_NE(Hear("google", "450 4.0.0 nobody", kNow, Phase::kRcpt).remedy, Remedy::kSuppress) << "never for a 4xx";
@@ -546,6 +586,28 @@ TEST_F(RestraintsTest, ASpikeIsSeenWhileItLastsAndNotAMinuteLater) {
   }
   EXPECT_EQ(suppressed, 49);
   EXPECT_EQ(metrics_.gauge(Metric::kHardBounceSpikes, {"google"})->value(), 1);
+}
+
+TEST_F(RestraintsTest, ASiteOfNoProviderIsDoubtedByItself) {
+  Adopt();
+  const std::shared_ptr<Counter> attempts = AttemptsAt("ip1", "site mx.d1.test")[0];
+  int suppressed = 0;
+  for (int i = 0; i < 400; ++i) {
+    attempts->Add(1);
+    const auto ruling = Hear("site mx.d1.test", "550 5.1.1 user unknown", kNow + absl::Milliseconds(i), Phase::kRcpt);
+    suppressed += ruling.remedy == Remedy::kSuppress ? 1 : 0;
+  }
+  EXPECT_EQ(suppressed, 49);
+  EXPECT_EQ(metrics_.gauge(Metric::kHardBounceSpikes, {"other"})->value(), 1);
+  EXPECT_EQ(Hear("site mx.d2.test", "550 5.1.1 user unknown", kNow, Phase::kRcpt).remedy, Remedy::kSuppress);
+  ASSERT_EQ(restraints_.TakeChanged().size(), 1u);
+  absl::Time now = kNow;
+  for (int minute = 0; minute < 90; ++minute) restraints_.Tick(now += absl::Minutes(1));
+  EXPECT_EQ(metrics_.gauge(Metric::kHardBounceSpikes, {"other"})->value(), 0);
+  const std::vector<queue::Note> notes = restraints_.TakeChanged();
+  ASSERT_EQ(notes.size(), 1u) << "what is over is forgotten on the disk too";
+  EXPECT_EQ(notes[0].value, "");
+  EXPECT_EQ(Hear("site mx.d1.test", "550 5.1.1 user unknown", now, Phase::kRcpt).remedy, Remedy::kSuppress);
 }
 
 TEST_F(RestraintsTest, TooManyHardBouncesPauseAMarketingCampaignOnly) {

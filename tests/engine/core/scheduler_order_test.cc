@@ -13,6 +13,7 @@ namespace sealift::engine {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -213,6 +214,60 @@ TEST_F(SchedulerOrderTest, ACampaignsOwnRateBindsOnlyIt) {
   std::vector<std::string> names = TakeCampaigns(5);
   std::ranges::sort(names);
   EXPECT_THAT(names, ElementsAre("fast", "fast", "fast", "none", "slow"));
+}
+
+TEST_F(SchedulerOrderTest, APoolsRateBindsWhateverLeavesFromItsSources) {
+  options_.sources.push_back(
+      {.name = "ip2", .address = "127.0.0.1", .family = AF_INET, .hostname = "mail.sender.test"});
+  options_.pools.push_back({.name = "small",
+                            .sources = {"ip2", "ip1"},
+                            .source_indexes = {1, 0},
+                            .rate = {.rate = {.count = 1, .period = absl::Hours(1)}, .origin = "sealift.toml:9"}});
+  Start();
+  Send("spring", Recipients(2, "d1.test"));
+  ASSERT_TRUE(EventuallyReady(2));
+  Refusal refusal;
+  OnShard([&](Scheduler&) {
+    EXPECT_TRUE(Take().has_value());
+    EXPECT_FALSE(Take(&refusal).has_value()) << "the stream's own pool has no rate, the source's other one has";
+  });
+  ASSERT_NE(refusal.rate, nullptr);
+  EXPECT_EQ(refusal.rate->kind() + " " + refusal.rate->name(), "pool small");
+  EXPECT_EQ(refusal.rate->origin(), "sealift.toml:9");
+}
+
+TEST_F(SchedulerOrderTest, WhatMayNotLeaveFromANewSourceLeavesFromItsWarmSibling) {
+  options_.sources.push_back(
+      {.name = "ip2", .address = "127.0.0.1", .family = AF_INET, .hostname = "mail.sender.test"});
+  options_.sources[0].warmup = {.start = "2999-01-01", .per_day = {{"default", {1}}}, .overflow = "wait"};
+  options_.pools[0] = {.name = "main", .sources = {"ip1", "ip2"}, .source_indexes = {0, 1}};
+  warmups_.Adopt(options_);
+  Start();
+  Send("spring", Recipients(2, "d1.test"));
+  ASSERT_TRUE(EventuallyReady(2));
+  OnShard([&](Scheduler& scheduler) {
+    Refusal refusal;
+    EXPECT_FALSE(Take(&refusal).has_value());
+    Site& site = PathTo(scheduler, "d1.test").site;
+    Path& sibling = scheduler.paths().PathOf(site, 1, site.queues.front()->requirement);
+    EXPECT_TRUE(scheduler.Next(sibling, refusal).has_value());
+  });
+}
+
+TEST_F(SchedulerOrderTest, WhatADestinationAllowsAPoolBindsEveryPoolOfASource) {
+  options_.pools.push_back({.name = "other", .sources = {"ip1"}, .source_indexes = {0}});
+  options_.destinations.push_back({.domains = {"*"}, .per = Per::kPool});
+  options_.destinations.back().message_rate = {.rate = {.count = 1, .period = absl::Hours(1)}};
+  Start();
+  Send("spring", Recipients(2, "d1.test"));
+  ASSERT_TRUE(EventuallyReady(2));
+  OnShard([&](Scheduler&) {
+    const std::optional<Assignment> first = Take();
+    ASSERT_TRUE(first.has_value());
+    std::vector<std::string> names;
+    for (const std::shared_ptr<RateInForce>& rate : first->permits->rates) names.push_back(rate->name());
+    EXPECT_THAT(names, ElementsAre(EndsWith(" from pool main"), EndsWith(" from pool other")));
+  });
 }
 
 // Of every scope that reaches beyond the site: a reply at one binds rows that have stood ready at another since before.

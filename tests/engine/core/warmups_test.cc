@@ -28,7 +28,13 @@ class WarmupsTest : public testing::Test {
 
   // What a node does once a second; the disk knows what was written.
   void Tick(absl::Time now, const std::set<std::pair<std::string, std::string>>& slowed = {}) {
-    for (const queue::Note& note : warmups_->Tick(now, slowed)) disk_[note.name] = note.value;
+    for (const queue::Note& note : warmups_->Tick(now, slowed)) {
+      if (note.value.empty()) {
+        disk_.erase(note.name);
+      } else {
+        disk_[note.name] = note.value;
+      }
+    }
     warmups_->Granted();
   }
 
@@ -75,6 +81,16 @@ TEST_F(WarmupsTest, ADayHasItsMessagesAndNoMore) {
   EXPECT_EQ(TakeAll("ip1", "google", At(2, 0), At(3, 0)), 8);
   Tick(At(3, 0));
   EXPECT_EQ(warmups_->On("ip1", "google"), nullptr) << "what is warm has no limit";
+}
+
+TEST_F(WarmupsTest, WhoAsksAndWhoLooksAreToldTheSameOfADayThatIsUsedUp) {
+  Adopt();
+  const std::shared_ptr<RateInForce> rate = warmups_->On("ip1", "google");
+  TakeAll("ip1", "google", At(1, 0), At(1, 20));
+  for (const int hour : {20, 22}) {
+    Tick(At(1, hour));
+    EXPECT_EQ(rate->Acquire(At(1, hour), kStanding), rate->Peek(At(1, hour)));
+  }
 }
 
 TEST_F(WarmupsTest, WhatGoesWithoutAskingBeforeTheFirstTickCounts) {
@@ -241,6 +257,30 @@ TEST_F(WarmupsTest, AnOperatorMovesAndFreezesIt) {
   options_.sources[0].warmup.per_day.erase("default");
   Adopt();
   EXPECT_EQ(warmups_->Apply("ip1", "yahoo", {.day = 1}, At(2, 1)).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(WarmupsTest, ASiteThatIsAsGoodAsNewIsForgottenOnceNobodySendsThere) {
+  options_.sources[0].warmup.per_day = {{"default", {20, 40}}};
+  Adopt();
+  std::shared_ptr<RateInForce> little = warmups_->On("ip1", "site little.test");
+  std::shared_ptr<RateInForce> enough = warmups_->On("ip1", "site enough.test");
+  Tick(At(1, 0));
+  for (int i = 0; i < 10; ++i) enough->Count();
+  little->Count();
+  Tick(At(1, 1));
+  little = enough = nullptr;
+  Tick(At(1, 2));
+  EXPECT_EQ(warmups_->List().size(), 2u) << "what was sent today counts";
+  Restart();
+  Tick(At(2, 0));
+  ASSERT_EQ(warmups_->List().size(), 1u);
+  EXPECT_EQ(warmups_->List()[0].judge, "site enough.test");
+  EXPECT_EQ(disk_.size(), 1u);
+  Adopt();
+  EXPECT_EQ(warmups_->List().size(), 1u);
+  little = warmups_->On("ip1", "site little.test");
+  Tick(At(2, 1));
+  EXPECT_EQ(little->value(), "20 on day 1 of 2");
 }
 
 TEST_F(WarmupsTest, MemoryIsBoundedWhateverSitesThereAre) {
