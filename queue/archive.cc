@@ -61,7 +61,8 @@ absl::StatusOr<std::unique_ptr<ArchiveWriter>> ArchiveWriter::Create(std::string
   head.resize(kHeadSize);
   RandomBytes(head.data() + kMagic.size(), kSaltSize - kCheckSize);
   head.replace(kHeadSize - kCheckSize, kCheckSize, CheckOf(key, std::string_view(head).substr(kMagic.size())));
-  std::unique_ptr<ArchiveWriter> writer(new ArchiveWriter(std::move(path), fd, KeyOf(key, head), std::move(head)));
+  const Secret own = KeyOf(key, head);
+  std::unique_ptr<ArchiveWriter> writer(new ArchiveWriter(std::move(path), fd, own, std::move(head)));
   if (absl::Status status = writer->WriteFile(writer->head_); !status.ok()) return status;
   return writer;
 }
