@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -15,6 +16,10 @@ namespace sealift::engine {
 struct OpenPack {
   std::shared_ptr<queue::Pack> pack;
   std::vector<queue::Outcome> outcomes;  // not yet handed to the store
+  size_t handed_over = 0;                // and those that were
+
+  // Every row that was claimed has its outcome.
+  bool IsWhole() const { return handed_over + outcomes.size() == pack->rows().size(); }
 };
 
 // A row of a lane's window: claimed from the store, not yet settled.

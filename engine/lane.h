@@ -63,6 +63,7 @@ struct Lane {
   std::string fresh_cursor, retry_cursor;  // where the next read starts
   int packs_next = 1;                      // how many packs the next read asks for; grows while the lane drains
   int unsettled = 0;                       // rows handed out whose outcome is not durable
+  int unanswered = 0;                      // of those, rows that have none yet
   bool reading = false;                    // a read is under way
   bool reading_fresh = false;              // and it asks for fresh rows too
   bool fresh = true;                       // the store may have fresh rows behind the cursor
@@ -81,6 +82,9 @@ struct Lane {
   int64_t sated = 0;                            // of retrying, those that wait for their recipient's cap
   absl::Time next_due = absl::InfiniteFuture();
   Timer due_timer;
+
+  // Every row that was read of it has an outcome.
+  bool Answered() const { return window.empty() && ahead == 0 && unanswered == 0; }
 
   // Nothing of it is in use: it can be forgotten and found again in the store.
   bool Idle() const {

@@ -20,6 +20,14 @@ uint32_t Number(queue::CampaignId id) { return static_cast<uint32_t>(id); }
 
 bool HasFresh(const queue::LaneRecord& record) { return record.queued > record.retrying + record.in_doubt; }
 
+// A lane that has no more rows than a pack holds is read at once, for they may be in several: each chunk of a load
+// makes its own.
+int PacksToAsk(const Lane& lane) {
+  const bool small = lane.queued <= static_cast<int64_t>(queue::Pack::kRowsMax);
+  const int all = static_cast<int>(std::clamp<int64_t>(lane.queued, 1, LaneTable::kPacksMax));
+  return small ? std::max(all, lane.packs_next) : lane.packs_next;
+}
+
 }  // namespace
 
 void Lane::OnDue() { table.OnDue(*this); }
@@ -55,9 +63,9 @@ bool LaneTable::IsTransactional(const ActiveCampaign& campaign) const {
   return stream != nullptr && stream->kind == StreamKind::kTransactional;
 }
 
-bool LaneTable::HasRoom(const ActiveCampaign& campaign) const {
+bool LaneTable::HasRoom(const ActiveCampaign& campaign, size_t lanes) const {
   if (IsTransactional(campaign)) return transactional_ < kTransactionalMax;
-  return lanes_.size() - transactional_ < kLanesMax;
+  return lanes_.size() - transactional_ + lanes <= kLanesMax;
 }
 
 bool LaneTable::Crowded(bool transactional) const {
@@ -66,7 +74,8 @@ bool LaneTable::Crowded(bool transactional) const {
 
 void LaneTable::NextPage(Pager& pager) {
   if (pager.reading || pager.done || !pager.campaign->sending) return;
-  if (!HasRoom(*pager.campaign)) {
+  // For a whole page: as many as stay here come from the pages of the others, who would find no room.
+  if (!HasRoom(*pager.campaign, kPageLanes)) {
     page_waits_ = true;
     return;
   }
@@ -161,7 +170,7 @@ Lane& LaneTable::Create(const queue::LaneRecord& record, std::shared_ptr<ActiveC
 }
 
 Lane* LaneTable::Receive(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign) {
-  if (HasRoom(*campaign) || HomeOf(record.lane) == services_.index) return &Create(record, std::move(campaign));
+  if (HasRoom(*campaign, 1) || HomeOf(record.lane) == services_.index) return &Create(record, std::move(campaign));
   services_.send_home(HomeOf(record.lane), record.lane.campaign, services_.Now() + kFullAgain);
   return nullptr;
 }
@@ -310,7 +319,7 @@ void LaneTable::Read(Lane& lane, bool fresh_too) {
                        .fresh = lane.fresh_cursor,
                        .retry = lane.retry_cursor,
                        .now = services_.Now(),
-                       .packs_max = lane.packs_next,
+                       .packs_max = PacksToAsk(lane),
                        .fresh_too = fresh_too,
                        .count_rows = lane.recount,
                        .mailing = MailingOf(lane),

@@ -134,7 +134,8 @@ class LaneTable {
   void OnDue(Lane& lane);
   void Flush(std::vector<queue::LaneRead>& reads, queue::ReadTurn turn);
   bool IsTransactional(const ActiveCampaign& campaign) const;
-  bool HasRoom(const ActiveCampaign& campaign) const;
+  // For so many more lanes; of transactional mail, for any at all.
+  bool HasRoom(const ActiveCampaign& campaign, size_t lanes) const;
   void NextPage(Pager& pager);
   void OnPage(queue::CampaignId campaign, queue::LanesPage page);
   void PassOver(Pager& pager, absl::Time due);

@@ -39,9 +39,9 @@ void ReturnPermits(const Assignment& assignment);
 // Scheduler decides which row goes next, and keeps the account of every row that this shard has claimed.
 //
 // A site's queues stand in the order of their streams: transactional before marketing, then by priority; queues of
-// equal standing take turns of as many messages as their campaigns weigh, the lanes of a queue of a pack of
-// rows each. A row leaves its lane only with a permit of every limit that binds it, and only while its outcome could be
-// settled.
+// equal standing take turns of as many messages as their campaigns weigh, the lanes of a queue of as many
+// rows as a pack may hold. A row leaves its lane only with a permit of every limit that binds it, and only while its
+// outcome could be settled.
 //
 // Owned by:  the shard.
 // Threads:   the shard's.

@@ -1,5 +1,6 @@
 #include "engine/settler.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -8,8 +9,16 @@
 namespace sealift::engine {
 namespace {
 
-constexpr int kGatherShare = 4;    // of the share: while these are made durable, as many can gather
-constexpr size_t kSpareMax = 256;  // vectors kept, of a pack's outcomes each
+constexpr int kGatherShare = 4;  // of the share: while these are made durable, as many can gather
+constexpr size_t kLargePack = queue::Pack::kRowsMax / 2;  // it does not wait for the lane's others
+constexpr size_t kSpareMax = 256;                         // vectors kept, of a pack's outcomes each
+
+// Whether nothing is won by settling it later. Where a row is deferred, perhaps no other is sent for hours.
+bool IsRipe(const OpenPack& open, const Lane& lane) {
+  if (std::ranges::find(open.outcomes, queue::OutcomeKind::kDeferred, &queue::Outcome::kind) != open.outcomes.end())
+    return true;
+  return open.IsWhole() && (open.pack->rows().size() >= kLargePack || lane.Answered());
+}
 
 }  // namespace
 
@@ -17,7 +26,7 @@ Settler::Settler(const ShardServices& services, int share, Callbacks callbacks)
     : services_(services),
       share_(share),
       callbacks_(std::move(callbacks)),
-      linger_timer_(Timer::Calling<&Settler::HandOver>(this)) {}
+      linger_timer_(Timer::Calling<&Settler::HandOverAll>(this)) {}
 
 void Settler::Settle(Lane& lane, const Claim& claim, queue::Outcome outcome) {
   OpenPack& open = *claim.open;
@@ -33,10 +42,17 @@ void Settler::Settle(Lane& lane, const Claim& claim, queue::Outcome outcome) {
     }
   }
   open.outcomes.push_back(std::move(outcome));
+  --lane.unanswered;
+  ++gathered_;
+  ++newly_;
+  const int enough = share_ / kGatherShare;
   // Rows of a pack that has expired are settled from elsewhere too (engine/expiry): who is first decides.
-  if (++gathered_ >= share_ / kGatherShare || open.pack->expires() <= services_.Now()) {
-    HandOver();
-  } else if (!linger_timer_.armed()) {
+  if (open.pack->expires() <= services_.Now() || (gathered_ >= enough && Scarce())) {
+    HandOverAll();
+  } else if (newly_ >= enough) {
+    HandOverRipe();
+  }
+  if (!lingering_.empty() && !linger_timer_.armed()) {
     services_.ArmAt(linger_timer_, services_.Now() + kLinger);
   }
 }
@@ -47,21 +63,35 @@ uint64_t Settler::Intend(const Claim& claim, uint16_t attempt, absl::Time date) 
 }
 
 // Pack by pack, for the store writes a pack's once.
-void Settler::HandOver() {
-  for (const auto& [open, lane] : lingering_) {
-    for (queue::Outcome& outcome : open->outcomes) {
-      const bool deferred = outcome.kind == queue::OutcomeKind::kDeferred && !outcome.in_doubt();
-      awaited_.push_back({++last_number_, lane,
-                          deferred ? queue::Store::RoundDue(outcome.due, outcome.time) : absl::InfiniteFuture(),
-                          std::exchange(outcome.kept, nullptr)});
-      batch_.push_back(std::move(outcome));
-    }
-    open->outcomes.clear();
-    std::vector<queue::Outcome> emptied = std::exchange(open->outcomes, {});
-    if (spare_.size() < kSpareMax) spare_.push_back(std::move(emptied));
+void Settler::HandOver(OpenPack& open, Lane* lane) {
+  for (queue::Outcome& outcome : open.outcomes) {
+    const bool deferred = outcome.kind == queue::OutcomeKind::kDeferred && !outcome.in_doubt();
+    awaited_.push_back({++last_number_, lane,
+                        deferred ? queue::Store::RoundDue(outcome.due, outcome.time) : absl::InfiniteFuture(),
+                        std::exchange(outcome.kept, nullptr)});
+    batch_.push_back(std::move(outcome));
   }
+  open.handed_over += open.outcomes.size();
+  gathered_ -= static_cast<int>(open.outcomes.size());
+  open.outcomes.clear();
+  std::vector<queue::Outcome> emptied = std::exchange(open.outcomes, {});
+  if (spare_.size() < kSpareMax) spare_.push_back(std::move(emptied));
+}
+
+void Settler::HandOverAll() {
+  for (const auto& [open, lane] : lingering_) HandOver(*open, lane);
   lingering_.clear();
-  gathered_ = 0;
+  newly_ = 0;
+}
+
+void Settler::HandOverRipe() {
+  std::erase_if(lingering_, [this](const auto& lingering) {
+    const auto& [open, lane] = lingering;
+    if (!IsRipe(*open, *lane)) return false;
+    HandOver(*open, lane);
+    return true;
+  });
+  newly_ = 0;
 }
 
 void Settler::Flush() {
@@ -70,7 +100,7 @@ void Settler::Flush() {
 }
 
 void Settler::FlushAll() {
-  HandOver();
+  HandOverAll();
   Flush();
 }
 
@@ -80,7 +110,8 @@ void Settler::OnDurable(uint64_t number) {
   size_t done = 0;  // callbacks may add to what is awaited
   while (done < awaited_.size() && awaited_[done].number <= number) {
     const Awaited settled = std::move(awaited_[done++]);
-    Return(*settled.lane);
+    --begun_;
+    --settled.lane->unsettled;
     // The lane may be forgotten in the last call.
     if (settled.due != absl::InfiniteFuture()) callbacks_.deferred_durable(*settled.lane, settled.due);
     callbacks_.durable(*settled.lane);

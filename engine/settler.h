@@ -19,8 +19,9 @@ namespace sealift::engine {
 //
 // It keeps the shard's share of the bound on duplicates: a message counts from the moment its transaction begins until
 // its outcome is durable, and when the share is used up nothing new begins. After a crash exactly these can be sent
-// again. Outcomes gather until they are a quarter of the share, or for kLinger: most packs are settled whole then, and
-// many share the price of a commit.
+// again. Outcomes gather until they are a quarter of the share, or for kLinger, so that many share the price of a
+// commit. A pack that lacks some waits for them while the share has room, and one of a few rows for the others of its
+// lane: where many sites have a row each in turn, nearly every row would be settled by itself.
 //
 // Owned by:  its shard.
 // Threads:   the shard's. The committer's answer arrives through the shard's inbox.
@@ -45,11 +46,13 @@ class Settler {
   void Begin(Lane& lane) {
     ++begun_;
     ++lane.unsettled;
+    ++lane.unanswered;
   }
   // The transaction was not begun after all; the row is as it was.
   void Return(Lane& lane) {
     --begun_;
     --lane.unsettled;
+    --lane.unanswered;
   }
 
   // The row has its outcome; `outcome.pack` and `outcome.index` are set here.
@@ -80,7 +83,12 @@ class Settler {
     std::shared_ptr<const void> kept;  // until then
   };
 
-  void HandOver();
+  // Three quarters of the share are in use.
+  bool Scarce() const { return begun_ >= share_ - share_ / 4; }
+  void HandOver(OpenPack& open, Lane* lane);
+  void HandOverAll();
+  // Without packs that are better settled later.
+  void HandOverRipe();
 
   const ShardServices& services_;
   const int share_;
@@ -88,7 +96,8 @@ class Settler {
   Timer linger_timer_;
 
   int begun_ = 0;
-  int gathered_ = 0;  // outcomes since all were handed over
+  int gathered_ = 0;  // outcomes that were not handed over
+  int newly_ = 0;     // of those, since something was
   uint64_t last_number_ = 0, durable_ = 0;
   Signal grown_;
   std::vector<std::pair<std::shared_ptr<OpenPack>, Lane*>> lingering_;

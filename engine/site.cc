@@ -16,11 +16,14 @@ std::pair<Lane*, Claim> SendQueue::PopFront() {
   Claim claim = std::move(lane.window.front());
   lane.window.pop_front();
   --lane.rows_listed;
+  ++taken_of_front;
   if (lane.window.empty()) {
     lane.listed = false;
     ready.pop_front();
-  } else if (lane.window.front().open != claim.open) {
+    taken_of_front = 0;
+  } else if (lane.window.front().open != claim.open && taken_of_front >= queue::Pack::kRowsMax) {
     ready.splice(ready.end(), ready, ready.begin());
+    taken_of_front = 0;
   }
   return {&lane, std::move(claim)};
 }

@@ -118,6 +118,7 @@ struct SendQueue {
   HoldSet::Placement placement;                             // where operators' orders let its rows leave
   size_t next_source = 0;                                   // whose turn it is to open a session
   std::list<Lane*> ready;                                   // lanes that have rows in their window
+  size_t taken_of_front = 0;                                // of the first of them, in this turn
   size_t rows_ready = 0;                                    // in their windows, and ahead
   std::shared_ptr<const DkimSigner> signer;                 // null: the stream does not sign
   std::list<ReadyRow> ahead;                                // they go before `ready`; empty without a signer
@@ -131,8 +132,8 @@ struct SendQueue {
   bool HasRows() const { return !ahead.empty() || !ready.empty(); }
   // The row that goes next. There is one.
   const Claim& Front() const { return ahead.empty() ? ready.front()->window.front() : ahead.front().claim; }
-  // The front row of the lane whose turn it is. It goes behind the others with the last row of a pack: one whose rows
-  // are settled together costs one write, one that is settled row by row as many. There is one.
+  // The front row of the lane whose turn it is. It goes behind the others with the last row of a pack, once it had as
+  // many as a pack may hold: rows of a lane that are settled together cost one write, one by one as many. There is one.
   std::pair<Lane*, Claim> PopFront();
   // It is the next of its lane again, and the lane's turn.
   void PushFront(Lane& lane, Claim claim);

@@ -112,6 +112,109 @@ TEST_F(SettlerTest, AQuarterOfTheShareDoesNotWaitForMore) {
   ASSERT_TRUE(Eventually([&] { return rows_durable_ == 17; }));
 }
 
+TEST_F(SettlerTest, APackThatLacksOutcomesWaitsForThemWhileOthersGo) {
+  Begin(64);
+  const std::vector<Claim> claims = Claimed("spring", 32);
+  const std::vector<queue::Outcome>&first = claims[0].open->outcomes, &second = claims[16].open->outcomes;
+  ASSERT_NE(&first, &second);
+  OnShard([&](Scheduler&) {
+    for (size_t i = 0; i < 16; ++i) {
+      settler_->Begin(*lane_);
+      settler_->Settle(*lane_, claims[i % 2 == 0 ? i / 2 : 16 + i / 2], Delivered());
+    }
+    EXPECT_THAT(first, SizeIs(8)) << "a quarter of the share is here, and no pack is whole";
+    for (size_t i = 8; i < 16; ++i) {
+      settler_->Begin(*lane_);
+      settler_->Settle(*lane_, claims[i], Delivered());
+    }
+    for (size_t i = 24; i < 31; ++i) {
+      settler_->Begin(*lane_);
+      settler_->Settle(*lane_, claims[i], Delivered());
+    }
+    EXPECT_THAT(second, SizeIs(15));
+    settler_->Begin(*lane_);
+    settler_->Settle(*lane_, claims[31], Delivered());
+    EXPECT_THAT(first, IsEmpty());
+    EXPECT_THAT(second, IsEmpty());
+    settler_->Flush();
+  });
+  ASSERT_TRUE(Eventually([&] { return rows_durable_ == 32; }));
+  Stop();
+  EXPECT_EQ(CountersOf(campaign_).delivered, 32u);
+  EXPECT_THAT(durable_, ElementsAre(32)) << "each was written once";
+}
+
+TEST_F(SettlerTest, WhatHoldsAPackBackIsNotWaitedForForLong) {
+  Begin(4);
+  const std::vector<Claim> claims = Claimed("spring", 4);
+  OnShard([&](Scheduler&) {
+    settler_->Begin(*lane_);
+    settler_->Settle(*lane_, claims[0], Delivered());
+    EXPECT_THAT(claims[0].open->outcomes, SizeIs(1)) << "a quarter of the share, and of the pack";
+  });
+  ASSERT_TRUE(Eventually([&] { return rows_durable_ == 1; }));
+}
+
+TEST_F(SettlerTest, APackWithADeferralWaitsForNothing) {
+  Begin(16);
+  const std::vector<Claim> first = Claimed("spring", 16), second = Claimed("summer", 16);
+  OnShard([&](Scheduler&) {
+    const auto settle = [&](const Claim& claim, queue::Outcome outcome) {
+      settler_->Begin(*lane_);
+      settler_->Settle(*lane_, claim, std::move(outcome));
+    };
+    queue::Outcome deferred = Delivered();
+    deferred.kind = OutcomeKind::kDeferred;
+    deferred.due = absl::Now() + absl::Hours(1);
+    settle(first[0], deferred);
+    for (size_t i = 0; i < 3; ++i) settle(second[i], Delivered());
+    EXPECT_THAT(first[0].open->outcomes, IsEmpty());
+    EXPECT_THAT(second[0].open->outcomes, SizeIs(3));
+  });
+  ASSERT_TRUE(Eventually([&] { return rows_durable_ == 4; }));
+}
+
+TEST_F(SettlerTest, APackOfAFewRowsWaitsForTheOthersOfItsLane) {
+  Begin(32);
+  const std::vector<Claim> few = Claimed("spring", 4), others = Claimed("summer", 12);
+  OnShard([&](Scheduler&) {
+    const auto settle = [&](const Claim& claim) {
+      settler_->Begin(*lane_);
+      settler_->Settle(*lane_, claim, Delivered());
+    };
+    settler_->Begin(*lane_);  // another row of the lane is under way
+    for (const Claim& claim : few) settle(claim);
+    for (size_t i = 0; i < 4; ++i) settle(others[i]);
+    EXPECT_THAT(few[0].open->outcomes, SizeIs(4)) << "a quarter of the share is here";
+    settler_->Return(*lane_);
+    for (size_t i = 4; i < 12; ++i) settle(others[i]);
+    EXPECT_THAT(few[0].open->outcomes, IsEmpty());
+    EXPECT_THAT(others[0].open->outcomes, IsEmpty());
+    settler_->Flush();
+  });
+  ASSERT_TRUE(Eventually([&] { return rows_durable_ == 16; }));
+}
+
+TEST_F(SettlerTest, NoPackWaitsWhereTheShareIsScarce) {
+  Begin(64);
+  const std::vector<Claim> claims = Claimed("spring", 32);
+  const std::vector<queue::Outcome>&first = claims[0].open->outcomes, &second = claims[16].open->outcomes;
+  OnShard([&](Scheduler&) {
+    for (int begun = 0; begun < 49; ++begun) settler_->Begin(*lane_);
+    for (size_t i = 0; i < 8; ++i) settler_->Settle(*lane_, claims[i], Delivered());
+    for (size_t i = 16; i < 23; ++i) settler_->Settle(*lane_, claims[i], Delivered());
+    EXPECT_THAT(first, SizeIs(8)) << "less than a quarter of the share";
+    settler_->Settle(*lane_, claims[23], Delivered());
+    EXPECT_THAT(first, IsEmpty());
+    EXPECT_THAT(second, IsEmpty());
+    settler_->Flush();
+  });
+  ASSERT_TRUE(Eventually([&] { return rows_durable_ == 16; }));
+  OnShard([&](Scheduler&) {
+    for (int begun = 16; begun < 49; ++begun) settler_->Return(*lane_);
+  });
+}
+
 TEST_F(SettlerTest, AnOutcomeOfAnExpiredPackDoesNotWait) {
   Begin(64);
   const std::vector<Claim> claims = Claimed("spring", 2, {.accepted = absl::Now() - absl::Hours(24 * 30)});
