@@ -298,6 +298,18 @@ void AddWait(WaitReason wait, std::vector<WaitReason>& waits) {
   waits.push_back(std::move(wait));
 }
 
+void TakeSettled(uint64_t rows, std::vector<WaitReason>& waits) {
+  for (const bool going : {true, false}) {
+    for (WaitReason& wait : waits) {
+      if ((wait.reason == "sending") != going || wait.reason == "in_doubt") continue;
+      const uint64_t less = std::min(rows, wait.rows);
+      wait.rows -= less;
+      rows -= less;
+    }
+  }
+  std::erase_if(waits, [](const WaitReason& wait) { return wait.rows == 0; });
+}
+
 void ExplainDomain(Scheduler& scheduler, const std::string& domain, DomainExplanation& into) {
   const Site* const site = scheduler.directory().FindSite(domain);
   if (site != nullptr) {

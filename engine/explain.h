@@ -24,6 +24,8 @@ BlockedRows CountBlocked(Scheduler& scheduler, queue::CampaignId campaign);
 
 // Adds a reason to those that are known, with the rows of an equal one.
 void AddWait(WaitReason wait, std::vector<WaitReason>& waits);
+// So many of the rows were settled while the shards were asked: those that were going out first.
+void TakeSettled(uint64_t rows, std::vector<WaitReason>& waits);
 // Who set a key, with the place in the configuration: "node.unsettled_max (/etc/sealift/sealift.toml:4)", "stream news
 // retry (default)".
 std::string SetBy(const Options& options, std::string_view key);

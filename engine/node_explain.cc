@@ -216,6 +216,7 @@ absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
     if (tried > 0) AddWait(Unread(tried, true), explanation.waits);
     if (rest > tried) AddWait(Unread(rest - tried, false), explanation.waits);
   }
+  if (explained > explanation.queued) TakeSettled(explained - explanation.queued, explanation.waits);
   // What binds longest stands first; what may go now, last.
   std::ranges::sort(explanation.waits, [](const WaitReason& a, const WaitReason& b) {
     return (a.reason == "sending" ? 1 : 0) < (b.reason == "sending" ? 1 : 0);

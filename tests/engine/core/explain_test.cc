@@ -106,6 +106,16 @@ TEST_F(ExplainTest, TheLimitThatRefusesIsNamedWithItsValueAndWhoSetIt) {
   });
 }
 
+TEST(TakeSettledTest, WhatWasGoingOutIsTakenFirst) {
+  std::vector<WaitReason> waits = {
+      {.reason = "in_doubt", .rows = 4}, {.reason = "source", .rows = 5}, {.reason = "sending", .rows = 3}};
+  TakeSettled(4, waits);
+  ASSERT_EQ(waits.size(), 2u);
+  EXPECT_EQ(waits[0].rows, 4u);
+  EXPECT_EQ(waits[1].reason, "source");
+  EXPECT_EQ(waits[1].rows, 4u);
+}
+
 TEST_F(ExplainTest, EachOfTwoCampaignsIsToldItsOwnLimit) {
   Start();
   Send("spring", Recipients(2, "d1.test"), {.rate = {.count = 1, .period = absl::Hours(1)}});
