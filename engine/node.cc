@@ -240,6 +240,7 @@ std::shared_ptr<const SigningKeys> NodeImpl::signing_keys() const {
 absl::Status NodeImpl::Ready() const {
   const absl::Status failed = store_->failure();
   if (!failed.ok()) return failed;
+  if (absl::Status damage = store_->damage(); !damage.ok()) return damage;
   if (!storage_ok_.load()) {
     return absl::ResourceExhaustedError(
         "the data directory has less free space than storage.stop_send_below: sending waits");

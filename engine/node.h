@@ -50,6 +50,7 @@ struct CampaignStatus {
   std::optional<absl::Time> start_at;  // it is ready and starts by itself then
   std::optional<PauseCause> pause;     // it is paused, and that is known
   PauseHistory pauses;
+  std::string damage;  // of the queue, for which rows cannot be read; empty: none was found
 };
 
 struct LoadRequest {

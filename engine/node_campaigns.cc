@@ -137,6 +137,7 @@ CampaignStatus NodeImpl::StatusOf(const queue::Campaign& campaign) {
   status.sink = campaign.spec.mode == "sink";
   status.deferred = campaign.counters.retrying;
   status.in_doubt = campaign.counters.in_doubt;
+  status.damage = std::string(store_->damage().message());
   status.pause = campaigns_->WhyPaused(campaign);
   status.pauses = campaigns_->PausesOf(campaign.spec.name);
   if (const auto settings = CampaignSettings::Parse(campaign.spec.settings_json); settings.ok()) {

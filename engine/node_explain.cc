@@ -214,7 +214,17 @@ absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
     const uint64_t rest = explanation.queued - explained;
     const uint64_t tried = std::min(retrying, rest);
     if (tried > 0) AddWait(Unread(tried, true), explanation.waits);
-    if (rest > tried) AddWait(Unread(rest - tried, false), explanation.waits);
+    if (rest > tried) {
+      WaitReason unread = Unread(rest - tried, false);
+      if (const absl::Status damage = store_->damage(); !damage.ok()) {
+        unread = {.reason = "damage",
+                  .detail = std::string(damage.message()),
+                  .set_by = "the disk",
+                  .until = {},
+                  .rows = unread.rows};
+      }
+      AddWait(std::move(unread), explanation.waits);
+    }
   }
   if (explained > explanation.queued) TakeSettled(explained - explanation.queued, explanation.waits);
   // What binds longest stands first; what may go now, last.

@@ -332,4 +332,16 @@ LanesPage ReadLanesPage(Database* database, Unsealer* unsealer, CampaignId campa
   return page;
 }
 
+absl::Status CheckLanes(Database* database) {
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  options.readahead_size = 256 << 10;
+  const std::unique_ptr<rocksdb::Iterator> it(database->get()->NewIterator(options, database->handle(Column::kLanes)));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    LaneValue value;
+    if (!DecodeLaneKey(ToView(it->key())) || !value.Parse(ToView(it->value()))) return CutShort();
+  }
+  return FromRocks(it->status(), "read lanes");
+}
+
 }  // namespace sealift::queue

@@ -39,6 +39,9 @@ std::vector<LaneWindow> ReadWindows(Database* database, DueHorizon* horizon, con
 LanesPage ReadLanesPage(Database* database, Unsealer* unsealer, CampaignId campaign, std::string_view cursor, int max,
                         int shard, int shards);
 
+// Reads all of them, as a start does: what is damaged of them would else be rows that are queued and that nobody finds.
+absl::Status CheckLanes(Database* database);
+
 // One of them; nothing when it has no row queued.
 absl::StatusOr<std::optional<LaneRecord>> ReadLane(Database* database, Unsealer* unsealer, LaneId lane);
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "queue/beside.h"
 #include "queue/bodies.h"
 #include "queue/campaign_table.h"
 #include "queue/cancellation.h"
@@ -50,8 +51,17 @@ struct Store::Parts {
   // Whoever changes something waits for a disk that has stopped writes, but not without an end.
   absl::Status AwaitWrites() const { return database->AwaitEndOfStall(options.stall_patience, Stall::kSlowed); }
 
+  // Readers tell of what they could not read, whose rows wait.
+  void NoteDamage(const absl::Status& status) {
+    if (!absl::IsDataLoss(status)) return;
+    const std::lock_guard lock(damage_mutex);
+    if (damage.ok()) damage = status;
+  }
+
   const Options options;
   Failure failure;
+  std::mutex damage_mutex;
+  absl::Status damage;  // the first that was found
   DueHorizon horizon;
   ClaimEpoch epoch;
   Expiries expiries;
@@ -103,10 +113,11 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(Options options) {
 
   const int threads = std::max(parts->options.readers, 1);
   const auto about_rolls = parts->database->is_oldest() ? MakeRolls : CheckRolls;
-  if (absl::Status status = about_rolls(parts->database.get(), parts->ring.get(), *parts->campaigns, threads);
-      !status.ok()) {
-    return status;
-  }
+  std::future<absl::Status> about_lanes = Beside([&] { return CheckLanes(parts->database.get()); });
+  const absl::Status rolls = about_rolls(parts->database.get(), parts->ring.get(), *parts->campaigns, threads);
+  const absl::Status lanes = about_lanes.get();
+  if (!rolls.ok()) return rolls;
+  if (!lanes.ok()) return lanes;
 
   Committer::Options committing{.shards = parts->options.shards,
                                 .inbox_outcomes_max = parts->options.inbox_outcomes_max,
@@ -139,6 +150,11 @@ bool Store::Settle(int shard, uint64_t last, std::vector<Outcome>& batch, std::v
 
 absl::Status Store::failure() const { return parts_->failure.status(); }
 
+absl::Status Store::damage() const {
+  const std::lock_guard lock(parts_->damage_mutex);
+  return parts_->damage;
+}
+
 bool Store::writable() const { return !parts_->failure.stopped(); }
 
 absl::Time Store::RoundDue(absl::Time due, absl::Time from) { return queue::RoundDue(due, from); }
@@ -147,8 +163,10 @@ void Store::ReadRows(std::vector<LaneRead> reads, std::move_only_function<void(s
                      ReadTurn turn) {
   parts_->readers->Do(
       [parts = parts_.get(), reads = std::move(reads), done = std::move(done)](Unsealer& unsealer) mutable {
-        done(ReadWindows(parts->database.get(), &parts->horizon, parts->epoch, *parts->suppressions, *parts->ring,
-                         &unsealer, reads));
+        std::vector<LaneWindow> windows = ReadWindows(parts->database.get(), &parts->horizon, parts->epoch,
+                                                      *parts->suppressions, *parts->ring, &unsealer, reads);
+        for (const LaneWindow& window : windows) parts->NoteDamage(window.status);
+        done(std::move(windows));
       },
       turn);
 }
@@ -157,7 +175,9 @@ void Store::ReadLanes(CampaignId campaign, std::string cursor, int max, int shar
                       std::move_only_function<void(LanesPage)> done, ReadTurn turn) {
   parts_->readers->Do(
       [=, parts = parts_.get(), cursor = std::move(cursor), done = std::move(done)](Unsealer& unsealer) mutable {
-        done(ReadLanesPage(parts->database.get(), &unsealer, campaign, cursor, max, shard, shards));
+        LanesPage page = ReadLanesPage(parts->database.get(), &unsealer, campaign, cursor, max, shard, shards);
+        parts->NoteDamage(page.status);
+        done(std::move(page));
       },
       turn);
 }

@@ -164,6 +164,9 @@ class Store {
 
   // Ok, or why nothing new is accepted.
   absl::Status failure() const;
+
+  // Ok, or the first damage that rows could not be read for since the start: they wait, whatever becomes of others.
+  absl::Status damage() const;
   // Whether that is Ok; no transaction begins while it is not, for its outcome could not be committed. No lock.
   bool writable() const;
 

@@ -69,6 +69,7 @@ json ToJson(const CampaignStatus& status, absl::Time now) {
                  {"input_rows", campaign.input_rows},
                  {"erased", campaign.erased},
                  {"suppressed_at_load", counters.suppressed_at_load}};
+  if (!status.damage.empty()) answer["damage"] = status.damage;
   if (status.state == "running" && campaign.started < now) {
     answer["settled_per_second"] =
         static_cast<double>(counters.settled()) / absl::ToDoubleSeconds(now - campaign.started);

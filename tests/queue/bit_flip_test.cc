@@ -157,6 +157,47 @@ TEST_F(BitFlipTest, DamagedRowsNameTheirCampaignAndTheirFile) {
   }
 }
 
+// A lane that cannot be read would be rows that are queued, and that nobody finds.
+TEST_F(BitFlipTest, DamagedLanesAreFoundAtTheStart) {
+  Build();
+  Restore();
+  std::vector<std::string> lanes;
+  {
+    auto database = Database::Open({.path = path_, .memory_bytes = 32 << 20});
+    ASSERT_TRUE(database.ok()) << database.status();
+    std::vector<rocksdb::LiveFileMetaData> files;
+    (**database)->GetLiveFilesMetaData(&files);
+    for (const auto& file : files) {
+      if (file.column_family_name == "lanes") lanes.push_back(file.name.substr(1));
+    }
+  }
+  ASSERT_FALSE(lanes.empty());
+  FlipBit(lanes.front(), 80);  // of the first block
+  const absl::Status refused = TryOpen().status();
+  EXPECT_TRUE(absl::IsDataLoss(refused)) << refused;
+  EXPECT_NE(refused.message().find("`sealift backup restore FILE`"), std::string_view::npos) << refused;
+}
+
+// Damage that comes while the queue is open: whoever asks is told, though the reader can only wait.
+TEST_F(BitFlipTest, DamageThatAReaderMeetsIsToldOfFromThenOn) {
+  Build();
+  Restore();
+  Open();
+  EXPECT_TRUE(store_->damage().ok());
+  const CampaignId campaign = store_->FindCampaign("spring")->id;
+  for (const std::string& table : FilesLike(".sst")) {
+    if (!std::filesystem::exists(path_ + "/" + table)) continue;
+    for (uint64_t byte = 10; byte < std::filesystem::file_size(path_ + "/" + table); byte += 500) {
+      FlipBit(table, byte * 8);
+    }
+  }
+  std::promise<LanesPage> promise;
+  store_->ReadLanes(campaign, "", 1000, 0, 1, [&](LanesPage read) { promise.set_value(std::move(read)); });
+  const LanesPage page = promise.get_future().get();
+  ASSERT_TRUE(absl::IsDataLoss(page.status)) << page.status;
+  EXPECT_EQ(store_->damage(), page.status);
+}
+
 TEST_F(BitFlipTest, InTheLog) {
   Build();
   const auto logs = FilesLike(".log");

@@ -30,6 +30,7 @@ const std::vector<Column>& CampaignDetails() {
                                               {"stream", "stream"},
                                               {"weight", "weight"},
                                               {"state", "state"},
+                                              {"damage", "DAMAGE"},
                                               {"paused", "paused"},
                                               {"paused_at", "paused at"},
                                               {"delivery", "delivery"},
