@@ -180,7 +180,7 @@ void LaneTable::TakeUp(const queue::LaneRecord& record, std::shared_ptr<ActiveCa
   if (found == pagers_.end() || !campaign->sending || Find(record.lane) != nullptr) return;
   const LaneFacts facts{record.lane, campaign->name, campaign->stream, record.domain};
   if (services_.holds->OnLane(facts) != nullptr) return;  // found again when the hold has ended
-  if (HasRoom(*campaign)) {
+  if (HasRoom(*campaign, 1)) {
     callbacks_.found(Create(record, std::move(campaign)));
     return;
   }
