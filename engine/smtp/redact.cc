@@ -1,10 +1,14 @@
 #include "engine/smtp/redact.h"
 
+#include <algorithm>
+#include <cstdint>
+
 namespace sealift::engine {
 namespace {
 
 constexpr std::string_view kHidden = "<redacted>";
 constexpr size_t kTellingBytesMin = 5;
+constexpr size_t kBreakableBytesMin = 8;
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
@@ -59,25 +63,86 @@ std::string HideAddresses(std::string_view text) {
   return result;
 }
 
+// How many bytes of `text` at `i` are `word`, in any case; 0: none. A long word may be broken, as between two lines.
+size_t StandsAt(std::string_view word, std::string_view text, size_t i) {
+  const size_t begin = i;
+  for (size_t k = 0; k < word.size(); ++k, ++i) {
+    if (k > 0 && word.size() >= kBreakableBytesMin) {
+      while (i < text.size() && static_cast<unsigned char>(text[i]) <= ' ' && text[i] != word[k]) ++i;
+    }
+    if (i >= text.size() || Lower(text[i]) != Lower(word[k])) return 0;
+  }
+  return i - begin;
+}
+
 // `word` in any case: one that is short enough to be a part of other words only where it stands alone.
 void HideWord(std::string_view word, std::string& text) {
   if (word.empty()) return;
   const bool alone = word.size() < kTellingBytesMin;
-  size_t i = 0;
-  while (i + word.size() <= text.size()) {
-    bool same = true;
-    for (size_t k = 0; same && k < word.size(); ++k) same = Lower(text[i + k]) == Lower(word[k]);
-    const size_t end = i + word.size();
-    if (alone) {
-      same = same && (i == 0 || !IsAlphanumeric(text[i - 1])) && (end == text.size() || !IsAlphanumeric(text[end]));
-    }
-    if (same && text.compare(i > 0 ? i - 1 : 0, kHidden.size(), kHidden) != 0) {
-      text.replace(i, word.size(), kHidden);
+  for (size_t i = 0; i < text.size();) {
+    size_t size = StandsAt(word, text, i);
+    const size_t end = i + size;
+    if (alone && ((i > 0 && IsAlphanumeric(text[i - 1])) || (end < text.size() && IsAlphanumeric(text[end])))) size = 0;
+    if (size > 0 && text.compare(i > 0 ? i - 1 : 0, kHidden.size(), kHidden) != 0) {
+      text.replace(i, size, kHidden);
       i += kHidden.size();
     } else {
       ++i;
     }
   }
+}
+
+std::string Hex(std::string_view bytes) {
+  std::string hex;
+  for (const char c : bytes) {
+    for (const int shift : {4, 0}) hex += "0123456789abcdef"[(static_cast<unsigned char>(c) >> shift) & 15];
+  }
+  return hex;
+}
+
+// What base64 has of `bytes` wherever they stand in what is encoded, with so many bytes (modulo 3) before them.
+std::string Base64Of(std::string_view bytes, size_t before) {
+  static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string digits;
+  uint32_t bits = 0;
+  size_t held = before * 8 % 6;  // bits, of which those before are unknown
+  bool shared = held > 0;        // the next digit has some of those
+  for (const char c : bytes) {
+    bits = (bits << 8) | static_cast<unsigned char>(c);
+    for (held += 8; held >= 6;) {
+      held -= 6;
+      if (shared) {
+        shared = false;
+        continue;
+      }
+      digits += kDigits[(bits >> held) & 63];
+    }
+  }
+  return digits;
+}
+
+// The whole of each token that has `part` in it.
+void HideToken(std::string_view part, std::string& text) {
+  if (part.size() < kTellingBytesMin) return;
+  const auto is_of_token = [](char c) { return IsAlphanumeric(c) || std::string_view("+/=_-").contains(c); };
+  for (size_t i = text.find(part); i != std::string::npos; i = text.find(part, i)) {
+    size_t begin = i, end = i + part.size();
+    while (begin > 0 && is_of_token(text[begin - 1])) --begin;
+    while (end < text.size() && is_of_token(text[end])) ++end;
+    text.replace(begin, end - begin, kHidden);
+    i = begin + kHidden.size();
+  }
+}
+
+// A local part in the ways that servers write it: as it is, without dots as some count it, and encoded.
+void HideLocal(std::string_view local, std::string& text) {
+  HideWord(local, text);
+  if (local.size() < kTellingBytesMin) return;
+  std::string bare(local);
+  std::erase(bare, '.');
+  if (bare.size() >= kTellingBytesMin && bare.size() < local.size()) HideWord(bare, text);
+  HideWord(Hex(local), text);
+  for (const size_t before : {0, 1, 2}) HideToken(Base64Of(local, before), text);
 }
 
 }  // namespace
@@ -93,8 +158,8 @@ std::string RedactReply(std::string_view reply, std::string_view recipient) {
   if (const size_t at = recipient.rfind('@'); at != std::string_view::npos) {
     std::string_view local = recipient.substr(0, at);
     if (local.size() > 2 && local.front() == '"') local = local.substr(1, local.size() - 2);
-    HideWord(local, text);
-    if (const size_t plus = local.find('+'); plus != std::string_view::npos) HideWord(local.substr(0, plus), text);
+    HideLocal(local, text);
+    if (const size_t plus = local.find('+'); plus != std::string_view::npos) HideLocal(local.substr(0, plus), text);
   }
   for (char& c : text) {
     if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f) c = '?';

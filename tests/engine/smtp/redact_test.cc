@@ -39,6 +39,19 @@ TEST(RedactTest, LocalPartAloneGoesToo) {
   EXPECT_EQ(RedactReply("user john doe unknown", "\"john doe\"@d1.test"), "user <redacted> unknown");
 }
 
+TEST(RedactTest, LocalPartInOtherFormsGoesToo) {
+  const std::string recipient = "kan.ari+tag12@d1.test";
+  EXPECT_EQ(RedactReply("see https://h.test/?e=a2FuLmFyaSt0YWcxMkBkMS50ZXN0 now", recipient),
+            "see https://h.test/?<redacted> now");
+  EXPECT_EQ(RedactReply("=?utf-8?B?eGthbi5hcmkrdGFnMTJAZDEudGVzdA==?=", recipient), "=?utf-8?B?<redacted>?=");
+  EXPECT_EQ(RedactReply("=?utf-8?B?eHhrYW4uYXJpK3RhZzEyQGQxLnRlc3Q=?=", recipient), "=?utf-8?B?<redacted>?=");
+  EXPECT_EQ(RedactReply("id 6b616e2e6172692b7461673132 unknown", recipient), "id <redacted> unknown");
+  EXPECT_EQ(RedactReply("id 6B616E2E6172692B7461673132 unknown", recipient), "id <redacted> unknown");
+  EXPECT_EQ(RedactReply("user kanari unknown", recipient), "user <redacted> unknown");
+  EXPECT_EQ(RedactReply("account kan.ar i+tag12 unknown", recipient), "account <redacted> unknown") << "over two lines";
+  EXPECT_EQ(RedactReply("Ok: queued as 4Zx1k", recipient), "Ok: queued as 4Zx1k");
+}
+
 TEST(RedactTest, ControlAndEightBitBytesAreCleaned) { EXPECT_EQ(RedactReply("a\r\nb\x1b\xC3\xBC"), "a??b???"); }
 
 TEST(RedactTest, LengthIsCapped) {
