@@ -184,6 +184,8 @@ class Replay : public JobWork {
           ++kept;
           continue;
         }
+        // It was interrupted: what went back before that is due at once, and has that time to itself.
+        if (next + kAhead < now) next = now + kAhead;
         const absl::Time due = std::max(next, now);
         next = due + absl::Seconds(1 / pace.per_second);
         const queue::Campaign& campaign = campaigns_[row.campaign];

@@ -9,6 +9,7 @@
 namespace sealift::engine {
 namespace {
 
+constexpr size_t kLanesAtOnce = 256;
 constexpr absl::Duration kRounded = absl::Seconds(2);  // the queue rounds due times up by less
 
 // Where a row stands in the time that all of them take, from 0 to 1: the same each time that it is asked.
@@ -49,23 +50,33 @@ class Retry : public JobWork {
       }
       return Progress::kMoved;
     }
-    const LaneToDo lane = std::move(lanes_.front());
-    lanes_.pop_front();
-    at_ = lane.campaign;
+    at_ = lanes_.front().campaign;
     const bool whole = !matcher_.filter().OfRows() && job_.rate.unlimited();
-    const absl::StatusOr<uint64_t> rows =
-        whole ? services_.node.make_due(*lane.campaign, lane.record, From())
-              : services_.node.make_rows_due(
-                    *lane.campaign, lane.record.lane,
-                    [this](const queue::Pack& pack, const queue::Row& row) { return DueOf(pack, row); });
+    const absl::StatusOr<uint64_t> rows = whole ? MoveLanes() : MoveRowsOfOne();
     if (!rows.ok()) return rows.status();
     job_.moved += *rows;
     refills_ = refills_ || (!whole && *rows > 0);
-    Refilled(*lane.campaign, false, now);
+    Refilled(*at_, false, now);
     return now - recorded_ < absl::Seconds(1) ? Progress::kMoved : Record(now);
   }
 
  private:
+  absl::StatusOr<uint64_t> MoveLanes() {
+    std::vector<queue::LaneRecord> lanes;
+    while (!lanes_.empty() && lanes_.front().campaign == at_ && lanes.size() < kLanesAtOnce) {
+      lanes.push_back(std::move(lanes_.front().record));
+      lanes_.pop_front();
+    }
+    return services_.node.make_due(at_->id, lanes, From());
+  }
+
+  absl::StatusOr<uint64_t> MoveRowsOfOne() {
+    const queue::LaneId lane = lanes_.front().record.lane;
+    lanes_.pop_front();
+    return services_.node.make_rows_due(
+        *at_, lane, [this](const queue::Pack& pack, const queue::Row& row) { return DueOf(pack, row); });
+  }
+
   // The shards look through a campaign's lanes each time that they are told of rows: at most once a second, and when it
   // is left.
   void Refilled(const queue::Campaign& campaign, bool left, absl::Time now) {
@@ -126,7 +137,7 @@ class Retry : public JobWork {
   }
 
   std::deque<LaneToDo> lanes_;
-  const queue::Campaign* at_ = nullptr;  // whose lane was the last
+  const queue::Campaign* at_ = nullptr;  // whose lanes were the last
   absl::Time recorded_ = job_.created;
   bool refills_ = false;  // rows are due sooner that no shard was told of
   absl::Time told_ = absl::InfinitePast();

@@ -49,9 +49,10 @@ struct JobNode {
   std::function<absl::StatusOr<uint64_t>(const QueueFilter&)> count;
   // Rows of a stream have been settled.
   std::function<void(const std::string& stream, Job::Kind, uint64_t rows)> settled;
-  // All that the lane has due later than that is due then. How many rows moved.
-  std::function<absl::StatusOr<uint64_t>(const queue::Campaign&, const queue::LaneRecord&, absl::Time due)> make_due;
-  // As above, of the rows that the judge names.
+  // All that the lanes of a campaign have due later than that is due then. How many rows moved.
+  std::function<absl::StatusOr<uint64_t>(queue::CampaignId, const std::vector<queue::LaneRecord>&, absl::Time due)>
+      make_due;
+  // As above, of the rows of one lane that the judge names.
   std::function<absl::StatusOr<uint64_t>(const queue::Campaign&, const queue::LaneId&, const DueJudge&)> make_rows_due;
 };
 

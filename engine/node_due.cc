@@ -11,25 +11,52 @@
 
 namespace sealift::engine {
 
-absl::StatusOr<uint64_t> NodeImpl::MakeDue(const queue::Campaign& campaign, const queue::LaneRecord& lane,
+absl::StatusOr<uint64_t> NodeImpl::MakeDue(queue::CampaignId id, const std::vector<queue::LaneRecord>& lanes,
                                            absl::Time due) {
-  auto result = std::make_shared<std::promise<absl::StatusOr<uint64_t>>>();
-  std::future<absl::StatusOr<uint64_t>> done = result->get_future();
-  const auto answer = [result](const absl::StatusOr<uint64_t>& count) { result->set_value(count); };
-  const std::shared_ptr<ActiveCampaign> active = campaigns_->Active(campaign.id);
+  std::vector<std::future<absl::StatusOr<uint64_t>>> answers;
+  const auto answer = [&] {
+    auto result = std::make_shared<std::promise<absl::StatusOr<uint64_t>>>();
+    answers.push_back(result->get_future());
+    return [result](const absl::StatusOr<uint64_t>& count) { result->set_value(count); };
+  };
+  const std::shared_ptr<ActiveCampaign> active = campaigns_->Active(id);
   if (active == nullptr || !active->sending) {
-    store_->MoveDue(lane.lane, {}, due, answer);
-    return done.get();
+    for (const queue::LaneRecord& lane : lanes) store_->MoveDue(lane.lane, {}, due, answer());
+  } else {
+    // The shard that has a lane knows what is claimed; one that nobody has is taken up where its domain begins.
+    std::vector<Shard*> owners;
+    for (const queue::LaneRecord& lane : lanes) owners.push_back(&HomeOf(lane.lane));
+    for (const std::unique_ptr<Shard>& shard : shards_) {
+      shard->Ask([&](Scheduler& scheduler) {
+        for (size_t i = 0; i < lanes.size(); ++i) {
+          if (scheduler.lanes().Find(lanes[i].lane) != nullptr) owners[i] = shard.get();
+        }
+      });
+    }
+    for (const std::unique_ptr<Shard>& shard : shards_) {
+      shard->Ask([&](Scheduler& scheduler) {
+        for (size_t i = 0; i < lanes.size(); ++i) {
+          if (owners[i] == shard.get()) scheduler.MakeDue(lanes[i], active, due, answer());
+        }
+      });
+    }
   }
-  // The shard that has the lane knows what is claimed; one that nobody has is taken up where its domain begins.
-  Shard* owner = shards_[static_cast<uint64_t>(lane.lane.destination) % shards_.size()].get();
-  for (const std::unique_ptr<Shard>& shard : shards_) {
-    shard->Ask([&](Scheduler& scheduler) {
-      if (scheduler.lanes().Find(lane.lane) != nullptr) owner = shard.get();
-    });
+  uint64_t moved = 0;
+  absl::Status failure;
+  for (std::future<absl::StatusOr<uint64_t>>& done : answers) {
+    const absl::StatusOr<uint64_t> rows = done.get();
+    if (rows.ok()) {
+      moved += *rows;
+    } else {
+      failure = rows.status();
+    }
   }
-  owner->Ask([&](Scheduler& scheduler) { scheduler.MakeDue(lane, active, due, answer); });
-  return done.get();
+  if (!failure.ok()) return failure;
+  return moved;
+}
+
+Shard& NodeImpl::HomeOf(const queue::LaneId& lane) {
+  return *shards_[static_cast<uint64_t>(lane.destination) % shards_.size()];
 }
 
 absl::StatusOr<uint64_t> NodeImpl::MakeRowsDue(queue::CampaignId id, const queue::LaneId& lane, bool in_doubt,
@@ -86,8 +113,7 @@ void NodeImpl::Returned(queue::CampaignId id, const std::vector<queue::ReplayedR
     if (known.contains(lane.lane)) continue;
     absl::StatusOr<std::optional<queue::LaneRecord>> record = store_->FindLane(lane.lane);
     if (!record.ok() || !record->has_value()) continue;
-    by_shard[shards_[static_cast<uint64_t>(lane.lane.destination) % shards_.size()].get()].push_back(
-        **std::move(record));
+    by_shard[&HomeOf(lane.lane)].push_back(**std::move(record));
   }
   for (auto& [shard, records] : by_shard) {
     shard->Ask([&](Scheduler& scheduler) {

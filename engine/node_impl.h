@@ -109,7 +109,9 @@ class NodeImpl final : public Node {
                            const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit);
   std::string ProviderOf(const std::string& domain);
   // Of a retry whose filter asks about rows.
-  absl::StatusOr<uint64_t> MakeDue(const queue::Campaign& campaign, const queue::LaneRecord& lane, absl::Time due);
+  absl::StatusOr<uint64_t> MakeDue(queue::CampaignId id, const std::vector<queue::LaneRecord>& lanes, absl::Time due);
+  // The shard at which a lane begins that none has.
+  Shard& HomeOf(const queue::LaneId& lane);
   void Returned(queue::CampaignId id, const std::vector<queue::ReplayedRows::Lane>& lanes);
   absl::StatusOr<uint64_t> MakeRowsDue(queue::CampaignId id, const queue::LaneId& lane, bool in_doubt,
                                        const JobNode::DueJudge& judge);

@@ -100,8 +100,8 @@ std::unique_ptr<Jobs> NodeImpl::MakeJobs() {
       metrics_.counter(Metric::kMessagesExpired, {stream})->Add(rows);
     }
   };
-  node.make_due = [this](const queue::Campaign& campaign, const queue::LaneRecord& lane, absl::Time due) {
-    return MakeDue(campaign, lane, due);
+  node.make_due = [this](queue::CampaignId id, const std::vector<queue::LaneRecord>& lanes, absl::Time due) {
+    return MakeDue(id, lanes, due);
   };
   node.make_rows_due = [this](const queue::Campaign& campaign, const queue::LaneId& lane,
                               const JobNode::DueJudge& judge) { return MakeRowsDue(campaign.id, lane, false, judge); };

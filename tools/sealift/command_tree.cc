@@ -306,7 +306,10 @@ std::vector<Command> MakeTree() {
        "twice. Asks first on a terminal; without one it needs --yes.",
        "sealift queue replay --provider microsoft --outcome bounced --class policy --matching S3150 --since now-2h "
        "--reason 'delisted' --dry-run",
-       Filtered({{.name = "outcome", .value = "bounced|expired|cancelled", .help = "how they ended", .required = true},
+       Filtered({{.name = "outcome",
+                  .value = "bounced|expired|cancelled",
+                  .help = "how they ended; of bounced ones --class too, for rows that were refused for one reason",
+                  .required = true},
                  Option("matching", "REGEX", "only those whose last reply matches"),
                  Option("since", "TIME", "only those that ended since: 2026-12-01T09:00:00Z, now-2h"),
                  Option("rate", "RATE", "how fast they go: 50/m"),

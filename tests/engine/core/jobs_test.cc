@@ -44,8 +44,10 @@ class JobsTest : public queue::StoreTest {
     node.may_send = [] { return absl::OkStatus(); };
     node.check_names = [](const QueueFilter&) { return absl::OkStatus(); };
     node.count = [](const QueueFilter&) -> absl::StatusOr<uint64_t> { return 48; };
-    node.make_due = [this](const queue::Campaign&, const queue::LaneRecord& lane, absl::Time due) {
-      return MoveDue(lane.lane, "", due);
+    node.make_due = [this](queue::CampaignId, const std::vector<queue::LaneRecord>& lanes, absl::Time due) {
+      uint64_t rows = 0;
+      for (const queue::LaneRecord& lane : lanes) rows += MoveDue(lane.lane, "", due);
+      return rows;
     };
     node.make_rows_due = [this](const queue::Campaign& campaign, const queue::LaneId& lane,
                                 const Jobs::Node::DueJudge& judge) {
