@@ -4,8 +4,10 @@
 
 namespace sealift::engine {
 
-void EventChain::Add(Cursor after, Cursor cursor) {
-  auto next = known_.upper_bound(after);
+bool EventChain::Add(Cursor after, Cursor cursor) {
+  auto next = known_.lower_bound(cursor);
+  if (next != known_.begin() && std::prev(next)->second >= cursor) return false;
+  next = known_.upper_bound(after);
   if (next != known_.begin()) {
     const auto before = std::prev(next);
     if (before->second >= after) {  // it goes on behind this one
@@ -19,6 +21,7 @@ void EventChain::Add(Cursor after, Cursor cursor) {
     next = known_.erase(next);
   }
   known_.emplace_hint(next, after, cursor);
+  return true;
 }
 
 std::optional<std::pair<EventChain::Cursor, EventChain::Cursor>> EventChain::Gap(uint64_t since) const {

@@ -17,8 +17,8 @@ class EventChain {
  public:
   using Cursor = queue::EventCursor;
 
-  // The event at `cursor`, and nothing between `after` and it.
-  void Add(Cursor after, Cursor cursor);
+  // The event at `cursor`, and nothing between `after` and it. False: it was there already.
+  bool Add(Cursor after, Cursor cursor);
 
   // The first place after the commit `since` that has an unknown number of events missing: behind the one event, before
   // the other. Nothing is said of what came after the newest.

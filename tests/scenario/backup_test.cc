@@ -135,6 +135,11 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
   const Answer dry = Sealift({"backup", "reconcile", "--events", events, "--suppressions", suppressions, "--dry-run"});
   EXPECT_EQ(dry.exit_code, 0) << dry.Describe();
   EXPECT_EQ(dry.json["suppressed"].Number(), 10);
+  const std::string doubled = dir.Write("doubled.ndjson", ReadFile(events) + ReadFile(events));
+  const Answer twice_said =
+      Sealift({"backup", "reconcile", "--events", doubled, "--suppressions", suppressions, "--dry-run"});
+  EXPECT_EQ(twice_said.json["settled"].Number(), dry.json["settled"].Number()) << "parts may overlap";
+  EXPECT_EQ(twice_said.json["left"].Number(), dry.json["left"].Number());
   EXPECT_EQ(Sealift({"suppression", "list"}).json["suppressions"].size(), 0u) << "a dry run has suppressed somebody";
   EXPECT_EQ(dry.json["campaigns_cancelled"].size(), 2u);
   EXPECT_EQ(Show("dropped")["state"].Text(), "ready") << "a dry run has cancelled a campaign";

@@ -729,7 +729,9 @@ std::vector<Command> MakeTree() {
        "Show that a backup can be restored",
        "Restores it beside the file (or into --scratch), reads every table with its checksums, opens every campaign, "
        "and "
-       "removes it again: it takes as much space as the backup. Needs no daemon. Exit 65: it was damaged or changed.",
+       "removes it again: it takes as much space as the backup. Needs no daemon. Exit 65: it was damaged or changed; "
+       "78: its key is not the one that is "
+       "configured, or bytes 18 to 49, which say so, were changed.",
        "sealift backup verify /mnt/backup/mta1.example.com-20261201T040000.000Z.backup",
        {Option("scratch", "DIR", "where it is restored for it; must not be there")},
        RunBackupVerify},
