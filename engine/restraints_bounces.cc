@@ -15,6 +15,7 @@ constexpr size_t kSpikeMinutes = 10;
 constexpr uint64_t kSpikeMin = 50;
 constexpr uint64_t kSpikeLook = 10;  // it is looked for at every tenth: a fast one would be over in a minute
 constexpr double kSpikeShare = 0.1, kSpikeTimesNorm = 5, kNormMin = 0.02;
+constexpr uint64_t kUsualMin = 200;  // a site of no provider has no norm before: one that was always dead is no spike
 constexpr double kNormWeight = 1.0 / 120;  // of a minute
 constexpr absl::Duration kSpikeLasts = absl::Hours(1);
 constexpr size_t kJudgesMax = 4096;  // that are watched; sites that refuse nobody are not among them
@@ -69,7 +70,7 @@ bool Restraints::IsDoubted(const std::string& provider, absl::Time now) {
   const auto [entry, made] = acceptances_.try_emplace(provider);
   Acceptance& acceptance = entry->second;
   // This one is of those since.
-  if (made) acceptance.attempts_seen = std::max<uint64_t>(AttemptsTo(provider), 1) - 1;
+  if (made) acceptance.usual = acceptance.attempts_seen = std::max<uint64_t>(AttemptsTo(provider), 1) - 1;
   if (++acceptance.hard % kSpikeLook == 0) Doubt(provider, acceptance, now);
   return acceptance.spike_until > now;
 }
@@ -96,8 +97,9 @@ void Restraints::Doubt(const std::string& provider, Acceptance& acceptance, absl
     refused += bounces;
   }
   const double share = tried == 0 ? 0 : static_cast<double>(refused) / static_cast<double>(tried);
-  const bool far_above =
-      refused >= kSpikeMin && share > kSpikeShare && share > kSpikeTimesNorm * std::max(acceptance.norm, kNormMin);
+  const bool has_norm = acceptance.usual >= kUsualMin || IsKnownProvider(provider);
+  const bool far_above = has_norm && refused >= kSpikeMin && share > kSpikeShare &&
+                         share > kSpikeTimesNorm * std::max(acceptance.norm, kNormMin);
   if (!far_above) return;
   const bool begins = acceptance.spike_until <= now;
   acceptance.spike_until = now + kSpikeLasts;
@@ -137,8 +139,11 @@ void Restraints::TickProviders(absl::Time now) {
     const uint64_t hard = std::exchange(acceptance.hard, 0);
     acceptance.minutes.emplace_back(minute, hard);
     if (acceptance.minutes.size() > kSpikeMinutes) acceptance.minutes.pop_front();
-    if (minute > 0)
-      acceptance.norm += kNormWeight * (static_cast<double>(hard) / static_cast<double>(minute) - acceptance.norm);
+    if (minute > 0) {
+      const double refused = static_cast<double>(hard) / static_cast<double>(minute);
+      acceptance.norm += kNormWeight * (refused - acceptance.norm);
+      if (refused <= kSpikeShare) acceptance.usual += minute;
+    }
     if (acceptance.spike_until != absl::InfinitePast()) ShowSpikes(provider, now);
     // Of a site nothing is known on the disk any more once it is over.
     const bool over = !IsKnownProvider(provider) && acceptance.spike_until <= now;

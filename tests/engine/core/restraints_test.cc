@@ -590,7 +590,15 @@ TEST_F(RestraintsTest, ASpikeIsSeenWhileItLastsAndNotAMinuteLater) {
 
 TEST_F(RestraintsTest, ASiteOfNoProviderIsDoubtedByItself) {
   Adopt();
+  // One that has refused everybody from its first message is a dead domain: its norm is unknown.
+  const std::shared_ptr<Counter> of_the_dead = AttemptsAt("ip1", "site mx.d3.test")[0];
+  for (int i = 0; i < 400; ++i) {
+    of_the_dead->Add(1);
+    const auto ruling = Hear("site mx.d3.test", "550 5.1.1 user unknown", kNow + absl::Milliseconds(i), Phase::kRcpt);
+    ASSERT_EQ(ruling.remedy, Remedy::kSuppress) << i;
+  }
   const std::shared_ptr<Counter> attempts = AttemptsAt("ip1", "site mx.d1.test")[0];
+  attempts->Add(300);  // that it has taken
   int suppressed = 0;
   for (int i = 0; i < 400; ++i) {
     attempts->Add(1);
