@@ -1,6 +1,7 @@
 #include "engine/smtp/redact.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 
 namespace sealift::engine {
@@ -92,18 +93,40 @@ void HideWord(std::string_view word, std::string& text) {
   }
 }
 
-std::string Hex(std::string_view bytes) {
-  std::string hex;
+// A word that is made for one look: each reply is looked through, so it takes nothing from the heap. The beginning of
+// one that is longer hides as well.
+class Word {
+ public:
+  void Add(char c) {
+    if (size_ < bytes_.size()) bytes_[size_++] = c;
+  }
+  std::string_view text() const { return {bytes_.data(), size_}; }
+
+ private:
+  std::array<char, 256> bytes_;
+  size_t size_ = 0;
+};
+
+Word WithoutDots(std::string_view bytes) {
+  Word word;
   for (const char c : bytes) {
-    for (const int shift : {4, 0}) hex += "0123456789abcdef"[(static_cast<unsigned char>(c) >> shift) & 15];
+    if (c != '.') word.Add(c);
+  }
+  return word;
+}
+
+Word Hex(std::string_view bytes) {
+  Word hex;
+  for (const char c : bytes) {
+    for (const int shift : {4, 0}) hex.Add("0123456789abcdef"[(static_cast<unsigned char>(c) >> shift) & 15]);
   }
   return hex;
 }
 
 // What base64 has of `bytes` wherever they stand in what is encoded, with so many bytes (modulo 3) before them.
-std::string Base64Of(std::string_view bytes, size_t before) {
+Word Base64Of(std::string_view bytes, size_t before) {
   static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string digits;
+  Word digits;
   uint32_t bits = 0;
   size_t held = before * 8 % 6;  // bits, of which those before are unknown
   bool shared = held > 0;        // the next digit has some of those
@@ -115,7 +138,7 @@ std::string Base64Of(std::string_view bytes, size_t before) {
         shared = false;
         continue;
       }
-      digits += kDigits[(bits >> held) & 63];
+      digits.Add(kDigits[(bits >> held) & 63]);
     }
   }
   return digits;
@@ -138,11 +161,10 @@ void HideToken(std::string_view part, std::string& text) {
 void HideLocal(std::string_view local, std::string& text) {
   HideWord(local, text);
   if (local.size() < kTellingBytesMin) return;
-  std::string bare(local);
-  std::erase(bare, '.');
-  if (bare.size() >= kTellingBytesMin && bare.size() < local.size()) HideWord(bare, text);
-  HideWord(Hex(local), text);
-  for (const size_t before : {0, 1, 2}) HideToken(Base64Of(local, before), text);
+  const Word bare = WithoutDots(local);
+  if (bare.text().size() >= kTellingBytesMin && bare.text().size() < local.size()) HideWord(bare.text(), text);
+  HideWord(Hex(local).text(), text);
+  for (const size_t before : {0, 1, 2}) HideToken(Base64Of(local, before).text(), text);
 }
 
 }  // namespace
