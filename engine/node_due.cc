@@ -25,6 +25,7 @@ absl::StatusOr<uint64_t> NodeImpl::MakeDue(queue::CampaignId id, const std::vect
   } else {
     // The shard that has a lane knows what is claimed; one that nobody has is taken up where its domain begins.
     std::vector<Shard*> owners;
+    owners.reserve(lanes.size());
     for (const queue::LaneRecord& lane : lanes) owners.push_back(&HomeOf(lane.lane));
     for (const std::unique_ptr<Shard>& shard : shards_) {
       shard->Ask([&](Scheduler& scheduler) {
