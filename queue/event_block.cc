@@ -189,7 +189,7 @@ std::optional<EventCursor> EventCursor::Parse(std::string_view text) {
   EventCursor cursor;
   if (text.empty()) return cursor;
   const char* const end = text.data() + text.size();
-  const auto sequence = std::from_chars(text.data(), end, cursor.sequence);
+  const auto sequence = std::from_chars(text.data(), text.data() + text.size(), cursor.sequence);
   if (sequence.ec != std::errc() || sequence.ptr == end || *sequence.ptr != '-') return std::nullopt;
   const auto index = std::from_chars(sequence.ptr + 1, end, cursor.index);
   if (index.ec != std::errc() || index.ptr != end) return std::nullopt;

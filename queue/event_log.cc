@@ -23,7 +23,7 @@ constexpr int kBlocksAPage = 2'000;
 constexpr absl::Duration kDisorder = absl::Minutes(10);
 
 absl::Time BlockTime(std::string_view value) {
-  return absl::FromUnixMillis(static_cast<int64_t>(Fixed64(value.data())));
+  return absl::FromUnixMillis(static_cast<int64_t>(Fixed64(&value.front())));
 }
 
 absl::StatusOr<std::vector<Event>> OpenBlock(Unsealer* unsealer, std::string_view key, std::string_view value) {
@@ -215,11 +215,9 @@ absl::StatusOr<uint64_t> FirstBlockSince(Database* database, absl::Time time) {
   while (low < high) {
     const uint64_t middle = low + (high - low) / 2;
     blocks->Seek(EventKey(middle));
-    if (!blocks->Valid() || blocks.sequence() >= high) {
-      high = middle;  // no block from middle on
-    } else if (!blocks.well_formed()) {
-      return Damage("a block of events is cut short");
-    } else if (BlockTime(ToView(blocks->value())) < time) {
+    const bool none = !blocks->Valid() || blocks.sequence() >= high;  // from middle on
+    if (!none && !blocks.well_formed()) return Damage("a block of events is cut short");
+    if (!none && BlockTime(ToView(blocks->value())) < time) {
       low = blocks.sequence() + 1;
     } else {
       high = middle;
