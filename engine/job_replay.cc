@@ -20,6 +20,7 @@ constexpr size_t kKeptLookedAtMax = 256;   // of one pace, each time
 constexpr size_t kPacedDomainsMax = 1000;  // apart; the others share a pace
 constexpr absl::Duration kAhead = absl::Milliseconds(500);      // that a row goes back before it is due
 constexpr absl::Duration kStatesFor = absl::Milliseconds(200);  // that the campaigns' states are believed
+constexpr absl::Duration kProvidersFor = absl::Seconds(5);      // that a domain is believed to be of a provider
 constexpr absl::Duration kAgainAfter = absl::Seconds(5);
 constexpr Rate kUnlimitedPace{.count = 100, .period = absl::Seconds(1)};  // where nothing limits a destination
 
@@ -150,10 +151,16 @@ class Replay : public JobWork {
       const absl::StatusOr<queue::Campaign> read = services_.store.GetCampaign(campaign.id);
       if (read.ok()) state->second = read->state;
     }
-    if (state->second == queue::CampaignState::kPaused)
+    if (state->second == queue::CampaignState::kPaused) {
       return fmt::format("campaign '{}' is paused", campaign.spec.name);
+    }
     const std::shared_ptr<const HoldSet> holds = services_.holds.in_force();
     if (holds->empty()) return "";
+    // A domain whose site is not known yet may turn out to be of a provider that is held.
+    if (now - providers_read_ > kProvidersFor) {
+      providers_.clear();
+      providers_read_ = now;
+    }
     const std::string& domain = *domains_[row.domain];
     const auto [provider, unknown] = providers_.try_emplace(row.domain);
     if (unknown) provider->second = services_.node.provider_of(domain);
@@ -224,8 +231,9 @@ class Replay : public JobWork {
   std::map<std::string, Pace> paces_;  // by domain; "" is that of all others
   size_t waiting_ = 0;                 // rows in paces_
   std::map<std::string, uint32_t> domain_numbers_;
-  std::vector<const std::string*> domains_;  // names of domain_numbers_
-  std::map<uint32_t, std::string> providers_;
+  std::vector<const std::string*> domains_;    // names of domain_numbers_
+  std::map<uint32_t, std::string> providers_;  // by domain
+  absl::Time providers_read_ = absl::InfinitePast();
   std::map<uint32_t, queue::CampaignState> states_;  // of campaigns, as they were read
   absl::Time states_read_ = absl::InfinitePast();
   absl::Time again_at_ = absl::InfinitePast();

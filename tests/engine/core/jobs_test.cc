@@ -33,7 +33,7 @@ class JobsTest : public queue::StoreTest {
     node.mailing_of = [](const queue::Campaign& campaign) {
       return queue::Mailing{.campaign = campaign.spec.name, .stream = campaign.spec.stream, .sink = true};
     };
-    node.provider_of = [](const std::string&) { return "other"; };
+    node.provider_of = [this](const std::string&) { return resolved_ ? "google" : "other"; };
     node.limit_of = [](const queue::Campaign&, const std::string&) {
       return Rate{.count = 10, .period = absl::Minutes(1)};
     };
@@ -109,6 +109,7 @@ class JobsTest : public queue::StoreTest {
   std::unique_ptr<Holds> holds_;
   std::unique_ptr<Jobs> jobs_;
   std::atomic<int> refilled_ = 0;
+  std::atomic<bool> resolved_ = false;  // the domains' sites are known, and google's
 };
 
 TEST_F(JobsTest, ARetryMovesWhatWaitsAndNothingTwice) {
@@ -204,6 +205,21 @@ TEST_F(JobsTest, AReplayWaitsWhileWhatItWouldMoveIsKept) {
   ASSERT_TRUE(holds_->End({.id = hold->Id()}, {.reason = "over", .by = "ops"}, absl::Now(), false).ok());
   EXPECT_EQ(Ended(job).moved, 48u);
   EXPECT_EQ(Ended(job).why, "");
+}
+
+TEST_F(JobsTest, AReplayHearsOfAProviderThatItsDomainsTurnOutToBeOf) {
+  ExpireAll();
+  const absl::StatusOr<Hold> hold = holds_->Place({.kind = Hold::Kind::kHold, .filter = {.provider = "google"}},
+                                                  {.reason = "a test", .by = "ops"}, absl::Now());
+  ASSERT_TRUE(hold.ok()) << hold.status();
+  const Job job = Order({.kind = Job::Kind::kReplay,
+                         .filter = {.everything = true},
+                         .outcome = queue::OutcomeKind::kExpired,
+                         .rate = {.count = 4, .period = absl::Seconds(1)}});
+  EXPECT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->moved >= 4; })) << "some to each domain";
+  resolved_ = true;
+  EXPECT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->why == hold->Id() + " keeps some of its rows"; }));
+  EXPECT_GT(Parked(), 0u);
 }
 
 TEST_F(JobsTest, ABounceBySourceKeepsOnlyTheStreamsThatLeaveFromIt) {
