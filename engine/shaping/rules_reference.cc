@@ -34,7 +34,8 @@ again on another day, where the words and the enhanced code contradict each othe
 they cannot be read, where it is said after the content, and where a provider is known to misreport (below). A refusal that quotes an
 address of ours, and not the recipient's, is said of us. While a provider, or a site of none, refuses ten recipients in a hundred, five times what is usual
 for it, and at least 50 in ten minutes, nobody there is suppressed or bounced: rows wait, `sealift_hard_bounce_spikes` is above 0, and the
-log says where. Up to 4,096 that refuse are watched at a time.
+log says where. Up to 4,096 that refuse are watched at a time. What is usual for a site of none is known once it has had 200 attempts of
+which it refused few: one that refuses everybody from the first message on is a dead domain, and its recipients bounce.
 
 ## A backoff
 
