@@ -494,6 +494,22 @@ TEST_F(CampaignLoaderTest, AStartThatWasSetIsKnownToTheNextProcess) {
   EXPECT_EQ(store_->FindCampaign("summer")->state, queue::CampaignState::kReady) << "it was loaded for the sink";
 }
 
+// A retry that a backup had running goes on once the node is restored: the times of its rows change, and nothing
+// leaves.
+TEST_F(CampaignLoaderTest, RowsThatComeBackAreNotSentWhileNothingMayBe) {
+  ASSERT_TRUE(Load(kThree).ok());
+  ASSERT_TRUE(campaigns_->Start("spring").ok());
+  const queue::CampaignId id = store_->FindCampaign("spring")->id;
+  absl::Status may_send = absl::FailedPreconditionError("it was restored");
+  Campaigns restored(*store_, shards_, Delivery::kSink, [&] { return may_send; });
+  ASSERT_TRUE(restored.Recover().ok());
+  ASSERT_TRUE(restored.Refilled(id).ok());
+  EXPECT_EQ(restored.Active(id), nullptr);
+  may_send = absl::OkStatus();
+  ASSERT_TRUE(restored.Refilled(id).ok());
+  EXPECT_NE(restored.Active(id), nullptr);
+}
+
 // It is asked every second, of nodes with many ready campaigns of large templates.
 TEST_F(CampaignLoaderTest, WhileNothingIsDueNoCampaignIsLookedAt) {
   LoadRequest request = Request();

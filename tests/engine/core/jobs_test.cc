@@ -41,7 +41,7 @@ class JobsTest : public queue::StoreTest {
     node.leaves_from = [](const queue::Campaign& campaign, const std::string& source) {
       return campaign.spec.stream == "newsletter" && source == "ip1";
     };
-    node.may_send = [] { return absl::OkStatus(); };
+    node.may_send = [this] { return may_send_; };
     node.check_names = [](const QueueFilter&) { return absl::OkStatus(); };
     node.count = [](const QueueFilter&) -> absl::StatusOr<uint64_t> { return 48; };
     node.make_due = [this](queue::CampaignId, const std::vector<queue::LaneRecord>& lanes, absl::Time due) {
@@ -110,6 +110,7 @@ class JobsTest : public queue::StoreTest {
   std::unique_ptr<Jobs> jobs_;
   std::atomic<int> refilled_ = 0;
   std::atomic<bool> resolved_ = false;  // the domains' sites are known, and google's
+  absl::Status may_send_;               // changed between starts only
 };
 
 TEST_F(JobsTest, ARetryMovesWhatWaitsAndNothingTwice) {
@@ -185,6 +186,35 @@ TEST_F(JobsTest, AReplayMakesUpForNoTimeInWhichItDidNotRun) {
   Begin();
   EXPECT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->moved == 2; }));
   EXPECT_EQ(Parked(), 46u);
+}
+
+// What a restored node holds may have been sent since: a replay that goes on would mail it again.
+TEST_F(JobsTest, AReplayThatABackupHasRunningEndsOnTheRestoredNode) {
+  ExpireAll();
+  const Job job = Order({.kind = Job::Kind::kReplay,
+                         .filter = {.everything = true},
+                         .outcome = queue::OutcomeKind::kExpired,
+                         .rate = {.count = 1, .period = absl::Minutes(1)}});
+  EXPECT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->moved == 1; }));
+  Job copied = *jobs_->Find(job.Id());
+  ASSERT_EQ(copied.state, Job::State::kRunning);
+  jobs_.reset();
+  copied.paced.clear();  // so that its next row is due at once
+  ASSERT_TRUE(store_->WriteOrders({{queue::OrderKind::kJob, job.number, copied.ToText()}}).ok());
+  may_send_ = absl::FailedPreconditionError("restored");
+  Begin();
+  const absl::StatusOr<Job> ended = jobs_->Find(job.Id());
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state, Job::State::kCancelled);
+  EXPECT_NE(ended->why.find("a backup was restored"), std::string::npos) << ended->why;
+  // Neither now nor once it is reconciled, nor at a later start.
+  jobs_.reset();
+  EXPECT_EQ(Parked(), 47u);
+  may_send_ = absl::OkStatus();
+  Begin();
+  EXPECT_EQ(jobs_->Find(job.Id())->state, Job::State::kCancelled);
+  jobs_.reset();
+  EXPECT_EQ(Parked(), 47u);
 }
 
 TEST_F(JobsTest, AReplayWaitsWhileWhatItWouldMoveIsKept) {
