@@ -23,6 +23,7 @@
 #include "queue/rocks.h"
 #include "queue/store.h"
 #include "queue/wire.h"
+#include "rocksdb/sst_file_reader.h"
 #include "rocksdb/utilities/checkpoint.h"
 #include "rocksdb/write_batch.h"
 
@@ -214,6 +215,14 @@ absl::StatusOr<std::vector<NamedKey>> ReadCheckpoint(const std::string& path, co
   return ring.KeysIn(db.get());
 }
 
+// A copy of a damaged table would be found to be one when it is needed.
+absl::Status CheckTable(const std::string& path) {
+  rocksdb::SstFileReader table{rocksdb::Options()};
+  rocksdb::Status status = table.Open(path);
+  if (status.ok()) status = table.VerifyChecksum();
+  return FromRocks(status, "be backed up");
+}
+
 absl::Status ExtractFile(ArchiveReader& archive, const std::string& path) {
   absl::StatusOr<uint64_t> left = ReadNumber(archive, 8);
   if (!left.ok()) return left.status();
@@ -310,7 +319,8 @@ absl::StatusOr<BackupResult> WriteBackup(Database* database, const KeyRing& ring
   for (const std::filesystem::path& file : files) {
     const uint64_t bytes = std::filesystem::file_size(file, error);
     if (error) return Cannot("a backup cannot read", file, error.value());
-    status = AddFile(**archive, kTableRecord, file.filename(), file, bytes);
+    if (file.extension() == ".sst") status = CheckTable(file);
+    if (status.ok()) status = AddFile(**archive, kTableRecord, file.filename(), file, bytes);
     if (!status.ok()) return status;
   }
   for (const CompanionFile& companion : request.companions) {

@@ -578,7 +578,9 @@ absl::StatusOr<BackupResult> Store::Backup(const BackupRequest& request) {
   const std::unique_lock lock(parts_->backup, std::try_to_lock);
   if (!lock.owns_lock()) return absl::UnavailableError("a backup is being made already: wait for it to end");
   if (parts_->failure.stopped()) return parts_->failure.status();
-  return WriteBackup(parts_->database.get(), *parts_->ring, request);
+  absl::StatusOr<BackupResult> made = WriteBackup(parts_->database.get(), *parts_->ring, request);
+  parts_->NoteDamage(made.status());
+  return made;
 }
 
 std::optional<Restored> Store::restored() const {

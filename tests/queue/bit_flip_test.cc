@@ -5,6 +5,7 @@
 #include <random>
 #include <set>
 
+#include "queue/backup.h"
 #include "tests/queue/store_fixture.h"
 
 namespace sealift::queue {
@@ -176,6 +177,28 @@ TEST_F(BitFlipTest, DamagedLanesAreFoundAtTheStart) {
   const absl::Status refused = TryOpen().status();
   EXPECT_TRUE(absl::IsDataLoss(refused)) << refused;
   EXPECT_NE(refused.message().find("`sealift backup restore FILE`"), std::string_view::npos) << refused;
+}
+
+// Of records that no start reads either: a copy of them would be found to be damaged when it is needed.
+TEST_F(BitFlipTest, NoBackupIsMadeOfADamagedTable) {
+  Build();
+  Restore();
+  Open();
+  const BackupRequest request{.path = root_ + "/backup", .key = TestKek(99), .label = {.hostname = "h", .taken = kNow}};
+  std::string damaged;
+  for (const std::string& table : FilesLike(".sst")) {
+    if (!std::filesystem::exists(path_ + "/" + table)) continue;
+    SCOPED_TRACE(table);
+    FlipBit(table, 100);
+    const auto made = store_->Backup(request);
+    EXPECT_TRUE(absl::IsDataLoss(made.status())) << made.status();
+    EXPECT_EQ(store_->damage().code(), absl::StatusCode::kDataLoss);
+    EXPECT_FALSE(std::filesystem::exists(request.path));
+    FlipBit(table, 100);
+    damaged += table;
+  }
+  EXPECT_NE(damaged, "") << "nothing is proved";
+  EXPECT_TRUE(store_->Backup(request).ok()) << "all of it is whole again";
 }
 
 // Damage that comes while the queue is open: whoever asks is told, though the reader can only wait.
