@@ -57,7 +57,7 @@ class FullDiskTest : public World {
     }
     ::close(file);
   }
-  void GiveBack() { ASSERT_EQ(::unlink(Ballast().c_str()), 0); }
+  void GiveBack() { ASSERT_TRUE(::unlink(Ballast().c_str()) == 0 || errno == ENOENT); }
   uint64_t Free() const { return std::filesystem::space(disk_).available; }
   std::string Ballast() const { return disk_ + "/ballast"; }
 
@@ -144,13 +144,19 @@ TEST_F(FullDiskTest, NotAByteLeft) {
   // Slowly enough that it is under way whatever a load takes.
   Load("spring", Template(), Recipients(kRows, Domains(10)), {"--start", "--rate", "100/s"});
   ASSERT_TRUE(Eventually(kInTime, [&] { return sink_->arrivals() > 200; }));
-  // A page is left, which no watermark minds: the load that needs more meets the end of the disk itself.
+  // A page is left, which no watermark minds: the load that needs more meets the end of the disk itself. On a busy
+  // machine what is being sent may have taken the page before the load asks, and the watermark refuses it: then once
+  // more.
   const std::string more = Recipients(300000, Domains(10), "more.csv");
-  FillUpTo(4096);
-  const Answer refused =
-      Sealift({"campaign", "load", "autumn", "--stream", "news", "--template", Template(), "--recipients", more});
-  EXPECT_TRUE(refused.exit_code == 74 || refused.exit_code == 75) << refused.Describe();
-  EXPECT_NE(refused.json["error"]["why"].Text().find("space"), std::string::npos) << refused.Describe();
+  Answer refused;
+  EXPECT_TRUE(Eventually(kInTime, [&] {
+    GiveBack();
+    FillUpTo(4096);
+    refused =
+        Sealift({"campaign", "load", "autumn", "--stream", "news", "--template", Template(), "--recipients", more});
+    EXPECT_TRUE(refused.exit_code == 74 || refused.exit_code == 75) << refused.Describe();
+    return HasFailure() || refused.json["error"]["why"].Text().find("space") != std::string::npos;
+  })) << refused.Describe();
   // Whatever it gives back is taken too, until it says that it has stopped: for a write that found no room, or, where
   // what it writes still fits into the space that its log holds, because it saw first that nothing is free.
   ASSERT_TRUE(Eventually(kSoon, [&] {
