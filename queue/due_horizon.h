@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <limits>
 #include <mutex>
@@ -48,12 +49,15 @@ class DueHorizon {
 };
 
 // What is due within one step is due together: deferred rows of one lane can then share a pack, and cost a sixteenth of
-// what each would alone. Whoever waits long can wait a second longer.
+// what each would alone. Whoever waits long can wait a little longer: a sixty-fourth of the wait at most, in whole
+// seconds, each step twice the one before, so that those who begin to wait at different times meet too.
 inline constexpr uint64_t kDueStepMs = 100;
 inline uint64_t RoundUpDue(uint64_t due_ms, uint64_t step_ms = kDueStepMs) {
   return (due_ms + step_ms - 1) / step_ms * step_ms;
 }
-inline uint64_t DueStepAfter(uint64_t wait_ms) { return wait_ms < 100'000 ? kDueStepMs : 1'000; }
+inline uint64_t DueStepAfter(uint64_t wait_ms) {
+  return wait_ms < 64'000 ? kDueStepMs : 1'000 * std::bit_floor(wait_ms / 64'000);
+}
 inline absl::Time RoundDue(absl::Time due, absl::Time from) {
   const int64_t due_ms = std::max<int64_t>(absl::ToUnixMillis(due), 1);
   const int64_t wait_ms = std::max<int64_t>(absl::ToInt64Milliseconds(due - from), 0);

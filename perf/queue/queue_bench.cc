@@ -70,7 +70,8 @@ enum Figure : size_t {
   kDrainRate,
   kDrainPeak,
   kFirstTenth,
-  kTenths = kFirstTenth + 10
+  kFirstTenthRate = kFirstTenth + 10,
+  kEnd = kFirstTenthRate + 10
 };
 constexpr std::array<const char*, kFirstTenth> kNames = {
     "suppression list: us of CPU an address",
@@ -89,7 +90,7 @@ constexpr std::array<const char*, kFirstTenth> kNames = {
     "claim and settle: rows a second",
     "drain: MiB resident at most",
 };
-using Figures = std::array<double, kTenths>;
+using Figures = std::array<double, kEnd>;
 
 double Seconds(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
@@ -238,6 +239,7 @@ class Bench {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return durable_ == numbered_; });
     }
+    EndTenth();
     const double rows = static_cast<double>(settled_);
     const StoreStats stats = store_->Stats();
     figures_[kDrainRate] = rows / watch.seconds();
@@ -285,11 +287,17 @@ class Bench {
       }
       reads = std::move(next);
       SettlePacks(packs);
-      if (tenths_ == 10 || settled_ - mark_ < wanted / 10) continue;
-      figures_[kFirstTenth + tenths_++] = tenth_->cpu() / static_cast<double>(settled_ - mark_) * 1e6;
-      tenth_.emplace();
-      mark_ = settled_;
+      if (tenths_ < 9 && settled_ >= wanted / 10 * (tenths_ + 1)) EndTenth();
     }
+  }
+
+  void EndTenth() {
+    const double rows = static_cast<double>(settled_ - mark_);
+    figures_[kFirstTenth + tenths_] = tenth_->cpu() / rows * 1e6;
+    figures_[kFirstTenthRate + tenths_] = rows / tenth_->seconds();
+    ++tenths_;
+    tenth_.emplace();
+    mark_ = settled_;
   }
 
   void SettlePacks(const std::vector<std::shared_ptr<Pack>>& packs) {
@@ -411,13 +419,13 @@ int Main(int argc, char** argv) {
     fmt::print(stderr, "{} cannot be created: choose another $TMPDIR\n", root);
     return 73;
   }
-  std::array<std::vector<double>, kTenths> seen;
+  std::array<std::vector<double>, kEnd> seen;
   for (uint32_t run = 0; run < plan.runs; ++run) {
     auto* const figures = new (shared) Figures{};
     const bool done = Run(root + "/queue", plan, figures);
     std::filesystem::remove_all(root + "/queue");
     if (!done) return 1;
-    for (size_t i = 0; i < kTenths; ++i) seen[i].push_back((*figures)[i]);
+    for (size_t i = 0; i < kEnd; ++i) seen[i].push_back((*figures)[i]);
   }
   std::filesystem::remove_all(root);
   fmt::print("{} rows, {} lanes, {} MiB for the queue, medians of {}\n", plan.rows, plan.lanes, plan.memory_mib,
@@ -426,7 +434,9 @@ int Main(int argc, char** argv) {
     if (const double median = Median(seen[i]); median > 0) fmt::print("{:<50} {:>10.2f}\n", kNames[i], median);
   }
   fmt::print("claim and settle: us of CPU a row, tenth by tenth:");
-  for (size_t i = kFirstTenth; i < kTenths; ++i) fmt::print(" {:.2f}", Median(seen[i]));
+  for (size_t i = kFirstTenth; i < kFirstTenthRate; ++i) fmt::print(" {:.2f}", Median(seen[i]));
+  fmt::print("\nclaim and settle: thousand rows a second, tenth by tenth:");
+  for (size_t i = kFirstTenthRate; i < kEnd; ++i) fmt::print(" {:.0f}", Median(seen[i]) / 1e3);
   fmt::print("\n");
   return 0;
 }

@@ -135,7 +135,7 @@ TEST_F(CampaignTest, RowsAreListedByPageAndFilter) {
   ASSERT_TRUE(retries.ok());
   ASSERT_EQ(retries->rows.size(), packs[0]->rows().size());
   EXPECT_EQ(retries->rows[0].fields.size(), 2u);
-  EXPECT_EQ(retries->rows[0].due, kNow + absl::Hours(1));
+  EXPECT_EQ(retries->rows[0].due, Store::RoundDue(kNow + absl::Hours(1), kNow));
   filter = {.destination = packs[1]->lane().destination, .state = {}};
   const auto of_lane = store_->ListRows(campaign, filter, "", 100);
   ASSERT_TRUE(of_lane.ok());

@@ -28,10 +28,15 @@ TEST(DueHorizonTest, DueTimesRoundUp) {
   EXPECT_EQ(RoundUpDue(101), 200u);
 }
 
+TEST(DueHorizonTest, NobodyWaitsASixtyFourthLongerForCompany) {
+  for (uint64_t wait = 64'000; wait < 1'000'000'000; wait += wait / 7) EXPECT_LE(DueStepAfter(wait), wait / 64);
+}
+
 TEST(DueHorizonTest, WhoeverWaitsLongIsDueWithMore) {
-  EXPECT_EQ(RoundUpDue(99'001, DueStepAfter(99'001)), 99'100u);
-  EXPECT_EQ(RoundUpDue(300'001, DueStepAfter(300'001)), 301'000u);
-  EXPECT_EQ(RoundUpDue(3'600'001, DueStepAfter(3'600'001)), 3'601'000u);
+  EXPECT_EQ(RoundUpDue(63'901, DueStepAfter(63'901)), 64'000u);
+  EXPECT_EQ(RoundUpDue(100'001, DueStepAfter(100'001)), 101'000u);
+  EXPECT_EQ(RoundUpDue(300'001, DueStepAfter(300'001)), 304'000u);
+  EXPECT_EQ(RoundUpDue(3'600'001, DueStepAfter(3'600'001)), 3'616'000u);
 }
 
 }  // namespace

@@ -78,7 +78,7 @@ TEST_F(ReadingTest, RetriesThatAreDueComeBeforeFreshRows) {
   EXPECT_NE(window.packs[0]->due(), absl::InfinitePast());
   EXPECT_EQ(window.packs[1]->due(), absl::InfinitePast());
   EXPECT_FALSE(window.fresh_done);
-  EXPECT_EQ(window.next_due, kNow + absl::Minutes(9));
+  EXPECT_EQ(window.next_due, Store::RoundDue(kNow + absl::Minutes(9), kNow));
 }
 
 TEST_F(ReadingTest, ManySmallLanesAreReadTogether) {

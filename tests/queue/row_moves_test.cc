@@ -203,7 +203,7 @@ TEST_F(RowMovesTest, ADeferredRowKeepsTheClassOfItsLastAttempt) {
   for (size_t i = 0; i < outcomes.size(); ++i) outcomes[i].reason_class = i % 2 == 0 ? "greylisted" : "rate";
   Settle(std::move(outcomes));
   Reopen();
-  const auto packs = ReadAll(id, due + absl::Seconds(1));
+  const auto packs = ReadAll(id, Store::RoundDue(due, kNow));
   ASSERT_THAT(packs, SizeIs(1));
   std::vector<std::string_view> classes;
   for (const Row& row : packs[0]->rows()) classes.push_back(row.reason_class);

@@ -99,22 +99,22 @@ TEST_F(SettleTest, RowsDeferredTogetherShareAPack) {
   EXPECT_EQ(window.packs[0]->rows().size(), 16u);
 }
 
-TEST_F(SettleTest, RowsThatWaitLongShareThePackOfAWholeSecond) {
+TEST_F(SettleTest, RowsThatWaitLongShareThePackOfTheirStep) {
   LoadRows(campaign_, 1, 16, 1);
   const auto pack = ReadAll(campaign_).at(0);
-  const absl::Time due = absl::FromUnixSeconds(absl::ToUnixSeconds(kNow)) + absl::Minutes(5);
+  const absl::Time due = absl::FromUnixSeconds(absl::ToUnixSeconds(kNow) / 4 * 4) + absl::Minutes(5);
   std::vector<Outcome> outcomes;
   outcomes.reserve(16);
   for (size_t i = 0; i < 16; ++i) {
     outcomes.push_back(
-        MakeOutcome(pack, i, OutcomeKind::kDeferred, kNow, due + absl::Milliseconds(1 + 60 * int64_t(i))));
+        MakeOutcome(pack, i, OutcomeKind::kDeferred, kNow, due + absl::Milliseconds(1 + 240 * int64_t(i))));
   }
   Settle(std::move(outcomes));
   const LaneWindow window =
-      ReadOne({.lane = OnlyLane(), .fresh = {}, .retry = {}, .now = due + absl::Seconds(2), .packs_max = 1});
+      ReadOne({.lane = OnlyLane(), .fresh = {}, .retry = {}, .now = due + absl::Seconds(4), .packs_max = 1});
   ASSERT_EQ(window.packs.size(), 1u);
   EXPECT_EQ(window.packs[0]->rows().size(), 16u);
-  EXPECT_EQ(window.packs[0]->due(), due + absl::Seconds(1));
+  EXPECT_EQ(window.packs[0]->due(), due + absl::Seconds(4));
 }
 
 TEST_F(SettleTest, ARowIsNeverCommittedBehindWhatWasRead) {
