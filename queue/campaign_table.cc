@@ -211,6 +211,7 @@ absl::StatusOr<std::vector<Campaign>> CampaignTable::List() const {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, entry] : campaigns_) all.push_back(entry.head);
   }
+  std::ranges::sort(all, {}, [](const Campaign& campaign) { return std::pair(campaign.created, campaign.id); });
   rocksdb::ManagedSnapshot snapshot(database_->get());
   for (Campaign& campaign : all) {
     if (absl::Status status = ReadCounts(snapshot.snapshot(), &campaign); !status.ok()) return status;

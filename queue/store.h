@@ -210,7 +210,7 @@ class Store {
   absl::StatusOr<Campaign> CreateCampaign(CampaignSpec spec, absl::Time now);
   absl::StatusOr<Campaign> FindCampaign(std::string_view name);
   absl::StatusOr<Campaign> GetCampaign(CampaignId id);
-  // Without template, columns, defaults and settings.
+  // The oldest first; without template, columns, defaults and settings.
   absl::StatusOr<std::vector<Campaign>> ListCampaigns();
 
   // FailedPrecondition: it is cancelled.

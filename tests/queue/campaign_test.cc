@@ -33,6 +33,21 @@ TEST_F(CampaignTest, TheListHasCountsAndNoTemplates) {
   }
 }
 
+TEST_F(CampaignTest, TheListBeginsWithTheOldest) {
+  const std::vector<std::string> names = {"may", "june", "july", "august", "september", "october", "november"};
+  CampaignSpec spec;
+  for (size_t i = 0; i < names.size(); ++i) {
+    spec.name = names[i];
+    ASSERT_TRUE(store_->CreateCampaign(spec, kNow + absl::Seconds(i)).ok());
+  }
+  Reopen();
+  std::vector<std::string> listed;
+  const auto all = store_->ListCampaigns();
+  ASSERT_TRUE(all.ok());
+  for (const Campaign& campaign : *all) listed.push_back(campaign.spec.name);
+  EXPECT_EQ(listed, names);
+}
+
 TEST_F(CampaignTest, CancellingSettlesWhatIsQueuedAndKeepsTheRows) {
   const CampaignId campaign = Create();
   LoadRows(campaign, 1, 100, 4);

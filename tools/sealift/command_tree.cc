@@ -126,7 +126,7 @@ std::vector<Command> MakeTree() {
       {"campaign",
        "list",
        "",
-       "List campaigns with state and counters",
+       "List campaigns, the oldest first, with state and counters",
        "",
        "sealift campaign list",
        {},
