@@ -87,22 +87,26 @@ Found FindFresh(Database* database, Unsealer* unsealer, const MessageKey& messag
   return FindIn(unsealer, ToView(range->key()), ToView(range->value()), message.row);
 }
 
-Found FindRetry(Database* database, Unsealer* unsealer, const MessageKey& message, absl::Time hint) {
-  // Where its last deferral put it, else wherever in the lane an operator moved it.
-  const uint64_t due_ms =
-      hint == absl::InfiniteFuture() ? RowsKey::kInDoubt : static_cast<uint64_t>(absl::ToUnixMillis(hint));
-  const std::string lane_end = PrefixEnd(LaneKey(message.lane));
-  for (const auto& [begin, end] :
-       {std::pair(RowsKey{message.lane, due_ms, 0}.Encode(), RowsKey{message.lane, due_ms + 1, 0}.Encode()),
-        std::pair(RowsKey{message.lane, RowsKey::kFresh + 1, 0}.Encode(), lane_end)}) {
-    RowsRange range(database, begin, end);
-    for (range->SeekToFirst(); range->Valid(); range->Next()) {
-      Found found = FindIn(unsealer, ToView(range->key()), ToView(range->value()), message.row);
-      if (!found.ok() || *found) return found;
-    }
-    if (absl::Status status = range.status(); !status.ok()) return status;
+Found FindBetween(Database* database, Unsealer* unsealer, RowId row, std::string begin, std::string end) {
+  RowsRange range(database, std::move(begin), std::move(end));
+  for (range->SeekToFirst(); range->Valid(); range->Next()) {
+    Found found = FindIn(unsealer, ToView(range->key()), ToView(range->value()), row);
+    if (!found.ok() || *found) return found;
   }
+  if (absl::Status status = range.status(); !status.ok()) return status;
   return std::nullopt;
+}
+
+Found FindRetryDue(Database* database, Unsealer* unsealer, const MessageKey& message, absl::Time due) {
+  const uint64_t due_ms =
+      due == absl::InfiniteFuture() ? RowsKey::kInDoubt : static_cast<uint64_t>(absl::ToUnixMillis(due));
+  return FindBetween(database, unsealer, message.row, RowsKey{message.lane, due_ms, 0}.Encode(),
+                     RowsKey{message.lane, due_ms + 1, 0}.Encode());
+}
+
+Found FindRetry(Database* database, Unsealer* unsealer, const MessageKey& message) {
+  return FindBetween(database, unsealer, message.row, RowsKey{message.lane, RowsKey::kFresh + 1, 0}.Encode(),
+                     PrefixEnd(LaneKey(message.lane)));
 }
 
 std::string Hex(std::string_view bytes) {
@@ -191,14 +195,17 @@ absl::StatusOr<RowsPage> ListRowsPage(Database* database, Unsealer* unsealer, Ca
 Found FindRow(Database* database, Unsealer* unsealer, const MessageKey& message) {
   absl::StatusOr<std::vector<Event>> events = EventsOf(database, unsealer, message);
   if (!events.ok()) return events.status();
+  // What is tried in turn, the cheapest first: most rows are where their last event says.
+  const bool untold = events->empty(), deferred = !untold && events->back().kind == OutcomeKind::kDeferred;
   Found found = std::optional<StoredRow>();
-  if (events->empty()) {
-    found = FindFresh(database, unsealer, message);
-  } else if (events->back().kind == OutcomeKind::kDeferred) {
-    found = FindRetry(database, unsealer, message, events->back().due);
-  }
+  if (untold) found = FindFresh(database, unsealer, message);
+  if (deferred) found = FindRetryDue(database, unsealer, message, events->back().due);
   if (!found.ok() || *found) return found;
-  return FindParked(database, unsealer, message.lane.campaign, message.row);
+  found = FindParked(database, unsealer, message.lane.campaign, message.row);
+  if (!found.ok() || *found) return found;
+  // An operator moved it, or the event that says where it is has been forgotten.
+  if (untold || deferred) return FindRetry(database, unsealer, message);
+  return std::nullopt;
 }
 
 Found FindRow(Database* database, Unsealer* unsealer, CampaignId campaign, RowId row) {

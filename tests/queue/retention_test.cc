@@ -52,6 +52,19 @@ TEST_F(RetentionTest, OldEventsAreForgottenAndTheCursorGoesOn) {
   EXPECT_EQ(store_->ReadEvents(cursor, 100, {})->events.size(), 1u);
 }
 
+TEST_F(RetentionTest, ARowThatOutlivesItsEventsIsFound) {
+  const absl::Time due = kNow + absl::Hours(24 * 200);
+  Settle({MakeOutcome(packs_[1], 3, OutcomeKind::kDeferred, kNow, due)});
+  ASSERT_TRUE(store_->Sweep(kNow + absl::Hours(24 * 101), absl::Hours(24 * 14), absl::Hours(24 * 50)).ok());
+  const MessageKey message{packs_[1]->lane(), packs_[1]->rows()[3].id};
+  const auto trace = store_->TraceMessage(message);
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  EXPECT_TRUE(trace->events.empty());
+  ASSERT_TRUE(trace->row.has_value());
+  EXPECT_EQ(trace->row->message.row, message.row);
+  EXPECT_EQ(trace->row->due, Store::RoundDue(due, kNow));
+}
+
 TEST_F(RetentionTest, ADayBringsANewIncarnationAndEverythingStillOpens) {
   ASSERT_TRUE(store_->Sweep(absl::Now() + absl::Hours(25), absl::InfiniteDuration(), absl::InfiniteDuration()).ok());
   Settle(AllOf(packs_[0], OutcomeKind::kDeferred, kNow, kNow + absl::Minutes(5)));
