@@ -67,23 +67,39 @@ bool Matches(const Event& event, const EventFilter& filter) {
          (!filter.outcome || event.kind == *filter.outcome) && event.time >= filter.since;
 }
 
-// The newest event of the commits before `sequence`; the first of all cursors where none is kept.
-absl::StatusOr<EventCursor> LastBefore(Database* database, Unsealer* unsealer, uint64_t sequence) {
-  EventCursor last;
-  if (sequence == 0) return last;
+}  // namespace
+
+absl::StatusOr<EventCursor> LastEventBefore(Database* database, Unsealer* unsealer, uint64_t sequence) {
+  if (sequence == 0) return EventCursor();
   Blocks blocks(database);
   blocks->SeekForPrev(EventKey(sequence - 1));
   if (blocks->Valid()) {
     const absl::StatusOr<std::vector<Event>> events =
         OpenBlock(unsealer, ToView(blocks->key()), ToView(blocks->value()));
     if (!events.ok()) return events.status();
-    last = {blocks.sequence(), events->size()};
+    return EventCursor{blocks.sequence(), events->size()};
   }
   if (auto status = blocks->status(); !status.ok()) return FromRocks(status, "read events");
+  std::string value;
+  const auto found = database->get()->Get({}, database->handle(Column::kMeta), ToSlice(kForgottenKey), &value);
+  if (found.IsNotFound()) return EventCursor();
+  if (!found.ok()) return FromRocks(found, "read events");
+  WireReader in(value);
+  const EventCursor last{in.ReadFixed64(), in.ReadFixed64()};
+  if (!in.done()) return Damage("what was forgotten of the events is cut short");
   return last;
 }
 
-}  // namespace
+absl::Status ForgetEventsBefore(Database* database, Unsealer* unsealer, uint64_t sequence, rocksdb::WriteBatch* batch) {
+  const absl::StatusOr<EventCursor> last = LastEventBefore(database, unsealer, sequence);
+  if (!last.ok()) return last.status();
+  std::string value;
+  PutFixed64(last->sequence, &value);
+  PutFixed64(last->index, &value);
+  batch->Put(database->handle(Column::kMeta), ToSlice(kForgottenKey), value);
+  batch->DeleteRange(database->handle(Column::kEvents), EventKey(0), EventKey(sequence));
+  return absl::OkStatus();
+}
 
 absl::Status AddEventBlock(Database* database, KeyRing* ring, Sealer* sealer, uint64_t sequence, EventBlock* events,
                            rocksdb::WriteBatch* batch) {
@@ -132,7 +148,7 @@ absl::StatusOr<EventsPage> ReadEventsPage(Database* database, Unsealer* unsealer
       Event& event = (*events)[i];
       if (!Matches(event, filter)) continue;
       if (i == 0 && !last) {
-        const absl::StatusOr<EventCursor> before = LastBefore(database, unsealer, sequence);
+        const absl::StatusOr<EventCursor> before = LastEventBefore(database, unsealer, sequence);
         if (!before.ok()) return before.status();
         last = *before;
       }

@@ -41,6 +41,12 @@ absl::StatusOr<std::vector<Event>> EventsOf(Database* database, Unsealer* unseal
 absl::StatusOr<std::vector<MessageKey>> MessagesInEvents(Database* database, Unsealer* unsealer, const LaneId& lane,
                                                          const std::function<bool(std::string_view)>& means);
 
+// The newest event of the commits before `sequence`, be it kept or forgotten; the first of all cursors: there was none.
+absl::StatusOr<EventCursor> LastEventBefore(Database* database, Unsealer* unsealer, uint64_t sequence);
+
+// Forgets the events of the commits before `sequence`, and notes which was the newest of them.
+absl::Status ForgetEventsBefore(Database* database, Unsealer* unsealer, uint64_t sequence, rocksdb::WriteBatch* batch);
+
 // The first block whose newest event is not before `time`; one beyond the last when there is none.
 absl::StatusOr<uint64_t> FirstBlockSince(Database* database, absl::Time time);
 

@@ -98,10 +98,11 @@ std::string EventKey(uint64_t sequence);
 std::string TracePrefix(const LaneId& lane);
 std::string TraceKey(const LaneId& lane, uint64_t sequence);
 
-// default: format version, wrapped keys, incarnations, the sequence of the newest commit, orders by kind and
-// number; and what is going on with the
-// key encryption key (key_ring.h) or since a restore (restored.h).
-inline constexpr std::string_view kFormatKey = "format", kNodeKey = "key/node", kSequenceKey = "sequence";
+// default: format version, wrapped keys, incarnations, the sequence of the newest commit, the newest event that was
+// forgotten, orders by kind and number; and what is going on with the key encryption key (key_ring.h) or since a
+// restore (restored.h).
+inline constexpr std::string_view kFormatKey = "format", kNodeKey = "key/node", kSequenceKey = "sequence",
+                                  kForgottenKey = "events/forgotten";
 inline constexpr std::string_view kKekFingerprintKey = "kek/fingerprint", kKekNextKey = "kek/next",
                                   kKekScrubKey = "kek/scrub", kRestoredKey = "restored";
 inline constexpr std::string_view kKeyPrefix = "key/", kCampaignKeyPrefix = "key/c/", kEventKeyPrefix = "key/e/",

@@ -96,10 +96,14 @@ absl::Status ForgetEvents(Database* database, Committer* committer, absl::Time b
   const std::unique_ptr<rocksdb::Iterator> it(database->get()->NewIterator({}, database->handle(Column::kEvents)));
   it->Seek(EventKey(0));
   const bool any = it->Valid() && it->key().compare(EventKey(*first_kept)) < 0;
-  return WriteOn(committer, [&](CommitContext& context, rocksdb::WriteBatch* batch) {
-    if (any) batch->DeleteRange(database->handle(Column::kEvents), EventKey(0), EventKey(*first_kept));
-    context.ring->ForgetEventsBefore(before, batch);
+  absl::Status status;
+  const absl::Status written = WriteOn(committer, [&](CommitContext& context, rocksdb::WriteBatch* batch) {
+    Unsealer unsealer(context.ring);
+    if (any) status = ForgetEventsBefore(database, &unsealer, *first_kept, batch);
+    if (status.ok()) context.ring->ForgetEventsBefore(before, batch);
   });
+  status.Update(written);
+  return status;
 }
 
 }  // namespace

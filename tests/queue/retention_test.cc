@@ -52,6 +52,18 @@ TEST_F(RetentionTest, OldEventsAreForgottenAndTheCursorGoesOn) {
   EXPECT_EQ(store_->ReadEvents(cursor, 100, {})->events.size(), 1u);
 }
 
+TEST_F(RetentionTest, TheOldestEventLeftSaysWhichWentBeforeIt) {
+  Settle(AllOf(packs_[0], OutcomeKind::kDelivered, kNow));
+  const std::string newest = store_->ReadEvents("", 100, {})->events.back().cursor;
+  ASSERT_TRUE(store_->Sweep(kNow + absl::Hours(24 * 101), absl::Hours(24 * 14), absl::Hours(24 * 50)).ok());
+  ASSERT_TRUE(store_->Sweep(kNow + absl::Hours(24 * 102), absl::Hours(24 * 14), absl::Hours(24 * 50)).ok());
+  Reopen();
+  Settle(AllOf(ReadAll(campaign_).at(0), OutcomeKind::kDelivered, kNow + absl::Hours(24 * 102)));
+  const auto left = store_->ReadEvents("", 100, {});
+  ASSERT_EQ(left->events.size(), 16u);
+  EXPECT_EQ(left->events.front().after, newest);
+}
+
 TEST_F(RetentionTest, ARowThatOutlivesItsEventsIsFound) {
   const absl::Time due = kNow + absl::Hours(24 * 200);
   Settle({MakeOutcome(packs_[1], 3, OutcomeKind::kDeferred, kNow, due)});
