@@ -148,7 +148,8 @@ class Peer:
     def usage(self) -> Usage:
         used = Usage()
         for process in self._processes:
-            used += Usage(*map(int, command(self.data.build / 'perf/compare_measure', 'read', process.pid).split()))
+            cpu_ms, written, memory = command(self.data.build / 'perf/compare_measure', 'read', process.pid).split()
+            used += Usage(float(cpu_ms), int(written), int(memory))
         return used
 
     def pids(self):
