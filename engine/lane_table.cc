@@ -342,6 +342,7 @@ void LaneTable::FlushReads() {
 void LaneTable::Flush(std::vector<queue::LaneRead>& reads, queue::ReadTurn turn) {
   while (!reads.empty()) {
     std::vector<queue::LaneRead> batch;
+    batch.reserve(std::min(reads.size(), size_t{kReadPacksMax}));
     for (int packs = 0; !reads.empty() && packs + reads.back().packs_max <= kReadPacksMax; reads.pop_back()) {
       packs += reads.back().packs_max;
       batch.push_back(std::move(reads.back()));

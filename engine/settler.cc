@@ -39,6 +39,8 @@ void Settler::Settle(Lane& lane, const Claim& claim, queue::Outcome outcome) {
     if (!spare_.empty()) {
       open.outcomes = std::move(spare_.back());
       spare_.pop_back();
+    } else {
+      open.outcomes.reserve(open.pack->rows().size());
     }
   }
   open.outcomes.push_back(std::move(outcome));
