@@ -268,10 +268,14 @@ absl::Status MarkRestored(const std::string& path, const std::vector<NamedKey>& 
 absl::Status PrepareTarget(const std::string& data_dir) {
   std::error_code error;
   if (::mkdir(data_dir.c_str(), 0700) != 0 && errno != EEXIST) return Cannot("cannot make", data_dir, errno);
-  std::vector<std::filesystem::path> remains;  // of a restore that a crash ended
+  // A crash may have ended a restore when the companions had their names, and a daemon that was refused since has made
+  // its empty ones: they are replaced.
+  const bool interrupted = std::filesystem::exists(fmt::format("{}/queue{}", data_dir, kRestoring), error);
+  std::vector<std::filesystem::path> remains;
   for (const auto& entry : std::filesystem::directory_iterator(data_dir, error)) {
     const std::string name = entry.path().filename();
     if (name == "lock") continue;  // of the command that restores
+    if (interrupted && entry.is_regular_file() && !name.ends_with(kRestoring)) continue;
     if (!name.ends_with(kRestoring)) {
       return absl::FailedPreconditionError(
           fmt::format("{} is not empty (it has {}): a backup is restored into an empty directory only, so that nothing "

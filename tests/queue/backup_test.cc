@@ -398,7 +398,10 @@ TEST_F(BackupTest, ARestoreThatACrashEndedIsNoQueueAndBeginsAnew) {
   const auto early = TryOpen();
   EXPECT_EQ(early.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_NE(std::string(early.status().message()).find("backup restore"), std::string::npos) << early.status();
-  ASSERT_TRUE(TryRestore("one", "restored").ok());
+  // The daemon that was refused has made the file of its acts, or the crash came when it had its name already.
+  std::ofstream(root_ + "/restored/audit") << "{}\n";
+  const auto again = TryRestore("one", "restored");
+  ASSERT_TRUE(again.ok()) << again.status();
   Open();
   EXPECT_EQ(RowIds(ReadAll(campaign)), Range(1, 10));
 }
