@@ -47,7 +47,7 @@ class KeyRingTest : public ::testing::Test {
     rocksdb::DB* db = nullptr;
     EXPECT_TRUE(rocksdb::DB::Open(options, path_, &db).ok());
     db_.reset(db);
-    auto ring = KeyRing::Open(db, Kek(kek), kNow);
+    auto ring = KeyRing::Open(db, Kek(kek), now_);
     if (!ring.ok()) return ring.status();
     ring_ = *std::move(ring);
     return absl::OkStatus();
@@ -73,6 +73,7 @@ class KeyRingTest : public ::testing::Test {
   }
 
   std::string path_;
+  absl::Time now_ = kNow;
   std::unique_ptr<rocksdb::DB> db_;
   std::unique_ptr<KeyRing> ring_;
 };
@@ -109,8 +110,9 @@ TEST_F(KeyRingTest, AMovedValueIsRefusedWithItsPlace) {
   EXPECT_FALSE(unsealer.Open(KeyName::Of(CampaignId{5}), Seal::kRows, "key", "short").ok());
 }
 
-// The key of a value is a function of the incarnation, which the value names; the nonce follows it.
-TEST_F(KeyRingTest, NoIncarnationAndNonceRepeatAcrossRunsAndSealers) {
+// The key of a value is a function of the incarnation, which the value names; the nonce follows it. The clock, which
+// steps back by a day with each run and with each renewal, has no part in either.
+TEST_F(KeyRingTest, NoIncarnationAndNonceRepeatAcrossRunsSealersAndStepsOfTheClock) {
   AddCampaign(5);
   std::set<std::string> used;
   std::set<uint32_t> incarnations;
@@ -120,11 +122,13 @@ TEST_F(KeyRingTest, NoIncarnationAndNonceRepeatAcrossRunsAndSealers) {
     for (int i = 0; i < 100; ++i) {
       for (Sealer* sealer : {&a, &b}) used.insert(Sealed(*sealer, 5, "key", "text").substr(0, 16));
     }
-    ASSERT_TRUE(ring_->Renew(kNow).ok());
+    now_ -= absl::Hours(24);
+    ASSERT_TRUE(ring_->Renew(now_).ok());
     incarnations.insert(ring_->incarnation());
     for (int i = 0; i < 100; ++i) {
       for (Sealer* sealer : {&a, &b}) used.insert(Sealed(*sealer, 5, "key", "text").substr(0, 16));
     }
+    now_ -= absl::Hours(24);
     Reopen();
   }
   EXPECT_EQ(used.size(), 3u * 400);
