@@ -20,6 +20,11 @@ class EventChain {
   // The event at `cursor`, and nothing between `after` and it. False: it was there already.
   bool Add(Cursor after, Cursor cursor);
 
+  // None where none was added.
+  std::optional<Cursor> newest() const {
+    return known_.empty() ? std::nullopt : std::optional(known_.rbegin()->second);
+  }
+
   // The first place after the commit `since` that has an unknown number of events missing: behind the one event, before
   // the other. Nothing is said of what came after the newest.
   std::optional<std::pair<Cursor, Cursor>> Gap(uint64_t since) const;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/exit_code.h"
+#include "engine/smtp/mailbox.h"
 #include "queue/event_block.h"
 
 namespace sealift::engine {
@@ -37,6 +38,14 @@ std::optional<queue::OutcomeKind> ParseKind(std::string_view text) {
 }
 
 std::string Day(absl::Time time) { return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone()); }
+
+// Whose domain an event tells, masked or not; none where it tells none.
+std::optional<std::string> DomainOf(std::string_view recipient) {
+  const size_t at = recipient.rfind('@');
+  if (at == std::string_view::npos) return std::nullopt;
+  const absl::StatusOr<Mailbox> mailbox = ParseMailbox(fmt::format("x{}", recipient.substr(at)));
+  return mailbox.ok() ? std::optional(mailbox->domain) : std::nullopt;
+}
 
 absl::Status BadLine(uint64_t line, std::string_view why) {
   return WithExit(
@@ -96,6 +105,12 @@ absl::Status Reconciliation::Take(std::string_view line) {
   const std::optional<queue::MessageKey> message = restoration_.store_.DecodeMessageId(id.substr(0, id.find('@')));
   if (!message) return BadLine(line_, "is of another node: its id says nothing to this one's key");
   event.message = *message;
+  // Any id says something to any key, but only ours says the destination that the line names.
+  const std::string recipient = Text(parsed, "recipient");
+  if (const std::optional<std::string> domain = DomainOf(recipient);
+      domain.has_value() && restoration_.store_.DestinationOf(*domain) != message->lane.destination) {
+    return BadLine(line_, "is of another node: its id does not fit its recipient under this one's key");
+  }
   event.cursor = Text(parsed, "cursor");
   std::string error;
   if (!absl::ParseTime(absl::RFC3339_full, Text(parsed, "time"), &event.time, &error)) {
@@ -137,9 +152,7 @@ absl::Status Reconciliation::Take(std::string_view line) {
     return absl::OkStatus();
   }
   // Who has a cap on what he is sent, has it for what he was sent there; a masked address names nobody.
-  if (const std::string recipient = Text(parsed, "recipient"); recipient.find("***@") == std::string::npos) {
-    event.recipient = recipient;
-  }
+  if (recipient.find("***@") == std::string::npos) event.recipient = recipient;
   events_.push_back(std::move(event));
   return events_.size() < kEventsACommit ? absl::OkStatus() : Commit();
 }
@@ -195,9 +208,31 @@ absl::Status Reconciliation::Cancel(queue::CampaignId campaign, bool erase) {
   return dry_run_ ? absl::OkStatus() : restoration_.store_.Cancel(campaign, erase, absl::Now()).status();
 }
 
+// A file that was exported before the backup was taken, or by a daemon that was not there, has no gap either.
+absl::Status Reconciliation::CheckReach(uint64_t backup) const {
+  const std::string newest = chain_.newest().has_value() ? chain_.newest()->ToString() : std::string();
+  bool reaches = !newest.empty();
+  if (reaches && chain_.newest()->sequence <= backup) {
+    const absl::StatusOr<queue::EventsPage> next = restoration_.store_.ReadEvents(newest, 1, {});
+    if (!next.ok()) return next.status();
+    const std::optional<queue::EventCursor> behind =
+        next->events.empty() ? std::nullopt : queue::EventCursor::Parse(next->events.front().cursor);
+    reaches = !behind.has_value() || behind->sequence > backup;
+  }
+  if (reaches) return absl::OkStatus();
+  return WithExit(
+      absl::InvalidArgumentError(fmt::format(
+          "the file of events {}: what was sent since the backup would be sent again. Nothing is released. Give all "
+          "that `sealift -o ndjson events` printed on the node that was lost. Where that is lost for good, or nothing "
+          "was sent, --incomplete --reason TEXT goes on without it",
+          newest.empty() ? "has none" : fmt::format("ends at the cursor {}, before the backup was taken", newest))),
+      ExitCode::kBadData);
+}
+
 absl::Status Reconciliation::CheckWhole() const {
   const std::optional<queue::Restored> restored = restoration_.pending();
   if (incomplete_ || !restored) return absl::OkStatus();
+  if (absl::Status reaches = CheckReach(restored->sequence); !reaches.ok()) return reaches;
   const auto gap = chain_.Gap(restored->sequence);
   if (!gap) return absl::OkStatus();
   return WithExit(

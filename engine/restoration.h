@@ -66,7 +66,8 @@ class Restoration {
 // Owned by:  one request.
 // Threads:   one, a blocking one.
 // Errors:    with the line's number; a line of another node's, or a file that is cut short, ends it; so does one that
-//            lacks events between the backup and its newest, for they would be sent again. What was committed holds,
+//            lacks events between the backup and its newest, or has none from as late as the backup, for they would be
+//            sent again. What was committed holds,
 //            and nothing is released.
 class Reconciliation {
  public:
@@ -92,6 +93,7 @@ class Reconciliation {
   absl::Status TakeName(const std::string& name, const std::string& stream);
   absl::Status Cancel(queue::CampaignId campaign, bool erase);
   absl::Status CheckWhole() const;
+  absl::Status CheckReach(uint64_t backup) const;
   absl::Status CountLeft();
 
   Restoration& restoration_;

@@ -125,6 +125,20 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
   const std::string cut = dir.Write("cut.ndjson", ReadFile(events).substr(0, 1000));
   EXPECT_EQ(Sealift({"backup", "reconcile", "--events", cut, "--suppressions", suppressions, "--yes"}).exit_code, 65);
   EXPECT_EQ(Sealift({"backup", "reconcile", "--events", events, "--yes"}).exit_code, 64);
+  std::string of_another = ReadFile(events);
+  of_another.replace(of_another.find("\"id\":\"") + 6, 25, "abcdefghijklmnopqrstuvwxy");
+  const Answer other = Sealift({"backup", "reconcile", "--events", dir.Write("other.ndjson", of_another),
+                                "--suppressions", suppressions, "--yes"});
+  EXPECT_EQ(other.exit_code, 65) << other.Describe();
+  EXPECT_THAT(other.out + other.err, HasSubstr("is of another node"));
+  // Nor one that a failed export has left, or that ends before the backup was taken.
+  const std::string first = ReadFile(events).substr(0, ReadFile(events).find('\n') + 1);
+  for (const std::string& text : {std::string(), first}) {
+    const Answer early = Sealift(
+        {"backup", "reconcile", "--events", dir.Write("early.ndjson", text), "--suppressions", suppressions, "--yes"});
+    EXPECT_EQ(early.exit_code, 65) << early.Describe();
+    EXPECT_THAT(early.out + early.err, HasSubstr("what was sent since the backup would be sent again"));
+  }
   EXPECT_GT(Show("spring")["in_doubt"].Number(), 0);
   // Nor one without what became of the other campaign: it would be sent again.
   const std::string some = dir.Write("some.ndjson", some_events);
