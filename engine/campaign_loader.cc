@@ -141,7 +141,8 @@ absl::Status RecipientFileLoader::Begin(const std::vector<std::string>& text_col
   if (!content.ok()) return content.status();
   content_ = *std::move(content);
 
-  const absl::Status begun = load_.Begin(spec_, [this](const queue::Campaign& before) { return CompareWith(before); });
+  const absl::Status begun =
+      load_.Begin(spec_, request_, [this](const queue::Campaign& before) { return CompareWith(before); });
   if (begun.ok()) compared_ = load_.resume_at() == 0;
   return begun;
 }

@@ -36,7 +36,7 @@ FinishedMessageLoader::FinishedMessageLoader(queue::Store& store, Campaigns& cam
 
 absl::Status FinishedMessageLoader::Begin() {
   begun_ = true;
-  const absl::Status begun = load_.Begin(spec_, [this](const queue::Campaign& before) {
+  const absl::Status begun = load_.Begin(spec_, request_, [this](const queue::Campaign& before) {
     return before.spec.finished ? absl::OkStatus() : load_.OtherContent("from a template");
   });
   if (!begun.ok()) return begun;

@@ -294,7 +294,8 @@ class CampaignLoader {
     std::string name;
     uint64_t accepted = 0, rejected = 0, suppressed = 0, duplicates = 0;  // of the whole file, earlier runs included
     bool resumed = false, already_loaded = false, started = false, sink = false;
-    std::string notice;  // of what would be refused in live mode; empty: nothing
+    std::optional<absl::Time> start_at;  // as it was first loaded; none where it is started
+    std::string notice;                  // of what would be refused in live mode; empty: nothing
   };
   virtual ~CampaignLoader() = default;
   virtual void OnRejection(std::function<void(const Rejection&)> sink) = 0;

@@ -2,22 +2,26 @@
 
 #include <fmt/format.h>
 
+#include <tuple>
 #include <utility>
 
+#include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
 #include "engine/failure_parts.h"
 
 namespace sealift::engine {
 
-absl::Status ResumableLoad::Begin(const queue::CampaignSpec& spec,
+absl::Status ResumableLoad::Begin(const queue::CampaignSpec& spec, const LoadRequest& request,
                                   const std::function<absl::Status(const queue::Campaign&)>& compare) {
   name_ = spec.name;
   stream_ = spec.stream;
   mode_ = spec.mode;
+  start_at_ = request.start_at;
   const absl::StatusOr<queue::Campaign> before = services_.store.FindCampaign(name_);
   if (before.ok()) {
-    if (absl::Status same = Compare(*before, compare); !same.ok()) return same;
+    if (absl::Status same = Compare(*before, request, compare); !same.ok()) return same;
     known_ = *before;
+    start_at_ = CampaignSettings::Parse(known_->spec.settings_json)->start_at;  // Compare has read them
     if (known_->load_complete) return absl::OkStatus();
   } else if (!absl::IsNotFound(before.status())) {
     return before.status();
@@ -45,12 +49,36 @@ ResumableLoad::~ResumableLoad() {
   CountAccepted();
 }
 
-absl::Status ResumableLoad::Compare(const queue::Campaign& before,
+absl::Status ResumableLoad::Compare(const queue::Campaign& before, const LoadRequest& request,
                                     const std::function<absl::Status(const queue::Campaign&)>& compare) const {
   if (before.erased || before.state == queue::CampaignState::kCancelled) return OtherContent("and is cancelled");
   if (before.spec.mode != mode_) return OtherContent("under the other delivery mode");
   if (before.spec.stream != stream_) return OtherContent(fmt::format("in the stream '{}'", before.spec.stream));
+  if (absl::Status same = CompareSettings(before, request); !same.ok()) return same;
   return compare(before);
+}
+
+absl::Status ResumableLoad::CompareSettings(const queue::Campaign& before, const LoadRequest& request) const {
+  const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(before.spec.settings_json);
+  if (!settings.ok()) return settings.status();
+  const std::string a_day = request.messages_per_day.empty() ? "" : request.messages_per_day + "/d";
+  for (const auto& [flag, text, was] : {std::tuple{"--rate", &request.rate, &settings->rates.rate},
+                                        {"--messages-per-day", &a_day, &settings->rates.a_day}}) {
+    if (text->empty()) continue;
+    const absl::StatusOr<Rate> rate = ParseRate(*text);
+    if (!rate.ok()) return rate.status();
+    if (was->unlimited()) return OtherContent(fmt::format("without {}", flag));
+    if (*rate != *was) return OtherContent(fmt::format("with another {}", flag));
+  }
+  if (request.weight != 1 && request.weight != settings->weight) return OtherContent("with another --weight");
+  if (request.expires_in.value_or(before.spec.expires_in) != before.spec.expires_in) {
+    return OtherContent(fmt::format("with --expires-in {}", ToText(before.spec.expires_in)));
+  }
+  if (request.erase_after.value_or(settings->erase_after) != settings->erase_after) {
+    return OtherContent("with another --erase-after, or without it");
+  }
+  if (request.start_at.has_value() && !settings->start_at.has_value()) return OtherContent("without --start-at");
+  return absl::OkStatus();
 }
 
 absl::Status ResumableLoad::OtherContent(std::string_view what) const {
@@ -92,9 +120,10 @@ absl::StatusOr<CampaignLoader::Summary> ResumableLoad::Finish(uint64_t offset, c
                                   .already_loaded = was_complete(),
                                   .sink = mode_ == "sink",
                                   .notice = {}};
-  const absl::StatusOr<bool> started = services_.campaigns.StartLoaded(name_, request.start, request.start_at);
+  const absl::StatusOr<bool> started = services_.campaigns.StartLoaded(name_, request.start, start_at_);
   if (!started.ok()) return started.status();
   summary.started = *started;
+  if (!*started && (!known() || known_->state == queue::CampaignState::kReady)) summary.start_at = start_at_;
   return summary;
 }
 

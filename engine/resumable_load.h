@@ -39,8 +39,9 @@ class ResumableLoad {
   ResumableLoad(const ResumableLoad&) = delete;
   ResumableLoad& operator=(const ResumableLoad&) = delete;
 
-  // `compare` says whether a campaign of this name, with the same stream and mode, was made of the same.
-  absl::Status Begin(const queue::CampaignSpec& spec,
+  // `compare` says whether a campaign of this name, with the same stream, mode and settings, was made of the same. What
+  // `request` does not say stays as it was; a start at another time does too, since `now+1h` is one each time.
+  absl::Status Begin(const queue::CampaignSpec& spec, const LoadRequest& request,
                      const std::function<absl::Status(const queue::Campaign&)>& compare);
 
   // Where rows are added; null when an earlier load had come to the end of its input.
@@ -64,9 +65,9 @@ class ResumableLoad {
                                                  const LoadRequest& request);
 
  private:
-  absl::Status Compare(const queue::Campaign& before,
+  absl::Status Compare(const queue::Campaign& before, const LoadRequest& request,
                        const std::function<absl::Status(const queue::Campaign&)>& compare) const;
-
+  absl::Status CompareSettings(const queue::Campaign& before, const LoadRequest& request) const;
   void CountAccepted();
 
   const Services services_;
@@ -75,6 +76,7 @@ class ResumableLoad {
   std::unique_ptr<queue::Load> rows_;
   uint64_t counted_ = 0;                  // rows of the campaign that services_.accepted has heard of
   std::optional<queue::Campaign> known_;  // it was there before this load
+  std::optional<absl::Time> start_at_;
 };
 
 }  // namespace sealift::engine

@@ -56,6 +56,7 @@ absl::StatusOr<json> Api::LoadCampaign(Call& call) {
                  {"resumed", summary->resumed},
                  {"already_loaded", summary->already_loaded},
                  {"started", summary->started}}}};
+  if (summary->start_at.has_value()) last["summary"]["start_at"] = TimeJson(*summary->start_at);
   std::string notice = summary->sink ? "SINK: nothing leaves this machine" : "";
   if (!summary->notice.empty()) notice += (notice.empty() ? "" : "\n") + summary->notice;
   if (!notice.empty()) last["summary"]["notice"] = notice;

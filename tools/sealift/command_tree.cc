@@ -84,7 +84,9 @@ std::vector<Command> MakeTree() {
       {"campaign", "load", "NAME", "Load a template and its recipients, or finished messages, as a campaign",
        "The campaign is then `ready` and sends nothing until --start, --start-at or `campaign start`. The same NAME "
        "and "
-       "files again resume where they stopped and add nothing twice. Rejected rows go into the --rejects file as "
+       "files again resume where they stopped and add nothing twice; another --rate, --weight, --expires-in or the "
+       "like "
+       "is refused, and it starts when the first load said. Rejected rows go into the --rejects file as "
        "line,column,reason, never with a cell's value; the file is made with mode 0600, and replaces nothing but such "
        "a list. Of "
        "finished messages the line is the message's number and the column its file. Exit 3: some rows were rejected, "

@@ -63,7 +63,7 @@ absl::StatusOr<json> HeadOf(const Invocation& call, const std::string& template_
   return head;
 }
 
-void PrintSummary(const json& head, const json& summary, Console& console) {
+void PrintSummary(const json& summary, Console& console) {
   console.Record(summary, {{"name", "campaign"},
                            {"accepted", "accepted"},
                            {"rejected", "rejected"},
@@ -75,11 +75,11 @@ void PrintSummary(const json& head, const json& summary, Console& console) {
   if (summary.contains("notice")) console.Say(CellText(summary["notice"]));
   if (summary.value("started", false)) {
     console.Say(fmt::format("It is being sent. Follow it with: sealift campaign watch {}", name));
+  } else if (summary.contains("start_at")) {
+    console.Say(fmt::format("It starts by itself at {}, or before: sealift campaign start {}",
+                            CellText(summary["start_at"]), name));
   } else if (summary.value("already_loaded", false)) {
     console.Say(fmt::format("How it stands: sealift campaign show {}", name));
-  } else if (head.contains("start_at")) {
-    console.Say(fmt::format("It starts by itself at {}, or before: sealift campaign start {}",
-                            CellText(head["start_at"]), name));
   } else {
     console.Say(fmt::format("Nothing is sent until: sealift campaign start {}", name));
   }
@@ -98,9 +98,8 @@ absl::Status CutShort(DaemonClient& daemon, const Invocation& call, const absl::
   return Fail(engine::ExitCodeOf(status), failure);
 }
 
-// `head`: of the request.
-CommandResult Conclude(const Invocation& call, const json& head, const json& summary, Console& console) {
-  PrintSummary(head, summary, console);
+CommandResult Conclude(const Invocation& call, const json& summary, Console& console) {
+  PrintSummary(summary, console);
   if (summary.value("rejected", uint64_t{0}) == 0) return ExitCode::kOk;
   const std::string_view what = call.Has("messages") ? "messages" : "rows";
   if (!call.Has("rejects")) {
@@ -138,7 +137,7 @@ CommandResult LoadMessages(const Invocation& call, Console& console) {
        .unit = "message",
        .name_of = [&messages](uint64_t number) { return messages.NameOf(number); }},
       [&messages](std::string* piece, size_t bytes_max) { return messages.Read(piece, bytes_max); }, *rejects, console);
-  return summary.ok() ? Conclude(call, *head, *summary, console) : CommandResult(summary.status());
+  return summary.ok() ? Conclude(call, *summary, console) : CommandResult(summary.status());
 }
 
 }  // namespace
@@ -170,7 +169,7 @@ CommandResult RunCampaignLoad(const Invocation& call, Console& console) {
               .look_next = "See `sealift campaign list`."},
              *recipients, *rejects, console);
   if (!uploaded.ok()) return recipients->damaged() ? CutShort(*daemon, call, uploaded.status()) : uploaded.status();
-  return Conclude(call, *head, *uploaded, console);
+  return Conclude(call, *uploaded, console);
 }
 
 }  // namespace sealift::tools

@@ -34,17 +34,21 @@ class CampaignLoaderTest : public LoaderWorld {
   static LoadRequest Request() { return {.name = "spring", .stream = "news", .template_text = std::string(kTemplate)}; }
 
   std::unique_ptr<RecipientFileLoader> Begin(const LoadRequest& request) {
-    queue::CampaignSpec spec{.name = request.name,
-                             .stream = request.stream,
-                             .mode = "sink",
-                             .template_text = request.template_text,
-                             .defaults = request.defaults,
-                             .settings_json = CampaignSettings{.start_at = request.start_at,
-                                                               .names = NamesOf(request.format),
-                                                               .key_column = request.key_column,
-                                                               .format = request.format,
-                                                               .require = request.require}
-                                                  .ToText()};
+    queue::CampaignSpec spec{
+        .name = request.name,
+        .stream = request.stream,
+        .mode = "sink",
+        .template_text = request.template_text,
+        .defaults = request.defaults,
+        .settings_json = CampaignSettings{.rates = {.rate = RateOf(request.rate)},
+                                          .weight = request.weight,
+                                          .start_at = request.start_at,
+                                          .erase_after = request.erase_after.value_or(absl::ZeroDuration()),
+                                          .names = NamesOf(request.format),
+                                          .key_column = request.key_column,
+                                          .format = request.format,
+                                          .require = request.require}
+                             .ToText()};
     auto loader = std::make_unique<RecipientFileLoader>(
         *store_, *campaigns_, request, std::move(spec), kind_, [this] { return admission_; },
         [this](uint64_t rows) { reported_ += rows; });
@@ -84,6 +88,8 @@ class CampaignLoaderTest : public LoaderWorld {
     EXPECT_THAT(std::string(summary.status().message()), HasSubstr(std::string(words)));
     EXPECT_THAT(Rows(), SizeIs(rows));
   }
+
+  static Rate RateOf(const std::string& text) { return text.empty() ? Rate() : *ParseRate(text); }
 
   StreamKind kind_ = StreamKind::kMarketing;
 };
@@ -202,6 +208,54 @@ TEST_F(CampaignLoaderTest, AnotherTemplateStreamOrDefaultUnderTheSameNameIsRefus
   request = Request();
   request.defaults = {{"name", "friend"}};
   ExpectOther(Load(kThree, request), "defaults", 3);
+}
+
+TEST_F(CampaignLoaderTest, AnotherRateWeightOrTimeUnderTheSameNameIsRefused) {
+  LoadRequest plain = Request();
+  ASSERT_TRUE(Load(kThree, plain).ok());
+  LoadRequest set = plain;
+  set.name = "summer";
+  set.rate = "10/s";
+  set.weight = 3;
+  set.erase_after = absl::Hours(1);
+  ASSERT_TRUE(Load(kThree, set).ok());
+  LoadRequest same = set;
+  EXPECT_TRUE(Load(kThree, same).ok());
+  same.rate = "";
+  same.weight = 1;
+  same.erase_after = std::nullopt;
+  EXPECT_TRUE(Load(kThree, same).ok()) << "what is not said stays as it was";
+  const auto expect_other = [&](const LoadRequest& before, const std::function<void(LoadRequest&)>& change,
+                                std::string_view words) {
+    LoadRequest request = before;
+    request.start = true;
+    change(request);
+    ExpectOther(Load(kThree, request), words, 3);
+    EXPECT_EQ(store_->FindCampaign(request.name)->state, queue::CampaignState::kReady);
+  };
+  expect_other(plain, [](LoadRequest& request) { request.rate = "1/m"; }, "without --rate");
+  expect_other(plain, [](LoadRequest& request) { request.messages_per_day = "9"; }, "without --messages-per-day");
+  expect_other(plain, [](LoadRequest& request) { request.weight = 2; }, "another --weight");
+  expect_other(plain, [](LoadRequest& request) { request.expires_in = absl::Hours(1); }, "with --expires-in 3d");
+  expect_other(plain, [](LoadRequest& request) { request.erase_after = absl::Hours(1); }, "another --erase-after");
+  expect_other(
+      plain, [](LoadRequest& request) { request.start_at = absl::Now() + absl::Hours(1); }, "without --start-at");
+  expect_other(set, [](LoadRequest& request) { request.rate = "20/s"; }, "another --rate");
+}
+
+// `now+1h` is another time whenever it is said: the first counts, and who says it again is told when it is.
+TEST_F(CampaignLoaderTest, AStartAtAnotherTimeStaysTheFirst) {
+  LoadRequest request = Request();
+  const absl::Time first = absl::FromUnixMillis(absl::ToUnixMillis(absl::Now() + absl::Hours(1)));
+  request.start_at = first;
+  EXPECT_EQ(Load(kThree, request)->start_at, first);
+  request.start_at = absl::Now() - absl::Hours(1);
+  const absl::StatusOr<Summary> again = Load(kThree, request);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->start_at, first);
+  EXPECT_FALSE(again->started);
+  campaigns_->StartDue(first);
+  EXPECT_EQ(store_->FindCampaign("spring")->state, queue::CampaignState::kRunning);
 }
 
 TEST_F(CampaignLoaderTest, ACancelledCampaignIsNotLoadedAgain) {
