@@ -371,6 +371,12 @@ absl::Status Database::CheckFormat() {
     if (!db_->Get({}, ToSlice(kNodeKey), &node_key).IsNotFound()) {
       return Damage(fmt::format("the queue in {} has lost its format version", options_.path));
     }
+    // The folder is made behind the first synced write: that was lost with what followed it, and nothing is there to
+    // tell.
+    if (std::filesystem::exists(options_.path + "/incoming")) {
+      return Damage(
+          fmt::format("the queue in {} was in use and is empty: its log is missing or was emptied", options_.path));
+    }
     rocksdb::WriteOptions synced;
     synced.sync = true;
     return FromRocks(db_->Put(synced, ToSlice(kFormatKey), std::to_string(kFormatVersion)), "write its format version");

@@ -228,6 +228,27 @@ TEST_F(BitFlipTest, InTheLog) {
   for (const std::string& log : logs) EXPECT_EQ(FlipIn(log, 150), 150) << log;
 }
 
+// Of a young queue everything is in its log.
+TEST_F(BitFlipTest, AQueueWhoseOnlyLogIsGoneIsNotTakenForANewOne) {
+  Open();
+  LoadRows(Create(), 1, 10);
+  store_.reset();
+  std::string log;
+  for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+    EXPECT_NE(entry.path().extension(), ".sst") << "nothing is proved";
+    if (entry.path().extension() == ".log") log = entry.path();
+  }
+  const auto expect_found = [&] {
+    const auto opened = TryOpen();
+    EXPECT_TRUE(absl::IsDataLoss(opened.status())) << opened.status();
+    EXPECT_NE(opened.status().message().find("sealift backup restore"), absl::string_view::npos) << opened.status();
+  };
+  std::filesystem::resize_file(log, 0);
+  expect_found();
+  std::filesystem::remove(log);
+  expect_found();
+}
+
 TEST_F(BitFlipTest, InTheManifest) {
   Build();
   const auto manifests = FilesLike("MANIFEST");
