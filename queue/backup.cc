@@ -257,7 +257,12 @@ absl::Status MarkRestored(const std::string& path, const std::vector<NamedKey>& 
   std::string number;
   PutFixed64(label.sequence + kRestoreStride, &number);
   batch.Put(ToSlice(kSequenceKey), number);
-  batch.Put(ToSlice(kRestoredKey), Encode({.taken = label.taken, .at = request.now, .sequence = label.sequence}));
+  // A backup of a queue that was restored and not reconciled yet knows no more than the one before it.
+  const absl::StatusOr<std::optional<Restored>> before = ReadRestored((*database)->get());
+  if (!before.ok()) return before.status();
+  Restored mark{.taken = label.taken, .at = request.now, .sequence = label.sequence};
+  if (*before) mark = {.taken = (*before)->taken, .at = request.now, .sequence = (*before)->sequence};
+  batch.Put(ToSlice(kRestoredKey), Encode(mark));
   rocksdb::WriteOptions synced;
   synced.sync = true;
   if (auto status = (**database)->Write(synced, &batch); !status.ok()) return FromRocks(status, "take its keys");

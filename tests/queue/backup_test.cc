@@ -140,6 +140,22 @@ TEST_F(BackupTest, ARestoredQueueSaysSoUntilItIsReleased) {
   EXPECT_EQ(store_->restored(), std::nullopt);
 }
 
+// While a restored node waits to be reconciled a backup is made of it, and it is lost as well.
+TEST_F(BackupTest, ABackupOfAQueueThatWasNotReconciledYetIsAsOldAsTheFirst) {
+  Open();
+  LoadRows(Create(), 1, 10);
+  Backup();
+  Restore("one", "first");
+  const Restored first = *store_->restored();
+  BackupRequest later = Request("two");
+  later.label.taken = kNow + absl::Hours(9);
+  ASSERT_TRUE(store_->Backup(later).ok());
+  Restore("two", "second");
+  ASSERT_TRUE(store_->restored().has_value());
+  EXPECT_EQ(store_->restored()->sequence, first.sequence) << "what was sent since would count as in the backup";
+  EXPECT_EQ(store_->restored()->taken, first.taken);
+}
+
 TEST_F(BackupTest, WhatWasSettledSinceIsSettledWithItsEvidenceAndTheRestIsLeft) {
   Open();
   const CampaignId campaign = Create();
