@@ -321,7 +321,9 @@ void Campaigns::EraseDue(absl::Time now) {
   if (!campaigns.ok()) return;
   for (const Campaign& listed : *campaigns) {
     if (listed.erased) continue;
-    const bool over = Done(listed) || listed.state == CampaignState::kCancelled;
+    // Rows expire of one that is paused or was never started, too.
+    const bool nothing_left = listed.load_complete && listed.counters.queued() == 0;
+    const bool over = nothing_left || listed.state == CampaignState::kCancelled;
     if (!over && listed.ended == absl::InfiniteFuture()) continue;
     auto known = erase_after_.find(listed.id);
     if (known == erase_after_.end()) {

@@ -59,8 +59,8 @@ class Campaigns {
 
   // Starts what was loaded with --start-at and is due. While nothing is, it is one comparison.
   void StartDue(absl::Time now);
-  // Erases what has been done for as long as its erase_after says: rows, addresses, template and data key go, counts
-  // and events stay. Counts from when this first saw it done; a row that is queued again begins it anew.
+  // Erases what has had nothing queued, running or not, for as long as its erase_after says: all but its counts and
+  // its events goes. The time counts from when this first saw it so; a row that is queued again begins it anew.
   void EraseDue(absl::Time now);
 
   // Null unless it is running.

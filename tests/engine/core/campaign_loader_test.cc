@@ -564,6 +564,30 @@ TEST_F(CampaignLoaderTest, RowsThatComeBackAreNotSentWhileNothingMayBe) {
   EXPECT_NE(restored.Active(id), nullptr);
 }
 
+TEST_F(CampaignLoaderTest, WhatExpiredBeforeItWasStartedIsErasedAtItsTime) {
+  LoadRequest request = Request();
+  request.erase_after = absl::Hours(1);
+  ASSERT_TRUE(Load(kThree, request).ok());
+  const absl::Time now = absl::Now();
+  campaigns_->EraseDue(now);
+  campaigns_->EraseDue(now + absl::Hours(2));
+  EXPECT_FALSE(store_->FindCampaign("spring")->erased) << "its rows wait";
+  for (const char* domain : {"d1.test", "d2.test"}) {
+    const auto expired = store_->SweepRows(store_->FindCampaign("spring")->id, store_->DestinationOf(domain),
+                                           [&](const queue::Pack&, const queue::Row&) -> std::optional<queue::Outcome> {
+                                             queue::Outcome outcome;
+                                             outcome.kind = queue::OutcomeKind::kExpired;
+                                             outcome.time = now;
+                                             return outcome;
+                                           });
+    ASSERT_TRUE(expired.ok()) << expired.status();
+  }
+  campaigns_->EraseDue(now);
+  EXPECT_FALSE(store_->FindCampaign("spring")->erased);
+  campaigns_->EraseDue(now + absl::Hours(2));
+  EXPECT_TRUE(store_->FindCampaign("spring")->erased);
+}
+
 // It is asked every second, of nodes with many ready campaigns of large templates.
 TEST_F(CampaignLoaderTest, WhileNothingIsDueNoCampaignIsLookedAt) {
   LoadRequest request = Request();
