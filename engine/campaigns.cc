@@ -333,13 +333,12 @@ void Campaigns::EraseDue(absl::Time now) {
       if (!settings.ok()) continue;
       known = erase_after_.emplace(listed.id, settings->erase_after).first;
     }
-    if (known->second == absl::ZeroDuration()) continue;
     if (!over || listed.ended == absl::InfiniteFuture()) {
       const absl::Status noted = store_.SetEnded(listed.id, over ? now : absl::InfiniteFuture());
       if (!noted.ok()) LogError("the end of a campaign could not be noted", {{"campaign", listed.spec.name}});
       continue;
     }
-    if (now - listed.ended < known->second) continue;
+    if (known->second == absl::ZeroDuration() || now - listed.ended < known->second) continue;
     const absl::StatusOr<Campaign> erased = Cancel(listed.spec.name, /*erase=*/true, kPatience);
     if (erased.ok()) {
       LogInfo("a campaign is erased, as its erase_after says", {{"campaign", listed.spec.name}});

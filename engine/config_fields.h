@@ -240,7 +240,11 @@ struct Fields<StorageOptions> {
 template <>
 struct Fields<RetentionOptions> {
   static void Each(auto& o, auto&& each) {
-    each(Field{.name = "events", .help = "How long outcomes are kept.", .min = 86'400'000}, o.events);
+    each(Field{.name = "events",
+               .help = "How long outcomes are kept; and, after a campaign has ended and no row of it is left, to whom "
+                       "it was addressed.",
+               .min = 86'400'000},
+         o.events);
     each(Field{.name = "settled_rows", .help = "How long settled rows can be replayed.", .min = 0}, o.settled_rows);
   }
 };

@@ -66,25 +66,47 @@ absl::Status ForgetCancelled(Database* database, Committer* committer, CampaignT
   return absl::OkStatus();
 }
 
+// True where that cannot be read: what is not known to be empty is kept.
+bool Has(Database* database, Column column, CampaignId campaign) {
+  const std::string prefix = CampaignPrefix(campaign);
+  const std::unique_ptr<rocksdb::Iterator> it(database->get()->NewIterator({}, database->handle(column)));
+  it->Seek(prefix);
+  return !it->status().ok() || (it->Valid() && it->key().starts_with(prefix));
+}
+
 // What the rows that are left may still get, or show, stays.
 absl::Status ForgetBodies(Database* database, Committer* committer, CampaignTable* campaigns) {
   absl::StatusOr<std::vector<Campaign>> all = campaigns->List();
   if (!all.ok()) return all.status();
   for (const Campaign& campaign : *all) {
     if (!campaign.load_complete && campaign.state != CampaignState::kCancelled) continue;
-    const auto has = [&](Column column) {
-      const std::string prefix = CampaignPrefix(campaign.id);
-      const std::unique_ptr<rocksdb::Iterator> it(database->get()->NewIterator({}, database->handle(column)));
-      it->Seek(prefix);
-      return !it->status().ok() || (it->Valid() && it->key().starts_with(prefix));
-    };
-    if (!has(Column::kBodies) || has(Column::kRows) || has(Column::kParked)) continue;
+    if (!Has(database, Column::kBodies, campaign.id) || Has(database, Column::kRows, campaign.id) ||
+        Has(database, Column::kParked, campaign.id)) {
+      continue;
+    }
     const absl::Status status = WriteOn(committer, [&](CommitContext&, rocksdb::WriteBatch* batch) {
       const std::string prefix = CampaignPrefix(campaign.id);
       batch->DeleteRange(database->handle(Column::kBodies), prefix, PrefixEnd(prefix));
     });
     if (!status.ok()) return status;
     if (absl::Status dropped = DropBodyFiles(database, campaign.id); !dropped.ok()) return dropped;
+  }
+  return absl::OkStatus();
+}
+
+// Whom a campaign was addressed to can be looked up as long as something is known of its messages.
+absl::Status ForgetSeen(Database* database, Committer* committer, CampaignTable* campaigns, absl::Time before) {
+  absl::StatusOr<std::vector<Campaign>> all = campaigns->List();
+  if (!all.ok()) return all.status();
+  rocksdb::ColumnFamilyHandle* const seen = database->handle(Column::kSeen);
+  for (const Campaign& campaign : *all) {
+    if (campaign.ended >= before || !Has(database, Column::kSeen, campaign.id)) continue;
+    if (Has(database, Column::kRows, campaign.id) || Has(database, Column::kParked, campaign.id)) continue;
+    const absl::Status status = WriteOn(committer, [&](CommitContext&, rocksdb::WriteBatch* batch) {
+      const std::string prefix = CampaignPrefix(campaign.id);
+      batch->DeleteRange(seen, prefix, PrefixEnd(prefix));
+    });
+    if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }
@@ -114,6 +136,7 @@ absl::Status ForgetOld(Database* database, Committer* committer, CampaignTable* 
   if (absl::Status status = ForgetCancelled(database, committer, campaigns, settled_before); !status.ok())
     return status;
   if (absl::Status status = ForgetBodies(database, committer, campaigns); !status.ok()) return status;
+  if (absl::Status status = ForgetSeen(database, committer, campaigns, events_before); !status.ok()) return status;
   return ForgetEvents(database, committer, events_before);
 }
 

@@ -9,7 +9,8 @@
 namespace sealift::queue {
 
 // Forgets what is past its retention: parked rows and the rows of cancelled campaigns settled before `settled_before`,
-// events before `events_before` with the keys of whole months. Finds on the caller's thread, deletes on the
+// events before `events_before` with the keys of whole months, and the recipients of campaigns that ended before that
+// and have no row left. Finds on the caller's thread, deletes on the
 // committer's, which is the only writer of these columns. Blocks.
 absl::Status ForgetOld(Database* database, Committer* committer, CampaignTable* campaigns, absl::Time settled_before,
                        absl::Time events_before);

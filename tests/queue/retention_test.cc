@@ -52,6 +52,27 @@ TEST_F(RetentionTest, OldEventsAreForgottenAndTheCursorGoesOn) {
   EXPECT_EQ(store_->ReadEvents(cursor, 100, {})->events.size(), 1u);
 }
 
+TEST_F(RetentionTest, RecipientsAreForgottenWithTheLastThatIsKnownOfTheirCampaign) {
+  const auto known = [&] { return !store_->FindMessagesTo(campaign_, "patient1@d0.test")->empty(); };
+  const auto sweep_after = [&](int days) {
+    return store_->Sweep(kNow + absl::Hours(24 * days), absl::Hours(24 * 14), absl::Hours(24 * 50));
+  };
+  for (const auto& pack : packs_) Settle(AllOf(pack, OutcomeKind::kDelivered, kNow));
+  ASSERT_TRUE(sweep_after(60).ok());
+  EXPECT_TRUE(known()) << "it has not ended";
+  ASSERT_TRUE(store_->SetEnded(campaign_, kNow + absl::Hours(24 * 30)).ok());
+  ASSERT_TRUE(sweep_after(70).ok());
+  EXPECT_TRUE(known()) << "too early";
+  ASSERT_TRUE(sweep_after(90).ok());
+  EXPECT_FALSE(known());
+}
+
+TEST_F(RetentionTest, RecipientsOfRowsThatAreStillThereAreNotForgotten) {
+  ASSERT_TRUE(store_->SetEnded(campaign_, kNow).ok());
+  ASSERT_TRUE(store_->Sweep(kNow + absl::Hours(24 * 90), absl::Hours(24 * 14), absl::Hours(24 * 50)).ok());
+  EXPECT_FALSE(store_->FindMessagesTo(campaign_, "patient1@d0.test")->empty());
+}
+
 TEST_F(RetentionTest, TheOldestEventLeftSaysWhichWentBeforeIt) {
   Settle(AllOf(packs_[0], OutcomeKind::kDelivered, kNow));
   const std::string newest = store_->ReadEvents("", 100, {})->events.back().cursor;
