@@ -46,7 +46,8 @@ TEST_F(RecipientCapTest, WhatIsBeyondItWaitsUntilThereIsRoomWhoeversCampaignItIs
   for (const queue::StoredRow& row : RowsOf(summer)) {
     EXPECT_EQ(row.attempts, 0) << "nothing was attempted";
     EXPECT_EQ(row.reason_class, kRecipientCapClass);
-    EXPECT_LE(row.due, delivered + absl::Hours(24) + absl::Seconds(1)) << "not later than a day after the other";
+    // Who waits for long shares his due time with others (queue/due_horizon.h).
+    EXPECT_LE(row.due, delivered + absl::Hours(24) + absl::Hours(24) / 64) << "a day after the other";
     EXPECT_GT(row.due, delivered);
   }
   for (const queue::Event& event : EventsOf(summer)) {
