@@ -71,6 +71,7 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
   const Answer verified = Sealift({"backup", "verify", backup});
   EXPECT_EQ(verified.exit_code, 0) << verified.Describe();
   EXPECT_EQ(verified.json["campaigns"].Number(), 3);
+  dir.Folder("backups/folder.backup");
   EXPECT_EQ(Sealift({"backup", "list"}).json["backups"].size(), 1u);
 
   // Life goes on: more is sent, people opt out, campaigns are cancelled, another one is loaded and sent whole.

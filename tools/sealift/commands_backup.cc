@@ -82,7 +82,7 @@ CommandResult RunBackupList(const Invocation& call, Console& console) {
   std::vector<std::string> files;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(dir, error)) {
-    if (entry.path().extension() == ".backup") files.push_back(entry.path());
+    if (entry.is_regular_file() && entry.path().extension() == ".backup") files.push_back(entry.path());
   }
   if (error) {
     return Fail(ExitCode::kNoInput,
