@@ -1,5 +1,6 @@
 #include "engine/shaping/classification.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/shaping/reply_rules.h"
@@ -78,12 +79,18 @@ bool ContradictsItself(const Reply& reply) {
   return code.has_value() && code->cls != reply.code / 100;
 }
 
-// Words in letters that we do not have, which the parser has made question marks.
-bool IsUnreadable(const Reply& reply) { return reply.lines.contains("????"); }
+// Words in other letters, of which few are known, or none: the parser makes question marks of what is no UTF-8.
+bool IsInOtherLetters(const Reply& reply) {
+  int in_a_row = 0;
+  return std::ranges::any_of(reply.lines, [&](char c) {
+    in_a_row = c == '?' || static_cast<unsigned char>(c) >= 0x80 ? in_a_row + 1 : 0;
+    return in_a_row == 4;
+  });
+}
 
 // Whether a bad mailbox is believed only when it is heard again.
 bool IsDoubtful(Phase phase, const Reply& reply, const ReplyRule& rule) {
-  if (ContradictsItself(reply) || IsUnreadable(reply)) return true;
+  if (ContradictsItself(reply) || IsInOtherLetters(reply)) return true;
   if (phase != Phase::kRcpt || rule.remark == Remark::kDoubt || SpeaksOfUs(Plain(reply))) return true;
   return reply.enhanced.has_value() && (reply.enhanced->subject == 2 || reply.enhanced->subject == 7);  // contradicted
 }

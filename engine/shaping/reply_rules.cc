@@ -9,11 +9,13 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/smtp/redact.h"
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {
@@ -28,26 +30,17 @@ struct WordSet {
   std::span<const std::string_view> words;
 };
 
-// The table, five times: each reading takes the lines of its kind.
 #define WORDS(name, ...)                                         \
   {#name, []() -> std::span<const std::string_view> {            \
      static constexpr std::string_view kWords[] = {__VA_ARGS__}; \
      return kWords;                                              \
    }()},
-#define REPLY_RULE(...)
-#define VAGUE_RULE(...)
-#define CODE_RULE(...)
-#define MISREPORTS(provider, rule)
 constexpr WordSet kWordSets[] = {
-#include "engine/shaping/reply_rules.def"
+#include "engine/shaping/reply_words.def"
 };
 #undef WORDS
-#undef REPLY_RULE
-#undef VAGUE_RULE
-#undef CODE_RULE
-#undef MISREPORTS
 
-#define WORDS(name, ...)
+// The table, three times: each reading takes the lines of its kind.
 #define PHRASE_RULE(name, class, about, remark, vague, ...)                                                     \
   {{name, ReasonClass::class, About::about, Remark::remark, vague}, []() -> std::span<const std::string_view> { \
      static constexpr std::string_view kPhrases[] = {__VA_ARGS__};                                              \
@@ -88,7 +81,6 @@ constexpr CodeRule kCodeRules[] = {
 constexpr std::pair<std::string_view, std::string_view> kMisreports[] = {
 #include "engine/shaping/reply_rules.def"
 };
-#undef WORDS
 #undef REPLY_RULE
 #undef VAGUE_RULE
 #undef CODE_RULE
@@ -235,6 +227,40 @@ bool IsWord(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
+// The character that `text` begins with, and drops from there; U+FFFD for what is none.
+char32_t TakeCharacter(std::string_view& text) {
+  const auto byte = [&](size_t at) { return static_cast<unsigned char>(text[at]); };
+  const size_t size = byte(0) < 0x80 ? 1 : byte(0) >= 0xF0 ? 4 : byte(0) >= 0xE0 ? 3 : 2;
+  if (text.size() < size || !IsUtf8(text.substr(0, size))) {
+    text.remove_prefix(1);
+    return U'\uFFFD';
+  }
+  char32_t character = size == 1 ? byte(0) : byte(0) & (0x7F >> size);
+  for (size_t i = 1; i < size; ++i) character = character << 6 | (byte(i) & 0x3F);
+  text.remove_prefix(size);
+  return character;
+}
+
+// Cyrillic in lower case, and without the dots that are left out as often; nothing for another letter.
+std::optional<char32_t> LowerCyrillic(char32_t character) {
+  if (character < U'\u0400' || character > U'\u04FF') return std::nullopt;
+  if (character < U'\u0410') character += 0x50;
+  if (character >= U'\u0410' && character < U'\u0430') character += 0x20;
+  if (character == U'\u0451') return U'\u0435';
+  if (character == U'\u0490') return U'\u0491';
+  return character;
+}
+
+// Chinese, Japanese and Korean, which have no spaces where words end.
+bool IsOfUnspaced(char32_t character) {
+  return (character >= U'\u3041' && character <= U'\u30FE') || (character >= U'\u3400' && character <= U'\u9FFF') ||
+         (character >= U'\uAC00' && character <= U'\uD7A3');
+}
+
+void AppendSpace(std::string& plain) {
+  if (plain.back() != ' ') plain += ' ';
+}
+
 void AppendPlain(std::string_view text, std::string& plain) {
   constexpr std::string_view kHidden = "<redacted>";
   while (!text.empty()) {
@@ -242,15 +268,22 @@ void AppendPlain(std::string_view text, std::string& plain) {
       text.remove_prefix(kHidden.size());
       continue;
     }
-    const char c = Lower(text.front());
-    text.remove_prefix(1);
-    if (IsWord(c)) {
-      plain += c;
-    } else if (plain.back() != ' ') {
+    const std::string_view rest = text;
+    const char32_t character = TakeCharacter(text);
+    if (const std::optional<char32_t> cyrillic = LowerCyrillic(character)) {
+      plain += static_cast<char>(0xC0 | *cyrillic >> 6);
+      plain += static_cast<char>(0x80 | (*cyrillic & 0x3F));
+    } else if (IsOfUnspaced(character)) {
+      AppendSpace(plain);
+      plain += rest.substr(0, rest.size() - text.size());
       plain += ' ';
+    } else if (character < 0x80 && IsWord(Lower(static_cast<char>(character)))) {
+      plain += Lower(static_cast<char>(character));
+    } else {
+      AppendSpace(plain);
     }
   }
-  if (plain.back() != ' ') plain += ' ';
+  AppendSpace(plain);
 }
 
 // " @docomo @ne @jp" of the addresses in the text, of as many as anybody quotes.
@@ -280,7 +313,7 @@ std::string Plain(const Reply& reply) {
   const std::string text = reply.Text();
   std::string plain = fmt::format(" ={} ", reply.code);
   if (reply.enhanced.has_value()) plain += fmt::format("#{}.{} ", reply.enhanced->subject, reply.enhanced->detail);
-  AppendPlain(RedactReply(text), plain);
+  AppendPlain(HideAddresses(text), plain);
   AppendDomains(text, plain);
   return plain;
 }

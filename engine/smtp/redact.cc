@@ -36,7 +36,7 @@ size_t OpeningQuote(std::string_view text, size_t quote, size_t floor) {
   return floor;
 }
 
-std::string HideAddresses(std::string_view text) {
+std::string Hidden(std::string_view text) {
   std::string result;
   size_t done = 0;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -167,16 +167,26 @@ void HideLocal(std::string_view local, std::string& text) {
   for (const size_t before : {0, 1, 2}) HideToken(Base64Of(local, before).text(), text);
 }
 
+// Twice the cap: what is hidden may shrink it, and a cut address must not escape the look for its at sign.
+std::string_view Cut(std::string_view reply) {
+  if (reply.size() <= 2 * kRedactedBytesMax) return reply;
+  reply = reply.substr(0, 2 * kRedactedBytesMax);
+  while (!reply.empty() && !EndsWord(reply.back())) reply.remove_suffix(1);
+  return reply;
+}
+
 }  // namespace
 
+std::string HideAddresses(std::string_view reply) {
+  std::string text = Hidden(Cut(reply));
+  if (text.size() > kRedactedBytesMax) text.resize(kRedactedBytesMax);
+  return text;
+}
+
 std::string RedactReply(std::string_view reply, std::string_view recipient) {
-  // Twice the cap: what is hidden may shrink it, and a cut address must not escape the look for its at sign.
-  const bool cut = reply.size() > 2 * kRedactedBytesMax;
-  if (cut) {
-    reply = reply.substr(0, 2 * kRedactedBytesMax);
-    while (!reply.empty() && !EndsWord(reply.back())) reply.remove_suffix(1);
-  }
-  std::string text = HideAddresses(reply);
+  const std::string_view read = Cut(reply);
+  const bool cut = read.size() < reply.size();
+  std::string text = Hidden(read);
   if (const size_t at = recipient.rfind('@'); at != std::string_view::npos) {
     std::string_view local = recipient.substr(0, at);
     if (local.size() > 2 && local.front() == '"') local = local.substr(1, local.size() - 2);

@@ -18,4 +18,7 @@ inline constexpr size_t kRedactedBytesMax = 1024;
 // Errs on the side of hiding: any word with an at sign goes.
 std::string RedactReply(std::string_view reply, std::string_view recipient = {});
 
+// The same of addresses alone, and of other letters as they are: for what is looked at and never kept.
+std::string HideAddresses(std::string_view reply);
+
 }  // namespace sealift::engine

@@ -25,7 +25,7 @@ struct EnhancedCode {
 struct Reply {
   int code = 0;                          // 200 to 599
   std::optional<EnhancedCode> enhanced;  // only when its class is the code's: RFC 3463 2, RFC 2034 4
-  std::string lines;                     // the text after each code, LF between; enhanced codes kept; printable ASCII
+  std::string lines;                     // the text after each code, LF between; enhanced codes kept; printable UTF-8
 
   // Judged by the first digit, so that an unknown code is understood: RFC 5321 4.2.
   bool IsPositive() const { return code / 100 == 2; }

@@ -2,19 +2,30 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <span>
+#include <utility>
+
+#include "engine/smtp/utf8.h"
 
 namespace sealift::engine {
 namespace {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-char Cleaned(char c) {
-  if (c == '\t') return ' ';
-  return c < 0x20 || c == 0x7f ? '?' : c;  // char is signed here: 8-bit bytes are below 0x20 too
+// What is printed: a question mark for each byte of what is not, and for each 8-bit one where they are no UTF-8.
+void Clean(std::span<char> text) {
+  const bool is_utf8 = IsUtf8({text.data(), text.size()});
+  bool c1 = false;  // the byte before began a control character of two
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool ends_c1 = std::exchange(c1, byte == 0xC2 && is_utf8 && static_cast<unsigned char>(text[i + 1]) < 0xA0);
+    if (byte == '\t') {
+      text[i] = ' ';
+    } else if (byte < 0x20 || byte == 0x7F || (byte >= 0x80 && !is_utf8) || c1 || ends_c1) {
+      text[i] = '?';
+    }
+  }
 }
-
-static_assert(static_cast<char>(0x80) < 0x20, "Cleaned relies on signed char");
 
 }  // namespace
 
@@ -94,8 +105,7 @@ absl::Status ReplyParser::ReadLine(std::string_view line) {
   if (lines_++ > 0) reply_.lines += '\n';
   const size_t begin = reply_.lines.size();
   reply_.lines += text;
-  std::transform(reply_.lines.begin() + static_cast<ptrdiff_t>(begin), reply_.lines.end(),
-                 reply_.lines.begin() + static_cast<ptrdiff_t>(begin), Cleaned);
+  Clean(std::span(reply_.lines).subspan(begin));
   if (!reply_.enhanced.has_value()) {
     text = std::string_view(reply_.lines).substr(begin);
     const std::optional<EnhancedCode> enhanced = TakeEnhancedCode(text);

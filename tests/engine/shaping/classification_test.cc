@@ -210,7 +210,8 @@ TEST(ClassificationTest, WhoCouldNotFindOutIsAskedAgain) {
 TEST(ClassificationTest, WhoContradictsHimselfOrCannotBeReadIsHeardAgain) {
   for (const std::string_view text :
        {"550 4.1.1 <r@d.test>: Recipient address rejected: User unknown in relay recipient table",
-        "550 5.1.1 ??????????? ?? ??????????", "550 5.1.1 No such user (From)"}) {
+        "550 5.1.1 ??????????? ?? ??????????", "550 5.1.1 Пользователь не найден", "550 用户不存在",
+        "550 宛先ユーザーは存在しません", "550 존재하지 않는 사용자입니다", "550 5.1.1 No such user (From)"}) {
     EXPECT_EQ(Classify(Phase::kRcpt, ReplyOf(text)).remedy, Remedy::kSuppressAgain) << text;
   }
 }
@@ -373,6 +374,25 @@ TEST(ClassificationTest, WhatAReplyIsAboutSaysHowFarItReaches) {
             "defer reputation domain");
 }
 
+// No words of ours are held against a mailbox, in no letters.
+TEST(ClassificationTest, WhatIsSaidOfUsInOtherLettersDefers) {
+  for (const std::string_view text :
+       {"550 5.1.1 Отправитель не найден", "550 Адрес отправителя не существует", "550 5.1.1 发件人地址不存在",
+        "550 寄件者不存在", "550 送信者が見つかりません", "550 발신자를 찾을 수 없습니다",
+        "550 Адреса відправника не існує", "550 您的IP已被列入黑名单,用户不存在"}) {
+    const Verdict verdict = Classify(Phase::kRcpt, ReplyOf(text));
+    EXPECT_EQ(verdict.action, Action::kDefer) << text;
+    EXPECT_TRUE(IsAboutUs(verdict.about)) << text;
+  }
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 Возвращено отправителю: пользователь не найден"), "bounce bad_mailbox recipient");
+}
+
+TEST(ClassificationTest, OtherLettersAreReadAsTheyAreWritten) {
+  EXPECT_EQ(Plain(ReplyOf("550 ПОЛУЧАТЕЛЬ Ещё <й@d1.test> ЇҐ")), " =550 получатель еще їґ @d1 @test ");
+  EXPECT_EQ(Plain(ReplyOf("550 IP地址 メール、차단 zażółć")), " =550 ip 地 址 メ ー ル 차 단 za ");
+  EXPECT_EQ(Plain(ReplyOf("550 a\xD0 \xE5\x9C b")), " =550 a b ");
+}
+
 TEST(ClassificationTest, VerdictIsOneWord) {
   const auto word = [](Phase phase, std::string_view text) { return Word(Classify(phase, ReplyOf(text))); };
   EXPECT_EQ(word(Phase::kContent, "250 ok"), "deliver");
@@ -461,6 +481,8 @@ TEST(ClassificationTest, RepliesThatProvidersDocumentAreUnderstood) { Understand
 TEST(ClassificationTest, RepliesWrittenAfterTheRulesAreUnderstood) { Understand("replies_unseen.tsv", 130); }
 
 TEST(ClassificationTest, RepliesHeldOutAreUnderstood) { Understand("replies_held_out.tsv", 200); }
+
+TEST(ClassificationTest, RepliesInOtherLettersAreUnderstood) { Understand("replies_of_other_letters.tsv", 100); }
 
 TEST(ClassificationTest, RepliesOfMailServersByTheirMakersAreUnderstood) { Understand("replies_of_mtas.tsv", 65); }
 

@@ -74,7 +74,14 @@ TEST(ReplyParserTest, BareLineFeedEndsALineAndTrailingWhiteSpaceGoes) {
 }
 
 TEST(ReplyParserTest, ControlAndEightBitBytesInTextAreCleaned) {
-  EXPECT_THAT(Replies(std::string_view("550 a\0b\rc\x1b[0m\xC3\xBC\tx\r\n", 19)), ElementsAre("550|a?b?c?[0m?? x"));
+  EXPECT_THAT(Replies(std::string_view("550 a\0b\rc\x1b[0m\xC3\xBC\tx\r\n", 19)),
+              ElementsAre("550|a?b?c?[0m\xC3\xBC x"));
+}
+
+TEST(ReplyParserTest, OtherLettersAreKeptWhereTheyAreUtf8) {
+  EXPECT_THAT(Replies("550-\xE7\x94\xA8\xE6\x88\xB7\r\n550 \xC2\x9B\xD0\x96\r\n"),
+              ElementsAre("550|\xE7\x94\xA8\xE6\x88\xB7|??\xD0\x96"));
+  EXPECT_THAT(Replies("550 \xC3\xBC\xFF\r\n550 \xD3\xC3\r\n"), ElementsAre("550|???", "550|??"));
 }
 
 TEST(ReplyParserTest, BytesMayArriveInAnyPieces) {
