@@ -50,6 +50,12 @@ bool SaysMore(const ReplyRule& code, const ReplyRule& words, bool transient) {
 
 bool IsAboutTheRow(About about) { return about == About::kRecipient || about == About::kContent; }
 
+// What a code says where the words say no such thing: servers give x.1.1 for whatever they refuse at RCPT.
+ReplyRule Alone(ReplyRule code, const Reply& reply) {
+  if (HasWords(Plain(reply))) code.remark = code.remark == Remark::kUsual ? Remark::kDoubt : code.remark;
+  return code;
+}
+
 ReplyRule RuleOf(Phase phase, const Reply& reply) {
   // Nothing about the recipient has been said; the offer was not kept.
   if (phase == Phase::kStartTls) return {"starttls", ReasonClass::kTls, About::kHost, Remark::kRetry};
@@ -62,14 +68,12 @@ ReplyRule RuleOf(Phase phase, const Reply& reply) {
       code->reason_class == ReasonClass::kBadMailbox) {
     return *code;
   }
-  if (words == nullptr) return code != nullptr ? *code : RuleOfCode(phase, reply.code);
+  if (words == nullptr) return code != nullptr ? Alone(*code, reply) : RuleOfCode(phase, reply.code);
   // x.1.7 and x.1.8 say whose address it is of which the words say that there is none: the sender's.
   const bool of_senders_address = reply.enhanced->subject == 1 && code != nullptr && IsAboutUs(code->about);
   if (of_senders_address && IsAboutTheRow(words->about)) return *code;
   if (!words->vague || code == nullptr || !SaysMore(*code, *words, reply.IsTransient())) return *words;
-  ReplyRule closer = *code;  // "5.1.1 policy error" may mean either
-  if (words->reason_class == ReasonClass::kPolicy) closer.remark = Remark::kDoubt;
-  return closer;
+  return Alone(*code, reply);  // "5.1.1 policy error" may mean either
 }
 
 // A code of another class than the reply's: RFC 3463 2 knows none.
@@ -129,7 +133,8 @@ Verdict Classify(Phase phase, const Reply& reply) {
   }
   ReplyRule rule = RuleOf(phase, reply);
   // RFC 5321 4.5.3.1.10: 552 was once the code for too many recipients.
-  const bool means_452 = phase == Phase::kRcpt && reply.code == 552 && !reply.enhanced.has_value();
+  const bool means_452 = phase == Phase::kRcpt && reply.code == 552 && !reply.enhanced.has_value() &&
+                         rule.reason_class != ReasonClass::kBadMailbox;
   if (means_452 && rule.name == "rcpt") rule = {"rcpt.552", ReasonClass::kRate, About::kSender, Remark::kSlow};
   Verdict verdict{.reason_class = rule.reason_class, .about = rule.about, .rule = rule.name};
   const bool before_mail = phase == Phase::kGreeting || phase == Phase::kEhlo;

@@ -323,6 +323,14 @@ const ReplyRule* FindRule(std::string_view plain, bool recipient_known) {
   return kIndex->Find(plain, recipient_known);
 }
 
+bool HasWords(std::string_view plain) {
+  for (size_t at = plain.find(' '); at + 1 < plain.size(); at = plain.find(' ', at + 1)) {
+    const char first = plain[at + 1];
+    if (first != '=' && first != '#' && first != '@' && (first < '0' || first > '9')) return true;
+  }
+  return false;
+}
+
 bool SpeaksOfUs(std::string_view plain) {
   static const Phrase* const kOurs = new Phrase(Read(" [ours] "));
   for (size_t at = plain.find(' '); at != std::string_view::npos; at = plain.find(' ', at + 1)) {

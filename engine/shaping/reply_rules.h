@@ -40,6 +40,9 @@ std::string Plain(const Reply& reply);
 // has heard the recipient; before, no rule about the recipient or the content applies.
 const ReplyRule* FindRule(std::string_view plain, bool recipient_known);
 
+// Whether it says more than codes, addresses and numbers.
+bool HasWords(std::string_view plain);
+
 // Whether the words speak of us as well, or of a rule: what they say of a mailbox is doubtful then.
 bool SpeaksOfUs(std::string_view plain);
 

@@ -374,6 +374,32 @@ TEST(ClassificationTest, WhatAReplyIsAboutSaysHowFarItReaches) {
             "defer reputation domain");
 }
 
+// Servers give 5.1.1 for whatever they refuse at RCPT.
+TEST(ClassificationTest, ACodeAloneIsBelievedAtOnceOnlyWhereNothingElseIsSaid) {
+  EXPECT_EQ(Classify(Phase::kRcpt, ReplyOf("550 5.1.1")).remedy, Remedy::kSuppress);
+  EXPECT_EQ(Classify(Phase::kRcpt, ReplyOf("550 5.1.1 <jane@d1.test>")).remedy, Remedy::kSuppress);
+  for (const std::string_view text :
+       {"550 5.1.1 We're writing to let you know that the group you tried to contact may not exist, or you may not "
+        "have "
+        "permission to post messages to the group.",
+        "550 5.1.1 <r@c.test>: Recipient address rejected: unverified address: mail transport unavailable",
+        "550 5.1.1 <r@c.test>: undeliverable address: connect to 192.0.2.1[192.0.2.1]:25: Connection refused",
+        "550 5.1.1 Temporary problem, user database locked", "550 5.1.1 Internal error resolving user",
+        "550 5.1.1 Address lookup service is not responding", "550 5.1.1 Recipient backend is down for maintenance",
+        "550 5.1.1 Mailbox is being migrated, come back tomorrow", "550 5.1.1 Not accepting mail at the moment",
+        "550 5.1.1 Connection from a listed host - go to our postmaster page", "550 5.1.1 Rejected by rule 17",
+        "550 5.1.1 External mail is not delivered to this mailbox", "550 5.1.1 No valid TLS: mailbox requires it",
+        "550 5.1.1 Empfaenger nimmt nur verschluesselte Mails an", "550 invalid recipient list: too many at once",
+        "550 5.1.1 rejected: see https://postmaster.example/why?ip=203.0.113.9", "550 5.1.1 Service refuse"}) {
+    EXPECT_NE(Classify(Phase::kRcpt, ReplyOf(text)).remedy, Remedy::kSuppress) << text;
+  }
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 HELO mta1.sender.test does not exist"), "defer authentication sender");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.1.1 You have been blocked by the user"), "bounce policy recipient");
+  EXPECT_EQ(Judged(Phase::kContent, "550 Suspected spam ip http://service.mail.test"), "defer reputation source");
+  EXPECT_EQ(Judged(Phase::kRcpt, "552 1 Requested mail action aborted, mailbox not found"),
+            "bounce bad_mailbox recipient");
+}
+
 // No words of ours are held against a mailbox, in no letters.
 TEST(ClassificationTest, WhatIsSaidOfUsInOtherLettersDefers) {
   for (const std::string_view text :
