@@ -25,7 +25,7 @@ ReplyRule RuleOfCode(Phase phase, int code) {
       if (code == 552) return {"mail.552", ReasonClass::kTooLarge, About::kContent};  // RFC 1870 6.1
       return {"mail", ReasonClass::kPolicy, About::kSender};
     case Phase::kRcpt:
-      if (code == 551) return {"rcpt.551", ReasonClass::kBadMailbox, About::kRecipient};
+      if (code == 551) return {"rcpt.551", ReasonClass::kBadMailbox, About::kRecipient, Remark::kIfAlone};
       if (code == 556) return {"rcpt.556", ReasonClass::kBadDomain, About::kRecipient};  // RFC 7504
       return {"rcpt", ReasonClass::kOther, About::kRecipient};
     case Phase::kData:
@@ -38,9 +38,11 @@ ReplyRule RuleOfCode(Phase phase, int code) {
 }
 
 // Whether the code says more than vague words do. "Policy" is said with any code, and x.7.1 of anything: a topic says
-// more. Of what is so only now, with 4.7.x or 4.2.1, the words say more.
+// more. Of what is so only now, with 4.7.x or 4.2.1, the words say more; and who cannot look, or wants encryption, does
+// not say that there is nobody.
 bool SaysMore(const ReplyRule& code, const ReplyRule& words, bool transient) {
   if (code.reason_class == ReasonClass::kOther) return false;
+  if (code.reason_class == ReasonClass::kBadMailbox && words.remark == Remark::kRetry) return false;
   if (code.reason_class == ReasonClass::kPolicy) {
     return !transient &&
            (words.reason_class == ReasonClass::kPolicy || words.reason_class == ReasonClass::kUnavailable);
@@ -49,12 +51,6 @@ bool SaysMore(const ReplyRule& code, const ReplyRule& words, bool transient) {
 }
 
 bool IsAboutTheRow(About about) { return about == About::kRecipient || about == About::kContent; }
-
-// What a code says where the words say no such thing: servers give x.1.1 for whatever they refuse at RCPT.
-ReplyRule Alone(ReplyRule code, const Reply& reply) {
-  if (HasWords(Plain(reply))) code.remark = code.remark == Remark::kUsual ? Remark::kDoubt : code.remark;
-  return code;
-}
 
 ReplyRule RuleOf(Phase phase, const Reply& reply) {
   // Nothing about the recipient has been said; the offer was not kept.
@@ -66,14 +62,16 @@ ReplyRule RuleOf(Phase phase, const Reply& reply) {
   // An inactive address that is also said not to exist.
   if (words != nullptr && words->reason_class == ReasonClass::kInactive && code != nullptr &&
       code->reason_class == ReasonClass::kBadMailbox) {
-    return *code;
+    ReplyRule sure = *code;
+    sure.remark = Remark::kUsual;
+    return sure;
   }
-  if (words == nullptr) return code != nullptr ? Alone(*code, reply) : RuleOfCode(phase, reply.code);
+  if (words == nullptr) return code != nullptr ? *code : RuleOfCode(phase, reply.code);
   // x.1.7 and x.1.8 say whose address it is of which the words say that there is none: the sender's.
   const bool of_senders_address = reply.enhanced->subject == 1 && code != nullptr && IsAboutUs(code->about);
   if (of_senders_address && IsAboutTheRow(words->about)) return *code;
   if (!words->vague || code == nullptr || !SaysMore(*code, *words, reply.IsTransient())) return *words;
-  return Alone(*code, reply);  // "5.1.1 policy error" may mean either
+  return *code;
 }
 
 // A code of another class than the reply's: RFC 3463 2 knows none.
@@ -96,6 +94,7 @@ bool IsInOtherLetters(const Reply& reply) {
 bool IsDoubtful(Phase phase, const Reply& reply, const ReplyRule& rule) {
   if (ContradictsItself(reply) || IsInOtherLetters(reply)) return true;
   if (phase != Phase::kRcpt || rule.remark == Remark::kDoubt || SpeaksOfUs(Plain(reply))) return true;
+  if (rule.remark == Remark::kIfAlone && !IsBare(reply)) return true;
   return reply.enhanced.has_value() && (reply.enhanced->subject == 2 || reply.enhanced->subject == 7);  // contradicted
 }
 

@@ -104,7 +104,8 @@ std::string_view Word(const Verdict& verdict);
 //   552 to RCPT without an enhanced code means 452 (RFC 5321 4.5.3.1.10).
 // Suppresses only on a 5xx whose words or code name the recipient as nobody: what is doubtful is `policy` or `other`.
 // It asks to hear it again where the words and the enhanced code contradict each other, where they speak of us besides,
-// and where it is said only after the content (the recipient was taken before: filters say so too).
+// where only the code says it and the words say something that is not understood, and where it is said only after the
+// content (the recipient was taken before: filters say so too).
 //
 // A positive reply before the final dot gives kDefer with `protocol`: the session should not have asked.
 Verdict Classify(Phase phase, const Reply& reply);

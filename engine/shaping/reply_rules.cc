@@ -92,10 +92,28 @@ bool Applies(const ReplyRule& rule, bool recipient_known) {
   return recipient_known || (rule.about != About::kRecipient && rule.about != About::kContent);
 }
 
+// The words of a set, sorted.
 std::span<const std::string_view> WordsOf(std::string_view set) {
-  const auto* const found = std::ranges::find(kWordSets, set, &WordSet::name);
-  assert(found != std::end(kWordSets));
-  return found->words;
+  static const auto* const kSorted = [] {
+    auto* const sets = new std::map<std::string_view, std::vector<std::string_view>>();
+    for (const auto& [name, words] : kWordSets) {
+      std::vector<std::string_view>& sorted = (*sets)[name];
+      sorted.assign(words.begin(), words.end());
+      std::ranges::sort(sorted);
+    }
+    return sets;
+  }();
+  const auto found = kSorted->find(set);
+  assert(found != kSorted->end());
+  return found->second;
+}
+
+// Those of the sorted `words` that begin as `text` does.
+std::span<const std::string_view> BeginningAs(std::string_view text, std::span<const std::string_view> words) {
+  if (text.empty()) return {};
+  const auto first = [](std::string_view word) { return static_cast<unsigned char>(word.front()); };
+  const auto [from, to] = std::ranges::equal_range(words, first(text), {}, first);
+  return {from, to};
 }
 
 // A phrase as it is read: what it says up to "*", "?" or "[who]", and that; the last piece says the rest of it.
@@ -103,7 +121,7 @@ struct Piece {
   enum class Then : uint8_t { kEnd, kAnyWords, kOneWord, kWordOfSet };
   std::string_view text;
   Then then = Then::kEnd;
-  std::span<const std::string_view> words;  // of the set
+  std::span<const std::string_view> words;  // of the set, sorted
 };
 using Phrase = std::vector<Piece>;
 
@@ -144,7 +162,7 @@ Begins BeginsWith(std::string_view text, std::span<const Piece> phrase) {
       return Begins::kYes;
     case Piece::Then::kWordOfSet: {
       Begins found = Begins::kNo;
-      for (const std::string_view word : piece.words) {
+      for (const std::string_view word : BeginningAs(here, piece.words)) {
         if (!here.starts_with(word)) continue;
         const Begins with_it = BeginsWith(here.substr(word.size()), after);
         if (with_it == Begins::kYes) return with_it;
@@ -286,6 +304,13 @@ void AppendPlain(std::string_view text, std::string& plain) {
   AppendSpace(plain);
 }
 
+// "mx.d1.test", and no link.
+bool IsHost(std::string_view token) {
+  const size_t dot = token.find('.');
+  return dot > 0 && dot != std::string_view::npos && dot + 1 < token.size() && IsWord(Lower(token[dot - 1])) &&
+         IsWord(Lower(token[dot + 1])) && !token.contains('/');
+}
+
 // " @docomo @ne @jp" of the addresses in the text, of as many as anybody quotes.
 void AppendDomains(std::string_view text, std::string& plain) {
   const size_t most = plain.size() + kRedactedBytesMax;
@@ -323,20 +348,33 @@ const ReplyRule* FindRule(std::string_view plain, bool recipient_known) {
   return kIndex->Find(plain, recipient_known);
 }
 
-bool HasWords(std::string_view plain) {
-  for (size_t at = plain.find(' '); at + 1 < plain.size(); at = plain.find(' ', at + 1)) {
-    const char first = plain[at + 1];
-    if (first != '=' && first != '#' && first != '@' && (first < '0' || first > '9')) return true;
-  }
-  return false;
-}
-
 bool SpeaksOfUs(std::string_view plain) {
   static const Phrase* const kOurs = new Phrase(Read(" [ours] "));
   for (size_t at = plain.find(' '); at != std::string_view::npos; at = plain.find(' ', at + 1)) {
     if (BeginsWith(plain.substr(at), *kOurs) == Begins::kYes) return true;
   }
   return false;
+}
+
+bool IsBare(const Reply& reply) {
+  static const std::span<const std::string_view> kWords = WordsOf("bare");
+  const std::string text = HideAddresses(reply.Text());
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find(' ', begin), text.size());
+    const std::string_view token = std::string_view(text).substr(begin, end - begin);
+    begin = end + 1;
+    if (IsHost(token)) continue;
+    std::string plain = " ";
+    AppendPlain(token, plain);
+    for (size_t at = 1; at < plain.size();) {
+      const size_t space = plain.find(' ', at);
+      const std::string_view word = std::string_view(plain).substr(at, space - at);
+      at = space + 1;
+      const bool has_digit = std::ranges::any_of(word, [](char c) { return c >= '0' && c <= '9'; });
+      if (!has_digit && !std::ranges::binary_search(kWords, word)) return false;
+    }
+  }
+  return true;
 }
 
 const ReplyRule* FindRule(const EnhancedCode& code, bool recipient_known) {

@@ -17,7 +17,8 @@ enum class Remark : uint8_t {
   kRetry,  // whatever the code: the row is tried again, and nothing of ours is to blame
   kSlow,
   kStop,
-  kDoubt,  // a bad mailbox that is believed when it is heard again
+  kDoubt,    // a bad mailbox that is believed when it is heard again
+  kIfAlone,  // ... unless nothing else is said
 };
 
 // One line of knowledge about what servers say: a phrase of it in a reply means a class, and whom the reply is about.
@@ -40,11 +41,11 @@ std::string Plain(const Reply& reply);
 // has heard the recipient; before, no rule about the recipient or the content applies.
 const ReplyRule* FindRule(std::string_view plain, bool recipient_known);
 
-// Whether it says more than codes, addresses and numbers.
-bool HasWords(std::string_view plain);
-
 // Whether the words speak of us as well, or of a rule: what they say of a mailbox is doubtful then.
 bool SpeaksOfUs(std::string_view plain);
+
+// Whether the words say no more than that it was refused: "recipient address rejected", an address, a host, a number.
+bool IsBare(const Reply& reply);
 
 // What an enhanced code says by itself: RFC 3463 and its registry; nullptr when that is too little.
 const ReplyRule* FindRule(const EnhancedCode& code, bool recipient_known);

@@ -116,7 +116,8 @@ class Reading {
 Verdict Reconsider(const Verdict& verdict, const Reply& reply, const Parties& parties) {
   const bool knows_nobody = verdict.reason_class == ReasonClass::kBadMailbox;
   const bool knows_no_domain = verdict.reason_class == ReasonClass::kBadDomain;
-  if (verdict.action != Action::kBounce || (!knows_nobody && !knows_no_domain)) return verdict;
+  const bool says_not_why = verdict.reason_class == ReasonClass::kOther && verdict.about == About::kRecipient;
+  if (verdict.action != Action::kBounce || (!knows_nobody && !knows_no_domain && !says_not_why)) return verdict;
   const Quoted quoted = Reading(parties).Read(reply.Text());
   if (quoted.recipient) return verdict;
   if (quoted.sender || (knows_no_domain && quoted.host && !quoted.recipients_domain)) {

@@ -16,9 +16,10 @@ struct Parties {
 
 // A refusal's verdict, once it is looked at whose names the reply quotes: Classify does not read addresses.
 //
-// Where it quotes an address of ours and not the recipient's, it says that of us: servers call back to hear whether our
-// own address is taken. So it does where it knows no domain and quotes one of ours. One that quotes somebody else,
-// or a host of ours, is believed only when it is heard again: the recipient's mail may be forwarded to who is gone.
+// Where it quotes an address of ours and not the recipient's, it says that of us, and so it does where it only rejects
+// it: servers call back to hear whether our own address is taken. So it does where it knows no domain and quotes one of
+// ours. One that quotes somebody else, or a host of ours, is believed only when it is heard again: the recipient's mail
+// may be forwarded to who is gone.
 Verdict Reconsider(const Verdict& verdict, const Reply& reply, const Parties& parties);
 
 }  // namespace sealift::engine

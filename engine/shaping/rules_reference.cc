@@ -30,9 +30,11 @@ Every negative reply gets a *class*, says whom it is *about*, and has a *verdict
 
 Nobody is suppressed for a 4xx, nor for what was said of us. A mailbox is only *suspected* to be nobody, and suppressed when that is heard
 again on another day, where the words and the enhanced code contradict each other (`550 5.7.1 user unknown`), where they speak of us too
-(`550 5.1.1 no such user, or the sender is blocked`), where they quote somebody else's address and not the recipient's, where
-they cannot be read, where it is said after the content, and where a provider is known to misreport (below). A refusal that quotes an
-address of ours, and not the recipient's, is said of us. While a provider, or a site of none, refuses ten recipients in a hundred, five times what is usual
+(`550 5.1.1 no such user, or the sender is blocked`), where only the code says it and the words say something else that is not understood
+(`550 5.1.1 not offered to your country`; of a bare `550 5.1.1 address rejected` it is believed), where they quote somebody else's address and
+not the recipient's, where they cannot be read, where it is said after the content, and where a provider is known to misreport (below). Who could
+not look the recipient up, or wants encryption, is tried again, whatever his code. A refusal that quotes an address of ours, and not the
+recipient's, is said of us. While a provider, or a site of none, refuses ten recipients in a hundred, five times what is usual
 for it, and at least 50 in ten minutes, nobody there is suppressed or bounced: rows wait, `sealift_hard_bounce_spikes` is above 0, and the
 log says where. Up to 4,096 that refuse are watched at a time. What is usual for a site of none is known once it has had 200 attempts of
 which it refused few: one that refuses everybody from the first message on is a dead domain, and its recipients bounce.

@@ -108,6 +108,8 @@ TEST(ClassificationTest, PlainFiveFiftyTwoToRcptIsTooManyRecipients) {
   EXPECT_EQ(Judged(Phase::kRcpt, "552 no"), "defer rate sender");
   EXPECT_EQ(Judged(Phase::kRcpt, "552 Too many recipients"), "defer rate source");
   EXPECT_EQ(Judged(Phase::kRcpt, "552 mailbox full").substr(0, 5), "defer");
+  EXPECT_EQ(Judged(Phase::kRcpt, "552 1 Requested mail action aborted, mailbox not found"),
+            "bounce bad_mailbox recipient");
 }
 
 TEST(ClassificationTest, AnAddressIsNotTakenForAReason) {
@@ -226,7 +228,8 @@ TEST(ClassificationTest, OfWhomAndWhatItIsSaidInOtherTongues) {
         "550 5.1.1 The account that sent this message does not exist",
         "550 5.1.1 The address you sent from is not a valid mailbox",
         "550 5.1.1 203.0.113.9 is not a valid host: no such name in DNS",
-        "550 5.1.1 Dictionary attack detected: user unknown", "501 5.5.4 Invalid domain name in HELO"}) {
+        "550 5.1.1 Dictionary attack detected: user unknown", "501 5.5.4 Invalid domain name in HELO",
+        "550 HELO mta1.sender.test does not exist", "550 EHLO mta1 is invalid", "550 Suspected spam ip"}) {
     const Verdict verdict = Classify(Phase::kRcpt, ReplyOf(text));
     EXPECT_EQ(verdict.action, Action::kDefer) << text;
     EXPECT_TRUE(IsAboutUs(verdict.about)) << text;
@@ -303,6 +306,38 @@ TEST(ClassificationTest, WhoSpeaksOfUsSuppressesNobodyAtOnce) {
   }
 }
 
+TEST(ClassificationTest, ACodeIsBelievedAtOnceWhereNothingElseIsSaid) {
+  const auto remedy = [](std::string_view text) { return Classify(Phase::kRcpt, ReplyOf(text)).remedy; };
+  for (const std::string_view text :
+       {"550 5.1.1", "550 5.1.1 <jane@d1.test>", "550 5.1.1 <jane@d1.test>: Recipient address rejected: d1.test",
+        "550 5.1.1 Requested action not taken", "550 5.1.1 Sorry, recipient rejected [mx3-77af]", "550 sorry (#5.1.1)",
+        "550 5.1.6 rejected", "551 <jane@d1.test>"}) {
+    EXPECT_EQ(remedy(text), Remedy::kSuppress) << text;
+  }
+  for (const std::string_view text :
+       {"550 5.1.1 Service not offered to your country", "550 5.1.1 rejected: see https://d1.test/why",
+        "550 5.1.1 see www.d1.test/why", "550 5.1.1 Bitte wenden Sie sich an den Betrieb",
+        "550 ask the office (#5.1.1)", "550 5.1.6 Rule 17 applies", "551 Not from abroad"}) {
+    EXPECT_EQ(remedy(text), Remedy::kSuppressAgain) << text;
+  }
+}
+
+TEST(ClassificationTest, WhoSpeaksOfNowOrOfEncryptionDoesNotSayThatThereIsNobody) {
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.1.1 Temporary problem"), "defer unavailable host");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.1.1 This mailbox is being moved, come back tomorrow"),
+            "defer unavailable host");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.1.1 Only encrypted mail here"), "defer tls host");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.1.1 Account database cannot be reached"), "defer unavailable host");
+}
+
+TEST(ClassificationTest, WhoDoesNotWantOurMailSaysNothingOfOurSource) {
+  for (const std::string_view text :
+       {"550 5.1.1 You have been blocked by the user", "550 5.7.1 The addressee doesn't want mail from you",
+        "550 5.1.1 This recipient has blocked your address", "550 5.7.1 refused by this subscriber"}) {
+    EXPECT_EQ(Judged(Phase::kRcpt, text), "bounce policy recipient") << text;
+  }
+}
+
 TEST(ClassificationTest, AnAddressEndsBeforeASentence) {
   EXPECT_EQ(Plain(ReplyOf("550 jane@d1.test...User unknown")), " =550 user unknown @d1 @test ");
 }
@@ -372,32 +407,6 @@ TEST(ClassificationTest, WhatAReplyIsAboutSaysHowFarItReaches) {
             "defer reputation network");
   EXPECT_EQ(Judged(Phase::kContent, "550 5.7.1 rejected due to having a domain present in the Spamhaus DBL"),
             "defer reputation domain");
-}
-
-// Servers give 5.1.1 for whatever they refuse at RCPT.
-TEST(ClassificationTest, ACodeAloneIsBelievedAtOnceOnlyWhereNothingElseIsSaid) {
-  EXPECT_EQ(Classify(Phase::kRcpt, ReplyOf("550 5.1.1")).remedy, Remedy::kSuppress);
-  EXPECT_EQ(Classify(Phase::kRcpt, ReplyOf("550 5.1.1 <jane@d1.test>")).remedy, Remedy::kSuppress);
-  for (const std::string_view text :
-       {"550 5.1.1 We're writing to let you know that the group you tried to contact may not exist, or you may not "
-        "have "
-        "permission to post messages to the group.",
-        "550 5.1.1 <r@c.test>: Recipient address rejected: unverified address: mail transport unavailable",
-        "550 5.1.1 <r@c.test>: undeliverable address: connect to 192.0.2.1[192.0.2.1]:25: Connection refused",
-        "550 5.1.1 Temporary problem, user database locked", "550 5.1.1 Internal error resolving user",
-        "550 5.1.1 Address lookup service is not responding", "550 5.1.1 Recipient backend is down for maintenance",
-        "550 5.1.1 Mailbox is being migrated, come back tomorrow", "550 5.1.1 Not accepting mail at the moment",
-        "550 5.1.1 Connection from a listed host - go to our postmaster page", "550 5.1.1 Rejected by rule 17",
-        "550 5.1.1 External mail is not delivered to this mailbox", "550 5.1.1 No valid TLS: mailbox requires it",
-        "550 5.1.1 Empfaenger nimmt nur verschluesselte Mails an", "550 invalid recipient list: too many at once",
-        "550 5.1.1 rejected: see https://postmaster.example/why?ip=203.0.113.9", "550 5.1.1 Service refuse"}) {
-    EXPECT_NE(Classify(Phase::kRcpt, ReplyOf(text)).remedy, Remedy::kSuppress) << text;
-  }
-  EXPECT_EQ(Judged(Phase::kRcpt, "550 HELO mta1.sender.test does not exist"), "defer authentication sender");
-  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.1.1 You have been blocked by the user"), "bounce policy recipient");
-  EXPECT_EQ(Judged(Phase::kContent, "550 Suspected spam ip http://service.mail.test"), "defer reputation source");
-  EXPECT_EQ(Judged(Phase::kRcpt, "552 1 Requested mail action aborted, mailbox not found"),
-            "bounce bad_mailbox recipient");
 }
 
 // No words of ours are held against a mailbox, in no letters.
@@ -473,7 +482,9 @@ void Understand(const std::string& name, int at_least) {
     // Nobody is there, whether that is believed at once or when it is heard again.
     const bool hard = verdict.action == Action::kBounce && (verdict.reason_class == ReasonClass::kBadMailbox ||
                                                             verdict.reason_class == ReasonClass::kBadDomain);
-    const bool may_be_hard = Holds(words, "suppress") || Holds(classes, "bad_domain");
+    const bool may_be_suspected =
+        verdict.remedy == Remedy::kSuppressAgain && Holds(words, "bounce") && Holds(classes, "bad_mailbox");
+    const bool may_be_hard = Holds(words, "suppress") || Holds(classes, "bad_domain") || may_be_suspected;
     const bool must_be_hard = may_be_hard && (Holds(classes, "bad_mailbox") || Holds(classes, "bad_domain")) &&
                               classes.find('|') == std::string::npos;
     const bool hard_ok = hard ? may_be_hard : !must_be_hard;
@@ -509,6 +520,8 @@ TEST(ClassificationTest, RepliesWrittenAfterTheRulesAreUnderstood) { Understand(
 TEST(ClassificationTest, RepliesHeldOutAreUnderstood) { Understand("replies_held_out.tsv", 200); }
 
 TEST(ClassificationTest, RepliesInOtherLettersAreUnderstood) { Understand("replies_of_other_letters.tsv", 100); }
+
+TEST(ClassificationTest, RepliesOfDoubtfulCodesAreUnderstood) { Understand("replies_of_doubtful_codes.tsv", 280); }
 
 TEST(ClassificationTest, RepliesOfMailServersByTheirMakersAreUnderstood) { Understand("replies_of_mtas.tsv", 65); }
 

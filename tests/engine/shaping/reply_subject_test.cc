@@ -26,7 +26,8 @@ TEST(ReplySubjectTest, WhoeverQuotesOurAddressSpeaksOfUs) {
         "550 5.1.1 b+4kz7qv0m2x9r8t6w1y3a5c@bounce.sender.test does not exist",
         "550 5.1.1 mailbox of b+4kz7qv0m2x9r8t6w1y3a5c@bounce.sender.test not found",
         "550 5.1.1 user b+4kz7qv0m2x9r8t6w1y3a5c unknown", "550 5.1.1 <news@sender.test>: user unknown",
-        "550 5.1.2 Host unknown: mta1.sender.test", "550 5.1.1 No MX for sender.test"}) {
+        "550 5.1.2 Host unknown: mta1.sender.test", "550 5.1.1 No MX for sender.test",
+        "550 5.1.0 Address rejected: news@sender.test", "550 <news@sender.test> rejected"}) {
     const Verdict verdict = Heard(text);
     EXPECT_EQ(verdict.action, Action::kDefer) << text;
     EXPECT_EQ(verdict.reason_class, ReasonClass::kAuthentication) << text;
@@ -41,6 +42,7 @@ TEST(ReplySubjectTest, WhoeverQuotesTheRecipientSpeaksOfHim) {
         "550 5.1.1 <joe.doe@c1.test>... User unknown", "550 5.1.1 User unknown: joe.doe@c1.test"}) {
     EXPECT_EQ(Heard(text).remedy, Remedy::kSuppress) << text;
   }
+  EXPECT_EQ(Heard("550 5.1.0 Message from <news@sender.test> to <joe.doe@c1.test> rejected").action, Action::kBounce);
   const Parties tagged = {.recipient = "joe+list@c1.test", .sender = kParties.sender, .hostname = kParties.hostname};
   EXPECT_EQ(Heard("550 5.1.1 <joe@c1.test>: user unknown", tagged).remedy, Remedy::kSuppress);
 }
