@@ -68,6 +68,18 @@ absl::StatusOr<DataDirectory> DataDirectory::Take(const std::string& path) {
                     "data_dir of its own: two daemons on one queue would send everything twice.",
                     path));
   }
+  // A node that has done anything has written it down: without its queue it would begin again as an empty one.
+  struct stat audit{}, queue{};
+  if (stat((path + "/audit").c_str(), &audit) == 0 && audit.st_size > 0 &&
+      stat((path + "/queue").c_str(), &queue) != 0 && errno == ENOENT &&
+      stat((path + "/queue.restoring").c_str(), &queue) != 0) {
+    close(fd);
+    return Refused(ExitCode::kBadData,
+                   fmt::format("The data directory {} has the audit file of a node and no queue: it is lost. Move the "
+                               "directory away and restore a backup (`sealift backup list` shows them, `sealift backup "
+                               "restore FILE` does it); or move the audit file away, and a new queue begins.",
+                               path));
+  }
   return DataDirectory(fd);
 }
 

@@ -10,7 +10,8 @@ namespace sealift::tools {
 // can read or that is not ours, and keeps a second daemon out for as long as it lives.
 //
 // Owned by:  the daemon, before everything that opens a file in it.
-// Errors:    exit 75 when another daemon holds it, 78 when it is no private directory of ours, 74 for the rest.
+// Errors:    exit 75 when another daemon holds it, 78 when it is no private directory of ours, 65 when a node was here
+//            and its queue is gone, 74 for the rest.
 class DataDirectory {
  public:
   static absl::StatusOr<DataDirectory> Take(const std::string& path);

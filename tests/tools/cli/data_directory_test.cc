@@ -66,5 +66,17 @@ TEST_F(DataDirectoryTest, OneThatCannotBeMadeIsExit74) {
   EXPECT_EQ(ExitCodeOf(DataDirectory::Take(base_ + "/no/data").status()), ExitCode::kIo);
 }
 
+TEST_F(DataDirectoryTest, OneWhoseQueueIsGoneIsNotTakenForANewOne) {
+  ASSERT_TRUE(DataDirectory::Take(base_).ok());
+  std::ofstream(base_ + "/audit").close();
+  EXPECT_TRUE(DataDirectory::Take(base_).ok()) << "its first start was interrupted";
+  std::ofstream(base_ + "/audit") << "{}\n";
+  const absl::StatusOr<DataDirectory> lost = DataDirectory::Take(base_);
+  EXPECT_EQ(ExitCodeOf(lost.status()), ExitCode::kBadData) << lost.status();
+  EXPECT_THAT(std::string(lost.status().message()), testing::HasSubstr("sealift backup restore"));
+  std::filesystem::create_directory(base_ + "/queue");
+  EXPECT_TRUE(DataDirectory::Take(base_).ok());
+}
+
 }  // namespace
 }  // namespace sealift::tools
