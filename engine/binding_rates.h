@@ -16,8 +16,9 @@ namespace sealift::engine {
 // A rate as Limits knows it; one without a limit binds nothing.
 struct BindingRate {
   std::string_view kind;  // source, destination, pool, stream, node, campaign; source_day, ...: messages a day
-  std::string name;       // what it is counted for: who has the same kind and name shares it
+  std::string name;       // what it is counted for, as the configuration calls it
   RateLimit limit;
+  std::string identity;  // who has the same kind and identity shares it: addresses instead of their sources' names
 };
 
 // What mail of one campaign is.

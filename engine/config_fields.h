@@ -305,11 +305,15 @@ template <>
 struct Fields<SourceOptions> {
   static void Each(auto& o, auto&& each) {
     each(Field{.name = "name", .help = "Its name, unique.", .required = true, .text = Text::kName}, o.name);
-    each(Field{.name = "address",
-               .help = "The IP to send from; its family decides the MX addresses used.",
-               .required = true,
-               .text = Text::kAddress},
-         o.address);
+    each(
+        Field{
+            .name = "address",
+            .help =
+                "The IP to send from; its family decides the MX addresses used. It is what limits, warm-up and backoff "
+                "go by: under another name the source goes on where it was, with another address it begins anew.",
+            .required = true,
+            .text = Text::kAddress},
+        o.address);
     each(Field{.name = "hostname",
                .help = "What EHLO says from this address; default: node.hostname.",
                .text = Text::kHost},
@@ -368,11 +372,15 @@ struct Fields<PoolOptions> {
 template <>
 struct Fields<ProviderOptions> {
   static void Each(auto& o, auto&& each) {
-    each(Field{.name = "name",
-               .help = "Its name; a built-in group's replaces that group.",
-               .required = true,
-               .text = Text::kName},
-         o.name);
+    each(
+        Field{
+            .name = "name",
+            .help =
+                "Its name; a built-in group's replaces that group. Limits, warm-up and backoff of the group go by it: "
+                "under another name they begin anew.",
+            .required = true,
+            .text = Text::kName},
+        o.name);
     each(Field{.name = "mx",
                .help = "MX hosts: names, or \"*.example.net\" for any beneath.",
                .required = true,

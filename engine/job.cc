@@ -64,6 +64,7 @@ std::string Job::ToText() const {
                {"total", total},
                {"moved", moved},
                {"suppressed", suppressed},
+               {"gone", gone},
                {"why", why}};
   if (ended != absl::InfiniteFuture()) text["ended_ms"] = absl::ToUnixMillis(ended);
   if (!rate.unlimited()) text["rate"] = engine::ToText(rate);
@@ -99,6 +100,7 @@ absl::StatusOr<Job> Job::Parse(uint32_t number, std::string_view text) {
   job.total = read.value("total", uint64_t{0});
   job.moved = read.value("moved", uint64_t{0});
   job.suppressed = read.value("suppressed", uint64_t{0});
+  job.gone = read.value("gone", uint64_t{0});
   if (read.contains("rate")) {
     const absl::StatusOr<Rate> rate = ParseRate(read.value("rate", ""));
     if (!rate.ok()) return malformed();

@@ -39,6 +39,7 @@ struct Job {
   // Its progress, written with the rows that it counts; of a retry, each second.
   uint64_t total = 0;  // counted when it began
   uint64_t moved = 0, suppressed = 0;
+  uint64_t gone = 0;                        // of a replay: not settled any more when their time came, or forgotten
   std::map<std::string, absl::Time> paced;  // of a replay, by domain: the next one's time
 
   std::string Id() const;  // "j3"

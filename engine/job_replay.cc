@@ -216,12 +216,14 @@ class Replay : public JobWork {
     step.record = [&](uint64_t replayed, uint64_t suppressed) {
       after.moved += replayed;
       after.suppressed += suppressed;
+      after.gone += step.rows.size() - replayed - suppressed;
       return queue::Order{queue::OrderKind::kJob, after.number, after.ToText()};
     };
     const absl::StatusOr<queue::ReplayedRows> replayed = services_.store.ReplaySome(step);
     if (!replayed.ok()) return replayed.status();
     job_.moved = after.moved;
     job_.suppressed = after.suppressed;
+    job_.gone = after.gone;
     if (replayed->rows > 0) services_.node.returned(campaign.id, replayed->lanes);
     return absl::OkStatus();
   }

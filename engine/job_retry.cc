@@ -74,7 +74,8 @@ class Retry : public JobWork {
     const queue::LaneId lane = lanes_.front().record.lane;
     lanes_.pop_front();
     return services_.node.make_rows_due(
-        *at_, lane, [this](const queue::Pack& pack, const queue::Row& row) { return DueOf(pack, row); });
+        *at_, lane, [this](const queue::Pack& pack, const queue::Row& row) { return DueOf(pack, row); },
+        services_.stopping);
   }
 
   // The shards look through a campaign's lanes each time that they are told of rows: at most once a second, and when it

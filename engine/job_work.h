@@ -52,8 +52,10 @@ struct JobNode {
   // All that the lanes of a campaign have due later than that is due then. How many rows moved.
   std::function<absl::StatusOr<uint64_t>(queue::CampaignId, const std::vector<queue::LaneRecord>&, absl::Time due)>
       make_due;
-  // As above, of the rows of one lane that the judge names.
-  std::function<absl::StatusOr<uint64_t>(const queue::Campaign&, const queue::LaneId&, const DueJudge&)> make_rows_due;
+  // As above, of the rows of one lane that the judge names; fewer once it is to stop.
+  std::function<absl::StatusOr<uint64_t>(const queue::Campaign&, const queue::LaneId&, const DueJudge&,
+                                         const std::atomic<bool>& stop)>
+      make_rows_due;
 };
 
 // JobWork is a job while it runs, moved on a step at a time. What it has moved is durable with each step.

@@ -199,6 +199,15 @@ std::vector<Job> Jobs::List() const {
   return list;
 }
 
+absl::Time Jobs::replays_since() const {
+  absl::Time since = absl::InfiniteFuture();
+  const std::lock_guard lock(mutex_);
+  for (const auto& [number, job] : jobs_) {
+    if (job.kind == Job::Kind::kReplay && job.state == Job::State::kRunning) since = std::min(since, job.created);
+  }
+  return since;
+}
+
 absl::Status Jobs::Forget(absl::Time before) {
   std::vector<queue::Order> old;
   {

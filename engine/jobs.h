@@ -63,6 +63,9 @@ class Jobs {
   // As it is when it has ended, or when that much time has passed.
   absl::StatusOr<Job> Await(std::string_view id, absl::Duration patience) const;
   std::vector<Job> List() const;  // the newest first
+  // When the first of the replays under way was ordered; the infinite future: there is none. What was settled and kept
+  // then is kept until it ends, however slow its pace is.
+  absl::Time replays_since() const;
   // Forgets what ended before that time.
   absl::Status Forget(absl::Time before);
 

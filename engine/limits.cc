@@ -13,25 +13,26 @@ constexpr absl::Duration kFullAgain = absl::Seconds(1);
 
 }  // namespace
 
-std::string Limits::KeyOf(const RateInForce& rate) { return fmt::format("{}/{}", rate.kind(), rate.name()); }
-
-std::shared_ptr<RateInForce> Limits::Rate(std::string_view kind, std::string_view name, const RateLimit& limit) {
-  return Find(kind, name, limit, Keeper::kLedger);
+std::shared_ptr<RateInForce> Limits::Rate(std::string_view kind, std::string_view name, const RateLimit& limit,
+                                          std::string_view identity) {
+  return Find(kind, name, limit, identity.empty() ? name : identity, Keeper::kLedger);
 }
 
-std::shared_ptr<RateInForce> Limits::OwnedRate(std::string_view kind, std::string_view name, const RateLimit& limit) {
-  return Find(kind, name, limit, Keeper::kOwner);
+std::shared_ptr<RateInForce> Limits::OwnedRate(std::string_view kind, std::string_view name, const RateLimit& limit,
+                                               std::string_view identity) {
+  return Find(kind, name, limit, identity.empty() ? name : identity, Keeper::kOwner);
 }
 
 std::shared_ptr<RateInForce> Limits::Find(std::string_view kind, std::string_view name, const RateLimit& limit,
-                                          Keeper keeper) {
+                                          std::string_view identity, Keeper keeper) {
   const Throttle::Options options{.count = limit.rate.count, .per = limit.rate.period};
   const std::lock_guard lock(mutex_);
-  const std::string key = fmt::format("{}/{}", kind, name);
+  const std::string key = fmt::format("{}/{}", kind, identity);
   std::shared_ptr<RateInForce>& entry = rates_[key];
   const bool made = entry == nullptr;
-  if (made) entry = std::make_shared<RateInForce>(*this, std::string(kind), std::string(name));
+  if (made) entry = std::make_shared<RateInForce>(*this, std::string(kind), key);
   RateInForce& rate = *entry;
+  rate.Call(name);
   if (made || rate.options_ != options) {
     rate.options_ = options;
     // What the disk knows was said of the old rate: nothing is taken of the new one before it is said again.
@@ -40,7 +41,9 @@ std::shared_ptr<RateInForce> Limits::Find(std::string_view kind, std::string_vie
     rate.throttle_.Adopt(options);
     const absl::Duration period = rate.throttle_.period();
     if (made && kept) {
-      const auto before = free_.find(key);
+      auto before = free_.find(key);
+      // As it was written when a source was known by its name.
+      if (before == free_.end()) before = free_.find(fmt::format("{}/{}", kind, name));
       if (before != free_.end()) {
         // A clock that has stepped back since is not waited for: no permit was taken after this start.
         rate.throttle_.FreeFrom(std::min(before->second, started_ + period + RateInForce::kSlow));
@@ -233,6 +236,16 @@ void RateInForce::Describe(std::string value, std::string origin) {
   const std::lock_guard lock(mutex_);
   value_ = std::move(value);
   origin_ = std::move(origin);
+}
+
+void RateInForce::Call(std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  if (name_ != name) name_ = name;
+}
+
+std::string RateInForce::name() const {
+  const std::lock_guard lock(mutex_);
+  return name_;
 }
 
 std::string RateInForce::value() const {

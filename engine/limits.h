@@ -36,11 +36,11 @@ class RateInForce {
  public:
   static constexpr absl::Duration kSlow = absl::Seconds(1);
 
-  RateInForce(Limits& limits, std::string kind, std::string name)
-      : limits_(limits), kind_(std::move(kind)), name_(std::move(name)) {}
+  RateInForce(Limits& limits, std::string kind, std::string key)
+      : limits_(limits), kind_(std::move(kind)), key_(std::move(key)) {}
 
   const std::string& kind() const { return kind_; }  // the metric's label: source, destination, stream, campaign, ...
-  const std::string& name() const { return name_; }  // "ip1"
+  std::string name() const;                          // "ip1"
   std::string value() const;                         // "20000/h"
   std::string origin() const;                        // the configuration's file:line
 
@@ -76,6 +76,7 @@ class RateInForce {
   // The standing of who waits, in the low byte, and until when (in ms) it is waited for.
   using Waiting = uint64_t;
 
+  void Call(std::string_view name);
   void Describe(std::string value, std::string origin);
 
   Limits& limits_;
@@ -88,9 +89,9 @@ class RateInForce {
 
   std::atomic<int64_t> fresh_ns_{std::numeric_limits<int64_t>::min()};  // what was taken until then does not come back
 
-  const std::string kind_, name_;
+  const std::string kind_, key_;
   mutable std::mutex mutex_;
-  std::string value_, origin_;
+  std::string name_, value_, origin_;
   Throttle::Options options_;  // guarded by Limits
 };
 
@@ -173,10 +174,13 @@ class Slots {
 // Memory:    what is in use, and twice as many rates at most: each site may have some, and sites come and go.
 class Limits {
  public:
-  // The rate of this kind on `name`, made or changed to `limit`.
-  std::shared_ptr<RateInForce> Rate(std::string_view kind, std::string_view name, const RateLimit& limit);
+  // The rate of this kind on `name`, made or changed to `limit`. `identity`: what is counted, whatever it is called;
+  // what a source has used its address has used. Empty: the name.
+  std::shared_ptr<RateInForce> Rate(std::string_view kind, std::string_view name, const RateLimit& limit,
+                                    std::string_view identity = {});
   // The same for one whose owner knows after a restart what became of it: nothing waits for the disk.
-  std::shared_ptr<RateInForce> OwnedRate(std::string_view kind, std::string_view name, const RateLimit& limit);
+  std::shared_ptr<RateInForce> OwnedRate(std::string_view kind, std::string_view name, const RateLimit& limit,
+                                         std::string_view identity = {});
   Slots* Count(std::string_view name, const CountLimit& limit, int reserved = 0);
   // Of a source by what judges as one: there is one for as long as somebody has it.
   std::shared_ptr<Reception> ReceptionOf(std::string_view source, std::string_view judge);
@@ -216,7 +220,7 @@ class Limits {
   void Take(const RateInForce::Cover& cover);
   // It could not be written: whoever wants a permit asks again.
   void Refuse(const RateInForce::Cover& cover) { cover.rate->asked_.store(false, std::memory_order_release); }
-  static std::string KeyOf(const RateInForce& rate);
+  static std::string KeyOf(const RateInForce& rate) { return rate.key_; }
 
   static constexpr size_t kRatesMin = 1024;
   // Rates that nobody has and that have as much to give as new ones are forgotten. Once a second or so.
@@ -232,7 +236,7 @@ class Limits {
   enum class Keeper : uint8_t { kLedger, kOwner };
 
   std::shared_ptr<RateInForce> Find(std::string_view kind, std::string_view name, const RateLimit& limit,
-                                    Keeper keeper);
+                                    std::string_view identity, Keeper keeper);
   void AskCover(RateInForce& rate);
 
   std::atomic<RateInForce*> asked_{nullptr};  // a stack through next_asked_

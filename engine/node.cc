@@ -295,6 +295,12 @@ absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
   next->generation = options()->generation + 1;
   if (absl::Status adopted = restraints_.Adopt(next); !adopted.ok()) return WithExit(adopted, ExitCode::kConfig);
   warmups_->Adopt(*next);
+  for (const ProviderOptions& before : options()->providers) {
+    const auto now = std::ranges::find(next->providers, before.mx, &ProviderOptions::mx);
+    if (now == next->providers.end() || now->name == before.name) continue;
+    LogWarning("a provider has another name: what limits sending to it begins anew",
+               {{"before", before.name}, {"now", now->name}, {"next", "take the old name back if it was not meant"}});
+  }
   for (const std::unique_ptr<Shard>& shard : shards_) {
     shard->Ask([&](Scheduler& scheduler) { scheduler.Adopt(next, candidate->keys); });
   }
@@ -359,7 +365,7 @@ void NodeImpl::ActOnReplies(absl::Time now) {
         pause.campaign, {.by = std::string(PauseCause::kBreaker), .reason = pause.reason, .time = now});
     // Where there is nothing to pause there is nothing to try again.
     const bool over = absl::IsFailedPrecondition(paused) || absl::IsNotFound(paused);
-    if (paused.ok() || over) restraints_.Paused(pause.campaign);
+    if (paused.ok() || over) restraints_.CountAnew(pause.campaign);
     if (over) {
       LogWarning("a campaign bounced hard, and was over before it could be paused",
                  {{"campaign", pause.campaign}, {"why", pause.reason}, {"next", "check its list before the next one"}});
@@ -380,6 +386,15 @@ void NodeImpl::ActOnReplies(absl::Time now) {
   }
 }
 
+void NodeImpl::ForgetBouncesOfEnded() {
+  for (const std::string& name : restraints_.Counted()) {
+    const absl::StatusOr<queue::Campaign> campaign = campaigns_->Find(name);
+    const bool over = campaign.ok() ? Campaigns::Done(*campaign) || campaign->state == queue::CampaignState::kCancelled
+                                    : absl::IsNotFound(campaign.status());
+    if (over) restraints_.CountAnew(name);
+  }
+}
+
 void NodeImpl::Upkeep() {
   absl::Time next_sweep = absl::Now() + kSweepEvery, next_erasure = absl::Now();
   std::unique_lock lock(upkeep_mutex_);
@@ -394,11 +409,14 @@ void NodeImpl::Upkeep() {
     NoteLimits(now);
     if (now >= next_erasure) {
       campaigns_->EraseDue(now);
+      ForgetBouncesOfEnded();
       next_erasure = now + kEraseEvery;
     }
     if (now >= next_sweep) {
       const std::shared_ptr<const Options> current = options();
-      absl::Status swept = store_->Sweep(now, current->retention.settled_rows, current->retention.events);
+      const absl::Duration replays_run_for = now - std::min(jobs_->replays_since(), now);
+      absl::Status swept =
+          store_->Sweep(now, current->retention.settled_rows + replays_run_for, current->retention.events);
       if (swept.ok()) swept = holds_->Forget(now - current->retention.events);
       if (swept.ok()) swept = jobs_->Forget(now - current->retention.events);
       if (!swept.ok()) LogError("retention could not be applied; it is tried again in an hour", {{"why", swept}});

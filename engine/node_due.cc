@@ -61,27 +61,27 @@ Shard& NodeImpl::HomeOf(const queue::LaneId& lane) {
 }
 
 absl::StatusOr<uint64_t> NodeImpl::MakeRowsDue(queue::CampaignId id, const queue::LaneId& lane, bool in_doubt,
-                                               const JobNode::DueJudge& judge) {
+                                               const JobNode::DueJudge& judge, const std::atomic<bool>* stop) {
   const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(id);
   if (!campaign.ok()) return campaign.status();
   const std::optional<size_t> key = KeyFieldOf(*campaign);
   const auto evidence = std::make_shared<queue::Evidence>(queue::Evidence{.stream = campaign->spec.stream});
   const absl::Time now = absl::Now();
-  const absl::StatusOr<uint64_t> rows = store_->SweepRows(
-      id, lane.destination, [&](const queue::Pack& pack, const queue::Row& row) -> std::optional<queue::Outcome> {
-        const std::optional<absl::Time> due = judge(pack, row);
-        if (!due.has_value()) return std::nullopt;
-        queue::Outcome outcome;
-        outcome.kind = queue::OutcomeKind::kDeferred;
-        outcome.time = now;
-        outcome.due = *due;
-        outcome.date = row.date;
-        outcome.attempt = row.attempts;
-        outcome.reason_class = "operator";
-        if (key.has_value() && *key < row.fields.size()) outcome.key = row.fields[*key];
-        outcome.evidence = evidence;
-        return outcome;
-      });
+  const auto moved = [&](const queue::Pack& pack, const queue::Row& row) -> std::optional<queue::Outcome> {
+    const std::optional<absl::Time> due = judge(pack, row);
+    if (!due.has_value()) return std::nullopt;
+    queue::Outcome outcome;
+    outcome.kind = queue::OutcomeKind::kDeferred;
+    outcome.time = now;
+    outcome.due = *due;
+    outcome.date = row.date;
+    outcome.attempt = row.attempts;
+    outcome.reason_class = "operator";
+    if (key.has_value() && *key < row.fields.size()) outcome.key = row.fields[*key];
+    outcome.evidence = evidence;
+    return outcome;
+  };
+  const absl::StatusOr<uint64_t> rows = store_->SweepRows(id, lane.destination, moved, stop);
   if (!rows.ok() || *rows == 0) return rows;
   const absl::StatusOr<std::optional<queue::LaneRecord>> record = store_->FindLane(lane);
   const absl::Time due = record.ok() && record->has_value() ? (*record)->next_due : now;
@@ -148,7 +148,7 @@ absl::StatusOr<uint64_t> NodeImpl::ReleaseInDoubt(const QueueFilter& filter) {
     absl::Status failure;
     uint64_t moved = 0;
     for (const queue::LaneId& lane : doubted) {
-      const absl::StatusOr<uint64_t> rows = MakeRowsDue(id, lane, true, judge);
+      const absl::StatusOr<uint64_t> rows = MakeRowsDue(id, lane, true, judge, nullptr);
       if (!rows.ok()) {
         failure = rows.status();
         break;

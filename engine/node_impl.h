@@ -114,7 +114,7 @@ class NodeImpl final : public Node {
   Shard& HomeOf(const queue::LaneId& lane);
   void Returned(queue::CampaignId id, const std::vector<queue::ReplayedRows::Lane>& lanes);
   absl::StatusOr<uint64_t> MakeRowsDue(queue::CampaignId id, const queue::LaneId& lane, bool in_doubt,
-                                       const JobNode::DueJudge& judge);
+                                       const JobNode::DueJudge& judge, const std::atomic<bool>* stop);
   // How many of its queued rows only an extension carries, by domain; nothing when there are too many rows to look at.
   struct RowsNeeding {
     uint64_t smtputf8 = 0, eightbitmime = 0;  // the latter alone
@@ -138,6 +138,7 @@ class NodeImpl final : public Node {
   bool PutLimits(std::vector<queue::Note> notes);
   // What replies ask for that a shard cannot do: it waits for the disk.
   void ActOnReplies(absl::Time now);
+  void ForgetBouncesOfEnded();
   // How many of a campaign's queued rows a hold keeps that does not depend on their site, and which holds: all of them,
   // or those of single domains.
   std::map<std::shared_ptr<const Hold>, uint64_t> CountHeld(const queue::Campaign& campaign);

@@ -104,7 +104,9 @@ std::unique_ptr<Jobs> NodeImpl::MakeJobs() {
     return MakeDue(id, lanes, due);
   };
   node.make_rows_due = [this](const queue::Campaign& campaign, const queue::LaneId& lane,
-                              const JobNode::DueJudge& judge) { return MakeRowsDue(campaign.id, lane, false, judge); };
+                              const JobNode::DueJudge& judge, const std::atomic<bool>& stop) {
+    return MakeRowsDue(campaign.id, lane, false, judge, &stop);
+  };
   return std::make_unique<Jobs>(*store_, *holds_, std::move(node));
 }
 

@@ -49,7 +49,7 @@ void NodeImpl::NoteLimits(absl::Time now) {
 void NodeImpl::CloseLimits() {
   if (warmups_ == nullptr || !store_->writable()) return;
   std::vector<queue::Note> notes = restraints_.TakeChanged();
-  std::ranges::move(warmups_->Close(), std::back_inserter(notes));
+  std::ranges::move(warmups_->Close(absl::Now()), std::back_inserter(notes));
   PutLimits(std::move(notes));
 }
 

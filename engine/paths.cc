@@ -21,12 +21,15 @@ constexpr absl::Duration kMoreSlotsAgain = absl::Milliseconds(200);  // the same
 constexpr absl::Duration kCallAgain = absl::Milliseconds(5);         // transactional mail: one is being given back
 
 // Whose connections are counted together with those of the path's source: a source may be in several pools.
-std::vector<std::string> WhoseConnections(const Options& options, Per per, const Path& path) {
-  if (per == Per::kNode) return {""};
-  if (per == Per::kSource) return {" from " + path.source_name};
-  std::vector<std::string> whose;
+struct Whose {
+  std::string name, identity;
+};
+std::vector<Whose> WhoseConnections(const Options& options, Per per, const SourceOptions& source) {
+  if (per == Per::kNode) return {{"", ""}};
+  if (per == Per::kSource) return {{" from " + source.name, " from " + source.address}};
+  std::vector<Whose> whose;
   for (const PoolOptions& pool : options.pools) {
-    if (pool.Has(path.source_name)) whose.push_back(" from pool " + pool.name);
+    if (pool.Has(source.name)) whose.push_back({" from pool " + pool.name, " from pool " + pool.name});
   }
   return whose;
 }
@@ -138,14 +141,15 @@ void Paths::Configure(Path& path) {
   path.connection_rates.clear();
   for (const int index : settings.blocks) {
     const DestinationOptions& block = options.destinations[static_cast<size_t>(index)];
-    for (const std::string& whose : WhoseConnections(options, block.per, path)) {
+    for (const Whose& whose : WhoseConnections(options, block.per, source)) {
       if (!block.connection_rate.rate.unlimited()) {
         const std::string& name = block.provider.empty() ? path.site.key : block.provider;
-        path.connection_rates.push_back(services_.limits.Rate("connection_rate", name + whose, block.connection_rate));
+        path.connection_rates.push_back(
+            services_.limits.Rate("connection_rate", name + whose.name, block.connection_rate, name + whose.identity));
       }
       // The sites of a provider share its connections.
       if (block.connections.count != 0 && !block.provider.empty()) {
-        path.slots.push_back(services_.limits.Count("provider " + block.provider + whose, block.connections,
+        path.slots.push_back(services_.limits.Count("provider " + block.provider + whose.name, block.connections,
                                                     block.reserved_for_transactional.Of(block.connections.count)));
       }
     }

@@ -40,6 +40,7 @@ absl::Status Restraints::Adopt(std::shared_ptr<const Options> options) {
   absl::StatusOr<std::shared_ptr<const ResponseRules>> rules = ReadRules(*options);
   if (!rules.ok()) return rules.status();
   const std::lock_guard lock(mutex_);
+  if (options_ != nullptr) Rename(*options);
   options_ = std::move(options);
   rules_ = *std::move(rules);
   return absl::OkStatus();

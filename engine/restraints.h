@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -40,6 +41,8 @@ namespace sealift::engine {
 // half an hour at most. No later reply shortens it.
 //
 // A restart changes none of it: what is written goes on where it was, triggers and bounces are counted on.
+//
+// It is an address that receivers know: a source under another name is slowed as it was.
 //
 // What judges as one is restrained as one: a known provider by its name, any other site by itself.
 //
@@ -104,8 +107,10 @@ class Restraints {
   void OnPause(std::function<void()> more) { on_pause_ = std::move(more); }
   // The campaigns to be paused: each again and again until one says what became of it, also after a restart.
   std::vector<Pause> Pauses() const;
-  // It is paused, or there is nothing to pause: who resumes it begins to count anew.
-  void Paused(const std::string& campaign);
+  // It is paused, or has ended: whoever sends on begins to count its bounces anew.
+  void CountAnew(const std::string& campaign);
+  // The campaigns whose bounces are counted.
+  std::vector<std::string> Counted() const;
 
   std::vector<Slowed> List() const;
   // Sources and where replies slow them now; "": everywhere.
@@ -173,6 +178,14 @@ class Restraints {
   };
 
   static std::string NameOfPair(std::string_view source, std::string_view provider);
+  // The source of a key that has one; "": it has none.
+  static std::string_view SourceOf(const Key& key);
+  // The same key for a source of another name.
+  static Key Renamed(const Key& key, std::string_view source);
+  // Slowed sources that have other names in these options.
+  void Rename(const Options& options);
+  // What was written of a source with that address, under the name it has now; nothing where another has its name.
+  std::optional<Key> KeyNow(const Key& key, std::string_view address) const;
   // By rule, and by what its scope names: that is what its trigger counts for.
   std::string WhatCounts(const ResponseRule& rule, const Place& place) const;
   bool Triggered(const ResponseRule& rule, const Place& place, absl::Time now);
@@ -228,6 +241,7 @@ class Restraints {
   std::shared_ptr<const Options> options_;
   std::shared_ptr<const ResponseRules> rules_;
   std::map<Key, Slowdown> slowdowns_;  // each has its rate
+  std::vector<Key> outdated_;          // to be written: nothing is known by these names any more
   std::atomic<uint64_t> generation_{0};
   std::map<Key, Pace> paces_;                      // of pairs, streams and campaigns
   std::map<std::string, Acceptance> acceptances_;  // by provider, or site

@@ -55,9 +55,18 @@ std::vector<Restraints::Pause> Restraints::Pauses() const {
   return pauses;
 }
 
-void Restraints::Paused(const std::string& campaign) {
+void Restraints::CountAnew(const std::string& campaign) {
   const std::lock_guard lock(mutex_);
   tallies_[campaign] = {.stream = {}, .why = {}, .changed = true};
+}
+
+std::vector<std::string> Restraints::Counted() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> campaigns;
+  for (const auto& [campaign, tally] : tallies_) {
+    if (tally.settled > 0) campaigns.push_back(campaign);
+  }
+  return campaigns;
 }
 
 bool Restraints::Acceptance::IsQuiet(absl::Time now) const {

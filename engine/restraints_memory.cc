@@ -1,5 +1,7 @@
 // What replies have put on our sending, as it is known after a restart.
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +20,48 @@ absl::Time TimeOf(const json& nanos) { return absl::FromUnixNanos(nanos.get<int6
 
 }  // namespace
 
+std::string_view Restraints::SourceOf(const Key& key) {
+  const std::string_view name = key.second;
+  if (key.first == kSourceKind) return name;
+  return key.first == kPairKind ? name.substr(0, name.find(" to ")) : std::string_view();
+}
+
+Restraints::Key Restraints::Renamed(const Key& key, std::string_view source) {
+  return {key.first, std::string(source) + key.second.substr(SourceOf(key).size())};
+}
+
+void Restraints::Rename(const Options& options) {
+  std::map<Key, Slowdown> renamed;
+  for (auto known = slowdowns_.begin(); known != slowdowns_.end();) {
+    const SourceOptions* const before = options_->FindSource(SourceOf(known->first));
+    const auto now = before == nullptr || before->address.empty()
+                         ? options.sources.end()
+                         : std::ranges::find(options.sources, before->address, &SourceOptions::address);
+    if (now == options.sources.end() || now->name == before->name) {
+      ++known;
+      continue;
+    }
+    Slowdown slowdown = std::move(known->second);
+    const Key key = Renamed(known->first, now->name);
+    slowdown.rate = limits_.OwnedRate(kRateKind, key.second, {});
+    slowdown.changed = true;
+    Set(slowdown);
+    if (slowdown.base > 0) Wait(slowdown);
+    outdated_.push_back(known->first);
+    known = slowdowns_.erase(known);
+    renamed[key] = std::move(slowdown);
+  }
+  for (auto& [key, slowdown] : renamed) Add(key, std::move(slowdown));
+}
+
+std::optional<Restraints::Key> Restraints::KeyNow(const Key& key, std::string_view address) const {
+  const std::string_view source = SourceOf(key);
+  if (source.empty() || address.empty() || options_ == nullptr) return key;
+  const auto now = std::ranges::find(options_->sources, address, &SourceOptions::address);
+  if (now != options_->sources.end()) return Renamed(key, now->name);
+  return options_->FindSource(source) == nullptr ? std::optional(key) : std::nullopt;
+}
+
 std::vector<queue::Note> Restraints::TakeChanged() {
   std::vector<queue::Note> notes;
   const auto put = [&](std::string_view what, const std::string& name, const std::string& kind, const json& value) {
@@ -25,6 +69,9 @@ std::vector<queue::Note> Restraints::TakeChanged() {
         {queue::NoteKind::kRestraint, json({what, name, kind}).dump(), value.is_null() ? "" : value.dump()});
   };
   const std::lock_guard lock(mutex_);
+  for (const Key& key : std::exchange(outdated_, {})) {
+    if (!slowdowns_.contains(key)) put(kSlowdown, key.second, key.first, {});
+  }
   for (auto& [key, slowdown] : slowdowns_) {
     if (!std::exchange(slowdown.changed, false)) continue;
     json value;
@@ -41,6 +88,9 @@ std::vector<queue::Note> Restraints::TakeChanged() {
                {"pause", absl::ToInt64Nanoseconds(slowdown.pause)},
                {"rule", slowdown.rule},
                {"origin", slowdown.origin}};
+      const std::string_view source = SourceOf(key);
+      const SourceOptions* const known = options_ == nullptr ? nullptr : options_->FindSource(source);
+      if (known != nullptr) value["address"] = known->address;
       if (slowdown.pause > absl::ZeroDuration()) value["refused_since"] = absl::ToUnixNanos(slowdown.refused_since);
     }
     put(kSlowdown, key.second, key.first, value);
@@ -51,6 +101,8 @@ std::vector<queue::Note> Restraints::TakeChanged() {
     put(kSpike, provider, "",
         spiked ? json({{"until", absl::ToUnixNanos(acceptance.spike_until)}, {"norm", acceptance.norm}}) : json());
   }
+  // What nothing is counted of, and the disk knows nothing of by now.
+  std::erase_if(tallies_, [](const auto& entry) { return entry.second.settled == 0 && !entry.second.changed; });
   for (auto& [campaign, tally] : tallies_) {
     if (!std::exchange(tally.changed, false)) continue;
     put(kTally, campaign, "",
@@ -101,10 +153,17 @@ void Restraints::Recall(std::string_view name, std::string_view value, absl::Tim
       slowdown.pause = absl::Nanoseconds(known.value("pause", int64_t{0}));
       if (known.contains("refused_since")) slowdown.refused_since = TimeOf(known.at("refused_since"));
       slowdown.now = slowdown.lowest;
-      slowdown.rate = limits_.OwnedRate(kRateKind, what, {});
+      const Key written{names.at(2), what};
+      const std::optional<Key> key = KeyNow(written, known.value("address", ""));
+      if (key != written) {
+        slowdown.changed = true;
+        outdated_.push_back(written);
+      }
+      if (!key.has_value()) return;
+      slowdown.rate = limits_.OwnedRate(kRateKind, key->second, {});
       Set(slowdown);
       Wait(slowdown);
-      Add({names.at(2), what}, std::move(slowdown));
+      Add(*key, std::move(slowdown));
     } else if (names.at(0) == kSpike) {
       acceptances_[what].spike_until = TimeOf(known.at("until"));
       acceptances_[what].norm = known.at("norm");

@@ -113,7 +113,8 @@ void Scheduler::Configure(SendQueue& queue) {
     permits->source = index;
     const Sending sending{stream, queue.campaign->name, queue.campaign->rates};
     for (const BindingRate& binding : BindingRates(options, sending, source, site.key, queue.settings)) {
-      std::shared_ptr<RateInForce> rate = services_.limits.Rate(binding.kind, binding.name, binding.limit);
+      std::shared_ptr<RateInForce> rate =
+          services_.limits.Rate(binding.kind, binding.name, binding.limit, binding.identity);
       if (!binding.limit.rate.unlimited()) permits->rates.push_back(std::move(rate));
     }
     const Restraints::Place place = PlaceOf(queue, source.name);

@@ -15,8 +15,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kOtherSites = "other sites";
-// A budget holds what so many seconds can use: as long as writing may take.
-constexpr double kReserveSeconds = 3;
+// A budget holds what so much time can use: as long as writing may take.
+constexpr absl::Duration kReserve = absl::Seconds(3);
 // A rate is changed when it would differ by more than this part.
 constexpr double kPaceSlack = 0.05;
 
@@ -35,19 +35,21 @@ void Warmups::Recall(std::string_view name, std::string_view value) {
                 .frozen = known.at("frozen")};
     if (standing.day < 0 || standing.sent < 0) return;
     const std::lock_guard lock(mutex_);
-    recalled_[{key.at(1), key.at(2)}] = standing;
+    const int64_t free_ns = known.value("free", absl::ToUnixNanos(absl::InfinitePast()));
+    recalled_[{key.at(1), key.at(2)}] = {standing, absl::FromUnixNanos(free_ns)};
   } catch (const json::exception&) {
     LogWarning("what was known of a warm-up cannot be read and is forgotten", {});
   }
 }
 
-queue::Note Warmups::NoteOf(const Key& key, const Entry& entry, int64_t sent) const {
+queue::Note Warmups::NoteOf(const Key& key, const Entry& entry, int64_t sent, absl::Time free) const {
   const Warmup::Standing& standing = entry.warmup.standing();
-  const json value = {{"day", standing.day},
-                      {"date", standing.date - absl::CivilDay()},
-                      {"sent", sent},
-                      {"slowed", standing.slowed},
-                      {"frozen", standing.frozen}};
+  json value = {{"day", standing.day},
+                {"date", standing.date - absl::CivilDay()},
+                {"sent", sent},
+                {"slowed", standing.slowed},
+                {"frozen", standing.frozen}};
+  if (free != absl::InfinitePast()) value["free"] = absl::ToUnixNanos(free);
   return {queue::NoteKind::kWarmup, json({mode_, key.first, key.second}).dump(), value.dump()};
 }
 
@@ -62,8 +64,25 @@ void Warmups::SupposeUsed(Entry& entry) const {
   entry.reserved = entry.asked = std::max(entry.reserved, warmup.quota());
 }
 
-const Warmup::Plan* Warmups::PlanOf(const std::string& source, const std::string& judge) const {
-  const auto planned = plans_.find(source);
+const std::string& Warmups::AddressOf(const std::string& source) const {
+  const auto address = addresses_.find(source);
+  return address == addresses_.end() ? source : address->second;
+}
+
+void Warmups::RecallNames() {
+  for (const auto& [source, address] : addresses_) {
+    if (source == address) continue;
+    for (auto known = recalled_.lower_bound({source, ""}); known != recalled_.end() && known->first.first == source;) {
+      const auto& [key, written] = *known;
+      recalled_.try_emplace({address, key.second}, written);
+      outdated_.push_back({queue::NoteKind::kWarmup, json({mode_, key.first, key.second}).dump(), ""});
+      known = recalled_.erase(known);
+    }
+  }
+}
+
+const Warmup::Plan* Warmups::PlanOf(const std::string& address, const std::string& judge) const {
+  const auto planned = plans_.find(address);
   if (planned == plans_.end()) return nullptr;
   const auto named = planned->second.by_judge.find(judge);
   if (named != planned->second.by_judge.end()) return &named->second;
@@ -73,10 +92,17 @@ const Warmup::Plan* Warmups::PlanOf(const std::string& source, const std::string
 void Warmups::Adopt(const Options& options) {
   const std::lock_guard lock(mutex_);
   plans_.clear();
+  addresses_.clear();
+  for (const SourceOptions& source : options.sources) {
+    addresses_[source.name] = source.address.empty() ? source.name : source.address;
+  }
+  RecallNames();
   for (const SourceOptions& source : options.sources) {
     const WarmupOptions& warmup = source.warmup;
     if (warmup.start.empty()) continue;
-    Planned& planned = plans_[source.name];
+    const std::string& address = AddressOf(source.name);
+    Planned& planned = plans_[address];
+    planned.source = source.name;
     planned.origin = options.WhereSet(fmt::format("source[{}].warmup", source.name));
     for (const auto& [judge, days] : warmup.per_day) {
       Warmup::Plan plan{.per_day = days, .repeats_last = warmup.then == "repeat"};
@@ -90,41 +116,48 @@ void Warmups::Adopt(const Options& options) {
       }
     }
     // What the plan names is there from the start, whether anything was sent or not.
-    for (const auto& [judge, plan] : planned.by_judge) Find(source.name, judge);
+    for (const auto& [judge, plan] : planned.by_judge) Find(address, judge);
   }
   // And so is what was known before: an operator may look at it, and it goes on from there.
-  for (const auto& [key, standing] : recalled_) Find(key.first, key.second);
+  for (const auto& [key, written] : recalled_) Find(key.first, key.second);
   for (auto& [key, entry] : entries_) {
     const Warmup::Plan* const plan = PlanOf(key.first, key.second);
     if (plan == nullptr) continue;  // nothing asks for it any more
     entry.warmup.Adopt(*plan);
+    if (entry.rate != nullptr) Name(key, entry);
     Describe(key, entry);
   }
   turned_ = true;
 }
 
-Warmups::Place* Warmups::Find(const std::string& source, const std::string& judge) {
-  const Warmup::Plan* const plan = PlanOf(source, judge);
+Warmups::Place* Warmups::Find(const std::string& address, const std::string& judge) {
+  const Warmup::Plan* const plan = PlanOf(address, judge);
   if (plan == nullptr) return nullptr;
-  Key key(source, judge);
-  size_t& judges = judges_[source];
+  Key key(address, judge);
+  size_t& judges = judges_[address];
   if (judges >= kJudgesMax && !entries_.contains(key)) key.second = kOtherSites;
   const auto [place, made] = entries_.try_emplace(key, Entry{.warmup = Warmup(*plan)});
   Entry& entry = place->second;
   if (made) {
     ++judges;
     if (const auto known = recalled_.find(key); known != recalled_.end()) {
-      entry.warmup = Warmup(*plan, known->second);
-      entry.reserved = entry.asked = known->second.sent;
+      entry.warmup = Warmup(*plan, known->second.standing);
+      entry.reserved = entry.asked = entry.noted = known->second.standing.sent;
+      entry.free = known->second.free;
       SupposeUsed(entry);
     }
   }
   return &*place;
 }
 
+void Warmups::Name(const Key& key, Entry& entry) {
+  entry.rate = limits_.OwnedRate("warmup", fmt::format("{} to {}", plans_.at(key.first).source, key.second), {},
+                                 fmt::format("{} to {}", key.first, key.second));
+}
+
 void Warmups::Bind(Place& place) {
   auto& [key, entry] = place;
-  entry.rate = limits_.OwnedRate("warmup", fmt::format("{} to {}", key.first, key.second), {});
+  Name(key, entry);
   // Nothing may be sent before Tick has said what is reserved.
   limits_.BeginBudget(*entry.rate, absl::InfinitePast(), absl::UnixEpoch() + absl::Seconds(1));
   Describe(key, entry);
@@ -132,7 +165,7 @@ void Warmups::Bind(Place& place) {
 
 std::shared_ptr<RateInForce> Warmups::On(const std::string& source, const std::string& judge) {
   const std::lock_guard lock(mutex_);
-  Place* const place = Find(source, judge);
+  Place* const place = Find(AddressOf(source), judge);
   if (place == nullptr || place->second.warmup.over()) return nullptr;
   if (place->second.rate == nullptr) Bind(*place);
   return place->second.rate;
@@ -148,7 +181,7 @@ void Warmups::Turn(Entry& entry, absl::Time now) {
   const bool begins = entry.warmup.standing().day == 0;
   entry.warmup.SetSent(entry.reserved - left);
   entry.warmup.Advance(now);
-  entry.reserved = entry.asked = 0;
+  entry.reserved = entry.asked = entry.noted = 0;
   SupposeUsed(entry);
   // What went without asking before anybody looked is of the first day.
   if (begins && entry.rate != nullptr) limits_.Fill(*entry.rate, left);
@@ -168,6 +201,18 @@ void Warmups::Pace(Entry& entry, int64_t sent, absl::Time now) {
   limits_.Space(*entry.rate, {.count = left, .per = time});
 }
 
+int64_t Warmups::AheadOf(const Entry& entry, absl::Time now) {
+  const absl::Duration wait = entry.rate->Peek(now);
+  if (wait >= kReserve) return 0;
+  return static_cast<int64_t>(
+      std::ceil(absl::FDivDuration(kReserve - wait, std::max(entry.spaced, absl::Microseconds(1)))));
+}
+
+absl::Time Warmups::FreeAfter(const Entry& entry, int64_t more, absl::Time now) {
+  if (entry.rate == nullptr) return entry.free;
+  return now + entry.rate->Peek(now) + more * entry.spaced;
+}
+
 void Warmups::Describe(const Key& key, Entry& entry) {
   if (entry.rate == nullptr) return;
   const Warmup& warmup = entry.warmup;
@@ -178,10 +223,11 @@ void Warmups::Describe(const Key& key, Entry& entry) {
   } else if (!warmup.over()) {
     value = fmt::format("{} on day {} of {}", warmup.quota(), day, warmup.plan().per_day.size());
   }
-  limits_.Describe(*entry.rate, std::move(value), plans_.at(key.first).origin);
+  const Planned& planned = plans_.at(key.first);
+  limits_.Describe(*entry.rate, std::move(value), planned.origin);
   const std::string_view provider = key.second.find(' ') == std::string::npos ? std::string_view(key.second) : "other";
   if (provider != "other") {
-    metrics_.gauge(Metric::kSourceWarmupDay, {key.first, provider})->Set(warmup.over() ? 0 : std::max(day, 1));
+    metrics_.gauge(Metric::kSourceWarmupDay, {planned.source, provider})->Set(warmup.over() ? 0 : std::max(day, 1));
   }
 }
 
@@ -194,8 +240,8 @@ bool Warmups::IsForgettable(const Place& place) const {
 }
 
 std::vector<queue::Note> Warmups::Tick(absl::Time now, const std::set<std::pair<std::string, std::string>>& slowed) {
-  std::vector<queue::Note> notes;
   const std::lock_guard lock(mutex_);
+  std::vector<queue::Note> notes = std::exchange(outdated_, {});
   for (auto& [key, entry] : entries_) {
     if (entry.warmup.IsNewDay(now) && !entry.warmup.over()) {
       Turn(entry, now);
@@ -203,7 +249,9 @@ std::vector<queue::Note> Warmups::Tick(absl::Time now, const std::set<std::pair<
     } else if (entry.warmup.standing().day == 0 && entry.rate != nullptr) {
       limits_.BeginBudget(*entry.rate, now, now + absl::Seconds(1));  // what goes before the first day is of no day
     }
-    const bool slow = slowed.contains(key) || slowed.contains({key.first, ""});
+    const auto planned = plans_.find(key.first);
+    const std::string& source = planned == plans_.end() ? key.first : planned->second.source;
+    const bool slow = slowed.contains({source, key.second}) || slowed.contains({source, ""});
     if (slow && !entry.warmup.standing().slowed) {
       entry.warmup.SetSlowed();
       entry.changed = true;
@@ -212,13 +260,16 @@ std::vector<queue::Note> Warmups::Tick(absl::Time now, const std::set<std::pair<
     entry.asked = entry.reserved;
     if (entry.rate != nullptr && !entry.warmup.over() && entry.warmup.standing().day > 0) {
       Pace(entry, sent, now);
-      const double uses = kReserveSeconds / std::max(absl::ToDoubleSeconds(entry.spaced), 1e-6);
-      const auto ahead = static_cast<int64_t>(std::ceil(uses));
+      if (const absl::Time free = std::exchange(entry.free, absl::InfinitePast()); free > now) {
+        // A clock that has stepped back since is not waited for.
+        limits_.FreeFrom(*entry.rate, std::min(free, now + entry.spaced), absl::InfinitePast());
+      }
       // What goes without asking may have gone beyond it.
-      entry.asked = std::max({entry.reserved, sent, std::min(quota, sent + ahead)});
+      entry.asked = std::max({entry.reserved, sent, std::min(quota, sent + AheadOf(entry, now))});
     }
-    if (entry.asked != entry.reserved || entry.changed) {
-      notes.push_back(NoteOf(key, entry, entry.asked));
+    if (entry.asked != entry.reserved || sent != entry.noted || entry.changed) {
+      notes.push_back(NoteOf(key, entry, entry.asked, FreeAfter(entry, entry.asked - sent, now)));
+      entry.noted = sent;
       entry.changed = false;
     }
     if (entry.rate != nullptr) {
@@ -230,7 +281,7 @@ std::vector<queue::Note> Warmups::Tick(absl::Time now, const std::set<std::pair<
       ++place;
       continue;
     }
-    queue::Note gone = NoteOf(place->first, place->second, 0);
+    queue::Note gone = NoteOf(place->first, place->second, 0, absl::InfinitePast());
     gone.value.clear();
     notes.push_back(std::move(gone));
     recalled_.erase(place->first);
@@ -256,11 +307,12 @@ void Warmups::Refused() {
   }
 }
 
-std::vector<queue::Note> Warmups::Close() {
+std::vector<queue::Note> Warmups::Close(absl::Time now) {
   const std::lock_guard lock(mutex_);
   std::vector<queue::Note> notes;
   notes.reserve(entries_.size());
-  for (const auto& [key, entry] : entries_) notes.push_back(NoteOf(key, entry, SentOf(entry)));
+  for (const auto& [key, entry] : entries_)
+    notes.push_back(NoteOf(key, entry, SentOf(entry), FreeAfter(entry, 0, now)));
   return notes;
 }
 
@@ -274,13 +326,14 @@ std::vector<Warmups::Status> Warmups::List() {
   std::vector<Status> list;
   for (const auto& [key, entry] : entries_) {
     if (PlanOf(key.first, key.second) == nullptr) continue;
-    Status status{.source = key.first,
+    const Planned& planned = plans_.at(key.first);
+    Status status{.source = planned.source,
                   .judge = key.second,
                   .plan = entry.warmup.plan(),
                   .standing = entry.warmup.standing(),
                   .quota = entry.warmup.quota(),
                   .over = entry.warmup.over(),
-                  .origin = plans_.at(key.first).origin};
+                  .origin = planned.origin};
     status.standing.sent = SentOf(entry);
     list.push_back(std::move(status));
   }
@@ -290,19 +343,20 @@ std::vector<Warmups::Status> Warmups::List() {
 absl::StatusOr<int> Warmups::Apply(const std::string& source, const std::string& judge, const Order& order,
                                    absl::Time now) {
   const std::lock_guard lock(mutex_);
-  if (!plans_.contains(source)) {
+  const std::string& address = AddressOf(source);
+  if (!plans_.contains(address)) {
     return absl::NotFoundError(
         fmt::format("source '{}' has no warm-up; give it one with `warmup` in its [[source]] and reload", source));
   }
   const bool all = judge.empty();
-  if (!all && Find(source, judge) == nullptr) {
+  if (!all && Find(address, judge) == nullptr) {
     return absl::NotFoundError(fmt::format(
         "the warm-up of source '{}' says nothing of '{}', and has no `default`; see `sealift source warmup {}`", source,
         judge, source));
   }
   int applied = 0;
   for (auto& [key, entry] : entries_) {
-    if (key.first != source || (!all && key.second != judge)) continue;
+    if (key.first != address || (!all && key.second != judge)) continue;
     if (PlanOf(key.first, key.second) == nullptr) continue;
     if (entry.warmup.IsNewDay(now)) Turn(entry, now);
     if (order.day.has_value()) entry.warmup.SetDay(*order.day);

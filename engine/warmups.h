@@ -24,6 +24,9 @@ namespace sealift::engine {
 // Warmups is what sources that receivers do not know yet may send: a budget a day for each source and whoever judges it
 // (a known provider, any other site by itself), beside a rate that spreads it over the day.
 //
+// It is an address that receivers know: a source under another name goes on where it was, one with another address
+// begins anew.
+//
 // What may be sent is reserved on disk before it is: a budget holds what a few seconds can use, Tick says what to
 // write, and Granted gives it out once it is written. After a kill -9 all that was reserved counts as sent.
 //
@@ -53,7 +56,7 @@ class Warmups {
   // It could not be written.
   void Refused();
   // What is to be written at the end: exactly what was sent.
-  std::vector<queue::Note> Close();
+  std::vector<queue::Note> Close(absl::Time now);
   // Since the last call a source has become warm somewhere, or is so no more: its queues have other limits.
   bool TakeTurns();
 
@@ -78,24 +81,32 @@ class Warmups {
  private:
   static constexpr size_t kJudgesMax = 4096;  // of a source; the others together are one
 
-  using Key = std::pair<std::string, std::string>;  // source, judge
+  using Key = std::pair<std::string, std::string>;  // a source's address, or its name where it has none; judge
 
   struct Entry {
     Warmup warmup;
-    std::shared_ptr<RateInForce> rate;  // null: no shard has asked for it yet
-    int64_t reserved = 0;               // of today: written and given out
-    int64_t asked = 0;                  // of today: to be written
-    bool changed = false;               // something else is to be written
-    absl::Duration spaced;              // between messages, as the rate has it
+    std::shared_ptr<RateInForce> rate;       // null: no shard has asked for it yet
+    int64_t reserved = 0;                    // of today: written and given out
+    int64_t asked = 0;                       // of today: to be written
+    bool changed = false;                    // something else is to be written
+    absl::Duration spaced;                   // between messages, as the rate has it
+    int64_t noted = 0;                       // of today, as it was when it was written last
+    absl::Time free = absl::InfinitePast();  // the next one, as an earlier run wrote it; taken over by the first Tick
   };
 
+  const std::string& AddressOf(const std::string& source) const;
+  // What an earlier version wrote of a source by its name is known by its address.
+  void RecallNames();
+
   // Null: nothing is said of it.
-  const Warmup::Plan* PlanOf(const std::string& source, const std::string& judge) const;
+  const Warmup::Plan* PlanOf(const std::string& address, const std::string& judge) const;
   using Place = std::map<Key, Entry>::value_type;
 
   // Null: there is no plan for it.
-  Place* Find(const std::string& source, const std::string& judge);
+  Place* Find(const std::string& address, const std::string& judge);
   void Bind(Place& place);
+  // Its rate is called after the source.
+  void Name(const Key& key, Entry& entry);
   int64_t SentOf(const Entry& entry) const;
   // Where the day is one of which nobody knows what was sent.
   void SupposeUsed(Entry& entry) const;
@@ -103,23 +114,34 @@ class Warmups {
   bool IsForgettable(const Place& place) const;
   // Another date has begun.
   void Turn(Entry& entry, absl::Time now);
+  // How many may be taken before what is reserved is looked at again.
+  static int64_t AheadOf(const Entry& entry, absl::Time now);
+  // When the next one is free once so many more are taken.
+  static absl::Time FreeAfter(const Entry& entry, int64_t more, absl::Time now);
   void Pace(Entry& entry, int64_t sent, absl::Time now);
   void Describe(const Key& key, Entry& entry);
-  queue::Note NoteOf(const Key& key, const Entry& entry, int64_t sent) const;
+  queue::Note NoteOf(const Key& key, const Entry& entry, int64_t sent, absl::Time free) const;
 
   Limits& limits_;
   Metrics& metrics_;
   const std::string mode_;
   std::mutex mutex_;
   struct Planned {
+    std::string source;  // its name
     std::map<std::string, Warmup::Plan> by_judge;
     std::optional<Warmup::Plan> of_others;
     std::string origin;
   };
 
-  std::map<std::string, Planned> plans_;  // by source
-  std::map<std::string, size_t> judges_;  // how many of a source are in `entries_`
-  std::map<Key, Warmup::Standing> recalled_;
+  std::map<std::string, std::string> addresses_;  // of sources, by name
+  std::map<std::string, Planned> plans_;          // by address
+  std::map<std::string, size_t> judges_;          // how many of an address are in `entries_`
+  std::vector<queue::Note> outdated_;             // to be written: nothing is known by these names any more
+  struct Recalled {
+    Warmup::Standing standing;
+    absl::Time free = absl::InfinitePast();
+  };
+  std::map<Key, Recalled> recalled_;
   std::map<Key, Entry> entries_;
   bool turned_ = false;
   absl::Time supposed_used_ = absl::InfinitePast();  // a day of this date has nothing left

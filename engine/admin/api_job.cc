@@ -36,6 +36,7 @@ json JobJson(const Job& job, bool reveal) {
   if (job.kind != Job::Kind::kReplay) return answer;
   answer["outcome"] = queue::ToString(job.outcome);
   answer["suppressed"] = job.suppressed;
+  answer["gone"] = job.gone;
   answer["rate"] = job.rate.unlimited() ? "a tenth of what binds each destination" : ToText(job.rate);
   return answer;
 }

@@ -151,6 +151,36 @@ TEST_F(QueueJobTest, AReplaySendsWhatWasRefusedForOneReasonAgainAndOnlyOnce) {
   StopDaemon();
 }
 
+TEST_F(QueueJobTest, WhatAReplayMovesIsCaughtByTheHoldsThatAreInForce) {
+  const Sink sink(dir, Script("550 5.7.129 Access denied, the recipient only takes mail from its list"),
+                  net.Address(2, 5353));
+  StartDaemon();
+  Load("spring", Template(), Recipients(40, Domains(4)), {"--start"});
+  ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["bounced"].Number() == 40; }));
+  const Answer row = Sealift({"queue", "hold", "--recipient", "row1@d1.test", "--reason", "a call is awaited"});
+  const Answer domain = Sealift({"queue", "hold", "--domain", "d2.test", "--reason", "it is being moved"});
+  const Answer job = Sealift({"queue", "replay", "--everything", "--outcome", "bounced", "--class", "policy", "--rate",
+                              "1000/s", "--reason", "delisted", "--yes"});
+  ASSERT_EQ(job.exit_code, 0) << job.Describe();
+  const std::string id = job.json["id"].Text();
+  // One on a domain leaves its rows settled until it ends; one on a row keeps it in the queue.
+  ASSERT_TRUE(Eventually(kInTime, [&] {
+    return Show("spring")["delivered"].Number() == 29 && Job(id)["why"].Text().contains("keeps some of its rows");
+  }));
+  EXPECT_EQ(Job(id)["moved"].Number(), 30);
+  const Json kept = Sealift({"queue", "list", "--state", "held"}).json["rows"];
+  ASSERT_EQ(kept.Items().size(), 1u);
+  EXPECT_THAT(Sealift({"message", "trace", kept.At(0)["id"].Text()}).json["waits_for"].Text(),
+              HasSubstr(row.json["id"].Text()));
+  EXPECT_EQ(sink.ByMailbox().count("row1@d1.test"), 0u);
+  for (const Answer& hold : {row, domain}) {
+    ASSERT_EQ(Sealift({"queue", "release", "--hold", hold.json["id"].Text(), "--reason", "over"}).exit_code, 0);
+  }
+  ASSERT_TRUE(Ends(id));
+  ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["delivered"].Number() == 40; }));
+  StopDaemon();
+}
+
 // As many rows as tests/scenario/replay asks for; a few thousand otherwise.
 int RowsOfAReplay() {
   const char* const rows = std::getenv("SEALIFT_REPLAY_ROWS");

@@ -252,8 +252,12 @@ std::vector<Command> MakeTree() {
                  Switch("dry-run", "only say how many rows it would move")}),
        RunQueueRetry},
       {"queue", "hold", "", "Keep rows from being sent until they are released",
-       "Rows that arrive later are held too. It survives a restart; suppressions and expiry bind held rows as before. "
-       "With --source rows do not leave from that source, and go on from the others of their pool.",
+       "Rows that arrive later are held too, also from a replay, which leaves them settled where the hold is on whole "
+       "domains, providers, streams or campaigns, and where it asks about rows brings them back to be held. A class, "
+       "an "
+       "age and a state are those of the queue: what a replay brings back was never tried. It survives a restart; "
+       "suppressions and expiry bind held rows as before. With --source rows do not leave from that source, and go on "
+       "from the others of their pool.",
        "sealift queue hold --campaign spring --domain d1.test --reason 'wrong link' --for 2h",
        Filtered({Required("reason", "TEXT", "why, for its history and the audit file"),
                  Option("for", "DURATION", "it ends by itself then"),
@@ -304,8 +308,10 @@ std::vector<Command> MakeTree() {
        "another at --rate; by default, to each destination, at a tenth of the lowest rate that limits it (100/s where "
        "none does). Those whose time has not come stay settled: the job's progress tells of those that went, "
        "cancelling "
-       "it leaves the rest, and a stop, a pause or a hold is not made up for. The same command again sends nothing "
-       "twice. Asks first on a terminal; without one it needs --yes.",
+       "it leaves the rest, and a stop, a pause or a hold is not made up for. What was kept when it was ordered is "
+       "kept "
+       "until it ends; `gone` counts rows that were not there any more, as of an erased campaign. The same command "
+       "again sends nothing twice. Asks first on a terminal; without one it needs --yes.",
        "sealift queue replay --provider microsoft --outcome bounced --class policy --matching S3150 --since now-2h "
        "--reason 'delisted' --dry-run",
        Filtered({{.name = "outcome",

@@ -16,11 +16,20 @@ using engine::ExitCode;
 using nlohmann::json;
 
 const std::vector<Column>& JobColumns() {
-  static const std::vector<Column> columns = {
-      {"id", "id"},         {"kind", "kind"},   {"state", "state"},           {"rows", "rows"},
-      {"total", "total"},   {"moved", "moved"}, {"suppressed", "suppressed"}, {"rate", "rate"},
-      {"reason", "reason"}, {"by", "by"},       {"created", "created"},       {"ended", "ended"},
-      {"why", "why"}};
+  static const std::vector<Column> columns = {{"id", "id"},
+                                              {"kind", "kind"},
+                                              {"state", "state"},
+                                              {"rows", "rows"},
+                                              {"total", "total"},
+                                              {"moved", "moved"},
+                                              {"suppressed", "suppressed"},
+                                              {"gone", "gone"},
+                                              {"rate", "rate"},
+                                              {"reason", "reason"},
+                                              {"by", "by"},
+                                              {"created", "created"},
+                                              {"ended", "ended"},
+                                              {"why", "why"}};
   return columns;
 }
 

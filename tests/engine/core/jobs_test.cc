@@ -50,7 +50,9 @@ class JobsTest : public queue::StoreTest {
       return rows;
     };
     node.make_rows_due = [this](const queue::Campaign& campaign, const queue::LaneId& lane,
-                                const Jobs::Node::DueJudge& judge) {
+                                const Jobs::Node::DueJudge& judge,
+                                const std::atomic<bool>& stop) -> absl::StatusOr<uint64_t> {
+      for (; endless_ && !stop; std::this_thread::yield()) swept_ = true;
       return store_->SweepRows(campaign.id, lane.destination,
                                [&](const queue::Pack& pack, const queue::Row& row) -> std::optional<queue::Outcome> {
                                  const std::optional<absl::Time> due = judge(pack, row);
@@ -109,8 +111,9 @@ class JobsTest : public queue::StoreTest {
   std::unique_ptr<Holds> holds_;
   std::unique_ptr<Jobs> jobs_;
   std::atomic<int> refilled_ = 0;
-  std::atomic<bool> resolved_ = false;  // the domains' sites are known, and google's
-  absl::Status may_send_;               // changed between starts only
+  std::atomic<bool> endless_ = false, swept_ = false;  // no sweep of a lane ends by itself; one has begun
+  std::atomic<bool> resolved_ = false;                 // the domains' sites are known, and google's
+  absl::Status may_send_;                              // changed between starts only
 };
 
 TEST_F(JobsTest, ARetryMovesWhatWaitsAndNothingTwice) {
@@ -147,6 +150,37 @@ TEST_F(JobsTest, APacedRetryThatBeginsAgainFindsItsRowsWhereItPutThem) {
   ASSERT_TRUE(store_->WriteOrders({{queue::OrderKind::kJob, first.number, interrupted.ToText()}}).ok());
   Begin();
   EXPECT_EQ(Ended(first).moved, 48u) << "none was moved again";
+}
+
+TEST_F(JobsTest, AStopEndsTheSweepOfALaneAndTheNextStartGoesOn) {
+  DeferAll(absl::Hours(1));
+  endless_ = true;
+  const Job job = Order(
+      {.kind = Job::Kind::kRetry, .filter = {.everything = true}, .rate = {.count = 1, .period = absl::Seconds(1)}});
+  ASSERT_TRUE(Eventually([&] { return swept_.load(); }));
+  jobs_.reset();
+  endless_ = false;
+  Begin();
+  EXPECT_EQ(Ended(job).moved, 48u);
+}
+
+TEST_F(JobsTest, AReplayTellsOfRowsThatAreGoneWhenTheirTimeComes) {
+  ExpireAll();
+  ASSERT_TRUE(store_->SetState(campaign_, queue::CampaignState::kPaused, absl::Now()).ok());
+  EXPECT_EQ(jobs_->replays_since(), absl::InfiniteFuture());
+  const Job job = Order({.kind = Job::Kind::kReplay,
+                         .filter = {.everything = true},
+                         .outcome = queue::OutcomeKind::kExpired,
+                         .rate = {.count = 1000, .period = absl::Seconds(1)}});
+  EXPECT_EQ(jobs_->replays_since(), job.created) << "what retention must keep";
+  ASSERT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->why == "campaign 'spring' is paused"; }));
+  ASSERT_TRUE(store_->Sweep(absl::Now(), absl::ZeroDuration(), absl::Hours(1)).ok());
+  ASSERT_EQ(Parked(), 0u);
+  ASSERT_TRUE(store_->SetState(campaign_, queue::CampaignState::kRunning, absl::Now()).ok());
+  const Job ended = Ended(job);
+  EXPECT_EQ(ended.moved, 0u);
+  EXPECT_EQ(ended.gone, 48u);
+  EXPECT_EQ(jobs_->replays_since(), absl::InfiniteFuture());
 }
 
 TEST_F(JobsTest, AReplayMovesWhatIsDueAndItsEndLeavesTheRest) {

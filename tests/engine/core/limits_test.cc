@@ -39,6 +39,18 @@ TEST(LimitsTest, KindAndNameTogetherNameARate) {
   EXPECT_EQ(stream->Acquire(kNow, 0), absl::ZeroDuration());
 }
 
+TEST(LimitsTest, WhatASourceHasUsedIsUsedUnderAnotherNameToo) {
+  Limits limits;
+  const std::shared_ptr<RateInForce> before = limits.Rate("source", "ip1", AnHour(1), "192.0.2.1");
+  EXPECT_EQ(before->Acquire(kNow, 0), absl::ZeroDuration());
+  const std::shared_ptr<RateInForce> after = limits.Rate("source", "berlin", AnHour(1), "192.0.2.1");
+  EXPECT_GT(after->Acquire(kNow, 0), absl::ZeroDuration());
+  EXPECT_EQ(after->name(), "berlin");
+  EXPECT_EQ(Limits::KeyOf(*after), "source/192.0.2.1");
+  EXPECT_EQ(limits.Rate("source", "ip1", AnHour(1), "192.0.2.2")->Acquire(kNow, 0), absl::ZeroDuration())
+      << "another address";
+}
+
 // Of every site that was ever sent to there would be some otherwise.
 TEST(LimitsTest, RatesThatNobodyHasAreForgottenOnceTheyAreAsGoodAsNew) {
   Limits limits;
@@ -158,6 +170,12 @@ TEST_F(KeptLimitsTest, AfterARestartASlowLimitGoesOnWhereItWas) {
   // A clock that has stepped back since is not waited for.
   EXPECT_EQ(limits_->Rate("source", "ip2", AnHour(1))->Peek(now), absl::Hours(1) + RateInForce::kSlow);
   EXPECT_EQ(limits_->Rate("source", "ip3", AnHour(1))->Peek(now), absl::ZeroDuration()) << "it was not in use";
+}
+
+TEST_F(KeptLimitsTest, WhatWasWrittenByASourcesNameIsKnownByItsAddress) {
+  Start(kNow, {{"source/ip1", kNow + absl::Minutes(30)}});
+  const std::shared_ptr<RateInForce> rate = limits_->Rate("source", "ip1", AnHour(1), "192.0.2.1");
+  EXPECT_GT(rate->Peek(kNow), absl::Minutes(29));
 }
 
 TEST_F(KeptLimitsTest, SinceARestoreEverySlowLimitCountsAsTaken) {

@@ -649,10 +649,73 @@ TEST_F(RestraintsTest, APauseIsAskedForUntilItIsMadeAfterARestartToo) {
   EXPECT_EQ(after.Pauses()[0].campaign, "bad");
   EXPECT_EQ(after.Pauses()[0].reason, restraints_.Pauses()[0].reason);
 
-  after.Paused("bad");
+  after.CountAnew("bad");
   EXPECT_TRUE(after.Pauses().empty());
   after.Count({.stream = "news", .campaign = "bad"}, true);
   EXPECT_TRUE(after.Pauses().empty()) << "who resumes it begins to count anew";
+}
+
+TEST_F(RestraintsTest, BouncesOfACampaignThatHasEndedAreForgotten) {
+  options_.streams[0].max_hard_bounces = {.rate_percent = 5, .min = 400};
+  Adopt();
+  for (const char* const campaign : {"spring", "summer"}) {
+    restraints_.Count({.stream = "news", .campaign = campaign}, true);
+  }
+  EXPECT_EQ(restraints_.TakeChanged().size(), 2u);
+  EXPECT_THAT(restraints_.Counted(), testing::ElementsAre("spring", "summer"));
+  restraints_.CountAnew("spring");
+  EXPECT_THAT(restraints_.Counted(), testing::ElementsAre("summer"));
+  std::vector<queue::Note> written = restraints_.TakeChanged();
+  ASSERT_EQ(written.size(), 1u);
+  EXPECT_EQ(written[0].value, "");
+  restraints_.Refused();  // the disk knows it still
+  EXPECT_EQ(restraints_.TakeChanged().size(), 2u);
+  EXPECT_EQ(restraints_.TakeChanged().size(), 0u);
+  restraints_.Refused();
+  written = restraints_.TakeChanged();
+  ASSERT_EQ(written.size(), 1u) << "nothing is left of it";
+  EXPECT_THAT(written[0].name, testing::HasSubstr("summer"));
+}
+
+TEST_F(RestraintsTest, ASourceOfAnotherNameIsSlowedAsItWas) {
+  options_.sources[0].address = "192.0.2.1";
+  Adopt();
+  const std::string name = options_.sources[0].name;
+  Send(name, "google", 20, kNow);
+  Hear("google", kRateOfSource, kNow);
+  const double slowed = RateOf(name + " to google");
+  std::map<std::string, std::string> disk;
+  const auto write = [&](Restraints& restraints) {
+    for (const queue::Note& note : restraints.TakeChanged()) {
+      if (note.value.empty()) {
+        disk.erase(note.name);
+      } else {
+        disk[note.name] = note.value;
+      }
+    }
+  };
+  write(restraints_);
+  options_.sources[0].name = "berlin";
+  Adopt();
+  EXPECT_NEAR(RateOf("berlin to google"), slowed, 0.01);
+  const auto sibling = testing::Pair("ip2", "google");
+  EXPECT_THAT(restraints_.SlowedSources(), testing::ElementsAre(testing::Pair("berlin", "google"), sibling));
+  write(restraints_);
+  ASSERT_EQ(disk.size(), 2u);
+
+  options_.sources[0].name = "paris";
+  Restraints after(limits_, metrics_);
+  ASSERT_TRUE(after.Adopt(std::make_shared<const Options>(options_)).ok());
+  for (const auto& [key, value] : disk) after.Recall(key, value, kNow);
+  EXPECT_THAT(after.SlowedSources(), testing::ElementsAre(sibling, testing::Pair("paris", "google")));
+  write(after);
+  EXPECT_EQ(disk.size(), 2u);
+
+  options_.sources[0].address = "192.0.2.9";  // "paris" is another one now
+  Restraints another(limits_, metrics_);
+  ASSERT_TRUE(another.Adopt(std::make_shared<const Options>(options_)).ok());
+  for (const auto& [key, value] : disk) another.Recall(key, value, kNow);
+  EXPECT_THAT(another.SlowedSources(), testing::ElementsAre(sibling));
 }
 
 TEST_F(RestraintsTest, ARestartChangesNothing) {

@@ -238,7 +238,7 @@ TEST_F(SchedulerOrderTest, APoolsRateBindsWhateverLeavesFromItsSources) {
 
 TEST_F(SchedulerOrderTest, WhatMayNotLeaveFromANewSourceLeavesFromItsWarmSibling) {
   options_.sources.push_back(
-      {.name = "ip2", .address = "127.0.0.1", .family = AF_INET, .hostname = "mail.sender.test"});
+      {.name = "ip2", .address = "127.0.0.2", .family = AF_INET, .hostname = "mail.sender.test"});
   options_.sources[0].warmup = {.start = "2999-01-01", .per_day = {{"default", {1}}}, .overflow = "wait"};
   options_.pools[0] = {.name = "main", .sources = {"ip1", "ip2"}, .source_indexes = {0, 1}};
   warmups_.Adopt(options_);

@@ -142,6 +142,60 @@ TEST_F(WarmupsTest, WhoeverIsNotNamedHasTheDefaultForItself) {
   EXPECT_EQ(warmups_->On("ip1", "site mx.d3.test"), nullptr);
 }
 
+TEST_F(WarmupsTest, ASourceOfAnotherNameGoesOnAndOneOfAnotherAddressBeginsAnew) {
+  options_.sources[0].address = "192.0.2.1";
+  options_.sources[1].address = "192.0.2.2";
+  Adopt();
+  EXPECT_EQ(TakeAll("ip1", "google", At(1, 0), At(2, 0)), 4);
+  options_.sources[0].name = "berlin";
+  Adopt();
+  const std::shared_ptr<RateInForce> rate = warmups_->On("berlin", "google");
+  EXPECT_EQ(rate->name(), "berlin to google");
+  EXPECT_EQ(TakeAll("berlin", "google", At(2, 0), At(2, 12)), 4);
+  EXPECT_EQ(StatusOf("google", At(2, 12)).source, "berlin");
+  EXPECT_EQ(StatusOf("google", At(2, 12)).standing.day, 2);
+  options_.sources[0].name = "paris";
+  Restart();
+  EXPECT_EQ(StatusOf("google", At(2, 12)).standing.day, 2);
+  EXPECT_GE(StatusOf("google", At(2, 12)).standing.sent, 4);
+  options_.sources[0].address = "192.0.2.3";
+  Restart();
+  EXPECT_EQ(StatusOf("google", At(2, 12)).standing.day, 1) << "nobody knows that address";
+}
+
+TEST_F(WarmupsTest, WhatWasWrittenByASourcesNameIsKnownByItsAddress) {
+  Adopt();
+  EXPECT_EQ(TakeAll("ip1", "google", At(1, 0), At(2, 0)), 4);
+  EXPECT_EQ(StatusOf("google", At(2, 0)).standing.day, 2);
+  options_.sources[0].address = "192.0.2.1";
+  Restart();
+  EXPECT_EQ(StatusOf("google", At(2, 0)).standing.day, 2);
+  for (const auto& [name, value] : disk_) EXPECT_THAT(name, testing::Not(testing::HasSubstr("ip1")));
+}
+
+TEST_F(WarmupsTest, ARestartSendsNothingBeforeItsTime) {
+  Adopt();
+  warmups_->On("ip1", "google");
+  Tick(At(1, 0));
+  ASSERT_EQ(warmups_->On("ip1", "google")->Acquire(At(1, 0), kStanding), absl::ZeroDuration());
+  Tick(At(1, 0) + absl::Seconds(1));
+  const absl::Duration announced = warmups_->On("ip1", "google")->Peek(At(1, 1));
+  EXPECT_EQ(announced, absl::Hours(5));
+  for (int i = 0; i < 3; ++i) {
+    Restart();
+    warmups_->On("ip1", "google");
+    Tick(At(1, 1));
+    EXPECT_EQ(warmups_->On("ip1", "google")->Acquire(At(1, 1), kStanding), announced);
+    EXPECT_EQ(StatusOf("google", At(1, 1)).standing.sent, 1) << "what nobody can take yet is not reserved";
+  }
+  for (const queue::Note& note : warmups_->Close(At(1, 2))) disk_[note.name] = note.value;
+  Restart();
+  warmups_->On("ip1", "google");
+  EXPECT_EQ(TakeAll("ip1", "google", At(1, 2), At(1, 6)), 0);
+  EXPECT_EQ(TakeAll("ip1", "google", At(1, 6), At(2, 0)), 3);
+  EXPECT_EQ(TakeAll("ip1", "google", At(2, 0), At(3, 0)), 8);
+}
+
 TEST_F(WarmupsTest, NothingIsForgottenByAKill) {
   Adopt();
   warmups_->On("ip1", "google");
