@@ -22,7 +22,8 @@ constexpr size_t kChunkBytesMax = 256 << 10;
 // A session without work looks so often whether other mail waits for its connection: while a limit on connections is
 // reached, and while none is.
 constexpr absl::Duration kLookAround = absl::Milliseconds(100), kSeldomLookAround = absl::Seconds(1);
-constexpr size_t kBlockBytes = 64 << 10;  // of content, each under a deadline of its own: RFC 5321 4.5.3.2.5
+constexpr absl::Duration kTurn = absl::Seconds(5);  // of a site's only connection while others have none
+constexpr size_t kBlockBytes = 64 << 10;            // of content, each under a deadline of its own: RFC 5321 4.5.3.2.5
 
 // The shard-wide words for how a session ended; values of sealift_smtp_sessions_total's label.
 std::string_view ResultOf(const std::optional<Attempt>& failure) {
@@ -215,7 +216,10 @@ void Session::LookAround() {
   }
   if (closing_) return;
   leaves_ = scheduler_.paths().IsTooMany(path_, what_);
-  closing_ = leaves_ || scheduler_.paths().StandsAside(path_, what_);
+  // A site that has none, for want of what several share, gets one of those that have more, or of who has had his turn.
+  const bool may_give = what_ == Slots::For::kAnything && (path_.sessions > 1 || services_.Now() - opened_ >= kTurn);
+  closing_ =
+      leaves_ || scheduler_.paths().StandsAside(path_, what_) || (may_give && scheduler_.paths().GivesWay(path_));
 }
 
 bool Session::MayBegin() const {

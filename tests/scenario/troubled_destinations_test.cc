@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "tests/scenario/harness/eventually.h"
 #include "tests/scenario/harness/sink.h"
 #include "tests/scenario/harness/world.h"
 
@@ -112,6 +113,25 @@ TEST_F(TroubledDestinationsTest, AGreylistedRecipientIsDeliveredOnceWithOneMessa
   EXPECT_GE(deferred, 30);
   for (const auto& [recipient, of_recipient] : ids) EXPECT_EQ(of_recipient.size(), 1u) << recipient;
   EXPECT_EQ(sink.arrivals(), 30u);
+  StopDaemon();
+}
+
+// A slow site has every connection of the source, and mail for minutes.
+TEST_F(TroubledDestinationsTest, WhatASlowSiteSharesIsKeptFromNoOther) {
+  const Sink sink(dir,
+                  Provider("slow", net.Address(10), "latency = \"100ms\"\ntls = \"off\"") +
+                      Provider("fast", net.Address(11), "tls = \"off\""),
+                  net.Address(2, 5353));
+  settings.source = "connections = 4";
+  StartDaemon();
+  Load("spring", Template(), Recipients(4000, {"slow.test"}), {"--start"});
+  ASSERT_TRUE(Eventually(kInTime, [&] {
+    return Sealift({"source", "list"}).out.contains("4 of 4") || Metric("sealift_smtp_connections") >= 4;
+  }));
+  Load("summer", Template(), Recipients(1, {"fast.test"}), {"--start"});
+  ASSERT_TRUE(ShowsUntil("summer", kInTime, [](const Json& now) { return now["delivered"].Number() == 1; }))
+      << Sealift({"domain", "explain", "fast.test"}).out;
+  EXPECT_GT(Show("spring")["queued"].Number(), 0);
   StopDaemon();
 }
 
