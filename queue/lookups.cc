@@ -203,8 +203,10 @@ Found FindRow(Database* database, Unsealer* unsealer, const MessageKey& message)
   if (!found.ok() || *found) return found;
   found = FindParked(database, unsealer, message.lane.campaign, message.row);
   if (!found.ok() || *found) return found;
-  // An operator moved it, or the event that says where it is has been forgotten.
-  if (untold || deferred) return FindRetry(database, unsealer, message);
+  // An operator moved it, a replay brought it back, or the event that says where it is has been forgotten.
+  const bool settled =
+      !untold && (events->back().kind == OutcomeKind::kBounced || events->back().kind == OutcomeKind::kExpired);
+  if (untold || deferred || settled) return FindRetry(database, unsealer, message);
   return std::nullopt;
 }
 

@@ -90,12 +90,19 @@ TEST_F(RowMovesTest, AReplayMovesRowsBackAsNeverTriedAtTheirTimeAndOnlyOnce) {
   const absl::Time due = kNow + absl::Hours(2);
   const ReplayStep step = StepFor(id, due);
   ASSERT_THAT(step.rows, SizeIs(20));
+  const MessageKey first = Parked(id).at(0).row.message;
   const auto replayed = store_->ReplaySome(step);
   ASSERT_TRUE(replayed.ok()) << replayed.status();
   EXPECT_EQ(replayed->rows, 20u);
   const auto again = store_->ReplaySome(step);
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->rows, 0u) << "what was moved is not found again";
+
+  const absl::StatusOr<Trace> trace = store_->TraceMessage(first);
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  ASSERT_TRUE(trace->row.has_value()) << "whoever asks for it is told that it is queued";
+  EXPECT_FALSE(trace->row->parked);
+  EXPECT_GE(trace->row->due, due);
 
   Reopen();
   EXPECT_THAT(Parked(id), IsEmpty());
