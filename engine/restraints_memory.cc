@@ -163,6 +163,8 @@ void Restraints::Recall(std::string_view name, std::string_view value, absl::Tim
       slowdown.rate = limits_.OwnedRate(kRateKind, key->second, {});
       Set(slowdown);
       Wait(slowdown);
+      // Nobody knows when the last one left: perhaps just before.
+      if (!slowdown.suspended) limits_.FreeFrom(*slowdown.rate, now + absl::Seconds(1 / slowdown.now), now);
       Add(*key, std::move(slowdown));
     } else if (names.at(0) == kSpike) {
       acceptances_[what].spike_until = TimeOf(known.at("until"));

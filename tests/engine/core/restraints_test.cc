@@ -677,6 +677,20 @@ TEST_F(RestraintsTest, BouncesOfACampaignThatHasEndedAreForgotten) {
   EXPECT_THAT(written[0].name, testing::HasSubstr("summer"));
 }
 
+TEST_F(RestraintsTest, ABackoffBeginsWithNothingLeftAfterARestart) {
+  Adopt();
+  Send("ip1", "google", 1, kNow);
+  for (int i = 0; i < 4; ++i) Hear("google", kRateOfSource, kNow + i * absl::Minutes(2));
+  const absl::Time later = kNow + absl::Minutes(7);
+  Limits limits;
+  Restraints after(limits, metrics_);
+  ASSERT_TRUE(after.Adopt(std::make_shared<const Options>(options_)).ok());
+  for (const queue::Note& written : restraints_.TakeChanged()) after.Recall(written.name, written.value, later);
+  const auto rates = after.RatesOn({.source = "ip1", .provider = "google", .stream = "news", .campaign = "c"});
+  ASSERT_EQ(rates.size(), 1u);
+  EXPECT_GT(rates[0]->Acquire(later, 0), absl::Seconds(9)) << "the floor is six a minute";
+}
+
 TEST_F(RestraintsTest, ASourceOfAnotherNameIsSlowedAsItWas) {
   options_.sources[0].address = "192.0.2.1";
   Adopt();
