@@ -92,7 +92,10 @@ class Replay : public JobWork {
     if (parked.kind != job_.outcome || parked.reason_class == "bad_mailbox") return false;
     if (parked.settled > job_.created || parked.settled < job_.since) return false;
     const queue::StoredRow& row = parked.row;
-    if (!matcher_.MayMean(FactsOf(campaign, row.message.lane, DomainOf(row.recipient)))) return false;
+    const std::string domain = DomainOf(row.recipient);
+    const LaneFacts facts_of_lane = FactsOf(campaign, row.message.lane, domain);
+    if (matcher_.filter().provider.has_value() && facts_of_lane.provider->empty()) ++unplaced_;
+    if (!matcher_.MayMean(facts_of_lane)) return false;
     const RowFacts facts{row.message.row, row.attempts, parked.reason_class, row.recipient, row.accepted};
     if (!matcher_.Means(facts, job_.created)) return false;
     if (matching_ == nullptr) return true;
@@ -104,6 +107,7 @@ class Replay : public JobWork {
   void BeginAgain(std::string why) {
     job_.why = std::move(why);
     job_.suppressed = 0;
+    unplaced_ = 0;
     again_at_ = absl::Now() + kAgainAfter;
     paces_.clear();
     waiting_ = 0;

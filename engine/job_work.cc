@@ -1,5 +1,7 @@
 #include "engine/job_work.h"
 
+#include <fmt/format.h>
+
 #include <future>
 
 namespace sealift::engine {
@@ -27,6 +29,13 @@ absl::StatusOr<std::unique_ptr<JobWork>> JobWork::Of(Job job, const Services& se
 absl::StatusOr<JobWork::Progress> JobWork::Step() {
   if (absl::Status listed = ListCampaigns(); !listed.ok()) return listed;
   return Move();
+}
+
+std::string JobWork::Remark() const {
+  if (unplaced_ == 0) return "";
+  return fmt::format(
+      "{} rows are left whose provider is not known: nothing was sent to their domains since the start of the node",
+      unplaced_);
 }
 
 absl::Status JobWork::ListCampaigns() {
@@ -62,7 +71,9 @@ absl::StatusOr<std::optional<std::vector<JobWork::LaneToDo>>> JobWork::NextLanes
   if (!page.status.ok()) return page.status;
   std::vector<LaneToDo> lanes;
   for (queue::LaneRecord& lane : page.lanes) {
-    if (!matcher_.MayMean(FactsOf(campaign, lane.lane, lane.domain))) continue;
+    const LaneFacts facts = FactsOf(campaign, lane.lane, lane.domain);
+    if (matcher_.filter().provider.has_value() && facts.provider->empty()) unplaced_ += lane.queued;
+    if (!matcher_.MayMean(facts)) continue;
     lanes.push_back({.record = std::move(lane), .campaign = &campaign, .after = ""});
   }
   lanes_cursor_ = page.done ? "" : page.cursor;

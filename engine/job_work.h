@@ -34,7 +34,7 @@ struct JobNode {
   std::function<void(queue::CampaignId, const std::vector<queue::ReplayedRows::Lane>&)> returned;
   // Rows of the campaign are due sooner.
   std::function<void(queue::CampaignId)> refilled;
-  std::function<std::string(const std::string& domain)> provider_of;
+  std::function<std::string(const std::string& domain)> provider_of;  // empty: not known
   // The lowest rate at which mail of the campaign may go to the domain.
   std::function<Rate(const queue::Campaign&, const std::string& domain)> limit_of;
   // Whether the pool of the campaign's stream has that source.
@@ -87,6 +87,8 @@ class JobWork {
   absl::StatusOr<Progress> Step();
   // Nothing waits for it any more.
   virtual void LetGo() {}
+  // What is to be said of it when it is done; empty: nothing.
+  std::string Remark() const;
 
  protected:
   // A lane that may have rows of the job.
@@ -111,6 +113,7 @@ class JobWork {
   const Services services_;
   std::vector<queue::Campaign> campaigns_;  // of the job
   size_t campaign_ = 0;                     // the one in work
+  uint64_t unplaced_ = 0;                   // rows to domains that nobody knows the provider of
 
  private:
   bool listed_ = false;

@@ -271,7 +271,7 @@ bool Jobs::Step(JobWork& work) {
     return true;
   }
   if (*progress == JobWork::Progress::kDone) {
-    End(work, Job::State::kDone, "");
+    End(work, Job::State::kDone, work.Remark());
     return true;
   }
   Publish(work.job());

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
 #include "engine/node_impl.h"
 #include "engine/smtp/mailbox.h"
@@ -52,6 +53,15 @@ WaitReason NodeImpl::NotRunning(const queue::Campaign& campaign, uint64_t rows) 
                   .set_by = "an operator",
                   .until = std::nullopt,
                   .rows = rows};
+  if (campaign.state == queue::CampaignState::kReady) {
+    const absl::StatusOr<queue::Campaign> whole = store_->GetCampaign(campaign.id);
+    const absl::StatusOr<CampaignSettings> settings =
+        whole.ok() ? CampaignSettings::Parse(whole->spec.settings_json) : whole.status();
+    if (!settings.ok() || !settings->start_at.has_value()) return wait;
+    wait.until = settings->start_at;
+    wait.set_by = "campaign load --start-at";
+    return wait;
+  }
   const std::optional<PauseCause> cause = campaigns_->WhyPaused(campaign);
   if (!cause.has_value()) return wait;
   if (cause->by == PauseCause::kBreaker) {

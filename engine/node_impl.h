@@ -107,6 +107,7 @@ class NodeImpl final : public Node {
   // Every lane of them that a filter means.
   absl::Status ForEachLane(const QueueFilter& filter,
                            const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit);
+  // Empty: its hosts are not known, nor whose they are.
   std::string ProviderOf(const std::string& domain);
   // Of a retry whose filter asks about rows.
   absl::StatusOr<uint64_t> MakeDue(queue::CampaignId id, const std::vector<queue::LaneRecord>& lanes, absl::Time due);

@@ -72,7 +72,7 @@ absl::StatusOr<std::vector<queue::Campaign>> NodeImpl::Matching(const QueueFilte
 }
 
 std::string NodeImpl::ProviderOf(const std::string& domain) {
-  std::string provider = "other";
+  std::string provider;
   for (const std::unique_ptr<Shard>& shard : shards_) {
     shard->Ask([&](Scheduler& scheduler) {
       if (const Site* site = scheduler.directory().FindSite(domain); site != nullptr) provider = site->provider;

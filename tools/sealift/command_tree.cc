@@ -38,7 +38,8 @@ std::vector<Flag> Message(const std::string& when, std::vector<Flag> before, con
 std::vector<Flag> Filtered(std::vector<Flag> own) {
   std::vector<Flag> flags = {
       Option("domain", "DOMAIN", "rows to this domain"),
-      Option("provider", "NAME", "rows to hosts of this provider"),
+      Option("provider", "NAME",
+             "rows to hosts of this provider, of domains that were sent to since the start of the node"),
       Option("campaign", "NAME", "rows of this campaign"),
       Option("stream", "NAME", "rows of this stream"),
       Option("source", "NAME", "rows of streams whose pool has this source"),

@@ -33,7 +33,7 @@ class JobsTest : public queue::StoreTest {
     node.mailing_of = [](const queue::Campaign& campaign) {
       return queue::Mailing{.campaign = campaign.spec.name, .stream = campaign.spec.stream, .sink = true};
     };
-    node.provider_of = [this](const std::string&) { return resolved_ ? "google" : "other"; };
+    node.provider_of = [this](const std::string&) { return resolved_ ? "google" : ""; };
     node.limit_of = [](const queue::Campaign&, const std::string&) {
       return Rate{.count = 10, .period = absl::Minutes(1)};
     };
@@ -284,6 +284,19 @@ TEST_F(JobsTest, AReplayHearsOfAProviderThatItsDomainsTurnOutToBeOf) {
   resolved_ = true;
   EXPECT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->why == hold->Id() + " keeps some of its rows"; }));
   EXPECT_GT(Parked(), 0u);
+}
+
+TEST_F(JobsTest, WhatIsOfNoProviderThatIsKnownIsLeftAndTold) {
+  DeferAll(absl::Hours(1));
+  for (const char* const provider : {"other", "google"}) {
+    const Job left = Ended(Order({.kind = Job::Kind::kRetry, .filter = {.provider = provider}}));
+    EXPECT_EQ(left.moved, 0u);
+    EXPECT_THAT(left.why, ::testing::HasSubstr("48 rows are left whose provider is not known"));
+  }
+  resolved_ = true;
+  const Job moved = Ended(Order({.kind = Job::Kind::kRetry, .filter = {.provider = "google"}}));
+  EXPECT_EQ(moved.moved, 48u);
+  EXPECT_EQ(moved.why, "");
 }
 
 TEST_F(JobsTest, ABounceBySourceKeepsOnlyTheStreamsThatLeaveFromIt) {
