@@ -10,7 +10,10 @@ namespace sealift::engine {
 namespace {
 
 constexpr size_t kLanesAtOnce = 256;
-constexpr absl::Duration kRounded = absl::Seconds(2);  // the queue rounds due times up by less
+
+// The queue rounds due times up by less than that, and than such a part of the wait (queue/due_horizon.h).
+constexpr absl::Duration kRounded = absl::Seconds(2);
+constexpr int kRoundedPart = 64;
 
 // Where a row stands in the time that all of them take, from 0 to 1: the same each time that it is asked.
 double PlaceOf(queue::RowId row) {
@@ -125,7 +128,7 @@ class Retry : public JobWork {
     if (job_.rate.unlimited()) return From();
     const absl::Duration all = absl::Seconds(static_cast<double>(job_.total) / job_.rate.PerSecond());
     const absl::Time due = From() + all * PlaceOf(row.id);
-    return due + kRounded < pack.due() ? std::optional(due) : std::nullopt;
+    return due + kRounded + (due - From()) / kRoundedPart < pack.due() ? std::optional(due) : std::nullopt;
   }
 
   absl::StatusOr<Progress> Record(absl::Time now) {
