@@ -60,7 +60,7 @@ ReplyRule RuleOf(Phase phase, const Reply& reply) {
   if (!reply.enhanced.has_value()) return words != nullptr ? *words : RuleOfCode(phase, reply.code);
   const ReplyRule* code = FindRule(*reply.enhanced, recipient_known);
   // An inactive address that is also said not to exist.
-  if (words != nullptr && words->reason_class == ReasonClass::kInactive && code != nullptr &&
+  if (words != nullptr && !words->vague && words->reason_class == ReasonClass::kInactive && code != nullptr &&
       code->reason_class == ReasonClass::kBadMailbox) {
     ReplyRule sure = *code;
     sure.remark = Remark::kUsual;

@@ -317,7 +317,8 @@ TEST(ClassificationTest, ACodeIsBelievedAtOnceWhereNothingElseIsSaid) {
   for (const std::string_view text :
        {"550 5.1.1 Service not offered to your country", "550 5.1.1 rejected: see https://d1.test/why",
         "550 5.1.1 see www.d1.test/why", "550 5.1.1 Bitte wenden Sie sich an den Betrieb",
-        "550 ask the office (#5.1.1)", "550 5.1.6 Rule 17 applies", "551 Not from abroad"}) {
+        "550 ask the office (#5.1.1)", "550 5.1.6 Rule 17 applies", "551 Not from abroad",
+        "550 5.1.1 Not in your contract", "550 Unknown customer number", "550 5.1.1 forwarded to nobody"}) {
     EXPECT_EQ(remedy(text), Remedy::kSuppressAgain) << text;
   }
 }
