@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -12,6 +13,18 @@
 
 namespace sealift::engine {
 namespace {
+
+// "4.7.28": a code as the replies have it that rules hear (RFC 3463), as it is written there.
+bool IsEnhancedCode(std::string_view code) {
+  if (!code.starts_with("4.") && !code.starts_with("5.")) return false;
+  const size_t dot = code.find('.', 2);
+  if (dot == std::string_view::npos) return false;
+  const auto is_number = [](std::string_view part) {
+    if (part.empty() || part.size() > 3 || (part.size() > 1 && part[0] == '0')) return false;
+    return std::ranges::all_of(part, [](char c) { return c >= '0' && c <= '9'; });
+  };
+  return is_number(code.substr(2, dot - 2)) && is_number(code.substr(dot + 1));
+}
 
 bool IsReasonClass(std::string_view name) {
   for (int i = 0; i <= static_cast<int>(ReasonClass::kOther); ++i) {
@@ -51,6 +64,12 @@ absl::StatusOr<ResponseRule> ReadRule(const RuleOptions& rule, std::string_view 
   }
   for (const std::string& reason : rule.classes) {
     if (!IsReasonClass(reason)) return wrong(fmt::format("`class` knows no \"{}\"; docs/rules.md lists them", reason));
+  }
+  for (const std::string& code : rule.enhanced) {
+    if (!IsEnhancedCode(code)) {
+      return wrong(
+          fmt::format("`enhanced` is of whole codes, such as \"4.7.28\": no reply that a rule hears has \"{}\"", code));
+    }
   }
   if (!rule.scope.empty()) {
     const std::optional<ResponseScope> scope = ParseResponseScope(rule.scope);
