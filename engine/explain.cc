@@ -28,6 +28,36 @@ WaitReason Sending(uint64_t rows) {
           .rows = rows};
 }
 
+// Of the suspensions that keep a source of its pool from the lane, the one that ends first. Null: none does.
+std::shared_ptr<const Hold> FirstSuspensionToEnd(Scheduler& scheduler, const Lane& lane) {
+  const SendQueue& queue = *lane.queue;
+  if (queue.placement.barred.empty() || queue.stream == nullptr) return nullptr;
+  const ShardServices& services = scheduler.services();
+  const PoolOptions* const pool =
+      services.options->FindPool(queue.placement.pool.empty() ? queue.stream->pool : queue.placement.pool);
+  std::shared_ptr<const Hold> first;
+  for (const std::shared_ptr<const Hold>& hold : services.holds->holds()) {
+    if (hold->kind != Hold::Kind::kSuspension || pool == nullptr || !pool->Has(*hold->filter.source)) continue;
+    if (first != nullptr && first->until <= hold->until) continue;
+    const HoldSet alone({hold}, services.store);
+    if (alone.PlacementOf(FactsOf(lane, queue.site)).barred_by != nullptr) first = hold;
+  }
+  return first;
+}
+
+// Whether another source of the pool may do what this refuses.
+bool OfOneSource(const Options& options, const Refusal& refusal) {
+  if (refusal.kind == Refusal::Kind::kBackoff) return true;
+  if (refusal.kind != Refusal::Kind::kRate) return false;
+  const std::string_view kind = refusal.rate->kind();
+  if (kind == "warmup" || kind == "source" || kind == "source_day") return true;
+  if (kind != Restraints::kRateKind) return false;
+  const std::string name = refusal.rate->name();
+  return std::ranges::any_of(options.sources, [&](const SourceOptions& source) {
+    return name == source.name || name.starts_with(source.name + " to ");
+  });
+}
+
 // What those rows of a lane wait for that are due and that no hold keeps one by one.
 WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
   WaitReason wait{.rows = rows};
@@ -46,7 +76,8 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
     return wait;
   }
   if (lane.queue->permits.empty() && lane.queue->stream != nullptr && lane.queue->placement.barred_by != nullptr) {
-    return HoldReason(*lane.queue->placement.barred_by, rows);
+    const std::shared_ptr<const Hold> first = FirstSuspensionToEnd(scheduler, lane);
+    return HoldReason(first != nullptr ? *first : *lane.queue->placement.barred_by, rows);
   }
   if (lane.queue->permits.empty() && lane.queue->stream != nullptr) {
     wait.reason = "hold";
@@ -63,6 +94,10 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
   const Options& options = *scheduler.services().options;
   const std::string& stream = lane.campaign->stream;
   const Refusal refusal = scheduler.WhyWaiting(lane);
+  if (OfOneSource(options, refusal)) {
+    const std::shared_ptr<const Hold> first = FirstSuspensionToEnd(scheduler, lane);
+    if (first != nullptr && first->until < refusal.until) return HoldReason(*first, rows);
+  }
   wait.reason = std::string(ToString(refusal.kind));
   if (refusal.until != absl::InfiniteFuture() && refusal.until != absl::InfinitePast()) wait.until = refusal.until;
   switch (refusal.kind) {

@@ -213,6 +213,40 @@ TEST_F(HoldingTest, ASuspendedSourceSendsNothingAndItsSiblingSendsOn) {
   EXPECT_THAT(SourcesOf(none), ElementsAre("ip1", "ip1", "ip1"));
 }
 
+TEST_F(HoldingTest, WhereASuspensionEndsBeforeASourcesLimitLetsGoItIsWhatRowsWaitFor) {
+  AddSource("ip2", "127.0.0.2");
+  AddSource("elsewhere", "127.0.0.3");
+  options_.pools[0] = {.name = "main", .sources = {"ip1", "ip2"}, .source_indexes = {0, 1}};
+  options_.sources[0].rate = {.rate = {.count = 1, .period = absl::Hours(1)}, .origin = "sealift.toml:9"};
+  AddDomain("d1.test");
+  Start();
+  const auto until = [&](const std::string& source, absl::Duration wait) {
+    Hold hold = *MakeHold({.source = source}, Kind::kSuspension);
+    hold.until = absl::FromUnixMillis(absl::ToUnixMillis(absl::Now() + wait));
+    return std::make_shared<const Hold>(std::move(hold));
+  };
+  const auto soon = until("ip2", absl::Minutes(20));
+  Adopt({until("ip2", absl::Minutes(40)), soon, until("elsewhere", absl::Minutes(1))});
+  const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(EventuallyDelivered(id, 1));
+  ASSERT_TRUE(EventuallyStill());
+  const auto first = [&] {
+    WaitReason reason;
+    OnShard([&](Scheduler& scheduler) {
+      DomainExplanation explanation;
+      ExplainDomain(scheduler, "d1.test", explanation);
+      ASSERT_THAT(explanation.waits, SizeIs(1));
+      reason = explanation.waits[0];
+    });
+    return reason;
+  };
+  EXPECT_EQ(first().reason, "hold");
+  EXPECT_EQ(first().until, soon->until);
+  EXPECT_EQ(first().rows, 2u);
+  Adopt({until("ip2", absl::Hours(2))});
+  EXPECT_EQ(first().reason, "source") << "its rate lets a row go before the suspension ends";
+}
+
 TEST_F(HoldingTest, ARouteSendsFromAnotherPoolUnderItsSourcesLimits) {
   AddSource("ip2", "127.0.0.2");
   options_.sources[1].rate = {.rate = {.count = 1, .period = absl::Hours(1)}, .origin = "sealift.toml:9"};
