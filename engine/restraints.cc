@@ -20,7 +20,9 @@ constexpr double kForgottenPerSecond = 0.01;                    // a pace that i
 constexpr absl::Duration kAfterSuspension = absl::Minutes(30);  // until everything is as it was, at most
 constexpr int kPauseShare = 8;  // a pause is such a part of the time for that nothing was taken, beyond the rule's own
 constexpr absl::Duration kGraceMax = absl::Seconds(60);  // for replies to what was under way
-constexpr size_t kMatchesMax = 4096;                     // rules and scopes whose triggers are counted
+constexpr const char* kEverySource = "all";              // in the metric, of what binds all of them
+constexpr const char* kEveryProvider = "all";
+constexpr size_t kMatchesMax = 4096;  // rules and scopes whose triggers are counted
 
 std::string NameOfProvider(std::string_view provider) { return fmt::format("everything to {}", provider); }
 std::string NameOfStream(std::string_view stream) { return fmt::format("stream {}", stream); }
@@ -374,14 +376,16 @@ void Restraints::TickSlowdowns(absl::Time now) {
     } else if (!slowdown.suspended) {
       Recover(slowdown, now);
     }
-    if (key.first != kPairKind) continue;
-    const size_t to = key.second.find(" to ");
-    const std::string source = key.second.substr(0, to), provider = key.second.substr(to + 4);
+    if (key.first != kPairKind && key.first != kSourceKind && key.first != kProviderKind) continue;
+    // "a to microsoft", "everything to microsoft", or "a" alone.
+    const size_t to = key.first == kSourceKind ? std::string::npos : key.second.find(" to ");
+    const std::string source = key.first == kProviderKind ? kEverySource : key.second.substr(0, to);
+    const std::string provider = to == std::string::npos ? kEveryProvider : key.second.substr(to + 4);
+    const bool named = to == std::string::npos || IsKnownProvider(provider);
     const double withheld = slowdown.base <= 0   ? 0
                             : slowdown.suspended ? 1
                                                  : std::max(0.0, 1 - slowdown.now / slowdown.base);
-    metrics_.gauge(Metric::kSourceBackoff, {source, IsKnownProvider(provider) ? provider : "other"})
-        ->Set(std::llround(100 * withheld));
+    metrics_.gauge(Metric::kSourceBackoff, {source, named ? provider : "other"})->Set(std::llround(100 * withheld));
   }
 }
 

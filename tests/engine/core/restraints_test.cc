@@ -274,6 +274,20 @@ TEST_F(RestraintsTest, ASuspendedSourceSendsNothingUntilItIsOver) {
   EXPECT_NEAR(RateOf("ip1 to microsoft"), 0.1, 0.01) << "it begins again at the floor";
 }
 
+TEST_F(RestraintsTest, TheMetricSaysAlsoWhatIsSlowedEverywhereAndWhatAllAreSlowedTowards) {
+  options_.rules = {{.match = "all of you", .scope = "source", .actions = {"suspend"}, .duration = absl::Hours(1)},
+                    {.match = "closed", .scope = "provider", .actions = {"suspend"}, .duration = absl::Hours(1)}};
+  Adopt();
+  Hear("google", "451 all of you", kNow, Phase::kRcpt);
+  Hear("google", "451 closed", kNow, Phase::kRcpt);
+  restraints_.Tick(kNow + absl::Minutes(1));
+  EXPECT_EQ(metrics_.gauge(Metric::kSourceBackoff, {"ip1", "all"})->value(), 100);
+  EXPECT_EQ(metrics_.gauge(Metric::kSourceBackoff, {"all", "google"})->value(), 100);
+  for (int minutes = 1; minutes < 300; ++minutes) restraints_.Tick(kNow + absl::Minutes(minutes));
+  EXPECT_EQ(metrics_.gauge(Metric::kSourceBackoff, {"ip1", "all"})->value(), 0);
+  EXPECT_EQ(metrics_.gauge(Metric::kSourceBackoff, {"all", "google"})->value(), 0);
+}
+
 TEST_F(RestraintsTest, WhatIsSuspendedTowardsASiteBindsWhoeverSendsThere) {
   options_.rules = {{.match = "closed", .scope = "provider", .actions = {"suspend"}, .duration = absl::Hours(1)}};
   Adopt();
