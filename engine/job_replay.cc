@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <set>
 #include <utility>
 
 #include "engine/job_work.h"
@@ -34,8 +35,8 @@ class Replay : public JobWork {
     if (!job_.matching.empty()) matching_ = std::make_unique<RE2>(job_.matching, RE2::Quiet);
   }
 
-  absl::StatusOr<uint64_t> Count() override {
-    if (absl::Status listed = ListCampaigns(); !listed.ok()) return listed;
+ protected:
+  absl::StatusOr<uint64_t> CountMeant() override {
     uint64_t rows = 0;
     for (const queue::Campaign& campaign : campaigns_) {
       const queue::Mailing mailing = services_.node.mailing_of(campaign);
@@ -43,6 +44,7 @@ class Replay : public JobWork {
       for (bool done = false; !done;) {
         const absl::StatusOr<queue::ParkedPage> page = services_.store.ListParked(campaign.id, after, kPageParked);
         if (!page.ok()) return page.status();
+        FindProvidersOf(*page);
         for (const queue::ParkedRow& row : page->rows) {
           if (!Means(campaign, row)) continue;
           const absl::StatusOr<std::optional<queue::SuppressionRecord>> record =
@@ -61,7 +63,6 @@ class Replay : public JobWork {
     return rows;
   }
 
- protected:
   absl::StatusOr<Progress> Move() override {
     if (absl::Now() < again_at_) return Progress::kWaits;
     const bool looks = campaign_ < campaigns_.size() && waiting_ < kWaitingMax;
@@ -88,19 +89,38 @@ class Replay : public JobWork {
     double per_second = 0;
   };
 
-  bool Means(const queue::Campaign& campaign, const queue::ParkedRow& parked) {
+  // Whether it is the job's, whatever its domain and its last reply.
+  bool MayBeMeant(const queue::ParkedRow& parked) const {
     if (parked.kind != job_.outcome || parked.reason_class == "bad_mailbox") return false;
     if (parked.settled > job_.created || parked.settled < job_.since) return false;
     const queue::StoredRow& row = parked.row;
+    return matcher_.Means({row.message.row, row.attempts, parked.reason_class, row.recipient, row.accepted},
+                          job_.created);
+  }
+
+  void FindProvidersOf(const queue::ParkedPage& page) {
+    std::set<std::string> domains;
+    for (const queue::ParkedRow& row : page.rows) {
+      if (MayBeMeant(row)) domains.insert(DomainOf(row.row.recipient));
+    }
+    FindProviders(domains);
+  }
+
+  bool Means(const queue::Campaign& campaign, const queue::ParkedRow& parked) {
+    if (!MayBeMeant(parked)) return false;
+    const queue::StoredRow& row = parked.row;
     const std::string domain = DomainOf(row.recipient);
-    const LaneFacts facts_of_lane = FactsOf(campaign, row.message.lane, domain);
-    if (matcher_.filter().provider.has_value() && facts_of_lane.provider->empty()) ++unplaced_;
-    if (!matcher_.MayMean(facts_of_lane)) return false;
-    const RowFacts facts{row.message.row, row.attempts, parked.reason_class, row.recipient, row.accepted};
-    if (!matcher_.Means(facts, job_.created)) return false;
-    if (matching_ == nullptr) return true;
-    const absl::StatusOr<queue::Trace> trace = services_.store.TraceMessage(row.message);
-    return trace.ok() && !trace->events.empty() && RE2::PartialMatch(trace->events.back().reply, *matching_);
+    const LaneFacts lane = FactsOf(campaign, row.message.lane, domain);
+    const bool unplaced = Unplaced(lane);
+    if (!unplaced && !matcher_.MayMean(lane)) return false;
+    if (matching_ != nullptr) {
+      const absl::StatusOr<queue::Trace> trace = services_.store.TraceMessage(row.message);
+      if (!trace.ok() || trace->events.empty() || !RE2::PartialMatch(trace->events.back().reply, *matching_)) {
+        return false;
+      }
+    }
+    unplaced_ += unplaced ? 1 : 0;
+    return !unplaced;
   }
 
   // The queue takes nothing now: what it has not moved is found again then.
@@ -120,6 +140,7 @@ class Replay : public JobWork {
     const queue::Campaign& campaign = campaigns_[campaign_];
     const absl::StatusOr<queue::ParkedPage> page = services_.store.ListParked(campaign.id, after_, kPageParked);
     if (!page.ok()) return page.status();
+    FindProvidersOf(*page);
     for (const queue::ParkedRow& row : page->rows) {
       if (!Means(campaign, row)) continue;
       const std::string domain = DomainOf(row.row.recipient);

@@ -25,8 +25,8 @@ class Retry : public JobWork {
   Retry(Job job, RowMatcher matcher, const Services& services)
       : JobWork(std::move(job), std::move(matcher), services) {}
 
-  absl::StatusOr<uint64_t> Count() override {
-    if (absl::Status listed = ListCampaigns(); !listed.ok()) return listed;
+ protected:
+  absl::StatusOr<uint64_t> CountMeant() override {
     uint64_t rows = 0;
     while (true) {
       const absl::StatusOr<std::optional<std::vector<LaneToDo>>> lanes = NextLanes();
@@ -40,7 +40,6 @@ class Retry : public JobWork {
     }
   }
 
- protected:
   absl::StatusOr<Progress> Move() override {
     const absl::Time now = absl::Now();
     if (lanes_.empty()) {

@@ -18,14 +18,19 @@ class Settling : public JobWork {
   Settling(Job job, RowMatcher matcher, const Services& services)
       : JobWork(std::move(job), std::move(matcher), services) {}
 
-  absl::StatusOr<uint64_t> Count() override { return services_.node.count(matcher_.filter()); }
-
   void LetGo() override {
     if (kept_) services_.holds.KeepFor(job_.number, {});
     kept_ = false;
   }
 
  protected:
+  absl::StatusOr<uint64_t> CountMeant() override {
+    const absl::StatusOr<RowCount> count = services_.node.count(matcher_.filter(), patience());
+    if (!count.ok()) return count.status();
+    unplaced_ = count->unplaced;
+    return count->rows;
+  }
+
   absl::StatusOr<Progress> Move() override {
     if (!kept_) {
       Keep();

@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <future>
 
 namespace sealift::engine {
 namespace {
 
 constexpr int kPageLanes = 1024;
+constexpr absl::Duration kAsksFor = absl::Seconds(15);       // the DNS, about a page
+constexpr absl::Duration kCountsWithin = absl::Seconds(15);  // all of them, where only a number is wanted
 
 }  // namespace
 
@@ -31,11 +34,19 @@ absl::StatusOr<JobWork::Progress> JobWork::Step() {
   return Move();
 }
 
+absl::StatusOr<RowCount> JobWork::Count() {
+  counts_until_ = absl::Now() + kCountsWithin;
+  if (absl::Status listed = ListCampaigns(); !listed.ok()) return listed;
+  const absl::StatusOr<uint64_t> rows = CountMeant();
+  if (!rows.ok()) return rows.status();
+  return RowCount{.rows = *rows, .unplaced = unplaced_};
+}
+
 std::string JobWork::Remark() const {
   if (unplaced_ == 0) return "";
   return fmt::format(
-      "{} rows are left whose provider is not known: nothing was sent to their domains since the start of the node",
-      unplaced_);
+      "{}{} rows are left whose provider is not known: the DNS does not say which hosts take their domains' mail",
+      matcher_.filter().OfRows() && job_.kind != Job::Kind::kReplay ? "up to " : "", unplaced_);
 }
 
 absl::Status JobWork::ListCampaigns() {
@@ -54,10 +65,26 @@ absl::Status JobWork::ListCampaigns() {
   return absl::OkStatus();
 }
 
-LaneFacts JobWork::FactsOf(const queue::Campaign& campaign, const queue::LaneId& lane, const std::string& domain) {
-  const auto [provider, fresh] = providers_.try_emplace(domain);
-  if (fresh && matcher_.filter().provider.has_value()) provider->second = services_.node.provider_of(domain);
-  return {lane, campaign.spec.name, campaign.spec.stream, provider->first, &provider->second};
+absl::Duration JobWork::patience() const {
+  return counts_until_.has_value() ? std::max(*counts_until_ - absl::Now(), absl::ZeroDuration()) : kAsksFor;
+}
+
+void JobWork::FindProviders(const std::set<std::string>& domains) {
+  if (matcher_.filter().provider.has_value()) services_.node.find_providers(domains, patience(), providers_);
+}
+
+LaneFacts JobWork::FactsOf(const queue::Campaign& campaign, const queue::LaneId& lane,
+                           const std::string& domain) const {
+  const auto provider = providers_.find(domain);
+  return {lane, campaign.spec.name, campaign.spec.stream, domain,
+          provider == providers_.end() ? nullptr : &provider->second};
+}
+
+bool JobWork::Unplaced(const LaneFacts& lane) const {
+  if (!matcher_.filter().provider.has_value() || lane.provider != nullptr) return false;
+  LaneFacts placed = lane;
+  placed.provider = &*matcher_.filter().provider;
+  return matcher_.MayMean(placed);
 }
 
 absl::StatusOr<std::optional<std::vector<JobWork::LaneToDo>>> JobWork::NextLanes() {
@@ -69,10 +96,15 @@ absl::StatusOr<std::optional<std::vector<JobWork::LaneToDo>>> JobWork::NextLanes
                             [read](queue::LanesPage page) { read->set_value(std::move(page)); });
   queue::LanesPage page = answer.get();
   if (!page.status.ok()) return page.status;
+  std::set<std::string> domains;
+  for (const queue::LaneRecord& lane : page.lanes) {
+    if (Unplaced(FactsOf(campaign, lane.lane, lane.domain))) domains.insert(lane.domain);
+  }
+  FindProviders(domains);
   std::vector<LaneToDo> lanes;
   for (queue::LaneRecord& lane : page.lanes) {
     const LaneFacts facts = FactsOf(campaign, lane.lane, lane.domain);
-    if (matcher_.filter().provider.has_value() && facts.provider->empty()) unplaced_ += lane.queued;
+    if (Unplaced(facts)) unplaced_ += lane.queued;
     if (!matcher_.MayMean(facts)) continue;
     lanes.push_back({.record = std::move(lane), .campaign = &campaign, .after = ""});
   }

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "engine/holds.h"
 #include "engine/job.h"
 #include "engine/queue_filter.h"
+#include "engine/row_count.h"
 #include "engine/units.h"
 #include "queue/store.h"
 
@@ -35,6 +37,10 @@ struct JobNode {
   // Rows of the campaign are due sooner.
   std::function<void(queue::CampaignId)> refilled;
   std::function<std::string(const std::string& domain)> provider_of;  // empty: not known
+  // Adds the providers of domains that are not among them, as far as they can be told in that time: the DNS is asked.
+  std::function<void(const std::set<std::string>& domains, absl::Duration patience,
+                     std::map<std::string, std::string>& providers)>
+      find_providers;
   // The lowest rate at which mail of the campaign may go to the domain.
   std::function<Rate(const queue::Campaign&, const std::string& domain)> limit_of;
   // Whether the pool of the campaign's stream has that source.
@@ -46,7 +52,7 @@ struct JobNode {
   // Whether somebody has the names that a filter says.
   std::function<absl::Status(const QueueFilter&)> check_names;
   // How many queued rows a filter means.
-  std::function<absl::StatusOr<uint64_t>(const QueueFilter&)> count;
+  std::function<absl::StatusOr<RowCount>(const QueueFilter&, absl::Duration patience)> count;
   // Rows of a stream have been settled.
   std::function<void(const std::string& stream, Job::Kind, uint64_t rows)> settled;
   // All that the lanes of a campaign have due later than that is due then. How many rows moved.
@@ -82,7 +88,7 @@ class JobWork {
   const Job& job() const { return job_; }
 
   // How many rows it would move now. Asked instead of any step.
-  virtual absl::StatusOr<uint64_t> Count() = 0;
+  absl::StatusOr<RowCount> Count();
   // Does a little. An error is the job's end.
   absl::StatusOr<Progress> Step();
   // Nothing waits for it any more.
@@ -102,9 +108,18 @@ class JobWork {
       : job_(std::move(job)), matcher_(std::move(matcher)), services_(services) {}
 
   virtual absl::StatusOr<Progress> Move() = 0;
+  // Counts what it means in rows, and adds to unplaced_.
+  virtual absl::StatusOr<uint64_t> CountMeant() = 0;
 
   absl::Status ListCampaigns();  // once
-  LaneFacts FactsOf(const queue::Campaign& campaign, const queue::LaneId& lane, const std::string& domain);
+  // Finds out whose hosts these domains have, where the filter asks.
+  void FindProviders(const std::set<std::string>& domains);
+  // Its provider is null while nobody knows it.
+  LaneFacts FactsOf(const queue::Campaign& campaign, const queue::LaneId& lane, const std::string& domain) const;
+  // Whether it may be the job's, and only the provider that the filter names is not known to be its.
+  bool Unplaced(const LaneFacts& lane) const;
+  // For so long the DNS is asked from now on.
+  absl::Duration patience() const;
   // Those of the next lanes of one campaign that may have rows of the job; nothing: there are no more lanes.
   absl::StatusOr<std::optional<std::vector<LaneToDo>>> NextLanes();
 
@@ -118,7 +133,8 @@ class JobWork {
  private:
   bool listed_ = false;
   std::string lanes_cursor_;
-  std::map<std::string, std::string> providers_;  // by domain
+  std::map<std::string, std::string> providers_;  // by domain, as far as they are known
+  std::optional<absl::Time> counts_until_;        // it counts only: somebody waits for the answer
 };
 
 // One for each kind of job.

@@ -114,7 +114,7 @@ absl::Status Jobs::Write(const Job& job) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> Jobs::Count(const Request& request) {
+absl::StatusOr<RowCount> Jobs::Count(const Request& request) {
   Job job{.kind = request.kind,
           .created = absl::Now(),
           .rate = request.rate,
@@ -142,10 +142,10 @@ absl::StatusOr<Job> Jobs::Start(const Request& request, const Holds::Given& give
           .matching = request.matching,
           .since = request.since,
           .expires_in = request.expires_in};
-  const absl::StatusOr<uint64_t> total = Count(request);
+  const absl::StatusOr<RowCount> total = Count(request);
   if (!total.ok()) return total.status();
   if (absl::Status checked = Check(request, &job.filter); !checked.ok()) return checked;
-  job.total = *total;
+  job.total = total->rows;
   {
     const std::lock_guard lock(mutex_);
     job.number = next_number_ = std::max(next_number_, jobs_.empty() ? 0 : jobs_.rbegin()->first) + 1;

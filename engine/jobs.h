@@ -18,6 +18,7 @@
 #include "engine/job.h"
 #include "engine/job_work.h"
 #include "engine/queue_filter.h"
+#include "engine/row_count.h"
 #include "engine/units.h"
 #include "queue/store.h"
 
@@ -55,7 +56,7 @@ class Jobs {
   void Stop();
 
   // How many rows it would move now: exactly, but for what arrives or is settled meanwhile.
-  absl::StatusOr<uint64_t> Count(const Request& request);
+  absl::StatusOr<RowCount> Count(const Request& request);
   absl::StatusOr<Job> Start(const Request& request, const Holds::Given& given, absl::Time now);
   // What it has moved stays moved. NotFound: there is no such job.
   absl::StatusOr<Job> Cancel(std::string_view id);

@@ -16,6 +16,7 @@
 #include "engine/message/recipient_format.h"
 #include "engine/pause_history.h"
 #include "engine/queue_filter.h"
+#include "engine/row_count.h"
 #include "queue/campaign.h"
 #include "queue/store.h"
 #include "queue/types.h"
@@ -80,7 +81,8 @@ struct WaitReason {
 };
 
 struct DomainExplanation {
-  std::string domain, site, provider;
+  std::string domain, site;
+  std::string provider;            // empty: nobody knows which hosts take its mail
   std::vector<std::string> hosts;  // "10 mx1.d1.test"
   struct LimitInForce {
     std::string name, value, set_by;
@@ -240,18 +242,25 @@ class Node {
   // kDenied unless node.test_recipients allows the address. Waits a minute at most for the first attempt.
   virtual absl::StatusOr<TestMail> SendTestMail(std::string_view name, const TestMailRequest& request) = 0;
 
-  virtual absl::StatusOr<std::vector<ShapeRow>> Shape(const QueueFilter& filter) = 0;
+  // With a provider: rows to domains of which the DNS does not say at once whose hosts they have are `unplaced`.
+  struct QueueShape {
+    std::vector<ShapeRow> rows;
+    uint64_t unplaced = 0;
+  };
+  virtual absl::StatusOr<QueueShape> Shape(const QueueFilter& filter) = 0;
   struct QueuePage {
     std::vector<QueueRow> rows;
-    std::string cursor;  // empty: no more
+    std::string cursor;     // empty: no more
+    uint64_t unplaced = 0;  // left out of this page
   };
   virtual absl::StatusOr<QueuePage> ListRows(const QueueFilter& filter, std::string cursor, int max) = 0;
   // Makes the rows in doubt that a filter means due now, and returns how many: some may arrive a second time.
   // FailedPrecondition: since a restore everything is in doubt.
   virtual absl::StatusOr<uint64_t> ReleaseInDoubt(const QueueFilter& filter) = 0;
 
-  // How many queued rows a filter means, exactly. With a source: those of streams whose pool has it.
-  virtual absl::StatusOr<uint64_t> CountRows(const QueueFilter& filter) = 0;
+  // How many queued rows a filter means, exactly. With a source: those of streams whose pool has it. With a provider
+  // the DNS is asked for so long.
+  virtual absl::StatusOr<RowCount> CountRows(const QueueFilter& filter, absl::Duration patience) = 0;
 
   virtual Suppressions& suppressions() = 0;
   virtual ReturnedMail& returned_mail() = 0;

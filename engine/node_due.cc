@@ -10,6 +10,11 @@
 #include "engine/node_impl.h"
 
 namespace sealift::engine {
+namespace {
+
+constexpr absl::Duration kFindProvidersWithin = absl::Seconds(15);
+
+}  // namespace
 
 absl::StatusOr<uint64_t> NodeImpl::MakeDue(queue::CampaignId id, const std::vector<queue::LaneRecord>& lanes,
                                            absl::Time due) {
@@ -128,10 +133,11 @@ absl::StatusOr<uint64_t> NodeImpl::ReleaseInDoubt(const QueueFilter& filter) {
   const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(filter, *store_);
   if (!matcher.ok()) return matcher.status();
   std::map<queue::CampaignId, std::vector<queue::LaneId>> lanes;
-  const absl::Status read = ForEachLane(filter, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
-    if (lane.in_doubt > 0) lanes[campaign.id].push_back(lane.lane);
-  });
-  if (!read.ok()) return read;
+  const absl::StatusOr<uint64_t> read = ForEachLane(
+      filter, absl::Now() + kFindProvidersWithin, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
+        if (lane.in_doubt > 0) lanes[campaign.id].push_back(lane.lane);
+      });
+  if (!read.ok()) return read.status();
   const absl::Time now = absl::Now();
   const auto judge = [&](const queue::Pack& pack, const queue::Row& row) -> std::optional<absl::Time> {
     if (pack.due() != absl::InfiniteFuture()) return std::nullopt;

@@ -16,6 +16,7 @@ namespace sealift::engine {
 namespace {
 
 constexpr const char* kAnyProvider = "other";
+constexpr absl::Duration kAskWithin = absl::Milliseconds(500);  // the DNS, of an idle domain
 
 bool Runs(const queue::Campaign& campaign) { return campaign.state == queue::CampaignState::kRunning; }
 
@@ -167,9 +168,17 @@ void NodeImpl::CountQueue() {
 absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
   const absl::StatusOr<std::string> domain = ParseDomain(text);
   if (!domain.ok()) return WithExit(domain.status(), ExitCode::kUsage);
-  DomainExplanation explanation{.domain = *domain, .provider = kAnyProvider};
+  DomainExplanation explanation{.domain = *domain};
   for (const std::unique_ptr<Shard>& shard : shards_) {
     shard->Ask([&](Scheduler& scheduler) { ExplainDomain(scheduler, *domain, explanation); });
+  }
+  if (explanation.provider.empty()) {  // nothing was sent there
+    for (const auto& [name, hosts] : HostsOf({*domain}, absl::Now() + kAskWithin)) {
+      explanation.provider = std::string(options()->ProviderOf(hosts.front().name));
+      for (const dns::MxHost& host : hosts) {
+        explanation.hosts.push_back(fmt::format("{} {}", host.preference, host.name));
+      }
+    }
   }
   const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
   if (!campaigns.ok()) return campaigns.status();
@@ -319,14 +328,26 @@ std::vector<LimitStatus> NodeImpl::Throttles() {
   return limits;
 }
 
+std::string NodeImpl::WhereSlowed(const std::string& source, const Restraints::Slowed& slowed) const {
+  if (slowed.kind == "source") return slowed.name == source ? "everywhere" : "";
+  if (slowed.kind == "source_provider") {
+    return slowed.name.starts_with(source + " to ") ? slowed.name.substr(source.size() + 1) : "";
+  }
+  if (slowed.kind == "provider") return slowed.name;  // "everything to google"
+  std::string name = slowed.name.substr(slowed.name.find(' ') + 1), stream = name;
+  if (slowed.kind == "campaign") {
+    const absl::StatusOr<queue::Campaign> campaign = campaigns_->Find(name);
+    if (!campaign.ok()) return "";
+    stream = campaign->spec.stream;
+  }
+  return LeavesFrom(stream, source) ? slowed.name : "";
+}
+
 std::vector<SourceStatus> NodeImpl::Sources() {
   const std::shared_ptr<const Options> options = this->options();
   const std::vector<Hold> holds = holds_->List(/*ended=*/false);
   const std::vector<LimitStatus> limits = Throttles();
-  std::vector<Restraints::Slowed> slowed_sources = restraints_.List();
-  std::erase_if(slowed_sources, [](const Restraints::Slowed& slowed) {
-    return slowed.kind != "source" && slowed.kind != "source_provider";
-  });
+  const std::vector<Restraints::Slowed> slowed_places = restraints_.List();
   std::vector<SourceStatus> sources;
   for (const SourceOptions& configured : options->sources) {
     SourceStatus source{.name = configured.name, .address = configured.address, .hostname = configured.hostname};
@@ -339,11 +360,11 @@ std::vector<SourceStatus> NodeImpl::Sources() {
         source.limits.push_back(limit);
       }
     }
-    for (const Restraints::Slowed& slowed : slowed_sources) {
-      const std::string to = source.name + " to ";
-      if (slowed.name != source.name && !slowed.name.starts_with(to)) continue;
+    for (const Restraints::Slowed& slowed : slowed_places) {
+      const std::string where = WhereSlowed(source.name, slowed);
+      if (where.empty()) continue;
       source.restraints.push_back(
-          {.where = slowed.name == source.name ? "everywhere" : slowed.name.substr(source.name.size() + 1),
+          {.where = where,
            .value = slowed.suspended
                         ? "suspended"
                         : fmt::format("{:.3g}/m of {:.3g}/m", 60 * slowed.rate_per_second, 60 * slowed.base_per_second),

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -68,10 +69,10 @@ class NodeImpl final : public Node {
   absl::StatusOr<TlsProbeReport> ProbeTls(std::string_view domain) override;
   absl::StatusOr<TestMail> SendTestMail(std::string_view name, const TestMailRequest& request) override;
 
-  absl::StatusOr<std::vector<ShapeRow>> Shape(const QueueFilter& filter) override;
+  absl::StatusOr<QueueShape> Shape(const QueueFilter& filter) override;
   absl::StatusOr<QueuePage> ListRows(const QueueFilter& filter, std::string cursor, int max) override;
   absl::StatusOr<uint64_t> ReleaseInDoubt(const QueueFilter& filter) override;
-  absl::StatusOr<uint64_t> CountRows(const QueueFilter& filter) override;
+  absl::StatusOr<RowCount> CountRows(const QueueFilter& filter, absl::Duration patience) override;
   Holds& holds() override { return *holds_; }
   Jobs& jobs() override { return *jobs_; }
   TlsReports& tls_reports() override { return *tls_reports_; }
@@ -104,11 +105,18 @@ class NodeImpl final : public Node {
   CampaignStatus StatusOf(const queue::Campaign& campaign);
   // The campaigns that a filter means; an error for a name that is none.
   absl::StatusOr<std::vector<queue::Campaign>> Matching(const QueueFilter& filter);
-  // Every lane of them that a filter means.
-  absl::Status ForEachLane(const QueueFilter& filter,
-                           const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit);
-  // Empty: its hosts are not known, nor whose they are.
+  // Every lane of them that a filter means. How many rows are in lanes that it means if their domains are of its
+  // provider, which could not be told until then.
+  absl::StatusOr<uint64_t> ForEachLane(
+      const QueueFilter& filter, absl::Time until,
+      const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit);
+  absl::StatusOr<QueuePage> ListRowsWithin(const QueueFilter& filter, std::string cursor, int max, absl::Time until);
+  // As far as the shards know. Empty: its hosts are not known, nor whose they are.
   std::string ProviderOf(const std::string& domain);
+  // Adds those of domains that are not among them: the shards are asked, then the DNS until that time.
+  void FindProviders(const std::set<std::string>& domains, absl::Time until,
+                     std::map<std::string, std::string>& providers);
+  std::map<std::string, std::vector<dns::MxHost>> HostsOf(std::vector<std::string> domains, absl::Time until);
   // Of a retry whose filter asks about rows.
   absl::StatusOr<uint64_t> MakeDue(queue::CampaignId id, const std::vector<queue::LaneRecord>& lanes, absl::Time due);
   // The shard at which a lane begins that none has.
@@ -157,6 +165,9 @@ class NodeImpl final : public Node {
   void Announce(const queue::SuppressionNews& news);
   std::unique_ptr<Jobs> MakeJobs();
   std::unique_ptr<TlsReports> MakeTlsReports();
+  // Where what is slowed binds a source: "everywhere", "to google", "stream news". Empty: nowhere.
+  std::string WhereSlowed(const std::string& source, const Restraints::Slowed& slowed) const;
+  // Whether the stream's pool has that source.
   bool LeavesFrom(const std::string& stream, const std::string& source) const;
   void AskShards(const std::function<void(Scheduler&)>& question);
   void AddMetrics();

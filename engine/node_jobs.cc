@@ -47,6 +47,10 @@ std::unique_ptr<Jobs> NodeImpl::MakeJobs() {
     }
   };
   node.provider_of = [this](const std::string& domain) { return ProviderOf(domain); };
+  node.find_providers = [this](const std::set<std::string>& domains, absl::Duration patience,
+                               std::map<std::string, std::string>& providers) {
+    FindProviders(domains, absl::Now() + patience, providers);
+  };
   node.leaves_from = [this](const queue::Campaign& campaign, const std::string& source) {
     return LeavesFrom(campaign.spec.stream, source);
   };
@@ -92,7 +96,7 @@ std::unique_ptr<Jobs> NodeImpl::MakeJobs() {
     const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
     return campaigns.ok() ? CheckNames(filter, *options(), *campaigns) : campaigns.status();
   };
-  node.count = [this](const QueueFilter& filter) { return CountRows(filter); };
+  node.count = [this](const QueueFilter& filter, absl::Duration patience) { return CountRows(filter, patience); };
   node.settled = [this](const std::string& stream, Job::Kind kind, uint64_t rows) {
     if (kind == Job::Kind::kBounce) {
       metrics_.counter(Metric::kMessagesBounced, {stream, "", "other", "operator"})->Add(rows);

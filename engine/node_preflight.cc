@@ -97,8 +97,8 @@ absl::StatusOr<PreflightReport> NodeImpl::RunPreflight(std::string_view name) {
   if (!needs.ok()) return needs.status();
   Preflight::Subject subject{.campaign = *campaign, .rates = settings->rates, .start_at = settings->start_at};
   subject.needs_counted = needs->has_value();
-  const absl::Status read =
-      ForEachLane({.campaign = std::string(name)}, [&](const queue::Campaign&, const queue::LaneRecord& lane) {
+  const absl::StatusOr<uint64_t> read = ForEachLane(
+      {.campaign = std::string(name)}, absl::Now(), [&](const queue::Campaign&, const queue::LaneRecord& lane) {
         if (lane.queued == 0) return;
         DestinationSurvey::Domain& domain = subject.domains.emplace_back();
         domain.name = lane.domain;
@@ -110,7 +110,7 @@ absl::StatusOr<PreflightReport> NodeImpl::RunPreflight(std::string_view name) {
         domain.rows_utf8 = std::min(found->second.smtputf8, lane.queued);
         domain.rows_8bit = std::min(found->second.eightbitmime, lane.queued - domain.rows_utf8);
       });
-  if (!read.ok()) return read;
+  if (!read.ok()) return read.status();
   if (const StreamOptions* const stream = options->FindStream(campaign->spec.stream); stream != nullptr) {
     const absl::StatusOr<std::optional<uint64_t>> suppressed = CountSuppressed(*campaign, stream->kind);
     if (!suppressed.ok()) return suppressed.status();

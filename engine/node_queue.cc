@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <future>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -20,7 +21,8 @@ namespace {
 constexpr int kPageLanes = 4096;
 constexpr int kPageRowsWithFields = 32;
 constexpr int kCountedPage = 4096;
-constexpr size_t kLookedAtMax = 200'000;  // rows for one page: an answer comes in bounded time
+constexpr absl::Duration kAnswerWithin = absl::Milliseconds(500);  // what the DNS has not said by then is not known
+constexpr size_t kLookedAtMax = 200'000;                           // rows for one page: an answer comes in bounded time
 
 std::string DomainOf(const queue::StoredRow& row) { return row.recipient.substr(row.recipient.rfind('@') + 1); }
 
@@ -71,60 +73,69 @@ absl::StatusOr<std::vector<queue::Campaign>> NodeImpl::Matching(const QueueFilte
   return campaigns;
 }
 
-std::string NodeImpl::ProviderOf(const std::string& domain) {
-  std::string provider;
-  for (const std::unique_ptr<Shard>& shard : shards_) {
-    shard->Ask([&](Scheduler& scheduler) {
-      if (const Site* site = scheduler.directory().FindSite(domain); site != nullptr) provider = site->provider;
-    });
-  }
-  return provider;
-}
-
-absl::Status NodeImpl::ForEachLane(const QueueFilter& filter,
-                                   const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit) {
+absl::StatusOr<uint64_t> NodeImpl::ForEachLane(
+    const QueueFilter& filter, absl::Time until,
+    const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit) {
   const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(filter, *store_);
   if (!matcher.ok()) return matcher.status();
   const absl::StatusOr<std::vector<queue::Campaign>> campaigns = Matching(filter);
   if (!campaigns.ok()) return campaigns.status();
   std::map<std::string, std::string> providers;
+  uint64_t unplaced = 0;
   for (const queue::Campaign& campaign : *campaigns) {
     std::string cursor;
     for (bool done = false; !done;) {
       queue::LanesPage page = ReadLanes(*store_, campaign.id, cursor);
       if (!page.status.ok()) return page.status;
+      // As if they were of the provider that is meant.
+      const auto facts_of = [&](const queue::LaneRecord& lane) {
+        return LaneFacts{lane.lane, campaign.spec.name, campaign.spec.stream, lane.domain,
+                         filter.provider.has_value() ? &*filter.provider : nullptr};
+      };
+      std::erase_if(page.lanes, [&](const queue::LaneRecord& lane) { return !matcher->MayMean(facts_of(lane)); });
+      if (filter.provider.has_value()) {
+        std::set<std::string> domains;
+        for (const queue::LaneRecord& lane : page.lanes) domains.insert(lane.domain);
+        FindProviders(domains, until, providers);
+      }
       for (const queue::LaneRecord& lane : page.lanes) {
-        const auto [known, fresh] = providers.try_emplace(lane.domain);
-        if (fresh && filter.provider.has_value()) known->second = ProviderOf(lane.domain);
-        const LaneFacts facts{lane.lane, campaign.spec.name, campaign.spec.stream, lane.domain, &known->second};
-        if (matcher->MayMean(facts)) visit(campaign, lane);
+        const auto provider = providers.find(lane.domain);
+        const bool placed = !filter.provider.has_value() || provider != providers.end();
+        if (!placed) {
+          unplaced += lane.queued;
+        } else if (!filter.provider.has_value() || provider->second == *filter.provider) {
+          visit(campaign, lane);
+        }
       }
       cursor = std::move(page.cursor);
       done = page.done;
     }
   }
-  return absl::OkStatus();
+  return unplaced;
 }
 
-absl::StatusOr<uint64_t> NodeImpl::CountRows(const QueueFilter& filter) {
-  uint64_t rows = 0;
+absl::StatusOr<RowCount> NodeImpl::CountRows(const QueueFilter& filter, absl::Duration patience) {
+  const absl::Time until = absl::Now() + patience;
+  RowCount count;
   if (!filter.OfRows()) {
-    const absl::Status read =
-        ForEachLane(filter, [&](const queue::Campaign&, const queue::LaneRecord& lane) { rows += lane.queued; });
-    if (!read.ok()) return read;
-    return rows;
+    const absl::StatusOr<uint64_t> unplaced = ForEachLane(
+        filter, until, [&](const queue::Campaign&, const queue::LaneRecord& lane) { count.rows += lane.queued; });
+    if (!unplaced.ok()) return unplaced.status();
+    count.unplaced = *unplaced;
+    return count;
   }
   std::string cursor;
   do {
-    const absl::StatusOr<QueuePage> page = ListRows(filter, cursor, kCountedPage);
+    const absl::StatusOr<QueuePage> page = ListRowsWithin(filter, cursor, kCountedPage, until);
     if (!page.ok()) return page.status();
-    rows += page->rows.size();
+    count.rows += page->rows.size();
+    count.unplaced += page->unplaced;
     cursor = page->cursor;
   } while (!cursor.empty());
-  return rows;
+  return count;
 }
 
-absl::StatusOr<std::vector<ShapeRow>> NodeImpl::Shape(const QueueFilter& filter) {
+absl::StatusOr<Node::QueueShape> NodeImpl::Shape(const QueueFilter& filter) {
   if (filter.OfRows()) {
     return WithExit(absl::InvalidArgumentError("the shape is of whole destinations: give --domain, --provider, "
                                                "--campaign, --stream, --source or --everything"),
@@ -132,24 +143,30 @@ absl::StatusOr<std::vector<ShapeRow>> NodeImpl::Shape(const QueueFilter& filter)
   }
   std::map<std::string, ShapeRow> rows;
   const absl::Time now = absl::Now();
-  const absl::Status read = ForEachLane(filter, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
-    ShapeRow& row = rows[lane.domain];
-    row.domain = lane.domain;
-    row.queued += lane.queued;
-    row.retrying += lane.retrying;
-    row.ages[AgeBucket(now - campaign.created)] += lane.queued;
-  });
-  if (!read.ok()) return read;
-  std::vector<ShapeRow> shape;
-  shape.reserve(rows.size());
-  for (auto& [domain, row] : rows) shape.push_back(std::move(row));
-  std::ranges::sort(shape, [](const ShapeRow& a, const ShapeRow& b) {
+  const absl::StatusOr<uint64_t> unplaced =
+      ForEachLane(filter, now + kAnswerWithin, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
+        ShapeRow& row = rows[lane.domain];
+        row.domain = lane.domain;
+        row.queued += lane.queued;
+        row.retrying += lane.retrying;
+        row.ages[AgeBucket(now - campaign.created)] += lane.queued;
+      });
+  if (!unplaced.ok()) return unplaced.status();
+  QueueShape shape{.unplaced = *unplaced};
+  shape.rows.reserve(rows.size());
+  for (auto& [domain, row] : rows) shape.rows.push_back(std::move(row));
+  std::ranges::sort(shape.rows, [](const ShapeRow& a, const ShapeRow& b) {
     return a.queued != b.queued ? a.queued > b.queued : a.domain < b.domain;
   });
   return shape;
 }
 
 absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, std::string cursor, int max) {
+  return ListRowsWithin(filter, std::move(cursor), max, absl::Now() + kAnswerWithin);
+}
+
+absl::StatusOr<Node::QueuePage> NodeImpl::ListRowsWithin(const QueueFilter& filter, std::string cursor, int max,
+                                                         absl::Time until) {
   const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(filter, *store_);
   if (!matcher.ok()) return matcher.status();
   QueuePage page;
@@ -176,9 +193,13 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
   const absl::Time now = absl::Now();
   std::map<std::string, std::string> providers;
   const auto lane_of = [&](const queue::Campaign& campaign, const queue::StoredRow& row, const std::string& domain) {
-    const auto [provider, fresh] = providers.try_emplace(domain);
-    if (fresh && (filter.provider.has_value() || !holds->empty())) provider->second = ProviderOf(domain);
-    return LaneFacts{row.message.lane, campaign.spec.name, campaign.spec.stream, domain, &provider->second};
+    LaneFacts lane{row.message.lane, campaign.spec.name, campaign.spec.stream, domain};
+    if (!filter.provider.has_value() && !holds->empty()) {
+      const auto [provider, fresh] = providers.try_emplace(domain);
+      if (fresh) provider->second = ProviderOf(domain);
+    }
+    if (const auto provider = providers.find(domain); provider != providers.end()) lane.provider = &provider->second;
+    return lane;
   };
   const auto facts_of = [&](const LaneFacts& lane, const queue::StoredRow& row) {
     RowFacts facts{.id = row.message.row,
@@ -242,11 +263,23 @@ absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, st
       if (absl::IsInvalidArgument(got.status())) return WithExit(got.status(), ExitCode::kBadData);
       if (!got.ok()) return got.status();
       looked_at += got->rows.size();
+      if (filter.provider.has_value()) {
+        std::set<std::string> domains;
+        for (const queue::StoredRow& row : got->rows) domains.insert(DomainOf(row));
+        FindProviders(domains, until, providers);
+      }
       for (const queue::StoredRow& row : got->rows) {
         const std::string domain = DomainOf(row);
         const LaneFacts lane = lane_of(campaign, row, domain);
         const RowFacts facts = facts_of(lane, row);
-        if (matcher->MayMean(lane) && matcher->Means(facts, now)) add(campaign, key, row, facts.held);
+        LaneFacts placed = lane;
+        if (filter.provider.has_value() && lane.provider == nullptr) placed.provider = &*filter.provider;
+        if (!matcher->MayMean(placed) || !matcher->Means(facts, now)) continue;
+        if (placed.provider == lane.provider) {
+          add(campaign, key, row, facts.held);
+        } else {
+          ++page.unplaced;
+        }
       }
       position = got->cursor;
       if (got->done) break;

@@ -18,6 +18,9 @@
 namespace sealift::engine {
 namespace {
 
+constexpr absl::Duration kAnswerWithin = absl::Milliseconds(500);  // of a hold, which is in force at once
+constexpr absl::Duration kCountWithin = absl::Seconds(15);         // of what would be moved
+
 using nlohmann::json;
 
 json HoldJson(const Hold& hold, bool reveal) {
@@ -58,18 +61,21 @@ absl::StatusOr<json> Api::PlaceHold(Call& call, Hold::Kind kind, QueueFilter fil
   if (!dry_run.ok()) return dry_run.status();
   const absl::StatusOr<Hold> understood = node_.holds().Check(request);
   if (!understood.ok()) return understood.status();
-  const absl::StatusOr<uint64_t> rows = node_.CountRows(understood->filter);
-  if (!rows.ok()) return rows.status();
+  const absl::StatusOr<RowCount> count = node_.CountRows(understood->filter, kAnswerWithin);
+  if (!count.ok()) return count.status();
   if (*dry_run) {
     call.audited = false;
-    return json{{"queued", *rows}, {"dry_run", true}};
+    json answer = {{"queued", count->rows}, {"dry_run", true}};
+    AddUnplaced(count->unplaced, answer);
+    return answer;
   }
   const absl::StatusOr<Hold> hold =
       node_.holds().Place(request, {.reason = call.entry.reason, .by = call.entry.user}, options_.clock());
   if (!hold.ok()) return hold.status();
   call.entry.target += " id=" + hold->Id();
   json answer = HoldJson(*hold, call.reveal);
-  answer["queued"] = *rows;
+  answer["queued"] = count->rows;
+  AddUnplaced(count->unplaced, answer);
   return answer;
 }
 
@@ -137,9 +143,16 @@ absl::StatusOr<json> Api::ReleaseInDoubt(Call& call, const QueueFilter& filter) 
                     ExitCode::kUsage);
   }
   if (node_.restoration().pending()) return ReleaseRestored(filter, *dry_run);
-  const absl::StatusOr<uint64_t> rows = *dry_run ? node_.CountRows(filter) : node_.ReleaseInDoubt(filter);
+  if (*dry_run) {
+    const absl::StatusOr<RowCount> count = node_.CountRows(filter, kCountWithin);
+    if (!count.ok()) return count.status();
+    json answer = {{"rows", count->rows}, {"dry_run", true}};
+    AddUnplaced(count->unplaced, answer);
+    return answer;
+  }
+  const absl::StatusOr<uint64_t> rows = node_.ReleaseInDoubt(filter);
   if (!rows.ok()) return rows.status();
-  return json{{"rows", *rows}, {"dry_run", *dry_run}};
+  return json{{"rows", *rows}, {"dry_run", false}};
 }
 
 absl::StatusOr<json> Api::ReleaseQueue(Call& call) {

@@ -49,9 +49,11 @@ absl::StatusOr<json> Api::StartJob(Call& call, const Jobs::Request& request) {
   if (!dry_run.ok()) return dry_run.status();
   if (*dry_run) {
     call.audited = false;
-    const absl::StatusOr<uint64_t> rows = node_.jobs().Count(request);
-    if (!rows.ok()) return rows.status();
-    return json{{"queued", *rows}, {"dry_run", true}};
+    const absl::StatusOr<RowCount> count = node_.jobs().Count(request);
+    if (!count.ok()) return count.status();
+    json answer = {{"queued", count->rows}, {"dry_run", true}};
+    AddUnplaced(count->unplaced, answer);
+    return answer;
   }
   const absl::StatusOr<Job> job =
       node_.jobs().Start(request, {.reason = call.entry.reason, .by = call.entry.user}, options_.clock());

@@ -110,11 +110,15 @@ json ToJson(const QueueRow& row, bool reveal) {
           {"expires", TimeJson(row.expires)}};
 }
 
+void AddUnplaced(uint64_t rows, json& answer) {
+  if (rows > 0) answer["unplaced"] = rows;
+}
+
 json ToJson(const DomainExplanation& explanation) {
   json answer = {
       {"domain", explanation.domain},
       {"site", explanation.site},
-      {"provider", explanation.provider},
+      {"provider", explanation.provider.empty() ? json() : json(explanation.provider)},
       {"hosts", explanation.hosts},
       {"queued", explanation.queued},
       {"sessions", explanation.sessions},

@@ -28,6 +28,9 @@ nlohmann::json ToJson(const QueueRow& row, bool reveal);
 nlohmann::json ToJson(const DomainExplanation& explanation);
 nlohmann::json ToJson(const QueueFilter& filter, bool reveal);
 
+// Rows of which nobody can say whether a filter by provider means them; nothing where there are none.
+void AddUnplaced(uint64_t rows, nlohmann::json& answer);
+
 // What an event does not know itself: its campaign's name, and its Message-ID.
 nlohmann::json ToJson(const queue::Event& event, std::string_view id, std::string_view campaign, bool reveal);
 

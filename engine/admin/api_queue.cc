@@ -36,21 +36,23 @@ absl::StatusOr<json> Api::ListRows(Call& call) {
   if (!page.ok()) return page.status();
   json answer = {{"rows", json::array()}, {"cursor", page->cursor}};
   for (const QueueRow& row : page->rows) answer["rows"].push_back(ToJson(row, call.reveal));
+  AddUnplaced(page->unplaced, answer);
   return answer;
 }
 
 absl::StatusOr<json> Api::ShapeQueue(Call& call) {
   const absl::StatusOr<QueueFilter> filter = call.Filter();
   if (!filter.ok()) return filter.status();
-  const absl::StatusOr<std::vector<ShapeRow>> shape = node_.Shape(*filter);
+  const absl::StatusOr<Node::QueueShape> shape = node_.Shape(*filter);
   if (!shape.ok()) return shape.status();
   json answer = {{"destinations", json::array()}};
   uint64_t queued = 0;
-  for (const ShapeRow& row : *shape) {
+  for (const ShapeRow& row : shape->rows) {
     answer["destinations"].push_back(ToJson(row));
     queued += row.queued;
   }
   answer["queued"] = queued;
+  AddUnplaced(shape->unplaced, answer);
   return answer;
 }
 

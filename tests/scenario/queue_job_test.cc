@@ -64,6 +64,38 @@ TEST_F(QueueJobTest, RowsAreBouncedAndExpiredByFilterAndTheAccountIsEven) {
   StopDaemon();
 }
 
+TEST_F(QueueJobTest, WhatNothingWasSentToIsOfTheProviderThatItsHostsAreOf) {
+  const Sink sink(dir, Script("250 2.1.5 Ok"), net.Address(2, 5353));
+  settings.tables += "[[provider]]\nname = \"group\"\nmx = [\"mx.all.test\"]\n";
+  StartDaemon();
+  std::vector<std::string> domains = Domains(4);
+  domains.emplace_back("nowhere.example");  // the sink's DNS knows nothing of it
+  Load("spring", Template(), Recipients(50, domains));
+  const auto dry = [&](const char* verb, const char* provider) {
+    return Sealift({"queue", verb, "--provider", provider, "--reason", "gone", "--dry-run"}).json;
+  };
+  for (const char* verb : {"bounce", "expire", "hold"}) {
+    EXPECT_EQ(dry(verb, "group")["queued"].Number(), 40) << verb;
+    EXPECT_EQ(dry(verb, "group")["unplaced"].Number(), 10) << verb;
+    EXPECT_EQ(dry(verb, "other")["queued"].Number(), 0) << verb;
+    EXPECT_EQ(dry(verb, "other")["unplaced"].Number(), 10) << verb;
+  }
+  EXPECT_EQ(Sealift({"queue", "list", "--provider", "group"}).json["rows"].Items().size(), 40u);
+  EXPECT_EQ(Sealift({"queue", "shape", "--provider", "group"}).json["unplaced"].Number(), 10);
+  EXPECT_EQ(Sealift({"domain", "explain", "d1.test"}).json["provider"].Text(), "group");
+  EXPECT_EQ(Sealift({"domain", "explain", "d1.test"}).json["hosts"].Items().size(), 1u);
+  EXPECT_NE(Sealift({"domain", "explain", "nowhere.example"}).json["provider"].Text(), "other");
+  const Answer none = Sealift({"queue", "bounce", "--provider", "other", "--reason", "gone", "--yes"});
+  ASSERT_TRUE(Ends(none.json["id"].Text())) << none.Describe();
+  EXPECT_EQ(Job(none.json["id"].Text())["moved"].Number(), 0);
+  EXPECT_THAT(Job(none.json["id"].Text())["why"].Text(), HasSubstr("10 rows are left whose provider is not known"));
+  const Answer all = Sealift({"queue", "bounce", "--provider", "group", "--reason", "gone", "--yes"});
+  ASSERT_TRUE(Ends(all.json["id"].Text())) << all.Describe();
+  EXPECT_EQ(Show("spring")["bounced"].Number(), 40);
+  EXPECT_EQ(Show("spring")["queued"].Number(), 10);
+  StopDaemon();
+}
+
 TEST_F(QueueJobTest, APageOfRowsGoesOnWhenItsCampaignHasNoMore) {
   const Sink sink(dir, Script("250 2.1.5 Ok"), net.Address(2, 5353));
   StartDaemon();

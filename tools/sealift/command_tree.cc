@@ -38,8 +38,10 @@ std::vector<Flag> Message(const std::string& when, std::vector<Flag> before, con
 std::vector<Flag> Filtered(std::vector<Flag> own) {
   std::vector<Flag> flags = {
       Option("domain", "DOMAIN", "rows to this domain"),
-      Option("provider", "NAME",
-             "rows to hosts of this provider, of domains that were sent to since the start of the node"),
+      Option(
+          "provider", "NAME",
+          "rows to hosts of this provider; domains that nothing was sent to are looked up, and rows of those that the "
+          "DNS does not answer for in time are left: `unplaced` counts them"),
       Option("campaign", "NAME", "rows of this campaign"),
       Option("stream", "NAME", "rows of this stream"),
       Option("source", "NAME", "rows of streams whose pool has this source"),
@@ -384,7 +386,9 @@ std::vector<Command> MakeTree() {
        "moves it at once. What was sent today stays counted.",
        "sealift source warmup ip1 --provider google --set-day 3",
        {Option("provider", "NAME", "only this one, as the list names it"),
-        Option("set-day", "N", "go on from that day of the plan; one behind the last ends it"),
+        Option(
+            "set-day", "N",
+            "go on from that day of the plan; one behind the last ends it, or repeats the last where `then` says so"),
         Switch("freeze", "repeat the present day until --unfreeze"), Switch("unfreeze", "let days advance again"),
         Option("reason", "TEXT", "why, for the audit file")},
        RunSourceWarmup},

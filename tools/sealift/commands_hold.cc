@@ -16,8 +16,13 @@ using engine::ExitCode;
 using nlohmann::json;
 
 const std::vector<Column>& HoldColumns() {
-  static const std::vector<Column> columns = {{"id", "id"},         {"kind", "kind"},   {"rows", "rows"},
-                                              {"queued", "queued"}, {"until", "until"}, {"to_pool", "to pool"}};
+  static const std::vector<Column> columns = {{"id", "id"},
+                                              {"kind", "kind"},
+                                              {"rows", "rows"},
+                                              {"queued", "queued"},
+                                              {"unplaced", "provider not known yet"},
+                                              {"until", "until"},
+                                              {"to_pool", "to pool"}};
   return columns;
 }
 
@@ -31,7 +36,7 @@ CommandResult Place(const Invocation& call, Console& console, const std::string&
   const absl::StatusOr<json> answer = daemon->Post(path, body);
   if (!answer.ok()) return answer.status();
   if (call.Has("dry-run")) {
-    console.Record(*answer, {{"queued", "rows that it would bind now"}});
+    console.Record(*answer, {{"queued", "rows that it would bind now"}, {"unplaced", "provider not known yet"}});
     return ExitCode::kOk;
   }
   console.Record(*answer, HoldColumns());
@@ -76,7 +81,7 @@ CommandResult ReleaseInDoubt(const Invocation& call, Console& console, json body
   const absl::StatusOr<json> dry_run = daemon->Post("/api/v1/queue/release", body);
   if (!dry_run.ok()) return dry_run.status();
   if (call.Has("dry-run")) {
-    console.Record(*dry_run, {{"rows", "rows that it would release"}});
+    console.Record(*dry_run, {{"rows", "rows that it would release"}, {"unplaced", "left: provider not known"}});
     return ExitCode::kOk;
   }
   const absl::StatusOr<bool> confirmed =

@@ -15,6 +15,12 @@ namespace {
 using engine::ExitCode;
 using nlohmann::json;
 
+const std::vector<Column>& DryRunColumns() {
+  static const std::vector<Column> columns = {{"queued", "rows that it would move"},
+                                              {"unplaced", "left: provider not known"}};
+  return columns;
+}
+
 const std::vector<Column>& JobColumns() {
   static const std::vector<Column> columns = {{"id", "id"},
                                               {"kind", "kind"},
@@ -54,11 +60,14 @@ CommandResult Start(const Invocation& call, Console& console, const std::string&
   const absl::StatusOr<json> dry_run = daemon->Post(path, body);
   if (!dry_run.ok()) return dry_run.status();
   if (call.Has("dry-run")) {
-    console.Record(*dry_run, {{"queued", "rows that it would move"}});
+    console.Record(*dry_run, DryRunColumns());
     return ExitCode::kOk;
   }
-  const absl::StatusOr<bool> confirmed = Confirmed(
-      call, console, fmt::format("{} rows would be {}", dry_run->value("queued", uint64_t{0}), would), question);
+  std::string would_be = fmt::format("{} rows would be {}", dry_run->value("queued", uint64_t{0}), would);
+  if (dry_run->contains("unplaced")) {
+    would_be += fmt::format(", and of {} nobody knows the provider yet", (*dry_run)["unplaced"].get<uint64_t>());
+  }
+  const absl::StatusOr<bool> confirmed = Confirmed(call, console, would_be, question);
   if (!confirmed.ok()) return confirmed.status();
   if (!*confirmed) {
     console.err() << "Nothing was changed.\n";
@@ -93,7 +102,7 @@ CommandResult RunQueueRetry(const Invocation& call, Console& console) {
   (*body)["dry_run"] = true;
   const absl::StatusOr<json> dry_run = daemon->Post("/api/v1/queue/retry", *body);
   if (!dry_run.ok()) return dry_run.status();
-  console.Record(*dry_run, {{"queued", "rows that it would move"}});
+  console.Record(*dry_run, DryRunColumns());
   return ExitCode::kOk;
 }
 

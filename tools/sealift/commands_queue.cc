@@ -25,6 +25,12 @@ const std::vector<Column>& EventColumns() {
   return columns;
 }
 
+void SayUnplaced(const json& answer, Console& console) {
+  const uint64_t rows = answer.value("unplaced", uint64_t{0});
+  if (rows == 0 || console.format() == Format::kJson) return;
+  console.err() << "Of " << rows << " more rows nobody knows the provider yet: the DNS was asked.\n";
+}
+
 }  // namespace
 
 CommandResult RunQueueList(const Invocation& call, Console& console) {
@@ -53,6 +59,7 @@ CommandResult RunQueueList(const Invocation& call, Console& console) {
   const std::string cursor = answer->value("cursor", "");
   if (!cursor.empty() && console.format() != Format::kJson)
     console.err() << "There are more: --after " << cursor << "\n";
+  SayUnplaced(*answer, console);
   return ExitCode::kOk;
 }
 
@@ -72,6 +79,7 @@ CommandResult RunQueueShape(const Invocation& call, Console& console) {
                 {"under_4h", "<4H"},
                 {"under_1d", "<1D"},
                 {"older", "OLDER"}});
+  SayUnplaced(*answer, console);
   return ExitCode::kOk;
 }
 

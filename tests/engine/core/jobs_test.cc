@@ -43,7 +43,15 @@ class JobsTest : public queue::StoreTest {
     };
     node.may_send = [this] { return may_send_; };
     node.check_names = [](const QueueFilter&) { return absl::OkStatus(); };
-    node.count = [](const QueueFilter&) -> absl::StatusOr<uint64_t> { return 48; };
+    node.find_providers = [this](const std::set<std::string>& domains, absl::Duration,
+                                 std::map<std::string, std::string>& providers) {
+      if (!resolved_) return;
+      for (const std::string& domain : domains) providers[domain] = "google";
+    };
+    node.count = [this](const QueueFilter& filter, absl::Duration) -> absl::StatusOr<RowCount> {
+      if (filter.provider.has_value() && !resolved_) return RowCount{.unplaced = 48};
+      return RowCount{.rows = 48};
+    };
     node.make_due = [this](queue::CampaignId, const std::vector<queue::LaneRecord>& lanes, absl::Time due) {
       uint64_t rows = 0;
       for (const queue::LaneRecord& lane : lanes) rows += MoveDue(lane.lane, "", due);
@@ -120,11 +128,12 @@ TEST_F(JobsTest, ARetryMovesWhatWaitsAndNothingTwice) {
   EXPECT_EQ(Ended(Order({.kind = Job::Kind::kRetry, .filter = {.everything = true}})).moved, 0u) << "nothing waits";
   DeferAll(absl::Hours(1));
   const Jobs::Request one{.kind = Job::Kind::kRetry, .filter = {.recipient = "patient4@d1.test"}};
-  EXPECT_EQ(*jobs_->Count(one), 1u);
+  EXPECT_EQ(jobs_->Count(one)->rows, 1u);
   EXPECT_EQ(Ended(Order(one)).moved, 1u);
   EXPECT_GT(refilled_, 0) << "a lane that was in no shard is looked for";
   const Jobs::Request all{.kind = Job::Kind::kRetry, .filter = {.everything = true}};
-  EXPECT_TRUE(Eventually([&] { return *jobs_->Count(all) == 47u; })) << "due times are rounded up: it is due by then";
+  EXPECT_TRUE(Eventually([&] { return jobs_->Count(all)->rows == 47u; }))
+      << "due times are rounded up: it is due by then";
   const Job ended = Ended(Order(all));
   EXPECT_EQ(ended.total, 47u);
   EXPECT_EQ(ended.moved, 47u);
@@ -289,7 +298,10 @@ TEST_F(JobsTest, AReplayHearsOfAProviderThatItsDomainsTurnOutToBeOf) {
 TEST_F(JobsTest, WhatIsOfNoProviderThatIsKnownIsLeftAndTold) {
   DeferAll(absl::Hours(1));
   for (const char* const provider : {"other", "google"}) {
-    const Job left = Ended(Order({.kind = Job::Kind::kRetry, .filter = {.provider = provider}}));
+    const Jobs::Request request = {.kind = Job::Kind::kRetry, .filter = {.provider = provider}};
+    EXPECT_EQ(jobs_->Count(request)->rows, 0u);
+    EXPECT_EQ(jobs_->Count(request)->unplaced, 48u);
+    const Job left = Ended(Order(request));
     EXPECT_EQ(left.moved, 0u);
     EXPECT_THAT(left.why, ::testing::HasSubstr("48 rows are left whose provider is not known"));
   }
@@ -297,6 +309,19 @@ TEST_F(JobsTest, WhatIsOfNoProviderThatIsKnownIsLeftAndTold) {
   const Job moved = Ended(Order({.kind = Job::Kind::kRetry, .filter = {.provider = "google"}}));
   EXPECT_EQ(moved.moved, 48u);
   EXPECT_EQ(moved.why, "");
+}
+
+TEST_F(JobsTest, AReplayLeavesWhatIsOfNoProviderThatIsKnown) {
+  ExpireAll();
+  const size_t parked = Parked();
+  for (const char* const provider : {"other", "google"}) {
+    const Jobs::Request request = {
+        .kind = Job::Kind::kReplay, .filter = {.provider = provider}, .outcome = queue::OutcomeKind::kExpired};
+    EXPECT_EQ(jobs_->Count(request)->rows, 0u);
+    EXPECT_EQ(jobs_->Count(request)->unplaced, parked);
+    EXPECT_THAT(Ended(Order(request)).why, ::testing::HasSubstr("rows are left whose provider is not known"));
+  }
+  EXPECT_EQ(Parked(), parked);
 }
 
 TEST_F(JobsTest, ABounceBySourceKeepsOnlyTheStreamsThatLeaveFromIt) {

@@ -56,9 +56,9 @@ FakeNode::~FakeNode() {
   if (!directory_.empty()) std::filesystem::remove_all(directory_);
 }
 
-absl::StatusOr<uint64_t> FakeNode::CountRows(const engine::QueueFilter& filter) {
+absl::StatusOr<engine::RowCount> FakeNode::CountRows(const engine::QueueFilter& filter, absl::Duration) {
   Note("count " + filter.Describe());
-  return 3;
+  return engine::RowCount{.rows = 3, .unplaced = filter.provider.has_value() ? 2u : 0u};
 }
 
 engine::Holds& FakeNode::holds() {
@@ -184,7 +184,10 @@ void FakeNode::OpenStore() {
     const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
     return campaigns.ok() ? engine::CheckNames(filter, *options_, *campaigns) : campaigns.status();
   };
-  node.count = [this](const engine::QueueFilter& filter) { return CountRows(filter); };
+  node.count = [this](const engine::QueueFilter& filter, absl::Duration patience) {
+    return CountRows(filter, patience);
+  };
+  node.find_providers = [](const std::set<std::string>&, absl::Duration, std::map<std::string, std::string>&) {};
   jobs_ = std::make_unique<engine::Jobs>(*store_, *holds_, std::move(node));
   if (!jobs_->Open().ok()) std::abort();
 }
@@ -353,13 +356,13 @@ absl::StatusOr<engine::TestMail> FakeNode::SendTestMail(std::string_view name, c
   return test_mail;
 }
 
-absl::StatusOr<std::vector<engine::ShapeRow>> FakeNode::Shape(const engine::QueueFilter&) {
+absl::StatusOr<engine::Node::QueueShape> FakeNode::Shape(const engine::QueueFilter&) {
   engine::ShapeRow row;
   row.domain = "d1.test";
   row.queued = 36;
   row.retrying = 3;
   row.ages[0] = 36;
-  return std::vector<engine::ShapeRow>{row};
+  return QueueShape{.rows = {row}};
 }
 
 absl::StatusOr<engine::Node::QueuePage> FakeNode::ListRows(const engine::QueueFilter& filter, std::string cursor,

@@ -45,7 +45,7 @@ class FakeNode final : public engine::Node {
   absl::StatusOr<engine::PreflightReport> RunPreflight(std::string_view name) override;
   absl::StatusOr<engine::TlsProbeReport> ProbeTls(std::string_view domain) override;
   absl::StatusOr<engine::TestMail> SendTestMail(std::string_view name, const engine::TestMailRequest& request) override;
-  absl::StatusOr<std::vector<engine::ShapeRow>> Shape(const engine::QueueFilter& filter) override;
+  absl::StatusOr<QueueShape> Shape(const engine::QueueFilter& filter) override;
   absl::StatusOr<QueuePage> ListRows(const engine::QueueFilter& filter, std::string cursor, int max) override;
   absl::StatusOr<uint64_t> ReleaseInDoubt(const engine::QueueFilter& filter) override;
   absl::StatusOr<engine::DomainExplanation> Explain(std::string_view domain) override;
@@ -58,7 +58,7 @@ class FakeNode final : public engine::Node {
   absl::StatusOr<std::vector<engine::MessageTrace>> FindMessages(std::string_view recipient) override;
   absl::StatusOr<queue::EventsPage> Events(std::string after, int max, const queue::EventFilter& filter) override;
   std::string MessageId(const queue::MessageKey& key) const override;
-  absl::StatusOr<uint64_t> CountRows(const engine::QueueFilter& filter) override;
+  absl::StatusOr<engine::RowCount> CountRows(const engine::QueueFilter& filter, absl::Duration patience) override;
   engine::Holds& holds() override;
   engine::Jobs& jobs() override;
   // Real ones, in the same store, that have counted what `tls_counts` has; everybody wants reports at tls@d1.test.
