@@ -213,7 +213,7 @@ void AddLimits(Scheduler& scheduler, const Site& site, DomainExplanation& into) 
   for (const std::unique_ptr<SendQueue>& queue : site.queues) {
     scheduler.Restrain(*queue);
     for (const std::shared_ptr<const SendPermits>& permits : queue->permits) {
-      for (const std::shared_ptr<RateInForce>& rate : permits->rates) {
+      for (const auto& [rate, flow] : permits->rates) {
         if (rate->value() == ToText(Rate{})) continue;  // a backoff that is over
         DomainExplanation::LimitInForce limit{.name = fmt::format("{} rate of {}", rate->kind(), rate->name()),
                                               .value = rate->value(),

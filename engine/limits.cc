@@ -179,24 +179,32 @@ void Limits::ForEach(const std::function<void(const RateInForce&)>& rate,
   for (const auto& [name, entry] : counts_) count(name, *entry);
 }
 
-absl::Duration RateInForce::Acquire(absl::Time now, uint8_t standing) {
+absl::Duration RateInForce::Acquire(absl::Time now, uint8_t standing, FairQueueing::Flow* flow) {
   // How long the permit is kept for who waits: a timer's tick, and a turn of a busy shard.
   constexpr absl::Duration kGrace = absl::Milliseconds(10);
+  // What a flow may be behind by, a part of a second's permits: whoever has one connection asks once in a round trip.
+  constexpr int64_t kBehind = 4;
   const Waiting waiting = waiting_.load(std::memory_order_relaxed);
   const absl::Time kept_until = absl::FromUnixMillis(static_cast<int64_t>(waiting >> 8));
   const bool kept = kept_until > now;
   const auto standing_waiting = static_cast<uint8_t>(waiting & 0xff);
+  const int64_t start = flow == nullptr ? 0 : flow->Start(throttle_.per_second() / kBehind);
   if (kept && standing_waiting > standing) return kept_until - now;
+  if (kept && standing_waiting == standing && waiting_start_.load(std::memory_order_relaxed) < start) {
+    return kept_until - now;
+  }
   absl::Duration wait = Refusal(now);
   if (wait > absl::ZeroDuration()) return wait;
   wait = throttle_.Acquire(now);
   if (wait > absl::ZeroDuration()) {
     if (HasBudget()) budget_.fetch_add(1, std::memory_order_relaxed);
     const auto until = static_cast<uint64_t>(absl::ToUnixMillis(now + wait + kGrace));
+    waiting_start_.store(start, std::memory_order_relaxed);
     waiting_.store(until << 8 | standing, std::memory_order_relaxed);
-  } else if (kept && standing_waiting == standing) {
-    waiting_.store(0, std::memory_order_relaxed);
+    return wait;
   }
+  if (kept && standing_waiting == standing) waiting_.store(0, std::memory_order_relaxed);
+  if (flow != nullptr) flow->Take(start);
   return wait;
 }
 
@@ -221,7 +229,8 @@ absl::Duration RateInForce::Peek(absl::Time now) const {
   return std::max(wait, absl::Nanoseconds(again_ns_.load(std::memory_order_relaxed) - absl::ToUnixNanos(now)));
 }
 
-void RateInForce::Return(absl::Time taken) {
+void RateInForce::Return(absl::Time taken, FairQueueing::Flow* flow) {
+  if (flow != nullptr) flow->GiveBack();
   if (absl::ToUnixNanos(taken) > fresh_ns_.load(std::memory_order_relaxed)) throttle_.Return();
   Uncount(taken);
 }

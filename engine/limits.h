@@ -16,6 +16,7 @@
 #include "engine/options.h"
 #include "engine/precedence.h"
 #include "engine/reception.h"
+#include "engine/shaping/fair_queueing.h"
 #include "engine/shaping/throttle.h"
 
 namespace sealift::engine {
@@ -44,13 +45,19 @@ class RateInForce {
   std::string value() const;                         // "20000/h"
   std::string origin() const;                        // the configuration's file:line
 
+  // The part of a campaign in this limit.
+  std::shared_ptr<FairQueueing::Flow> FlowOf(std::string_view campaign, uint8_t standing, int weight) {
+    return shares_.FlowOf(campaign, standing, weight);
+  }
+
   // Takes a permit and returns zero, or how long until it is worth asking again. While someone of higher standing waits
-  // for this limit, whoever has less waits behind: what is scarce goes to who matters more, across sites and shards.
-  absl::Duration Acquire(absl::Time now, uint8_t standing);
+  // for this limit, whoever has less waits behind: what is scarce goes to who matters more, across sites and shards. So
+  // it is among equals with a flow: while one waits whose turn is before, the permit is kept for it.
+  absl::Duration Acquire(absl::Time now, uint8_t standing, FairQueueing::Flow* flow = nullptr);
   // How long until a permit may be free, whoever else waits for it.
   absl::Duration Peek(absl::Time now) const;
   // Gives back a permit that was taken then and not used.
-  void Return(absl::Time taken);
+  void Return(absl::Time taken, FairQueueing::Flow* flow = nullptr);
 
   // What leaves without asking counts against the budget all the same.
   void Count() { budget_.fetch_sub(1, std::memory_order_relaxed); }
@@ -82,6 +89,8 @@ class RateInForce {
   Limits& limits_;
   Throttle throttle_;
   std::atomic<Waiting> waiting_{0};
+  std::atomic<int64_t> waiting_start_{0};  // of its flow
+  FairQueueing shares_;
   std::atomic<int64_t> covered_ns_{std::numeric_limits<int64_t>::max()};  // permits may be taken until then
   std::atomic<bool> asked_{false};                                        // it is among those to be covered
   RateInForce* next_asked_ = nullptr;

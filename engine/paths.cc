@@ -410,7 +410,7 @@ bool Paths::RefusedForLong(Path& path) const {
     if (permits == nullptr) continue;
     std::shared_ptr<RateInForce> slowest;
     absl::Duration longest;
-    for (const std::shared_ptr<RateInForce>& rate : (*permits)->rates) {
+    for (const auto& [rate, flow] : (*permits)->rates) {
       const absl::Duration wait = rate->Peek(now);
       const bool is_long = wait >= (rate->kind() == Restraints::kRateKind ? absl::Nanoseconds(1) : kWorthConnecting);
       if (is_long && wait > longest) std::tie(slowest, longest) = std::tie(rate, wait);

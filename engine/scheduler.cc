@@ -15,10 +15,11 @@ using queue::OutcomeKind;
 std::shared_ptr<RateInForce> Permit(const SendPermits& permits, uint8_t standing, absl::Time now,
                                     absl::Duration& wait) {
   for (size_t i = 0; i < permits.rates.size(); ++i) {
-    wait = permits.rates[i]->Acquire(now, standing);
+    const auto& [rate, flow] = permits.rates[i];
+    wait = rate->Acquire(now, standing, flow.get());
     if (wait == absl::ZeroDuration()) continue;
-    for (size_t taken = 0; taken < i; ++taken) permits.rates[taken]->Return(now);
-    return permits.rates[i];
+    for (size_t taken = 0; taken < i; ++taken) permits.rates[taken].rate->Return(now, permits.rates[taken].flow.get());
+    return rate;
   }
   if (permits.warmup != nullptr && !permits.waits_for_warmup) permits.warmup->Count();
   return nullptr;
@@ -40,7 +41,7 @@ OutcomeKind KindOf(Action action) {
 std::shared_ptr<RateInForce> LastingLimit(const SendPermits& permits, absl::Time now) {
   std::shared_ptr<RateInForce> lasting;
   absl::Duration longest = RateInForce::kSlow;
-  for (const std::shared_ptr<RateInForce>& rate : permits.rates) {
+  for (const auto& [rate, flow] : permits.rates) {
     const absl::Duration wait = rate->Peek(now);
     if (wait > longest) std::tie(lasting, longest) = std::tie(rate, wait);
   }
@@ -51,12 +52,12 @@ std::shared_ptr<RateInForce> LastingLimit(const SendPermits& permits, absl::Time
 Refusal RefusalOf(const SendPermits& permits, Refusal refused, absl::Time now) {
   std::shared_ptr<RateInForce> slowest;
   absl::Duration longest;
-  for (const std::shared_ptr<RateInForce>& rate : permits.rates) {
+  for (const auto& [rate, flow] : permits.rates) {
     const absl::Duration wait = rate->Peek(now);
     if (wait > longest) std::tie(slowest, longest) = std::tie(rate, wait);
   }
   if (slowest != nullptr) return {.kind = Refusal::Kind::kRate, .rate = std::move(slowest), .until = now + longest};
-  const bool its_own = std::ranges::find(permits.rates, refused.rate) != permits.rates.end();
+  const bool its_own = std::ranges::find(permits.rates, refused.rate, &BoundRate::rate) != permits.rates.end();
   return its_own ? std::move(refused) : Refusal{.kind = Refusal::Kind::kNone};
 }
 
@@ -74,7 +75,7 @@ bool BouncesForNoTls(const SendQueue& queue, const Path& path) {
 void ReturnPermits(const Assignment& assignment) {
   if (assignment.permits == nullptr) return;
   const SendPermits& permits = *assignment.permits;
-  for (const std::shared_ptr<RateInForce>& rate : permits.rates) rate->Return(assignment.permitted);
+  for (const auto& [rate, flow] : permits.rates) rate->Return(assignment.permitted, flow.get());
   if (permits.warmup != nullptr && !permits.waits_for_warmup) permits.warmup->Uncount(assignment.permitted);
 }
 

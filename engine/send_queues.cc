@@ -8,6 +8,16 @@
 
 namespace sealift::engine {
 
+namespace {
+
+BoundRate BoundFor(const SendQueue& queue, std::shared_ptr<RateInForce> rate) {
+  std::shared_ptr<FairQueueing::Flow> flow =
+      rate->FlowOf(queue.campaign->name, queue.Standing(), queue.campaign->weight);
+  return {std::move(rate), std::move(flow)};
+}
+
+}  // namespace
+
 Restraints::Place PlaceOf(const SendQueue& queue, std::string_view source) {
   const Site& site = *queue.site;
   return {.source = std::string(source),
@@ -115,15 +125,15 @@ void Scheduler::Configure(SendQueue& queue) {
     for (const BindingRate& binding : BindingRates(options, sending, source, site.key, queue.settings)) {
       std::shared_ptr<RateInForce> rate =
           services_.limits.Rate(binding.kind, binding.name, binding.limit, binding.identity);
-      if (!binding.limit.rate.unlimited()) permits->rates.push_back(std::move(rate));
+      if (!binding.limit.rate.unlimited()) permits->rates.push_back(BoundFor(queue, std::move(rate)));
     }
     const Restraints::Place place = PlaceOf(queue, source.name);
     for (std::shared_ptr<RateInForce>& rate : services_.restraints.RatesOn(place)) {
-      permits->rates.push_back(std::move(rate));
+      permits->rates.push_back(BoundFor(queue, std::move(rate)));
     }
     permits->warmup = services_.warmups.On(source.name, site.judge);
     permits->waits_for_warmup = waits_for_warmup;
-    if (waits_for_warmup && permits->warmup != nullptr) permits->rates.push_back(permits->warmup);
+    if (waits_for_warmup && permits->warmup != nullptr) permits->rates.push_back(BoundFor(queue, permits->warmup));
     permits->attempts = services_.restraints.AttemptsAt(place);
     permits->delivered =
         services_.metrics.counter(Metric::kMessagesDelivered, {stream.name, source.name, site.provider});
@@ -139,7 +149,8 @@ void Scheduler::Restrain(SendQueue& queue) {
     auto restrained = std::make_shared<SendPermits>(*permits);
     const std::string& source = services_.options->sources[static_cast<size_t>(permits->source)].name;
     for (const std::shared_ptr<RateInForce>& rate : services_.restraints.RatesOn(PlaceOf(queue, source))) {
-      if (std::ranges::find(restrained->rates, rate) == restrained->rates.end()) restrained->rates.push_back(rate);
+      if (std::ranges::find(restrained->rates, rate, &BoundRate::rate) != restrained->rates.end()) continue;
+      restrained->rates.push_back(BoundFor(queue, rate));
     }
     permits = std::move(restrained);
   }

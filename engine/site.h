@@ -22,6 +22,7 @@
 #include "engine/restraints.h"
 #include "engine/runtime/signal.h"
 #include "engine/runtime/timer_wheel.h"
+#include "engine/shaping/fair_queueing.h"
 #include "engine/shaping/send_window.h"
 #include "engine/tls_requirement.h"
 
@@ -68,10 +69,16 @@ struct Block {
   Attempt attempt;  // what failed, redacted: "mx1.d1.test [127.0.0.5]: connection refused"
 };
 
+// A rate that binds a queue, and the part of its campaign in it.
+struct BoundRate {
+  std::shared_ptr<RateInForce> rate;
+  std::shared_ptr<FairQueueing::Flow> flow;
+};
+
 // What one source needs to send for one SendQueue: the rates that must all permit it, and the counters that it adds to.
 struct SendPermits {
   int source = 0;  // index into Options::sources
-  std::vector<std::shared_ptr<RateInForce>> rates;
+  std::vector<BoundRate> rates;
   // What the source may send there on a day of its warm-up; null: it is warm. It is among `rates` where rows wait for
   // it; else they count and do not wait.
   std::shared_ptr<RateInForce> warmup;

@@ -72,6 +72,11 @@ void Throttle::FreeFrom(absl::Time when) {
 
 absl::Duration Throttle::period() const { return absl::Nanoseconds(period_ns_.load(std::memory_order_relaxed)); }
 
+int64_t Throttle::per_second() const {
+  const int64_t period = period_ns_.load(std::memory_order_relaxed);
+  return period == 0 ? 0 : 1'000'000'000 / period;
+}
+
 int64_t Throttle::burst() const {
   const int64_t period = period_ns_.load(std::memory_order_relaxed);
   return period == 0 ? 0 : tolerance_ns_.load(std::memory_order_relaxed) / period + 1;

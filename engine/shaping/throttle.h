@@ -51,6 +51,8 @@ class Throttle {
 
   // Between permits at the steady rate; zero when there is no limit.
   absl::Duration period() const;
+  // Permits in a second at the steady rate; 0 where they are further apart, or unlimited.
+  int64_t per_second() const;
   // Permits free at once after an idle spell.
   int64_t burst() const;
 

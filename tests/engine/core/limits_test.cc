@@ -117,6 +117,71 @@ TEST(LimitsTest, WhoeverDoesNotComeIsNotWaitedForLong) {
   EXPECT_EQ(rate->Acquire(kNow + absl::Hours(1) + absl::Seconds(1), 1), absl::ZeroDuration());
 }
 
+// Who asks for a permit at each step of time, one after the other as often as it has sites, and what it has got.
+struct Campaign {
+  std::shared_ptr<FairQueueing::Flow> flow;
+  int sites;
+  int got = 0;
+};
+
+void AskInTurns(RateInForce& rate, std::vector<Campaign*> campaigns, absl::Time from, absl::Time to) {
+  for (absl::Time now = from; now < to; now += absl::Milliseconds(1)) {
+    for (Campaign* const campaign : campaigns) {
+      for (int site = 0; site < campaign->sites; ++site) {
+        if (rate.Acquire(now, 1, campaign->flow.get()) == absl::ZeroDuration()) ++campaign->got;
+      }
+    }
+  }
+}
+
+TEST(LimitsTest, EqualsShareWhatIsScarceByTheirWeightHoweverManySitesTheyHave) {
+  Limits limits;
+  const std::shared_ptr<RateInForce> rate =
+      limits.Rate("source", "ip1", {.rate = {.count = 100, .period = absl::Seconds(1)}});
+  Campaign many{.flow = rate->FlowOf("many", 1, 1), .sites = 20},
+      heavy{.flow = rate->FlowOf("heavy", 1, 3), .sites = 1};
+  const absl::Time end = kNow + absl::Seconds(40);
+  AskInTurns(*rate, {&many, &heavy}, kNow, end);
+  EXPECT_NEAR(heavy.got, 3 * many.got, 10);
+  EXPECT_GE(many.got + heavy.got, 3860) << "nothing is lost by that of what the limit's period allows";
+
+  Campaign late{.flow = rate->FlowOf("late", 1, 1), .sites = 1};
+  many.got = heavy.got = 0;
+  AskInTurns(*rate, {&many, &heavy, &late}, end, end + absl::Seconds(50));
+  EXPECT_NEAR(heavy.got, 3 * many.got, 10);
+  EXPECT_NEAR(late.got, many.got, 30) << "having had nothing before is worth a quarter of a second";
+}
+
+TEST(LimitsTest, WhoAsksForLessThanHisShareLeavesTheRest) {
+  Limits limits;
+  const std::shared_ptr<RateInForce> rate =
+      limits.Rate("source", "ip1", {.rate = {.count = 100, .period = absl::Seconds(1)}});
+  Campaign many{.flow = rate->FlowOf("many", 1, 1), .sites = 20}, few{.flow = rate->FlowOf("few", 1, 1), .sites = 1};
+  absl::Time now = kNow;
+  for (int i = 0; i < 20; ++i, now += absl::Milliseconds(500)) {  // a mail each half second
+    for (int tries = 0; few.got == i && tries < 100; ++tries, now += absl::Milliseconds(1)) {
+      AskInTurns(*rate, {&many}, now, now + absl::Milliseconds(1));
+      if (rate->Acquire(now, 1, few.flow.get()) == absl::ZeroDuration()) ++few.got;
+    }
+    ASSERT_EQ(few.got, i + 1);
+    AskInTurns(*rate, {&many}, now, now + absl::Milliseconds(500));
+  }
+  EXPECT_GE(many.got, 930);
+}
+
+TEST(LimitsTest, ATurnThatIsGivenBackComesAgain) {
+  Limits limits;
+  const std::shared_ptr<RateInForce> rate = limits.Rate("source", "ip1", AnHour(1));
+  const auto flow = rate->FlowOf("spring", 1, 1), other = rate->FlowOf("summer", 1, 1);
+  EXPECT_EQ(rate->Acquire(kNow, 1, flow.get()), absl::ZeroDuration());
+  rate->Return(kNow, flow.get());
+  EXPECT_EQ(rate->Acquire(kNow, 1, other.get()), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(kNow, 1, flow.get()), absl::Hours(1));
+  const absl::Time free = kNow + absl::Hours(1);
+  EXPECT_GT(rate->Acquire(free, 1, other.get()), absl::ZeroDuration()) << "it had the last one";
+  EXPECT_EQ(rate->Acquire(free, 1, flow.get()), absl::ZeroDuration());
+}
+
 // A node's limits: its ledger writes what is asked for.
 class KeptLimitsTest : public testing::Test {
  protected:

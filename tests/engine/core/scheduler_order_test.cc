@@ -265,7 +265,7 @@ TEST_F(SchedulerOrderTest, WhatADestinationAllowsAPoolBindsEveryPoolOfASource) {
     const std::optional<Assignment> first = Take();
     ASSERT_TRUE(first.has_value());
     std::vector<std::string> names;
-    for (const std::shared_ptr<RateInForce>& rate : first->permits->rates) names.push_back(rate->name());
+    for (const auto& [rate, flow] : first->permits->rates) names.push_back(rate->name());
     EXPECT_THAT(names, ElementsAre(EndsWith(" from pool main"), EndsWith(" from pool other")));
   });
 }
