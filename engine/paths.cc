@@ -232,8 +232,10 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     }
     return false;
   }
-  if (path.next_open > (path.replaces ? now + kPace : now)) {
-    WakeAt(path, path.next_open);
+  const bool all_taking = path.sessions > 0 && path.taking == path.sessions;
+  const bool prompt = path.replaces || (all_taking && path.sessions < kPromptMax);
+  if (const absl::Time opens = prompt ? path.next_open : std::max(path.next_open, path.next_added); opens > now) {
+    WakeAt(path, opens);
     return false;
   }
   if (const absl::Time opens = path.reception->MayOpen(now); opens > now) {
@@ -288,10 +290,10 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
   path.taken.push_back({path.slots, *what});
   ++path.sessions;
   if (*what == Slots::For::kReserved) ++path.reserved_sessions;
-  if (!std::exchange(path.replaces, false)) path.next_open = now + kPace;
+  if (!std::exchange(path.replaces, false)) path.next_added = now + kPace;
   path.retry = queue.stream->retry;
   sessions_.Start(Session::Run(scheduler_, path, *what, Reception::Visit(path.reception, now)));
-  if (queue.rows_ready > static_cast<size_t>(SessionsFor(queue, path))) WakeAt(path, path.next_open);
+  if (queue.rows_ready > static_cast<size_t>(SessionsFor(queue, path))) WakeAt(path, path.next_added);
   return true;
 }
 
@@ -446,9 +448,8 @@ void Paths::OnGreeting(Path& path, Reception::Visit& visit, const Reply& greetin
 void Paths::OnTaken(Path& path) {
   ++path.taking;
   path.fruitless = 0;
-  if (path.block.failures == 0) return;
-  path.block = Block{};
-  Pump(path.site);
+  const bool was_blocked = std::exchange(path.block, Block{}).failures > 0;
+  if (was_blocked || path.sessions < kPromptMax) Pump(path.site);
 }
 
 void Paths::OnUnreachable(Path& path, Lack lack, const Attempt& attempt) {

@@ -18,8 +18,9 @@ class Scheduler;
 // answer.
 //
 // A path starts with one connection; while rows still wait another follows every kPace, up to the limits and to what
-// the receiver is known to let in (reception.h); one that has carried all that it may is replaced at once, which does
-// not delay the next that is added. When no host answers, or none offers the TLS that is required, the path is blocked:
+// the receiver is known to let in (reception.h). The first few follow as soon as each one before has had a message
+// answered: a small campaign is over before there would be others. One that has carried all that it may is replaced at
+// once, which does not delay the next that is added. When no host answers, or none offers the TLS that is required, the path is blocked:
 // the row that was tried is deferred, the others stay queued and untouched, and the stream's retry schedule says when
 // to try again.
 //
@@ -28,6 +29,7 @@ class Scheduler;
 class Paths {
  public:
   static constexpr absl::Duration kPace = absl::Milliseconds(20);
+  static constexpr int kPromptMax = 8;       // sessions that need not wait for kPace
   static constexpr int kFruitlessMax = 3;    // sessions in a row
   static constexpr int kSessionsMax = 4096;  // of one shard; marketing mail leaves a sixteenth of them free
 

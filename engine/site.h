@@ -180,6 +180,7 @@ struct Path {
   absl::Time wake_at = absl::InfinitePast();           // what `timer` is armed for
   absl::Time look_for_expired = absl::InfinitePast();  // when it looks for rows whose time is over
   absl::Time next_open = absl::InfinitePast();         // another session may be opened
+  absl::Time next_added = absl::InfinitePast();        // one more than there are may be
   bool reloaded = false;                               // there may be more open than a reload has left room for
   bool replaces = false;                               // one that is used up has just ended: its successor adds none
   int connection_limit = 1;

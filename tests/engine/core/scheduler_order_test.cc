@@ -331,16 +331,16 @@ TEST_F(SchedulerOrderTest, AConnectionThatIsUsedUpIsReplacedAtOnceUnlessTheHostI
     Path& path = PathTo(scheduler, "d1.test");
     path.connection_limit = 5;
     const absl::Time now = scheduler.services().Now();
-    const absl::Time soon = now + Paths::kPace / 2, later = now + absl::Minutes(1);
-    path.next_open = later;
+    path.next_added = now + Paths::kPace / 2;
+    path.next_open = now + absl::Minutes(1);
     scheduler.paths().OnUsedUp(path);
     scheduler.paths().Pump(path.site);
     EXPECT_EQ(path.sessions, 0) << "the host has as many as it likes";
-    path.next_open = soon;
+    path.next_open = now;
     scheduler.paths().Pump(path.site);
     EXPECT_EQ(path.sessions, 1);
     // Where connections are used up in less than kPace, as good as none would be added otherwise.
-    EXPECT_EQ(path.next_open, soon) << "the next that is added waits no longer for it";
+    EXPECT_EQ(path.next_added, now + Paths::kPace / 2) << "the next that is added waits no longer for it";
     scheduler.paths().Pump(path.site);
     EXPECT_EQ(path.sessions, 1) << "it replaces one";
   });
