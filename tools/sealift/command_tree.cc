@@ -118,7 +118,8 @@ std::vector<Command> MakeTree() {
             Option("rate", "RATE", "never faster than this: 200/s, 5000/h"),
             Option("messages-per-day", "N", "never more in any 24 hours, spread over them; beside --rate"),
             Option("weight", "N",
-                   "its share of a destination beside campaigns of the same priority: so many messages for each of a "
+                   "its share of a destination, and of a rate that several share, beside campaigns of the same "
+                   "priority: so many messages for each of a "
                    "campaign of weight 1, the default; to 100"),
             Option("key-column", "COLUMN",
                    "your own name for a row (up to 128 bytes), shown in its events instead of its number"),
