@@ -154,16 +154,19 @@ absl::StatusOr<ReturnedMail::Result> ReturnedMail::TakeDelivery(const ReturnedRe
   const std::optional<Said> said = SaidOf(report, subject.recipient);
   if (!said || said->claim == Claim::kOther) return Result::kNothing;
   if (said->claim == Claim::kDelayed) return Result::kDelayed;
+  const std::shared_ptr<const Options> options = around_.options();
   const queue::Event& sent = *SentBy(subject.trace);
   const std::string host = sent.evidence.mx.substr(0, sent.evidence.mx.find_first_of(" ["));
-  const std::string provider = host.empty() ? "other" : std::string(around_.options()->ProviderOf(host));
+  const std::string provider = host.empty() ? "other" : std::string(options->ProviderOf(host));
   const Reply reply = ReplyOf(said->recipient);
   // As the answer to RCPT: where it was given, nobody tells.
   std::string sender;
-  AppendEnvelopeSender(store_, *around_.options(), sent.evidence.stream, subject.message, sender);
-  const Verdict verdict =
-      Reconsider(Classify(Phase::kRcpt, reply), reply,
-                 {.recipient = subject.recipient, .sender = sender, .hostname = around_.options()->node.hostname});
+  AppendEnvelopeSender(store_, *options, sent.evidence.stream, subject.message, sender);
+  Parties parties{.recipient = subject.recipient, .sender = sender, .hostname = options->node.hostname};
+  if (const StreamOptions* const stream = options->FindStream(sent.evidence.stream); stream != nullptr) {
+    parties.signed_for = stream->dkim;
+  }
+  const Verdict verdict = Reconsider(Classify(Phase::kRcpt, reply), reply, parties);
   const Remedy remedy = IsLasting(reply, said->recipient) ? RemedyAt(provider, verdict) : Remedy::kNone;
 
   queue::Outcome outcome;

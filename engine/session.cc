@@ -532,8 +532,10 @@ Attempt Session::AttemptFrom(const Pipeline::Step& step, const Assignment& assig
     AppendEnvelopeSender(services_.store, *options_, assignment.lane->campaign->stream,
                          {.lane = assignment.lane->id, .row = row.id}, sender);
     const SourceOptions* const source = options_->FindSource(path_.source_name);
-    attempt.verdict = Reconsider(attempt.verdict, *step.reply,
-                                 {.recipient = row.recipient, .sender = sender, .hostname = source->hostname});
+    Parties parties{.recipient = row.recipient, .sender = sender, .hostname = source->hostname};
+    const StreamOptions* const stream = options_->FindStream(assignment.lane->campaign->stream);
+    if (stream != nullptr) parties.signed_for = stream->dkim;
+    attempt.verdict = Reconsider(attempt.verdict, *step.reply, parties);
   }
   if (attempt.verdict.action != Action::kDeliver) {
     path_.site.Remember(services_.Now(),

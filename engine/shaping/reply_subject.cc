@@ -1,7 +1,9 @@
 #include "engine/shaping/reply_subject.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace sealift::engine {
 namespace {
@@ -36,6 +38,12 @@ bool AreRelated(std::string_view a, std::string_view b) {
   return a == b || (a.ends_with(b) && a[a.size() - b.size() - 1] == '.');
 }
 
+// "messages from <", in front of an address.
+bool EndsWithFrom(std::string_view text) {
+  while (!text.empty() && !IsOfLocal(text.back())) text.remove_suffix(1);
+  return text.ends_with(" from");
+}
+
 std::string_view WithoutTag(std::string_view local) { return local.substr(0, local.find('+')); }
 
 // What a reply quotes.
@@ -44,6 +52,7 @@ struct Quoted {
   bool recipients_domain = false;  // ... or another name in it
   bool other = false;              // somebody else's
   bool sender = false;             // an address of ours
+  bool sender_as_such = false;     // ... and not only as where the mail is from
   bool host = false;               // a name of ours
 };
 
@@ -54,7 +63,10 @@ class Reading {
         sender_text_(Lower(parties.sender)),
         hostname_(Lower(parties.hostname)),
         recipient_(Split(recipient_text_)),
-        sender_(Split(sender_text_)) {}
+        sender_(Split(sender_text_)) {
+    our_domains_.emplace_back(sender_.domain);
+    for (const std::string& domain : parties.signed_for) our_domains_.push_back(Lower(domain));
+  }
 
   Quoted Read(std::string_view text) {
     const std::string lower = Lower(text);
@@ -72,7 +84,7 @@ class Reading {
         while (end < lower.size() && IsOfHost(lower[end]) && lower.compare(end, 2, "..") != 0) ++end;
         std::string_view domain = std::string_view(lower).substr(from, end - from);
         if (domain.ends_with('.')) domain.remove_suffix(1);
-        OnAddress({word, domain});
+        OnAddress({word, domain}, EndsWithFrom(std::string_view(lower).substr(0, begin)));
       } else {
         OnWord(word);
       }
@@ -84,16 +96,19 @@ class Reading {
  private:
   // Mail to ourselves: then only the envelope's sender is known to be one.
   bool IsOurDomain(std::string_view domain) const {
-    return AreRelated(domain, sender_.domain) && !AreRelated(recipient_.domain, sender_.domain);
+    return std::ranges::any_of(our_domains_, [&](std::string_view ours) {
+      return AreRelated(domain, ours) && !AreRelated(recipient_.domain, ours);
+    });
   }
 
-  void OnAddress(const Address& address) {
+  void OnAddress(const Address& address, bool from) {
     const bool at_home = address.domain == recipient_.domain;
     const bool same = address.local == recipient_.local || WithoutTag(recipient_.local) == address.local;
     if (at_home && same) {
       quoted_.recipient = quoted_.recipients_domain = true;
     } else if (IsOurDomain(address.domain) || (address.domain == sender_.domain && address.local == sender_.local)) {
       quoted_.sender = true;
+      quoted_.sender_as_such = quoted_.sender_as_such || !from;
     } else {
       quoted_.other = true;
     }
@@ -108,6 +123,7 @@ class Reading {
 
   const std::string recipient_text_, sender_text_, hostname_;
   const Address recipient_, sender_;
+  std::vector<std::string> our_domains_;
   Quoted quoted_;
 };
 
@@ -117,10 +133,14 @@ Verdict Reconsider(const Verdict& verdict, const Reply& reply, const Parties& pa
   const bool knows_nobody = verdict.reason_class == ReasonClass::kBadMailbox;
   const bool knows_no_domain = verdict.reason_class == ReasonClass::kBadDomain;
   const bool says_not_why = verdict.reason_class == ReasonClass::kOther && verdict.about == About::kRecipient;
-  if (verdict.action != Action::kBounce || (!knows_nobody && !knows_no_domain && !says_not_why)) return verdict;
+  const bool knows_inactive = verdict.reason_class == ReasonClass::kInactive;
+  if (verdict.action != Action::kBounce || (!knows_nobody && !knows_no_domain && !says_not_why && !knows_inactive)) {
+    return verdict;
+  }
   const Quoted quoted = Reading(parties).Read(reply.Text());
   if (quoted.recipient) return verdict;
-  if (quoted.sender || (knows_no_domain && quoted.host && !quoted.recipients_domain)) {
+  const bool of_sender = knows_inactive ? quoted.sender_as_such : quoted.sender;
+  if (of_sender || (knows_no_domain && quoted.host && !quoted.recipients_domain)) {
     return {.reason_class = ReasonClass::kAuthentication,
             .about = About::kSender,
             .remedy = Remedy::kStop,

@@ -193,6 +193,30 @@ TEST(ClassificationTest, TheSenderHasManyNames) {
   }
 }
 
+// Whose account it is that is switched off is said by what it did: it sent.
+TEST(ClassificationTest, AnAccountThatMayNotSendIsNotTheRecipients) {
+  for (const std::string_view text :
+       {"451 Account Outbounds disabled", "550 5.7.1 Account outbound disabled",
+        "550 Account outbound mail is disabled", "550 5.2.1 Outgoing mail is suspended for this account",
+        "550 5.7.0 Sending is disabled for this account", "550 Account disabled for sending",
+        "550 5.2.1 account is blocked from sending", "550 5.7.1 Submission from this account is disabled",
+        "550 SMTP account disabled", "550 5.2.1 The account sending this message is disabled",
+        "550 5.2.1 Mail from this account has been suspended",
+        "550 The account you are using to send has been suspended", "550 5.2.1 Inactive sender",
+        "550 disabled account of sender", "550 unknown account of the sender", "550 no such user for the sender",
+        "550 5.1.0 rejected: our From address", "550 5.1.1 From field address does not exist"}) {
+    const Verdict verdict = Classify(Phase::kRcpt, ReplyOf(text));
+    EXPECT_EQ(verdict.action, Action::kDefer) << text;
+    EXPECT_TRUE(IsAboutUs(verdict.about)) << text;
+  }
+  for (const std::string_view text :
+       {"550 5.2.1 error sending to inactive mailbox", "550 Sending to disabled user",
+        "550 5.2.1 Message sending failed because the mailbox is disabled", "550 Mailbox of the recipient disabled",
+        "550 The email account that you tried to reach is disabled", "550 mailbox is disabled for this user"}) {
+    EXPECT_EQ(Classify(Phase::kRcpt, ReplyOf(text)).reason_class, ReasonClass::kInactive) << text;
+  }
+}
+
 TEST(ClassificationTest, WhoCouldNotFindOutIsAskedAgain) {
   for (const std::string_view text :
        {"550 5.1.1 <r@d.test>: Recipient address rejected: unverified address: Address verification in progress",

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sealift::engine {
 namespace {
@@ -33,6 +34,35 @@ TEST(ReplySubjectTest, WhoeverQuotesOurAddressSpeaksOfUs) {
     EXPECT_EQ(verdict.reason_class, ReasonClass::kAuthentication) << text;
     EXPECT_EQ(verdict.about, About::kSender) << text;
   }
+}
+
+// Also where it is a mailbox that is switched off, unless the address only says where the mail is from.
+TEST(ReplySubjectTest, AMailboxOfOursThatIsSwitchedOffIsNotTheRecipients) {
+  for (const std::string_view text :
+       {"550 5.2.1 <news@sender.test> account disabled", "550 news@sender.test account is inactive",
+        "550 5.2.1 mailbox news@sender.test suspended"}) {
+    const Verdict verdict = Heard(text);
+    EXPECT_EQ(verdict.action, Action::kDefer) << text;
+    EXPECT_EQ(verdict.about, About::kSender) << text;
+  }
+  for (const std::string_view text : {"550 5.2.1 Mailbox disabled, not accepting messages from <news@sender.test>",
+                                      "550 5.2.1 <joe.doe@c1.test> is disabled and takes nothing of news@sender.test",
+                                      "550 5.2.1 account disabled"}) {
+    const Verdict verdict = Heard(text);
+    EXPECT_EQ(verdict.action, Action::kBounce) << text;
+    EXPECT_EQ(verdict.reason_class, ReasonClass::kInactive) << text;
+  }
+}
+
+TEST(ReplySubjectTest, AnAddressOfADomainThatWeSignForIsOurs) {
+  const std::string text = "550 5.1.0 <news@brand.test> address rejected";
+  EXPECT_EQ(Heard(text).action, Action::kBounce);
+  const std::vector<std::string> domains = {"brand.test"};
+  const Parties signs = {
+      .recipient = kParties.recipient, .sender = kParties.sender, .hostname = kParties.hostname, .signed_for = domains};
+  EXPECT_EQ(Heard(text, signs).action, Action::kDefer);
+  EXPECT_EQ(Heard(text, signs).about, About::kSender);
+  EXPECT_EQ(Heard("550 5.1.1 <joe.doe@c1.test>: user unknown", signs).remedy, Remedy::kSuppress);
 }
 
 TEST(ReplySubjectTest, WhoeverQuotesTheRecipientSpeaksOfHim) {
