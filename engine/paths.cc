@@ -507,8 +507,10 @@ void Paths::OnSessionEnd(Path& path, Slots::For what, bool leaves) {
   ReturnSlots(taken->slots, what);
   path.taken.erase(taken);
   const absl::Time now = services_.Now();
-  if (path.sessions == 0)
-    path.next_open = std::min(path.next_open, now + LeftToOthers(path, now));  // it is full no more
+  if (path.sessions == 0) {  // it is full no more
+    const absl::Time next = now + LeftToOthers(path, now);
+    path.next_open = IsWanted(path, now) ? next : std::min(path.next_open, next);
+  }
   Pump(path.site);
   path.replaces = false;
   const bool any = std::ranges::any_of(path.site.paths, [](const auto& other) { return other->sessions > 0; });

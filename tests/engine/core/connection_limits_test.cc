@@ -124,6 +124,22 @@ TEST_F(ConnectionLimitsTest, AConnectionThatIsUsedUpIsLeftToASiteThatHasNone) {
   EXPECT_GT(CountersOf(spring).queued(), 0u);
 }
 
+// One that carries mail all the time as well, once it has had its turn: it would be kept for a thousand messages.
+TEST_F(ConnectionLimitsTest, ASitesOnlyConnectionIsLeftAfterATurnToASiteThatHasNone) {
+  AddProvider();
+  for (MailServer* server : servers_) server->script = nullptr;
+  options_.destinations = {{.provider = "group", .connections = {.count = 1, .origin = "t:1"}}};
+  Start();
+  const queue::CampaignId spring =
+      Send("spring", Recipients(900, "d1.test"), {.rate = {.count = 25, .period = absl::Seconds(1)}});
+  ASSERT_TRUE(EventuallyDelivered(spring, 1));
+  const queue::CampaignId summer = Send("summer", Recipients(4, "d2.test"));
+  ASSERT_TRUE(EventuallyDelivered(summer, 4));
+  EXPECT_GT(CountersOf(spring).queued(), 0u);
+  Stop(absl::ZeroDuration());
+  EXPECT_GT(servers_[0]->conversations.front().commands.size(), 10u) << "it had a turn";
+}
+
 // A receiver that lets no more than two of our connections in is asked for a third once, by one site of his, and
 // whoever waits is told.
 TEST_F(ConnectionLimitsTest, AReceiverThatLetsNoMoreConnectionsInIsNotAskedAgainAtOnce) {
