@@ -28,16 +28,19 @@ WaitReason Sending(uint64_t rows) {
           .rows = rows};
 }
 
-// Of the suspensions that keep a source of its pool from the lane, the one that ends first. Null: none does.
+// Of the suspensions that keep from the lane a source that it might leave from, the one that ends first. Null: none
+// does.
 std::shared_ptr<const Hold> FirstSuspensionToEnd(Scheduler& scheduler, const Lane& lane) {
   const SendQueue& queue = *lane.queue;
   if (queue.placement.barred.empty() || queue.stream == nullptr) return nullptr;
   const ShardServices& services = scheduler.services();
-  const PoolOptions* const pool =
-      services.options->FindPool(queue.placement.pool.empty() ? queue.stream->pool : queue.placement.pool);
+  std::set<std::string_view> sources;
+  for (const int index : scheduler.SourcesOf(queue)) {
+    sources.insert(services.options->sources[static_cast<size_t>(index)].name);
+  }
   std::shared_ptr<const Hold> first;
   for (const std::shared_ptr<const Hold>& hold : services.holds->holds()) {
-    if (hold->kind != Hold::Kind::kSuspension || pool == nullptr || !pool->Has(*hold->filter.source)) continue;
+    if (hold->kind != Hold::Kind::kSuspension || !sources.contains(*hold->filter.source)) continue;
     if (first != nullptr && first->until <= hold->until) continue;
     const HoldSet alone({hold}, services.store);
     if (alone.PlacementOf(FactsOf(lane, queue.site)).barred_by != nullptr) first = hold;

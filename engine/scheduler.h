@@ -154,6 +154,9 @@ class Scheduler {
   // The queue's permits ask for what replies have put on its mail by now, on whichever shard they were heard. To be
   // called before they are looked at.
   void Restrain(SendQueue& queue);
+  // From where the queue's rows may leave, but for what holds bar: its pool's sources, and for mail that waits for
+  // warm-ups those of the pools that take over what one of them may not send yet.
+  std::vector<int> SourcesOf(const SendQueue& queue);
   // Why the rows of a lane wait now.
   Refusal WhyWaiting(const Lane& lane) const;
 
@@ -176,7 +179,6 @@ class Scheduler {
   void Leave(Lane& lane);
   SendQueue& QueueOf(Site& site, const Lane& lane);
   void Configure(SendQueue& queue);
-  std::vector<int> SourcesOf(const PoolOptions& pool, const Site& site);
   void Order(Site& site);
   void List(Lane& lane);
   void Unlist(Lane& lane);

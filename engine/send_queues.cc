@@ -78,13 +78,16 @@ SendQueue& Scheduler::QueueOf(Site& site, const Lane& lane) {
   return queue;
 }
 
-// The pool's, and those of the pools that take over what one of them may not send yet.
-std::vector<int> Scheduler::SourcesOf(const PoolOptions& pool, const Site& site) {
+std::vector<int> Scheduler::SourcesOf(const SendQueue& queue) {
   const Options& options = *services_.options;
-  std::vector<int> sources = pool.source_indexes;
-  for (const int index : pool.source_indexes) {
+  const std::string& routed = queue.placement.pool;
+  const PoolOptions* const pool = options.FindPool(routed.empty() ? queue.stream->pool : routed);
+  if (pool == nullptr) return {};  // a reload took away the pool of a route
+  std::vector<int> sources = pool->source_indexes;
+  if (queue.transactional()) return sources;
+  for (const int index : pool->source_indexes) {
     const SourceOptions& source = options.sources[static_cast<size_t>(index)];
-    if (services_.warmups.On(source.name, site.judge) == nullptr) continue;
+    if (services_.warmups.On(source.name, queue.site->judge) == nullptr) continue;
     if (const PoolOptions* const other = options.FindPool(source.warmup.overflow); other != nullptr) {
       for (const int more : other->source_indexes) {
         if (std::ranges::find(sources, more) == sources.end()) sources.push_back(more);
@@ -113,10 +116,8 @@ void Scheduler::Configure(SendQueue& queue) {
                           ? RequirementOfReport()
                           : RequirementOf(BindingPolicy(stream, queue.settings), stream.requiretls, queue.security);
   queue.delivery_seconds = services_.metrics.histogram(Metric::kDeliverySeconds, {stream.name});
-  const PoolOptions* const pool = options.FindPool(stream.pool);
-  if (pool == nullptr) return;  // a reload took away the pool of a route
   const bool waits_for_warmup = stream.kind == StreamKind::kMarketing;
-  for (const int index : waits_for_warmup ? SourcesOf(*pool, site) : pool->source_indexes) {
+  for (const int index : SourcesOf(queue)) {
     const SourceOptions& source = options.sources[static_cast<size_t>(index)];
     if (std::ranges::binary_search(queue.placement.barred, source.name)) continue;
     auto permits = std::make_shared<SendPermits>();

@@ -247,6 +247,32 @@ TEST_F(HoldingTest, WhereASuspensionEndsBeforeASourcesLimitLetsGoItIsWhatRowsWai
   EXPECT_EQ(first().reason, "source") << "its rate lets a row go before the suspension ends";
 }
 
+TEST_F(HoldingTest, ASuspendedSourceOfThePoolThatAWarmupOverflowsToIsNamed) {
+  AddSource("ip2", "127.0.0.2");
+  options_.pools.push_back({.name = "warm", .sources = {"ip2"}, .source_indexes = {1}});
+  options_.sources[0].warmup = {.start = "2999-01-01", .per_day = {{"default", {1}}}, .overflow = "warm"};
+  warmups_.Adopt(options_);
+  AddDomain("d1.test");
+  Start();
+  Hold soon = *MakeHold({.source = "ip2"}, Kind::kSuspension);
+  soon.until = absl::FromUnixMillis(absl::ToUnixMillis(absl::Now() + absl::Minutes(20)));
+  Adopt({std::make_shared<const Hold>(soon)});
+  const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 3; }));
+  warmups_.Tick(absl::Now(), {});  // it says how long there is nothing
+  ASSERT_TRUE(EventuallyStill());
+  OnShard([&](Scheduler& scheduler) {
+    DomainExplanation explanation;
+    ExplainDomain(scheduler, "d1.test", explanation);
+    ASSERT_THAT(explanation.waits, SizeIs(1));
+    EXPECT_EQ(explanation.waits[0].reason, "hold") << explanation.waits[0].detail;
+    EXPECT_EQ(explanation.waits[0].until, soon.until);
+  });
+  Adopt({});
+  ASSERT_TRUE(EventuallyDelivered(id, 3));
+  EXPECT_THAT(SourcesOf(id), ElementsAre("ip2", "ip2", "ip2"));
+}
+
 TEST_F(HoldingTest, ARouteSendsFromAnotherPoolUnderItsSourcesLimits) {
   AddSource("ip2", "127.0.0.2");
   options_.sources[1].rate = {.rate = {.count = 1, .period = absl::Hours(1)}, .origin = "sealift.toml:9"};
