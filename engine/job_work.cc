@@ -10,9 +10,13 @@ namespace {
 
 constexpr int kPageLanes = 1024;
 constexpr absl::Duration kAsksFor = absl::Seconds(15);       // the DNS, about a page
+constexpr absl::Duration kAsksAtLeast = absl::Seconds(1);    // ... once it has not answered in time again and again
 constexpr absl::Duration kCountsWithin = absl::Seconds(15);  // all of them, where only a number is wanted
 
 }  // namespace
+
+JobWork::JobWork(Job job, RowMatcher matcher, const Services& services)
+    : job_(std::move(job)), matcher_(std::move(matcher)), services_(services), asks_for_(kAsksFor) {}
 
 absl::StatusOr<std::unique_ptr<JobWork>> JobWork::Of(Job job, const Services& services) {
   absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(job.filter, services.store);
@@ -66,11 +70,14 @@ absl::Status JobWork::ListCampaigns() {
 }
 
 absl::Duration JobWork::patience() const {
-  return counts_until_.has_value() ? std::max(*counts_until_ - absl::Now(), absl::ZeroDuration()) : kAsksFor;
+  return counts_until_.has_value() ? std::max(*counts_until_ - absl::Now(), absl::ZeroDuration()) : asks_for_;
 }
 
+// Jobs wait for each other: a DNS that is down would keep them for as long as there are pages.
 void JobWork::FindProviders(const std::set<std::string>& domains) {
-  if (matcher_.filter().provider.has_value()) services_.node.find_providers(domains, patience(), providers_);
+  if (!matcher_.filter().provider.has_value()) return;
+  const bool in_time = services_.node.find_providers(domains, patience(), providers_);
+  if (!in_time) asks_for_ = std::max(asks_for_ / 2, kAsksAtLeast);
 }
 
 LaneFacts JobWork::FactsOf(const queue::Campaign& campaign, const queue::LaneId& lane,

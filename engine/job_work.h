@@ -38,7 +38,8 @@ struct JobNode {
   std::function<void(queue::CampaignId)> refilled;
   std::function<std::string(const std::string& domain)> provider_of;  // empty: not known
   // Adds the providers of domains that are not among them, as far as they can be told in that time: the DNS is asked.
-  std::function<void(const std::set<std::string>& domains, absl::Duration patience,
+  // False: it was too short for all.
+  std::function<bool(const std::set<std::string>& domains, absl::Duration patience,
                      std::map<std::string, std::string>& providers)>
       find_providers;
   // The lowest rate at which mail of the campaign may go to the domain.
@@ -104,8 +105,7 @@ class JobWork {
     std::string after;  // where the next step begins in it
   };
 
-  JobWork(Job job, RowMatcher matcher, const Services& services)
-      : job_(std::move(job)), matcher_(std::move(matcher)), services_(services) {}
+  JobWork(Job job, RowMatcher matcher, const Services& services);
 
   virtual absl::StatusOr<Progress> Move() = 0;
   // Counts what it means in rows, and adds to unplaced_.
@@ -118,7 +118,7 @@ class JobWork {
   LaneFacts FactsOf(const queue::Campaign& campaign, const queue::LaneId& lane, const std::string& domain) const;
   // Whether it may be the job's, and only the provider that the filter names is not known to be its.
   bool Unplaced(const LaneFacts& lane) const;
-  // For so long the DNS is asked from now on.
+  // For so long the DNS is asked at once.
   absl::Duration patience() const;
   // Those of the next lanes of one campaign that may have rows of the job; nothing: there are no more lanes.
   absl::StatusOr<std::optional<std::vector<LaneToDo>>> NextLanes();
@@ -134,6 +134,7 @@ class JobWork {
   bool listed_ = false;
   std::string lanes_cursor_;
   std::map<std::string, std::string> providers_;  // by domain, as far as they are known
+  absl::Duration asks_for_;                       // the DNS, about a page
   std::optional<absl::Time> counts_until_;        // it counts only: somebody waits for the answer
 };
 

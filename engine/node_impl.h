@@ -113,8 +113,9 @@ class NodeImpl final : public Node {
   absl::StatusOr<QueuePage> ListRowsWithin(const QueueFilter& filter, std::string cursor, int max, absl::Time until);
   // As far as the shards know. Empty: its hosts are not known, nor whose they are.
   std::string ProviderOf(const std::string& domain);
-  // Adds those of domains that are not among them: the shards are asked, then the DNS until that time.
-  void FindProviders(const std::set<std::string>& domains, absl::Time until,
+  // Adds those of domains that are not among them: the shards are asked, then the DNS until that time. False: it came
+  // before all were looked up.
+  bool FindProviders(const std::set<std::string>& domains, absl::Time until,
                      std::map<std::string, std::string>& providers);
   std::map<std::string, std::vector<dns::MxHost>> HostsOf(std::vector<std::string> domains, absl::Time until);
   // Of a retry whose filter asks about rows.

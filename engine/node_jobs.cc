@@ -49,7 +49,7 @@ std::unique_ptr<Jobs> NodeImpl::MakeJobs() {
   node.provider_of = [this](const std::string& domain) { return ProviderOf(domain); };
   node.find_providers = [this](const std::set<std::string>& domains, absl::Duration patience,
                                std::map<std::string, std::string>& providers) {
-    FindProviders(domains, absl::Now() + patience, providers);
+    return FindProviders(domains, absl::Now() + patience, providers);
   };
   node.leaves_from = [this](const queue::Campaign& campaign, const std::string& source) {
     return LeavesFrom(campaign.spec.stream, source);

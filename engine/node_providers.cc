@@ -52,13 +52,13 @@ std::map<std::string, std::vector<dns::MxHost>> NodeImpl::HostsOf(std::vector<st
   return std::move(hosts.found());
 }
 
-void NodeImpl::FindProviders(const std::set<std::string>& domains, absl::Time until,
+bool NodeImpl::FindProviders(const std::set<std::string>& domains, absl::Time until,
                              std::map<std::string, std::string>& providers) {
   std::set<std::string> unknown;
   for (const std::string& domain : domains) {
     if (!providers.contains(domain)) unknown.insert(domain);
   }
-  if (unknown.empty()) return;
+  if (unknown.empty()) return true;
   AskShards([&](Scheduler& scheduler) {
     for (const std::string& domain : unknown) {
       if (const Site* site = scheduler.directory().FindSite(domain); site != nullptr) {
@@ -67,11 +67,13 @@ void NodeImpl::FindProviders(const std::set<std::string>& domains, absl::Time un
     }
   });
   std::erase_if(unknown, [&](const std::string& domain) { return providers.contains(domain); });
-  if (unknown.empty() || absl::Now() >= until) return;
+  if (unknown.empty()) return true;
+  if (absl::Now() >= until) return false;
   const std::shared_ptr<const Options> options = this->options();
   for (const auto& [domain, hosts] : HostsOf({unknown.begin(), unknown.end()}, until)) {
     providers[domain] = std::string(options->ProviderOf(hosts.front().name));
   }
+  return absl::Now() < until;
 }
 
 }  // namespace sealift::engine

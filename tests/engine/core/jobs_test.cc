@@ -9,6 +9,7 @@
 namespace sealift::engine {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 constexpr absl::Duration kInTime = absl::Seconds(30);
@@ -43,10 +44,12 @@ class JobsTest : public queue::StoreTest {
     };
     node.may_send = [this] { return may_send_; };
     node.check_names = [](const QueueFilter&) { return absl::OkStatus(); };
-    node.find_providers = [this](const std::set<std::string>& domains, absl::Duration,
+    node.find_providers = [this](const std::set<std::string>& domains, absl::Duration patience,
                                  std::map<std::string, std::string>& providers) {
-      if (!resolved_) return;
+      asked_for_.push_back(patience);
+      if (!resolved_) return false;
       for (const std::string& domain : domains) providers[domain] = "google";
+      return true;
     };
     node.count = [this](const QueueFilter& filter, absl::Duration) -> absl::StatusOr<RowCount> {
       if (filter.provider.has_value() && !resolved_) return RowCount{.unplaced = 48};
@@ -122,6 +125,7 @@ class JobsTest : public queue::StoreTest {
   std::atomic<bool> endless_ = false, swept_ = false;  // no sweep of a lane ends by itself; one has begun
   std::atomic<bool> resolved_ = false;                 // the domains' sites are known, and google's
   absl::Status may_send_;                              // changed between starts only
+  std::vector<absl::Duration> asked_for_;              // the DNS; read between jobs only
 };
 
 TEST_F(JobsTest, ARetryMovesWhatWaitsAndNothingTwice) {
@@ -309,6 +313,15 @@ TEST_F(JobsTest, WhatIsOfNoProviderThatIsKnownIsLeftAndTold) {
   const Job moved = Ended(Order({.kind = Job::Kind::kRetry, .filter = {.provider = "google"}}));
   EXPECT_EQ(moved.moved, 48u);
   EXPECT_EQ(moved.why, "");
+}
+
+// Jobs wait for each other: a DNS that is down would keep them as long for each page, and here each campaign has one.
+TEST_F(JobsTest, ADnsThatIsDownIsWaitedForLessFromPageToPage) {
+  for (int i = 1; i <= 6; ++i) LoadRows(Create(fmt::format("more{}", i)), 1, 3);
+  const Jobs::Request request = {.kind = Job::Kind::kBounce, .filter = {.provider = "google"}};
+  EXPECT_THAT(Ended(Order(request)).why, ::testing::HasSubstr("66 rows are left whose provider is not known"));
+  EXPECT_THAT(asked_for_, ElementsAre(absl::Seconds(15), absl::Seconds(7.5), absl::Seconds(3.75), absl::Seconds(1.875),
+                                      absl::Seconds(1), absl::Seconds(1), absl::Seconds(1)));
 }
 
 TEST_F(JobsTest, AReplayLeavesWhatIsOfNoProviderThatIsKnown) {

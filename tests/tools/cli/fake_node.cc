@@ -187,7 +187,7 @@ void FakeNode::OpenStore() {
   node.count = [this](const engine::QueueFilter& filter, absl::Duration patience) {
     return CountRows(filter, patience);
   };
-  node.find_providers = [](const std::set<std::string>&, absl::Duration, std::map<std::string, std::string>&) {};
+  node.find_providers = [](const std::set<std::string>&, absl::Duration, std::map<std::string, std::string>&) { return true; };
   jobs_ = std::make_unique<engine::Jobs>(*store_, *holds_, std::move(node));
   if (!jobs_->Open().ok()) std::abort();
 }
