@@ -16,7 +16,8 @@ bool Warmup::IsNewDay(absl::Time now) const {
 
 void Warmup::Advance(absl::Time now) {
   const bool earned = standing_.day == 0 || (!standing_.slowed && standing_.sent * 2 >= quota());
-  const bool goes_on = earned && !standing_.frozen && !over();
+  const bool repeats = plan_.repeats_last && standing_.day >= last_day();
+  const bool goes_on = earned && !standing_.frozen && !over() && !repeats;
   standing_ = {.day = standing_.day + (goes_on ? 1 : 0), .date = DateOf(now), .frozen = standing_.frozen};
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -54,7 +55,7 @@ class Warmup {
   void Advance(absl::Time now);
 
   // Nothing limits the source there any more.
-  bool over() const { return !plan_.repeats_last && standing_.day > static_cast<int>(plan_.per_day.size()); }
+  bool over() const { return !plan_.repeats_last && standing_.day > last_day(); }
   // Messages of this day; none before the first. Not when it is over.
   int64_t quota() const;
   // When the next date begins.
@@ -66,14 +67,15 @@ class Warmup {
   void SetSent(int64_t sent) { standing_.sent = sent; }
   void SetSlowed() { standing_.slowed = true; }
   void SetFrozen(bool frozen) { standing_.frozen = frozen; }
-  // What was sent today stays sent.
-  void SetDay(int day) { standing_.day = day; }
+  // What was sent today stays sent. A plan that repeats its last day has none behind it.
+  void SetDay(int day) { standing_.day = plan_.repeats_last ? std::min(day, last_day()) : day; }
 
   // Takes over another plan; the day, and what was sent on it, stay.
   void Adopt(Plan plan) { plan_ = std::move(plan); }
 
  private:
   absl::CivilDay DateOf(absl::Time now) const { return absl::ToCivilDay(now, plan_.zone); }
+  int last_day() const { return static_cast<int>(plan_.per_day.size()); }
 
   Plan plan_;
   Standing standing_;

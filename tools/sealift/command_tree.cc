@@ -389,7 +389,7 @@ std::vector<Command> MakeTree() {
        {Option("provider", "NAME", "only this one, as the list names it"),
         Option(
             "set-day", "N",
-            "go on from that day of the plan; one behind the last ends it, or repeats the last where `then` says so"),
+            "go on from that day of the plan; one behind the last ends it, or is the last where `then` is \"repeat\""),
         Switch("freeze", "repeat the present day until --unfreeze"), Switch("unfreeze", "let days advance again"),
         Option("reason", "TEXT", "why, for the audit file")},
        RunSourceWarmup},

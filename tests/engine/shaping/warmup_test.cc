@@ -81,6 +81,24 @@ TEST(WarmupTest, AfterTheLastDayNothingLimitsOrItIsRepeated) {
   EXPECT_EQ(bound.quota(), 50);
 }
 
+TEST(WarmupTest, APlanThatRepeatsItsLastDayHasNoneBehindIt) {
+  Warmup::Plan plan = APlan();
+  plan.repeats_last = true;
+  Warmup bound(plan);
+  bound.Advance(Noon(1));
+  bound.SetDay(99);
+  EXPECT_EQ(bound.standing().day, 3);
+  Go(bound, 2, 500);
+  EXPECT_EQ(bound.standing().day, 3);
+  plan.per_day = {50, 100, 500, 1000, 2000};
+  bound.Adopt(plan);
+  Go(bound, 3, 500);
+  EXPECT_EQ(bound.quota(), 1000) << "days that are added are not jumped over";
+  Warmup ends = Begun();
+  ends.SetDay(4);
+  EXPECT_TRUE(ends.over());
+}
+
 TEST(WarmupTest, AFrozenDayStays) {
   Warmup warmup = Begun();
   warmup.SetFrozen(true);
