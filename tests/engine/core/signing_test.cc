@@ -12,6 +12,7 @@
 #include <mutex>
 #include <set>
 
+#include "engine/explain.h"
 #include "engine/smtp/dot_stuffing.h"
 #include "tests/engine/core/row_taker.h"
 
@@ -295,6 +296,25 @@ TEST_F(ReadyListTest, RowsGoInTheirOrderEachOnce) {
   Prepared(100);
   EXPECT_EQ(TakeAll(100), Numbers(1, 100));
   EXPECT_TRUE(Eventually([this] { return scheduler().lanes().size() == 0; })) << "nothing is left of the lane";
+}
+
+TEST_F(ReadyListTest, WhatTheSignersHaveYetToSignIsSaidToWaitForThem) {
+  Start();
+  Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(Eventually([this] { return RowsReady("d1.test") == 3; }));
+  OnShard([&](Scheduler& scheduler) {
+    EXPECT_FALSE(Take().has_value()) << "it is not signed";
+    DomainExplanation explanation;
+    ExplainDomain(scheduler, "d1.test", explanation);
+    ASSERT_THAT(explanation.waits, SizeIs(1));
+    EXPECT_EQ(explanation.waits[0].reason, "signing");
+    EXPECT_EQ(explanation.waits[0].rows, 3U);
+    EXPECT_THAT(explanation.waits[0].set_by, StartsWith("stream news dkim"));
+    const std::vector<WaitingRows> waiting = CountWaiting(scheduler);
+    ASSERT_THAT(waiting, SizeIs(1));
+    EXPECT_EQ(waiting[0].reason, "signing");
+    EXPECT_EQ(waiting[0].rows, 3U);
+  });
 }
 
 TEST_F(ReadyListTest, ItHoldsNoMoreThanSessionsCanUse) {
