@@ -256,7 +256,7 @@ class Node {
   virtual absl::StatusOr<QueuePage> ListRows(const QueueFilter& filter, std::string cursor, int max) = 0;
   // Makes the rows in doubt that a filter means due now, and returns how many: some may arrive a second time.
   // FailedPrecondition: since a restore everything is in doubt.
-  virtual absl::StatusOr<uint64_t> ReleaseInDoubt(const QueueFilter& filter) = 0;
+  virtual absl::StatusOr<RowCount> ReleaseInDoubt(const QueueFilter& filter) = 0;
 
   // How many queued rows a filter means, exactly. With a source: those of streams whose pool has it. With a provider
   // the DNS is asked for so long.

@@ -128,16 +128,18 @@ void NodeImpl::Returned(queue::CampaignId id, const std::vector<queue::ReplayedR
   }
 }
 
-absl::StatusOr<uint64_t> NodeImpl::ReleaseInDoubt(const QueueFilter& filter) {
+absl::StatusOr<RowCount> NodeImpl::ReleaseInDoubt(const QueueFilter& filter) {
   if (absl::Status may = restoration_->MaySend(); !may.ok()) return may;
   const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(filter, *store_);
   if (!matcher.ok()) return matcher.status();
   std::map<queue::CampaignId, std::vector<queue::LaneId>> lanes;
-  const absl::StatusOr<uint64_t> read = ForEachLane(
-      filter, absl::Now() + kFindProvidersWithin, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
+  const absl::StatusOr<uint64_t> unplaced = ForEachLane(
+      filter, absl::Now() + kFindProvidersWithin,
+      [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
         if (lane.in_doubt > 0) lanes[campaign.id].push_back(lane.lane);
-      });
-  if (!read.ok()) return read.status();
+      },
+      &queue::LaneRecord::in_doubt);
+  if (!unplaced.ok()) return unplaced.status();
   const absl::Time now = absl::Now();
   const auto judge = [&](const queue::Pack& pack, const queue::Row& row) -> std::optional<absl::Time> {
     if (pack.due() != absl::InfiniteFuture()) return std::nullopt;
@@ -149,7 +151,7 @@ absl::StatusOr<uint64_t> NodeImpl::ReleaseInDoubt(const QueueFilter& filter) {
                          .in_doubt = true};
     return matcher->Means(facts, now) ? std::optional(now) : std::nullopt;
   };
-  uint64_t released = 0;
+  RowCount released{.unplaced = *unplaced};
   for (const auto& [id, doubted] : lanes) {
     absl::Status failure;
     uint64_t moved = 0;
@@ -166,7 +168,7 @@ absl::StatusOr<uint64_t> NodeImpl::ReleaseInDoubt(const QueueFilter& filter) {
       if (const absl::Status sent = campaigns_->Refilled(id); !sent.ok()) failure.Update(sent);
     }
     if (!failure.ok()) return failure;
-    released += moved;
+    released.rows += moved;
   }
   return released;
 }

@@ -71,7 +71,7 @@ class NodeImpl final : public Node {
 
   absl::StatusOr<QueueShape> Shape(const QueueFilter& filter) override;
   absl::StatusOr<QueuePage> ListRows(const QueueFilter& filter, std::string cursor, int max) override;
-  absl::StatusOr<uint64_t> ReleaseInDoubt(const QueueFilter& filter) override;
+  absl::StatusOr<RowCount> ReleaseInDoubt(const QueueFilter& filter) override;
   absl::StatusOr<RowCount> CountRows(const QueueFilter& filter, absl::Duration patience) override;
   Holds& holds() override { return *holds_; }
   Jobs& jobs() override { return *jobs_; }
@@ -105,11 +105,12 @@ class NodeImpl final : public Node {
   CampaignStatus StatusOf(const queue::Campaign& campaign);
   // The campaigns that a filter means; an error for a name that is none.
   absl::StatusOr<std::vector<queue::Campaign>> Matching(const QueueFilter& filter);
-  // Every lane of them that a filter means. How many rows are in lanes that it means if their domains are of its
-  // provider, which could not be told until then.
+  // Every lane of them that a filter means. How many rows (of those that `counted` says) are in lanes that it means if
+  // their domains are of its provider, which could not be told until then.
   absl::StatusOr<uint64_t> ForEachLane(
       const QueueFilter& filter, absl::Time until,
-      const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit);
+      const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit,
+      uint64_t queue::LaneRecord::* counted = &queue::LaneRecord::queued);
   absl::StatusOr<QueuePage> ListRowsWithin(const QueueFilter& filter, std::string cursor, int max, absl::Time until);
   // As far as the shards know. Empty: its hosts are not known, nor whose they are.
   std::string ProviderOf(const std::string& domain);

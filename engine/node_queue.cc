@@ -75,7 +75,8 @@ absl::StatusOr<std::vector<queue::Campaign>> NodeImpl::Matching(const QueueFilte
 
 absl::StatusOr<uint64_t> NodeImpl::ForEachLane(
     const QueueFilter& filter, absl::Time until,
-    const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit) {
+    const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit,
+    uint64_t queue::LaneRecord::* counted) {
   const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(filter, *store_);
   if (!matcher.ok()) return matcher.status();
   const absl::StatusOr<std::vector<queue::Campaign>> campaigns = Matching(filter);
@@ -102,7 +103,7 @@ absl::StatusOr<uint64_t> NodeImpl::ForEachLane(
         const auto provider = providers.find(lane.domain);
         const bool placed = !filter.provider.has_value() || provider != providers.end();
         if (!placed) {
-          unplaced += lane.queued;
+          unplaced += lane.*counted;
         } else if (!filter.provider.has_value() || provider->second == *filter.provider) {
           visit(campaign, lane);
         }

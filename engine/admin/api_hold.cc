@@ -150,9 +150,11 @@ absl::StatusOr<json> Api::ReleaseInDoubt(Call& call, const QueueFilter& filter) 
     AddUnplaced(count->unplaced, answer);
     return answer;
   }
-  const absl::StatusOr<uint64_t> rows = node_.ReleaseInDoubt(filter);
-  if (!rows.ok()) return rows.status();
-  return json{{"rows", *rows}, {"dry_run", false}};
+  const absl::StatusOr<RowCount> released = node_.ReleaseInDoubt(filter);
+  if (!released.ok()) return released.status();
+  json answer = {{"rows", released->rows}, {"dry_run", false}};
+  AddUnplaced(released->unplaced, answer);
+  return answer;
 }
 
 absl::StatusOr<json> Api::ReleaseQueue(Call& call) {

@@ -96,7 +96,7 @@ CommandResult ReleaseInDoubt(const Invocation& call, Console& console, json body
   body["dry_run"] = false;
   const absl::StatusOr<json> answer = daemon->Post("/api/v1/queue/release", body);
   if (!answer.ok()) return answer.status();
-  console.Record(*answer, {{"rows", "rows released"}});
+  console.Record(*answer, {{"rows", "rows released"}, {"unplaced", "left: provider not known"}});
   return ExitCode::kOk;
 }
 

@@ -46,6 +46,19 @@ TEST(HoldCommandsTest, ADryRunCountsAndChangesNothing) {
   EXPECT_THAT(socket.AuditEntries(), IsEmpty());
 }
 
+TEST(HoldCommandsTest, WhatIsInDoubtAndOfNoKnownProviderIsLeftAndToldOf) {
+  ControlSocket socket;
+  const Ran ran =
+      socket.Run({"queue", "release", "--state", "in_doubt", "--provider", "google", "--reason", "r", "--yes"});
+  ASSERT_EQ(ran.code, 0) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("rows released"), HasSubstr("left: provider not known")));
+  EXPECT_EQ(
+      socket
+          .Run({"queue", "release", "--state", "in_doubt", "--provider", "google", "--reason", "r", "--yes", "--json"})
+          .Json()["unplaced"],
+      2);
+}
+
 TEST(HoldCommandsTest, ARecipientIsMaskedAndNeverInTheAuditFile) {
   ControlSocket socket;
   const Ran placed = socket.Run({"queue", "hold", "--recipient", kSecret, "--reason", "a call", "--json"});

@@ -379,9 +379,9 @@ absl::StatusOr<engine::Node::QueuePage> FakeNode::ListRows(const engine::QueueFi
   return page;
 }
 
-absl::StatusOr<uint64_t> FakeNode::ReleaseInDoubt(const engine::QueueFilter& filter) {
+absl::StatusOr<engine::RowCount> FakeNode::ReleaseInDoubt(const engine::QueueFilter& filter) {
   Note(fmt::format("release in doubt {}", filter.domain.value_or("-")));
-  return 3;
+  return engine::RowCount{.rows = 3, .unplaced = filter.provider.has_value() ? 2u : 0u};
 }
 
 absl::StatusOr<engine::DomainExplanation> FakeNode::Explain(std::string_view domain) {

@@ -47,7 +47,7 @@ class FakeNode final : public engine::Node {
   absl::StatusOr<engine::TestMail> SendTestMail(std::string_view name, const engine::TestMailRequest& request) override;
   absl::StatusOr<QueueShape> Shape(const engine::QueueFilter& filter) override;
   absl::StatusOr<QueuePage> ListRows(const engine::QueueFilter& filter, std::string cursor, int max) override;
-  absl::StatusOr<uint64_t> ReleaseInDoubt(const engine::QueueFilter& filter) override;
+  absl::StatusOr<engine::RowCount> ReleaseInDoubt(const engine::QueueFilter& filter) override;
   absl::StatusOr<engine::DomainExplanation> Explain(std::string_view domain) override;
   std::vector<engine::LimitStatus> Throttles() override;
   std::vector<engine::SourceStatus> Sources() override;
