@@ -49,10 +49,10 @@ class Directory {
   void Forget(Lane& lane);
 
   Site& SiteOf(const SiteIdentity& identity, const std::string& domain);
-  // Null: the domain was never resolved here.
   // Other options are in force: whether a site is another provider's by them.
   bool Regroup();
 
+  // Null: the domain was never resolved here.
   Site* FindSite(const std::string& domain) const;
   bool Resolving(const std::string& domain) const { return resolving_.contains(domain); }
 
