@@ -45,6 +45,11 @@ absl::Status Restraints::Adopt(std::shared_ptr<const Options> options) {
   if (options_ != nullptr) Rename(*options);
   options_ = std::move(options);
   rules_ = *std::move(rules);
+  for (auto& [key, slowdown] : slowdowns_) {
+    if (slowdown.base <= 0) continue;
+    slowdown.origin = OriginOf(slowdown.rule);
+    Set(slowdown);
+  }
   return absl::OkStatus();
 }
 
@@ -219,6 +224,11 @@ Restraints::Slowdown& Restraints::At(const Key& key, absl::Time now) {
 void Restraints::Add(const Key& key, Slowdown slowdown) {
   slowdowns_[key] = std::move(slowdown);
   generation_.fetch_add(1, std::memory_order_release);
+}
+
+std::string Restraints::OriginOf(std::string_view rule) const {
+  const auto known = std::ranges::find(rules_->rules(), rule, &ResponseRule::name);
+  return known != rules_->rules().end() ? known->origin : "no longer in the configuration";
 }
 
 void Restraints::Begin(const Key& key, Slowdown& slowdown, const ResponseRule& rule, absl::Time now) const {

@@ -196,6 +196,8 @@ class Restraints {
   Slowdown& At(const Key& key, absl::Time now);
   // From now on RatesOn knows it.
   void Add(const Key& key, Slowdown slowdown);
+  // Who set a rule: of the configuration in force, or of one before it.
+  std::string OriginOf(std::string_view rule) const;
   // As it is now, by that rule.
   void Enforce(Slowdown& slowdown, const ResponseRule& rule);
   // A backoff begins, at what was measured.

@@ -153,6 +153,7 @@ void Restraints::Recall(std::string_view name, std::string_view value, absl::Tim
       slowdown.pause = absl::Nanoseconds(known.value("pause", int64_t{0}));
       if (known.contains("refused_since")) slowdown.refused_since = TimeOf(known.at("refused_since"));
       slowdown.now = slowdown.lowest;
+      if (rules_ != nullptr) slowdown.origin = OriginOf(slowdown.rule);
       const Key written{names.at(2), what};
       const std::optional<Key> key = KeyNow(written, known.value("address", ""));
       if (key != written) {

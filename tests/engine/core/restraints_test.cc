@@ -302,6 +302,28 @@ TEST_F(RestraintsTest, WhatIsSuspendedTowardsASiteBindsWhoeverSendsThere) {
   EXPECT_EQ(LongestWait(elsewhere, kNow + absl::Minutes(1)), absl::ZeroDuration());
 }
 
+TEST_F(RestraintsTest, WhatARuleHasSlowedIsToldToBeOfAnEarlierConfigurationOnceAReloadHasTakenItAway) {
+  RuleOptions rule{.name = "mine", .match = "slow", .actions = {"backoff"}, .factor = 0.5, .duration = absl::Hours(1)};
+  options_.rules = {rule};
+  options_.origins["rule[mine].match"] = "sealift.toml:7";
+  Adopt();
+  Hear("google", "451 slow", kNow, Phase::kRcpt);
+  const Restraints::Place place{.source = "ip1", .provider = "google", .stream = "news", .campaign = "c"};
+  EXPECT_EQ(restraints_.RatesOn(place)[0]->origin(), "rule mine (sealift.toml:7)");
+  options_.origins["rule[mine].match"] = "sealift.toml:9";
+  Adopt();
+  EXPECT_EQ(restraints_.RatesOn(place)[0]->origin(), "rule mine (sealift.toml:9)");
+  options_.rules.clear();
+  Adopt();
+  EXPECT_EQ(restraints_.RatesOn(place)[0]->origin(), "rule mine (no longer in the configuration)");
+  EXPECT_EQ(restraints_.List()[0].origin, "no longer in the configuration");
+
+  Restraints after(limits_, metrics_);
+  ASSERT_TRUE(after.Adopt(std::make_shared<const Options>(options_)).ok());
+  for (const queue::Note& note : restraints_.TakeChanged()) after.Recall(note.name, note.value, kNow);
+  EXPECT_EQ(after.List()[0].origin, "no longer in the configuration") << "a restart takes it away as a reload does";
+}
+
 TEST_F(RestraintsTest, AfterASuspensionPaceComesBackInAsLongAgainAtMost) {
   options_.rules = {
       {.match = "wait a minute", .scope = "source_provider", .actions = {"suspend"}, .duration = absl::Minutes(1)}};
