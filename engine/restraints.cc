@@ -231,6 +231,11 @@ std::string Restraints::OriginOf(std::string_view rule) const {
   return known != rules_->rules().end() ? known->origin : "no longer in the configuration";
 }
 
+double Restraints::AfterSuspension(const Slowdown& slowdown) {
+  const double a_step = kSteps / absl::ToDoubleSeconds(slowdown.recovery);
+  return std::min(slowdown.base, std::max(slowdown.floor, a_step));
+}
+
 void Restraints::Begin(const Key& key, Slowdown& slowdown, const ResponseRule& rule, absl::Time now) const {
   const double measured = Measured(key);
   slowdown.base = std::max(measured > 0 ? measured : kFirstPerSecond, rule.floor_per_second);
@@ -248,11 +253,12 @@ void Restraints::Slow(const Key& key, double factor, const ResponseRule& rule, c
   slowdown.suspended = factor <= 0;
   slowdown.base = slowdown.top = std::max(slowdown.base, slowdown.now);  // a sibling may have grown beyond it
   slowdown.floor = std::min(rule.floor_per_second, slowdown.base);
-  slowdown.lowest = std::max(slowdown.floor, slowdown.now * std::clamp(factor, 0.0, 1.0));
-  slowdown.now = slowdown.lowest;
   slowdown.last = slowdown.acted = now;
   slowdown.duration = std::max(rule.duration, absl::Seconds(1));
   slowdown.recovery = slowdown.suspended ? std::min(slowdown.duration, kAfterSuspension) : slowdown.duration;
+  slowdown.lowest =
+      slowdown.suspended ? AfterSuspension(slowdown) : std::max(slowdown.floor, slowdown.now * std::min(factor, 1.0));
+  slowdown.now = slowdown.lowest;
   if (at_floor && factor > 0) PauseAtFloor(slowdown, rule, now);
   Enforce(slowdown, rule);
   LogWarning(slowdown.suspended ? "replies suspend us" : "replies slow us down",

@@ -37,8 +37,8 @@ namespace sealift::engine {
 // When a source is refused, its siblings do not take its load over at once: each goes on at the pace that it has, and
 // in ten equal steps may grow by what the refused one was at.
 //
-// A suspension lets nothing through for its time; then a backoff begins at the floor, and is over after as long again,
-// half an hour at most. No later reply shortens it.
+// A suspension lets nothing through for its time; then a backoff begins at the floor, or at a message a step where that
+// is more, and is over after as long again, half an hour at most. No later reply shortens it.
 //
 // A restart changes none of it: what is written goes on where it was, triggers and bounces are counted on.
 //
@@ -200,6 +200,8 @@ class Restraints {
   std::string OriginOf(std::string_view rule) const;
   // As it is now, by that rule.
   void Enforce(Slowdown& slowdown, const ResponseRule& rule);
+  // Where it begins again after a suspension.
+  static double AfterSuspension(const Slowdown& slowdown);
   // A backoff begins, at what was measured.
   void Begin(const Key& key, Slowdown& slowdown, const ResponseRule& rule, absl::Time now) const;
   // Whether the reply says nothing that was not acted on: of what was under way then, or while nothing is sent at all.

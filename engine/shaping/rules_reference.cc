@@ -52,8 +52,9 @@ Where even the floor is refused, nothing is tried for a tenth of the backoff's t
 up to that time, or an eighth of how long nothing was taken if that is more. So who blocks a source for an hour is asked some ten times, and
 found open within a quarter of an hour.
 
-A suspension lets nothing through for its time, and no later reply shortens it. Then a backoff begins at the floor; it is over after as
-long again as the suspension lasted, half an hour at most.
+A suspension lets nothing through for its time, and no later reply shortens it. Then a backoff begins at the floor, or, after a short
+suspension, at one message for each of the ten steps where that is more; it is over after as long again as the suspension lasted, half an
+hour at most.
 
 A restart, or a crash, changes none of this: backoffs, suspensions, what triggers have counted, the bounces that `max_hard_bounces` counts
 and the guard above go on where they were. What was counted in the last second before a crash may be missing.

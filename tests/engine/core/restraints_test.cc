@@ -324,6 +324,30 @@ TEST_F(RestraintsTest, WhatARuleHasSlowedIsToldToBeOfAnEarlierConfigurationOnceA
   EXPECT_EQ(after.List()[0].origin, "no longer in the configuration") << "a restart takes it away as a reload does";
 }
 
+// One message of the floor takes longer than all of it: nothing would be seen of the steps.
+TEST_F(RestraintsTest, AfterAShortSuspensionSomethingLeavesInEachStep) {
+  options_.rules = {
+      {.match = "wait a moment", .scope = "source_provider", .actions = {"suspend"}, .duration = absl::Seconds(8)}};
+  Adopt();
+  Send("ip1", "google", 100, kNow);
+  Hear("google", "421 4.7.0 wait a moment", kNow);
+  const std::shared_ptr<RateInForce> rate =
+      restraints_.RatesOn({.source = "ip1", .provider = "google", .stream = "news", .campaign = "c"})[0];
+  int left_before = 0;
+  for (absl::Time from = kNow + absl::Seconds(8); from < kNow + absl::Seconds(16); from += absl::Seconds(1)) {
+    restraints_.Tick(from);
+    int left = 0;
+    for (absl::Time now = from; now < from + absl::Seconds(1); now += absl::Milliseconds(1)) {
+      left += rate->Acquire(now, 0) <= absl::ZeroDuration() ? 1 : 0;
+    }
+    EXPECT_GT(left, left_before) << from;
+    EXPECT_LT(left, 100) << from;
+    left_before = left;
+  }
+  restraints_.Tick(kNow + absl::Seconds(16));
+  EXPECT_EQ(RateOf("ip1 to google"), -1);
+}
+
 TEST_F(RestraintsTest, AfterASuspensionPaceComesBackInAsLongAgainAtMost) {
   options_.rules = {
       {.match = "wait a minute", .scope = "source_provider", .actions = {"suspend"}, .duration = absl::Minutes(1)}};
@@ -334,12 +358,12 @@ TEST_F(RestraintsTest, AfterASuspensionPaceComesBackInAsLongAgainAtMost) {
       restraints_.RatesOn({.source = "ip1", .provider = "google", .stream = "news", .campaign = "c"})[0];
   for (int i = 0; i < 50; ++i) rate->Return(kNow - absl::Seconds(1));  // what was taken and not used shortens nothing
   EXPECT_EQ(rate->Acquire(kNow + absl::Seconds(59), 0), absl::Seconds(1));
-  // The first message leaves before anybody has ticked: it costs one of the floor, and not one of the suspension.
+  // The first message leaves before anybody has ticked: it costs one of the first step, and not one of the suspension.
   const absl::Time over = kNow + absl::Minutes(1);
   EXPECT_EQ(rate->Acquire(over, 0), absl::ZeroDuration());
-  EXPECT_EQ(rate->Peek(over), absl::Seconds(10));
+  EXPECT_EQ(rate->Peek(over), absl::Seconds(6));
   restraints_.Tick(over + absl::Milliseconds(900));
-  EXPECT_NEAR(RateOf("ip1 to google"), 0.1, 0.01);
+  EXPECT_NEAR(RateOf("ip1 to google"), 1.0 / 6, 0.01);
   double before = RateOf("ip1 to google");
   for (int step = 1; step < 10; ++step) {
     restraints_.Tick(over + step * absl::Seconds(6));
