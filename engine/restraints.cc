@@ -392,17 +392,31 @@ void Restraints::TickSlowdowns(absl::Time now) {
     } else if (!slowdown.suspended) {
       Recover(slowdown, now);
     }
-    if (key.first != kPairKind && key.first != kSourceKind && key.first != kProviderKind) continue;
-    // "a to microsoft", "everything to microsoft", or "a" alone.
-    const size_t to = key.first == kSourceKind ? std::string::npos : key.second.find(" to ");
-    const std::string source = key.first == kProviderKind ? kEverySource : key.second.substr(0, to);
-    const std::string provider = to == std::string::npos ? kEveryProvider : key.second.substr(to + 4);
-    const bool named = to == std::string::npos || IsKnownProvider(provider);
-    const double withheld = slowdown.base <= 0   ? 0
-                            : slowdown.suspended ? 1
-                                                 : std::max(0.0, 1 - slowdown.now / slowdown.base);
-    metrics_.gauge(Metric::kSourceBackoff, {source, named ? provider : "other"})->Set(std::llround(100 * withheld));
   }
+  ShowSlowdowns();
+}
+
+Gauge* Restraints::GaugeOf(const Key& key) {
+  if (key.first == kCampaignKind) return metrics_.gauge(Metric::kCampaignBackoffs, {});
+  if (key.first == kStreamKind)
+    return metrics_.gauge(Metric::kStreamBackoff, {key.second.substr(NameOfStream("").size())});
+  if (key.first == kSourceKind) return metrics_.gauge(Metric::kSourceBackoff, {key.second, kEveryProvider});
+  // "a to microsoft", or "everything to microsoft".
+  const size_t to = key.second.find(" to ");
+  const std::string provider = key.second.substr(to + 4);
+  return metrics_.gauge(Metric::kSourceBackoff, {key.first == kProviderKind ? kEverySource : key.second.substr(0, to),
+                                                 IsKnownProvider(provider) ? provider : "other"});
+}
+
+void Restraints::ShowSlowdowns() {
+  for (auto& [gauge, value] : shown_) value = 0;
+  for (const auto& [key, slowdown] : slowdowns_) {
+    if (slowdown.base <= 0) continue;
+    const double withheld = slowdown.suspended ? 1 : std::max(0.0, 1 - slowdown.now / slowdown.base);
+    int64_t& value = shown_[GaugeOf(key)];
+    value = key.first == kCampaignKind ? value + 1 : std::max<int64_t>(value, std::llround(100 * withheld));
+  }
+  for (const auto& [gauge, value] : shown_) gauge->Set(value);
 }
 
 void Restraints::Recover(Slowdown& slowdown, absl::Time now) {

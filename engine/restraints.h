@@ -218,6 +218,9 @@ class Restraints {
   double Measured(const Key& key) const;
   void TickPaces(absl::Duration since);
   void TickSlowdowns(absl::Time now);
+  void ShowSlowdowns();
+  // Where it is to be seen, with others that have the same labels.
+  Gauge* GaugeOf(const Key& key);
   void TickProviders(absl::Time now);
   void TickMatches(absl::Time now);
   void ShowSpikes(const std::string& provider, absl::Time now);
@@ -245,6 +248,7 @@ class Restraints {
   std::shared_ptr<const Options> options_;
   std::shared_ptr<const ResponseRules> rules_;
   std::map<Key, Slowdown> slowdowns_;  // each has its rate
+  std::map<Gauge*, int64_t> shown_;    // what their gauges have
   std::vector<Key> outdated_;          // to be written: nothing is known by these names any more
   std::atomic<uint64_t> generation_{0};
   std::map<Key, Pace> paces_;                      // of pairs, streams and campaigns

@@ -288,6 +288,35 @@ TEST_F(RestraintsTest, TheMetricSaysAlsoWhatIsSlowedEverywhereAndWhatAllAreSlowe
   EXPECT_EQ(metrics_.gauge(Metric::kSourceBackoff, {"all", "google"})->value(), 0);
 }
 
+TEST_F(RestraintsTest, TheMetricsSayWhatSlowsStreamsAndHowManyCampaignsAreSlowed) {
+  options_.rules = {
+      {.match = "bad stream", .scope = "stream", .actions = {"backoff"}, .factor = 0.25, .duration = absl::Hours(1)},
+      {.match = "bad campaign", .scope = "campaign", .actions = {"suspend"}, .duration = absl::Hours(1)}};
+  Adopt();
+  Hear("google", "451 bad stream", kNow, Phase::kRcpt);
+  Hear("google", "451 bad campaign", kNow, Phase::kRcpt);
+  restraints_.Tick(kNow + absl::Minutes(1));
+  EXPECT_EQ(metrics_.gauge(Metric::kStreamBackoff, {"news"})->value(), 75);
+  EXPECT_EQ(metrics_.gauge(Metric::kCampaignBackoffs, {})->value(), 1);
+  for (int minutes = 1; minutes < 300; ++minutes) restraints_.Tick(kNow + absl::Minutes(minutes));
+  EXPECT_EQ(metrics_.gauge(Metric::kStreamBackoff, {"news"})->value(), 0);
+  EXPECT_EQ(metrics_.gauge(Metric::kCampaignBackoffs, {})->value(), 0);
+}
+
+TEST_F(RestraintsTest, SitesOfNoKnownProviderAreInTheMetricByTheOneThatIsSlowedMost) {
+  options_.rules = {
+      {.match = "closed", .scope = "source_provider", .actions = {"suspend"}, .duration = absl::Hours(1)},
+      {.match = "slow", .scope = "source_provider", .actions = {"backoff"}, .factor = 0.5, .duration = absl::Hours(1)}};
+  Adopt();
+  Hear("site d1.test", "451 closed", kNow, Phase::kRcpt);
+  Hear("site d2.test", "451 slow", kNow, Phase::kRcpt);
+  restraints_.Tick(kNow + absl::Minutes(1));
+  EXPECT_EQ(metrics_.gauge(Metric::kSourceBackoff, {"ip1", "other"})->value(), 100);
+  restraints_.Tick(kNow + absl::Minutes(65));
+  restraints_.Tick(kNow + absl::Minutes(66));
+  EXPECT_EQ(metrics_.gauge(Metric::kSourceBackoff, {"ip1", "other"})->value(), 72) << "one is over, one has two steps";
+}
+
 TEST_F(RestraintsTest, WhatIsSuspendedTowardsASiteBindsWhoeverSendsThere) {
   options_.rules = {{.match = "closed", .scope = "provider", .actions = {"suspend"}, .duration = absl::Hours(1)}};
   Adopt();
