@@ -173,11 +173,12 @@ absl::StatusOr<uint64_t> WholeLines(const std::string& path) {
 // The directory of a checkpoint, gone with it.
 class Checkpoint {
  public:
-  explicit Checkpoint(Database* database) : database_(database), path_(database->path() + "/checkpoint") {}
-  ~Checkpoint() { Remove(); }
+  explicit Checkpoint(Database* database) : database_(database), path_(database->checkpoint_path()) {}
+  // What cannot be removed now, the next erasure removes or tells of.
+  ~Checkpoint() { (void)database_->RemoveCheckpoint(); }
 
   absl::Status Make() {
-    Remove();
+    if (absl::Status removed = database_->RemoveCheckpoint(); !removed.ok()) return removed;
     rocksdb::Checkpoint* made = nullptr;
     rocksdb::Status status = rocksdb::Checkpoint::Create(database_->get(), &made);
     const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
@@ -189,11 +190,6 @@ class Checkpoint {
   const std::string& path() const { return path_; }
 
  private:
-  void Remove() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-
   Database* const database_;
   const std::string path_;
   uint64_t sequence_ = 0;  // RocksDB's

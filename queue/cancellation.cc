@@ -45,6 +45,7 @@ absl::StatusOr<Counters> CancelCampaign(CommitContext& context, CampaignTable* c
     }
     batch.Delete(database->handle(Column::kCampaigns), CampaignKey(id, CampaignPart::kBody));
     context.ring->Forget(KeyName::Of(id), &batch);
+    batch.Put(ToSlice(kKekScrubKey), "");  // the next start's, should a crash come before ScrubKeys has ended
   }
   tally.counters = campaign->counters;
   tally.roll = roll.loaded;  // nothing is queued: should a head of before come back, its rows are too many

@@ -275,14 +275,29 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(Options options) {
   if (!opened.ok()) return opened;
   if (absl::Status status = database->CheckFormat(); !status.ok()) return status;
   const std::string incoming = path + "/incoming";
+  if (absl::Status status = database->RemoveCheckpoint(); !status.ok())
+    return status;  // of a backup that a crash ended
   std::error_code error;
-  std::filesystem::remove_all(path + "/checkpoint", error);  // of a backup that a crash ended
   std::filesystem::remove_all(incoming, error);
   if (error || ::mkdir(incoming.c_str(), 0700) != 0) {
     return absl::UnavailableError(fmt::format("the queue cannot prepare {}: {}. Check the disk", incoming,
                                               error ? error.message() : std::strerror(errno)));
   }
   return database;
+}
+
+absl::Status Database::RemoveCheckpoint() const {
+  // RocksDB makes it under another name first.
+  for (const std::string& left : {checkpoint_path(), checkpoint_path() + ".tmp"}) {
+    std::error_code error;
+    std::filesystem::remove_all(left, error);
+    if (error) {
+      return absl::UnavailableError(fmt::format(
+          "the queue cannot remove {}, what a backup has left, and it may keep keys that were erased: {}. Remove it",
+          left, error.message()));
+    }
+  }
+  return absl::OkStatus();
 }
 
 Stall Database::stall() const {

@@ -90,6 +90,10 @@ class Database {
   std::string NextFilePath();
 
   const std::string& path() const { return options_.path; }
+  // Where a backup has its checkpoint: hard links, which keep what is erased from the database. Removed by Open; by
+  // whom else, holds what keeps two backups apart.
+  std::string checkpoint_path() const { return options_.path + "/checkpoint"; }
+  absl::Status RemoveCheckpoint() const;
   // It is of kOldestFormat: whoever has brought what it holds up to this one's commits that, synced, by TakeFormat.
   bool is_oldest() const { return is_oldest_; }
   absl::Status TakeFormat(rocksdb::WriteBatch* batch);

@@ -142,7 +142,7 @@ absl::Status KeyRing::BeginRotation(const Secret& next) {
 
 absl::Status KeyRing::Scrubbed() {
   scrub_ = false;
-  return FromRocks(db_->Delete(Synced(), ToSlice(kKekScrubKey)), "end the rotation of its key");
+  return FromRocks(db_->Delete(Synced(), ToSlice(kKekScrubKey)), "end the erasure of keys");
 }
 
 KeyReport KeyRing::Describe() const {

@@ -81,7 +81,7 @@ class KeyRing {
   // From here on the database also opens with `next`, and with nothing else once it was. Durable on return.
   // InvalidArgument: it is the one in use.
   absl::Status BeginRotation(const Secret& next);
-  // Whether what earlier keys have wrapped must still be made unreadable; Scrubbed: it is.
+  // Whether what earlier keys have wrapped, or what was erased, must still be made unreadable; Scrubbed: it is.
   bool scrub() const { return scrub_; }
   absl::Status Scrubbed();
 

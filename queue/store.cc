@@ -51,6 +51,16 @@ struct Store::Parts {
   // Whoever changes something waits for a disk that has stopped writes, but not without an end.
   absl::Status AwaitWrites() const { return database->AwaitEndOfStall(options.stall_patience, Stall::kSlowed); }
 
+  // What was erased, and what earlier keys have wrapped, on the disk too. A checkpoint that a backup is made from now
+  // goes when that ends.
+  absl::Status MakeUnreadable() {
+    if (absl::Status status = ScrubKeys(database.get()); !status.ok()) return status;
+    if (const std::unique_lock lock(backup, std::try_to_lock); lock.owns_lock()) {
+      if (absl::Status status = database->RemoveCheckpoint(); !status.ok()) return status;
+    }
+    return ring->Scrubbed();
+  }
+
   // Readers tell of what they could not read, whose rows wait.
   void NoteDamage(const absl::Status& status) {
     if (!absl::IsDataLoss(status)) return;
@@ -75,6 +85,7 @@ struct Store::Parts {
   std::optional<Restored> restored;    // as it was opened
   std::atomic<bool> released = false;  // since
   std::mutex backup;                   // held while one is made
+  std::mutex erasure;                  // held while a key is forgotten and made unreadable
   std::mutex late_bounces;             // held while one is settled
 };
 
@@ -98,8 +109,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(Options options) {
   parts->ring = *std::move(ring);
 
   if (parts->ring->scrub()) {
-    if (absl::Status status = ScrubKeys(parts->database.get()); !status.ok()) return status;
-    if (absl::Status status = parts->ring->Scrubbed(); !status.ok()) return status;
+    if (absl::Status status = parts->MakeUnreadable(); !status.ok()) return status;
   }
   absl::StatusOr<std::optional<Restored>> restored = ReadRestored(parts->database->get());
   if (!restored.ok()) return restored.status();
@@ -242,6 +252,7 @@ absl::StatusOr<Counters> Store::Cancel(CampaignId id, bool erase, absl::Time now
   std::promise<absl::StatusOr<Counters>> cancelled;
   {
     const std::lock_guard lock((*gate)->mutex);
+    const std::unique_lock erasing = erase ? std::unique_lock(parts_->erasure) : std::unique_lock<std::mutex>();
     parts_->committer->Do([&](CommitContext& context) {
       cancelled.set_value(CancelCampaign(context, parts_->campaigns.get(), id, erase, now));
     });
@@ -249,7 +260,7 @@ absl::StatusOr<Counters> Store::Cancel(CampaignId id, bool erase, absl::Time now
     if (!counters.ok()) return counters;
     (*gate)->cancelled = true;
     if (!erase) return counters;
-    if (absl::Status status = ScrubKeys(parts_->database.get()); !status.ok()) return status;
+    if (absl::Status status = parts_->MakeUnreadable(); !status.ok()) return status;
     if (absl::Status status = DropBodyFiles(parts_->database.get(), id); !status.ok()) return status;
     return counters;
   }

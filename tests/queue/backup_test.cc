@@ -376,6 +376,33 @@ TEST_F(BackupTest, AnythingChangedOrCutOffIsFound) {
   EXPECT_FALSE(verify(swapped).ok());
 }
 
+TEST_F(BackupTest, WhatAnUnfinishedBackupLeavesIsRemovedAtTheNextStartAndByAnErasure) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 10);
+  // RocksDB makes a checkpoint under the second name, which has hard links of the files with the wrapped keys.
+  const auto leave = [&] {
+    for (const char* name : {"/checkpoint", "/checkpoint.tmp"}) {
+      std::filesystem::create_directory(path_ + name);
+      std::ofstream(path_ + name + "/000009.sst") << "a wrapped key";
+    }
+  };
+  const auto expect_none = [&] {
+    for (const char* name : {"/checkpoint", "/checkpoint.tmp"}) EXPECT_FALSE(std::filesystem::exists(path_ + name));
+  };
+  leave();
+  Reopen();
+  expect_none();
+  leave();
+  ASSERT_TRUE(store_->Cancel(campaign, true, kNow).ok());
+  expect_none();
+  leave();
+  BackupRequest nowhere = Request();
+  nowhere.path = root_ + "/no/such/place";
+  EXPECT_FALSE(store_->Backup(nowhere).ok());
+  expect_none();
+}
+
 TEST_F(BackupTest, NothingIsOverwrittenAndNothingIsLeftBehind) {
   Open();
   const CampaignId campaign = Create();

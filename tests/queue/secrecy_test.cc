@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <fstream>
 #include <iterator>
 #include <tuple>
@@ -7,13 +8,32 @@
 #include "queue/database.h"
 #include "queue/keys.h"
 #include "queue/rows_merge.h"
+#include "rocksdb/file_system.h"
 #include "tests/queue/store_fixture.h"
 
 namespace sealift::queue {
 namespace {
 
+// While it is armed no table is written.
+class NoTables : public rocksdb::FileSystemWrapper {
+ public:
+  NoTables() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
+  const char* Name() const override { return "sealift.no_tables"; }
+  rocksdb::IOStatus NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSWritableFile>* file,
+                                    rocksdb::IODebugContext* debug) override {
+    if (armed && path.ends_with(".sst")) return rocksdb::IOStatus::IOError("none is written");
+    return FileSystemWrapper::NewWritableFile(path, options, file, debug);
+  }
+  std::atomic<bool> armed = false;
+};
+
 class SecrecyTest : public StoreTest {
  protected:
+  void Configure(Store::Options& options) override { options.file_system = file_system_; }
+
+  std::shared_ptr<NoTables> file_system_;
+
   // How often `needle` stands in a file under the data directory, in whatever letter case it was given.
   std::vector<std::string> FilesWith(const std::string& needle) {
     std::vector<std::string> found;
@@ -300,6 +320,31 @@ TEST_F(SecrecyTest, AnErasedKeyIsGoneFromTheFiles) {
   ASSERT_FALSE(FilesWith(wrapped).empty());
   Open();
   ASSERT_TRUE(store_->Cancel(campaign, true, kNow).ok());
+  EXPECT_TRUE(FilesWith(wrapped).empty());
+}
+
+// The erasure is committed, and then no table can be written, as when the power goes.
+TEST_F(SecrecyTest, AnErasureThatACrashInterruptsIsEndedByTheNextStart) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 16, 1);
+  store_.reset();
+  std::string wrapped;
+  Tamper([&](Database& database) {
+    ASSERT_TRUE(database
+                    ->Get({}, database.handle(Column::kMeta),
+                          NumberedKey(kCampaignKeyPrefix, static_cast<uint32_t>(campaign)), &wrapped)
+                    .ok());
+  });
+  file_system_ = std::make_shared<NoTables>();
+  Open();
+  file_system_->armed = true;
+  ASSERT_FALSE(store_->Cancel(campaign, true, kNow).ok());
+  ASSERT_FALSE(FilesWith(wrapped).empty());
+  store_.reset();
+  file_system_->armed = false;
+  Open();
+  EXPECT_TRUE(store_->GetCampaign(campaign)->erased);
   EXPECT_TRUE(FilesWith(wrapped).empty());
 }
 
