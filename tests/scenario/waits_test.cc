@@ -315,5 +315,34 @@ TEST_F(ResourceWaitsTest, EveryRowThatWaitsForOneIsExplained) {
   StopDaemon();
 }
 
+// More domains than a shard has room for in memory, of none of which anybody says where their mail goes.
+TEST_F(ResourceWaitsTest, WhatIsNotInMemoryIsUnread) {
+  constexpr int kDomains = 33'000;
+  settings.dns += "timeout = \"60s\"\n";
+  settings.node += "shards = 1\n";
+  const Sink sink(dir,
+                  fmt::format("[[provider]]\nname = \"mute\"\ndomains = [\"d{{1..{}}}.test\"]\ndns = \"silent\"\n"
+                              "mx = [{{ host = \"mx.mute.test\", address = \"{}\" }}]\n",
+                              kDomains, net.Address(10)),
+                  net.Address(2, 5353));
+  StartDaemon();
+  Load("spring", Template(), Recipients(kDomains, scenario::Domains(kDomains)), {"--start"});
+  std::map<std::string, double> waiting;
+  ASSERT_TRUE(Eventually(kInTime, [&] {
+    waiting = Waiting();
+    return waiting["resolving"] >= 16'000 && waiting["unread"] > 0;
+  })) << ::testing::PrintToString(waiting);
+  EXPECT_EQ(Sum(waiting), kDomains);
+  // Half of them are.
+  int asked = 0;
+  Json unread;
+  ASSERT_TRUE(Eventually(kInTime, [&] {
+    unread = Wait(fmt::format("d{}.test", ++asked), "unread");
+    return unread["rows"].Number() == 1;
+  }));
+  EXPECT_THAT(unread["detail"].Text(), HasSubstr("not in memory: other rows go before them"));
+  KillDaemon();  // nobody waits for its look-ups
+}
+
 }  // namespace
 }  // namespace sealift::scenario
