@@ -52,11 +52,11 @@ bool SaysMore(const ReplyRule& code, const ReplyRule& words, bool transient) {
 
 bool IsAboutTheRow(About about) { return about == About::kRecipient || about == About::kContent; }
 
-ReplyRule RuleOf(Phase phase, const Reply& reply) {
+ReplyRule RuleOf(Phase phase, const Reply& reply, const std::string& plain) {
   // Nothing about the recipient has been said; the offer was not kept.
   if (phase == Phase::kStartTls) return {"starttls", ReasonClass::kTls, About::kHost, Remark::kRetry};
   const bool recipient_known = RecipientKnown(phase);
-  const ReplyRule* words = FindRule(Plain(reply), recipient_known);
+  const ReplyRule* words = FindRule(plain, recipient_known);
   if (!reply.enhanced.has_value()) return words != nullptr ? *words : RuleOfCode(phase, reply.code);
   const ReplyRule* code = FindRule(*reply.enhanced, recipient_known);
   // An inactive address that is also said not to exist.
@@ -72,6 +72,16 @@ ReplyRule RuleOf(Phase phase, const Reply& reply) {
   if (of_senders_address && IsAboutTheRow(words->about)) return *code;
   if (!words->vague || code == nullptr || !SaysMore(*code, *words, reply.IsTransient())) return *words;
   return *code;
+}
+
+// What is left of a bad mailbox, in the light of what else is said.
+ReplyRule WithCaveat(const ReplyRule& rule, const std::string& plain) {
+  const ReplyRule* const caveat = FindCaveat(plain);
+  if (caveat == nullptr) return rule;
+  if (caveat->reason_class != ReasonClass::kBadMailbox) return *caveat;
+  ReplyRule doubtful = rule;
+  doubtful.remark = caveat->remark;
+  return doubtful;
 }
 
 // A code of another class than the reply's: RFC 3463 2 knows none.
@@ -93,8 +103,8 @@ bool IsInOtherLetters(const Reply& reply) {
 // Whether a bad mailbox is believed only when it is heard again.
 bool IsDoubtful(Phase phase, const Reply& reply, const ReplyRule& rule) {
   if (ContradictsItself(reply) || IsInOtherLetters(reply)) return true;
-  if (phase != Phase::kRcpt || rule.remark == Remark::kDoubt || SpeaksOfUs(Plain(reply))) return true;
-  if (rule.remark == Remark::kIfAlone && !IsBare(reply)) return true;
+  if (phase != Phase::kRcpt || rule.remark == Remark::kDoubt) return true;
+  if (rule.remark == Remark::kIfAlone ? !IsBare(reply) : !IsUnderstood(reply)) return true;
   return reply.enhanced.has_value() && (reply.enhanced->subject == 2 || reply.enhanced->subject == 7);  // contradicted
 }
 
@@ -130,7 +140,9 @@ Verdict Classify(Phase phase, const Reply& reply) {
   if (!reply.IsTransient() && !reply.IsPermanent()) {
     return {.reason_class = ReasonClass::kProtocol, .close = true, .rule = "unexpected_reply"};
   }
-  ReplyRule rule = RuleOf(phase, reply);
+  const std::string plain = Plain(reply);
+  ReplyRule rule = RuleOf(phase, reply, plain);
+  if (reply.IsPermanent() && rule.reason_class == ReasonClass::kBadMailbox) rule = WithCaveat(rule, plain);
   // RFC 5321 4.5.3.1.10: 552 was once the code for too many recipients.
   const bool means_452 = phase == Phase::kRcpt && reply.code == 552 && !reply.enhanced.has_value() &&
                          rule.reason_class != ReasonClass::kBadMailbox;

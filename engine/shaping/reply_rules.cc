@@ -7,6 +7,7 @@
 #include <cassert>
 #include <cstddef>
 #include <deque>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,7 +41,7 @@ constexpr WordSet kWordSets[] = {
 };
 #undef WORDS
 
-// The table, three times: each reading takes the lines of its kind.
+// The table, once for each kind of line.
 #define PHRASE_RULE(name, class, about, remark, vague, ...)                                                     \
   {{name, ReasonClass::class, About::about, Remark::remark, vague}, []() -> std::span<const std::string_view> { \
      static constexpr std::string_view kPhrases[] = {__VA_ARGS__};                                              \
@@ -48,14 +49,24 @@ constexpr WordSet kWordSets[] = {
    }()},
 #define REPLY_RULE(name, class, about, remark, ...) PHRASE_RULE(name, class, about, remark, false, __VA_ARGS__)
 #define VAGUE_RULE(name, class, about, remark, ...) PHRASE_RULE(name, class, about, remark, true, __VA_ARGS__)
+#define CAVEAT(...)
 #define CODE_RULE(subject, from, to, name, class, about, remark)
 #define MISREPORTS(provider, rule)
 constexpr PhraseRule kPhraseRules[] = {
 #include "engine/shaping/reply_rules.def"
 };
-#undef PHRASE_RULE
 #undef REPLY_RULE
 #undef VAGUE_RULE
+#undef CAVEAT
+
+#define REPLY_RULE(...)
+#define VAGUE_RULE(...)
+#define CAVEAT(name, class, about, remark, ...) PHRASE_RULE(name, class, about, remark, false, __VA_ARGS__)
+constexpr PhraseRule kCaveats[] = {
+#include "engine/shaping/reply_rules.def"
+};
+#undef PHRASE_RULE
+#undef CAVEAT
 #undef CODE_RULE
 #undef MISREPORTS
 
@@ -65,8 +76,7 @@ struct CodeRule {
   ReplyRule rule;
 };
 
-#define REPLY_RULE(...)
-#define VAGUE_RULE(...)
+#define CAVEAT(...)
 #define CODE_RULE(subject, from, to, name, class, about, remark) \
   {subject, from, to, {name, ReasonClass::class, About::about, Remark::remark, false}},
 #define MISREPORTS(provider, rule)
@@ -83,6 +93,7 @@ constexpr std::pair<std::string_view, std::string_view> kMisreports[] = {
 };
 #undef REPLY_RULE
 #undef VAGUE_RULE
+#undef CAVEAT
 #undef CODE_RULE
 #undef MISREPORTS
 
@@ -188,27 +199,27 @@ Begins BeginsWith(std::string_view text, std::span<const Piece> phrase) {
 // The phrases by the first two letters that they begin a word with: a few are tried at each word instead of hundreds.
 class PhraseIndex {
  public:
-  PhraseIndex() {
-    for (size_t rule = 0; rule < std::size(kPhraseRules); ++rule) {
-      for (const std::string_view phrase : kPhraseRules[rule].phrases) Add(rule, phrase);
+  explicit PhraseIndex(std::span<const PhraseRule> rules) : rules_(rules) {
+    for (size_t rule = 0; rule < rules.size(); ++rule) {
+      for (const std::string_view phrase : rules[rule].phrases) Add(rule, phrase);
     }
   }
 
   const ReplyRule* Find(std::string_view plain, bool recipient_known) const {
-    size_t first = std::size(kPhraseRules);
+    size_t first = rules_.size();
     std::vector<const Entry*> never;
     for (size_t at = plain.find(' '); at != std::string_view::npos; at = plain.find(' ', at + 1)) {
       const std::string_view rest = plain.substr(at);
       if (rest.size() < 3) break;
       for (const Entry& entry : phrases_[Key(rest)]) {
-        if (entry.rule >= first || !Applies(kPhraseRules[entry.rule].rule, recipient_known)) continue;
+        if (entry.rule >= first || !Applies(rules_[entry.rule].rule, recipient_known)) continue;
         if (!never.empty() && std::ranges::find(never, &entry) != never.end()) continue;
         const Begins begins = BeginsWith(rest, *entry.phrase);
         if (begins == Begins::kYes) first = entry.rule;
         if (begins == Begins::kNever) never.push_back(&entry);
       }
     }
-    return first < std::size(kPhraseRules) ? &kPhraseRules[first].rule : nullptr;
+    return first < rules_.size() ? &rules_[first].rule : nullptr;
   }
 
  private:
@@ -236,6 +247,7 @@ class PhraseIndex {
     return static_cast<unsigned char>(text[1]) % 64 * 64 + static_cast<unsigned char>(text[2]) % 64;
   }
 
+  const std::span<const PhraseRule> rules_;
   std::array<std::vector<Entry>, size_t{64} * 64> phrases_;
   // Of a set those words that begin so: the others are not tried there.
   std::deque<std::vector<std::string_view>> words_;
@@ -332,6 +344,51 @@ void AppendDomains(std::string_view text, std::string& plain) {
   }
 }
 
+// Every word that these sets are made of, sorted.
+std::vector<std::string_view> SingleWordsOf(std::initializer_list<std::string_view> sets) {
+  std::vector<std::string_view> single;
+  for (const std::string_view set : sets) {
+    for (std::string_view words : WordsOf(set)) {
+      while (!words.empty()) {
+        const size_t end = std::min(words.find(' '), words.size());
+        single.push_back(words.substr(0, end));
+        words.remove_prefix(std::min(end + 1, words.size()));
+      }
+    }
+  }
+  std::ranges::sort(single);
+  return single;
+}
+
+// Whether `token` has a word that is none of the sorted `words`. What has a digit is an identifier.
+bool IsOdd(std::string_view token, std::span<const std::string_view> words) {
+  std::string plain = " ";
+  AppendPlain(token, plain);
+  for (size_t at = 1; at < plain.size();) {
+    const size_t space = plain.find(' ', at);
+    const std::string_view word = std::string_view(plain).substr(at, space - at);
+    at = space + 1;
+    const bool has_digit = std::ranges::any_of(word, [](char c) { return c >= '0' && c <= '9'; });
+    if (!has_digit && word.size() > 1 && !std::ranges::binary_search(words, word)) return true;
+  }
+  return false;
+}
+
+bool IsLink(std::string_view token) { return token.contains("://"); }
+
+// How many words of the reply are none of these; addresses, hosts and links are no words.
+int OddWords(const Reply& reply, std::span<const std::string_view> words) {
+  const std::string text = HideAddresses(reply.Text());
+  int odd = 0;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find(' ', begin), text.size());
+    const std::string_view token = std::string_view(text).substr(begin, end - begin);
+    begin = end + 1;
+    if (!IsHost(token) && !IsLink(token) && IsOdd(token, words)) ++odd;
+  }
+  return odd;
+}
+
 }  // namespace
 
 std::string Plain(const Reply& reply) {
@@ -344,37 +401,24 @@ std::string Plain(const Reply& reply) {
 }
 
 const ReplyRule* FindRule(std::string_view plain, bool recipient_known) {
-  static const PhraseIndex* const kIndex = new PhraseIndex();
+  static const PhraseIndex* const kIndex = new PhraseIndex(kPhraseRules);
   return kIndex->Find(plain, recipient_known);
 }
 
-bool SpeaksOfUs(std::string_view plain) {
-  static const Phrase* const kOurs = new Phrase(Read(" [ours] "));
-  for (size_t at = plain.find(' '); at != std::string_view::npos; at = plain.find(' ', at + 1)) {
-    if (BeginsWith(plain.substr(at), *kOurs) == Begins::kYes) return true;
-  }
-  return false;
+const ReplyRule* FindCaveat(std::string_view plain) {
+  static const PhraseIndex* const kIndex = new PhraseIndex(kCaveats);
+  return kIndex->Find(plain, /*recipient_known=*/true);
 }
 
 bool IsBare(const Reply& reply) {
   static const std::span<const std::string_view> kWords = WordsOf("bare");
-  const std::string text = HideAddresses(reply.Text());
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find(' ', begin), text.size());
-    const std::string_view token = std::string_view(text).substr(begin, end - begin);
-    begin = end + 1;
-    if (IsHost(token)) continue;
-    std::string plain = " ";
-    AppendPlain(token, plain);
-    for (size_t at = 1; at < plain.size();) {
-      const size_t space = plain.find(' ', at);
-      const std::string_view word = std::string_view(plain).substr(at, space - at);
-      at = space + 1;
-      const bool has_digit = std::ranges::any_of(word, [](char c) { return c >= '0' && c <= '9'; });
-      if (!has_digit && !std::ranges::binary_search(kWords, word)) return false;
-    }
-  }
-  return true;
+  return !IsLink(reply.lines) && OddWords(reply, kWords) == 0;
+}
+
+bool IsUnderstood(const Reply& reply) {
+  static const auto* const kWords =
+      new std::vector<std::string_view>(SingleWordsOf({"who", "nobody", "no", "bare", "usual"}));
+  return OddWords(reply, *kWords) <= 1;
 }
 
 const ReplyRule* FindRule(const EnhancedCode& code, bool recipient_known) {
@@ -397,6 +441,7 @@ std::vector<RuleEntry> AllRules() {
   for (const PhraseRule& entry : kPhraseRules) {
     rules.push_back({&entry.rule, entry.phrases, ""});
   }
+  for (const PhraseRule& entry : kCaveats) rules.push_back({&entry.rule, entry.phrases, "", /*caveat=*/true});
   for (const CodeRule& entry : kCodeRules) {
     rules.push_back({&entry.rule,
                      {},

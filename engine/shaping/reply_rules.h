@@ -41,11 +41,15 @@ std::string Plain(const Reply& reply);
 // has heard the recipient; before, no rule about the recipient or the content applies.
 const ReplyRule* FindRule(std::string_view plain, bool recipient_known);
 
-// Whether the words speak of us as well, or of a rule: what they say of a mailbox is doubtful then.
-bool SpeaksOfUs(std::string_view plain);
+// The first caveat that is in `plain`; nullptr when none is: what takes the place of a bad mailbox there. One of that
+// class itself says that it is doubtful.
+const ReplyRule* FindCaveat(std::string_view plain);
 
 // Whether the words say no more than that it was refused: "recipient address rejected", an address, a host, a number.
 bool IsBare(const Reply& reply);
+
+// Whether the words say that there is nobody, and hardly a word besides that is not usual then.
+bool IsUnderstood(const Reply& reply);
 
 // What an enhanced code says by itself: RFC 3463 and its registry; nullptr when that is too little.
 const ReplyRule* FindRule(const EnhancedCode& code, bool recipient_known);
@@ -58,6 +62,7 @@ struct RuleEntry {
   const ReplyRule* rule;
   std::span<const std::string_view> phrases;  // empty: of an enhanced code
   std::string code;                           // "x.7.606-649"
+  bool caveat = false;
 };
 std::vector<RuleEntry> AllRules();
 std::span<const std::pair<std::string_view, std::string_view>> AllMisreports();  // provider, rule

@@ -31,10 +31,12 @@ Every negative reply gets a *class*, says whom it is *about*, and has a *verdict
 Nobody is suppressed for a 4xx, nor for what was said of us. A mailbox is only *suspected* to be nobody, and suppressed when that is heard
 again on another day, where the words and the enhanced code contradict each other (`550 5.7.1 user unknown`), where they speak of us too
 (`550 5.1.1 no such user, or the sender is blocked`), where only the code says it and the words say something else that is not understood
-(`550 5.1.1 not offered to your country`; of a bare `550 5.1.1 address rejected` it is believed), where they quote somebody else's address and
-not the recipient's, where they cannot be read, where it is said after the content, and where a provider is known to misreport (below). Who could
-not look the recipient up, or wants encryption, is tried again, whatever his code. A refusal that quotes an address of ours, and not the
-recipient's, is said of us. While a provider, or a site of none, refuses ten recipients in a hundred, five times what is usual
+(`550 5.1.1 not offered to your country`; of a bare `550 5.1.1 address rejected` it is believed), where the words say it and two of them or
+more are none that are usual beside it (`550 5.1.1 user unknown, replicas lagging`), where they say it of now, of a list or of where an alias
+leads (`550 5.1.1 alias expands to unknown user`), where they quote somebody else's address and not the recipient's, where they cannot be
+read, where it is said after the content, and where a provider is known to misreport (below). Who could not look the recipient up, says when
+to try again, or wants encryption, is tried again, whatever his code; mail to who takes none from outside bounces, and he is not suppressed.
+A refusal that quotes an address of ours, and not the recipient's, is said of us. While a provider, or a site of none, refuses ten recipients in a hundred, five times what is usual
 for it, and at least 50 in ten minutes, nobody there is suppressed or bounced: rows wait, `sealift_hard_bounce_spikes` is above 0, and the
 log says where. Up to 4,096 that refuse are watched at a time. What is usual for a site of none is known once it has had 200 attempts of
 which it refused few: one that refuses everybody from the first message on is a dead domain, and its recipients bounce.
@@ -118,6 +120,11 @@ std::string PhrasesOf(const RuleEntry& entry) {
   return fmt::format("{}{}", fmt::join(shown, ", "), more == 0 ? "" : fmt::format(" and {} more", more));
 }
 
+std::string_view RemarkOf(const RuleEntry& entry) {
+  if (entry.caveat) return " (caveat)";
+  return entry.rule->vague ? " (vague)" : "";
+}
+
 }  // namespace
 
 std::string RulesReference() {
@@ -143,11 +150,13 @@ std::string RulesReference() {
       "is ";
   page +=
       "none. A vague one gives way to an enhanced code that says more, and one about the "
-      "recipient or the content to x.1.7 and x.1.8, which are said of the sender's address.\n\n"
+      "recipient or the content to x.1.7 and x.1.8, which are said of the sender's address. A caveat is looked for "
+      "only where a 5xx would be taken for a bad mailbox, and takes its place; one that is itself of that class makes "
+      "it a suspicion.\n\n"
       "| reply rule | class | about | found by |\n| "
       "--- | --- | --- | --- |\n";
   for (const RuleEntry& entry : AllRules()) {
-    page += fmt::format("| `{}`{} | `{}` | {} | {} |\n", entry.rule->name, entry.rule->vague ? " (vague)" : "",
+    page += fmt::format("| `{}`{} | `{}` | {} | {} |\n", entry.rule->name, RemarkOf(entry),
                         ToString(entry.rule->reason_class), ToString(entry.rule->about), PhrasesOf(entry));
   }
   return page;

@@ -550,6 +550,8 @@ TEST(ClassificationTest, RepliesOfDoubtfulCodesAreUnderstood) { Understand("repl
 
 TEST(ClassificationTest, RepliesOfMailServersByTheirMakersAreUnderstood) { Understand("replies_of_mtas.tsv", 65); }
 
+TEST(ClassificationTest, RepliesThatSayNobodyForNowAreUnderstood) { Understand("replies_for_now.tsv", 190); }
+
 // sisimai's reasons and which of our classes say the same.
 const std::map<std::string, std::set<std::string>>& SameClasses() {
   static const auto* const kSame = new std::map<std::string, std::set<std::string>>{
