@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/job_work.h"
+#include "queue/reply_line.h"
 #include "re2/re2.h"
 
 namespace sealift::engine {
@@ -25,6 +26,14 @@ constexpr absl::Duration kProvidersFor = absl::Seconds(5);      // that a domain
 constexpr absl::Duration kAgainAfter = absl::Seconds(5);
 constexpr Rate kUnlimitedPace{.count = 100, .period = absl::Seconds(1)};  // where nothing limits a destination
 
+// Empty: there was none. What expired, or an operator settled, was not replied to then.
+std::string LastReply(const queue::Trace& trace) {
+  const auto last = std::ranges::find_if(trace.events.rbegin(), trace.events.rend(), [](const queue::Event& event) {
+    return event.code != 0 || !event.reply.empty();
+  });
+  return last == trace.events.rend() ? "" : queue::ReplyLine(last->code, last->enhanced, last->reply);
+}
+
 std::string DomainOf(std::string_view recipient) { return std::string(recipient.substr(recipient.rfind('@') + 1)); }
 
 class Replay : public JobWork {
@@ -32,7 +41,10 @@ class Replay : public JobWork {
   Replay(Job job, RowMatcher matcher, const Services& services)
       : JobWork(std::move(job), std::move(matcher), services) {
     job_.suppressed = 0;  // it looks at all settled rows again: those that it had moved are not among them, these are
-    if (!job_.matching.empty()) matching_ = std::make_unique<RE2>(job_.matching, RE2::Quiet);
+    if (job_.matching.empty()) return;
+    RE2::Options as_in_rules(RE2::Quiet);
+    as_in_rules.set_case_sensitive(false);
+    matching_ = std::make_unique<RE2>(job_.matching, as_in_rules);
   }
 
  protected:
@@ -115,9 +127,7 @@ class Replay : public JobWork {
     if (!unplaced && !matcher_.MayMean(lane)) return false;
     if (matching_ != nullptr) {
       const absl::StatusOr<queue::Trace> trace = services_.store.TraceMessage(row.message);
-      if (!trace.ok() || trace->events.empty() || !RE2::PartialMatch(trace->events.back().reply, *matching_)) {
-        return false;
-      }
+      if (!trace.ok() || !RE2::PartialMatch(LastReply(*trace), *matching_)) return false;
     }
     unplaced_ += unplaced ? 1 : 0;
     return !unplaced;

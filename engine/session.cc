@@ -9,6 +9,7 @@
 #include "engine/runtime/deadline.h"
 #include "engine/shaping/reply_subject.h"
 #include "engine/smtp/command.h"
+#include "queue/reply_line.h"
 
 namespace sealift::engine {
 namespace {
@@ -538,8 +539,9 @@ Attempt Session::AttemptFrom(const Pipeline::Step& step, const Assignment& assig
     attempt.verdict = Reconsider(attempt.verdict, *step.reply, parties);
   }
   if (attempt.verdict.action != Action::kDeliver) {
-    path_.site.Remember(services_.Now(),
-                        fmt::format("{} {} ({})", step.reply->code, attempt.text, ToString(step.phase)));
+    path_.site.Remember(
+        services_.Now(),
+        fmt::format("{} ({})", queue::ReplyLine(attempt.code, attempt.enhanced, attempt.text), ToString(step.phase)));
   }
   return attempt;
 }

@@ -7,13 +7,13 @@
 #include <tuple>
 #include <utility>
 
-#include "fmt/format.h"
 #include "queue/damage.h"
 #include "queue/due_horizon.h"
 #include "queue/event_log.h"
 #include "queue/keys.h"
 #include "queue/pack.h"
 #include "queue/parked_row.h"
+#include "queue/reply_line.h"
 #include "queue/rocks.h"
 #include "queue/roll.h"
 #include "queue/rows_merge.h"
@@ -55,7 +55,7 @@ SuppressionChange HardBounce(const Outcome& outcome, std::string_view recipient)
   if (outcome.evidence != nullptr) change.entry.source = outcome.evidence->source;
   change.entry.provider = outcome.provider;
   change.entry.reason_class = outcome.reason_class;
-  change.entry.reply = fmt::format("{} {}", outcome.code, outcome.reply);
+  change.entry.reply = ReplyLine(outcome.code, outcome.enhanced, outcome.reply);
   return change;
 }
 

@@ -180,6 +180,7 @@ TEST_F(SuppressionListTest, ABadMailboxIsSuppressedInTheCommitOfItsBounce) {
   bounce.provider = "google";
   bounce.reason_class = "bad_mailbox";
   bounce.code = 550;
+  bounce.enhanced = "5.1.1";
   bounce.reply = "<redacted> unknown";
   bounce.evidence = std::make_shared<const Evidence>(Evidence{.source = "ip1"});
   Settle({bounce, MakeOutcome(pack, 3, OutcomeKind::kBounced)});
@@ -191,7 +192,7 @@ TEST_F(SuppressionListTest, ABadMailboxIsSuppressedInTheCommitOfItsBounce) {
   EXPECT_EQ(entry.source, "ip1");
   EXPECT_EQ(entry.provider, "google");
   EXPECT_EQ(entry.reason_class, "bad_mailbox");
-  EXPECT_EQ(entry.reply, "550 <redacted> unknown");
+  EXPECT_EQ(entry.reply, "550 5.1.1 <redacted> unknown");
   EXPECT_EQ(entry.time, kNow);
   EXPECT_TRUE(InForce("patient4@d0.test").empty()) << "a bounce for another reason says nothing of the mailbox";
 }

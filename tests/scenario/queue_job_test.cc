@@ -147,6 +147,11 @@ TEST_F(QueueJobTest, AReplaySendsWhatWasRefusedForOneReasonAgainAndOnlyOnce) {
   };
   EXPECT_EQ(with({"--dry-run"}).json["queued"].Number(), 40);
   EXPECT_EQ(with({"--dry-run", "--matching", "no such words"}).json["queued"].Number(), 0);
+  EXPECT_EQ(with({"--dry-run", "--matching", "^550 5\\.7\\.129 access DENIED"}).json["queued"].Number(), 40);
+  // Whoever looks for that is shown it so.
+  const std::string as_it_came = "550 5.7.129 Access denied, the recipient only takes mail from its list.";
+  EXPECT_THAT(Sealift({"domain", "explain", "d1.test"}).json["replies"].At(0)["reply"].Text(), HasSubstr(as_it_came));
+  EXPECT_THAT(SealiftPlain({"message", "trace", Events("spring")[0]["id"].Text()}).out, HasSubstr(as_it_came));
   ASSERT_EQ(Sealift({"suppression", "add", "row1@d1.test", "--reason", "asked"}).exit_code, 0);
   EXPECT_EQ(with({"--dry-run"}).json["queued"].Number(), 39);
 

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "queue/reply_line.h"
 #include "tools/sealift/arguments.h"
 #include "tools/sealift/commands.h"
 #include "tools/sealift/daemon_client.h"
@@ -23,6 +24,11 @@ const std::vector<Column>& EventColumns() {
       {"code", "CODE"},         {"enhanced", "ENHANCED"}, {"reply", "REPLY"},   {"tls", "TLS"},
       {"cipher", "CIPHER"},     {"verified", "VERIFIED"}, {"policy", "POLICY"}, {"recipient", "RECIPIENT"}};
   return columns;
+}
+
+// For a table, which has no columns for its codes.
+void JoinReply(json& event) {
+  event["reply"] = queue::ReplyLine(event.value("code", 0), event.value("enhanced", ""), event.value("reply", ""));
 }
 
 void SayUnplaced(const json& answer, Console& console) {
@@ -135,9 +141,10 @@ CommandResult RunMessageShow(const Invocation& call, Console& console) {
 }
 
 CommandResult RunMessageTrace(const Invocation& call, Console& console) {
-  const absl::StatusOr<json> answer = ShowMessage(call, console);
+  absl::StatusOr<json> answer = ShowMessage(call, console);
   if (!answer.ok()) return answer.status();
   if (console.format() != Format::kTable) return ExitCode::kOk;
+  for (json& attempt : (*answer)["attempts"]) JoinReply(attempt);
   console.Say("");
   console.Rows(*answer, "attempts",
                {{"attempt", "TRY"},
@@ -189,6 +196,7 @@ CommandResult RunEvents(const Invocation& call, Console& console) {
         return Fail(ExitCode::kInternal, {"events: an unreadable line", daemon->socket(), "", ""});
       std::vector<Column> columns = EventColumns();
       if (console.format() == Format::kTable) {
+        JoinReply(event);
         columns = {{"time", "TIME"},       {"campaign", "CAMPAIGN"}, {"recipient", "RECIPIENT"},
                    {"outcome", "OUTCOME"}, {"class", "CLASS"},       {"mx", "MX"},
                    {"reply", "REPLY"}};

@@ -216,6 +216,44 @@ TEST_F(JobsTest, AReplayMovesWhatIsDueAndItsEndLeavesTheRest) {
   EXPECT_EQ(Parked(), 44u);
 }
 
+TEST_F(JobsTest, AReplayIsOfRepliesAsRulesReadThem) {
+  std::vector<queue::Outcome> outcomes;
+  const absl::Time now = absl::Now();
+  for (const std::shared_ptr<queue::Pack>& pack : ReadAll(campaign_, now)) {
+    std::ranges::move(AllOf(pack, queue::OutcomeKind::kDeferred, now, now + absl::Hours(1)),
+                      std::back_inserter(outcomes));
+  }
+  for (queue::Outcome& outcome : outcomes) {
+    outcome.code = 421;
+    outcome.enhanced = outcome.index % 2 == 0 ? "4.7.28" : "";
+    outcome.reply = "Access denied for now";
+  }
+  const auto numbered = std::ranges::count_if(outcomes, [](const auto& outcome) { return !outcome.enhanced.empty(); });
+  Settle(std::move(outcomes));
+  outcomes.clear();
+  for (const std::shared_ptr<queue::Pack>& pack : ReadAll(campaign_, now + absl::Hours(2))) {
+    std::ranges::move(AllOf(pack, queue::OutcomeKind::kExpired, now), std::back_inserter(outcomes));
+  }
+  for (queue::Outcome& outcome : outcomes) {
+    outcome.code = 0;
+    outcome.enhanced = outcome.reply = "";
+  }
+  Settle(std::move(outcomes));
+  const auto count = [&](const std::string& matching) {
+    return jobs_
+        ->Count({.kind = Job::Kind::kReplay,
+                 .filter = {.everything = true},
+                 .outcome = queue::OutcomeKind::kExpired,
+                 .matching = matching})
+        ->rows;
+  };
+  EXPECT_EQ(count("Access denied"), 48u) << "an expiry is no reply, and does not hide the last one";
+  EXPECT_EQ(count("^421 .*access DENIED"), 48u);
+  EXPECT_EQ(count("4\\.7\\.28"), static_cast<uint64_t>(numbered));
+  EXPECT_EQ(count("^421 4\\.7\\.28 access"), static_cast<uint64_t>(numbered));
+  EXPECT_EQ(count("5\\.7\\.26"), 0u);
+}
+
 TEST_F(JobsTest, AReplayMakesUpForNoTimeInWhichItDidNotRun) {
   ExpireAll();
   const Job job = Order({.kind = Job::Kind::kReplay,
