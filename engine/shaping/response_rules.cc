@@ -62,7 +62,7 @@ std::vector<ResponseRule> BuiltIn() {
     const Times times = trigger;                                                           \
     const Do done = what;                                                                  \
     rule.name = rule.counted_as = rule_name;                                               \
-    rule.origin = "built in, 2026-11-27";                                                  \
+    rule.origin = fmt::format("built in, {}", kRulesDate);                                 \
     rule.why = means;                                                                      \
     rule.provider = of;                                                                    \
     rule.scope = ResponseScope::scope_of;                                                  \

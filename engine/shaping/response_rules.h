@@ -13,6 +13,9 @@
 
 namespace sealift::engine {
 
+// As of when the built-in rules are, these and those of the replies.
+constexpr std::string_view kRulesDate = "2026-11-29";
+
 // What a rule acts on.
 enum class ResponseScope : uint8_t {
   kSource,          // the source, wherever it sends
@@ -46,7 +49,7 @@ struct HeardReply {
 // ResponseRule says what follows from replies beyond their row. Whatever of its conditions is set must hold.
 struct ResponseRule {
   std::string name;    // its own, or "rule.1a2b3c4d" after what it says: never its place in the file
-  std::string origin;  // "/etc/sealift/sealift.toml:34", "built in, 2026-11-27"
+  std::string origin;  // "/etc/sealift/sealift.toml:34", "built in, 2026-11-29"
   // What its trigger has counted is kept under this: a built-in's name; of a [[rule]] when it is met and triggered.
   std::string counted_as;
 

@@ -129,7 +129,8 @@ std::string_view RemarkOf(const RuleEntry& entry) {
 
 std::string RulesReference() {
   std::string page(kOpening);
-  page += "\n## Built-in rules\n\nAs of 2026-11-28.\n\n| rule | provider | when | acts on | from | does | why |\n";
+  page += fmt::format("\n## Built-in rules\n\nAs of {}.\n\n", kRulesDate);
+  page += "| rule | provider | when | acts on | from | does | why |\n";
   page += "| --- | --- | --- | --- | --- | --- | --- |\n";
   const auto rules = ResponseRules::Compile({});
   for (const ResponseRule& rule : (*rules)->rules()) {

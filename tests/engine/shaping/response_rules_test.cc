@@ -5,7 +5,10 @@
 
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "engine/shaping/rules_reference.h"
 
 namespace sealift::engine {
 namespace {
@@ -88,6 +91,13 @@ TEST(ResponseRulesTest, ManyHeavyExpressionsStillMatch) {
   std::string text = "450 ";
   for (int i = 0; i < 60; ++i) text += "xyzxxyyzzxzy" + std::to_string(i * 7919);
   EXPECT_EQ(Met(*rules, "other", text + " x y z137", Phase::kRcpt), "137");
+}
+
+TEST(ResponseRulesTest, TheRulesOfThePageAreThoseInForce) {
+  const std::string page = RulesReference();
+  const size_t at = page.find("\nAs of ") + std::string_view("\nAs of ").size();
+  const std::string date = page.substr(at, std::string_view("2026-11-29").size());
+  for (const ResponseRule& rule : Rules({})->rules()) EXPECT_EQ(rule.origin, "built in, " + date) << rule.name;
 }
 
 TEST(ResponseRulesTest, NamesAreDifferentAndDurationsSane) {
