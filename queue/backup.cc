@@ -1,6 +1,7 @@
 #include "queue/backup.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -395,8 +396,19 @@ absl::StatusOr<BackupLabel> RestoreBackup(const RestoreRequest& request) {
 
 absl::StatusOr<BackupCheck> VerifyBackup(const std::string& path, const std::array<uint8_t, 32>& key,
                                          const std::string& scratch) {
+  const File lock(path, O_RDONLY);
+  if (lock.fd() >= 0 && ::flock(lock.fd(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    return absl::AlreadyExistsError(fmt::format("{} is being verified already: wait for that to end", path));
+  }
+  // What is there under this name is what a verification that was killed has left.
+  if (scratch == path + ".verifying") {
+    std::error_code error;
+    std::filesystem::remove_all(scratch, error);
+    if (error) return Cannot("cannot remove", scratch, error.value());
+  }
   if (std::filesystem::exists(scratch)) {
-    return absl::AlreadyExistsError(fmt::format("{} is there already: name a directory that can be made", scratch));
+    return absl::AlreadyExistsError(
+        fmt::format("{} is there already: remove it, or name a directory that can be made", scratch));
   }
   struct Removal {
     const std::string& path;

@@ -1,7 +1,10 @@
 #include "queue/backup.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <fstream>
@@ -401,6 +404,35 @@ TEST_F(BackupTest, WhatAnUnfinishedBackupLeavesIsRemovedAtTheNextStartAndByAnEra
   nowhere.path = root_ + "/no/such/place";
   EXPECT_FALSE(store_->Backup(nowhere).ok());
   expect_none();
+}
+
+TEST_F(BackupTest, WhatAKilledVerificationLeavesIsRemovedByTheNext) {
+  Open();
+  LoadRows(Create(), 1, 10);
+  Backup();
+  const std::string left = root_ + "/one.verifying";
+  std::filesystem::create_directories(left + "/queue");
+  std::ofstream(left + "/queue/000009.sst") << "half";
+  const auto check = VerifyBackup(root_ + "/one", key_, root_ + "/one.verifying");
+  ASSERT_TRUE(check.ok()) << check.status();
+  EXPECT_EQ(check->rows, 10u);
+  EXPECT_FALSE(std::filesystem::exists(left));
+  // What somebody names may be his.
+  std::filesystem::create_directory(root_ + "/mine");
+  EXPECT_EQ(VerifyBackup(root_ + "/one", key_, root_ + "/mine").status().code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_TRUE(std::filesystem::exists(root_ + "/mine"));
+}
+
+TEST_F(BackupTest, OneBackupIsVerifiedOnceAtATime) {
+  Open();
+  LoadRows(Create(), 1, 10);
+  Backup();
+  const int other = ::open((root_ + "/one").c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_EQ(::flock(other, LOCK_EX), 0);
+  EXPECT_EQ(VerifyBackup(root_ + "/one", key_, root_ + "/one.verifying").status().code(),
+            absl::StatusCode::kAlreadyExists);
+  ::close(other);
+  EXPECT_TRUE(VerifyBackup(root_ + "/one", key_, root_ + "/one.verifying").ok());
 }
 
 TEST_F(BackupTest, NothingIsOverwrittenAndNothingIsLeftBehind) {

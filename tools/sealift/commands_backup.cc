@@ -116,8 +116,9 @@ CommandResult RunBackupVerify(const Invocation& call, Console& console) {
   const absl::StatusOr<engine::Kek> key = BackupKey(**options);
   if (!key.ok()) return key.status();
   const std::string& file = call.arguments[0];
-  const std::string scratch = call.Value("scratch", file + ".verifying");
-  const absl::StatusOr<queue::BackupCheck> check = queue::VerifyBackup(file, *key, scratch);
+  const absl::StatusOr<queue::BackupCheck> check =
+      queue::VerifyBackup(file, *key, call.Value("scratch", file + ".verifying"));
+  if (absl::IsAlreadyExists(check.status())) return Failed(check.status(), "backup verify: nothing was verified");
   if (!check.ok()) return Failed(check.status(), "backup verify: the backup cannot be relied upon");
   json answer = LabelJson(file, check->label);
   answer["files"] = check->files;
