@@ -180,6 +180,15 @@ absl::Status Audit::Append(const AuditEntry& entry) {
 
 absl::Status Audit::AppendLocked(const AuditEntry& entry) {
   if (!failed_.ok()) return failed_;
+  // Who removes it, or moves it away, takes what is written from here on with it.
+  struct stat opened{}, there{};
+  if (::fstat(fd_, &opened) != 0 || ::lstat(path_.c_str(), &there) != 0 || opened.st_ino != there.st_ino ||
+      opened.st_dev != there.st_dev) {
+    return absl::UnavailableError(fmt::format(
+        "the audit file {} was removed or replaced while sealiftd ran, so no command that needs an entry is "
+        "done; put it back, or restart sealiftd to begin a new one",
+        path_));
+  }
   const Json json = {{"time", absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", clock_(), absl::UTCTimeZone())},
                      {"uid", entry.uid},
                      {"pid", entry.pid},

@@ -86,6 +86,25 @@ TEST_F(AuditTest, NoAddressIsWritten) {
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
 }
 
+TEST_F(AuditTest, AFileThatIsRemovedOrReplacedIsNoticedUntilItIsBack) {
+  const auto audit = Open();
+  ASSERT_TRUE(audit.ok());
+  ASSERT_TRUE((*audit)->Append(entry_).ok());
+  const std::string whole = Text(), elsewhere = path_ + ".1";
+  std::filesystem::rename(path_, elsewhere);
+  const absl::Status removed = (*audit)->Append(entry_);
+  EXPECT_EQ(removed.code(), absl::StatusCode::kUnavailable) << removed;
+  EXPECT_THAT(std::string(removed.message()), HasSubstr("removed or replaced"));
+  std::filesystem::copy_file(elsewhere, path_);
+  EXPECT_FALSE((*audit)->Append(entry_).ok());
+  EXPECT_EQ(Text(), whole);
+  std::filesystem::rename(elsewhere, path_);
+  EXPECT_TRUE((*audit)->Append(entry_).ok());
+  const auto lines = Audit::Verify(path_);
+  ASSERT_TRUE(lines.ok()) << std::string(lines.status().message());
+  EXPECT_EQ(*lines, 2u);
+}
+
 TEST_F(AuditTest, AChangedARemovedOrAnAddedLineIsFound) {
   Write(4);
   const std::string whole = Text();
