@@ -82,7 +82,13 @@ absl::StatusOr<json> Api::CancelCampaign(Call& call) {
     (*answer)["would_cancel"] = (*answer)["queued"];
     return answer;
   }
-  if (*erase) call.entry.command = "campaign cancel --erase";
+  if (*erase) {
+    call.entry.command = "campaign cancel --erase";
+    // Of what cannot be undone the file tells even if a crash comes before it is answered.
+    AuditEntry begun = call.entry;
+    begun.result = "begun";
+    if (absl::Status written = audit_.Append(begun); !written.ok()) return WithExit(written, ExitCode::kIo);
+  }
   const absl::StatusOr<CampaignStatus> status = node_.Cancel(call.Name(), *erase);
   if (!status.ok()) return status.status();
   return ToJson(*status, options_.clock());

@@ -187,7 +187,9 @@ void FakeNode::OpenStore() {
   node.count = [this](const engine::QueueFilter& filter, absl::Duration patience) {
     return CountRows(filter, patience);
   };
-  node.find_providers = [](const std::set<std::string>&, absl::Duration, std::map<std::string, std::string>&) { return true; };
+  node.find_providers = [](const std::set<std::string>&, absl::Duration, std::map<std::string, std::string>&) {
+    return true;
+  };
   jobs_ = std::make_unique<engine::Jobs>(*store_, *holds_, std::move(node));
   if (!jobs_->Open().ok()) std::abort();
 }
@@ -279,6 +281,7 @@ FakeNode::FakeNode() : options_(std::make_shared<engine::Options>()) {
 }
 
 void FakeNode::Note(std::string call) {
+  if (on_call) on_call(call);
   const std::lock_guard lock(mutex_);
   calls_.push_back(std::move(call));
 }

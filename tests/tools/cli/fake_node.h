@@ -92,7 +92,8 @@ class FakeNode final : public engine::Node {
   std::string metrics;
   absl::StatusOr<engine::ConfigDiff> config_diff = engine::ConfigDiff{};
   absl::Status ready;
-  absl::Status refuse;  // what loads answer when not Ok
+  absl::Status refuse;                                        // what loads answer when not Ok
+  std::function<void(const std::string& call)> on_call = {};  // what it is asked, before it answers
   engine::LoadRequest loaded;
   engine::PreflightReport preflight;
   engine::TlsProbeReport tls_probe;
