@@ -197,7 +197,11 @@ void Api::Answer(const char* command, Audited audited, Act act, AdminRequest& re
 
 void Api::Respond(Call& call, absl::StatusOr<json> result, AdminResponse& response) {
   if (call.audited) {
-    call.entry.result = result.ok() ? "ok" : std::string(result.status().message());
+    if (result.ok()) {
+      call.entry.result = "ok";
+    } else if (call.entry.result.empty()) {
+      call.entry.result = std::string(result.status().message());
+    }
     if (const absl::Status written = audit_.Append(call.entry); !written.ok()) {
       const bool changed = result.ok() && call.request.method == "POST";
       response.stream = nullptr;

@@ -1,6 +1,9 @@
 // The route of a load: a body of any length in, rejections and a summary out.
+#include <fmt/format.h>
+
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "engine/admin/api.h"
 #include "engine/admin/api_call.h"
@@ -8,10 +11,27 @@
 #include "engine/admin/api_load_body.h"
 #include "engine/admin/rejection_spool.h"
 #include "engine/exit_code.h"
+#include "engine/failure_parts.h"
 
 namespace sealift::engine {
 
 using nlohmann::json;
+
+namespace {
+
+// Why a load was refused, as the audit file has it. What is wrong with the template, a default or the recipients is
+// said in their own words, which are the caller's alone: the file, which is in every backup and outlives an erasure,
+// says where it is.
+std::string ForTheAudit(const absl::Status& refused) {
+  std::string place = PlaceOf(refused);
+  if (place.empty()) return std::string(refused.message());
+  static const std::regex kLine("^line [0-9]+");
+  const std::string why(refused.message());
+  if (std::smatch line; std::regex_search(why, line, kLine)) place += ", " + line.str();
+  return fmt::format("{}: refused with exit code {}", place, static_cast<int>(ExitCodeOf(refused)));
+}
+
+}  // namespace
 
 absl::StatusOr<json> Api::LoadCampaign(Call& call) {
   absl::StatusOr<std::shared_ptr<RejectionSpool>> spool = RejectionSpool::Create(options_.data_dir);
@@ -37,10 +57,15 @@ absl::StatusOr<json> Api::LoadCampaign(Call& call) {
   });
   if (failed.ok()) failed = read;
   if (failed.ok()) failed = body.Finish();
-  if (!failed.ok()) return failed;
-
-  const absl::StatusOr<CampaignLoader::Summary> summary = loader->Finish();
-  if (!summary.ok()) return summary.status();
+  absl::StatusOr<CampaignLoader::Summary> summary;
+  if (failed.ok()) {
+    summary = loader->Finish();
+    failed = summary.status();
+  }
+  if (!failed.ok()) {
+    call.entry.result = ForTheAudit(failed);
+    return failed;
+  }
   if (!(*spool)->Rewind()) {
     return WithExit(
         absl::InternalError("The campaign is loaded, but the list of rejected rows could not be written; the disk "

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "engine/exit_code.h"
+#include "engine/failure_parts.h"
 #include "tests/tools/cli/control_socket.h"
 
 namespace sealift::tools {
@@ -61,6 +62,19 @@ TEST_F(CampaignLoadTest, TheFormatIsWhatTheNameSaysUnlessItIsGiven) {
       socket_.Run({"campaign", "load", "s", "--stream", "n", "--template", template_, "--recipients", lines}).code, 0);
   EXPECT_EQ(socket_.node.loaded.format, RecipientFormat::kNdjson);
   EXPECT_EQ(socket_.Run(Load({"--format", "json"})).code, 64);
+}
+
+TEST_F(CampaignLoadTest, WhatIsWrongWithTheTemplateIsToldToTheCallerAlone) {
+  socket_.node.refuse =
+      engine::WithPlace(engine::WithExit(absl::InvalidArgumentError("line 5: {{name Jane Doe was ill}}: no column"),
+                                         engine::ExitCode::kBadData),
+                        "the template");
+  EXPECT_THAT(socket_.Run(Load()).err, HasSubstr("Jane Doe was ill"));
+  ASSERT_EQ(socket_.AuditEntries().size(), 1u);
+  EXPECT_EQ(socket_.AuditEntries()[0]["result"], "the template, line 5: refused with exit code 65");
+  socket_.node.refuse = absl::ResourceExhaustedError("no more is accepted");
+  EXPECT_EQ(socket_.Run(Load()).code, 75);
+  EXPECT_EQ(socket_.AuditEntries()[1]["result"], "no more is accepted");
 }
 
 // Enough of a gzip file to be known as one.
