@@ -16,6 +16,9 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view doing) {
   if (status.IsCorruption()) {
     return Damage(fmt::format("the queue cannot {}: its files are damaged ({}). Nothing was changed", doing, text));
   }
+  if (status.IsPathNotFound()) {
+    return Damage(fmt::format("the queue cannot {}: a file of it is gone ({}). Nothing was changed", doing, text));
+  }
   if (status.IsNoSpace() || text.find("No space left") != std::string::npos ||
       text.find("quota exceeded") != std::string::npos) {
     return absl::ResourceExhaustedError(

@@ -435,6 +435,25 @@ TEST_F(BackupTest, OneBackupIsVerifiedOnceAtATime) {
   EXPECT_TRUE(VerifyBackup(root_ + "/one", key_, root_ + "/one.verifying").ok());
 }
 
+TEST_F(BackupTest, AFileThatIsGoneIsDamageFromThenOn) {
+  for (const char* ending : {".sst", ""}) {
+    SCOPED_TRACE(ending);
+    path_ = root_ + "/queue" + ending;
+    Open();
+    LoadRows(Create(), 1, 100);
+    Reopen();
+    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+      const std::string name = entry.path().filename();
+      if (*ending != 0 ? name.ends_with(ending) : name.starts_with("MANIFEST")) std::filesystem::remove(entry.path());
+    }
+    const absl::Status refused = store_->Backup(Request()).status();
+    EXPECT_EQ(refused.code(), absl::StatusCode::kDataLoss) << refused;
+    EXPECT_NE(refused.message().find("sealift backup restore"), std::string::npos) << refused;
+    EXPECT_EQ(store_->damage(), refused);
+    store_.reset();
+  }
+}
+
 TEST_F(BackupTest, NothingIsOverwrittenAndNothingIsLeftBehind) {
   Open();
   const CampaignId campaign = Create();
