@@ -73,8 +73,8 @@ std::string Job::ToText() const {
     text["matching"] = matching;
     if (since != absl::InfinitePast()) text["since_ms"] = absl::ToUnixMillis(since);
     if (expires_in.has_value()) text["expires_in_ms"] = absl::ToInt64Milliseconds(*expires_in);
-    for (const auto& [domain, next] : paced) text["paced"][domain] = absl::ToUnixMicros(next);
   }
+  for (const auto& [domain, next] : paced) text["paced"][domain] = absl::ToUnixMicros(next);
   return text.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -106,6 +106,9 @@ absl::StatusOr<Job> Job::Parse(uint32_t number, std::string_view text) {
     if (!rate.ok()) return malformed();
     job.rate = *rate;
   }
+  if (const auto paced = read.find("paced"); paced != read.end() && paced->is_object()) {
+    for (const auto& [domain, next] : paced->items()) job.paced[domain] = absl::FromUnixMicros(next.get<int64_t>());
+  }
   if (job.kind != Kind::kReplay) return job;
   const std::optional<queue::OutcomeKind> outcome = Named(kReplayed, read.value("outcome", ""));
   if (!outcome) return malformed();
@@ -113,9 +116,6 @@ absl::StatusOr<Job> Job::Parse(uint32_t number, std::string_view text) {
   job.matching = read.value("matching", "");
   if (read.contains("since_ms")) job.since = absl::FromUnixMillis(read.value("since_ms", int64_t{0}));
   if (read.contains("expires_in_ms")) job.expires_in = absl::Milliseconds(read.value("expires_in_ms", int64_t{0}));
-  if (const auto paced = read.find("paced"); paced != read.end() && paced->is_object()) {
-    for (const auto& [domain, next] : paced->items()) job.paced[domain] = absl::FromUnixMicros(next.get<int64_t>());
-  }
   return job;
 }
 

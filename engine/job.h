@@ -40,7 +40,7 @@ struct Job {
   uint64_t total = 0;  // counted when it began
   uint64_t moved = 0, suppressed = 0;
   uint64_t gone = 0;                        // of a replay: not settled any more when their time came, or forgotten
-  std::map<std::string, absl::Time> paced;  // of a replay, by domain: the next one's time
+  std::map<std::string, absl::Time> paced;  // by domain, the next one's time; of a retry as if nothing had kept it up
 
   std::string Id() const;  // "j3"
   std::string ToText() const;

@@ -1,5 +1,7 @@
-// Rows that wait for another try are made due: at once, or spread over the time that a rate gives them. What it has
-// moved is not due any later than it would move it to, so that one that begins again goes on.
+// Rows that wait for another try are made due: at once, or at a rate, which gives each a place in the time that all of
+// them take. It is then for one part of that time after another that rows are looked for, and each stays as it is until
+// its part begins: a cancellation leaves it so. A part that was done is never begun again, whatever became of its rows
+// since, and the time in which the node did not run is not made up for.
 #include <algorithm>
 #include <deque>
 #include <utility>
@@ -11,9 +13,13 @@ namespace {
 
 constexpr size_t kLanesAtOnce = 256;
 
-// The queue rounds due times up by less than that, and than such a part of the wait (queue/due_horizon.h).
-constexpr absl::Duration kRounded = absl::Seconds(2);
-constexpr int kRoundedPart = 64;
+// A row that is due so soon after its place stays: its due time may be that place, rounded (queue/due_horizon.h).
+constexpr absl::Duration kSoon = absl::Seconds(2);
+
+// All rows are looked through for each part, so one takes a multiple of the time that the last look took.
+constexpr int kRestForLook = 10;
+constexpr absl::Duration kPartMin = absl::Seconds(1), kPartMax = absl::Minutes(1);
+constexpr absl::Duration kLateMax = absl::Seconds(1);  // that a part is made up for, when it begins late
 
 // Where a row stands in the time that all of them take, from 0 to 1: the same each time that it is asked.
 double PlaceOf(queue::RowId row) {
@@ -22,8 +28,11 @@ double PlaceOf(queue::RowId row) {
 
 class Retry : public JobWork {
  public:
-  Retry(Job job, RowMatcher matcher, const Services& services)
-      : JobWork(std::move(job), std::move(matcher), services) {}
+  Retry(Job job, RowMatcher matcher, const Services& services) : JobWork(std::move(job), std::move(matcher), services) {
+    if (job_.rate.unlimited()) return;
+    all_ = absl::Ceil(absl::Seconds(static_cast<double>(job_.total) / job_.rate.PerSecond()), absl::Milliseconds(1));
+    if (const auto before = job_.paced.find(""); before != job_.paced.end()) part_to_ = before->second - From();
+  }
 
  protected:
   absl::StatusOr<uint64_t> CountMeant() override {
@@ -42,11 +51,12 @@ class Retry : public JobWork {
 
   absl::StatusOr<Progress> Move() override {
     const absl::Time now = absl::Now();
+    if (!job_.rate.unlimited() && !looks_) return BeginPart(now);
     if (lanes_.empty()) {
       if (at_ != nullptr) Refilled(*at_, true, now);
       absl::StatusOr<std::optional<std::vector<LaneToDo>>> more = NextLanes();
       if (!more.ok()) return more.status();
-      if (!more->has_value()) return Progress::kDone;
+      if (!more->has_value()) return job_.rate.unlimited() ? Progress::kDone : EndPart(now);
       for (LaneToDo& lane : **more) {
         if (MayWait(lane.record)) lanes_.push_back(std::move(lane));
       }
@@ -63,6 +73,28 @@ class Retry : public JobWork {
   }
 
  private:
+  // The next one, when all that the last one has moved is due.
+  Progress BeginPart(absl::Time now) {
+    if (now < part_due_) return Progress::kWaits;
+    if (part_to_ >= all_ && part_due_ > absl::InfinitePast()) return Progress::kDone;
+    part_began_ = now - part_due_ > kLateMax ? now : part_due_;
+    part_from_ = part_to_;
+    part_to_ = std::min(part_from_ + part_, std::max(all_, part_from_));
+    part_due_ = part_began_ + (part_to_ - part_from_);
+    looks_ = true;
+    look_began_ = now;
+    campaign_ = 0;
+    unplaced_ = 0;
+    return Progress::kMoved;
+  }
+
+  absl::StatusOr<Progress> EndPart(absl::Time now) {
+    looks_ = false;
+    part_ = absl::Floor(std::clamp(kRestForLook * (now - look_began_), kPartMin, kPartMax), absl::Milliseconds(1));
+    job_.paced[""] = From() + part_to_;
+    return Record(now);
+  }
+
   absl::StatusOr<uint64_t> MoveLanes() {
     std::vector<queue::LaneRecord> lanes;
     while (!lanes_.empty() && lanes_.front().campaign == at_ && lanes.size() < kLanesAtOnce) {
@@ -125,9 +157,10 @@ class Retry : public JobWork {
   std::optional<absl::Time> DueOf(const queue::Pack& pack, const queue::Row& row) const {
     if (!Means(pack, row)) return std::nullopt;
     if (job_.rate.unlimited()) return From();
-    const absl::Duration all = absl::Seconds(static_cast<double>(job_.total) / job_.rate.PerSecond());
-    const absl::Time due = From() + all * PlaceOf(row.id);
-    return due + kRounded + (due - From()) / kRoundedPart < pack.due() ? std::optional(due) : std::nullopt;
+    const absl::Duration place = all_ * PlaceOf(row.id);
+    if (place < part_from_ || place >= part_to_) return std::nullopt;
+    const absl::Time due = part_began_ + (place - part_from_);
+    return due + kSoon < pack.due() ? std::optional(due) : std::nullopt;
   }
 
   absl::StatusOr<Progress> Record(absl::Time now) {
@@ -140,7 +173,14 @@ class Retry : public JobWork {
   }
 
   std::deque<LaneToDo> lanes_;
-  const queue::Campaign* at_ = nullptr;  // whose lanes were the last
+  const queue::Campaign* at_ = nullptr;         // whose lanes were the last
+  absl::Duration all_;                          // what all rows take at the rate
+  absl::Duration part_from_, part_to_;          // in that time; rows up to there have been looked for, or are now
+  absl::Duration part_ = kPartMin;              // how long the next one is
+  absl::Time part_began_;                       // when the first of its rows is due
+  absl::Time part_due_ = absl::InfinitePast();  // when all of them are; the past: none was begun
+  bool looks_ = false;                          // for the rows of a part
+  absl::Time look_began_;
   absl::Time recorded_ = job_.created;
   bool refills_ = false;  // rows are due sooner that no shard was told of
   absl::Time told_ = absl::InfinitePast();

@@ -26,7 +26,7 @@ namespace sealift::engine {
 
 // Jobs takes orders to move rows and carries them out in the background, a bounded number a commit. What is settled or
 // replayed is recorded in the commit that moves it: a kill in the middle loses and doubles nothing, and the next start
-// goes on. A retry, which moves due times alone, is recorded each second. A replay runs for as long as its pace takes.
+// goes on. A retry, which moves due times alone, is recorded each second. What has a pace runs for as long as it takes.
 //
 // While rows are settled a hold keeps them from being claimed; what is being sent already is waited for, a lane at a
 // time, so that one slow destination keeps a job from its own rows only.

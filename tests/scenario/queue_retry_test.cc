@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 
+#include "tests/scenario/harness/eventually.h"
 #include "tests/scenario/harness/sink.h"
 #include "tests/scenario/harness/world.h"
 
@@ -61,6 +62,9 @@ TEST_F(QueueRetryTest, RowsThatWaitForAnotherTryGoOutNow) {
   ASSERT_TRUE(ShowsUntil("spring", kSoon, [](const Json& now) { return now["delivered"].Number() == 40; }));
   EXPECT_GE(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(700))
       << "29 at 20/s are due over a second and a half";
+  ASSERT_TRUE(Eventually(kSoon, [&] {
+    return Sealift({"queue", "job", rest.json["id"].Text()}).json["state"].Text() == "done";
+  })) << "when all of them are due";
   const Json jobs = Sealift({"queue", "jobs"}).json["jobs"];
   ASSERT_EQ(jobs.Items().size(), 3u);
   EXPECT_EQ(jobs.Items()[0]["kind"].Text(), "retry");

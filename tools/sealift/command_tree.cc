@@ -248,8 +248,11 @@ std::vector<Command> MakeTree() {
       {"queue", "shape", "", "Show queued rows by destination and age", "", "sealift queue shape --everything",
        Filtered({}), RunQueueShape},
       {"queue", "retry", "", "Make rows that wait for another try due now, in the background",
-       "Backoff, limits and windows still bind. With --rate they are due one after another, in no order; what is due "
-       "sooner than that anyway stays as it is.",
+       "Backoff, limits and windows still bind. With --rate they are due one after another, in no order, and each "
+       "waits "
+       "as it did until its time comes: the job's progress tells of those that are due by now (or within a second; "
+       "where all of them take long to look through, within up to a minute), cancelling it leaves the rest, and a stop "
+       "is not made up for. What is due sooner than that anyway stays as it is.",
        "sealift queue retry --domain d1.test --reason 'their outage is over'",
        Filtered({Required("reason", "TEXT", "why, for its record and the audit file"),
                  Option("rate", "RATE", "how fast they become due: 100/s; default all at once"),

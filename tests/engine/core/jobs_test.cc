@@ -97,6 +97,15 @@ class JobsTest : public queue::StoreTest {
     }
     Settle(std::move(outcomes));
   }
+  uint64_t RowsDueAfter(absl::Time time) {
+    uint64_t rows = 0;
+    const auto count = [&](const queue::Pack& pack, const queue::Row&) -> std::optional<queue::Outcome> {
+      rows += pack.due() > time ? 1 : 0;
+      return std::nullopt;
+    };
+    EXPECT_TRUE(store_->SweepRows(campaign_, std::nullopt, count).ok());
+    return rows;
+  }
   size_t Parked() { return store_->ListParked(campaign_, {}, 100)->rows.size(); }
   Job Order(const Jobs::Request& request) {
     const absl::StatusOr<Job> job = jobs_->Start(request, {.reason = "a test", .by = "ops"}, absl::Now());
@@ -146,30 +155,43 @@ TEST_F(JobsTest, ARetryMovesWhatWaitsAndNothingTwice) {
       jobs_->Start({.kind = Job::Kind::kRetry, .filter = {.state = "held"}}, {.reason = "r"}, absl::Now()).ok());
 }
 
-TEST_F(JobsTest, APacedRetryThatBeginsAgainFindsItsRowsWhereItPutThem) {
+TEST_F(JobsTest, APacedRetryMovesWhatIsDueAndItsEndLeavesTheRest) {
   DeferAll(absl::Hours(1));
-  const Job first = Ended(Order(
-      {.kind = Job::Kind::kRetry, .filter = {.everything = true}, .rate = {.count = 1, .period = absl::Minutes(1)}}));
-  EXPECT_EQ(first.moved, 48u);
-  std::vector<absl::Time> dues;
-  for (const std::shared_ptr<queue::Pack>& pack : ReadAll(campaign_, absl::Now() + absl::Hours(2)))
-    dues.push_back(pack->due());
-  ASSERT_GT(dues.size(), 10u) << "they are due one after another";
-  EXPECT_GT(*std::ranges::max_element(dues) - *std::ranges::min_element(dues), absl::Minutes(40));
+  const Jobs::Request slow{
+      .kind = Job::Kind::kRetry, .filter = {.everything = true}, .rate = {.count = 1, .period = absl::Seconds(1)}};
+  const Job job = Order(slow);
+  EXPECT_EQ(job.total, 48u);
+  ASSERT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->moved > 0; }));
+  const absl::StatusOr<Job> cancelled = jobs_->Cancel(job.Id());
+  ASSERT_TRUE(cancelled.ok()) << cancelled.status();
+  EXPECT_EQ(cancelled->state, Job::State::kCancelled);
+  EXPECT_LT(cancelled->moved, 48u);
+  EXPECT_EQ(RowsDueAfter(absl::Now() + absl::Minutes(30)), 48 - cancelled->moved) << "as they were";
+  const Job again = Order(slow);
+  EXPECT_TRUE(Eventually([&] { return jobs_->Find(again.Id())->moved > 0; })) << "another one may take them";
+}
 
+TEST_F(JobsTest, APacedRetryThatBeginsAgainLooksForNoPartTwice) {
+  DeferAll(absl::Hours(1));
+  Job half = Order(
+      {.kind = Job::Kind::kRetry, .filter = {.everything = true}, .rate = {.count = 1, .period = absl::Minutes(1)}});
   jobs_.reset();
-  Job interrupted = first;
-  interrupted.state = Job::State::kRunning;
-  ASSERT_TRUE(store_->WriteOrders({{queue::OrderKind::kJob, first.number, interrupted.ToText()}}).ok());
+  // As it is when half of the two seconds that they take is over, and all that were moved have been put off again.
+  half.rate = {.count = 24, .period = absl::Seconds(1)};
+  half.paced[""] = half.created + absl::Seconds(1);
+  ASSERT_TRUE(store_->WriteOrders({{queue::OrderKind::kJob, half.number, half.ToText()}}).ok());
   Begin();
-  EXPECT_EQ(Ended(first).moved, 48u) << "none was moved again";
+  const Job ended = Ended(half);
+  EXPECT_GT(ended.moved, 0u);
+  EXPECT_LT(ended.moved, 48u);
+  EXPECT_EQ(RowsDueAfter(absl::Now() + absl::Minutes(30)), 48 - ended.moved);
 }
 
 TEST_F(JobsTest, AStopEndsTheSweepOfALaneAndTheNextStartGoesOn) {
   DeferAll(absl::Hours(1));
   endless_ = true;
   const Job job = Order(
-      {.kind = Job::Kind::kRetry, .filter = {.everything = true}, .rate = {.count = 1, .period = absl::Seconds(1)}});
+      {.kind = Job::Kind::kRetry, .filter = {.everything = true}, .rate = {.count = 1000, .period = absl::Seconds(1)}});
   ASSERT_TRUE(Eventually([&] { return swept_.load(); }));
   jobs_.reset();
   endless_ = false;
