@@ -11,6 +11,7 @@
 #include "engine/campaign_settings.h"
 #include "engine/config_show.h"
 #include "engine/exit_code.h"
+#include "engine/failure_parts.h"
 #include "engine/kek.h"
 #include "engine/log.h"
 #include "engine/node_impl.h"
@@ -71,6 +72,7 @@ NodeImpl::NodeImpl(std::shared_ptr<const Options> options, ReadOptions read, Rec
 NodeImpl::~NodeImpl() {
   Drain(absl::ZeroDuration());
   ledger_.reset();
+  gives_up_ = {};
   // Commits what is left. Its threads call the shards, so it goes before them.
   store_.reset();
 }
@@ -203,6 +205,18 @@ absl::Status NodeImpl::Open() {
   return absl::OkStatus();
 }
 
+void NodeImpl::Interrupt(absl::Duration limit) {
+  interrupted_ = true;
+  commits_.Announce();
+  gives_up_ = std::jthread([this, until = absl::Now() + limit](const std::stop_token& over) {
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable_any wakes;
+    (void)wakes.wait_until(lock, over, absl::ToChronoTime(until), [] { return false; });
+    if (!over.stop_requested()) store_->GiveUpOnRoom();
+  });
+}
+
 void NodeImpl::Drain(absl::Duration limit) {
   if (std::exchange(drained_, true)) return;
   {
@@ -235,6 +249,14 @@ std::shared_ptr<const Options> NodeImpl::options() const {
 std::shared_ptr<const SigningKeys> NodeImpl::signing_keys() const {
   const std::lock_guard lock(options_mutex_);
   return signing_keys_;
+}
+
+absl::Status NodeImpl::AdmitChange() const {
+  const absl::Status failed = store_->failure();
+  if (failed.ok()) return failed;
+  if (!absl::IsResourceExhausted(failed)) return WithExit(failed, ExitCode::kIo);
+  return WithNext(WithExit(failed, ExitCode::kTryLater),
+                  "Nothing was changed. Free some space and give the same command again.");
 }
 
 absl::Status NodeImpl::Ready() const {

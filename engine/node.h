@@ -206,13 +206,16 @@ class Node {
                                                      RecordAct record = {});
   virtual ~Node() = default;
 
-  // Ends early what waits for others, a preflight or a test, so that nobody waits for it to stop.
-  virtual void Interrupt() = 0;
+  // Ends early what waits for others, a preflight or a test, so that nobody waits for it to stop; and after `limit`
+  // what waits for a full disk to have room again.
+  virtual void Interrupt(absl::Duration limit) = 0;
   // Finishes the transactions in flight, commits and stops; after `limit` what is still open is cut.
   virtual void Drain(absl::Duration limit) = 0;
 
   virtual std::shared_ptr<const Options> options() const = 0;
-  virtual std::string MetricsText() = 0;   // Prometheus exposition
+  virtual std::string MetricsText() = 0;  // Prometheus exposition
+  // Ok, or why nothing can be changed: the queue cannot be written now. Whoever asks first does not wait for it.
+  virtual absl::Status AdmitChange() const = 0;
   virtual absl::Status Ready() const = 0;  // Ok, or the sentence that says why neither loads nor sending go on
 
   // Answers what changed, a line a key; refused whole when the file is bad or a change needs a restart.

@@ -34,8 +34,7 @@ Size Whole(uint64_t bytes) { return {bytes < kMiB ? bytes : bytes / kMiB * kMiB}
 absl::Status NodeImpl::AdmitLoad() const {
   // What was loaded and sent since the backup would be taken for new.
   if (absl::Status may = restoration_->MaySend(); !may.ok()) return may;
-  const absl::Status failed = store_->failure();
-  if (!failed.ok()) return WithExit(failed, absl::IsResourceExhausted(failed) ? ExitCode::kTryLater : ExitCode::kIo);
+  if (absl::Status may = AdmitChange(); !may.ok()) return may;
   const queue::StoreStats stats = store_->Stats();
   const uint64_t floor = options()->storage.stop_load_below.Bytes(stats.disk_bytes);
   if (stats.disk_free_bytes >= floor) return absl::OkStatus();

@@ -43,13 +43,11 @@ class NodeImpl final : public Node {
 
   absl::Status Open();
 
-  void Interrupt() override {
-    interrupted_ = true;
-    commits_.Announce();
-  }
+  void Interrupt(absl::Duration limit) override;
   void Drain(absl::Duration limit) override;
   std::shared_ptr<const Options> options() const override;
   std::string MetricsText() override;
+  absl::Status AdmitChange() const override;
   absl::Status Ready() const override;
   absl::StatusOr<std::vector<std::string>> Reload(bool allow_weaker) override;
   absl::StatusOr<ConfigDiff> DiffConfig() const override;
@@ -224,6 +222,7 @@ class NodeImpl final : public Node {
   bool pause_at_once_ = false;
   bool drained_ = false;
   std::thread upkeep_;
+  std::jthread gives_up_;  // on room for what waits for it, at the end of a stop
 };
 
 }  // namespace sealift::engine

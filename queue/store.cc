@@ -49,7 +49,10 @@ struct Store::Parts {
   explicit Parts(Options from) : options(std::move(from)), failure(options.on_failure) {}
 
   // Whoever changes something waits for a disk that has stopped writes, but not without an end.
-  absl::Status AwaitWrites() const { return database->AwaitEndOfStall(options.stall_patience, Stall::kSlowed); }
+  absl::Status AwaitWrites() const {
+    if (failure.stopped()) return failure.status();
+    return database->AwaitEndOfStall(options.stall_patience, Stall::kSlowed);
+  }
 
   // What was erased, and what earlier keys have wrapped, on the disk too. A checkpoint that a backup is made from now
   // goes when that ends.
@@ -91,7 +94,9 @@ struct Store::Parts {
 
 Store::Store(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
-Store::~Store() = default;
+Store::~Store() {
+  if (parts_->failure.full()) GiveUpOnRoom();
+}
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(Options options) {
   auto parts = std::make_unique<Parts>(std::move(options));
@@ -159,6 +164,8 @@ bool Store::Settle(int shard, uint64_t last, std::vector<Outcome>& batch, std::v
 }
 
 absl::Status Store::failure() const { return parts_->failure.status(); }
+
+void Store::GiveUpOnRoom() { parts_->database->room().End(); }
 
 absl::Status Store::damage() const {
   const std::lock_guard lock(parts_->damage_mutex);

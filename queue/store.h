@@ -165,6 +165,10 @@ class Store {
   // Ok, or why nothing new is accepted.
   absl::Status failure() const;
 
+  // Of a full file system: whoever waits for room, and whoever would, fails from now on. For a stop that cannot wait;
+  // what is not durable by then is as after a crash.
+  void GiveUpOnRoom();
+
   // Ok, or the first damage that rows could not be read for since the start: they wait, whatever becomes of others.
   absl::Status damage() const;
   // Whether that is Ok; no transaction begins while it is not, for its outcome could not be committed. No lock.

@@ -192,7 +192,20 @@ void Api::Answer(const char* command, Audited audited, Act act, AdminRequest& re
     if (!call.body.is_object()) return Respond(call, Usage("The request's body is no JSON object."), response);
     if (absl::StatusOr<std::string> reason = call.Text("reason"); reason.ok()) call.entry.reason = *reason;
   }
+  // It would wait for room, and with as many such commands as there are threads whoever only asks would too.
+  if (Changes(act, call)) {
+    if (const absl::Status admitted = node_.AdmitChange(); !admitted.ok()) return Respond(call, admitted, response);
+  }
   Respond(call, (this->*act)(call), response);
+}
+
+bool Api::Changes(Act act, const Call& call) {
+  constexpr Act kOthers[] = {
+      &Api::LoadCampaign,     &Api::PreflightCampaign,      &Api::TestCampaign, &Api::ProbeTls,    &Api::FindMessages,
+      &Api::CheckSuppression, &Api::ShowSuppressionHistory, &Api::CreateBackup, &Api::ReloadConfig};
+  if (call.request.method != "POST" || std::ranges::find(kOthers, act) != std::end(kOthers)) return false;
+  const absl::StatusOr<bool> dry_run = call.body.is_object() ? call.Truth("dry_run") : absl::StatusOr<bool>(false);
+  return !dry_run.ok() || !*dry_run;
 }
 
 void Api::Respond(Call& call, absl::StatusOr<json> result, AdminResponse& response) {

@@ -47,6 +47,8 @@ class Api {
   void Add(UnixListener& listener, const char* method, const char* pattern, const char* command, Audited audited,
            Act act);
   void Answer(const char* command, Audited audited, Act act, AdminRequest& request, AdminResponse& response);
+  // Whether it writes to the queue, and is refused while that cannot be written. Loads and backups ask for themselves.
+  static bool Changes(Act act, const Call& call);
   void Respond(Call& call, absl::StatusOr<nlohmann::json> result, AdminResponse& response);
 
   absl::StatusOr<nlohmann::json> DescribeNode(Call& call);

@@ -97,6 +97,19 @@ class FullDiskTest : public World {
     StopDaemon();
   }
 
+  // Whatever it gives back is taken too, until it says that it has stopped: for a write that found no room, or, where
+  // what it writes still fits into the space that its log holds, because it saw first that nothing is free.
+  void FillUntilItStops() {
+    ASSERT_TRUE(Eventually(kSoon, [&] {
+      FillUpTo(0);
+      const std::string log = daemon->Err();
+      return log.find("accepting and sending have stopped") != std::string::npos ||
+             log.find("sending waits until space is freed free_bytes=0") != std::string::npos;
+    })) << daemon->Err();
+    FillUpTo(0);
+    ASSERT_TRUE(daemon->running()) << daemon->Err();
+  }
+
   std::string disk_;
   std::unique_ptr<Sink> sink_;
 };
@@ -157,16 +170,7 @@ TEST_F(FullDiskTest, NotAByteLeft) {
     EXPECT_TRUE(refused.exit_code == 74 || refused.exit_code == 75) << refused.Describe();
     return HasFailure() || refused.json["error"]["why"].Text().find("space") != std::string::npos;
   })) << refused.Describe();
-  // Whatever it gives back is taken too, until it says that it has stopped: for a write that found no room, or, where
-  // what it writes still fits into the space that its log holds, because it saw first that nothing is free.
-  ASSERT_TRUE(Eventually(kSoon, [&] {
-    FillUpTo(0);
-    const std::string log = daemon->Err();
-    return log.find("accepting and sending have stopped") != std::string::npos ||
-           log.find("sending waits until space is freed free_bytes=0") != std::string::npos;
-  })) << daemon->Err();
-  FillUpTo(0);
-  ASSERT_TRUE(daemon->running()) << daemon->Err();
+  FillUntilItStops();
   ASSERT_TRUE(Eventually(kSoon, [&] {
     FillUpTo(0);
     const size_t before = sink_->arrivals();
@@ -178,6 +182,36 @@ TEST_F(FullDiskTest, NotAByteLeft) {
   ASSERT_LT(sink_->arrivals(), static_cast<size_t>(kRows)) << "it was over before: nothing is proved";
   GiveBack();
   ExpectItGoesOnToTheEnd();
+}
+
+// Nobody can finish what waits for room: a stop does not wait for it longer than node.drain, and loses nothing.
+TEST_F(FullDiskTest, AStopEndsAllTheSame) {
+  settings.node += "\ndrain = \"2s\"";
+  settings.tables = "[storage]\nstop_load_below = \"1KiB\"\nstop_send_below = \"1KiB\"\n";
+  StartDaemon();
+  for (const char* const name : {"summer", "autumn", "winter"}) {
+    Load(name, Template(), Recipients(10, Domains(10), std::string(name) + ".csv"), {});
+  }
+  constexpr int64_t kFew = 1500;
+  Load("spring", Template(), Recipients(kFew, Domains(10)), {"--start", "--rate", "200/s"});
+  ASSERT_TRUE(Eventually(kInTime, [&] { return sink_->arrivals() > 200; }));
+  FillUntilItStops();
+  // The first may be who finds out, and waits; the others are told.
+  int refused = 0;
+  for (const char* const name : {"summer", "autumn", "winter"}) {
+    const Ran ran = RunCommand({"/usr/bin/timeout", "3", OurProgram("sealift"), "--config", config_file, "campaign",
+                                "cancel", name, "--erase", "--yes"});
+    if (ran.exit_code == 74 || ran.exit_code == 75) ++refused;
+  }
+  EXPECT_GE(refused, 2);
+  EXPECT_EQ(Show("spring")["loaded"].Number(), kFew);
+  EXPECT_EQ(Sealift({"queue", "shape", "--everything"}).exit_code, 0);
+  StopDaemon();
+  GiveBack();
+  StartDaemon();
+  ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["delivered"].Number() == kFew; }));
+  EXPECT_EQ(sink_->ByMailbox().size(), static_cast<size_t>(kFew));
+  EXPECT_LE(sink_->arrivals(), static_cast<size_t>(kFew + 300)) << "more were sent twice than may be unsettled";
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <memory>
@@ -149,9 +150,10 @@ ExitCode RunDaemon(const std::string& config) {
     signals.Wait();
     _exit(static_cast<int>(ExitCode::kInterrupted));
   }).detach();
-  (*node)->Interrupt();
+  const absl::Time until = absl::Now() + (*node)->options()->node.drain;
+  (*node)->Interrupt(until - absl::Now());
   control.Stop();
-  (*node)->Drain((*node)->options()->node.drain);
+  (*node)->Drain(std::max(until - absl::Now(), absl::ZeroDuration()));
   http.reset();
   node->reset();
   engine::LogInfo("stopped");

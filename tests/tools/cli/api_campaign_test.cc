@@ -179,6 +179,23 @@ TEST(NodeCommandsTest, VersionSaysBothVersionsAndWhyADaemonIsNotReady) {
   EXPECT_THAT(ran.out, HasSubstr("the disk is full"));
 }
 
+TEST(NodeCommandsTest, WhatWouldWaitForRoomIsRefusedAndWhoOnlyAsksIsAnswered) {
+  ControlSocket socket;
+  socket.node.admits_change = absl::ResourceExhaustedError("its file system is full");
+  for (const std::vector<std::string>& changes : {std::vector<std::string>{"campaign", "pause", "spring"},
+                                                  {"campaign", "cancel", "spring", "--erase", "--yes"},
+                                                  {"queue", "hold", "--domain", "d1.test", "--reason", "asked for"},
+                                                  {"queue", "retry", "--everything", "--reason", "asked for"},
+                                                  {"suppression", "add", "a@d1.test", "--reason", "asked for"}}) {
+    const Ran ran = socket.Run(changes);
+    EXPECT_EQ(ran.code, 75) << ran.err;
+    EXPECT_THAT(ran.err, HasSubstr("its file system is full"));
+  }
+  EXPECT_THAT(socket.node.calls(), IsEmpty());
+  EXPECT_EQ(socket.Run({"campaign", "show", "spring"}).code, 0);
+  EXPECT_EQ(socket.Run({"suppression", "check", "a@d1.test"}).code, 0);
+}
+
 TEST(NodeCommandsTest, TheEffectiveConfigurationComesFromTheDaemon) {
   ControlSocket socket;
   const Ran ran = socket.Run({"config", "show", "--effective"});

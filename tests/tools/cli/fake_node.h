@@ -27,10 +27,11 @@ class FakeNode final : public engine::Node {
   FakeNode();
   ~FakeNode() override;
 
-  void Interrupt() override {}
+  void Interrupt(absl::Duration) override {}
   void Drain(absl::Duration) override {}
   std::shared_ptr<const engine::Options> options() const override { return options_; }
   std::string MetricsText() override { return metrics; }
+  absl::Status AdmitChange() const override { return admits_change; }
   absl::Status Ready() const override { return ready; }
   absl::StatusOr<std::vector<std::string>> Reload(bool allow_weaker) override;
   absl::StatusOr<engine::ConfigDiff> DiffConfig() const override { return config_diff; }
@@ -91,6 +92,7 @@ class FakeNode final : public engine::Node {
   std::string preview;  // of any row; empty: a short one to kSecret
   std::string metrics;
   absl::StatusOr<engine::ConfigDiff> config_diff = engine::ConfigDiff{};
+  absl::Status admits_change;
   absl::Status ready;
   absl::Status refuse;                                        // what loads answer when not Ok
   std::function<void(const std::string& call)> on_call = {};  // what it is asked, before it answers
