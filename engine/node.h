@@ -247,10 +247,13 @@ class Node {
 
   // With a provider: rows to domains of which the DNS does not say at once whose hosts they have are `unplaced`.
   struct QueueShape {
-    std::vector<ShapeRow> rows;
+    std::vector<ShapeRow> rows;  // the longest first
+    ShapeRow others;             // together, of no name
+    uint64_t destinations = 0;   // of `rows` and `others`
     uint64_t unplaced = 0;
   };
-  virtual absl::StatusOr<QueueShape> Shape(const QueueFilter& filter) = 0;
+  // By destination, at most `max` of them: there may be as many as rows.
+  virtual absl::StatusOr<QueueShape> Shape(const QueueFilter& filter, size_t max) = 0;
   struct QueuePage {
     std::vector<QueueRow> rows;
     std::string cursor;     // empty: no more

@@ -67,7 +67,7 @@ class NodeImpl final : public Node {
   absl::StatusOr<TlsProbeReport> ProbeTls(std::string_view domain) override;
   absl::StatusOr<TestMail> SendTestMail(std::string_view name, const TestMailRequest& request) override;
 
-  absl::StatusOr<QueueShape> Shape(const QueueFilter& filter) override;
+  absl::StatusOr<QueueShape> Shape(const QueueFilter& filter, size_t max) override;
   absl::StatusOr<QueuePage> ListRows(const QueueFilter& filter, std::string cursor, int max) override;
   absl::StatusOr<RowCount> ReleaseInDoubt(const QueueFilter& filter) override;
   absl::StatusOr<RowCount> CountRows(const QueueFilter& filter, absl::Duration patience) override;

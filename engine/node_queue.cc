@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <future>
 #include <map>
 #include <set>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/numbers.h"
 #include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
@@ -51,6 +53,22 @@ queue::LanesPage ReadLanes(queue::Store& store, queue::CampaignId id, const std:
   std::future<queue::LanesPage> page = read->get_future();
   store.ReadLanes(id, cursor, kPageLanes, 0, 1, [read](queue::LanesPage got) { read->set_value(std::move(got)); });
   return page.get();
+}
+
+// The `max` of them that have the most.
+std::set<queue::DestinationId> Longest(const absl::flat_hash_map<queue::DestinationId, uint64_t>& queued, size_t max) {
+  using Length = std::pair<uint64_t, queue::DestinationId>;
+  std::vector<Length> shortest_first;  // a heap
+  for (const auto& [destination, rows] : queued) {
+    shortest_first.emplace_back(rows, destination);
+    std::ranges::push_heap(shortest_first, std::greater<Length>());
+    if (shortest_first.size() <= max) continue;
+    std::ranges::pop_heap(shortest_first, std::greater<Length>());
+    shortest_first.pop_back();
+  }
+  std::set<queue::DestinationId> longest;
+  for (const auto& [rows, destination] : shortest_first) longest.insert(destination);
+  return longest;
 }
 
 }  // namespace
@@ -136,25 +154,33 @@ absl::StatusOr<RowCount> NodeImpl::CountRows(const QueueFilter& filter, absl::Du
   return count;
 }
 
-absl::StatusOr<Node::QueueShape> NodeImpl::Shape(const QueueFilter& filter) {
+absl::StatusOr<Node::QueueShape> NodeImpl::Shape(const QueueFilter& filter, size_t max) {
   if (filter.OfRows()) {
     return WithExit(absl::InvalidArgumentError("the shape is of whole destinations: give --domain, --provider, "
                                                "--campaign, --stream, --source or --everything"),
                     ExitCode::kUsage);
   }
-  std::map<std::string, ShapeRow> rows;
+  // There may be as many destinations as rows: which are the longest is looked for first, by their numbers.
   const absl::Time now = absl::Now();
+  absl::flat_hash_map<queue::DestinationId, uint64_t> queued;
+  const absl::StatusOr<uint64_t> looked = ForEachLane(
+      filter, now + kAnswerWithin,
+      [&](const queue::Campaign&, const queue::LaneRecord& lane) { queued[lane.lane.destination] += lane.queued; });
+  if (!looked.ok()) return looked.status();
+  const std::set<queue::DestinationId> longest = Longest(queued, max);
+  std::map<std::string, ShapeRow> rows;
+  QueueShape shape{.destinations = queued.size()};
   const absl::StatusOr<uint64_t> unplaced =
       ForEachLane(filter, now + kAnswerWithin, [&](const queue::Campaign& campaign, const queue::LaneRecord& lane) {
-        ShapeRow& row = rows[lane.domain];
-        row.domain = lane.domain;
+        const bool shown = longest.contains(lane.lane.destination);
+        ShapeRow& row = shown ? rows[lane.domain] : shape.others;
+        if (shown) row.domain = lane.domain;
         row.queued += lane.queued;
         row.retrying += lane.retrying;
         row.ages[AgeBucket(now - campaign.created)] += lane.queued;
       });
   if (!unplaced.ok()) return unplaced.status();
-  QueueShape shape{.unplaced = *unplaced};
-  shape.rows.reserve(rows.size());
+  shape.unplaced = *unplaced;
   for (auto& [domain, row] : rows) shape.rows.push_back(std::move(row));
   std::ranges::sort(shape.rows, [](const ShapeRow& a, const ShapeRow& b) {
     return a.queued != b.queued ? a.queued > b.queued : a.domain < b.domain;

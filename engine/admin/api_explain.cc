@@ -74,11 +74,10 @@ absl::StatusOr<json> Api::ListDomains(Call& call) {
   if (!limit.ok()) return limit.status();
   QueueFilter everything;
   everything.everything = true;
-  const absl::StatusOr<Node::QueueShape> shape = node_.Shape(everything);
+  const absl::StatusOr<Node::QueueShape> shape = node_.Shape(everything, static_cast<size_t>(*limit));
   if (!shape.ok()) return shape.status();
-  json answer = {{"domains", json::array()}, {"total", shape->rows.size()}};
+  json answer = {{"domains", json::array()}, {"total", shape->destinations}};
   for (const ShapeRow& row : shape->rows) {
-    if (answer["domains"].size() >= static_cast<size_t>(*limit)) break;
     answer["domains"].push_back({{"domain", row.domain}, {"queued", row.queued}, {"retrying", row.retrying}});
   }
   return answer;

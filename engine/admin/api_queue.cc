@@ -20,6 +20,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int kPageMax = 1000;
+constexpr int kShapeMax = 100'000;
 constexpr absl::Duration kHeartbeat = absl::Seconds(15);  // an empty line: says to the reader that nothing is broken
 
 absl::Status Usage(const std::string& why) { return WithExit(absl::InvalidArgumentError(why), ExitCode::kUsage); }
@@ -43,15 +44,21 @@ absl::StatusOr<json> Api::ListRows(Call& call) {
 absl::StatusOr<json> Api::ShapeQueue(Call& call) {
   const absl::StatusOr<QueueFilter> filter = call.Filter();
   if (!filter.ok()) return filter.status();
-  const absl::StatusOr<Node::QueueShape> shape = node_.Shape(*filter);
+  const absl::StatusOr<int> limit = call.Number("limit", 10'000, kShapeMax);
+  if (!limit.ok()) return limit.status();
+  const absl::StatusOr<Node::QueueShape> shape = node_.Shape(*filter, static_cast<size_t>(*limit));
   if (!shape.ok()) return shape.status();
-  json answer = {{"destinations", json::array()}};
-  uint64_t queued = 0;
+  json answer = {{"destinations", json::array()}, {"total", shape->destinations}};
+  uint64_t queued = shape->others.queued;
   for (const ShapeRow& row : shape->rows) {
     answer["destinations"].push_back(ToJson(row));
     queued += row.queued;
   }
   answer["queued"] = queued;
+  if (shape->others.queued > 0) {
+    answer["others"] = ToJson(shape->others);
+    answer["others"].erase("domain");
+  }
   AddUnplaced(shape->unplaced, answer);
   return answer;
 }

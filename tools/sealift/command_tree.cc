@@ -245,8 +245,11 @@ std::vector<Command> MakeTree() {
                    "rows in a page, up to 1000, and what is stored with the last of them, 15 at most; default 100"),
             Option("after", "CURSOR", "continue a page"), Reveal()}),
        RunQueueList},
-      {"queue", "shape", "", "Show queued rows by destination and age", "", "sealift queue shape --everything",
-       Filtered({}), RunQueueShape},
+      {"queue", "shape", "", "Show queued rows by destination and age", "Those with the most first.",
+       "sealift queue shape --everything",
+       Filtered({Option("limit", "N",
+                        "at most so many destinations, up to 100000, and the others together; default 10000")}),
+       RunQueueShape},
       {"queue", "retry", "", "Make rows that wait for another try due now, in the background",
        "Backoff, limits and windows still bind. With --rate they are due one after another, in no order, and each "
        "waits "

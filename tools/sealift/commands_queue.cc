@@ -70,8 +70,13 @@ CommandResult RunQueueList(const Invocation& call, Console& console) {
 }
 
 CommandResult RunQueueShape(const Invocation& call, Console& console) {
-  const absl::StatusOr<DaemonClient::Parameters> parameters = FilterQuery(call);
+  absl::StatusOr<DaemonClient::Parameters> parameters = FilterQuery(call);
   if (!parameters.ok()) return parameters.status();
+  if (call.Has("limit")) {
+    const absl::StatusOr<int> limit = ParseCount("limit", call.Value("limit"), 1, 100'000);
+    if (!limit.ok()) return limit.status();
+    (*parameters)["limit"] = std::to_string(*limit);
+  }
   absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
   if (!daemon.ok()) return daemon.status();
   const absl::StatusOr<json> answer = daemon->Get("/api/v1/queue/shape", *parameters);
@@ -85,6 +90,11 @@ CommandResult RunQueueShape(const Invocation& call, Console& console) {
                 {"under_4h", "<4H"},
                 {"under_1d", "<1D"},
                 {"older", "OLDER"}});
+  if (const auto others = answer->find("others"); others != answer->end() && console.format() != Format::kJson) {
+    console.err() << fmt::format("And {} more destinations with {} messages, {} of them retrying: --limit shows more\n",
+                                 answer->value("total", uint64_t{0}) - (*answer)["destinations"].size(),
+                                 others->value("queued", uint64_t{0}), others->value("retrying", uint64_t{0}));
+  }
   SayUnplaced(*answer, console);
   return ExitCode::kOk;
 }

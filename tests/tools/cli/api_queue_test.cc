@@ -35,6 +35,17 @@ TEST(QueueCommandsTest, APageHasACursorAndALimit) {
   EXPECT_EQ(socket.Run({"queue", "list", "--everything", "--limit", "5000"}).code, 64);
 }
 
+TEST(QueueCommandsTest, AShapeHasALimitAndSaysWhatItLeavesOut) {
+  ControlSocket socket;
+  const Ran ran = socket.Run({"queue", "shape", "--everything", "--limit", "2"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_THAT(ran.err, HasSubstr("And 7 more destinations with 64 messages, 1 of them retrying"));
+  const Ran json = socket.Run({"queue", "shape", "--everything", "--limit", "2", "--json"});
+  EXPECT_THAT(json.out, HasSubstr("\"total\": 9"));
+  EXPECT_THAT(json.out, HasSubstr("\"queued\": 136")) << "of all";
+  EXPECT_EQ(socket.Run({"queue", "shape", "--everything", "--limit", "100001"}).code, 64);
+}
+
 TEST(QueueCommandsTest, ARetryNeedsAReasonAndIsAJob) {
   ControlSocket socket;
   EXPECT_EQ(socket.Run({"queue", "retry", "--domain", "d1.test"}).code, 64);

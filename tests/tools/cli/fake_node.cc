@@ -359,13 +359,16 @@ absl::StatusOr<engine::TestMail> FakeNode::SendTestMail(std::string_view name, c
   return test_mail;
 }
 
-absl::StatusOr<engine::Node::QueueShape> FakeNode::Shape(const engine::QueueFilter&) {
+absl::StatusOr<engine::Node::QueueShape> FakeNode::Shape(const engine::QueueFilter&, size_t max) {
   engine::ShapeRow row;
   row.domain = "d1.test";
   row.queued = 36;
   row.retrying = 3;
   row.ages[0] = 36;
-  return QueueShape{.rows = {row}};
+  engine::ShapeRow others;
+  others.queued = others.ages[4] = 64;
+  others.retrying = 1;
+  return QueueShape{.rows = {max, row}, .others = others, .destinations = max + 7};
 }
 
 absl::StatusOr<engine::Node::QueuePage> FakeNode::ListRows(const engine::QueueFilter& filter, std::string cursor,

@@ -46,7 +46,7 @@ class FakeNode final : public engine::Node {
   absl::StatusOr<engine::PreflightReport> RunPreflight(std::string_view name) override;
   absl::StatusOr<engine::TlsProbeReport> ProbeTls(std::string_view domain) override;
   absl::StatusOr<engine::TestMail> SendTestMail(std::string_view name, const engine::TestMailRequest& request) override;
-  absl::StatusOr<QueueShape> Shape(const engine::QueueFilter& filter) override;
+  absl::StatusOr<QueueShape> Shape(const engine::QueueFilter& filter, size_t max) override;
   absl::StatusOr<QueuePage> ListRows(const engine::QueueFilter& filter, std::string cursor, int max) override;
   absl::StatusOr<engine::RowCount> ReleaseInDoubt(const engine::QueueFilter& filter) override;
   absl::StatusOr<engine::DomainExplanation> Explain(std::string_view domain) override;
