@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "engine/fair_queueing.h"
 #include "engine/options.h"
 #include "engine/precedence.h"
 #include "engine/reception.h"
-#include "engine/shaping/fair_queueing.h"
 #include "engine/shaping/throttle.h"
 
 namespace sealift::engine {

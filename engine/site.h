@@ -12,6 +12,7 @@
 #include "dns/answer.h"
 #include "engine/active_campaign.h"
 #include "engine/attempt.h"
+#include "engine/fair_queueing.h"
 #include "engine/hold_set.h"
 #include "engine/lane.h"
 #include "engine/limits.h"

@@ -1,4 +1,4 @@
-#include "engine/shaping/fair_queueing.h"
+#include "engine/fair_queueing.h"
 
 #include <algorithm>
 
