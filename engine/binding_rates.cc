@@ -1,6 +1,12 @@
 #include "engine/binding_rates.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <utility>
+
+#include "queue/siphash.h"
 
 namespace sealift::engine {
 namespace {
@@ -17,6 +23,25 @@ tls::Policy PolicyOf(TlsPolicy policy) {
       return tls::Policy::kDane;
   }
   return tls::Policy::kDane;
+}
+
+// What a block counts at a site: hosts that judge as one share a provider's limit; otherwise each site has its own, of
+// every block that binds it.
+struct Counted {
+  std::string name, identity;
+};
+Counted CountedAt(std::string_view site, const DestinationOptions& block) {
+  constexpr size_t kPatternsMax = 64;  // bytes; of longer ones their hash is enough
+  if (!block.provider.empty()) return {block.provider, block.provider};
+  if (block.domains == std::vector<std::string>{"*"}) return {std::string(site), std::string(site)};
+  std::vector<std::string> patterns = block.mx.empty() ? block.domains : block.mx;
+  const std::string_view kind = block.mx.empty() ? "" : "mx ";
+  std::string name = fmt::format("{} for {}{}", site, kind, patterns.front());
+  if (patterns.size() > 1) name += fmt::format(" and {} more", patterns.size() - 1);
+  std::ranges::sort(patterns);
+  std::string all = fmt::format("{}", fmt::join(patterns, ","));
+  if (all.size() > kPatternsMax) all = fmt::format("{:016x}", queue::SipHash64({}, all));
+  return {std::move(name), fmt::format("{} for {}{}", site, kind, all)};
 }
 
 RateLimit ADay(const CountLimit& messages) {
@@ -39,9 +64,8 @@ std::vector<BindingRate> BindingRates(const Options& options, const Sending& sen
       const DestinationOptions& destination = options.destinations[static_cast<size_t>(block)];
       if (destination.per != per) continue;
       if (destination.message_rate.rate.unlimited() && destination.messages_per_day.count == 0) continue;
-      // Hosts that judge as one share a provider's limit; otherwise each site has its own.
-      const std::string name(destination.provider.empty() ? site : destination.provider);
-      add("destination", "destination_day", name + whose, name + identity, destination.message_rate,
+      const Counted counted = CountedAt(site, destination);
+      add("destination", "destination_day", counted.name + whose, counted.identity + identity, destination.message_rate,
           destination.messages_per_day);
     }
   };
@@ -66,6 +90,31 @@ std::vector<BindingRate> BindingRates(const Options& options, const Sending& sen
     if (pool.name != sending.stream.pool && pool.Has(source.name)) add_pool(pool);
   }
   return rates;
+}
+
+std::vector<BindingRate> ConnectionRates(const Options& options, const SourceOptions& source, std::string_view site,
+                                         const DestinationSettings& settings) {
+  std::vector<BindingRate> rates;
+  for (const int index : settings.blocks) {
+    const DestinationOptions& block = options.destinations[static_cast<size_t>(index)];
+    if (block.connection_rate.rate.unlimited()) continue;
+    const Counted counted = CountedAt(site, block);
+    for (const Whose& whose : WhoseAre(options, block.per, source)) {
+      rates.push_back(
+          {"connection_rate", counted.name + whose.name, block.connection_rate, counted.identity + whose.identity});
+    }
+  }
+  return rates;
+}
+
+std::vector<Whose> WhoseAre(const Options& options, Per per, const SourceOptions& source) {
+  if (per == Per::kNode) return {{"", ""}};
+  if (per == Per::kSource) return {{" from " + source.name, " from " + source.address}};
+  std::vector<Whose> whose;
+  for (const PoolOptions& pool : options.pools) {
+    if (pool.Has(source.name)) whose.push_back({" from pool " + pool.name, " from pool " + pool.name});
+  }
+  return whose;
 }
 
 tls::Policy BindingPolicy(const StreamOptions& stream, const DestinationSettings& settings) {

@@ -34,6 +34,17 @@ struct Sending {
 std::vector<BindingRate> BindingRates(const Options& options, const Sending& sending, const SourceOptions& source,
                                       std::string_view site, const DestinationSettings& settings);
 
+// The rates at which connections from `source` to the site may be opened for mail of these settings.
+std::vector<BindingRate> ConnectionRates(const Options& options, const SourceOptions& source, std::string_view site,
+                                         const DestinationSettings& settings);
+
+// Who shares what a destination counts for a source: nobody else, all sources, or those of a pool; a source may be in
+// several.
+struct Whose {
+  std::string name, identity;  // " from ip1", " from 192.0.2.1"
+};
+std::vector<Whose> WhoseAre(const Options& options, Per per, const SourceOptions& source);
+
 // The stream's policy, or the stricter one of the destination.
 tls::Policy BindingPolicy(const StreamOptions& stream, const DestinationSettings& settings);
 

@@ -226,6 +226,14 @@ void AddLimits(Scheduler& scheduler, const Site& site, DomainExplanation& into) 
         if (wait > absl::ZeroDuration()) limit.until = now + wait;
         into.limits.push_back(std::move(limit));
       }
+      for (const std::shared_ptr<RateInForce>& connections : permits->connection_rates) {
+        DomainExplanation::LimitInForce rate{.name = fmt::format("connection rate to {}", connections->name()),
+                                             .value = connections->value(),
+                                             .set_by = connections->origin()};
+        const absl::Duration wait = connections->Peek(now);
+        if (wait > absl::ZeroDuration()) rate.until = now + wait;
+        if (seen.insert(rate.name).second) into.limits.push_back(std::move(rate));
+      }
     }
   }
   const DestinationSettings settings = services.options->DestinationFor(site.domain, site.hosts.front().name);
@@ -238,14 +246,6 @@ void AddLimits(Scheduler& scheduler, const Site& site, DomainExplanation& into) 
       limit.value += fmt::format(", {} of these for transactional mail alone", path->reserved_connections);
     }
     if (seen.insert(limit.name).second) into.limits.push_back(std::move(limit));
-    for (const std::shared_ptr<RateInForce>& connections : path->connection_rates) {
-      DomainExplanation::LimitInForce rate{.name = fmt::format("connection rate to {}", connections->name()),
-                                           .value = connections->value(),
-                                           .set_by = connections->origin()};
-      const absl::Duration wait = connections->Peek(now);
-      if (wait > absl::ZeroDuration()) rate.until = now + wait;
-      if (seen.insert(rate.name).second) into.limits.push_back(std::move(rate));
-    }
   }
 }
 

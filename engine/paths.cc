@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "engine/binding_rates.h"
 #include "engine/log.h"
 #include "engine/scheduler.h"
 #include "engine/session.h"
@@ -19,20 +20,6 @@ constexpr absl::Duration kWorthConnecting = absl::Seconds(1);        // a permit
 constexpr absl::Duration kSlotsAgain = absl::Milliseconds(50);       // another shard may have freed one
 constexpr absl::Duration kMoreSlotsAgain = absl::Milliseconds(200);  // the same, of many sites or for one more session
 constexpr absl::Duration kCallAgain = absl::Milliseconds(5);         // transactional mail: one is being given back
-
-// Whose connections are counted together with those of the path's source: a source may be in several pools.
-struct Whose {
-  std::string name, identity;
-};
-std::vector<Whose> WhoseConnections(const Options& options, Per per, const SourceOptions& source) {
-  if (per == Per::kNode) return {{"", ""}};
-  if (per == Per::kSource) return {{" from " + source.name, " from " + source.address}};
-  std::vector<Whose> whose;
-  for (const PoolOptions& pool : options.pools) {
-    if (pool.Has(source.name)) whose.push_back({" from pool " + pool.name, " from pool " + pool.name});
-  }
-  return whose;
-}
 
 // One of each, or null; else the first that has none.
 Slots* TakeSlots(const std::vector<Slots*>& slots, Slots::For what) {
@@ -138,20 +125,13 @@ void Paths::Configure(Path& path) {
     }
   }
   path.reception = services_.limits.ReceptionOf(path.source_name, path.site.judge);
-  path.connection_rates.clear();
   for (const int index : settings.blocks) {
     const DestinationOptions& block = options.destinations[static_cast<size_t>(index)];
-    for (const Whose& whose : WhoseConnections(options, block.per, source)) {
-      if (!block.connection_rate.rate.unlimited()) {
-        const std::string& name = block.provider.empty() ? path.site.key : block.provider;
-        path.connection_rates.push_back(
-            services_.limits.Rate("connection_rate", name + whose.name, block.connection_rate, name + whose.identity));
-      }
-      // The sites of a provider share its connections.
-      if (block.connections.count != 0 && !block.provider.empty()) {
-        path.slots.push_back(services_.limits.Count("provider " + block.provider + whose.name, block.connections,
-                                                    block.reserved_for_transactional.Of(block.connections.count)));
-      }
+    // The sites of a provider share its connections.
+    if (block.connections.count == 0 || block.provider.empty()) continue;
+    for (const Whose& whose : WhoseAre(options, block.per, source)) {
+      path.slots.push_back(services_.limits.Count("provider " + block.provider + whose.name, block.connections,
+                                                  block.reserved_for_transactional.Of(block.connections.count)));
     }
   }
   AdoptSlots(path);
@@ -277,14 +257,14 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     ReturnSlots(path.slots, *what);
     return false;
   }
-  for (size_t i = 0; i < path.connection_rates.size(); ++i) {
-    const absl::Duration wait = path.connection_rates[i]->Acquire(now, queue.Standing());
+  const std::vector<std::shared_ptr<RateInForce>>& rates = (*queue.PermitsOf(path.source))->connection_rates;
+  for (size_t i = 0; i < rates.size(); ++i) {
+    const absl::Duration wait = rates[i]->Acquire(now, queue.Standing());
     if (wait <= absl::ZeroDuration()) continue;
-    for (size_t taken = 0; taken < i; ++taken) path.connection_rates[taken]->Return(now);
+    for (size_t taken = 0; taken < i; ++taken) rates[taken]->Return(now);
     ReturnSlots(path.slots, *what);
-    services_.metrics.counter(Metric::kThrottleWaits, {path.connection_rates[i]->kind()})->Add();
-    path.next_open = now + wait;
-    WakeAt(path, path.next_open);
+    services_.metrics.counter(Metric::kThrottleWaits, {rates[i]->kind()})->Add();
+    WakeAt(path, now + wait);
     return false;
   }
   path.taken.push_back({path.slots, *what});

@@ -550,11 +550,10 @@ Refusal Scheduler::WhyWaiting(const Lane& lane) const {
         refusal = {.kind = path->block.lack != Lack::kNone ? Refusal::Kind::kNoTls : Refusal::Kind::kBackoff,
                    .until = path->block.until};
       }
-      if (refusal.kind == Refusal::Kind::kNone && path->sessions == 0 && path->next_open > now) {
-        for (const std::shared_ptr<RateInForce>& rate : path->connection_rates) {
-          if (rate->Peek(now) > absl::ZeroDuration()) {
-            refusal = {.kind = Refusal::Kind::kRate, .rate = rate, .until = path->next_open};
-          }
+      if (refusal.kind == Refusal::Kind::kNone && path->sessions == 0) {
+        for (const std::shared_ptr<RateInForce>& rate : permits->connection_rates) {
+          const absl::Duration wait = rate->Peek(now);
+          if (wait > absl::ZeroDuration()) refusal = {.kind = Refusal::Kind::kRate, .rate = rate, .until = now + wait};
         }
       }
       // What is durable or signed in a moment is not what an operator would act on where a limit binds besides.

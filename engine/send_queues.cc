@@ -128,6 +128,10 @@ void Scheduler::Configure(SendQueue& queue) {
           services_.limits.Rate(binding.kind, binding.name, binding.limit, binding.identity);
       if (!binding.limit.rate.unlimited()) permits->rates.push_back(BoundFor(queue, std::move(rate)));
     }
+    for (const BindingRate& binding : ConnectionRates(options, source, site.key, queue.settings)) {
+      permits->connection_rates.push_back(
+          services_.limits.Rate(binding.kind, binding.name, binding.limit, binding.identity));
+    }
     const Restraints::Place place = PlaceOf(queue, source.name);
     for (std::shared_ptr<RateInForce>& rate : services_.restraints.RatesOn(place)) {
       permits->rates.push_back(BoundFor(queue, std::move(rate)));

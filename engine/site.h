@@ -23,7 +23,6 @@
 #include "engine/restraints.h"
 #include "engine/runtime/signal.h"
 #include "engine/runtime/timer_wheel.h"
-#include "engine/shaping/fair_queueing.h"
 #include "engine/shaping/send_window.h"
 #include "engine/tls_requirement.h"
 
@@ -80,6 +79,7 @@ struct BoundRate {
 struct SendPermits {
   int source = 0;  // index into Options::sources
   std::vector<BoundRate> rates;
+  std::vector<std::shared_ptr<RateInForce>> connection_rates;  // at which connections are opened for its mail
   // What the source may send there on a day of its warm-up; null: it is warm. It is among `rates` where rows wait for
   // it; else they count and do not wait.
   std::shared_ptr<RateInForce> warmup;
@@ -196,9 +196,8 @@ struct Path {
     Slots::For what;
     bool leaves = false;  // a reload has left less room than there was open
   };
-  std::vector<Taken> taken;                                    // by the sessions that are open
-  std::vector<std::shared_ptr<RateInForce>> connection_rates;  // of every block that has one
-  std::shared_ptr<Reception> reception;                        // of its source, by what judges as one with the site
+  std::vector<Taken> taken;              // by the sessions that are open
+  std::shared_ptr<Reception> reception;  // of its source, by what judges as one with the site
 };
 
 // Site is the set of hosts that serve a domain; domains with the same hosts are one site.

@@ -283,7 +283,7 @@ TEST_F(ResourceWaitsTest, EveryRowThatWaitsForOneIsExplained) {
   };
   expect("busy.test", "connections", 9, "connections from ip1 to 10 mx.busy.test: 1 of 1 open", ".toml:", false);
   expect("busy.test", "sending", 1, "in turn", "nothing refuses it", false);
-  expect("paced.test", "connection_rate", 9, "10 mx.paced.test from ip1: 1/h", ".toml:", true);
+  expect("paced.test", "connection_rate", 9, "10 mx.paced.test for paced.test from ip1: 1/h", ".toml:", true);
   expect("young.test", "warmup", 9, "young to site mx.young.test: 2 on day 1 of 2", ".toml:", true);
   expect("broken.test", "dns", 10, "servfail", "the domain's DNS", true);
   expect("mute.test", "resolving", 10, "being looked up", "the domain's DNS", false);

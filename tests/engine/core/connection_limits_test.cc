@@ -110,6 +110,17 @@ TEST_F(ConnectionLimitsTest, WhatAReloadBeginsToCountIsCountedWithWhatIsOpen) {
   EXPECT_EQ(slots->used(), 0);
 }
 
+// Each has a limit of its own: one that both asked would have had what the first took.
+TEST_F(ConnectionLimitsTest, ADomainThatTwoBlocksBindIsConnectedTo) {
+  AddDomain("d1.test");
+  options_.destinations = {
+      {.domains = {"*"}, .connection_rate = {.rate = {.count = 100, .period = absl::Seconds(1)}, .origin = "t:1"}},
+      {.domains = {"d1.test"},
+       .connection_rate = {.rate = {.count = 10, .period = absl::Seconds(1)}, .origin = "t:2"}}};
+  Start();
+  EXPECT_TRUE(EventuallyDelivered(Send("spring", Recipients(3, "d1.test")), 3));
+}
+
 // Who has mail for as long as others wait would have every connection that he had before, one after another.
 TEST_F(ConnectionLimitsTest, AConnectionThatIsUsedUpIsLeftToASiteThatHasNone) {
   AddProvider();

@@ -148,6 +148,35 @@ TEST_F(SchedulerOrderTest, DomainsWithTheSameHostsTakeTurnsAPackEach) {
   EXPECT_EQ(std::ranges::count(domains.begin() + 2 * kPack, domains.end(), first), kPack);
 }
 
+TEST_F(SchedulerOrderTest, EveryBlockThatBindsASiteHasALimitOfItsOwn) {
+  const auto a_second = [](int count) {
+    return RateLimit{.rate = {.count = count, .period = absl::Seconds(1)}, .origin = "sealift.toml:12"};
+  };
+  options_.destinations = {{.domains = {"*"}, .message_rate = a_second(3000)},
+                           {.domains = {"d1.test", "d2.test"}, .message_rate = a_second(1000)},
+                           {.mx = {"mx.d1.test"}, .message_rate = a_second(2000)}};
+  internet_->SetMx("d3.test", {{10, "mx.d1.test"}});
+  Start();
+  Send("spring", Recipients(2, "d1.test"));
+  Send("summer", Recipients(1, "d3.test"));
+  ASSERT_TRUE(EventuallyReady(3));
+  OnShard([&](Scheduler&) {
+    std::map<std::string, std::vector<std::string>> names;  // by campaign
+    for (int i = 0; i < 2; ++i) {
+      const std::optional<Assignment> next = Take();
+      ASSERT_TRUE(next.has_value());
+      for (const auto& [rate, flow] : next->permits->rates) {
+        names[next->queue->campaign->name].push_back(rate->name() + ": " + rate->value());
+      }
+    }
+    EXPECT_THAT(names["spring"],
+                ElementsAre("10 mx.d1.test for d1.test and 1 more from ip1: 1000/s",
+                            "10 mx.d1.test for mx mx.d1.test from ip1: 2000/s", "10 mx.d1.test from ip1: 3000/s"));
+    EXPECT_THAT(names["summer"],
+                ElementsAre("10 mx.d1.test for mx mx.d1.test from ip1: 2000/s", "10 mx.d1.test from ip1: 3000/s"));
+  });
+}
+
 TEST_F(SchedulerOrderTest, ARefusedPermitSaysWhichLimitAndUntilWhen) {
   options_.sources[0].rate = {.rate = {.count = 1, .period = absl::Hours(1)}, .origin = "sealift.toml:12"};
   Start();
