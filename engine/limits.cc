@@ -32,6 +32,7 @@ std::shared_ptr<RateInForce> Limits::Find(std::string_view kind, std::string_vie
   const bool made = entry == nullptr;
   if (made) entry = std::make_shared<RateInForce>(*this, std::string(kind), key);
   RateInForce& rate = *entry;
+  rate.owned_ = keeper == Keeper::kOwner;
   rate.Call(name);
   if (made || rate.options_ != options) {
     rate.options_ = options;
@@ -77,6 +78,15 @@ void Limits::Forget(absl::Time now) {
            rate->Peek(now - kFullAgain) <= absl::ZeroDuration();
   });
   rates_max_ = std::max(kRatesMin, 2 * rates_.size());
+}
+
+void Limits::StepBack(absl::Duration by) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, rate] : rates_) {
+    if (rate->owned_) continue;
+    rate->waiting_.store(0, std::memory_order_relaxed);
+    rate->throttle_.StepBack(by);
+  }
 }
 
 void Limits::AskCover(RateInForce& rate) {

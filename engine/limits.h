@@ -96,6 +96,7 @@ class RateInForce {
   RateInForce* next_asked_ = nullptr;
   std::atomic<int64_t> budget_{0}, again_ns_{0}, began_ns_{0};  // again_ns_ 0: there is none
 
+  bool owned_ = false;
   std::atomic<int64_t> fresh_ns_{std::numeric_limits<int64_t>::min()};  // what was taken until then does not come back
 
   const std::string kind_, key_;
@@ -205,6 +206,9 @@ class Limits {
     rate.fresh_ns_.store(absl::ToUnixNanos(now), std::memory_order_relaxed);
     rate.throttle_.FreeFrom(when);
   }
+
+  // The clock was set back by so much: rates are spaced as they were, but for owned ones, which follow the calendar.
+  void StepBack(absl::Duration by);
 
   // An owned rate has a budget from now on, or another: empty, and filled no more before `again`. What was taken of the
   // old one does not come back to it. Returns what was left; less than nothing if more was counted than it held.

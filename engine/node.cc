@@ -378,6 +378,19 @@ void NodeImpl::WatchStorage() {
   }
 }
 
+// Rates are spaced by the clock: one that is set back would stop them until it has caught up.
+void NodeImpl::WatchClock() {
+  constexpr absl::Duration kStep = absl::Seconds(1);  // less is waited for
+  const absl::Duration ahead =
+      absl::Now() - absl::UnixEpoch() - absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+  const absl::Duration back = clock_ahead_.value_or(ahead) - ahead;
+  clock_ahead_ = ahead;
+  if (back < kStep) return;
+  LogWarning("the clock was set back", {{"by", absl::Trunc(back, absl::Seconds(1))}});
+  limits_.StepBack(back);
+  AskShards([&](Scheduler& scheduler) { scheduler.StepBack(back); });
+}
+
 void NodeImpl::ActOnReplies(absl::Time now) {
   restraints_.Tick(now);
   limits_.Forget(now);
@@ -422,6 +435,7 @@ void NodeImpl::Upkeep() {
   std::unique_lock lock(upkeep_mutex_);
   while (!stopping_) {
     lock.unlock();
+    WatchClock();
     const absl::Time now = absl::Now();
     WatchStorage();
     NoteDestinations();

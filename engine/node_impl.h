@@ -137,6 +137,7 @@ class NodeImpl final : public Node {
                                               const std::vector<std::string_view>& fields,
                                               const FinishedMessage::Identity& identity);
   void WatchStorage();
+  void WatchClock();
   // What is known of destinations, from disk at the start and back as it changes.
   absl::Status RecallDestinations();
   void NoteDestinations();
@@ -221,6 +222,8 @@ class NodeImpl final : public Node {
   bool stopping_ = false;
   bool pause_at_once_ = false;
   bool drained_ = false;
+  // How far the clock is ahead of one that nobody sets; of the upkeep's thread.
+  std::optional<absl::Duration> clock_ahead_;
   std::thread upkeep_;
   std::jthread gives_up_;  // on room for what waits for it, at the end of a stop
 };

@@ -109,6 +109,8 @@ class Scheduler {
 
   // What limits its queues has changed: a source has become warm somewhere.
   void Reconfigure();
+  // The clock was set back by so much: what waits for a moment waits no longer for that.
+  void StepBack(absl::Duration by);
 
   // Other holds are in force: what they keep is not claimed any more, and what is free again is read.
   void AdoptHolds(std::shared_ptr<const HoldSet> holds);

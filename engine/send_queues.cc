@@ -178,6 +178,17 @@ void Scheduler::Adopt(std::shared_ptr<const Options> options, std::shared_ptr<co
   Reconfigure();
 }
 
+void Scheduler::StepBack(absl::Duration by) {
+  directory_.ForEach([&](Site& site) {
+    for (const std::unique_ptr<Path>& path : site.paths) {
+      path->refusal = Refusal{};
+      path->next_open -= by;
+      path->next_added -= by;
+    }
+    paths_.Pump(site);
+  });
+}
+
 void Scheduler::Reconfigure() {
   directory_.ForEach([this](Site& site) {
     for (const std::unique_ptr<SendQueue>& queue : site.queues) Configure(*queue);

@@ -19,8 +19,8 @@ namespace sealift::engine {
 //
 // Owned by:  the table of limits; outlives every path that asks it.
 // Threads:   any; one compare-and-swap, no lock.
-// Time:      the caller passes `now`; a clock that steps back only delays, it never frees a permit twice.
-// Errors:    none. Over the rate is an answer, not a failure.
+// Time:      the caller passes `now`; a clock that steps back only delays, until StepBack, it never frees a permit
+// twice. Errors:    none. Over the rate is an answer, not a failure.
 class Throttle {
  public:
   // `count` permits in any window of `per`; a count of 0 is no limit.
@@ -48,6 +48,9 @@ class Throttle {
 
   // No permit is free before then, and only one at once.
   void FreeFrom(absl::Time when);
+
+  // The caller's clock was set back by so much: what was taken was taken so much earlier.
+  void StepBack(absl::Duration by) { next_ns_.fetch_sub(absl::ToInt64Nanoseconds(by), std::memory_order_relaxed); }
 
   // Between permits at the steady rate; zero when there is no limit.
   absl::Duration period() const;

@@ -117,6 +117,22 @@ TEST(LimitsTest, WhoeverDoesNotComeIsNotWaitedForLong) {
   EXPECT_EQ(rate->Acquire(kNow + absl::Hours(1) + absl::Seconds(1), 1), absl::ZeroDuration());
 }
 
+TEST(LimitsTest, AClockThatIsSetBackNeitherStopsARateNorFreesAPermitTwice) {
+  Limits limits;
+  const RateLimit ten_a_second{.rate = {.count = 10, .period = absl::Seconds(1)}};
+  const std::shared_ptr<RateInForce> rate = limits.Rate("source", "ip1", ten_a_second);
+  const std::shared_ptr<RateInForce> day = limits.OwnedRate("warmup", "ip1", ten_a_second);
+  EXPECT_EQ(rate->Acquire(kNow, 1), absl::ZeroDuration());
+  EXPECT_EQ(day->Acquire(kNow, 1), absl::ZeroDuration());
+  EXPECT_GT(rate->Acquire(kNow, 1), absl::ZeroDuration());
+  const absl::Time then = kNow - absl::Hours(1);
+  EXPECT_GT(rate->Acquire(then, 0), absl::Minutes(59));
+  limits.StepBack(absl::Hours(1));
+  EXPECT_GT(rate->Acquire(then, 1), absl::ZeroDuration()) << "it had this one";
+  EXPECT_EQ(rate->Acquire(then + absl::Milliseconds(150), 1), absl::ZeroDuration());
+  EXPECT_GT(day->Acquire(then, 1), absl::Minutes(59)) << "its owner says when";
+}
+
 // Who asks for a permit at each step of time, one after the other as often as it has sites, and what it has got.
 struct Campaign {
   std::shared_ptr<FairQueueing::Flow> flow;
