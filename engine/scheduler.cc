@@ -414,6 +414,7 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& heard) {
   outcome.reply = attempt.text;
   outcome.evidence = attempt.evidence;
   outcome.intended = assignment.intended;
+  outcome.sink = services_.options->delivery == Delivery::kSink;
   if (outcome.kind == OutcomeKind::kDeferred && pack.expires() <= now) outcome.kind = OutcomeKind::kExpired;
 
   const bool was_retrying = assignment.claim.waited();
@@ -431,7 +432,6 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& heard) {
     case OutcomeKind::kBounced:
       outcome.doubtful = attempt.verdict.remedy == Remedy::kSuppressAgain;
       outcome.bad_mailbox = outcome.doubtful || attempt.verdict.remedy == Remedy::kSuppress;
-      outcome.sink = services_.options->delivery == Delivery::kSink;
       outcome.provider = std::string(provider);
       metrics.counter(Metric::kMessagesBounced, {stream_name, source, provider, reason})->Add();
       break;

@@ -59,6 +59,16 @@ SuppressionChange HardBounce(const Outcome& outcome, std::string_view recipient)
   return change;
 }
 
+// Who took mail is somebody.
+SuppressionChange Refutation(const Outcome& outcome, std::string_view recipient) {
+  SuppressionChange change{.address = std::string(recipient), .entry = {}};
+  change.entry.what = {.kind = SuppressionKind::kSuspected, .scope = {}, .sink = outcome.sink};
+  change.entry.added = false;
+  change.entry.time = outcome.time;
+  change.entry.reason = "took mail";
+  return change;
+}
+
 bool IsParked(OutcomeKind kind) {
   return kind == OutcomeKind::kBounced || kind == OutcomeKind::kExpired || kind == OutcomeKind::kCancelled;
 }
@@ -105,14 +115,14 @@ void CommitBatch::Begin() {
   deferrals_.clear();
   deferred_packs_.clear();
   lanes_.clear();
-  bad_mailboxes_.clear();
+  suppressions_learnt_.clear();
   news_.clear();
 }
 
 absl::Status CommitBatch::Finish(uint64_t sequence, rocksdb::WriteBatch* batch) {
-  if (!bad_mailboxes_.empty()) {
+  if (!suppressions_learnt_.empty()) {
     const absl::StatusOr<uint64_t> suppressed =
-        suppressions_->Change(bad_mailboxes_, sealer_, unsealer_, batch, &news_);
+        suppressions_->Change(suppressions_learnt_, sealer_, unsealer_, batch, &news_);
     if (!suppressed.ok()) return suppressed.status();
   }
   AddPacks(batch);
@@ -145,7 +155,7 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
   }
 
   events_.Add(outcome, row, RowsKey{.due_ms = deferred ? due_ms : RowsKey::kInDoubt}.due());
-  if (outcome.bad_mailbox) bad_mailboxes_.push_back(HardBounce(outcome, row.recipient));
+  Learn(outcome, row, /*late=*/false);
   LaneChange& lane = lanes_.emplace_back(pack.lane(), row.id);
 
   if (tally.cancelled) {
@@ -185,6 +195,15 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
   if (pack.pending_ == 0) packs_.push_back(&pack);
   pack.pending_ |= bit;
   return IsParked(outcome.kind) ? Park(outcome, row, batch) : absl::OkStatus();
+}
+
+void CommitBatch::Learn(const Outcome& outcome, const Row& row, bool late) {
+  if (outcome.bad_mailbox) {
+    suppressions_learnt_.push_back(HardBounce(outcome, row.recipient));
+    if (late) suppressions_learnt_.back().entry.reason = kReported;
+  } else if (outcome.kind == OutcomeKind::kDelivered && suppressions_->MaySuspect(row.recipient)) {
+    suppressions_learnt_.push_back(Refutation(outcome, row.recipient));
+  }
 }
 
 void CommitBatch::AddReceived(const Outcome& outcome, const Row& row, rocksdb::WriteBatch* batch) {
@@ -228,7 +247,7 @@ absl::Status CommitBatch::AddOvertaken(const Outcome& outcome, const Row& row, T
 absl::Status CommitBatch::AddFact(const Outcome& outcome, const Row& row, bool delivered, Tally* tally,
                                   rocksdb::WriteBatch* batch) {
   events_.Add(outcome, row, absl::InfiniteFuture());
-  if (outcome.bad_mailbox) bad_mailboxes_.push_back(HardBounce(outcome, row.recipient));
+  Learn(outcome, row, delivered);
   lanes_.emplace_back(outcome.pack->lane(), row.id);
   const std::string key = ParkedKey(outcome.pack->lane().campaign, row.id);
   std::string value;

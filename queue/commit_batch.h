@@ -87,6 +87,8 @@ class CommitBatch {
   // Of a row that is settled: what really happened to it. `delivered`: how it is counted, when it is not parked.
   absl::Status AddFact(const Outcome& outcome, const Row& row, bool delivered, Tally* tally,
                        rocksdb::WriteBatch* batch);
+  // What the outcome says of its recipient; `late`: in a report.
+  void Learn(const Outcome& outcome, const Row& row, bool late);
   // It counts among what its recipient has received.
   void AddReceived(const Outcome& outcome, const Row& row, rocksdb::WriteBatch* batch);
   absl::Status Park(const Outcome& outcome, const Row& row, rocksdb::WriteBatch* batch);
@@ -111,7 +113,7 @@ class CommitBatch {
   std::vector<std::pair<std::string, std::string>> deferred_packs_;  // keys and values, in the order of the keys
   std::vector<LaneChange> lanes_;
   EventBlock events_;
-  std::vector<SuppressionChange> bad_mailboxes_;
+  std::vector<SuppressionChange> suppressions_learnt_;
   SuppressionNews news_;
   std::string scratch_;
 };

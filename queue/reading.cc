@@ -169,6 +169,7 @@ void MarkSuppressed(const SuppressionList& list, const KeyRing& ring, Unsealer* 
                   .retry = places[i].read->retry};
         continue;
       }
+      if (questions[i].suspected) list.Suspect(window.packs[places[i].pack]->rows()[places[i].row].recipient);
       if (!questions[i].suppressed) continue;
       window.suppressed.resize(window.packs.size());
       window.suppressed[places[i].pack] |= static_cast<uint16_t>(1U << places[i].row);

@@ -5,6 +5,8 @@
 #include <memory>
 #include <utility>
 
+#include "absl/hash/hash.h"
+#include "absl/strings/ascii.h"
 #include "queue/damage.h"
 #include "queue/keys.h"
 #include "queue/rocks.h"
@@ -43,17 +45,38 @@ std::vector<Suppression> InForce(const SuppressionRecord& record) {
   return in_force;
 }
 
-// What the entry is, after all that is known of the address: said to be nobody on two days, it is a hard bounce.
-SuppressionEntry Believed(const SuppressionRecord& record, const SuppressionEntry& entry) {
-  SuppressionEntry believed = entry;
-  if (!entry.added || entry.what.kind != SuppressionKind::kSuspected) return believed;
-  const auto day = [](absl::Time time) { return absl::ToCivilDay(time, absl::UTCTimeZone()); };
-  for (const SuppressionEntry* before : record.InForce()) {
-    if (before->what == entry.what && day(before->time) != day(entry.time)) {
-      believed.what.kind = SuppressionKind::kHardBounce;
-    }
+// The entry that has this in force; null: it is not.
+const SuppressionEntry* Standing(const SuppressionRecord& record, const Suppression& what) {
+  const std::vector<const SuppressionEntry*> in_force = record.InForce();
+  const auto found = std::ranges::find(in_force, what, &SuppressionEntry::what);
+  return found == in_force.end() ? nullptr : *found;
+}
+
+// What there is to record, after all that is known of the address: said to be nobody on two days, it is a hard bounce.
+// Nothing where nothing changes.
+std::optional<SuppressionEntry> ToRecord(const SuppressionRecord& record, SuppressionEntry entry) {
+  const SuppressionEntry* before = Standing(record, entry.what);
+  const bool suspicion = entry.what.kind == SuppressionKind::kSuspected;
+  if (!entry.added) {
+    if (before == nullptr) return std::nullopt;
+    const bool by_delivery = suspicion && entry.by.empty();
+    if (by_delivery && (before->reason == kReported || before->time > entry.time)) return std::nullopt;
+    return entry;
   }
-  return believed;
+  if (suspicion && before != nullptr) {
+    const auto day = [](absl::Time time) { return absl::ToCivilDay(time, absl::UTCTimeZone()); };
+    if (entry.time - before->time > kSuspicionLasts) return entry;
+    if (day(before->time) != day(entry.time)) entry.what.kind = SuppressionKind::kHardBounce;
+    before = Standing(record, entry.what);
+  }
+  return before == nullptr ? std::optional(std::move(entry)) : std::nullopt;
+}
+
+// Upper and lower case are one mailbox here, as they are to the list.
+uint64_t FingerprintOf(std::string_view recipient) {
+  std::string lower(recipient);
+  absl::AsciiStrToLower(&lower);
+  return absl::HashOf(lower);
 }
 
 }  // namespace
@@ -64,6 +87,18 @@ absl::Status SuppressionList::Open() {
   it->SeekToFirst();
   any_ = it->Valid();
   return FromRocks(it->status(), "read the suppression list");
+}
+
+void SuppressionList::Suspect(std::string_view recipient) const {
+  const std::lock_guard lock(mutex_);
+  suspected_.insert(FingerprintOf(recipient));
+  any_suspected_.store(true, std::memory_order_release);
+}
+
+bool SuppressionList::MaySuspect(std::string_view recipient) const {
+  if (!any_suspected_.load(std::memory_order_acquire)) return false;
+  const std::lock_guard lock(mutex_);
+  return suspected_.contains(FingerprintOf(recipient));
 }
 
 absl::StatusOr<SuppressionRecord> SuppressionList::Decode(Unsealer* unsealer, std::string_view key,
@@ -94,6 +129,7 @@ absl::Status SuppressionList::Ask(Unsealer* unsealer, std::span<Question> questi
     if (!record.ok()) return record.status();
     for (const SuppressionEntry* entry : record->InForce()) {
       order[i]->suppressed = order[i]->suppressed || entry->what.Binds(*order[i]->mailing);
+      order[i]->suspected = order[i]->suspected || entry->what.kind == SuppressionKind::kSuspected;
     }
   }
   return absl::OkStatus();
@@ -166,10 +202,10 @@ absl::StatusOr<uint64_t> SuppressionList::Change(std::span<const SuppressionChan
     }
     const size_t before = record.history.size();
     for (const SuppressionChange* change : wanted) {
-      const std::vector<Suppression> in_force = InForce(record);
-      const SuppressionEntry entry = Believed(record, change->entry);
-      const bool holds = std::find(in_force.begin(), in_force.end(), entry.what) != in_force.end();
-      if (holds != entry.added) record.history.push_back(entry);
+      std::optional<SuppressionEntry> entry = ToRecord(record, change->entry);
+      if (!entry.has_value()) continue;
+      if (entry->added && entry->what.kind == SuppressionKind::kSuspected) Suspect(change->address);
+      record.history.push_back(*std::move(entry));
     }
     if (record.history.size() == before) continue;
     recorded += record.history.size() - before;

@@ -2,12 +2,15 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "queue/database.h"
@@ -20,6 +23,13 @@ class WriteBatch;
 }
 
 namespace sealift::queue {
+
+// How long a suspicion waits for another: one that is heard later is the first again.
+inline constexpr absl::Duration kSuspicionLasts = absl::Hours(24 * 30);
+
+// The reason that a suspicion has in the list when it came in a report: such come of what was taken, so that who takes
+// another message does not refute it.
+inline constexpr std::string_view kReported = "reported after the message had been taken";
 
 struct SuppressionsPage {
   std::vector<SuppressionRecord> records;  // in the order of their keys, which is that of nothing else
@@ -43,6 +53,7 @@ class SuppressionList {
     AddressHash address;
     const Mailing* mailing;
     bool suppressed = false;  // the answer
+    bool suspected = false;   // and this: it may be nobody
   };
 
   SuppressionList(Database* database, KeyRing* ring) : database_(database), ring_(ring) {}
@@ -52,6 +63,12 @@ class SuppressionList {
 
   bool any() const { return any_.load(std::memory_order_acquire); }
 
+  // Remembers that somebody with this address is suspected, and says whether anybody may be: without the disk, as a
+  // commit asks it of whomever took mail. Who is claimed or suspected since the start has been remembered; one that
+  // only looks alike may have been.
+  void Suspect(std::string_view recipient) const;
+  bool MaySuspect(std::string_view recipient) const;
+
   // Answers at most kTogether questions.
   absl::Status Ask(Unsealer* unsealer, std::span<Question> questions) const;
 
@@ -60,8 +77,9 @@ class SuppressionList {
   // At most `max` records after the cursor (empty: the first). InvalidArgument: not a cursor.
   absl::StatusOr<SuppressionsPage> Read(Unsealer* unsealer, std::string_view cursor, int max) const;
 
-  // Adds the changes to the batch, in their order; what they leave in force is appended to *news. Returns how many
-  // there is something to record of.
+  // Adds the changes to the batch, in their order; what they leave in force is appended to *news. What delivery itself
+  // takes back it has refuted: only what is older and was not reported. Returns how many there is something to record
+  // of.
   absl::StatusOr<uint64_t> Change(std::span<const SuppressionChange> changes, Sealer* sealer, Unsealer* unsealer,
                                   rocksdb::WriteBatch* batch, SuppressionNews* news);
 
@@ -71,6 +89,9 @@ class SuppressionList {
   Database* const database_;
   KeyRing* const ring_;
   std::atomic<bool> any_ = false;
+  mutable std::atomic<bool> any_suspected_ = false;
+  mutable std::mutex mutex_;
+  mutable absl::flat_hash_set<uint64_t> suspected_;  // by the hash of their addresses
 };
 
 }  // namespace sealift::queue

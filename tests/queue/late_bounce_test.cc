@@ -1,6 +1,7 @@
 // A message that a server took and that came back: the row is bounced, once, whatever it was counted as.
 #include "queue/late_bounce.h"
 
+#include "queue/suppression_list.h"
 #include "tests/queue/store_fixture.h"
 
 namespace sealift::queue {
@@ -63,6 +64,7 @@ TEST_F(LateBounceTest, ADeliveredRowIsBouncedFromThenOnAndOnce) {
   ASSERT_EQ((*record)->InForce().size(), 1u);
   EXPECT_EQ((*record)->InForce()[0]->what.kind, SuppressionKind::kHardBounce);
   EXPECT_EQ((*record)->InForce()[0]->provider, "google");
+  EXPECT_EQ((*record)->InForce()[0]->reason, kReported);
 
   EXPECT_EQ(Take(3), LateBounce::kKnown);
   Reopen();

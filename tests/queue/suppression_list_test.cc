@@ -224,6 +224,44 @@ TEST_F(SuppressionListTest, AMailboxThatIsOnlySuspectedIsSuppressedWhenItIsHeard
   EXPECT_TRUE(in_force[1].Binds(mailing));
 }
 
+TEST_F(SuppressionListTest, WhoHasTakenMailSinceIsSuspectedAnew) {
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 16, 1);
+  const auto address = [](int patient) { return fmt::format("patient{}@d0.test", patient); };
+  const auto suspect = [&](int patient, int days, std::string_view reason = "", bool sink = false) {
+    Change({{address(patient),
+             {.what = {.kind = Kind::kSuspected, .sink = sink},
+              .time = kNow + days * absl::Hours(24),
+              .reason = std::string(reason)}}});
+    return InForce(address(patient)).back().kind;
+  };
+  for (const int patient : {3, 4, 6}) EXPECT_EQ(suspect(patient, 0), Kind::kSuspected);
+  EXPECT_EQ(suspect(5, 0, kReported), Kind::kSuspected);
+  EXPECT_EQ(suspect(7, 0, "", /*sink=*/true), Kind::kSuspected);
+  Reopen();  // what the claim finds in the list is known to the commit
+  const auto pack = ReadAll(campaign).at(0);
+  EXPECT_EQ(suspect(8, 0), Kind::kSuspected) << "after the claim";
+  const auto deliver = [&](int patient, absl::Duration later) {
+    Outcome delivered = MakeOutcome(pack, static_cast<uint8_t>(patient - 1), OutcomeKind::kDelivered);
+    delivered.time = kNow + later;
+    Settle({delivered});
+  };
+  deliver(3, absl::Hours(24));
+  EXPECT_TRUE(InForce(address(3)).empty());
+  EXPECT_EQ(suspect(3, 2), Kind::kSuspected) << "it is the first time again";
+  EXPECT_EQ(suspect(3, 3), Kind::kHardBounce);
+  deliver(4, -absl::Seconds(1));
+  EXPECT_EQ(suspect(4, 2), Kind::kHardBounce) << "that was taken before";
+  deliver(5, absl::Hours(24));
+  EXPECT_EQ(suspect(5, 2), Kind::kHardBounce) << "reports come of what was taken";
+  EXPECT_EQ(suspect(6, 31), Kind::kSuspected) << "the first time was too long ago";
+  EXPECT_EQ(suspect(6, 32), Kind::kHardBounce);
+  deliver(7, absl::Hours(24));
+  EXPECT_EQ(InForce(address(7)).size(), 1u) << "the world says nothing of the sink";
+  deliver(8, absl::Hours(24));
+  EXPECT_TRUE(InForce(address(8)).empty());
+}
+
 TEST_F(SuppressionListTest, AListIsReadPageByPageFromCursors) {
   std::vector<SuppressionChange> changes;
   for (int i = 0; i < 25; ++i) changes.push_back(Adding(fmt::format("p{}@d1.test", i)));

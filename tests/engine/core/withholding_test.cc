@@ -120,6 +120,29 @@ TEST_F(WithholdingTest, WithoutPipeliningItIsAskedBehindTheReset) {
   EXPECT_THAT(mx.conversations[0].clear, Not(HasSubstr("a2@d1.test")));
 }
 
+TEST_F(WithholdingTest, WhoTakesMailIsSuspectedNoMore) {
+  AddDomain("d1.test");
+  Start();
+  const queue::CampaignId id = Load("spring", Recipients(16, "d1.test"));
+  Suppress("a3@d1.test", Kind::kSuspected);
+  Suppress("a4@d1.test", Kind::kOptOut);
+  Run(id);
+  ASSERT_TRUE(EventuallySettled(id));
+  EXPECT_EQ(CountersOf(id).delivered, 15u);
+  EXPECT_THAT(InForce("a3@d1.test"), IsEmpty());
+  EXPECT_THAT(InForce("a4@d1.test"), SizeIs(1));
+}
+
+TEST_F(WithholdingTest, WhoIsSuspectedAfterTheClaimAndTakesItIsSuspectedNoMore) {
+  AddDomain("d1.test");
+  const queue::CampaignId id = SendOneOf16();
+  Suppress("a9@d1.test", Kind::kSuspected);
+  Lift();
+  ASSERT_TRUE(EventuallySettled(id));
+  EXPECT_EQ(CountersOf(id).delivered, 16u);
+  EXPECT_THAT(InForce("a9@d1.test"), IsEmpty());
+}
+
 TEST_F(WithholdingTest, APermitOfARowThatIsNotSentIsNotSpent) {
   AddDomain("d1.test");
   options_.streams[0].rate = {.rate = {.count = 1, .period = absl::Hours(1)}};
