@@ -253,7 +253,7 @@ std::shared_ptr<const SigningKeys> NodeImpl::signing_keys() const {
 
 absl::Status NodeImpl::AdmitChange() const {
   const absl::Status failed = store_->failure();
-  if (failed.ok()) return failed;
+  if (failed.ok() || absl::IsDataLoss(failed)) return failed;
   if (!absl::IsResourceExhausted(failed)) return WithExit(failed, ExitCode::kIo);
   return WithNext(WithExit(failed, ExitCode::kTryLater),
                   "Nothing was changed. Free some space and give the same command again.");

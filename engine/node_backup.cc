@@ -60,6 +60,7 @@ absl::StatusOr<BackupMade> NodeImpl::Backup() {
   for (const queue::Campaign& campaign : *campaigns) request.label.rows += campaign.counters.queued();
   const absl::StatusOr<queue::BackupResult> made = store_->Backup(request);
   if (!made.ok()) {
+    if (absl::IsDataLoss(made.status())) return made.status();
     const bool later = absl::IsResourceExhausted(made.status()) || absl::IsUnavailable(made.status());
     return WithExit(made.status(), later ? ExitCode::kTryLater : ExitCode::kIo);
   }

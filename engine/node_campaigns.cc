@@ -35,6 +35,8 @@ absl::Status NodeImpl::AdmitLoad() const {
   // What was loaded and sent since the backup would be taken for new.
   if (absl::Status may = restoration_->MaySend(); !may.ok()) return may;
   if (absl::Status may = AdmitChange(); !may.ok()) return may;
+  // The next start refuses the queue, and what was accepted now would not be in the backup that takes its place.
+  if (absl::Status damage = store_->damage(); !damage.ok()) return damage;
   const queue::StoreStats stats = store_->Stats();
   const uint64_t floor = options()->storage.stop_load_below.Bytes(stats.disk_bytes);
   if (stats.disk_free_bytes >= floor) return absl::OkStatus();
@@ -212,7 +214,7 @@ absl::StatusOr<std::string> NodeImpl::Preview(std::string_view name, uint32_t ro
   const absl::StatusOr<queue::Campaign> campaign = campaigns_->Find(name);
   if (!campaign.ok()) return campaign.status();
   const absl::StatusOr<queue::StoredRow> stored = store_->ReadRow(campaign->id, static_cast<queue::RowId>(row));
-  if (!stored.ok()) return WithExit(stored.status(), ExitCode::kNoInput);
+  if (!stored.ok()) return stored.status();
   const std::vector<std::string_view> fields(stored->fields.begin(), stored->fields.end());
   std::optional<Template> content;
   if (!campaign->spec.finished) {
@@ -256,7 +258,7 @@ absl::StatusOr<std::string> NodeImpl::PreviewFinished(const queue::Campaign& cam
   std::string wire, message;
   for (uint32_t i = 0; i < finished->pieces; ++i) {
     const absl::StatusOr<std::string> piece = store_->ReadPiece(campaign.id, queue::BodyId{finished->number}, i);
-    if (!piece.ok()) return WithExit(piece.status(), ExitCode::kNoInput);
+    if (!piece.ok()) return piece.status();
     if (i > 0) {
       wire += *piece;
       continue;

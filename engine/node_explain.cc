@@ -162,6 +162,10 @@ void NodeImpl::CountQueue() {
     }
   }
   const std::lock_guard lock(counted_mutex_);
+  if (!campaigns.ok()) {  // what was counted last stays, and /readyz says why
+    count.streams = counted_.streams;
+    count.stream_of = counted_.stream_of;
+  }
   counted_ = std::move(count);
 }
 

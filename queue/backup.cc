@@ -146,7 +146,7 @@ absl::Status AddFile(ArchiveWriter& archive, char kind, const std::string& name,
     const ssize_t n = ::read(file.fd(), piece.data(), piece.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return Cannot("a backup cannot read", path, errno);
-    if (n == 0) return absl::DataLossError(fmt::format("{} became shorter while it was backed up", path));
+    if (n == 0) return absl::UnavailableError(fmt::format("{} became shorter while it was backed up", path));
     if (absl::Status status = archive.Write({piece.data(), static_cast<size_t>(n)}); !status.ok()) return status;
     bytes -= static_cast<uint64_t>(n);
   }

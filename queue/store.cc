@@ -65,6 +65,11 @@ struct Store::Parts {
   }
 
   // Readers tell of what they could not read, whose rows wait.
+  template <typename T>
+  absl::StatusOr<T> Noted(absl::StatusOr<T> read) {
+    NoteDamage(read.status());
+    return read;
+  }
   void NoteDamage(const absl::Status& status) {
     if (!absl::IsDataLoss(status)) return;
     const std::lock_guard lock(damage_mutex);
@@ -202,7 +207,7 @@ void Store::ReadLanes(CampaignId campaign, std::string cursor, int max, int shar
 void Store::ReadPiece(CampaignId campaign, BodyId body, uint32_t piece,
                       std::move_only_function<void(absl::StatusOr<std::string>)> done) {
   parts_->readers->Do([=, parts = parts_.get(), done = std::move(done)](Unsealer& unsealer) mutable {
-    done(ReadBodyPiece(parts->database.get(), &unsealer, campaign, body, piece));
+    done(parts->Noted(ReadBodyPiece(parts->database.get(), &unsealer, campaign, body, piece)));
   });
 }
 
@@ -218,7 +223,7 @@ void Store::ReadReceived(std::string stream, std::string recipient, absl::Time s
 
 absl::StatusOr<std::string> Store::ReadPiece(CampaignId campaign, BodyId body, uint32_t piece) {
   Unsealer unsealer(parts_->ring.get());
-  return ReadBodyPiece(parts_->database.get(), &unsealer, campaign, body, piece);
+  return parts_->Noted(ReadBodyPiece(parts_->database.get(), &unsealer, campaign, body, piece));
 }
 
 void Store::MoveDue(LaneId lane, std::string_view after, absl::Time due,
@@ -238,9 +243,9 @@ absl::StatusOr<Campaign> Store::FindCampaign(std::string_view name) {
   return GetCampaign(*id);
 }
 
-absl::StatusOr<Campaign> Store::GetCampaign(CampaignId id) { return parts_->campaigns->Get(id); }
+absl::StatusOr<Campaign> Store::GetCampaign(CampaignId id) { return parts_->Noted(parts_->campaigns->Get(id)); }
 
-absl::StatusOr<std::vector<Campaign>> Store::ListCampaigns() { return parts_->campaigns->List(); }
+absl::StatusOr<std::vector<Campaign>> Store::ListCampaigns() { return parts_->Noted(parts_->campaigns->List()); }
 
 absl::Status Store::SetEnded(CampaignId id, absl::Time ended) { return parts_->campaigns->SetEnded(id, ended); }
 
@@ -381,7 +386,8 @@ absl::StatusOr<RowsPage> Store::ListRows(CampaignId campaign, const RowFilter& f
 
 absl::StatusOr<StoredRow> Store::ReadRow(CampaignId campaign, RowId row) {
   Unsealer unsealer(parts_->ring.get());
-  absl::StatusOr<std::optional<StoredRow>> found = FindRow(parts_->database.get(), &unsealer, campaign, row);
+  absl::StatusOr<std::optional<StoredRow>> found =
+      parts_->Noted(FindRow(parts_->database.get(), &unsealer, campaign, row));
   if (!found.ok()) return found.status();
   if (!*found) {
     return absl::NotFoundError(

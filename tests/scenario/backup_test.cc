@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "tests/scenario/harness/eventually.h"
@@ -249,6 +250,46 @@ TEST_F(BackupTest, ABackupWantsAKeyAndAPlaceOfItsOwn) {
   const Answer full = Sealift({"backup", "restore", backup});
   EXPECT_EQ(full.exit_code, 78) << full.Describe();
   EXPECT_THAT(full.out, HasSubstr("not empty"));
+}
+
+// Bits of what a load has just written flip beneath the daemon: first of its rows, then of all of it.
+TEST_F(BackupTest, OfDamageEverybodyIsToldAndNothingIsAcceptedAfterIt) {
+  const Sink sink(dir, Script(), net.Address(2, 5353));
+  StartDaemon();
+  const std::string people = Recipients(6000, Domains(20));
+  Load("one", Template(), people);
+  const std::string waiting = "sealift_queue_messages{stream=\"news\",state=\"queued\"}";
+  EXPECT_EQ(Metric(waiting), 6000);
+  std::set<std::string> before;
+  const auto tables = [&] {
+    std::set<std::string> paths;
+    for (const auto& entry : std::filesystem::directory_iterator(settings.data_dir + "/queue")) {
+      if (entry.path().extension() == ".sst" && !before.contains(entry.path())) paths.insert(entry.path());
+    }
+    return paths;
+  };
+  before = tables();
+  Load("two", Template(), people);
+  const auto damage = [&](const std::string& path) {
+    std::string bytes = ReadFile(path);
+    for (size_t i = 0; i < bytes.size(); i += 128) bytes[i] = static_cast<char>(bytes[i] ^ 1);
+    std::fstream(path, std::ios::binary | std::ios::in | std::ios::out) << bytes;
+  };
+  for (const std::string& path : tables()) {
+    if (ReadFile(path).find("sealift.rows.1") != std::string::npos) damage(path);
+  }
+  EXPECT_EQ(Sealift({"campaign", "preview", "one", "--row", "7000"}).exit_code, 66);
+  const Answer preview = Sealift({"campaign", "preview", "two", "--row", "1"});
+  EXPECT_EQ(preview.exit_code, 65) << preview.Describe();
+  EXPECT_THAT(preview.out + preview.err, HasSubstr("backup restore"));
+  EXPECT_THAT(Ready(), HasSubstr("503"));
+  const Answer load =
+      Sealift({"campaign", "load", "three", "--stream", "news", "--template", Template(), "--recipients", people});
+  EXPECT_EQ(load.exit_code, 65) << load.Describe();
+  EXPECT_THAT(load.out + load.err, HasSubstr("backup restore"));
+  EXPECT_EQ(Sealift({"backup", "create"}).exit_code, 65);
+  for (const std::string& path : tables()) damage(path);
+  EXPECT_GE(Metric(waiting), 6000) << "an empty queue";
 }
 
 }  // namespace
