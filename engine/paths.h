@@ -20,9 +20,9 @@ class Scheduler;
 // A path starts with one connection; while rows still wait another follows every kPace, up to the limits and to what
 // the receiver is known to let in (reception.h). The first few follow as soon as each one before has had a message
 // answered: a small campaign is over before there would be others. One that has carried all that it may is replaced at
-// once, which does not delay the next that is added. When no host answers, or none offers the TLS that is required, the path is blocked:
-// the row that was tried is deferred, the others stay queued and untouched, and the stream's retry schedule says when
-// to try again.
+// once, which does not delay the next that is added. When no host answers, or none offers the TLS that is required, the
+// path is blocked: the row that was tried is deferred, the others stay queued and untouched, and the stream's retry
+// schedule says when to try again.
 //
 // Owned by:  the scheduler.
 // Threads:   the shard's.
