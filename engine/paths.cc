@@ -11,6 +11,7 @@
 #include "engine/scheduler.h"
 #include "engine/session.h"
 #include "engine/shaping/retry_schedule.h"
+#include "queue/reply_line.h"
 
 namespace sealift::engine {
 namespace {
@@ -433,7 +434,7 @@ void Paths::OnTaken(Path& path) {
 }
 
 void Paths::OnUnreachable(Path& path, Lack lack, const Attempt& attempt) {
-  path.site.Remember(services_.Now(), attempt.text);
+  path.site.Remember(services_.Now(), queue::ReplyLine(attempt.code, attempt.enhanced, attempt.text));
   // One that was greeted and refused later was let in, unless the reply is about how many there are.
   if (attempt.verdict.reason_class == ReasonClass::kRate) OnTurnedAway(path, attempt.code);
   // Where it is the path's only one, others of the provider's sites are well.

@@ -169,6 +169,16 @@ TEST_F(SessionFailureTest, AfterARefusedGreetingTheNextHostIsTried) {
   EXPECT_THAT(EventsOf(id).at(0).evidence.mx, StartsWith("mx2.d1.test ["));
 }
 
+TEST_F(SessionFailureTest, ARefusedGreetingIsAmongTheLastRepliesAsItCame) {
+  AddDomain("d1.test").greeting = "554 5.3.2 no mail here";
+  Start();
+  Send("spring", {"jane@d1.test"});
+  EXPECT_TRUE(Eventually([&] {
+    const Site* const site = scheduler().directory().FindSite("d1.test");
+    return site != nullptr && !site->replies.empty() && site->replies.back().second == "554 5.3.2 no mail here";
+  }));
+}
+
 TEST_F(SessionFailureTest, TheHostOfTheLowestPreferenceIsTriedFirst) {
   MailServer& backup = internet_->AddHost("mx2.d1.test");
   MailServer& first = internet_->AddHost("mx1.d1.test");
