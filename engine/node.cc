@@ -208,11 +208,11 @@ absl::Status NodeImpl::Open() {
 void NodeImpl::Interrupt(absl::Duration limit) {
   interrupted_ = true;
   commits_.Announce();
-  gives_up_ = std::jthread([this, until = absl::Now() + limit](const std::stop_token& over) {
+  gives_up_ = std::jthread([this, limit](const std::stop_token& over) {
     std::mutex mutex;
     std::unique_lock lock(mutex);
     std::condition_variable_any wakes;
-    (void)wakes.wait_until(lock, over, absl::ToChronoTime(until), [] { return false; });
+    (void)wakes.wait_for(lock, over, absl::ToChronoNanoseconds(limit), [] { return false; });
     if (!over.stop_requested()) store_->GiveUpOnRoom();
   });
 }

@@ -150,8 +150,9 @@ ExitCode RunDaemon(const std::string& config) {
     signals.Wait();
     _exit(static_cast<int>(ExitCode::kInterrupted));
   }).detach();
-  const absl::Time until = absl::Now() + (*node)->options()->node.drain;
-  (*node)->Interrupt(until - absl::Now());
+  const absl::Duration drain = (*node)->options()->node.drain;
+  const absl::Time until = absl::Now() + drain;
+  (*node)->Interrupt(drain);
   control.Stop();
   (*node)->Drain(std::max(until - absl::Now(), absl::ZeroDuration()));
   http.reset();
