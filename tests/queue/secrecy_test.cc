@@ -53,6 +53,17 @@ class SecrecyTest : public StoreTest {
     change(**database);
   }
 
+  // As it stands in the files. Closes the store.
+  std::string WrappedKeyOf(CampaignId campaign) {
+    store_.reset();
+    std::string wrapped;
+    Tamper([&](Database& database) {
+      const std::string key = NumberedKey(kCampaignKeyPrefix, static_cast<uint32_t>(campaign));
+      EXPECT_TRUE(database->Get({}, database.handle(Column::kMeta), key, &wrapped).ok());
+    });
+    return wrapped;
+  }
+
   // A record of the database: column, key, value.
   using Kept = std::tuple<Column, std::string, std::string>;
 
@@ -309,14 +320,7 @@ TEST_F(SecrecyTest, AnErasedKeyIsGoneFromTheFiles) {
   Open();
   const CampaignId campaign = Create();
   LoadRows(campaign, 1, 16, 1);
-  store_.reset();
-  std::string wrapped;
-  Tamper([&](Database& database) {
-    ASSERT_TRUE(database
-                    ->Get({}, database.handle(Column::kMeta),
-                          NumberedKey(kCampaignKeyPrefix, static_cast<uint32_t>(campaign)), &wrapped)
-                    .ok());
-  });
+  const std::string wrapped = WrappedKeyOf(campaign);
   ASSERT_FALSE(FilesWith(wrapped).empty());
   Open();
   ASSERT_TRUE(store_->Cancel(campaign, true, kNow).ok());
@@ -328,14 +332,7 @@ TEST_F(SecrecyTest, AnErasureThatACrashInterruptsIsEndedByTheNextStart) {
   Open();
   const CampaignId campaign = Create();
   LoadRows(campaign, 1, 16, 1);
-  store_.reset();
-  std::string wrapped;
-  Tamper([&](Database& database) {
-    ASSERT_TRUE(database
-                    ->Get({}, database.handle(Column::kMeta),
-                          NumberedKey(kCampaignKeyPrefix, static_cast<uint32_t>(campaign)), &wrapped)
-                    .ok());
-  });
+  const std::string wrapped = WrappedKeyOf(campaign);
   file_system_ = std::make_shared<NoTables>();
   // A compaction of the start may be who finds out, before there is anything to commit: then once more.
   bool erased = false;
