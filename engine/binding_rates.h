@@ -38,8 +38,7 @@ std::vector<BindingRate> BindingRates(const Options& options, const Sending& sen
 std::vector<BindingRate> ConnectionRates(const Options& options, const SourceOptions& source, std::string_view site,
                                          const DestinationSettings& settings);
 
-// Who shares what a destination counts for a source: nobody else, all sources, or those of a pool; a source may be in
-// several.
+// With whom a source shares what a destination counts `per` that: with nobody, with the pools that it is in, with all.
 struct Whose {
   std::string name, identity;  // " from ip1", " from 192.0.2.1"
 };

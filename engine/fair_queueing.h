@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -47,7 +48,7 @@ class FairQueueing {
     std::atomic<int64_t> end_{0};  // of the permits that it has had
   };
 
-  // The flow of that name among those of the same standing, for as long as somebody has it.
+  // The flow of that name among those of the same standing, for as long as somebody has it. `weight`: 1 or more.
   std::shared_ptr<Flow> FlowOf(std::string_view name, uint8_t standing, int weight);
 
  private:

@@ -96,7 +96,7 @@ class RateInForce {
   RateInForce* next_asked_ = nullptr;
   std::atomic<int64_t> budget_{0}, again_ns_{0}, began_ns_{0};  // again_ns_ 0: there is none
 
-  bool owned_ = false;
+  bool owned_ = false;                                                  // guarded by Limits
   std::atomic<int64_t> fresh_ns_{std::numeric_limits<int64_t>::min()};  // what was taken until then does not come back
 
   const std::string kind_, key_;

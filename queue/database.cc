@@ -274,9 +274,9 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(Options options) {
   if (absl::IsResourceExhausted(opened) && database->reserve_.Release()) opened = database->OpenFiles();
   if (!opened.ok()) return opened;
   if (absl::Status status = database->CheckFormat(); !status.ok()) return status;
+  // Of a backup that a crash ended.
+  if (absl::Status status = database->RemoveCheckpoint(); !status.ok()) return status;
   const std::string incoming = path + "/incoming";
-  if (absl::Status status = database->RemoveCheckpoint(); !status.ok())
-    return status;  // of a backup that a crash ended
   std::error_code error;
   std::filesystem::remove_all(incoming, error);
   if (error || ::mkdir(incoming.c_str(), 0700) != 0) {

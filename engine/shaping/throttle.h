@@ -19,8 +19,8 @@ namespace sealift::engine {
 //
 // Owned by:  the table of limits; outlives every path that asks it.
 // Threads:   any; one compare-and-swap, no lock.
-// Time:      the caller passes `now`; a clock that steps back only delays, until StepBack, it never frees a permit
-// twice. Errors:    none. Over the rate is an answer, not a failure.
+// Time:      the caller passes `now`; a clock that steps back only delays, until StepBack: no permit is free twice.
+// Errors:    none. Over the rate is an answer, not a failure.
 class Throttle {
  public:
   // `count` permits in any window of `per`; a count of 0 is no limit.

@@ -119,8 +119,7 @@ std::vector<Command> MakeTree() {
             Option("messages-per-day", "N", "never more in any 24 hours, spread over them; beside --rate"),
             Option("weight", "N",
                    "its share of a destination, and of a rate that several share, beside campaigns of the same "
-                   "priority: so many messages for each of a "
-                   "campaign of weight 1, the default; to 100"),
+                   "priority: so many messages for each of a campaign of weight 1, the default; to 100"),
             Option("key-column", "COLUMN",
                    "your own name for a row (up to 128 bytes), shown in its events instead of its number"),
             Repeated(
@@ -252,10 +251,9 @@ std::vector<Command> MakeTree() {
        RunQueueShape},
       {"queue", "retry", "", "Make rows that wait for another try due now, in the background",
        "Backoff, limits and windows still bind. With --rate they are due one after another, in no order, and each "
-       "waits "
-       "as it did until its time comes: the job's progress tells of those that are due by now (or within a second; "
-       "where all of them take long to look through, within up to a minute), cancelling it leaves the rest, and a stop "
-       "is not made up for. What is due sooner than that anyway stays as it is.",
+       "waits as it did until its time comes: the job's progress tells of those that are due by now (or within a "
+       "second; where all of them take long to look through, within up to a minute), cancelling it leaves the rest, "
+       "and a stop is not made up for. What is due sooner than that anyway stays as it is.",
        "sealift queue retry --domain d1.test --reason 'their outage is over'",
        Filtered({Required("reason", "TEXT", "why, for its record and the audit file"),
                  Option("rate", "RATE", "how fast they become due: 100/s; default all at once"),
