@@ -69,19 +69,20 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
   Load("spring", Template(), people, {"--start"});
   ASSERT_TRUE(Eventually(kInTime, [&] { return sink.arrivals() >= 200; }));
   const std::string backup = Backup();
+  // Life goes on: more is sent, people opt out, campaigns are cancelled, another one is loaded and sent whole.
+  const size_t known = sink.arrivals();
+  ASSERT_TRUE(Eventually(kInTime, [&] { return sink.arrivals() >= known + 200; }));
+  EXPECT_EQ(Sealift({"campaign", "pause", "spring"}).exit_code, 0);
   const Answer verified = Sealift({"backup", "verify", backup});
   EXPECT_EQ(verified.exit_code, 0) << verified.Describe();
   EXPECT_EQ(verified.json["campaigns"].Number(), 3);
   dir.Folder("backups/folder.backup");
   EXPECT_EQ(Sealift({"backup", "list"}).json["backups"].size(), 1u);
 
-  // Life goes on: more is sent, people opt out, campaigns are cancelled, another one is loaded and sent whole.
   EXPECT_EQ(Sealift({"campaign", "cancel", "dropped", "--yes"}).exit_code, 0);
   EXPECT_EQ(Sealift({"campaign", "cancel", "erased", "--erase", "--yes"}).exit_code, 0);
   const std::string others = Recipients(30, {"d7.test"}, "others.csv");
   Load("late", Template(), others, {"--start"});
-  ASSERT_TRUE(Eventually(kInTime, [&] { return sink.arrivals() >= 700; }));
-  EXPECT_EQ(Sealift({"campaign", "pause", "spring"}).exit_code, 0);
   ASSERT_TRUE(ShowsUntil("late", kInTime, [](const Json& now) { return now["queued"].Number() == 0; }));
   ASSERT_TRUE(Eventually(kInTime, [&] {
     return static_cast<int64_t>(sink.arrivals()) ==
@@ -89,12 +90,15 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
   }));
   const size_t before = sink.arrivals();
   ASSERT_LT(before, static_cast<size_t>(kRows)) << "nothing is left to show anything with";
+  const auto sent = sink.ByMailbox();
   std::set<std::string> opted_out;
-  for (int row = kRows; row > kRows - 10; --row) {
+  for (int row = kRows; row > 0 && opted_out.size() < 10; --row) {
     const std::string address = fmt::format("row{}@d{}.test", row, (row - 1) % 20 + 1);
+    if (sent.contains(address)) continue;
     opted_out.insert(address);
     EXPECT_EQ(Sealift({"suppression", "add", address, "--kind", "opt_out"}).exit_code, 0);
   }
+  ASSERT_EQ(opted_out.size(), 10u) << "hardly anybody is left to opt out";
   const std::string events = Saved("events.ndjson", {"-o", "ndjson", "events"});
   const std::string some_events = SealiftPlain({"-o", "ndjson", "events", "--campaign", "late"}).out;
   const std::string suppressions = Saved("suppressions.csv", {"suppression", "export", "--reveal"});
