@@ -170,17 +170,18 @@ absl::StatusOr<Job> Jobs::Find(std::string_view id) const {
 }
 
 absl::StatusOr<Job> Jobs::Cancel(std::string_view id) {
-  const absl::StatusOr<Job> job = Find(id);
+  absl::StatusOr<Job> job = Find(id);
   if (!job.ok()) return job.status();
-  if (job->state != Job::State::kRunning) {
-    return WithExit(absl::FailedPreconditionError(fmt::format("{} is {} already", job->Id(), ToString(job->state))),
-                    ExitCode::kUsage);
+  if (job->state == Job::State::kRunning) {
+    std::unique_lock lock(mutex_);
+    cancelled_.push_back(job->number);
+    wakes_.notify_all();
+    ended_.wait(lock, [&] { return stopping_ || jobs_.at(job->number).state != Job::State::kRunning; });
+    job = jobs_.at(job->number);
+    if (job->state == Job::State::kRunning || job->state == Job::State::kCancelled) return job;
   }
-  std::unique_lock lock(mutex_);
-  cancelled_.push_back(job->number);
-  wakes_.notify_all();
-  ended_.wait(lock, [&] { return stopping_ || jobs_.at(job->number).state != Job::State::kRunning; });
-  return jobs_.at(job->number);
+  return WithExit(absl::FailedPreconditionError(fmt::format("{} is {} already", job->Id(), ToString(job->state))),
+                  ExitCode::kUsage);
 }
 
 absl::StatusOr<Job> Jobs::Await(std::string_view id, absl::Duration patience) const {
