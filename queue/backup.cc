@@ -348,16 +348,18 @@ absl::StatusOr<BackupLabel> ReadBackupLabel(const std::string& path, const std::
 }
 
 absl::StatusOr<BackupLabel> RestoreBackup(const RestoreRequest& request) {
+  if (absl::Status status = PrepareTarget(request.data_dir); !status.ok()) return status;
+  const std::string queue = request.data_dir + "/queue";
+  const std::string restoring = fmt::format("{}{}", queue, kRestoring);
+  // Before anything else, and it stays whatever is wrong with the backup: a daemon must not start on what was to be
+  // restored and begin with an empty queue.
+  if (::mkdir(restoring.c_str(), 0700) != 0) return Cannot("cannot make", restoring, errno);
+
   const absl::StatusOr<std::unique_ptr<ArchiveReader>> archive = ArchiveReader::Open(request.path, Secret(request.key));
   if (!archive.ok()) return archive.status();
   absl::StatusOr<BackupLabel> label = ReadLabel(**archive, request.path);
   if (!label.ok()) return label;
-  if (absl::Status status = PrepareTarget(request.data_dir); !status.ok()) return status;
-
-  const std::string queue = request.data_dir + "/queue";
-  const std::string restoring = fmt::format("{}{}", queue, kRestoring);
   std::vector<std::string> companions;
-  if (::mkdir(restoring.c_str(), 0700) != 0) return Cannot("cannot make", restoring, errno);
   std::vector<NamedKey> keys;
   while (true) {
     const absl::StatusOr<Record> record = ReadRecord(**archive, request.path);

@@ -108,8 +108,10 @@ absl::Status PrepareDirectory(rocksdb::FileSystem* file_system, const std::strin
   struct stat found;
   if (::stat(path.c_str(), &found) != 0) {
     if (::stat((path + ".restoring").c_str(), &found) == 0) {
-      return absl::FailedPreconditionError(
-          fmt::format("a restore into {} has not ended. Run `sealift backup restore` again, it begins anew", path));
+      return absl::FailedPreconditionError(fmt::format(
+          "a restore into {0} has not ended. Run `sealift backup restore` again, it begins anew; to begin with "
+          "an empty queue in its place remove {0}.restoring",
+          path));
     }
     rocksdb::IOStatus made = rocksdb::IOStatus::IOError(std::strerror(errno));
     if (errno == ENOENT) made = file_system->CreateDir(path, {}, nullptr);

@@ -485,9 +485,13 @@ TEST_F(BackupTest, ARestoreThatACrashEndedIsNoQueueAndBeginsAnew) {
   LoadRows(campaign, 1, 10);
   Backup();
   store_.reset();
+  path_ = root_ + "/restored/queue";
+  // A backup that cannot be read, whatever is wrong with it: there is no beginning with an empty queue in its place.
+  std::filesystem::create_directory(root_ + "/restored");
+  EXPECT_FALSE(TryRestore("nothing", "restored").ok());
+  EXPECT_EQ(TryOpen().status().code(), absl::StatusCode::kFailedPrecondition);
   // As a crash leaves it: everything but the name.
   ASSERT_TRUE(TryRestore("one", "restored").ok());
-  path_ = root_ + "/restored/queue";
   std::filesystem::rename(path_, path_ + ".restoring");
   const auto early = TryOpen();
   EXPECT_EQ(early.status().code(), absl::StatusCode::kFailedPrecondition);
