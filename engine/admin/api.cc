@@ -7,12 +7,14 @@
 #include <charconv>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <utility>
 
 #include "engine/admin/api_call.h"
 #include "engine/admin/api_json.h"
 #include "engine/config_show.h"
 #include "engine/exit_code.h"
+#include "engine/failure_parts.h"
 #include "engine/options.h"
 #include "engine/restoration.h"
 #include "engine/units.h"
@@ -26,6 +28,18 @@ constexpr size_t kBodyBytesMax = 64 << 10;
 constexpr int64_t kTailBytesMax = 1 << 20;
 
 absl::Status Usage(const std::string& why) { return WithExit(absl::InvalidArgumentError(why), ExitCode::kUsage); }
+
+// Why something was refused, as the audit file has it. What is wrong with a template, a default, recipients or a list
+// is said in their own words, which are the caller's alone: the file, which is in every backup and outlives an erasure,
+// says where it is.
+std::string ForTheAudit(const absl::Status& refused) {
+  std::string place = PlaceOf(refused);
+  if (place.empty()) return std::string(refused.message());
+  static const std::regex kLine("^line [0-9]+");
+  const std::string why(refused.message());
+  if (std::smatch line; std::regex_search(why, line, kLine)) place += ", " + line.str();
+  return fmt::format("{}: refused with exit code {}", place, static_cast<int>(ExitCodeOf(refused)));
+}
 
 }  // namespace
 
@@ -210,11 +224,7 @@ bool Api::Changes(Act act, const Call& call) {
 
 void Api::Respond(Call& call, absl::StatusOr<json> result, AdminResponse& response) {
   if (call.audited) {
-    if (result.ok()) {
-      call.entry.result = "ok";
-    } else if (call.entry.result.empty()) {
-      call.entry.result = std::string(result.status().message());
-    }
+    call.entry.result = result.ok() ? "ok" : ForTheAudit(result.status());
     if (const absl::Status written = audit_.Append(call.entry); !written.ok()) {
       const bool changed = result.ok() && call.request.method == "POST";
       response.stream = nullptr;

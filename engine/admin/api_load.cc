@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <regex>
 
 #include "engine/admin/api.h"
 #include "engine/admin/api_call.h"
@@ -11,27 +10,10 @@
 #include "engine/admin/api_load_body.h"
 #include "engine/admin/rejection_spool.h"
 #include "engine/exit_code.h"
-#include "engine/failure_parts.h"
 
 namespace sealift::engine {
 
 using nlohmann::json;
-
-namespace {
-
-// Why a load was refused, as the audit file has it. What is wrong with the template, a default or the recipients is
-// said in their own words, which are the caller's alone: the file, which is in every backup and outlives an erasure,
-// says where it is.
-std::string ForTheAudit(const absl::Status& refused) {
-  std::string place = PlaceOf(refused);
-  if (place.empty()) return std::string(refused.message());
-  static const std::regex kLine("^line [0-9]+");
-  const std::string why(refused.message());
-  if (std::smatch line; std::regex_search(why, line, kLine)) place += ", " + line.str();
-  return fmt::format("{}: refused with exit code {}", place, static_cast<int>(ExitCodeOf(refused)));
-}
-
-}  // namespace
 
 absl::StatusOr<json> Api::LoadCampaign(Call& call) {
   absl::StatusOr<std::shared_ptr<RejectionSpool>> spool = RejectionSpool::Create(options_.data_dir);
@@ -62,10 +44,7 @@ absl::StatusOr<json> Api::LoadCampaign(Call& call) {
     summary = loader->Finish();
     failed = summary.status();
   }
-  if (!failed.ok()) {
-    call.entry.result = ForTheAudit(failed);
-    return failed;
-  }
+  if (!failed.ok()) return failed;
   if (!(*spool)->Rewind()) {
     return WithExit(
         absl::InternalError("The campaign is loaded, but the list of rejected rows could not be written; the disk "

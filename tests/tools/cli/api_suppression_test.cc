@@ -273,6 +273,8 @@ TEST_F(SuppressionCommandsTest, AnImportMustSayWhatItMeans) {
   EXPECT_EQ(ran.code, 64);
   EXPECT_THAT(ran.out, HasSubstr("--kind"));
   EXPECT_EQ(Import("address\njane@d1.test\n", {"--kind", "manual"}).code, 65);
+  EXPECT_EQ(socket_.AuditEntries().back()["result"], "the file, line 1: refused with exit code 65")
+      << "the words of the file are the caller's alone";
   EXPECT_EQ(Import("", {"--kind", "manual"}).code, 65);
   EXPECT_EQ(Run({"import", socket_.Path("absent.csv"), "--kind", "manual"}).code, 66);
   EXPECT_FALSE(Suppressed("jane@d1.test"));
