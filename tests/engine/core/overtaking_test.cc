@@ -44,11 +44,11 @@ class OvertakingTest : public ShardWorld {
       return std::nullopt;
     };
     Start();
-    const queue::CampaignId spring = Send("spring", Recipients(kBulk, "d1.test"));
+    Send("spring", Recipients(kBulk, "d1.test"));
     ASSERT_TRUE(Eventually([&] { return bulk.accepted.size() > 10; }));
     const queue::CampaignId code = Send("code", {to}, {.stream = "codes"});
     ASSERT_TRUE(EventuallyDelivered(code, 1));
-    ASSERT_TRUE(EventuallyDelivered(spring, kBulk)) << "marketing mail goes on";
+    ASSERT_TRUE(Eventually([&] { return bulk.accepted.size() > before + 100; })) << "marketing mail goes on";
     Stop();
     EXPECT_GT(before, 10u);
     EXPECT_LT(before, static_cast<size_t>(kBulk)) << "it waited for the bulk to be over";
