@@ -173,8 +173,13 @@ absl::Status Store::failure() const { return parts_->failure.status(); }
 void Store::GiveUpOnRoom() { parts_->database->room().End(); }
 
 absl::Status Store::damage() const {
-  const std::lock_guard lock(parts_->damage_mutex);
-  return parts_->damage;
+  {
+    const std::lock_guard lock(parts_->damage_mutex);
+    if (!parts_->damage.ok()) return parts_->damage;
+  }
+  // What RocksDB's own threads could not read has stopped the queue.
+  absl::Status stopped = parts_->failure.status();
+  return absl::IsDataLoss(stopped) ? stopped : absl::OkStatus();
 }
 
 bool Store::writable() const { return !parts_->failure.stopped(); }
