@@ -236,16 +236,20 @@ void AddLimits(Scheduler& scheduler, const Site& site, DomainExplanation& into) 
       }
     }
   }
-  const DestinationSettings settings = services.options->DestinationFor(site.domain, site.hosts.front().name);
+  // Each by what binds the mail that it may carry; several blocks may.
   for (const std::unique_ptr<Path>& path : site.paths) {
-    DomainExplanation::LimitInForce limit{
-        .name = fmt::format("connections from {}", path->source_name),
-        .value = fmt::format("{} of {} open", site.SessionsOf(path->counted_with), path->connection_limit),
-        .set_by = settings.connections.origin};
-    if (path->reserved_connections > 0) {
-      limit.value += fmt::format(", {} of these for transactional mail alone", path->reserved_connections);
+    for (const std::unique_ptr<SendQueue>& queue : site.queues) {
+      if (queue->requirement != path->requirement || queue->PermitsOf(path->source) == nullptr) continue;
+      const DestinationSettings& settings = queue->settings;
+      DomainExplanation::LimitInForce limit{
+          .name = fmt::format("connections from {}", path->source_name),
+          .value = fmt::format("{} of {} open", site.SessionsWith(*path, settings.per), settings.connections.count),
+          .set_by = settings.connections.origin};
+      if (queue->ReservedConnections() > 0) {
+        limit.value += fmt::format(", {} of these for transactional mail alone", queue->ReservedConnections());
+      }
+      if (seen.insert(limit.name + limit.set_by).second) into.limits.push_back(std::move(limit));
     }
-    if (seen.insert(limit.name).second) into.limits.push_back(std::move(limit));
   }
 }
 

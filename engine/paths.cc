@@ -43,8 +43,8 @@ void ReturnSlots(const std::vector<Slots*>& slots, Slots::For what) {
 }
 
 // Whether a session of transactional mail may still be one of those that are reserved for it.
-bool HasReserve(const Path& path) {
-  int reserved = path.reserved_connections;
+bool HasReserve(const SendQueue& queue, const Path& path) {
+  int reserved = queue.ReservedConnections();
   for (const Slots* const slots : path.slots) reserved = std::max(reserved, slots->reserved());
   return path.reserved_sessions < reserved;
 }
@@ -53,7 +53,7 @@ bool HasReserve(const Path& path) {
 // transactional mail waits for none that marketing mail has.
 int SessionsFor(const SendQueue& queue, const Path& path) {
   if (!queue.transactional()) return path.sessions - path.reserved_sessions;
-  return HasReserve(path) ? path.reserved_sessions : path.sessions;
+  return HasReserve(queue, path) ? path.reserved_sessions : path.sessions;
 }
 
 // Where such a session waits for a row; null: none does.
@@ -113,17 +113,10 @@ void Paths::Configure(Path& path) {
   const DestinationSettings settings = options.DestinationFor(path.site.domain, path.site.hosts.front().name);
   path.slots = {services_.limits.Count("source " + source.name, source.connections,
                                        source.reserved_for_transactional.Of(source.connections.count))};
-  path.connection_limit = settings.connections.count;
-  path.reserved_connections = settings.reserved_for_transactional.Of(settings.connections.count);
-  // Whom the destination counts together: this source alone, the sources that share a pool with it, or all.
-  path.counted_with = {path.source};
-  if (settings.per == Per::kNode) {
-    for (int other = 0; other < static_cast<int>(options.sources.size()); ++other) path.counted_with.push_back(other);
-  } else if (settings.per == Per::kPool) {
-    for (const PoolOptions& pool : options.pools) {
-      if (!pool.Has(path.source_name)) continue;
-      path.counted_with.insert(path.counted_with.end(), pool.source_indexes.begin(), pool.source_indexes.end());
-    }
+  path.pool_mates.clear();
+  for (const PoolOptions& pool : options.pools) {
+    if (!pool.Has(path.source_name)) continue;
+    path.pool_mates.insert(path.pool_mates.end(), pool.source_indexes.begin(), pool.source_indexes.end());
   }
   path.reception = services_.limits.ReceptionOf(path.source_name, path.site.judge);
   for (const int index : settings.blocks) {
@@ -280,11 +273,11 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
 
 std::optional<Slots::For> Paths::RoomAtSite(const SendQueue& queue, const Path& path) {
   const Site& site = path.site;
-  if (site.SessionsOf(path.counted_with) >= path.connection_limit) return std::nullopt;
-  if (queue.transactional() && HasReserve(path)) return Slots::For::kReserved;
-  if (site.OpenSessionsOf(path.counted_with) < path.connection_limit - path.reserved_connections) {
-    return Slots::For::kAnything;
-  }
+  const Per per = queue.settings.per;
+  const int limit = queue.settings.connections.count;
+  if (site.SessionsWith(path, per) >= limit) return std::nullopt;
+  if (queue.transactional() && HasReserve(queue, path)) return Slots::For::kReserved;
+  if (site.OpenSessionsWith(path, per) < limit - queue.ReservedConnections()) return Slots::For::kAnything;
   if (!queue.transactional()) return std::nullopt;
   return Slots::For::kReserved;
 }
@@ -293,14 +286,13 @@ std::optional<Paths::Full> Paths::FullFor(const SendQueue& queue, const Path& pa
   if (queue.rows_ready <= static_cast<size_t>(SessionsFor(queue, path))) return std::nullopt;
   const std::optional<Slots::For> what = RoomAtSite(queue, path);
   if (!what.has_value()) {
-    std::string detail = fmt::format("connections from {} to {}: {} of {} open", path.source_name, path.site.key,
-                                     path.site.SessionsOf(path.counted_with), path.connection_limit);
-    if (path.reserved_connections > 0) {
-      detail += fmt::format(", {} of these for transactional mail alone", path.reserved_connections);
+    std::string detail =
+        fmt::format("connections from {} to {}: {} of {} open", path.source_name, path.site.key,
+                    path.site.SessionsWith(path, queue.settings.per), queue.settings.connections.count);
+    if (queue.ReservedConnections() > 0) {
+      detail += fmt::format(", {} of these for transactional mail alone", queue.ReservedConnections());
     }
-    return Full{
-        .detail = std::move(detail),
-        .set_by = services_.options->DestinationFor(path.site.domain, path.site.hosts.front().name).connections.origin};
+    return Full{.detail = std::move(detail), .set_by = queue.settings.connections.origin};
   }
   if (HasAll(queue)) {
     return Full{.detail = fmt::format("connections of one shard: {} open", sessions_.size()), .set_by = "built in"};
@@ -351,15 +343,21 @@ bool Paths::StandsAside(Path& path, Slots::For what) {
 }
 
 bool Paths::IsOverAtSite(const Path& path, Slots::For what) {
-  int anything = 0, reserved = 0;
-  for (const std::unique_ptr<Path>& other : path.site.paths) {
-    if (std::ranges::find(path.counted_with, other->source) == path.counted_with.end()) continue;
-    for (const Path::Taken& taken : other->taken) {
-      if (!taken.leaves) ++(taken.what == Slots::For::kAnything ? anything : reserved);
+  const auto is_over = [&](const SendQueue& queue) {
+    int anything = 0, reserved = 0;
+    for (const std::unique_ptr<Path>& other : path.site.paths) {
+      if (!path.CountsWith(*other, queue.settings.per)) continue;
+      for (const Path::Taken& taken : other->taken) {
+        if (!taken.leaves) ++(taken.what == Slots::For::kAnything ? anything : reserved);
+      }
     }
-  }
-  if (what == Slots::For::kReserved) return reserved > path.connection_limit;
-  return anything + reserved > path.connection_limit || anything > path.connection_limit - path.reserved_connections;
+    const int limit = queue.settings.connections.count;
+    if (what == Slots::For::kReserved) return reserved > limit;
+    return anything + reserved > limit || anything > limit - queue.ReservedConnections();
+  };
+  // Whose limit is the widest may have opened it.
+  return !path.site.queues.empty() &&
+         std::ranges::all_of(path.site.queues, [&](const auto& queue) { return is_over(*queue); });
 }
 
 bool Paths::IsTooMany(Path& path, Slots::For what) {

@@ -189,9 +189,7 @@ const std::string& Session::OpenedFor() const {
 
 Task<void> Session::SendAll() {
   opened_ = services_.Now();
-  const DestinationSettings settings = options_->DestinationFor(path_.site.domain, path_.site.hosts.front().name);
-  begun_max_ = std::min<int64_t>(settings.messages_per_connection,
-                                 static_cast<int64_t>(connection_.capabilities().limit_mail_max.value_or(INT32_MAX)));
+  begun_max_ = static_cast<int64_t>(connection_.capabilities().limit_mail_max.value_or(INT32_MAX));
   while (!over_) {
     LookAround();
     if (MayBegin()) {
@@ -208,13 +206,8 @@ Task<void> Session::SendAll() {
   }
 }
 
-// Between two messages: whether others need its connection, or what a reload says lets it go on.
+// Between two messages: whether others need its connection.
 void Session::LookAround() {
-  if (adopted_ != services_.options) {
-    adopted_ = services_.options;
-    const DestinationSettings now = adopted_->DestinationFor(path_.site.domain, path_.site.hosts.front().name);
-    begun_max_ = std::min<int64_t>(begun_max_, now.messages_per_connection);
-  }
   if (closing_) return;
   leaves_ = scheduler_.paths().IsTooMany(path_, what_);
   // A site that has none, for want of what several share, gets one of those that have more, or of who has had his turn.
@@ -246,6 +239,12 @@ Task<bool> Session::Begin() {
   }
   if (!assignment.has_value()) co_return false;
   if (!under_way_.empty() && under_way_.size() >= DepthOf(*assignment)) {  // it goes alone, once these are answered
+    scheduler_.Return(*assignment);
+    co_return false;
+  }
+  // A connection has as many as may be of the strictest whose mail it carries.
+  begun_max_ = std::min<int64_t>(begun_max_, assignment->queue->settings.messages_per_connection);
+  if (begun_ >= begun_max_) {
     scheduler_.Return(*assignment);
     co_return false;
   }

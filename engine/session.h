@@ -131,9 +131,8 @@ class Session {
   int64_t begun_ = 0, begun_max_ = 0;  // transactions of this connection
   int answered_ = 0;                   // those among them that had an answer
   absl::Time opened_ = absl::InfinitePast();
-  std::shared_ptr<const Options> adopted_ = options_;  // those that say how much it may carry
-  std::shared_ptr<const queue::Evidence> evidence_;    // what every message of this connection shares
-  std::optional<Attempt> failure_;                     // what ended it, or kept it from beginning
+  std::shared_ptr<const queue::Evidence> evidence_;  // what every message of this connection shares
+  std::optional<Attempt> failure_;                   // what ended it, or kept it from beginning
 };
 
 }  // namespace sealift::engine

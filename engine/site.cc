@@ -57,19 +57,23 @@ bool Site::Unused() const {
   return queues.empty() && std::ranges::all_of(paths, [](const auto& path) { return path->sessions == 0; });
 }
 
-int Site::SessionsOf(const std::vector<int>& sources) const {
+bool Path::CountsWith(const Path& other, Per per) const {
+  if (per == Per::kNode || other.source == source) return true;
+  return per == Per::kPool && std::ranges::find(pool_mates, other.source) != pool_mates.end();
+}
+
+int Site::SessionsWith(const Path& path, Per per) const {
   int sessions = 0;
-  for (const std::unique_ptr<Path>& path : paths) {
-    if (std::ranges::find(sources, path->source) != sources.end()) sessions += path->sessions;
+  for (const std::unique_ptr<Path>& other : paths) {
+    if (path.CountsWith(*other, per)) sessions += other->sessions;
   }
   return sessions;
 }
 
-int Site::OpenSessionsOf(const std::vector<int>& sources) const {
+int Site::OpenSessionsWith(const Path& path, Per per) const {
   int sessions = 0;
-  for (const std::unique_ptr<Path>& path : paths) {
-    if (std::ranges::find(sources, path->source) == sources.end()) continue;
-    sessions += path->sessions - path->reserved_sessions;
+  for (const std::unique_ptr<Path>& other : paths) {
+    if (path.CountsWith(*other, per)) sessions += other->sessions - other->reserved_sessions;
   }
   return sessions;
 }

@@ -149,6 +149,8 @@ struct SendQueue {
   // What is transactional overtakes, then the higher priority (0 to 100); nothing without a stream.
   uint8_t Standing() const;
   bool transactional() const { return stream != nullptr && stream->kind == StreamKind::kTransactional; }
+  // Of the connections that its settings allow, those that only transactional mail has.
+  int ReservedConnections() const { return settings.reserved_for_transactional.Of(settings.connections.count); }
   // When its stream's window opens again; InfinitePast: it is open.
   absl::Time ClosedUntil(absl::Time now);
   // Null: its pool does not have that source.
@@ -184,9 +186,7 @@ struct Path {
   absl::Time next_added = absl::InfinitePast();        // one more than there are may be
   bool reloaded = false;                               // there may be more open than a reload has left room for
   bool replaces = false;                               // one that is used up has just ended: its successor adds none
-  int connection_limit = 1;
-  int reserved_connections = 0;       // of connection_limit
-  std::vector<int> counted_with;      // sources whose sessions count against connection_limit
+  std::vector<int> pool_mates;                         // sources that share a pool with its own
   std::vector<absl::Duration> retry;  // of the stream that the last session was opened for: when a block ends
   Block block;
   Refusal refusal;            // the last one
@@ -198,6 +198,9 @@ struct Path {
   };
   std::vector<Taken> taken;              // by the sessions that are open
   std::shared_ptr<Reception> reception;  // of its source, by what judges as one with the site
+
+  // Whether a limit of connections for each source, pool or node counts the other's with this one's.
+  bool CountsWith(const Path& other, Per per) const;
 };
 
 // Site is the set of hosts that serve a domain; domains with the same hosts are one site.
@@ -220,10 +223,10 @@ struct Site {
   void Remember(absl::Time now, std::string reply);
   // Nothing has rows for it and nobody is connected to it.
   bool Unused() const;
-  // Sessions of these sources, over all requirements.
-  int SessionsOf(const std::vector<int>& sources) const;
+  // Sessions that are counted with the path's, over all requirements.
+  int SessionsWith(const Path& path, Per per) const;
   // Those that any mail may have.
-  int OpenSessionsOf(const std::vector<int>& sources) const;
+  int OpenSessionsWith(const Path& path, Per per) const;
 };
 
 // Where replies to this queue's mail are heard, as rules see it.

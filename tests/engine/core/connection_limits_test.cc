@@ -121,6 +121,48 @@ TEST_F(ConnectionLimitsTest, ADomainThatTwoBlocksBindIsConnectedTo) {
   EXPECT_TRUE(EventuallyDelivered(Send("spring", Recipients(3, "d1.test")), 3));
 }
 
+// Not what the first of them was allowed, whichever that is.
+TEST_F(ConnectionLimitsTest, EachDomainOfASiteOpensAsManyAsItsOwnBlockAllows) {
+  MailServer& server = AddDomain("d1.test");
+  server.script = [](const MailServer::Conversation&, std::string_view command) -> std::optional<MailServer::Answer> {
+    if (command == ".") return MailServer::Answer{""};
+    return std::nullopt;
+  };
+  internet_->SetMx("d2.test", {{10, "mx.d1.test"}});
+  options_.destinations = {{.domains = {"d1.test"}, .connections = {.count = 1, .origin = "t:1"}},
+                           {.domains = {"d2.test"}, .connections = {.count = 3, .origin = "t:2"}}};
+  Start();
+  Send("spring", Recipients(20, "d1.test"));
+  const auto wait_of = [this](const std::string& domain) {
+    DomainExplanation explanation;
+    ExplainDomain(scheduler(), domain, explanation);
+    const auto found = std::ranges::find(explanation.waits, "connections", &WaitReason::reason);
+    return found == explanation.waits.end() ? WaitReason{} : *found;
+  };
+  ASSERT_TRUE(Eventually([&] { return wait_of("d1.test").rows == 19; }));
+  OnShard([&](Scheduler&) {
+    EXPECT_EQ(wait_of("d1.test").detail, "connections from ip1 to 10 mx.d1.test: 1 of 1 open");
+    EXPECT_EQ(wait_of("d1.test").set_by, "t:1");
+  });
+  Send("summer", Recipients(20, "d2.test"));
+  ASSERT_TRUE(Eventually([&] { return server.conversations.size() == 3; }));
+  ASSERT_TRUE(Eventually([&] { return wait_of("d2.test").rows >= 18; }));
+  OnShard([&](Scheduler&) { EXPECT_EQ(wait_of("d2.test").set_by, "t:2"); });
+  Stop(absl::ZeroDuration());
+}
+
+TEST_F(ConnectionLimitsTest, AConnectionCarriesAsManyAsTheStrictestOfItsMailAllows) {
+  const MailServer& server = AddDomain("d2.test");
+  internet_->SetMx("d1.test", {{10, "mx.d2.test"}});
+  options_.smtp.connections = 1;
+  options_.destinations = {{.domains = {"d1.test"}, .messages_per_connection = 2}};
+  Start();
+  ASSERT_TRUE(EventuallyDelivered(Send("spring", Recipients(6, "d2.test")), 6));
+  OnShard([&](Scheduler&) { EXPECT_EQ(server.conversations.size(), 1u); });
+  ASSERT_TRUE(EventuallyDelivered(Send("summer", Recipients(6, "d1.test")), 6));
+  OnShard([&](Scheduler&) { EXPECT_EQ(server.conversations.size(), 4u); });
+}
+
 // Who has mail for as long as others wait would have every connection that he had before, one after another.
 TEST_F(ConnectionLimitsTest, AConnectionThatIsUsedUpIsLeftToASiteThatHasNone) {
   AddProvider();

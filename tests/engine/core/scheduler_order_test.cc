@@ -358,7 +358,7 @@ TEST_F(SchedulerOrderTest, AConnectionThatIsUsedUpIsReplacedAtOnceUnlessTheHostI
   ASSERT_TRUE(EventuallyReady(2));
   OnShard([&](Scheduler& scheduler) {
     Path& path = PathTo(scheduler, "d1.test");
-    path.connection_limit = 5;
+    path.site.queues.front()->settings.connections.count = 5;
     const absl::Time now = scheduler.services().Now();
     path.next_added = now + Paths::kPace / 2;
     path.next_open = now + absl::Minutes(1);
