@@ -413,6 +413,12 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& heard) {
   outcome.enhanced = attempt.enhanced;
   outcome.reply = attempt.text;
   outcome.evidence = attempt.evidence;
+  if (outcome.evidence == nullptr || outcome.evidence->stream.empty()) {  // no session had it in hand
+    auto evidence = outcome.evidence == nullptr ? std::make_shared<queue::Evidence>()
+                                                : std::make_shared<queue::Evidence>(*outcome.evidence);
+    evidence->stream = stream_name;
+    outcome.evidence = std::move(evidence);
+  }
   outcome.intended = assignment.intended;
   outcome.sink = services_.options->delivery == Delivery::kSink;
   if (outcome.kind == OutcomeKind::kDeferred && pack.expires() <= now) outcome.kind = OutcomeKind::kExpired;
