@@ -10,7 +10,6 @@ namespace sealift::scenario {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 using CircuitBreakerTest = World;
 
@@ -53,7 +52,8 @@ TEST_F(CircuitBreakerTest, SaysThatItPausedACampaignAndWhyWhereverSomebodyAsks) 
   told();
 
   ASSERT_EQ(Sealift({"campaign", "resume", "spring"}).exit_code, 0);
-  EXPECT_THAT(Sealift({"campaign", "show", "spring"}).out, Not(HasSubstr("paused_by")));
+  const Json resumed = Show("spring");  // and it may have been paused again
+  EXPECT_EQ(resumed["paused_by"].Text().empty(), resumed["state"].Text() == "running") << resumed.Dump();
   ASSERT_EQ(Sealift({"campaign", "pause", "spring", "--reason", "the list is being cleaned"}).exit_code, 0);
   const Json shown = Show("spring");
   if (shown["paused_by"].Text() != "circuit breaker") {  // which may have been first again
