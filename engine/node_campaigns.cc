@@ -3,10 +3,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <regex>
 #include <utility>
 
 #include "engine/campaign_loader.h"
+#include "engine/campaign_name.h"
 #include "engine/campaign_settings.h"
 #include "engine/exit_code.h"
 #include "engine/failure_parts.h"
@@ -23,7 +23,6 @@ namespace {
 constexpr absl::Duration kCancelPatience = absl::Seconds(30);
 constexpr size_t kTemplateBytesMax = 32 << 20;
 constexpr size_t kPreviewBytesMax = 4 << 20;  // of a finished message; an answer is made in memory
-constexpr size_t kCampaignNameMax = 64;
 constexpr uint64_t kMiB = 1 << 20;
 
 // In whole MiB, where it has some.
@@ -49,14 +48,7 @@ absl::Status NodeImpl::AdmitLoad() const {
 }
 
 absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest request) {
-  static const std::regex kName("[A-Za-z0-9][A-Za-z0-9._-]*");
-  if (request.name.size() > kCampaignNameMax || !std::regex_match(request.name, kName)) {
-    return WithNext(
-        WithExit(absl::InvalidArgumentError("a campaign's name has up to 64 letters, digits, dots, dashes and "
-                                            "underscores, and begins with a letter or digit"),
-                 ExitCode::kUsage),
-        "Give it another NAME.");
-  }
+  if (absl::Status named = CheckCampaignName(request.name); !named.ok()) return named;
   const std::shared_ptr<const Options> options = this->options();
   const StreamOptions* const stream = options->FindStream(request.stream);
   if (stream == nullptr) {

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/campaign_name.h"
 #include "tools/sealift/arguments.h"
 #include "tools/sealift/commands.h"
 #include "tools/sealift/daemon_client.h"
@@ -143,6 +144,10 @@ CommandResult LoadMessages(const Invocation& call, Console& console) {
 }  // namespace
 
 CommandResult RunCampaignLoad(const Invocation& call, Console& console) {
+  // Before it is a part of a path.
+  if (absl::Status named = engine::CheckCampaignName(call.arguments[0]); !named.ok()) {
+    return Because(named, "campaign load: nothing was loaded");
+  }
   if (call.Has("messages")) return LoadMessages(call, console);
   if (!call.Has("recipients")) {
     return Fail(ExitCode::kUsage, {fmt::format("campaign load: {}", HasMessage(call) ? "--recipients is missing"

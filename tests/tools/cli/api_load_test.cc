@@ -64,6 +64,15 @@ TEST_F(CampaignLoadTest, TheFormatIsWhatTheNameSaysUnlessItIsGiven) {
   EXPECT_EQ(socket_.Run(Load({"--format", "json"})).code, 64);
 }
 
+TEST_F(CampaignLoadTest, ANameThatIsNoneIsRefusedBeforeItIsAskedFor) {
+  for (const char* name : {"a/b", "../x", "", "-x y", "caf\u00e9"}) {
+    const Ran ran = socket_.Run({"campaign", "load", name, "--stream", "n", "--template", template_, "--recipients",
+                                 socket_.WriteFile("people.csv", "email,x\na@d1.test,A\n")});
+    EXPECT_EQ(ran.code, 64) << name << ran.err;
+    EXPECT_TRUE(socket_.node.loaded_bytes.empty()) << name;
+  }
+}
+
 TEST_F(CampaignLoadTest, WhatIsWrongWithTheTemplateIsToldToTheCallerAlone) {
   socket_.node.refuse =
       engine::WithPlace(engine::WithExit(absl::InvalidArgumentError("line 5: {{name Jane Doe was ill}}: no column"),
