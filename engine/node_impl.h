@@ -109,6 +109,8 @@ class NodeImpl final : public Node {
       const QueueFilter& filter, absl::Time until,
       const std::function<void(const queue::Campaign&, const queue::LaneRecord&)>& visit,
       uint64_t queue::LaneRecord::* counted = &queue::LaneRecord::queued);
+  // Of filters that ask about each row, which are all read.
+  absl::StatusOr<QueueShape> ShapeOfRows(const QueueFilter& filter, size_t max);
   absl::StatusOr<QueuePage> ListRowsWithin(const QueueFilter& filter, std::string cursor, int max, absl::Time until);
   // As far as the shards know. Empty: its hosts are not known, nor whose they are.
   std::string ProviderOf(const std::string& domain);

@@ -71,6 +71,10 @@ std::set<queue::DestinationId> Longest(const absl::flat_hash_map<queue::Destinat
   return longest;
 }
 
+bool IsLonger(const ShapeRow& a, const ShapeRow& b) {
+  return a.queued != b.queued ? a.queued > b.queued : a.domain < b.domain;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<queue::Campaign>> NodeImpl::Matching(const QueueFilter& filter) {
@@ -155,11 +159,7 @@ absl::StatusOr<RowCount> NodeImpl::CountRows(const QueueFilter& filter, absl::Du
 }
 
 absl::StatusOr<Node::QueueShape> NodeImpl::Shape(const QueueFilter& filter, size_t max) {
-  if (filter.OfRows()) {
-    return WithExit(absl::InvalidArgumentError("the shape is of whole destinations: give --domain, --provider, "
-                                               "--campaign, --stream, --source or --everything"),
-                    ExitCode::kUsage);
-  }
+  if (filter.OfRows()) return ShapeOfRows(filter, max);
   // There may be as many destinations as rows: which are the longest is looked for first, by their numbers.
   const absl::Time now = absl::Now();
   absl::flat_hash_map<queue::DestinationId, uint64_t> queued;
@@ -182,9 +182,39 @@ absl::StatusOr<Node::QueueShape> NodeImpl::Shape(const QueueFilter& filter, size
   if (!unplaced.ok()) return unplaced.status();
   shape.unplaced = *unplaced;
   for (auto& [domain, row] : rows) shape.rows.push_back(std::move(row));
-  std::ranges::sort(shape.rows, [](const ShapeRow& a, const ShapeRow& b) {
-    return a.queued != b.queued ? a.queued > b.queued : a.domain < b.domain;
-  });
+  std::ranges::sort(shape.rows, IsLonger);
+  return shape;
+}
+
+absl::StatusOr<Node::QueueShape> NodeImpl::ShapeOfRows(const QueueFilter& filter, size_t max) {
+  const absl::Time now = absl::Now();
+  QueueShape shape;
+  absl::flat_hash_map<std::string, ShapeRow> rows;
+  std::string cursor;
+  do {
+    const absl::StatusOr<QueuePage> page = ListRowsWithin(filter, cursor, kCountedPage, now + kAnswerWithin);
+    if (!page.ok()) return page.status();
+    for (const QueueRow& queued : page->rows) {
+      ShapeRow& row = rows[queued.domain];
+      ++row.queued;
+      if (queued.attempts > 0) ++row.retrying;
+      ++row.ages[AgeBucket(now - queued.accepted)];
+    }
+    shape.unplaced += page->unplaced;
+    cursor = page->cursor;
+  } while (!cursor.empty());
+  shape.destinations = rows.size();
+  for (auto& [domain, row] : rows) {
+    row.domain = domain;
+    shape.rows.push_back(std::move(row));
+  }
+  std::ranges::sort(shape.rows, IsLonger);
+  for (; shape.rows.size() > max; shape.rows.pop_back()) {
+    const ShapeRow& last = shape.rows.back();
+    shape.others.queued += last.queued;
+    shape.others.retrying += last.retrying;
+    for (size_t i = 0; i < std::size(last.ages); ++i) shape.others.ages[i] += last.ages[i];
+  }
   return shape;
 }
 

@@ -82,6 +82,12 @@ TEST_F(QueueJobTest, WhatNothingWasSentToIsOfTheProviderThatItsHostsAreOf) {
   }
   EXPECT_EQ(Sealift({"queue", "list", "--provider", "group"}).json["rows"].Items().size(), 40u);
   EXPECT_EQ(Sealift({"queue", "shape", "--provider", "group"}).json["unplaced"].Number(), 10);
+  // Of filters that ask about each row as well.
+  const Json shape = Sealift({"queue", "shape", "--state", "fresh", "--campaign", "spring", "--limit", "2"}).json;
+  EXPECT_EQ(shape["destinations"].At(0)["queued"].Number(), 10);
+  EXPECT_EQ(shape["others"]["queued"].Number(), 30) << shape.Dump();
+  EXPECT_EQ(shape["total"].Number(), 5);
+  EXPECT_EQ(Sealift({"queue", "shape", "--state", "retrying"}).json["total"].Number(), 0);
   EXPECT_EQ(Sealift({"domain", "explain", "d1.test"}).json["provider"].Text(), "group");
   EXPECT_EQ(Sealift({"domain", "explain", "d1.test"}).json["hosts"].Items().size(), 1u);
   EXPECT_NE(Sealift({"domain", "explain", "nowhere.example"}).json["provider"].Text(), "other");
