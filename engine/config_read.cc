@@ -206,13 +206,15 @@ void ReadValue(const toml::node& node, const Field& field, const Report& report,
   ReadInline(node, field, report, "a table, as in { rate = \"5%\", min = 500, action = \"pause\" }",
              {{"rate",
                [&](const toml::node& at, const Field& key) {
-                 DiskFloor share;
+                 Share share;
                  ReadValue(at, key, report, share);
                  value.rate_percent = share.percent;
-                 if (share.bytes != 0) report(at, WrongType(key, "a percentage, as in \"5%\""));
                }},
               {"min", [&](const toml::node& at, const Field& key) { ReadValue(at, key, report, value.min); }},
-              {"action", [&](const toml::node& at, const Field& key) { ReadValue(at, key, report, value.action); }}});
+              {"action", [&](const toml::node& at, const Field& key) {
+                 ReadValue(at, key, report, value.action);
+                 if (at.is_string() && value.action != "pause") report(at, WrongType(key, "one of \"pause\""));
+               }}});
   out = std::move(value);
 }
 
@@ -230,17 +232,10 @@ void ReadValue(const toml::node& node, const Field& field, const Report& report,
 }
 
 void ReadValue(const toml::node& node, const Field& field, const Report& report, Share& out) {
+  const std::optional<std::string> text = TextOf(node);
+  if (!text || !text->ends_with('%')) return report(node, WrongType(field, "a percentage, as in \"10%\""));
   DiskFloor share;
-  bool good = true;
-  ReadValue(
-      node, field,
-      [&](const toml::node& at, std::string text) {
-        good = false;
-        report(at, std::move(text));
-      },
-      share);
-  if (good && share.bytes != 0) return report(node, WrongType(field, "a percentage, as in \"10%\""));
-  if (good) out.percent = share.percent;
+  if (ReadParsed<DiskFloor>(node, field, report, "\"10%\"", ParseDiskFloor, share)) out.percent = share.percent;
 }
 
 }  // namespace sealift::engine

@@ -111,11 +111,11 @@ absl::StatusOr<Size> ParseSize(std::string_view text) {
   const std::optional<int64_t> number = TakeNumber(rest);
   if (!number) return bad("a whole number that is not negative comes first");
   if (*number == 0) return bad("it must be at least 1");
-  uint64_t factor = rest.empty() || rest == "B" ? 1 : 0;
+  uint64_t factor = rest == "B" ? 1 : 0;
   for (const SizeUnit& unit : kSizeUnits) {
     if (unit.name == rest) factor = unit.bytes;
   }
-  if (factor == 0) return bad("its unit is one of KiB, MiB, GiB, TiB");
+  if (factor == 0) return bad("its unit is one of B, KiB, MiB, GiB, TiB");
   if (static_cast<uint64_t>(*number) > kSizeMax / factor) return bad("it is too large");
   return Size{static_cast<uint64_t>(*number) * factor};
 }
@@ -124,8 +124,13 @@ absl::StatusOr<DiskFloor> ParseDiskFloor(std::string_view text) {
   if (!text.ends_with('%')) {
     const absl::StatusOr<Size> size = ParseSize(text);
     if (size.ok()) return DiskFloor{0, size->bytes};
+    // Who wrote "5" meant "5%": as bytes it would be no floor at all.
+    const absl::StatusOr<DiskFloor> share = ParseDiskFloor(fmt::format("{}%", text));
+    const std::string meant = share.ok() ? ToText(*share) : "5%";
     return absl::InvalidArgumentError(
-        fmt::format("{} is neither a share of the disk nor a size; write \"5%\" or \"2GiB\"", Quoted(text)));
+        fmt::format("{} is neither a share of the disk nor a size (its unit is one of %, B, KiB, MiB, GiB, TiB); write "
+                    "\"{}\" or \"2GiB\"",
+                    Quoted(text), meant));
   }
   const std::string_view number = text.substr(0, text.size() - 1);
   double percent = 0;

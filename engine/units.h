@@ -44,7 +44,7 @@ struct DiskFloor {
 absl::StatusOr<absl::Duration> ParseDuration(std::string_view text);
 // "100/s", "20/m", "5000/h", "10000/d"; the count is 1 to 1,000,000,000.
 absl::StatusOr<Rate> ParseRate(std::string_view text);
-// "64KiB", "512MiB", "2GiB", "1TiB", or a plain number of bytes; at least 1.
+// "1000B", "64KiB", "512MiB", "2GiB", "1TiB"; at least 1. A number without a unit is none.
 absl::StatusOr<Size> ParseSize(std::string_view text);
 // "5%" or a size.
 absl::StatusOr<DiskFloor> ParseDiskFloor(std::string_view text);

@@ -429,6 +429,21 @@ TEST(ConfigFileTest, ValuesOutOfRangeAreRefused) {
   EXPECT_THAT(ErrorsOf("[dns]\nservers = [\"127.0.0.1:5353\", \"::1\", \"ns.test\"]\n"),
               ElementsAre(HasSubstr("test.toml:4:37: `servers`: \"ns.test\" is not an IP address")));
   EXPECT_THAT(ErrorsOf("[tls]\nmin_version = \"1.1\"\n"), ElementsAre(HasSubstr("takes one of \"1.2\", \"1.3\"")));
+  EXPECT_THAT(ErrorsOf("memory = \"128\"\n"),
+              ElementsAre(HasSubstr("test.toml:3:10: `memory`: \"128\" is not a size (its unit is one of B, KiB")));
+  EXPECT_THAT(ErrorsOf("[storage]\nstop_load_below = \"5\"\n"),
+              ElementsAre(HasSubstr("test.toml:4:19: `stop_load_below`: \"5\" is neither a share of the disk")));
+}
+
+TEST(ConfigFileTest, AnActionOfMaxHardBouncesIsOneThatThereIs) {
+  const auto errors = [](std::string_view action) {
+    return ErrorsOf(
+        fmt::format("{}{}[[stream]]\nname = \"s\"\npool = \"p\"\n"
+                    "max_hard_bounces = {{ rate = \"5%\", action = \"{}\" }}\n",
+                    kSource, kPool, action));
+  };
+  EXPECT_THAT(errors("pause"), IsEmpty());
+  EXPECT_THAT(errors("explode"), ElementsAre("test.toml:12:44: `action` takes one of \"pause\""));
 }
 
 TEST(ConfigFileTest, TablesAndArraysAreNotTakenForEachOther) {

@@ -49,10 +49,10 @@ TEST(UnitsTest, ARateOfZeroIsRefusedWithWhatToDoInstead) {
 TEST(UnitsTest, SizesAreBinary) {
   EXPECT_EQ(ParseSize("64KiB")->bytes, 65536u);
   EXPECT_EQ(ParseSize("512MiB")->bytes, 512u << 20);
-  EXPECT_EQ(ParseSize("1000")->bytes, 1000u);
+  EXPECT_EQ(ParseSize("1000B")->bytes, 1000u);
   EXPECT_EQ(ToText(Size{512u << 20}), "512MiB");
   EXPECT_EQ(*ParseSize(ToText(Size{1000})), Size{1000});
-  for (const char* text : {"", "0", "64KB", "-1", "1.5GiB", "99999999999TiB", "9223372036854775807TiB"}) {
+  for (const char* text : {"", "0", "64", "64KB", "-1", "1.5GiB", "99999999999TiB", "9223372036854775807TiB"}) {
     EXPECT_FALSE(ParseSize(text).ok()) << text;
   }
 }
@@ -60,9 +60,20 @@ TEST(UnitsTest, SizesAreBinary) {
 TEST(UnitsTest, ADiskFloorIsAShareOrASize) {
   EXPECT_EQ(ParseDiskFloor("5%")->Bytes(1000), 50u);
   EXPECT_EQ(ParseDiskFloor("2GiB")->Bytes(1000), 2ull << 30);
-  for (const char* text : {"", "0%", "100%", "-1%", "%", "five%", "nan%", "inf%"}) {
+  for (const char* text : {"", "5", "0%", "100%", "-1%", "%", "five%", "nan%", "inf%"}) {
     EXPECT_FALSE(ParseDiskFloor(text).ok()) << text;
   }
+}
+
+TEST(UnitsTest, ANumberWithoutAUnitIsToldTheUnits) {
+  EXPECT_EQ(
+      ParseSize("128").status().message(),
+      "\"128\" is not a size (its unit is one of B, KiB, MiB, GiB, TiB); write \"64KiB\", \"512MiB\" or \"2GiB\"");
+  EXPECT_EQ(
+      ParseDiskFloor("5").status().message(),
+      "\"5\" is neither a share of the disk nor a size (its unit is one of %, B, KiB, MiB, GiB, TiB); write \"5%\" or "
+      "\"2GiB\"");
+  EXPECT_NE(std::string(ParseDiskFloor("12").status().message()).find("write \"12%\""), std::string::npos);
 }
 
 TEST(UnitsTest, WhatWasReadIsShownWithoutControlCharacters) {

@@ -226,7 +226,7 @@ TEST_F(SessionTest, AChunkForRefusedRecipientsIsReadAndThrownAway) {
 }
 
 TEST_F(SessionTest, SizeIsHonouredBothWays) {
-  Make("size = \"100\"\n");
+  Make("size = \"100B\"\n");
   Say("EHLO c.example.test\r\n");
   EXPECT_EQ(Codes(Say("MAIL FROM:<> SIZE=101\r\n")), "552");
   EXPECT_EQ(Faults(), 0u);  // to ask is right
