@@ -17,7 +17,8 @@ connect = "accept"    # of hosts that do not say: accept, refuse, hang (accepts,
 dns = "mx"            # mx, address (no MX, implicit), null-mx, nxdomain, nodata, servfail, refused, silent, loop
 dns_until = "0s"      # default: for ever; after that time it answers as "mx"
 ttl = "60s"           # of its DNS answers, the negative ones too
-txt = []              # records beneath each domain: "_smtp._tls v=TLSRPTv1; rua=mailto:tls@d1.test"
+txt = []              # records beneath each domain: "_smtp._tls v=TLSRPTv1; rua=mailto:tls@d1.test";
+                      # up to 4096 bytes of text, such as the key of `sealift dkim generate`
 dns_signed = false    # true: they come as those of a signed zone do from a resolver that has validated it (AD)
 tls = "on"            # on, off, required, refused (454), broken (220, then no TLS), hang (220, then nothing)
 certificate_name = ""         # default: the host's name

@@ -13,7 +13,7 @@ constexpr uint16_t kTypeA = 1, kTypeCname = 5, kTypeSoa = 6, kTypeMx = 15, kType
 constexpr uint16_t kClassIn = 1;
 constexpr uint8_t kRcodeFormErr = 1, kRcodeServFail = 2, kRcodeNxDomain = 3, kRcodeNotImp = 4, kRcodeRefused = 5;
 constexpr size_t kUdpBytes = 512, kEdnsBytesMax = 1232, kTcpBytesMax = 65535;
-constexpr size_t kHeaderBytes = 12;
+constexpr size_t kHeaderBytes = 12, kStringBytesMax = 255;
 constexpr uint16_t kQuestionName = 0xC000 | kHeaderBytes;  // a compression pointer to the question
 
 struct Query {
@@ -93,12 +93,16 @@ class Answer {
       PutName(host);
     });
   }
-  // At most 255 bytes.
-  void Txt(const std::string& text, uint32_t ttl) {
+  // In as many character-strings as it needs: RFC 1035 3.3.14.
+  void Txt(std::string_view text, uint32_t ttl) {
     Begin(6, kTypeTxt, ttl);
     Sized([&] {
-      out_->push_back(static_cast<char>(text.size()));
-      out_->append(text);
+      do {
+        const std::string_view part = text.substr(0, kStringBytesMax);
+        out_->push_back(static_cast<char>(part.size()));
+        out_->append(part);
+        text.remove_prefix(part.size());
+      } while (!text.empty());
     });
   }
   void CnameToItself(uint32_t ttl) {

@@ -18,7 +18,7 @@ namespace sealift::tools::sink {
 namespace {
 
 constexpr size_t kScriptBytesMax = 16 << 20;
-constexpr size_t kTxtBytesMax = 255;  // one string: RFC 1035 3.3
+constexpr size_t kTxtBytesMax = 4096;  // the key of `dkim generate` has some 400
 constexpr size_t kDomainsMax = 1'000'000;
 constexpr size_t kHostsMax = 60'000;  // what 127.0.1.1 and its successors have room for
 

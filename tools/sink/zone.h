@@ -25,7 +25,7 @@ class Zone {
     absl::Duration mode_until = absl::InfiniteDuration();  // since the start; kMx afterwards
     std::vector<Mx> mx;
     std::vector<std::string> a, aaaa;  // 4 and 16 bytes each
-    std::vector<std::string> txt;      // one string each
+    std::vector<std::string> txt;      // one record each
     uint32_t ttl = 60;                 // seconds
     bool is_signed = false;
 

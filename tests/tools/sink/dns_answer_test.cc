@@ -154,6 +154,23 @@ TEST_F(DnsAnswerTest, TextsStandBeneathTheirDomain) {
   EXPECT_EQ(Ask(Query("_smtp._tls.good.test", kTxt)).rcode(), 3);
 }
 
+// RFC 1035 3.3.14, 3.3: an RSA key of 2048 bits has more than the 255 bytes of a character-string.
+TEST_F(DnsAnswerTest, ALongTextIsSeveralStrings) {
+  const std::string text = "v=DKIM1; k=rsa; p=" + std::string(392, 'A');
+  const auto script = [](const std::string& record) {
+    return ReadScript("[[provider]]\nname = \"p\"\ndomains = [\"p.test\"]\ntxt = [\"s1._domainkey " + record + "\"]\n",
+                      "s");
+  };
+  const absl::StatusOr<Script> read = script(text);
+  ASSERT_TRUE(read.ok()) << std::string(read.status().message());
+  std::string bytes;
+  ASSERT_TRUE(AnswerDns(Zone(*read), Query("s1._domainkey.p.test", kTxt, 1232), DnsTransport::kUdp,
+                        absl::ZeroDuration(), &bytes));
+  const std::string record = std::string("\x01\x9C\xFF", 3) + text.substr(0, 255) + '\x9B' + text.substr(255);
+  EXPECT_NE(bytes.find(record), std::string::npos);
+  EXPECT_FALSE(script(std::string(4097, 'x')).ok());
+}
+
 TEST_F(DnsAnswerTest, TroubleCanEnd) {
   EXPECT_EQ(Ask(Query("broken.test", kMx), DnsTransport::kUdp, absl::Seconds(9)).rcode(), 2);
   EXPECT_EQ(Ask(Query("broken.test", kMx), DnsTransport::kUdp, absl::Seconds(10)).answers(), 1);
