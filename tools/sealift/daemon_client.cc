@@ -31,11 +31,24 @@ void SetUp(httplib::Client& client) {
   client.set_write_timeout(kAnswerSeconds);
 }
 
+std::string Encoded(std::string_view text) {
+  std::string encoded;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) || c == '-' || c == '_' || c == '.' || c == '~') {
+      encoded += c;
+    } else {
+      encoded += fmt::format("%{:02X}", byte);
+    }
+  }
+  return encoded;
+}
+
 std::string Target(const std::string& path, const DaemonClient::Parameters& parameters) {
   std::string target = path;
   char separator = '?';
   for (const auto& [name, value] : parameters) {
-    target += separator + name + "=" + PathPart(value);
+    target += separator + name + "=" + Encoded(value);
     separator = '&';
   }
   return target;
@@ -106,16 +119,9 @@ absl::Status Exchange(const std::string& socket, httplib::Request& request,
 }  // namespace
 
 std::string PathPart(std::string_view text) {
-  std::string encoded;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) || c == '-' || c == '_' || c == '.' || c == '~') {
-      encoded += c;
-    } else {
-      encoded += fmt::format("%{:02X}", byte);
-    }
-  }
-  return encoded;
+  std::string part(text);
+  for (size_t at = part.find('/'); at != std::string::npos; at = part.find('/', at)) part.replace(at, 1, "%2F");
+  return Encoded(part);
 }
 
 absl::StatusOr<DaemonClient> DaemonClient::For(const Invocation& call) {

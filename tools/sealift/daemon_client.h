@@ -50,7 +50,8 @@ class DaemonClient {
   std::string socket_;
 };
 
-// One part of a path, percent-encoded.
+// One part of a path, percent-encoded. The daemon decodes a path before it looks for its route, so a slash is encoded
+// twice: it stays part of a name (which no name of ours has), and never leads to another route.
 std::string PathPart(std::string_view text);
 
 }  // namespace sealift::tools
