@@ -554,7 +554,8 @@ std::vector<Command> MakeTree() {
       {"suppression", "export", "", "Print suppressions that are in force, as CSV",
        "What `suppression import` reads. It holds whole addresses, so it needs --reveal and is written to the audit "
        "file. "
-       "-o ndjson prints an object a line. What only the sink said is left out.",
+       "-o ndjson prints an object a line, -o json one document {\"suppressions\": [...]}. What only the sink said is "
+       "left out.",
        "sealift suppression export --reveal > suppressions.csv",
        Suppressions("only of this kind", "only those that hold in this stream", "only those that hold in this campaign",
                     {Reveal()}),
@@ -672,7 +673,9 @@ std::vector<Command> MakeTree() {
        "show",
        "",
        "Show the configuration in force",
-       "Every key with its value and where it was set, from the running daemon; with --file from the file alone.",
+       "Every key with its value and where it was set, from the running daemon; with --file from the file alone. There "
+       "is "
+       "no -o csv of it.",
        "sealift config show --effective",
        {Switch("effective", "defaults included (always so)"),
         Switch("file", "read the file instead of asking the daemon")},
@@ -720,7 +723,8 @@ std::vector<Command> MakeTree() {
        "Print the whole audit file",
        "A JSON line an entry, oldest first and as it is written, each with the digest of the line before it: what is "
        "kept "
-       "elsewhere shows whether lines were cut off here. The file is verified first; the export is an entry itself.",
+       "elsewhere shows whether lines were cut off here. -o json prints one document {\"entries\": [...]}. The file is "
+       "verified first; the export is an entry itself.",
        "sealift audit export > audit.ndjson",
        {},
        RunAuditExport},

@@ -7,6 +7,7 @@
 #include "tools/sealift/arguments.h"
 #include "tools/sealift/commands.h"
 #include "tools/sealift/daemon_client.h"
+#include "tools/sealift/entry_list.h"
 #include "tools/sealift/failure.h"
 #include "tools/sealift/read_config.h"
 
@@ -18,6 +19,12 @@ using nlohmann::json;
 
 json ProblemJson(const engine::ConfigProblem& problem) {
   return {{"file", problem.file}, {"line", problem.line}, {"column", problem.column}, {"text", problem.text}};
+}
+
+// What would be lost as CSV.
+absl::Status NoRows(const std::string& command) {
+  return Fail(ExitCode::kUsage, {command + ": there is no CSV of it", "",
+                                 "It is no list of rows with the same columns.", "Use -o json, or leave -o out."});
 }
 
 }  // namespace
@@ -43,6 +50,7 @@ CommandResult RunConfigCheck(const Invocation& call, Console& console) {
 }
 
 CommandResult RunConfigShow(const Invocation& call, Console& console) {
+  if (console.format() == Format::kCsv) return NoRows("config show");
   json answer;
   if (call.Has("file")) {
     const absl::StatusOr<engine::Config> config = ReadConfig(call);
@@ -135,20 +143,25 @@ CommandResult RunAuditVerify(const Invocation& call, Console& console) {
 }
 
 CommandResult RunAuditExport(const Invocation& call, Console& console) {
+  if (console.format() == Format::kCsv) return NoRows("audit export");
   absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
   if (!daemon.ok()) return daemon.status();
+  EntryList entries(console, "entries");
   bool complete = false;
   const absl::Status ended = daemon->Lines("/api/v1/audit/export", {}, [&](std::string_view line) -> absl::Status {
     if (line == "{\"end\":true}") {
       complete = true;
       return absl::OkStatus();
     }
-    console.out() << line << "\n";
+    entries.Add(line);
     return console.out() ? absl::OkStatus() : absl::CancelledError("the reader is gone");
   });
   if (absl::IsCancelled(ended)) return ExitCode::kOk;
   if (!ended.ok()) return ended;
-  if (complete) return ExitCode::kOk;
+  if (complete) {
+    entries.End();
+    return ExitCode::kOk;
+  }
   return Fail(ExitCode::kIo, {"audit export: the file is not complete", daemon->socket(), "The answer ended early.",
                               "Give the same command again."});
 }

@@ -7,6 +7,7 @@
 #include "tools/sealift/commands.h"
 #include "tools/sealift/confirmation.h"
 #include "tools/sealift/daemon_client.h"
+#include "tools/sealift/entry_list.h"
 #include "tools/sealift/failure.h"
 #include "tools/sealift/rejects_file.h"
 #include "tools/sealift/row_file.h"
@@ -47,6 +48,16 @@ DaemonClient::Parameters FilterOf(const Invocation& call) {
   }
   if (call.Has("reveal")) filter["reveal"] = "1";
   return filter;
+}
+
+// "opt_out of stream newsletter"
+std::string InShort(const json& entry) {
+  const std::string kind = entry.value("kind", "");
+  for (const char* scope : {"stream", "campaign"}) {
+    if (const std::string name = entry.value(scope, ""); !name.empty())
+      return fmt::format("{} of {} {}", kind, scope, name);
+  }
+  return kind;
 }
 
 // A record, and below it in a table what its lists hold.
@@ -110,13 +121,22 @@ CommandResult RunSuppressionCheck(const Invocation& call, Console& console) {
   if (!daemon.ok()) return daemon.status();
   const absl::StatusOr<json> answer = daemon->Post(std::string(kPath) + "/check", BodyOf(call));
   if (!answer.ok()) return answer.status();
-  Print(*answer, "in_force",
-        {{"recipient", "recipient"},
-         {"key", "key"},
-         {"suppressed", "suppressed"},
-         {"sent_as", "if sent as"},
-         {"where", "gets nothing of"}},
-        With({"binds", "BINDS"}, EntryColumns()), console);
+  std::vector<Column> verdict = {{"recipient", "recipient"},
+                                 {"key", "key"},
+                                 {"suppressed", "suppressed"},
+                                 {"sent_as", "if sent as"},
+                                 {"where", "gets nothing of"}};
+  if (console.format() == Format::kCsv) {  // the verdict is what was asked: one row, whatever is in force
+    json row = *answer;
+    row["in_force"] = json::array();
+    for (const json& entry : answer->value("in_force", json::array())) row["in_force"].push_back(InShort(entry));
+    verdict.push_back({"in_force", "in force"});
+    console.Record(row, verdict);
+  } else if (console.format() == Format::kNdjson) {
+    console.Record(*answer, verdict);
+  } else {
+    Print(*answer, "in_force", verdict, With({"binds", "BINDS"}, EntryColumns()), console);
+  }
   return ExitCode::kOk;
 }
 
@@ -183,6 +203,7 @@ CommandResult RunSuppressionExport(const Invocation& call, Console& console) {
                                        {"source", "source"},     {"provider", "provider"}, {"class", "class"},
                                        {"reply", "reply"}};
   console.SetFormat(lines ? console.format() : Format::kCsv);
+  EntryList list(console, "suppressions");
   bool headed = false, complete = false;
   const auto print = [&](std::string_view line) -> absl::Status {
     if (line.starts_with("{\"error\"")) return DaemonClient::ErrorOf(line);
@@ -191,7 +212,7 @@ CommandResult RunSuppressionExport(const Invocation& call, Console& console) {
       return absl::OkStatus();
     }
     if (lines) {
-      console.out() << line << "\n";
+      list.Add(line);
     } else {
       const json row = json::parse(line, nullptr, false);
       if (row.is_discarded()) {
@@ -208,6 +229,7 @@ CommandResult RunSuppressionExport(const Invocation& call, Console& console) {
     return Fail(ExitCode::kIo, {"suppression export: the list is not complete", daemon->socket(),
                                 "The answer ended early.", "Give the same command again."});
   }
+  if (lines) list.End();
   if (!lines && !headed) console.out() << "email,kind,stream,campaign,time,reason,source,provider,class,reply\n";
   return ExitCode::kOk;
 }

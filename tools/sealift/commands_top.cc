@@ -68,6 +68,24 @@ absl::StatusOr<Reading> Read(DaemonClient& daemon) {
   return Reading{answer->value("text", ""), std::chrono::steady_clock::now()};
 }
 
+// One row of what there is one of: "rates.delivered", "queue.held", "memory.rows"; the lists have no room in it.
+void PrintNumbers(const json& snapshot, Console& console) {
+  json numbers = json::object();
+  std::vector<Column> columns;
+  const auto add = [&](const std::string& name, const json& value) {
+    numbers[name] = value;
+    columns.push_back({name, name});
+  };
+  for (const auto& [name, value] : snapshot.items()) {
+    if (value.is_object()) {
+      for (const auto& [part, number] : value.items()) add(name + "." + part, number);
+    } else if (!value.is_array()) {
+      add(name, value);
+    }
+  }
+  console.Record(numbers, columns);
+}
+
 }  // namespace
 
 CommandResult RunTop(const Invocation& call, Console& console) {
@@ -88,8 +106,10 @@ CommandResult RunTop(const Invocation& call, Console& console) {
         TopSnapshot(last->text, next->text, std::chrono::duration<double>(next->at - last->at).count());
     last = std::move(next);
     if (!live) {
-      if (console.format() != Format::kTable) {
-        console.Record(snapshot, {{"rates", "rates"}, {"queue", "queue"}, {"commit", "commit"}, {"memory", "memory"}});
+      if (console.format() == Format::kCsv) {
+        PrintNumbers(snapshot, console);
+      } else if (console.machine()) {
+        console.Record(snapshot, {});
       } else {
         for (const std::string& line : TopLines(snapshot, 200, 100, console.terminal().colour))
           console.out() << line << "\n";

@@ -104,6 +104,10 @@ TEST(AuditTest, AnExportIsTheFileAsItIs) {
   EXPECT_EQ(lines, "campaign pause\ncampaign resume\n");
   EXPECT_EQ(std::ranges::count(ran.out, '\n'), 2);
   EXPECT_THAT(ran.out, HasSubstr("\"previous\":\"" + std::string(64, '0')));
+  EXPECT_EQ(socket.Run({"audit", "export", "-o", "json"}).Json()["entries"].size(), 3u);
+  const Ran again = socket.Run({"audit", "export", "-o", "ndjson"});
+  EXPECT_TRUE(again.out.starts_with(ran.out)) << "a line an entry";
+  EXPECT_EQ(socket.Run({"audit", "export", "-o", "csv"}).code, 64);
 }
 
 TEST(AuditTest, ANodeThatWasNotRestoredHasNothingToReconcile) {

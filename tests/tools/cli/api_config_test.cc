@@ -52,6 +52,12 @@ TEST(ConfigDiffCommandTest, NoDifferenceIsNoFailureAndAMistakeIs) {
   EXPECT_THAT(bad.Json()["error"]["why"].get<std::string>(), HasSubstr("unknown key"));
 }
 
+TEST(ConfigShowCommandTest, ThereIsNoCsvOfIt) {
+  ControlSocket socket;
+  EXPECT_EQ(socket.Run({"config", "show"}).code, 0);
+  EXPECT_EQ(socket.Run({"config", "show", "-o", "csv"}).code, 64);
+}
+
 TEST(BounceIngestCommandTest, CountsWhatNobodyKnowsAndWritesItToTheAuditFile) {
   ControlSocket socket;
   const std::string mail =

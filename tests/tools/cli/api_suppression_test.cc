@@ -126,6 +126,34 @@ TEST_F(SuppressionCommandsTest, AskedOfNoStreamACheckTellsAllOfThem) {
   for (const json& entry : Run({"check", "john@d1.test", "--json"}).Json()["in_force"]) EXPECT_EQ(entry["binds"], true);
 }
 
+TEST_F(SuppressionCommandsTest, ACheckGivesItsVerdictInEveryFormat) {
+  EXPECT_EQ(json::parse(Run({"check", "jane@d1.test", "-o", "ndjson"}).out)["suppressed"], false);
+  ASSERT_EQ(Run({"add", "jane@d1.test", "--kind", "opt_out", "--stream", "newsletter"}).code, 0);
+  ASSERT_EQ(Run({"add", "jane@d1.test"}).code, 0);
+  const std::vector<std::string> ndjson = LinesOf(Run({"check", "jane@d1.test", "-o", "ndjson"}).out);
+  ASSERT_THAT(ndjson, SizeIs(1));
+  EXPECT_EQ(json::parse(ndjson[0])["recipient"], "j***@d1.test");
+  EXPECT_EQ(json::parse(ndjson[0])["suppressed"], true);
+  EXPECT_THAT(json::parse(ndjson[0])["in_force"], SizeIs(2));
+  const std::vector<std::string> csv = LinesOf(Run({"check", "jane@d1.test", "-o", "csv"}).out);
+  ASSERT_THAT(csv, SizeIs(2));
+  EXPECT_EQ(csv[0], "recipient,key,suppressed,sent_as,where,in_force\r");
+  EXPECT_THAT(csv[1], HasSubstr(",yes,anything,"));
+  EXPECT_THAT(csv[1], HasSubstr("opt_out of stream newsletter"));
+  EXPECT_THAT(csv[1], HasSubstr("manual"));
+}
+
+TEST_F(SuppressionCommandsTest, AnExportAsJsonIsOneDocumentAndAsNdjsonLines) {
+  EXPECT_EQ(Run({"export", "--reveal", "-o", "json"}).Json(), json::parse(R"({"suppressions": []})"));
+  EXPECT_EQ(Run({"export", "--reveal", "-o", "ndjson"}).out, "");
+  for (const char* address : {"a@d1.test", "b@d1.test", "c@d1.test"}) ASSERT_EQ(Run({"add", address}).code, 0);
+  const json whole = Run({"export", "--reveal", "-o", "json"}).Json();
+  ASSERT_THAT(whole["suppressions"], SizeIs(3));
+  const std::vector<std::string> lines = LinesOf(Run({"export", "--reveal", "-o", "ndjson"}).out);
+  ASSERT_THAT(lines, SizeIs(3));
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(json::parse(lines[i]), whole["suppressions"][i]);
+}
+
 TEST_F(SuppressionCommandsTest, ATokenOptsOutWhoGotItsMessage) {
   const std::string token = socket_.node.UnsubscribeToken(kSecret);
   const Ran first = Run({"unsubscribe", token, "--reason", "one-click", "--json"});

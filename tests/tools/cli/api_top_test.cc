@@ -26,6 +26,9 @@ TEST(TopCommandTest, PrintsOneSnapshotWhereNobodyWatches) {
   EXPECT_THAT(table.out, HasSubstr("queued 7"));
   EXPECT_THAT(table.out, Not(HasSubstr("\033"))) << "no screen, no colour";
   EXPECT_EQ(socket.Run({"top", "--interval", "1ms"}).code, 64);
+  const Ran csv = socket.Run({"top", "--interval", "100ms", "-o", "csv"});
+  EXPECT_THAT(csv.out, HasSubstr(",rates.delivered,"));
+  EXPECT_THAT(csv.out, Not(HasSubstr("{"))) << "no JSON in a cell";
 }
 
 TEST(DoctorCommandTest, LooksAtTheDaemonAlsoWithoutAConfiguration) {
