@@ -65,6 +65,7 @@ class Reader {
   void ReadText(std::string_view text, const std::string& name, int depth, bool may_include);
 
   std::vector<std::string> files;
+  bool parsed = true;  // false: a file is not TOML, and what it says is not known
 
  private:
   void ReadDocument(const toml::table& document, int depth, bool may_include);
@@ -124,6 +125,7 @@ void Reader::ReadText(std::string_view text, const std::string& name, int depth,
     ReadDocument(document, depth, may_include);
   } catch (const toml::parse_error& error) {
     ErrorAt(error.source(), fmt::format("this is not TOML: {}", error.description()));
+    parsed = false;
   }
 }
 
@@ -234,6 +236,7 @@ void Reader::ReadArray(const toml::node& node, const Section& section, std::vect
     }
     const ConfigDraft::Place place = PlaceOf(one.source());
     draft_.places.emplace(element, place);
+    draft_.options.origins.insert_or_assign(element, fmt::format("{}:{}:{}", place.file, place.line, place.column));
     if constexpr (requires { object.origin; }) object.origin = fmt::format("{}:{}", place.file, place.line);
     ReadTable(*table, element, object);
     out.push_back(std::move(object));
@@ -249,10 +252,12 @@ void CheckRequired(ConfigDraft& draft) {
   });
 }
 
-Config Finish(ConfigDraft& draft, std::vector<std::string> files, uint64_t generation) {
-  CheckRequired(draft);
-  // Cross-checks of what could not be read would only repeat the mistake in other words.
-  CheckConfig(draft);
+Config Finish(ConfigDraft& draft, bool parsed, std::vector<std::string> files, uint64_t generation) {
+  if (parsed) {  // else keys would be missing that are there
+    CheckRequired(draft);
+    // Cross-checks of what could not be read would only repeat the mistake in other words.
+    CheckConfig(draft);
+  }
   Config config;
   config.errors = std::move(draft.errors);
   config.warnings = std::move(draft.warnings);
@@ -290,7 +295,7 @@ Config LoadConfig(const std::string& path, uint64_t generation) {
     }
     return config;
   }
-  return Finish(draft, std::move(reader.files), generation);
+  return Finish(draft, reader.parsed, std::move(reader.files), generation);
 }
 
 Config ParseConfig(std::string_view text, const std::string& name, uint64_t generation) {
@@ -298,7 +303,7 @@ Config ParseConfig(std::string_view text, const std::string& name, uint64_t gene
   draft.whole.file = name;
   Reader reader(draft);
   reader.ReadText(text, name, 0, false);
-  return Finish(draft, {name}, generation);
+  return Finish(draft, reader.parsed, {name}, generation);
 }
 
 }  // namespace sealift::engine

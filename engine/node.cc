@@ -43,9 +43,9 @@ absl::Status CheckSources(const Options& options) {
     if (any) continue;
     return WithExit(
         absl::FailedPreconditionError(fmt::format(
-            "pool '{}' has no source whose address this machine has ({}); add the address to an interface, or "
+            "{}: pool '{}' has no source whose address this machine has ({}); add the address to an interface, or "
             "correct [[source]]",
-            pool.name, fmt::join(pool.sources, ", "))),
+            options.WhereSet(fmt::format("pool[{}]", pool.name)), pool.name, fmt::join(pool.sources, ", "))),
         ExitCode::kConfig);
   }
   return absl::OkStatus();

@@ -454,7 +454,16 @@ TEST(ConfigFileTest, TablesAndArraysAreNotTakenForEachOther) {
 }
 
 TEST(ConfigFileTest, WhatIsNotTomlSaysWhere) {
-  EXPECT_THAT(Texts(ParseConfig("[node\n", "t.toml").errors), Contains(HasSubstr("t.toml:1:6: this is not TOML")));
+  EXPECT_THAT(Texts(ParseConfig("[node\n", "t.toml").errors), ElementsAre(HasSubstr("t.toml:1:6: this is not TOML")));
+  EXPECT_THAT(ErrorsOf("hostname = \"mta2.example.com\"\n[[stream]]\nname = \"s\"\n"),
+              ElementsAre(HasSubstr("test.toml:3:12: this is not TOML")))
+      << "what the rest says is not known, so nothing of it is missing";
+}
+
+TEST(ConfigFileTest, WhereAnElementStandsIsKnown) {
+  const Config config = Parse(std::string(kSource) + kPool);
+  ASSERT_NE(config.options, nullptr);
+  EXPECT_EQ(config.options->WhereSet("pool[p]"), "test.toml:6:1");
 }
 
 TEST(ConfigFileTest, TimeoutsShorterThanTheStandardsWarn) {
