@@ -168,6 +168,22 @@ bool IsOneOf(std::string_view word, std::initializer_list<std::string_view> word
 
 }  // namespace
 
+bool HasHeader(std::string_view mail) {
+  const std::string text = WithLineFeeds(mail);
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::string_view line = TakeLine(rest);
+    if (line.empty()) return false;
+    const std::string_view name = line.substr(0, line.find(':'));
+    const auto in_name = [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+             c == '.';
+    };
+    if (name.size() < line.size() && !name.empty() && std::ranges::all_of(name, in_name)) return true;
+  }
+  return false;
+}
+
 ReturnedReport ReadReturnedReport(std::string_view mail) {
   const std::string text = WithLineFeeds(mail.substr(0, kReturnedBytesMax));
   std::string_view rest = text;

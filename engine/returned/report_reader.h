@@ -17,6 +17,9 @@ namespace sealift::engine {
 // Threads: any. Errors: none; what cannot be read claims nothing.
 ReturnedReport ReadReturnedReport(std::string_view mail);
 
+// Whether a text begins as a mail does, with a header of at least one field (RFC 5322 2.2).
+bool HasHeader(std::string_view mail);
+
 inline constexpr size_t kReturnedBytesMax = 1 << 20;  // a report stands before the mail that it returns
 inline constexpr size_t kReturnedFieldsMax = 500;
 inline constexpr size_t kReturnedPartsMax = 16;

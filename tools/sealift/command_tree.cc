@@ -588,7 +588,8 @@ std::vector<Command> MakeTree() {
        "where the reply says that there is no such mailbox; a complaint suppresses for marketing streams. The same "
        "file "
        "again changes nothing more. Counts: bounces; complaints; delayed (still under way there); auto_replies (no "
-       "report at all); other (reports that ask for nothing); unknown (no token of this node, or nothing is known of "
+       "report at all); other (reports that ask for nothing, and what is no mail: a file with nothing else is 65); "
+       "unknown (no token of this node, or nothing is known of "
        "the row any more); known (taken in before).",
        "sealift bounce ingest --format auto /var/mail/bounces",
        {Option("format", "dsn|arf|auto",

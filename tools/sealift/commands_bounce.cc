@@ -48,9 +48,15 @@ class Reports {
   uint64_t mails() const { return splitter_.mails(); }
   uint64_t auto_replies() const { return auto_replies_; }
   uint64_t other() const { return other_; }
+  uint64_t no_mails() const { return no_mails_; }
 
  private:
   void Take(std::string_view mail) {
+    if (!engine::HasHeader(mail)) {
+      ++no_mails_;
+      ++other_;
+      return;
+    }
     const ReturnedReport report = engine::ReadReturnedReport(mail);
     const bool delivery = report.kind == ReturnedReport::Kind::kDelivery;
     const bool feedback = report.kind == ReturnedReport::Kind::kFeedback;
@@ -68,7 +74,7 @@ class Reports {
   std::string lines_;
   engine::MailSplitter splitter_;
   bool ended_ = false;
-  uint64_t auto_replies_ = 0, other_ = 0;
+  uint64_t auto_replies_ = 0, other_ = 0, no_mails_ = 0;
 };
 
 }  // namespace
@@ -94,6 +100,11 @@ CommandResult RunBounceIngest(const Invocation& call, Console& console) {
     return Fail(ExitCode::kIo,
                 {"bounce ingest: the answer ended early", daemon->socket(), "What was taken in until then holds.",
                  "Give the same command again: nothing is counted twice."});
+  }
+  if (reports.mails() > 0 && reports.no_mails() == reports.mails()) {
+    return Fail(ExitCode::kBadData, {"bounce ingest: this is no mail", call.arguments[0],
+                                     "It does not begin with a header, and nothing in it does. Nothing was taken in.",
+                                     "Give a mail, or an mbox of mails, as a mail server has stored it."});
   }
   summary["mails"] = reports.mails();
   summary["auto_replies"] = reports.auto_replies();

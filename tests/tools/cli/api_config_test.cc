@@ -78,6 +78,9 @@ TEST(BounceIngestCommandTest, CountsWhatNobodyKnowsAndWritesItToTheAuditFile) {
   const Ran letter = socket.Run({"bounce", "ingest", socket.WriteFile("letter", "Subject: hello\n\nI am away.\n")});
   EXPECT_EQ(letter.code, 0);
   EXPECT_THAT(letter.out, HasSubstr("auto-replies"));
+  EXPECT_EQ(socket.Run({"bounce", "ingest", socket.WriteFile("csv", "email,name\nann@d1.test,Ann\n")}).code, 65);
+  const std::string box = "From a\nSubject: hello\n\nI am away.\n\nFrom b\n\nno header\n";
+  EXPECT_EQ(socket.Run({"bounce", "ingest", socket.WriteFile("box", box), "--json"}).Json()["other"], 1);
   EXPECT_EQ(socket.Run({"bounce", "ingest", socket.WriteFile("none", "")}).code, 0) << "an empty mailbox";
   EXPECT_EQ(socket.Run({"bounce", "ingest", socket.Path("absent")}).code, 66);
   EXPECT_EQ(socket.Run({"bounce", "ingest", "--format", "xml", socket.Path("mail")}).code, 64);
