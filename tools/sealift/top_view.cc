@@ -111,19 +111,23 @@ json TopSnapshot(std::string_view before, std::string_view after, double seconds
     queue[state] = static_cast<uint64_t>(rows);
   const double commits = Grown(Of(SumBy(then, "sealift_queue_commit_seconds_count", ""), ""),
                                Of(SumBy(now, "sealift_queue_commit_seconds_count", ""), ""));
-  return {{"seconds", seconds},
-          {"rates", {{"delivered", total.delivered}, {"deferred", total.deferred}, {"bounced", total.bounced}}},
-          {"queue", queue},
-          {"waiting", Largest(SumBy(now, "sealift_queue_waiting", "reason"), "reason", "rows")},
-          {"providers", Busiest(RatesBy(then, now, "provider", seconds))},
-          {"sources", Busiest(RatesBy(then, now, "source", seconds))},
-          {"connections", static_cast<uint64_t>(Of(SumBy(now, "sealift_smtp_connections", ""), ""))},
-          {"commit",
-           {{"per_second", commits / seconds},
-            {"mean_seconds", MeanSince(then, now, "sealift_queue_commit_seconds")},
-            {"mean_rows", MeanSince(then, now, "sealift_queue_commit_rows")}}},
-          {"memory", memory},
-          {"disk_free_bytes", static_cast<uint64_t>(Of(SumBy(now, "sealift_disk_free_bytes", ""), ""))}};
+  json snapshot = {
+      {"seconds", seconds},
+      {"rates", {{"delivered", total.delivered}, {"deferred", total.deferred}, {"bounced", total.bounced}}},
+      {"queue", queue},
+      {"waiting", Largest(SumBy(now, "sealift_queue_waiting", "reason"), "reason", "rows")},
+      {"providers", Busiest(RatesBy(then, now, "provider", seconds))},
+      {"sources", Busiest(RatesBy(then, now, "source", seconds))},
+      {"connections", static_cast<uint64_t>(Of(SumBy(now, "sealift_smtp_connections", ""), ""))},
+      {"commit",
+       {{"per_second", commits / seconds},
+        {"mean_seconds", MeanSince(then, now, "sealift_queue_commit_seconds")},
+        {"mean_rows", MeanSince(then, now, "sealift_queue_commit_rows")}}},
+      {"memory", memory},
+      {"disk_free_bytes", static_cast<uint64_t>(Of(SumBy(now, "sealift_disk_free_bytes", ""), ""))}};
+  if (Of(SumBy(now, "sealift_delivery_mode", "mode"), "sink") > 0)
+    snapshot["notice"] = "SINK: nothing leaves this machine";
+  return snapshot;
 }
 
 std::vector<std::string> TopLines(const json& snapshot, size_t columns, size_t rows, bool colour) {
@@ -133,6 +137,7 @@ std::vector<std::string> TopLines(const json& snapshot, size_t columns, size_t r
     line = Printable(line).substr(0, columns);
     lines.push_back(heading && colour ? "\033[1m" + line + "\033[0m" : std::move(line));
   };
+  if (snapshot.contains("notice")) add(snapshot["notice"].get<std::string>(), true);
   const json& rates = snapshot["rates"];
   add(fmt::format("delivered {:.1f}/s   deferred {:.1f}/s   bounced {:.1f}/s   connections {}",
                   rates["delivered"].get<double>(), rates["deferred"].get<double>(), rates["bounced"].get<double>(),

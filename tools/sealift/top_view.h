@@ -15,6 +15,7 @@ namespace sealift::tools {
 //   providers, sources   delivered, deferred and bounced a second, the busiest first
 //   commit               mean seconds and rows of a commit, and commits a second
 //   memory               bytes by part
+//   notice               in sink mode: that nothing leaves this machine
 nlohmann::json TopSnapshot(std::string_view before, std::string_view after, double seconds);
 
 // A snapshot as lines for a terminal of this size.

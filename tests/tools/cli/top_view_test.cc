@@ -73,6 +73,13 @@ TEST(TopViewTest, LinesFitTheTerminalAndHaveNoColourUnlessAsked) {
   EXPECT_THAT(TopLines(snapshot, 80, 100, true)[0], HasSubstr("\033[1mdelivered 15.0/s"));
 }
 
+TEST(TopViewTest, SinkModeIsSaidFirst) {
+  const nlohmann::json sink = TopSnapshot(kBefore, std::string(kAfter) + "sealift_delivery_mode{mode=\"sink\"} 1\n", 2);
+  EXPECT_EQ(TopLines(sink, 80, 100, false)[0], "SINK: nothing leaves this machine");
+  const nlohmann::json live = TopSnapshot(kBefore, std::string(kAfter) + "sealift_delivery_mode{mode=\"live\"} 1\n", 2);
+  EXPECT_FALSE(live.contains("notice"));
+}
+
 TEST(MetricTextTest, WhatIsNoSampleIsPassedOver) {
   const std::vector<MetricSample> samples = ParseMetricText(
       "# HELP a b\n\na 1\nb{x=\"1\\\"}\",y=\"\"} -2.5e3 1700000000\nc{x=\"unclosed} 1\nd{x=\"1\"\ne\nf nothing\n{} 3");
