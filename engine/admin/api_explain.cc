@@ -103,6 +103,7 @@ absl::StatusOr<json> Api::ShowSource(Call& call) {
 absl::StatusOr<json> Api::ListThrottles(Call& call) {
   const std::string which = call.request.Query("limit");
   const bool binding = call.request.Query("binding") == "1";
+  if (binding || !which.empty()) call.entry.command = "throttle explain";
   json answer = {{"limits", json::array()}};
   for (const LimitStatus& limit : node_.Throttles()) {
     if (binding && !limit.binds) continue;

@@ -64,6 +64,7 @@ absl::StatusOr<json> Api::ShapeQueue(Call& call) {
 }
 
 absl::StatusOr<json> Api::TraceMessage(Call& call) {
+  if (call.request.Query("as") == "show") call.entry.command = "message show";
   const absl::StatusOr<MessageTrace> trace = node_.Trace(call.Name());
   if (!trace.ok()) return trace.status();
   // Whatever it was named by: a token is for its holder alone.

@@ -122,12 +122,12 @@ CommandResult RunMessageFind(const Invocation& call, Console& console) {
 
 namespace {
 
-absl::StatusOr<json> ShowMessage(const Invocation& call, Console& console) {
+absl::StatusOr<json> ShowMessage(const Invocation& call, Console& console, const std::string& as) {
   absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
   if (!daemon.ok()) return daemon.status();
   std::string id = call.arguments[0];
   if (id.starts_with("<") && id.ends_with(">")) id = id.substr(1, id.size() - 2);
-  DaemonClient::Parameters parameters;
+  DaemonClient::Parameters parameters = {{"as", as}};
   if (call.Has("reveal")) parameters["reveal"] = "1";
   absl::StatusOr<json> answer = daemon->Get("/api/v1/messages/" + PathPart(id), parameters);
   if (!answer.ok()) return answer.status();
@@ -145,13 +145,13 @@ absl::StatusOr<json> ShowMessage(const Invocation& call, Console& console) {
 }  // namespace
 
 CommandResult RunMessageShow(const Invocation& call, Console& console) {
-  const absl::StatusOr<json> answer = ShowMessage(call, console);
+  const absl::StatusOr<json> answer = ShowMessage(call, console, "show");
   if (!answer.ok()) return answer.status();
   return ExitCode::kOk;
 }
 
 CommandResult RunMessageTrace(const Invocation& call, Console& console) {
-  absl::StatusOr<json> answer = ShowMessage(call, console);
+  absl::StatusOr<json> answer = ShowMessage(call, console, "trace");
   if (!answer.ok()) return answer.status();
   if (console.format() != Format::kTable) return ExitCode::kOk;
   for (json& attempt : (*answer)["attempts"]) JoinReply(attempt);

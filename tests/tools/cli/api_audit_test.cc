@@ -32,6 +32,7 @@ INSTANTIATE_TEST_SUITE_P(
         Audited{{"queue", "list", "--domain", "d1.test", "--reveal"}, "queue list", "domain=d1.test"},
         Audited{{"queue", "retry", "--domain", "d1.test", "--reason", "r"}, "queue retry", "domain=d1.test id=j1"},
         Audited{{"message", "trace", "abc@mta1.example.com", "--reveal"}, "message trace", "abc"},
+        Audited{{"message", "show", "abc@mta1.example.com", "--reveal"}, "message show", "abc"},
         Audited{{"message", "find", "--recipient", "a@d1.test", "--reason", "r"}, "message find", "recipient"},
         Audited{{"events", "--campaign", "spring", "--reveal"}, "events", "campaign=spring"},
         Audited{{"backup", "create"}, "backup create", "mta1.backup"}, Audited{{"audit", "export"}, "audit export", ""},

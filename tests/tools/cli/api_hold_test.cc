@@ -145,7 +145,9 @@ TEST(ExplainCommandsTest, ASourceSaysWhatKeepsItAndALimitWhoSetIt) {
   EXPECT_THAT(shown.out, AllOf(HasSubstr("to google"), HasSubstr("5/m of 10/m"), HasSubstr("google.rate")));
   EXPECT_EQ(socket.Run({"source", "show", "ip9"}).code, 66);
   EXPECT_THAT(socket.Run({"throttle", "explain", "source ip1"}).out, HasSubstr("20000/h"));
-  EXPECT_EQ(socket.Run({"throttle", "explain", "source ip9"}).code, 66);
+  const Ran other = socket.Run({"throttle", "explain", "source ip9"});
+  EXPECT_EQ(other.code, 66);
+  EXPECT_THAT(other.err, HasSubstr("throttle explain was refused"));
   const Ran binding = socket.Run({"throttle", "explain"});
   EXPECT_EQ(binding.code, 0);
   EXPECT_THAT(binding.out, HasSubstr("source ip1"));
