@@ -160,8 +160,9 @@ absl::Status RecipientFileLoader::FindKeyColumn() {
   const std::vector<std::string>& columns = reader_.columns();
   const auto found = std::ranges::find(columns, name);
   if (found == columns.end()) {
-    return BadFile(fmt::format("--key-column names the column '{}', which the recipient file does not have; it has: {}",
-                               name, fmt::join(columns, ", ")));
+    return BadFile(
+        fmt::format("--key-column names the column '{}', which the recipient file does not have; it has: email, {}",
+                    name, fmt::join(columns, ", ")));
   }
   key_ = static_cast<size_t>(found - columns.begin());
   if (std::ranges::find(spec_.columns, name) != spec_.columns.end()) return absl::OkStatus();

@@ -123,7 +123,9 @@ absl::StatusOr<PreflightReport> NodeImpl::RunPreflight(std::string_view name) {
                        .sts_policies = sts_policies_,
                        .tls = tls_,
                        .stop = interrupted_});
-  return preflight.Run(std::move(subject));
+  absl::StatusOr<PreflightReport> report = preflight.Run(std::move(subject));
+  if (report.ok()) report->state = StatusOf(*campaign).state;  // as `campaign show` says it
+  return report;
 }
 
 absl::StatusOr<TestMail> NodeImpl::SendTestMail(std::string_view name, const TestMailRequest& request) {

@@ -80,7 +80,6 @@ absl::StatusOr<PreflightReport> Preflight::Run(Subject subject) {
   }
   report_.campaign = campaign.spec.name;
   report_.stream = stream->name;
-  report_.state = std::string(queue::ToString(campaign.state));
   report_.sink = options.delivery == Delivery::kSink;
   report_.queued = campaign.counters.queued();
   report_.suppressed_at_load = campaign.counters.suppressed_at_load;

@@ -271,6 +271,7 @@ TEST_F(RecipientFilesTest, ListsAndObjectsAreCheckedPreviewedTestedAndSent) {
 
   EXPECT_EQ(Sealift({"campaign", "start", "visits"}).exit_code, 0);
   ASSERT_TRUE(ShowsUntil("visits", kInTime, [](const Json& now) { return now["delivered"].Number() == 2; }));
+  EXPECT_EQ(Sealift({"campaign", "preflight", "visits"}).json["state"].Text(), "done") << "as `campaign show` says";
   std::map<std::string, std::string> mails;
   for (const Sink::Arrival& arrival : sink.Ledger()) {
     mails[arrival.mailbox] = ReadFile(dir.path() / "store" / arrival.file);

@@ -102,6 +102,7 @@ CommandResult RunCampaignShow(const Invocation& call, Console& console) {
   const absl::StatusOr<json> answer = daemon->Get(PathOf(call, ""));
   if (!answer.ok()) return answer.status();
   console.Record(*answer, CampaignDetails());
+  if (answer->value("erased", false)) console.Say("Its content and recipients are erased.");
   for (const json& entry : answer->value("pauses", json::array())) {
     const std::string reason = entry.value("reason", "");
     console.Say(fmt::format("{} {} by {}{}", CellText(entry["time"]), CellText(entry["what"]), CellText(entry["by"]),

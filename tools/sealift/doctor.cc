@@ -342,7 +342,7 @@ std::vector<Diagnosis> DiagnoseDaemon(const DaemonAnswer& daemon, const std::str
     const bool absent = engine::ExitCodeOf(daemon.status) == ExitCode::kNotRunning;
     return {{"daemon", "", State::kWarning,
              absent ? "it does not run, or not with this configuration" : std::string(daemon.status.message()),
-             absent ? "systemctl start sealift, or sealiftd --config FILE" : ""}};
+             absent ? "systemctl start sealiftd, or sealiftd --config FILE" : ""}};
   }
   std::vector<Diagnosis> findings;
   if (daemon.ready) {

@@ -749,7 +749,8 @@ TEST_F(CampaignLoaderTest, ARowWithoutAUsableKeyIsRejected) {
 TEST_F(CampaignLoaderTest, AKeyColumnThatIsNotThereIsRefused) {
   LoadRequest request = Request();
   request.key_column = "id";
-  ExpectRefused(Load(kThree, request), "--key-column names the column 'id'");
+  ExpectRefused(Load(kThree, request),
+                "--key-column names the column 'id', which the recipient file does not have; it has: email, ");
 }
 
 TEST_F(CampaignLoaderTest, AnAddressIsNoKey) {

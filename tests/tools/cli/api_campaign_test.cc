@@ -76,6 +76,13 @@ TEST(CampaignCommandsTest, StartResumeAndPauseReachTheNode) {
   EXPECT_THAT(socket.node.calls(), testing::ElementsAre("start spring", "pause spring", "resume spring"));
 }
 
+TEST(CampaignCommandsTest, ShowSaysThatACampaignIsErased) {
+  ControlSocket socket;
+  EXPECT_THAT(socket.Run({"campaign", "show", "spring"}).out, Not(HasSubstr("erased")));
+  socket.node.spring.campaign.erased = true;
+  EXPECT_THAT(socket.Run({"campaign", "show", "spring"}).out, HasSubstr("erased"));
+}
+
 TEST(CampaignCommandsTest, WhoPausedACampaignAndWhyIsShown) {
   ControlSocket socket;
   EXPECT_FALSE(socket.Run({"campaign", "show", "spring", "-o", "json"}).Json().contains("paused"));

@@ -207,6 +207,7 @@ TEST_F(DoctorTest, TheDaemonIsReadyOrSaysWhyNot) {
   const std::vector<Diagnosis> absent = DiagnoseDaemon(daemon, "1.0");
   ASSERT_EQ(absent.size(), 1u);
   EXPECT_EQ(absent[0].state, State::kWarning);
+  EXPECT_THAT(absent[0].next, HasSubstr("systemctl start sealiftd,")) << "as the other commands call it";
   EXPECT_EQ(VerdictOf(absent), ExitCode::kOk) << "the rest can be right without it";
 }
 
