@@ -193,7 +193,7 @@ void Reader::ReadTable(const toml::table& table, const std::string& element, T& 
                                                  it->second.file, it->second.line));
     }
     const std::string origin = fmt::format("{}:{}", place.file, place.line);
-    draft_.options.origins.insert_or_assign(key, origin);
+    draft_.options.origins.insert_or_assign(key, fmt::format("{}:{}", origin, place.column));
     ReadValue(
         *node, field, [&](const toml::node& at, std::string text) { ErrorAt(at.source(), std::move(text)); }, value);
     if constexpr (requires { value.origin; }) value.origin = origin;

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/config_place.h"
 #include "engine/secret_file.h"
 #include "fmt/format.h"
 
@@ -58,7 +59,7 @@ absl::StatusOr<Kek> FromSecret(const Secret& secret, bool hex_too, std::string_v
 }
 
 std::string OriginOf(const std::string& path, std::string_view key, const Options& options) {
-  return fmt::format("the key file {} ({}, set at {})", path, key, options.WhereSet(key));
+  return fmt::format("the key file {} ({}, set at {})", path, key, PlaceOf(options, key));
 }
 
 absl::StatusOr<SecretFile> OpenKey(const std::string& path, std::string_view key, const Options& options) {
@@ -119,7 +120,7 @@ absl::StatusOr<Kek> FromCredential(const Options& options) {
     return absl::FailedPreconditionError(fmt::format(
         "kek_credential names \"{}\" (set at {}), but systemd gave no credentials: $CREDENTIALS_DIRECTORY is not set. "
         "Add LoadCredential={}:PATH to the unit, or use kek_file",
-        name, options.WhereSet(kKey), name));
+        name, PlaceOf(options, kKey), name));
   }
   // Who may read it is for systemd to say.
   const std::string path = fmt::format("{}/{}", folder, name);
@@ -151,7 +152,7 @@ absl::Status ReadOutput(int fd, std::chrono::steady_clock::time_point end, Secre
 absl::StatusOr<Kek> FromCommand(const Options& options) {
   const std::vector<std::string>& command = options.keys.kek_command;
   const std::string origin = fmt::format("the key command {} (keys.kek_command, set at {})", command.front(),
-                                         options.WhereSet("keys.kek_command"));
+                                         PlaceOf(options, "keys.kek_command"));
   std::array<int, 2> pipe{};
   if (::pipe2(pipe.data(), O_CLOEXEC) != 0) {
     return absl::UnavailableError(fmt::format("no pipe for {} ({})", origin, std::strerror(errno)));

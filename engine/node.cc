@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/campaign_settings.h"
+#include "engine/config_place.h"
 #include "engine/config_show.h"
 #include "engine/exit_code.h"
 #include "engine/failure_parts.h"
@@ -45,7 +46,7 @@ absl::Status CheckSources(const Options& options) {
         absl::FailedPreconditionError(fmt::format(
             "{}: pool '{}' has no source whose address this machine has ({}); add the address to an interface, or "
             "correct [[source]]",
-            options.WhereSet(fmt::format("pool[{}]", pool.name)), pool.name, fmt::join(pool.sources, ", "))),
+            PlaceOf(options, fmt::format("pool[{}]", pool.name)), pool.name, fmt::join(pool.sources, ", "))),
         ExitCode::kConfig);
   }
   return absl::OkStatus();

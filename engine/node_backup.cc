@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "engine/config_place.h"
 #include "engine/exit_code.h"
 #include "engine/kek.h"
 #include "engine/log.h"
@@ -29,7 +30,7 @@ absl::Status CheckFolder(const Options& options) {
     return WithExit(
         absl::FailedPreconditionError(fmt::format(
             "backup.dir is {} (set at {}), which is no directory; make it, for the user that sealiftd runs as", dir,
-            options.WhereSet("backup.dir"))),
+            PlaceOf(options, "backup.dir"))),
         ExitCode::kCannotCreate);
   }
   return absl::OkStatus();
@@ -46,7 +47,7 @@ absl::StatusOr<BackupMade> NodeImpl::Backup() {
     return WithExit(absl::FailedPreconditionError(fmt::format(
                         "backup.key_file (set at {}) holds the key that opens the queue: whoever takes one would have "
                         "both. Make another one with `sealift key init FILE`",
-                        options->WhereSet("backup.key_file"))),
+                        PlaceOf(*options, "backup.key_file"))),
                     ExitCode::kConfig);
   }
   const absl::Time now = absl::Now();

@@ -61,7 +61,7 @@ std::string_view ToString(LogLevel value) {
 
 std::string Options::WhereSet(std::string_view key) const {
   const auto it = origins.find(key);
-  return it == origins.end() ? "default" : it->second;
+  return it == origins.end() ? "default" : it->second.substr(0, it->second.rfind(':'));
 }
 
 const StreamOptions* Options::FindStream(std::string_view name) const { return FindNamed(streams, name); }

@@ -309,7 +309,7 @@ struct Options {
   std::vector<DestinationOptions> destinations;
   std::vector<RuleOptions> rules;
 
-  // Where each key that was set stands, "file:line": "node.memory", "source[ip1].rate", "destination[0].message_rate".
+  // Where each key and element stands, "file:line:column": "node.memory", "source[ip1]", "source[ip1].rate".
   std::map<std::string, std::string, std::less<>> origins;
 
   // "file:line", or "default".

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/config_place.h"
 #include "engine/message/dkim_record.h"
 #include "engine/secret_file.h"
 
@@ -64,7 +65,7 @@ absl::StatusOr<std::shared_ptr<const SigningKeys>> SigningKeys::Load(const Optio
   for (size_t i = 0; i < options.dkim.size(); ++i) {
     const DkimOptions& dkim = options.dkim[i];
     const std::string name = fmt::format("dkim[{}].key_file", i);
-    const std::string origin = fmt::format("{}, set at {}", name, options.WhereSet(name));
+    const std::string origin = fmt::format("{}, set at {}", name, PlaceOf(options, name));
     absl::StatusOr<DkimKey> key = ReadSigningKey(dkim.key_file, origin);
     if (!key.ok()) return key.status();
     Entry entry{.identity = {dkim.domain, dkim.selector, *std::move(key)}};

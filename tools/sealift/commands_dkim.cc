@@ -10,6 +10,7 @@
 
 #include "dns/lookup.h"
 #include "dns/name.h"
+#include "engine/config_place.h"
 #include "engine/message/dkim_record.h"
 #include "engine/preflight/dkim_publication.h"
 #include "engine/signing_keys.h"
@@ -100,7 +101,7 @@ CommandResult RunDkimCheck(const Invocation& call, Console& console) {
     const std::string name = engine::DkimRecordName(dkim.selector, dkim.domain);
     const std::string place = fmt::format("dkim[{}].key_file", i);
     const absl::StatusOr<DkimKey> key =
-        engine::ReadSigningKey(dkim.key_file, fmt::format("{}, set at {}", place, options.WhereSet(place)));
+        engine::ReadSigningKey(dkim.key_file, fmt::format("{}, set at {}", place, engine::PlaceOf(options, place)));
     json row = {
         {"domain", dkim.domain}, {"selector", dkim.selector}, {"name", name}, {"algorithm", nullptr}, {"use", nullptr}};
     engine::DkimPublication finding{"no_key", std::string(key.status().message())};

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/config_place.h"
 #include "engine/shaping/send_window.h"
 
 namespace sealift::engine {
@@ -460,10 +461,13 @@ TEST(ConfigFileTest, WhatIsNotTomlSaysWhere) {
       << "what the rest says is not known, so nothing of it is missing";
 }
 
-TEST(ConfigFileTest, WhereAnElementStandsIsKnown) {
+TEST(ConfigFileTest, WhereAKeyAndAnElementStandIsKnown) {
   const Config config = Parse(std::string(kSource) + kPool);
   ASSERT_NE(config.options, nullptr);
-  EXPECT_EQ(config.options->WhereSet("pool[p]"), "test.toml:6:1");
+  EXPECT_EQ(PlaceOf(*config.options, "pool[p]"), "test.toml:6:1");
+  EXPECT_EQ(PlaceOf(*config.options, "source[ip1].address"), "test.toml:5:11");
+  EXPECT_EQ(PlaceOf(*config.options, "node.memory"), "default");
+  EXPECT_EQ(config.options->WhereSet("source[ip1].address"), "test.toml:5");
 }
 
 TEST(ConfigFileTest, TimeoutsShorterThanTheStandardsWarn) {
