@@ -407,6 +407,7 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& heard) {
   outcome.time = now;
   outcome.attempt = static_cast<uint16_t>(row.attempts + (attempt.begun ? 1 : 0));
   outcome.date = row.date != absl::InfinitePast() ? row.date : attempt.date;
+  if (attempt.begun && outcome.date == absl::InfinitePast()) outcome.date = now;  // the first, and no message was made
   outcome.reason_class = std::string(reason);
   outcome.rule = std::move(rule);
   outcome.code = attempt.code;

@@ -72,6 +72,23 @@ TEST_F(SchedulerFailureTest, ALaneOfOneRowSurvivesAFailedLookup) {
   ASSERT_TRUE(EventuallyDelivered(id, 1)) << "the row's own time has come, whatever became of the look-up";
 }
 
+TEST_F(SchedulerFailureTest, AnAttemptThatReachesNobodyIsToldWithItsStreamAndSetsTheDate) {
+  options_.streams[0].retry = {absl::Hours(1)};
+  AddDomain("d1.test");
+  internet_->SetRefusing("mx.d1.test", true);
+  Start();
+  const queue::CampaignId id = Send("spring", {"jane@d1.test"});
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  Stop();
+  const std::vector<queue::Event> events = EventsOf(id);
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_EQ(events[0].reason_class, "connection");
+  EXPECT_EQ(events[0].evidence.stream, options_.streams[0].name);
+  const std::vector<queue::StoredRow> rows = RowsOf(id);
+  ASSERT_THAT(rows, SizeIs(1));
+  EXPECT_NE(rows[0].date, absl::InfinitePast());
+}
+
 TEST_F(SchedulerFailureTest, OutcomesOfOthersDoNotPutOffALookup) {
   internet_->SetVerdict("d1.test", dns::Verdict::kServFail);
   AddDomain("d2.test");
