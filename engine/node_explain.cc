@@ -18,7 +18,7 @@ namespace {
 constexpr const char* kAnyProvider = "other";
 constexpr absl::Duration kAskWithin = absl::Milliseconds(500);  // the DNS, of an idle domain
 
-bool Runs(const queue::Campaign& campaign) { return campaign.state == queue::CampaignState::kRunning; }
+constexpr const char* kOtherMode = "delivery_mode";
 
 // The rows of a campaign that no shard has in memory.
 WaitReason Unread(uint64_t rows, bool retrying) {
@@ -47,7 +47,23 @@ WaitReason Restored(const Restoration& restoration, uint64_t rows) {
 
 }  // namespace
 
+bool NodeImpl::IsOfOtherMode(const queue::Campaign& campaign) const {
+  return campaign.spec.mode != Campaigns::ModeName(options()->delivery);
+}
+
+bool NodeImpl::Runs(const queue::Campaign& campaign) const {
+  return campaign.state == queue::CampaignState::kRunning && !IsOfOtherMode(campaign);
+}
+
 WaitReason NodeImpl::NotRunning(const queue::Campaign& campaign, uint64_t rows) const {
+  if (IsOfOtherMode(campaign)) {
+    return {.reason = kOtherMode,
+            .detail = fmt::format("campaign {} was loaded under delivery = \"{}\" and is never sent under another",
+                                  campaign.spec.name, campaign.spec.mode),
+            .set_by = options()->WhereSet("delivery"),
+            .until = std::nullopt,
+            .rows = rows};
+  }
   const std::string state(queue::ToString(campaign.state));
   WaitReason wait{.reason = state,
                   .detail = fmt::format("campaign {} is {}", campaign.spec.name, state),
@@ -112,7 +128,9 @@ void NodeImpl::CountElsewhere(const queue::Campaign& campaign, std::vector<Waiti
   }
   if (!Runs(campaign)) alone();
   add("in_doubt", campaign.counters.in_doubt);
-  if (!Runs(campaign)) return add(std::string(queue::ToString(campaign.state)), queued);
+  if (!Runs(campaign)) {
+    return add(IsOfOtherMode(campaign) ? kOtherMode : std::string(queue::ToString(campaign.state)), queued);
+  }
   uint64_t counted = 0, sated_here = 0;
   for (const WaitingRows& rows : waiting) {
     if (rows.campaign != campaign.id || rows.reason == "in_doubt") continue;

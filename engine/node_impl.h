@@ -156,6 +156,8 @@ class NodeImpl final : public Node {
   std::map<std::shared_ptr<const Hold>, uint64_t> CountHeld(const queue::Campaign& campaign);
   // Adds what keeps the rows of a campaign that no shard knows of.
   void CountElsewhere(const queue::Campaign& campaign, std::vector<WaitingRows>& waiting);
+  bool IsOfOtherMode(const queue::Campaign& campaign) const;  // it was loaded under the other `delivery`
+  bool Runs(const queue::Campaign& campaign) const;
   // Rows of a campaign that does not run.
   WaitReason NotRunning(const queue::Campaign& campaign, uint64_t rows) const;
   WaitReason WhyRowWaits(const queue::Campaign& campaign, const queue::StoredRow& row);

@@ -37,8 +37,8 @@ absl::StatusOr<json> Api::ListCampaigns(Call&) {
   json answer = {{"campaigns", json::array()}};
   for (const CampaignStatus& status : *statuses) {
     answer["campaigns"].push_back(ToJson(status, options_.clock()));
-    if (status.sink) answer["notice"] = "SINK: nothing leaves this machine";
   }
+  if (node_.options()->delivery == Delivery::kSink) answer["notice"] = "SINK: nothing leaves this machine";
   return answer;
 }
 

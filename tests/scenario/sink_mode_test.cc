@@ -11,6 +11,7 @@ namespace sealift::scenario {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 using SinkModeTest = World;
 
@@ -38,6 +39,11 @@ TEST_F(SinkModeTest, EverythingGoesToTheSinkAndNothingChangesSides) {
   EXPECT_FALSE(Eventually(std::chrono::seconds(3), [&] { return sink.arrivals() != 50; }))
       << "a sink campaign was sent live";
   EXPECT_EQ(Show("summer")["queued"].Number(), 10);
+  const Json explained = Sealift({"domain", "explain", "d1.test"}).json;
+  EXPECT_EQ(explained["waits"].At(0)["reason"].Text(), "delivery_mode") << explained.Dump();
+  EXPECT_THAT(explained["waits"].At(0)["set_by"].Text(), HasSubstr("sealift.toml:"));
+  EXPECT_EQ(Metric("sealift_queue_waiting{reason=\"delivery_mode\",provider=\"other\"}"), 10);
+  EXPECT_THAT(SealiftPlain({"campaign", "list"}).out, Not(HasSubstr("SINK"))) << "mail leaves this machine";
   StopDaemon();
 }
 
