@@ -39,7 +39,7 @@ std::shared_ptr<RateInForce> Limits::Find(std::string_view kind, std::string_vie
     // What the disk knows was said of the old rate: nothing is taken of the new one before it is said again.
     const bool kept = on_disk_ && keeper == Keeper::kLedger;
     if (kept) rate.covered_ns_.store(std::numeric_limits<int64_t>::min(), std::memory_order_release);
-    rate.throttle_.Adopt(options);
+    rate.throttle_.Adopt(options, absl::Now());
     const absl::Duration period = rate.throttle_.period();
     if (made && kept) {
       auto before = free_.find(key);

@@ -196,7 +196,9 @@ class Limits {
   std::shared_ptr<Reception> ReceptionOf(std::string_view source, std::string_view judge);
 
   // Changes how an owned rate is spaced, and not what it says; or what it says.
-  void Space(RateInForce& rate, const Throttle::Options& options) { rate.throttle_.Adopt(options); }
+  void Space(RateInForce& rate, const Throttle::Options& options, absl::Time now) {
+    rate.throttle_.Adopt(options, now);
+  }
   void Describe(RateInForce& rate, std::string value, std::string origin) {
     rate.Describe(std::move(value), std::move(origin));
   }

@@ -193,6 +193,7 @@ std::set<std::pair<std::string, std::string>> Restraints::SlowedSources() const 
   for (const auto& [key, slowdown] : slowdowns_) {
     if (slowdown.base <= 0) continue;
     if (key.first == kSourceKind) slowed.emplace(key.second, "");
+    if (key.first == kProviderKind) slowed.emplace("", key.second);
     if (key.first != kPairKind) continue;
     const size_t to = key.second.find(" to ");
     slowed.emplace(key.second.substr(0, to), key.second.substr(to + 4));

@@ -1,4 +1,6 @@
 // A site's queues: which lanes go together, under which limits, and in which order the queues are served.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -10,9 +12,16 @@ namespace sealift::engine {
 
 namespace {
 
-BoundRate BoundFor(const SendQueue& queue, std::shared_ptr<RateInForce> rate) {
+// How much a source that warms up goes before the warm ones: it has what its plan allows, they have the rest.
+constexpr int kWarmingWeight = 1000;
+
+BoundRate BoundFor(const SendQueue& queue, const SendPermits& permits, std::shared_ptr<RateInForce> rate) {
+  const std::string& campaign = queue.campaign->name;
+  const int weight = queue.campaign->weight;
   std::shared_ptr<FairQueueing::Flow> flow =
-      rate->FlowOf(queue.campaign->name, queue.Standing(), queue.campaign->weight);
+      permits.waits_for_warmup
+          ? rate->FlowOf(fmt::format("{} from {}", campaign, permits.source), queue.Standing(), kWarmingWeight * weight)
+          : rate->FlowOf(campaign, queue.Standing(), weight);
   return {std::move(rate), std::move(flow)};
 }
 
@@ -116,29 +125,29 @@ void Scheduler::Configure(SendQueue& queue) {
                           ? RequirementOfReport()
                           : RequirementOf(BindingPolicy(stream, queue.settings), stream.requiretls, queue.security);
   queue.delivery_seconds = services_.metrics.histogram(Metric::kDeliverySeconds, {stream.name});
-  const bool waits_for_warmup = stream.kind == StreamKind::kMarketing;
   for (const int index : SourcesOf(queue)) {
     const SourceOptions& source = options.sources[static_cast<size_t>(index)];
     if (std::ranges::binary_search(queue.placement.barred, source.name)) continue;
     auto permits = std::make_shared<SendPermits>();
     permits->source = index;
+    permits->warmup = services_.warmups.On(source.name, site.judge);
+    permits->waits_for_warmup = stream.kind == StreamKind::kMarketing && permits->warmup != nullptr;
+    // Asked first: what is kept for it elsewhere it can use.
+    if (permits->waits_for_warmup) permits->rates.push_back(BoundFor(queue, *permits, permits->warmup));
     const Sending sending{stream, queue.campaign->name, queue.campaign->rates};
     for (const BindingRate& binding : BindingRates(options, sending, source, site.key, queue.settings)) {
       std::shared_ptr<RateInForce> rate =
           services_.limits.Rate(binding.kind, binding.name, binding.limit, binding.identity);
-      if (!binding.limit.rate.unlimited()) permits->rates.push_back(BoundFor(queue, std::move(rate)));
+      if (!binding.limit.rate.unlimited()) permits->rates.push_back(BoundFor(queue, *permits, std::move(rate)));
     }
-    for (const BindingRate& binding : ConnectionRates(options, source, site.key, queue.settings)) {
+    for (const BindingRate& binding : ConnectionRates(options, stream, source, site.key, queue.settings)) {
       permits->connection_rates.push_back(
           services_.limits.Rate(binding.kind, binding.name, binding.limit, binding.identity));
     }
     const Restraints::Place place = PlaceOf(queue, source.name);
     for (std::shared_ptr<RateInForce>& rate : services_.restraints.RatesOn(place)) {
-      permits->rates.push_back(BoundFor(queue, std::move(rate)));
+      permits->rates.push_back(BoundFor(queue, *permits, std::move(rate)));
     }
-    permits->warmup = services_.warmups.On(source.name, site.judge);
-    permits->waits_for_warmup = waits_for_warmup;
-    if (waits_for_warmup && permits->warmup != nullptr) permits->rates.push_back(BoundFor(queue, permits->warmup));
     permits->attempts = services_.restraints.AttemptsAt(place);
     permits->delivered =
         services_.metrics.counter(Metric::kMessagesDelivered, {stream.name, source.name, site.provider});
@@ -155,7 +164,7 @@ void Scheduler::Restrain(SendQueue& queue) {
     const std::string& source = services_.options->sources[static_cast<size_t>(permits->source)].name;
     for (const std::shared_ptr<RateInForce>& rate : services_.restraints.RatesOn(PlaceOf(queue, source))) {
       if (std::ranges::find(restrained->rates, rate, &BoundRate::rate) != restrained->rates.end()) continue;
-      restrained->rates.push_back(BoundFor(queue, rate));
+      restrained->rates.push_back(BoundFor(queue, *permits, rate));
     }
     permits = std::move(restrained);
   }

@@ -198,7 +198,7 @@ void Warmups::Pace(Entry& entry, int64_t sent, absl::Time now) {
     if (std::abs(by - 1) < kPaceSlack) return;
   }
   entry.spaced = between;
-  limits_.Space(*entry.rate, {.count = left, .per = time});
+  limits_.Space(*entry.rate, {.count = left, .per = time}, now);
 }
 
 int64_t Warmups::AheadOf(const Entry& entry, absl::Time now) {
@@ -251,7 +251,8 @@ std::vector<queue::Note> Warmups::Tick(absl::Time now, const std::set<std::pair<
     }
     const auto planned = plans_.find(key.first);
     const std::string& source = planned == plans_.end() ? key.first : planned->second.source;
-    const bool slow = slowed.contains({source, key.second}) || slowed.contains({source, ""});
+    const bool slow =
+        slowed.contains({source, key.second}) || slowed.contains({source, ""}) || slowed.contains({"", key.second});
     if (slow && !entry.warmup.standing().slowed) {
       entry.warmup.SetSlowed();
       entry.changed = true;

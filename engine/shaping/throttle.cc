@@ -12,12 +12,9 @@ constexpr int64_t kWindowParts = 50;  // neither is more than such a part of the
 constexpr int64_t kSlowNs = 1'000'000'000;
 constexpr int64_t kLongAgo = std::numeric_limits<int64_t>::min() / 4;
 
-struct Shape {
-  int64_t period_ns = 0;
-  int64_t tolerance_ns = 0;
-};
+}  // namespace
 
-Shape ShapeOf(const Throttle::Options& options) {
+Throttle::Shape Throttle::ShapeOf(const Options& options) {
   if (options.count <= 0) return {};
   const int64_t per_ns = absl::ToInt64Nanoseconds(options.per);
   assert(per_ns > 0);
@@ -27,9 +24,7 @@ Shape ShapeOf(const Throttle::Options& options) {
   return {.period_ns = span / options.count + (span % options.count != 0 ? 1 : 0), .tolerance_ns = tolerance};
 }
 
-}  // namespace
-
-Throttle::Throttle(const Options& options) : next_ns_(kLongAgo) { Adopt(options); }
+Throttle::Throttle(const Options& options) : next_ns_(kLongAgo) { Take(ShapeOf(options)); }
 
 absl::Duration Throttle::Peek(absl::Time now) const {
   const int64_t tolerance = tolerance_ns_.load(std::memory_order_acquire);
@@ -55,8 +50,17 @@ absl::Duration Throttle::Acquire(absl::Time now) {
 
 void Throttle::Return() { next_ns_.fetch_sub(period_ns_.load(std::memory_order_relaxed), std::memory_order_relaxed); }
 
-void Throttle::Adopt(const Options& options) {
+void Throttle::Adopt(const Options& options, absl::Time now) {
   const Shape shape = ShapeOf(options);
+  Take(shape);
+  const int64_t latest = absl::ToUnixNanos(now) + shape.period_ns + shape.tolerance_ns;
+  int64_t next = next_ns_.load(std::memory_order_relaxed);
+  while (shape.period_ns > 0 && next > latest &&
+         !next_ns_.compare_exchange_weak(next, latest, std::memory_order_relaxed)) {
+  }
+}
+
+void Throttle::Take(const Shape& shape) {
   // No mix of old and new may allow more than both: the tolerance goes first and comes back last.
   tolerance_ns_.store(0, std::memory_order_release);
   period_ns_.store(shape.period_ns, std::memory_order_release);

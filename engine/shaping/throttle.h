@@ -43,8 +43,9 @@ class Throttle {
   // Gives back a permit that was taken and not used, so that a path can ask several limits and take from all or none.
   void Return();
 
-  // Changes the limit; what was already taken still counts, the next free time stays.
-  void Adopt(const Options& options);
+  // Changes the limit; what was already taken still counts. The next free time stays, but for a limit that allows more:
+  // then it is no further away than if the last permit had been taken now.
+  void Adopt(const Options& options, absl::Time now);
 
   // No permit is free before then, and only one at once.
   void FreeFrom(absl::Time when);
@@ -60,6 +61,12 @@ class Throttle {
   int64_t burst() const;
 
  private:
+  struct Shape {
+    int64_t period_ns = 0, tolerance_ns = 0;
+  };
+  static Shape ShapeOf(const Options& options);
+  void Take(const Shape& shape);
+
   std::atomic<int64_t> period_ns_{0};
   std::atomic<int64_t> tolerance_ns_{0};
   std::atomic<int64_t> next_ns_;  // when the bucket is full again: the theoretical arrival time

@@ -70,11 +70,12 @@ TEST(LimitsTest, RatesThatNobodyHasAreForgottenOnceTheyAreAsGoodAsNew) {
 }
 
 TEST(LimitsTest, AReloadKeepsWhatWasTaken) {
+  const absl::Time now = absl::Now();
   Limits limits;
   const std::shared_ptr<RateInForce> rate = limits.Rate("source", "ip1", AnHour(1));
-  EXPECT_EQ(rate->Acquire(kNow, 0), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(now, 0), absl::ZeroDuration());
   limits.Rate("source", "ip1", AnHour(2));
-  EXPECT_GT(rate->Acquire(kNow, 0), absl::ZeroDuration());
+  EXPECT_GT(rate->Acquire(now, 0), absl::ZeroDuration());
 }
 
 TEST(LimitsTest, AReloadChangesTheWords) {

@@ -352,6 +352,18 @@ TEST_F(SchedulerOrderTest, AReloadLiftsALimitThatRefused) {
   EXPECT_THAT(TakeCampaigns(1), ElementsAre("spring"));
 }
 
+TEST_F(SchedulerOrderTest, WhoRaisesALimitDoesNotWaitOutTheOldOne) {
+  options_.sources[0].rate = {.rate = {.count = 1, .period = absl::Hours(1)}};
+  Start();
+  Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(EventuallyReady(3));
+  EXPECT_EQ(TakeCampaigns(2).back(), "none");
+  options_.sources[0].rate = {.rate = {.count = 100, .period = absl::Seconds(1)}};
+  const auto raised = std::make_shared<const Options>(options_);
+  OnShard([&](Scheduler& scheduler) { scheduler.Adopt(raised, scheduler.services().signing_keys); });
+  EXPECT_TRUE(Eventually([&] { return TakeCampaigns(1).back() == "spring"; }));
+}
+
 TEST_F(SchedulerOrderTest, AConnectionThatIsUsedUpIsReplacedAtOnceUnlessTheHostIsFull) {
   Start();
   Send("spring", Recipients(2, "d1.test"));

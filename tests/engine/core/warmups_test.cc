@@ -261,6 +261,11 @@ TEST_F(WarmupsTest, ADayOnWhichRepliesSlowTheSourceIsRepeated) {
   EXPECT_FALSE(StatusOf("google", At(2, 1)).standing.slowed);
   Tick(At(2, 2), {{"ip1", ""}});
   EXPECT_TRUE(StatusOf("google", At(2, 2)).standing.slowed);
+  // Or the provider is, for every source.
+  Tick(At(3, 0));
+  ASSERT_FALSE(StatusOf("google", At(3, 0)).standing.slowed);
+  Tick(At(3, 1), {{"", "google"}});
+  EXPECT_TRUE(StatusOf("google", At(3, 1)).standing.slowed);
 }
 
 TEST_F(WarmupsTest, TheSinkWarmsNothing) {

@@ -147,11 +147,13 @@ TEST(ThrottleTest, NoCountIsNoLimit) {
 TEST(ThrottleTest, AdoptedLimitCountsWhatWasTaken) {
   Throttle throttle({.count = 1, .per = absl::Hours(1)});
   ASSERT_EQ(throttle.Acquire(kStart), absl::ZeroDuration());
-  throttle.Adopt({.count = 100, .per = absl::Seconds(1)});
-  EXPECT_EQ(throttle.Peek(kStart), absl::Hours(1) - absl::Milliseconds(15));
-  throttle.Adopt({.count = 1, .per = absl::Hours(1)});
+  throttle.Adopt({.count = 1, .per = absl::Hours(2)}, kStart);
   EXPECT_EQ(throttle.Peek(kStart), absl::Hours(1));
-  throttle.Adopt({});
+  throttle.Adopt({.count = 100, .per = absl::Seconds(1)}, kStart);
+  EXPECT_EQ(throttle.Peek(kStart), throttle.period()) << "who raises a limit does not wait out the old one";
+  throttle.Adopt({.count = 1, .per = absl::Hours(1)}, kStart);
+  EXPECT_GT(throttle.Peek(kStart), absl::ZeroDuration());
+  throttle.Adopt({}, kStart);
   EXPECT_EQ(throttle.Peek(kStart), absl::ZeroDuration());
 }
 
