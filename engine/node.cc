@@ -28,8 +28,9 @@ constexpr uint64_t kReserveBytes = 16 << 20;
 constexpr absl::Duration kSweepEvery = absl::Hours(1);
 constexpr absl::Duration kEraseEvery = absl::Seconds(10);
 
-// In live mode mail leaves from its source's own address or not at all.
-absl::Status CheckSources(const Options& options) {
+// In live mode mail leaves from its source's own address or not at all: a pool is those of its sources that this
+// machine has.
+absl::Status DropUnavailableSources(Options& options) {
   if (options.delivery == Delivery::kSink) return absl::OkStatus();
   std::vector<bool> ours;
   for (const SourceOptions& source : options.sources) {
@@ -39,9 +40,9 @@ absl::Status CheckSources(const Options& options) {
                  {{"source", source.name}, {"address", source.address}});
     }
   }
-  for (const PoolOptions& pool : options.pools) {
-    const bool any = std::ranges::any_of(pool.source_indexes, [&](int i) { return ours[static_cast<size_t>(i)]; });
-    if (any) continue;
+  for (PoolOptions& pool : options.pools) {
+    std::erase_if(pool.source_indexes, [&](int i) { return !ours[static_cast<size_t>(i)]; });
+    if (!pool.source_indexes.empty()) continue;
     return WithExit(
         absl::FailedPreconditionError(fmt::format(
             "{}: pool '{}' has no source whose address this machine has ({}); add the address to an interface, or "
@@ -79,9 +80,10 @@ NodeImpl::~NodeImpl() {
 }
 
 absl::Status NodeImpl::Open() {
-  const std::shared_ptr<const Options> options = options_;
-  const absl::Status sources = CheckSources(*options);
-  if (!sources.ok()) return sources;
+  auto usable = std::make_shared<Options>(*options_);
+  if (absl::Status sources = DropUnavailableSources(*usable); !sources.ok()) return sources;
+  options_ = usable;
+  const std::shared_ptr<const Options> options = usable;
   const absl::StatusOr<Kek> kek = LoadKek(*options);
   if (!kek.ok()) return WithExit(kek.status(), ExitCode::kConfig);
   absl::StatusOr<std::shared_ptr<const SigningKeys>> keys = SigningKeys::Load(*options);
@@ -316,6 +318,7 @@ absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
   }
   auto next = std::make_shared<Options>(*candidate->options);
   next->generation = options()->generation + 1;
+  if (absl::Status sources = DropUnavailableSources(*next); !sources.ok()) return sources;
   if (absl::Status adopted = restraints_.Adopt(next); !adopted.ok()) return WithExit(adopted, ExitCode::kConfig);
   warmups_->Adopt(*next);
   for (const ProviderOptions& before : options()->providers) {

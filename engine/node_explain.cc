@@ -395,6 +395,18 @@ std::vector<SourceStatus> NodeImpl::Sources() {
            .since = slowed.since,
            .until = slowed.last + slowed.duration});
     }
+    const auto sends_from = [&](const PoolOptions& pool) {
+      const auto is_it = [&](int i) { return options->sources[static_cast<size_t>(i)].name == source.name; };
+      return !pool.Has(source.name) || std::ranges::any_of(pool.source_indexes, is_it);
+    };
+    if (!std::ranges::all_of(options->pools, sends_from)) {
+      source.restraints.push_back({.where = "everywhere",
+                                   .value = "unavailable",
+                                   .rule = "",
+                                   .set_by = "its address is not one of this machine: add it, then `sealift reload`",
+                                   .since = absl::InfinitePast(),
+                                   .until = absl::InfiniteFuture()});
+    }
     for (const Hold& hold : holds) {
       if (hold.filter.source != source.name) continue;
       source.suspended.push_back(fmt::format("{} {}: {}", hold.Id(), hold.filter.Describe(), hold.placed().reason));

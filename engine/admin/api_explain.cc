@@ -27,6 +27,8 @@ json LimitJson(const LimitStatus& limit) {
 }
 
 std::string_view StateOf(const SourceStatus& source) {
+  const auto is_unavailable = [](const SourceStatus::Restraint& each) { return each.value == "unavailable"; };
+  if (std::ranges::any_of(source.restraints, is_unavailable)) return "unavailable";
   if (!source.suspended.empty()) return "suspended";
   return source.restraints.empty() ? "sends" : "slowed";
 }
