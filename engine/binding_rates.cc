@@ -25,19 +25,35 @@ tls::Policy PolicyOf(TlsPolicy policy) {
   return tls::Policy::kDane;
 }
 
+const std::vector<std::string>& PatternsOf(const DestinationOptions& block) {
+  return block.mx.empty() ? block.domains : block.mx;
+}
+
+// Whether another block before it begins with the same domain or host.
+bool HasNamesake(const Options& options, const DestinationOptions& block) {
+  for (const DestinationOptions& other : options.destinations) {
+    if (&other == &block) return false;
+    const bool is_alike = other.provider.empty() && other.mx.empty() == block.mx.empty();
+    if (is_alike && PatternsOf(other).front() == PatternsOf(block).front()) return true;
+  }
+  return false;
+}
+
 // What a block counts at a site: hosts that judge as one share a provider's limit; otherwise each site has its own, of
-// every block that binds it.
+// every block that binds it. What was counted is kept when a reload adds to the block: it is known by what it begins
+// with.
 struct Counted {
   std::string name, identity;
 };
-Counted CountedAt(std::string_view site, const DestinationOptions& block) {
+Counted CountedAt(const Options& options, std::string_view site, const DestinationOptions& block) {
   constexpr size_t kPatternsMax = 64;  // bytes; of longer ones their hash is enough
   if (!block.provider.empty()) return {block.provider, block.provider};
   if (block.domains == std::vector<std::string>{"*"}) return {std::string(site), std::string(site)};
-  std::vector<std::string> patterns = block.mx.empty() ? block.domains : block.mx;
+  std::vector<std::string> patterns = PatternsOf(block);
   const std::string_view kind = block.mx.empty() ? "" : "mx ";
   std::string name = fmt::format("{} for {}{}", site, kind, patterns.front());
   if (patterns.size() > 1) name += fmt::format(" and {} more", patterns.size() - 1);
+  if (!HasNamesake(options, block)) patterns.resize(1);
   std::ranges::sort(patterns);
   std::string all = fmt::format("{}", fmt::join(patterns, ","));
   if (all.size() > kPatternsMax) all = fmt::format("{:016x}", queue::SipHash64({}, all));
@@ -64,7 +80,7 @@ std::vector<BindingRate> BindingRates(const Options& options, const Sending& sen
       const DestinationOptions& destination = options.destinations[static_cast<size_t>(block)];
       if (destination.per != per) continue;
       if (destination.message_rate.rate.unlimited() && destination.messages_per_day.count == 0) continue;
-      const Counted counted = CountedAt(site, destination);
+      const Counted counted = CountedAt(options, site, destination);
       add("destination", "destination_day", counted.name + whose, counted.identity + identity, destination.message_rate,
           destination.messages_per_day);
     }
@@ -92,13 +108,23 @@ std::vector<BindingRate> BindingRates(const Options& options, const Sending& sen
   return rates;
 }
 
-std::vector<BindingRate> ConnectionRates(const Options& options, const SourceOptions& source, std::string_view site,
+std::vector<BindingRate> ConnectionRates(const Options& options, const StreamOptions& stream,
+                                         const SourceOptions& source, std::string_view site,
                                          const DestinationSettings& settings) {
   std::vector<BindingRate> rates;
+  const auto add = [&](const std::string& name, const std::string& identity, const RateLimit& limit) {
+    if (!limit.rate.unlimited()) rates.push_back({"connection_rate", name, limit, identity});
+  };
+  add("source " + source.name, "source " + source.address, source.connection_rate);
+  for (const PoolOptions& pool : options.pools) {
+    if (pool.Has(source.name)) add("pool " + pool.name, "pool " + pool.name, pool.connection_rate);
+  }
+  add("stream " + stream.name, "stream " + stream.name, stream.connection_rate);
+  add("node " + options.node.hostname, "node", options.node.connection_rate);
   for (const int index : settings.blocks) {
     const DestinationOptions& block = options.destinations[static_cast<size_t>(index)];
     if (block.connection_rate.rate.unlimited()) continue;
-    const Counted counted = CountedAt(site, block);
+    const Counted counted = CountedAt(options, site, block);
     for (const Whose& whose : WhoseAre(options, block.per, source)) {
       rates.push_back(
           {"connection_rate", counted.name + whose.name, block.connection_rate, counted.identity + whose.identity});

@@ -34,8 +34,9 @@ struct Sending {
 std::vector<BindingRate> BindingRates(const Options& options, const Sending& sending, const SourceOptions& source,
                                       std::string_view site, const DestinationSettings& settings);
 
-// The rates at which connections from `source` to the site may be opened for mail of these settings.
-std::vector<BindingRate> ConnectionRates(const Options& options, const SourceOptions& source, std::string_view site,
+// The rates at which connections from `source` to the site may be opened for mail of that stream and these settings.
+std::vector<BindingRate> ConnectionRates(const Options& options, const StreamOptions& stream,
+                                         const SourceOptions& source, std::string_view site,
                                          const DestinationSettings& settings);
 
 // With whom a source shares what a destination counts `per` that: with nobody, with the pools that it is in, with all.

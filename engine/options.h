@@ -66,6 +66,8 @@ struct NodeOptions {                          // [node]
   int unsettled_max = 4096;                   // messages past their final dot without a durable outcome
   RateLimit rate;                             // messages of all streams
   CountLimit messages_per_day;                // the same, spread over any 24 hours; 0: not set
+  CountLimit connections;                     // open at once, from all sources; 0: not set
+  RateLimit connection_rate;                  // new ones
   std::vector<std::string> test_recipients;   // who gets `campaign test`: "qa@example.com", "@qa.example.com"
 };
 
@@ -177,6 +179,7 @@ struct SourceOptions {   // [[source]]
   RateLimit rate;                 // messages
   CountLimit messages_per_day;    // 0: not set
   CountLimit connections{500, "default"};
+  RateLimit connection_rate;         // new ones
   Share reserved_for_transactional;  // of connections: what bulk mail never takes
   WarmupOptions warmup;
 };
@@ -187,6 +190,8 @@ struct PoolOptions {                 // [[pool]]
   std::vector<int> source_indexes;   // the same as indexes into Options::sources
   RateLimit rate;                    // messages of all its sources together
   CountLimit messages_per_day;       // 0: not set
+  CountLimit connections;            // of all its sources together; 0: not set
+  RateLimit connection_rate;         // new ones
 
   bool Has(std::string_view source) const { return std::ranges::find(sources, source) != sources.end(); }
 };
@@ -231,6 +236,7 @@ struct StreamOptions {                       // [[stream]]
   InDoubt in_doubt = InDoubt::kResend;                   //
   RateLimit rate;                                        // messages
   CountLimit messages_per_day;                           // 0: not set
+  RateLimit connection_rate;                             // connections that are opened for its mail
   SendWindowOptions window;                              //
   std::shared_ptr<const SendWindow> opens;               // the same, understood; null: always open
   RateLimit recipient_cap;                               // messages to one recipient, an hour or a day

@@ -56,6 +56,13 @@ int SessionsFor(const SendQueue& queue, const Path& path) {
   return HasReserve(queue, path) ? path.reserved_sessions : path.sessions;
 }
 
+// A host is called as often again as it has greeted, and at first twice: while it says nothing, others that share its
+// connections have theirs.
+bool HasUnanswered(const Path& path) {
+  constexpr int kAtFirst = 2;
+  return path.sessions - path.greeted >= std::max(kAtFirst, path.greeted);
+}
+
 // Where such a session waits for a row; null: none does.
 Signal* IdleSession(const SendQueue& queue, Path& path) {
   if (path.idle.waiting() > 0) return &path.idle;
@@ -113,6 +120,13 @@ void Paths::Configure(Path& path) {
   const DestinationSettings settings = options.DestinationFor(path.site.domain, path.site.hosts.front().name);
   path.slots = {services_.limits.Count("source " + source.name, source.connections,
                                        source.reserved_for_transactional.Of(source.connections.count))};
+  for (const PoolOptions& pool : options.pools) {
+    if (pool.connections.count == 0 || !pool.Has(source.name)) continue;
+    path.slots.push_back(services_.limits.Count("pool " + pool.name, pool.connections));
+  }
+  if (options.node.connections.count > 0) {
+    path.slots.push_back(services_.limits.Count("node " + options.node.hostname, options.node.connections));
+  }
   path.pool_mates.clear();
   for (const PoolOptions& pool : options.pools) {
     if (!pool.Has(path.source_name)) continue;
@@ -177,7 +191,8 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     WakeAt(path, path.block.until);
     return false;
   }
-  if (path.refusal.until > now) {  // a limit said no, and until when
+  // A limit said no, and until when; it may have been raised since.
+  if (path.refusal.until > now && path.refusal.rate->Peek(now) > absl::ZeroDuration()) {
     WakeAt(path, std::min(path.refusal.until, now + Scheduler::kLookAfterExpiries));
     return false;
   }
@@ -204,6 +219,10 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
       WakeIdle(path);
       WakeAt(path, now + kCallAgain);
     }
+    return false;
+  }
+  if (HasUnanswered(path)) {
+    WakeAt(path, now + kPace);
     return false;
   }
   const bool all_taking = path.sessions > 0 && path.taking == path.sessions;
@@ -293,6 +312,11 @@ std::optional<Paths::Full> Paths::FullFor(const SendQueue& queue, const Path& pa
       detail += fmt::format(", {} of these for transactional mail alone", queue.ReservedConnections());
     }
     return Full{.detail = std::move(detail), .set_by = queue.settings.connections.origin};
+  }
+  if (HasUnanswered(path)) {
+    return Full{.detail = fmt::format("connections from {} to {}: {} wait for a greeting", path.source_name,
+                                      path.site.key, path.sessions - path.greeted),
+                .set_by = "the destination"};
   }
   if (HasAll(queue)) {
     return Full{.detail = fmt::format("connections of one shard: {} open", sessions_.size()), .set_by = "built in"};

@@ -90,6 +90,7 @@ Task<void> Session::Run(Scheduler& scheduler, Path& path, Slots::For what, Recep
   {
     Session session(scheduler, path, what, visit);
     co_await session.Live();
+    if (session.greeted_) --path.greeted;
     leaves = session.leaves_;
     services.metrics.counter(Metric::kSmtpSessions, {path.source_name, ResultOf(session.failure_)})->Add();
   }
@@ -104,16 +105,19 @@ Session::Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::V
       path_(path),
       what_(what),
       options_(services_.options),
-      connection_(
-          {.ring = services_.ring,
-           .network = services_.network,
-           .resolver = services_.resolver,
-           .tls = services_.tls,
-           .tls_sessions = &services_.tls_sessions,
-           .metrics = &services_.metrics,
-           .tls_memory = &services_.tls_memory,
-           .on_greeting = [this, &visit](const Reply& reply) { scheduler_.paths().OnGreeting(path_, visit, reply); }},
-          options_, *options_->FindSource(path.source_name), path.requirement),
+      connection_({.ring = services_.ring,
+                   .network = services_.network,
+                   .resolver = services_.resolver,
+                   .tls = services_.tls,
+                   .tls_sessions = &services_.tls_sessions,
+                   .metrics = &services_.metrics,
+                   .tls_memory = &services_.tls_memory,
+                   .on_greeting =
+                       [this, &visit](const Reply& reply) {
+                         if (reply.IsPositive() && !std::exchange(greeted_, true)) ++path_.greeted;
+                         scheduler_.paths().OnGreeting(path_, visit, reply);
+                       }},
+                  options_, *options_->FindSource(path.source_name), path.requirement),
       tls_account_(services_, path.requirement, options_->FindSource(path.source_name)->address),
       message_(services_, options_) {}
 

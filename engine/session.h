@@ -129,6 +129,7 @@ class Session {
   bool leaves_ = false;                // because a reload has left less room than there was open
   bool over_ = false;                  // nothing more is said, not even QUIT
   int64_t begun_ = 0, begun_max_ = 0;  // transactions of this connection
+  bool greeted_ = false;               // by a host, be it one that was left again
   int answered_ = 0;                   // those among them that had an answer
   absl::Time opened_ = absl::InfinitePast();
   std::shared_ptr<const queue::Evidence> evidence_;  // what every message of this connection shares

@@ -175,7 +175,8 @@ struct Path {
   int sessions = 0;
   int reserved_sessions = 0;                           // of `sessions`, those that only transactional mail has
   int fruitless = 0;                                   // sessions in a row that a host let in and took nothing from
-  int answering = 0;                                   // of `sessions`, those that a host has let in
+  int greeted = 0;                                     // of `sessions`, those that a host has greeted
+  int answering = 0;                                   // of these, those that it has let in, ready for mail
   int taking = 0;                                      // of `answering`, those that had an answer to a message
   Signal idle;                                         // sessions that wait for a row
   Signal idle_reserved;                                // ... of a transactional stream

@@ -361,6 +361,43 @@ TEST_F(ReservedConnectionsTest, AConnectionOfTheReserveCarriesNoMarketingMailLat
   });
 }
 
+TEST_F(ConnectionLimitsTest, APoolsAndTheNodesAreSharedByAllSites) {
+  AddProvider();
+  options_.providers.clear();
+  options_.destinations = {{.domains = {"*"}, .connections = {.count = 10, .origin = "t:3"}}};
+  options_.pools[0].connections = {.count = 4, .origin = "t:1"};
+  options_.node.connections = {.count = 3, .origin = "t:2"};
+  Start();
+  SendToBoth();
+  ASSERT_TRUE(Eventually([this] { return Open() == 3; }));
+  EXPECT_EQ(limits_.Count("pool " + options_.pools[0].name, {4})->used(), 3);
+  limits_.Count("node " + options_.node.hostname, {10});
+  EXPECT_TRUE(Eventually([this] { return Open() == 4; })) << "the pool has no more";
+  Stop(absl::ZeroDuration());
+  EXPECT_EQ(Open(), 4u);
+}
+
+// While it says nothing it has two of what others share with it; who answers has as many again as it has let in.
+TEST_F(ConnectionLimitsTest, AHostThatDoesNotGreetLeavesTheOthersTheirs) {
+  AddProvider();
+  options_.destinations = {{.provider = "group", .connections = {.count = 3, .origin = "t:1"}}};
+  servers_[0]->greeting = "";
+  Start();
+  Send("spring", Recipients(20, "d1.test"));
+  ASSERT_TRUE(Eventually([this] { return Open() == 2; }));
+  Send("summer", Recipients(20, "d2.test"));
+  ASSERT_TRUE(Eventually([this] { return servers_[1]->conversations.size() == 1; }));
+  OnShard([&](Scheduler&) {
+    EXPECT_EQ(servers_[0]->conversations.size(), 2u);
+    DomainExplanation explanation;
+    ExplainDomain(scheduler(), "d1.test", explanation);
+    const auto wait = std::ranges::find(explanation.waits, "connections", &WaitReason::reason);
+    ASSERT_NE(wait, explanation.waits.end());
+    EXPECT_EQ(wait->detail, "connections from ip1 to 10 mx-d1.test.group.test: 2 wait for a greeting");
+  });
+  Stop(absl::ZeroDuration());
+}
+
 TEST_F(ConnectionLimitsTest, OtherSitesHaveTheirOwn) {
   AddProvider();
   options_.providers.clear();
