@@ -334,12 +334,12 @@ TEST_F(RestraintsTest, WhatIsSuspendedTowardsASiteBindsWhoeverSendsThere) {
 TEST_F(RestraintsTest, WhatARuleHasSlowedIsToldToBeOfAnEarlierConfigurationOnceAReloadHasTakenItAway) {
   RuleOptions rule{.name = "mine", .match = "slow", .actions = {"backoff"}, .factor = 0.5, .duration = absl::Hours(1)};
   options_.rules = {rule};
-  options_.origins["rule[mine].match"] = "sealift.toml:7";
+  options_.origins["rule[mine].match"] = "sealift.toml:7:1";
   Adopt();
   Hear("google", "451 slow", kNow, Phase::kRcpt);
   const Restraints::Place place{.source = "ip1", .provider = "google", .stream = "news", .campaign = "c"};
   EXPECT_EQ(restraints_.RatesOn(place)[0]->origin(), "rule mine (sealift.toml:7)");
-  options_.origins["rule[mine].match"] = "sealift.toml:9";
+  options_.origins["rule[mine].match"] = "sealift.toml:9:1";
   Adopt();
   EXPECT_EQ(restraints_.RatesOn(place)[0]->origin(), "rule mine (sealift.toml:9)");
   options_.rules.clear();
