@@ -26,9 +26,9 @@ using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
-constexpr int kRows = 20;            // of each hostile server
-constexpr int kGoodRows = 2000;      // of the one that is well
-constexpr const char* kLife = "9s";  // of mail that nobody takes
+constexpr int kRows = 20;             // of each hostile server
+constexpr int kGoodRows = 2000;       // of the one that is well
+constexpr const char* kLife = "15s";  // of mail that nobody takes
 
 // What becomes of all rows of a server, and what each of their attempts says.
 struct Verdict {
