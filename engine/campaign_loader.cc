@@ -160,9 +160,10 @@ absl::Status RecipientFileLoader::FindKeyColumn() {
   const std::vector<std::string>& columns = reader_.columns();
   const auto found = std::ranges::find(columns, name);
   if (found == columns.end()) {
-    return BadFile(
-        fmt::format("--key-column names the column '{}', which the recipient file does not have; it has: email, {}",
-                    name, fmt::join(columns, ", ")));
+    std::vector<std::string> all = {"email"};
+    all.insert(all.end(), columns.begin(), columns.end());
+    return BadFile(fmt::format("--key-column names the column '{}', which the recipient file does not have; it has: {}",
+                               name, fmt::join(all, ", ")));
   }
   key_ = static_cast<size_t>(found - columns.begin());
   if (std::ranges::find(spec_.columns, name) != spec_.columns.end()) return absl::OkStatus();

@@ -12,6 +12,13 @@ namespace {
 
 using PriorityTest = World;
 
+// A recipient file of mailboxes that are told from those of Recipients: "code1@d2.test".
+std::string People(const std::string& mailbox, int rows) {
+  std::string text = "email,name,city\n";
+  for (int row = 1; row <= rows; ++row) text += fmt::format("{}{}@d{}.test,A,B\n", mailbox, row, row % 10 + 1);
+  return text;
+}
+
 TEST_F(PriorityTest, ATransactionalStreamOvertakes) {
   const Sink sink(dir,
                   fmt::format("[[provider]]\nname = \"all\"\ndomains = [\"d{{1..10}}.test\"]\n"
@@ -25,11 +32,7 @@ TEST_F(PriorityTest, ATransactionalStreamOvertakes) {
   Load("spring", Template(), Recipients(3000, Domains(10)), {"--start"});  // 15 seconds at that rate
   ASSERT_TRUE(Eventually(kInTime, [&] { return sink.arrivals() > 200; }));
 
-  const std::string people = dir.Write("codes.csv", [] {
-    std::string text = "email,name,city\n";
-    for (int row = 1; row <= 100; ++row) text += fmt::format("code{}@d{}.test,A,B\n", row, row % 10 + 1);
-    return text;
-  }());
+  const std::string people = dir.Write("codes.csv", People("code", 100));
   const Answer load = Sealift(
       {"campaign", "load", "codes", "--stream", "codes", "--template", Template(), "--recipients", people, "--start"});
   ASSERT_EQ(load.exit_code, 0) << load.Describe();
@@ -91,11 +94,7 @@ TEST_F(PriorityTest, CampaignsShareADestinationByTheirWeights) {
   settings.source = "rate = \"300/s\"";
   StartDaemon();
   Load("light", Template(), Recipients(1500, Domains(10)));
-  const std::string people = dir.Write("heavy.csv", [] {
-    std::string text = "email,name,city\n";
-    for (int row = 1; row <= 700; ++row) text += fmt::format("heavy{}@d{}.test,A,B\n", row, row % 10 + 1);
-    return text;
-  }());
+  const std::string people = dir.Write("heavy.csv", People("heavy", 700));
   Load("heavy", Template(), people, {"--weight", "4"});
   EXPECT_EQ(Show("heavy")["weight"].Number(), 4);
   for (const char* campaign : {"light", "heavy"}) ASSERT_EQ(Sealift({"campaign", "start", campaign}).exit_code, 0);

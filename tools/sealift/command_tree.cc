@@ -553,9 +553,8 @@ std::vector<Command> MakeTree() {
        RunSuppressionImport},
       {"suppression", "export", "", "Print suppressions that are in force, as CSV",
        "What `suppression import` reads. It holds whole addresses, so it needs --reveal and is written to the audit "
-       "file. "
-       "-o ndjson prints an object a line, -o json one document {\"suppressions\": [...]}. What only the sink said is "
-       "left out.",
+       "file. -o ndjson prints an object a line, -o json one document {\"suppressions\": [...]}. What only the sink "
+       "said is left out.",
        "sealift suppression export --reveal > suppressions.csv",
        Suppressions("only of this kind", "only those that hold in this stream", "only those that hold in this campaign",
                     {Reveal()}),
@@ -582,15 +581,12 @@ std::vector<Command> MakeTree() {
        "Take in bounces and complaints that came back by mail",
        "FILE is one mail or an mbox of any number; - is standard input. Read are delivery status notifications (RFC "
        "3464) and feedback reports (RFC 5965), each for the row that its envelope sender b+TOKEN@... names, a "
-       "complaint "
-       "also for that of the returned Message-ID. A failed delivery makes the row bounced, and suppresses its "
-       "recipient "
-       "where the reply says that there is no such mailbox; a complaint suppresses for marketing streams. The same "
-       "file "
-       "again changes nothing more. Counts: bounces; complaints; delayed (still under way there); auto_replies (no "
-       "report at all); other (reports that ask for nothing, and what is no mail: a file with nothing else is 65); "
-       "unknown (no token of this node, or nothing is known of "
-       "the row any more); known (taken in before).",
+       "complaint also for that of the returned Message-ID. A failed delivery makes the row bounced, and suppresses "
+       "its recipient where the reply says that there is no such mailbox; a complaint suppresses for marketing "
+       "streams. The same file again changes nothing more. Counts: bounces; complaints; delayed (still under way "
+       "there); auto_replies (no report at all); other (reports that ask for nothing, and what is no mail: a file with "
+       "nothing else is 65); unknown (no token of this node, or nothing is known of the row any more); known (taken in "
+       "before).",
        "sealift bounce ingest --format auto /var/mail/bounces",
        {Option("format", "dsn|arf|auto",
                "only delivery status notifications, only feedback reports, or both; default "
@@ -674,9 +670,8 @@ std::vector<Command> MakeTree() {
        "show",
        "",
        "Show the configuration in force",
-       "Every key with its value and where it was set, from the running daemon; with --file from the file alone. There "
-       "is "
-       "no -o csv of it.",
+       "Every key with its value and where it was set, from the running daemon; with --file from the file alone. "
+       "There is no -o csv of it.",
        "sealift config show --effective",
        {Switch("effective", "defaults included (always so)"),
         Switch("file", "read the file instead of asking the daemon")},
@@ -723,8 +718,8 @@ std::vector<Command> MakeTree() {
        "",
        "Print the whole audit file",
        "A JSON line an entry, oldest first and as it is written, each with the digest of the line before it: what is "
-       "kept "
-       "elsewhere shows whether lines were cut off here. -o json prints one document {\"entries\": [...]}. The file is "
+       "kept elsewhere shows whether lines were cut off here. -o json prints one document {\"entries\": [...]}. The "
+       "file is "
        "verified first; the export is an entry itself.",
        "sealift audit export > audit.ndjson",
        {},

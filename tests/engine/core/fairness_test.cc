@@ -1,5 +1,8 @@
 // What campaigns of the same standing have of what is scarce, where they compete at different sites.
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <algorithm>
 
 #include "tests/engine/core/shard_world.h"
 
@@ -29,6 +32,44 @@ TEST_F(FairnessTest, CampaignsShareALimitOfManySitesByTheirWeight) {
   EXPECT_GT(meanwhile, 130u);
   EXPECT_LT(meanwhile, 260u) << "half of 400";
   Stop(absl::ZeroDuration());
+}
+
+// Under a rate that both share. The warm one asks first each time, and would have all of it.
+TEST_F(FairnessTest, ASourceThatWarmsUpHasItsPlanBeforeTheWarmOnes) {
+  options_.sources.push_back({.name = "ip2", .address = "127.0.0.3", .family = AF_INET, .hostname = "b.sender.test"});
+  options_.pools[0].sources.emplace_back("ip2");
+  options_.pools[0].source_indexes.push_back(1);
+  options_.sources[0].warmup = {.start = "2000-01-01", .tz = "UTC", .per_day = {{"default", {86'400}}}};
+  options_.streams[0].rate = {.rate = {.count = 10, .period = absl::Seconds(1)}};
+  options_.smtp.connections = 0;  // no session is opened: the test takes the permits
+  warmups_.Adopt(options_);
+  AddDomain("d1.test");
+  Start();
+  Send("spring", Recipients(2, "d1.test"));
+  ASSERT_TRUE(Eventually([this] { return RowsReady("d1.test") == 2; }));
+  OnShard([](Scheduler& scheduler) {
+    const SendQueue& queue = *scheduler.directory().FindSite("d1.test")->queues.front();
+    ASSERT_EQ(queue.permits.size(), 2u);
+    EXPECT_EQ(queue.permits[0]->rates.front().rate->kind(), "warmup") << "what it cannot use it is not to be kept";
+    const auto of_stream = [&](size_t source) {
+      const std::vector<BoundRate>& rates = queue.permits[source]->rates;
+      return *std::ranges::find(rates, "stream", [](const BoundRate& bound) { return bound.rate->kind(); });
+    };
+    const BoundRate cold = of_stream(0), warm = of_stream(1);
+    ASSERT_EQ(cold.rate, warm.rate);
+    const absl::Time start = absl::Now();
+    bool wants = false;
+    int had = 0;
+    for (int ms = 0; ms < 10'000; ++ms) {
+      const absl::Time now = start + absl::Milliseconds(ms);
+      wants = wants || ms % 500 == 0;  // its plan allows two in a second
+      warm.rate->Acquire(now, queue.Standing(), warm.flow.get());
+      if (!wants || cold.rate->Acquire(now, queue.Standing(), cold.flow.get()) > absl::ZeroDuration()) continue;
+      ++had;
+      wants = false;
+    }
+    EXPECT_GE(had, 19);
+  });
 }
 
 }  // namespace

@@ -33,6 +33,12 @@ class SchedulerOrderTest : public RowTaker<ShardWorld> {
   bool EventuallyReady(size_t rows) {
     return Eventually([this, rows] { return RowsReady("d1.test") == rows; });
   }
+  // With the options as they are now.
+  void Reload() {
+    OnShard([now = std::make_shared<const Options>(options_)](Scheduler& scheduler) {
+      scheduler.Adopt(now, scheduler.services().signing_keys);
+    });
+  }
 };
 
 TEST_F(SchedulerOrderTest, TransactionalGoesFirstThenTheHigherPriority) {
@@ -347,8 +353,7 @@ TEST_F(SchedulerOrderTest, AReloadLiftsALimitThatRefused) {
   ASSERT_TRUE(EventuallyReady(2));
   EXPECT_EQ(TakeCampaigns(2).back(), "none");
   options_.sources[0].rate = {};
-  const auto lifted = std::make_shared<const Options>(options_);
-  OnShard([&](Scheduler& scheduler) { scheduler.Adopt(lifted, scheduler.services().signing_keys); });
+  Reload();
   EXPECT_THAT(TakeCampaigns(1), ElementsAre("spring"));
 }
 
@@ -359,8 +364,7 @@ TEST_F(SchedulerOrderTest, WhoRaisesALimitDoesNotWaitOutTheOldOne) {
   ASSERT_TRUE(EventuallyReady(3));
   EXPECT_EQ(TakeCampaigns(2).back(), "none");
   options_.sources[0].rate = {.rate = {.count = 100, .period = absl::Seconds(1)}};
-  const auto raised = std::make_shared<const Options>(options_);
-  OnShard([&](Scheduler& scheduler) { scheduler.Adopt(raised, scheduler.services().signing_keys); });
+  Reload();
   EXPECT_TRUE(Eventually([&] { return Take().has_value(); }));
 }
 
