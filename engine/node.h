@@ -109,6 +109,7 @@ struct LimitStatus {
 struct SourceStatus {
   std::string name, address, hostname;
   std::vector<std::string> pools;
+  bool available = true;               // this machine had its address when the configuration was read
   std::vector<LimitStatus> limits;     // its rate and its connections
   std::vector<std::string> suspended;  // "h3 provider=microsoft", one a hold that bars it
   // What replies have put on it.

@@ -374,7 +374,10 @@ std::vector<SourceStatus> NodeImpl::Sources() {
   for (const SourceOptions& configured : options->sources) {
     SourceStatus source{.name = configured.name, .address = configured.address, .hostname = configured.hostname};
     for (const PoolOptions& pool : options->pools) {
-      if (pool.Has(source.name)) source.pools.push_back(pool.name);
+      if (!pool.Has(source.name)) continue;
+      source.pools.push_back(pool.name);
+      const auto is_it = [&](int i) { return options->sources[static_cast<size_t>(i)].name == source.name; };
+      source.available = std::ranges::any_of(pool.source_indexes, is_it);
     }
     for (const LimitStatus& limit : limits) {
       const bool its_rate = (limit.kind == "source" || limit.kind == "source_day") && limit.name == source.name;
@@ -394,18 +397,6 @@ std::vector<SourceStatus> NodeImpl::Sources() {
            .set_by = slowed.origin,
            .since = slowed.since,
            .until = slowed.last + slowed.duration});
-    }
-    const auto sends_from = [&](const PoolOptions& pool) {
-      const auto is_it = [&](int i) { return options->sources[static_cast<size_t>(i)].name == source.name; };
-      return !pool.Has(source.name) || std::ranges::any_of(pool.source_indexes, is_it);
-    };
-    if (!std::ranges::all_of(options->pools, sends_from)) {
-      source.restraints.push_back({.where = "everywhere",
-                                   .value = "unavailable",
-                                   .rule = "",
-                                   .set_by = "its address is not one of this machine: add it, then `sealift reload`",
-                                   .since = absl::InfinitePast(),
-                                   .until = absl::InfiniteFuture()});
     }
     for (const Hold& hold : holds) {
       if (hold.filter.source != source.name) continue;

@@ -27,8 +27,7 @@ json LimitJson(const LimitStatus& limit) {
 }
 
 std::string_view StateOf(const SourceStatus& source) {
-  const auto is_unavailable = [](const SourceStatus::Restraint& each) { return each.value == "unavailable"; };
-  if (std::ranges::any_of(source.restraints, is_unavailable)) return "unavailable";
+  if (!source.available) return "unavailable";
   if (!source.suspended.empty()) return "suspended";
   return source.restraints.empty() ? "sends" : "slowed";
 }
@@ -40,6 +39,9 @@ json SourceJson(const SourceStatus& source) {
                  {"restraints", json::array()}, {"blocks", json::array()},
                  {"replies", json::array()},    {"blocked", source.blocks.size()},
                  {"state", StateOf(source)}};
+  if (!source.available) {
+    answer["unavailable"] = "its address is not one of this machine: add it to an interface, then `sealift reload`";
+  }
   for (const LimitStatus& limit : source.limits) {
     answer["limits"].push_back(LimitJson(limit));
     answer[limit.kind == "connections"  ? "connections"

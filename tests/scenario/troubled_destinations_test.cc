@@ -98,6 +98,25 @@ TEST_F(TroubledDestinationsTest, WithoutTlsAStreamThatSaysBounceBounces) {
   StopDaemon();
 }
 
+// It is the other source's mail then: none is tried from it and put off.
+TEST_F(TroubledDestinationsTest, ASourceWhoseAddressThisMachineHasNotSendsNothing) {
+  const Sink sink(dir, Provider("good", net.Address(10), ""), net.Address(2, 5353));
+  settings.tables =
+      "[[source]]\nname = \"gone\"\naddress = \"203.0.113.77\"\n"
+      "[[pool]]\nname = \"both\"\nsources = [\"gone\", \"ip1\"]\n"
+      "[[stream]]\nname = \"letters\"\npool = \"both\"\ntls = \"opportunistic\"\nretry = [\"2h\"]\n";
+  StartDaemon();
+  const Answer load = Sealift({"campaign", "load", "spring", "--stream", "letters", "--template", Template(),
+                               "--recipients", Recipients(40, {"good.test"}), "--start"});
+  ASSERT_EQ(load.exit_code, 0) << load.Describe();
+  ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["delivered"].Number() == 40; }));
+  EXPECT_EQ(Show("spring")["deferrals"].Number(), 0);
+  EXPECT_EQ(Sealift({"source", "show", "gone"}).json["state"].Text(), "unavailable");
+  EXPECT_THAT(SealiftPlain({"source", "show", "gone"}).out, HasSubstr("sealift reload"));
+  EXPECT_EQ(Sealift({"source", "show", "ip1"}).json["state"].Text(), "sends");
+  StopDaemon();
+}
+
 TEST_F(TroubledDestinationsTest, AGreylistedRecipientIsDeliveredOnceWithOneMessageId) {
   const Sink sink(dir, Provider("grey", net.Address(10), "greylist = \"2s\""), net.Address(2, 5353));
   settings.streams = {{"news", "tls = \"opportunistic\"\nretry = [\"3s\"]"}};

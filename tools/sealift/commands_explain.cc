@@ -108,12 +108,10 @@ CommandResult RunSourceList(const Invocation& call, Console& console) {
 CommandResult RunSourceShow(const Invocation& call, Console& console) {
   const absl::StatusOr<json> answer = Ask(call, "/api/v1/sources/" + PathPart(call.arguments[0]));
   if (!answer.ok()) return answer.status();
-  console.Record(*answer, {{"name", "name"},
-                           {"address", "address"},
-                           {"hostname", "hostname"},
-                           {"pools", "pools"},
-                           {"state", "state"},
-                           {"suspended", "suspended by"}});
+  std::vector<Column> columns = {{"name", "name"},   {"address", "address"}, {"hostname", "hostname"},
+                                 {"pools", "pools"}, {"state", "state"},     {"suspended", "suspended by"}};
+  if (answer->contains("unavailable")) columns.push_back({"unavailable", "why"});
+  console.Record(*answer, columns);
   if (console.format() != Format::kTable) return ExitCode::kOk;
   if (!answer->value("limits", json::array()).empty()) {
     console.Say("\nLimits in force:");
