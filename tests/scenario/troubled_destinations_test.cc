@@ -49,9 +49,10 @@ TEST_F(TroubledDestinationsTest, EachEndsAsItShouldWhileTheOthersFlow) {
   Load("spring", Template(), Recipients(kEach * static_cast<int>(domains.size()), domains), {"--start"});
 
   // The good one is through before anything of the others has had time to expire.
-  ASSERT_TRUE(ShowsUntil(
-      "spring", std::chrono::seconds(25),
-      [](const Json& now) { return now["delivered"].Number() >= 2 * kEach && now["bounced"].Number() >= 2 * kEach; }))
+  ASSERT_TRUE(ShowsUntil("spring", std::chrono::seconds(25),
+                         [](const Json& now) {
+                           return now["delivered"].Number() >= 2.0 * kEach && now["bounced"].Number() >= 2.0 * kEach;
+                         }))
       << Show("spring").Dump() << Sealift({"domain", "explain", "drops.test"}).out;
   const Json midway = Show("spring");
   EXPECT_EQ(midway["expired"].Number(), 0) << midway.Dump();
