@@ -367,15 +367,15 @@ absl::StatusOr<queue::EventsPage> NodeImpl::Events(std::string after, int max, c
 }
 
 void NodeImpl::WatchStorage() {
-  const queue::StoreStats stats = store_->Stats();
-  const bool room = stats.disk_free_bytes >= options()->storage.stop_send_below.Bytes(stats.disk_bytes);
+  const queue::DiskSpace disk = store_->Disk();
+  const bool room = disk.free_bytes >= options()->storage.stop_send_below.Bytes(disk.bytes);
   // A stop that began and ended since the last look counts: whoever was refused meanwhile waits to be called.
   const bool stopped = storage_stopped_.exchange(false);
   const bool ok = room && store_->writable();
   if (ok == storage_ok_.exchange(ok) && !stopped) return;
   if (!room)
     LogError("the data directory is almost full: sending waits until space is freed",
-             {{"free_bytes", stats.disk_free_bytes}});
+             {{"free_bytes", disk.free_bytes}});
   if (ok) LogInfo("the queue can be written and has room: sending goes on");
   for (const std::unique_ptr<Shard>& shard : shards_) {
     shard->Ask([&](Scheduler& scheduler) { scheduler.AllowSending(ok); });

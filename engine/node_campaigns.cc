@@ -36,13 +36,13 @@ absl::Status NodeImpl::AdmitLoad() const {
   if (absl::Status may = AdmitChange(); !may.ok()) return may;
   // The next start refuses the queue, and what was accepted now would not be in the backup that takes its place.
   if (absl::Status damage = store_->damage(); !damage.ok()) return damage;
-  const queue::StoreStats stats = store_->Stats();
-  const uint64_t floor = options()->storage.stop_load_below.Bytes(stats.disk_bytes);
-  if (stats.disk_free_bytes >= floor) return absl::OkStatus();
+  const queue::DiskSpace disk = store_->Disk();
+  const uint64_t floor = options()->storage.stop_load_below.Bytes(disk.bytes);
+  if (disk.free_bytes >= floor) return absl::OkStatus();
   return WithNext(
       WithExit(absl::ResourceExhaustedError(fmt::format(
                    "the data directory has {} free and storage.stop_load_below asks for {}: no more is accepted",
-                   ToText(Whole(stats.disk_free_bytes)), ToText(Whole(floor)))),
+                   ToText(Whole(disk.free_bytes)), ToText(Whole(floor)))),
                ExitCode::kTryLater),
       "Free some space and give the same command again: nothing is added twice.");
 }

@@ -103,7 +103,7 @@ void NodeImpl::AddMetrics() {
     return std::vector<Sample>{{{}, static_cast<double>(holds_->List(/*ended=*/false).size())}};
   });
   metrics_text_->AddCallback(Metric::kDiskFree, [this] {
-    return std::vector<Sample>{{{}, static_cast<double>(store_->Stats().disk_free_bytes)}};
+    return std::vector<Sample>{{{}, static_cast<double>(store_->Disk().free_bytes)}};
   });
   metrics_text_->AddCallback(Metric::kQueueStalled,
                              [this] { return std::vector<Sample>{{{}, static_cast<double>(store_->Stats().stall)}}; });

@@ -673,12 +673,14 @@ StoreStats Store::Stats() const {
   rocksdb::DB* const db = parts_->database->get();
   (void)db->GetAggregatedIntProperty("rocksdb.cur-size-all-mem-tables", &stats.memtable_bytes);
   (void)db->GetAggregatedIntProperty("rocksdb.estimate-table-readers-mem", &stats.table_readers_bytes);
-  struct statvfs file_system;
-  if (::statvfs(parts_->options.path.c_str(), &file_system) == 0) {
-    stats.disk_free_bytes = uint64_t{file_system.f_bavail} * file_system.f_frsize;
-    stats.disk_bytes = uint64_t{file_system.f_blocks} * file_system.f_frsize;
-  }
   return stats;
+}
+
+DiskSpace Store::Disk() const {
+  struct statvfs file_system;
+  if (::statvfs(parts_->options.path.c_str(), &file_system) != 0) return {};
+  return {.free_bytes = uint64_t{file_system.f_bavail} * file_system.f_frsize,
+          .bytes = uint64_t{file_system.f_blocks} * file_system.f_frsize};
 }
 
 }  // namespace sealift::queue

@@ -107,7 +107,11 @@ struct StoreStats {
   uint64_t loaded_rows = 0;
   int stall = 0;  // 1: RocksDB slows writes; 2: it stops them
   uint64_t block_cache_bytes = 0, memtable_bytes = 0, table_readers_bytes = 0;
-  uint64_t disk_free_bytes = 0, disk_bytes = 0;  // of the file system
+};
+
+// The file system that the queue is on; nothing of it where that cannot be asked.
+struct DiskSpace {
+  uint64_t free_bytes = 0, bytes = 0;
 };
 
 // Store is the encrypted, crash-safe queue: every accepted row, its schedule, what became of it, and the evidence.
@@ -353,6 +357,7 @@ class Store {
   absl::Status Sweep(absl::Time now, absl::Duration settled_rows, absl::Duration events);
 
   StoreStats Stats() const;
+  DiskSpace Disk() const;
 
  private:
   struct Parts;

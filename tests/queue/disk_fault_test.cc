@@ -75,7 +75,7 @@ class DiskFaultTest : public ::testing::TestWithParam<int> {
       EXPECT_EQ((*load)->Commit(1, "", false).code(), code);
       EXPECT_TRUE(store_->ListRows(found->id, {}, "", 10).ok());
       EXPECT_TRUE(store_->ReadEvents("", 10, {}).ok());
-      EXPECT_GT(store_->Stats().disk_bytes, 0u);
+      EXPECT_GT(store_->Disk().bytes, 0u);
     }
     // And will be until somebody heals the disk.
     bool IsStopped() {
