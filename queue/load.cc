@@ -32,7 +32,9 @@ absl::Status WriteProgress(LoadContext* context, const Campaign& progress, uint6
 }  // namespace
 
 Load::Load(std::unique_ptr<LoadContext> context)
-    : context_(std::move(context)), progress_(context_->campaign), last_row_(progress_.input_rows), part_(NewPart()) {}
+    : context_(std::move(context)), progress_(context_->campaign), last_row_(progress_.input_rows), part_(NewPart()) {
+  if (progress_.counters.accepted == 0) context_->seen.emplace();
+}
 
 Load::~Load() {
   (void)Wait();
@@ -134,13 +136,15 @@ absl::StatusOr<Campaign> Load::CommitPart(Part part, const Campaign& before) {
   LoadChunk& chunk = *part.chunk;
   if (before.counters.accepted > 0) {
     uint64_t seen = 0;
-    if (absl::Status looked = chunk.DropSeen(context_->database, &seen); !looked.ok()) return looked;
+    const SeenFilter* const filter = context_->seen.has_value() ? &*context_->seen : nullptr;
+    if (absl::Status looked = chunk.DropSeen(context_->database, filter, &seen); !looked.ok()) return looked;
     part.duplicates += seen;
   }
   uint64_t suppressed = 0;
   const absl::Status asked =
       chunk.DropSuppressed(*context_->suppressions, context_->mailing, &context_->unsealer, &suppressed);
   if (!asked.ok()) return asked;
+  if (context_->seen.has_value()) chunk.AddTo(&*context_->seen);
   Campaign next = before;
   next.counters.accepted += chunk.rows();
   next.counters.duplicates += part.duplicates;

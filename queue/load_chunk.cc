@@ -77,17 +77,17 @@ void LoadChunk::SortByAddress() {
   std::transform(places.begin(), places.end(), by_address_.begin(), [](const Place& place) { return place.index; });
 }
 
-absl::Status LoadChunk::DropSeen(Database* database, uint64_t* found) {
+absl::Status LoadChunk::DropSeen(Database* database, const SeenFilter* filter, uint64_t* found) {
   SortByAddress();
   const std::span<const uint32_t> all = by_address_;
   const std::span<const uint32_t> half = all.first(all.size() < kWorthAThread ? all.size() : all.size() / 2);
   uint64_t here = 0, there = 0;
   absl::Status status, other;
   if (half.size() == all.size()) {
-    status = MarkSeen(database, all, &here);
+    status = MarkSeen(database, filter, all, &here);
   } else {
-    auto beside = Beside([&] { return MarkSeen(database, all.subspan(half.size()), &there); });
-    status = MarkSeen(database, half, &here);
+    auto beside = Beside([&] { return MarkSeen(database, filter, all.subspan(half.size()), &there); });
+    status = MarkSeen(database, filter, half, &here);
     other = beside.get();
   }
   *found = here + there;
@@ -95,17 +95,23 @@ absl::Status LoadChunk::DropSeen(Database* database, uint64_t* found) {
   return status.ok() ? other : status;
 }
 
-absl::Status LoadChunk::MarkSeen(Database* database, std::span<const uint32_t> among, uint64_t* found) {
+absl::Status LoadChunk::MarkSeen(Database* database, const SeenFilter* filter, std::span<const uint32_t> among,
+                                 uint64_t* found) {
   rocksdb::ReadOptions options;
   options.fill_cache = false;  // the few blocks that a filter lets through are of no use to the next question
+  std::vector<uint32_t> asked;
   std::vector<std::string> keys;
   std::vector<rocksdb::Slice> slices;
   std::vector<rocksdb::PinnableSlice> values(kLookUpTogether);
   std::vector<rocksdb::Status> statuses(kLookUpTogether);
-  for (; !among.empty(); among = among.subspan(keys.size())) {
+  for (auto next = among.begin(); next != among.end();) {
+    asked.clear();
     keys.clear();
-    for (const uint32_t index : among.first(std::min(kLookUpTogether, among.size()))) {
-      keys.push_back(SeenKey(campaign_, entries_[index].address, entries_[index].message));
+    for (; next != among.end() && keys.size() < kLookUpTogether; ++next) {
+      const Entry& entry = entries_[*next];
+      if (filter != nullptr && !filter->MayHave(entry.address, entry.message)) continue;
+      asked.push_back(*next);
+      keys.push_back(SeenKey(campaign_, entry.address, entry.message));
     }
     slices.assign(keys.begin(), keys.end());
     database->get()->MultiGet(options, database->handle(Column::kSeen), keys.size(), slices.data(), values.data(),
@@ -114,11 +120,16 @@ absl::Status LoadChunk::MarkSeen(Database* database, std::span<const uint32_t> a
       values[i].Reset();
       if (statuses[i].IsNotFound()) continue;
       if (!statuses[i].ok()) return FromRocks(statuses[i], "look for duplicates");
-      entries_[among[i]].dropped = true;
+      entries_[asked[i]].dropped = true;
       ++*found;
     }
   }
   return absl::OkStatus();
+}
+
+void LoadChunk::AddTo(SeenFilter* filter) {
+  SortByAddress();
+  for (const uint32_t index : by_address_) filter->Add(entries_[index].address, entries_[index].message);
 }
 
 absl::Status LoadChunk::DropSuppressed(const SuppressionList& list, const Mailing& mailing, Unsealer* unsealer,

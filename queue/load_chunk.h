@@ -18,6 +18,7 @@
 #include "queue/keys.h"
 #include "queue/load.h"
 #include "queue/sealer.h"
+#include "queue/seen_filter.h"
 #include "queue/suppression_list.h"
 #include "queue/types.h"
 
@@ -42,11 +43,15 @@ class LoadChunk {
   // No more is added: gives back what only Add needs.
   void Close() { addresses_ = {}; }
 
-  // Takes out the rows whose address the campaign has already; *found: how many.
-  absl::Status DropSeen(Database* database, uint64_t* found);
+  // Takes out the rows whose address the campaign has already; *found: how many. `filter`: who says of most that they
+  // are new; null: nobody.
+  absl::Status DropSeen(Database* database, const SeenFilter* filter, uint64_t* found);
 
   // Takes out the rows whose recipient is suppressed for this mailing; *found: how many.
   absl::Status DropSuppressed(const SuppressionList& list, const Mailing& mailing, Unsealer* unsealer, uint64_t* found);
+
+  // The addresses of the rows that are left.
+  void AddTo(SeenFilter* filter);
 
   // Writes packs, lanes, and seen addresses and names; the last beside the others where the writer has columns that are
   // apart. Adds the rows to the campaign's roll.
@@ -68,7 +73,7 @@ class LoadChunk {
 
   const char* Keep(std::string_view bytes);
   // Of these entries, in the order of their addresses, those that the campaign has already.
-  absl::Status MarkSeen(Database* database, std::span<const uint32_t> among, uint64_t* found);
+  absl::Status MarkSeen(Database* database, const SeenFilter* filter, std::span<const uint32_t> among, uint64_t* found);
   absl::Status WriteRows(Sealer* sealer, absl::Time accepted, absl::Time expires, ChunkWriter* writer, uint64_t* roll);
   absl::Status WriteSeen(ChunkWriter* writer);
   void SortByAddress();
