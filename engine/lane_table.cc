@@ -223,6 +223,16 @@ void LaneTable::OnDue(Lane& lane) {
   Want(lane);
 }
 
+void LaneTable::OnClockSet() {
+  for (const auto& [id, lane] : lanes_) {
+    const bool looks_up = lane->verdict.has_value() && lane->verdict->tried;
+    if (lane->due_timer.armed()) services_.ArmAt(lane->due_timer, looks_up ? lane->lookup_at : lane->next_due);
+  }
+  for (const auto& [campaign, pager] : pagers_) {
+    if (pager->timer.armed()) services_.ArmAt(pager->timer, pager->done ? pager->next_pass : pager->next_page);
+  }
+}
+
 void LaneTable::LookUpAt(Lane& lane, absl::Time when) {
   lane.lookup_at = when;
   services_.ArmAt(lane.due_timer, when);

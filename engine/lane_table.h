@@ -74,6 +74,9 @@ class LaneTable {
   // A deferred row of the lane is durable and due then.
   void DueAt(Lane& lane, absl::Time due);
 
+  // What is due at a time of the clock is looked for when it is that, by the clock as it is now.
+  void OnClockSet();
+
   // Asks for the lane's site again at that time: its domain could not be resolved.
   void LookUpAt(Lane& lane, absl::Time when);
 

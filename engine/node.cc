@@ -382,17 +382,19 @@ void NodeImpl::WatchStorage() {
   }
 }
 
-// Rates are spaced by the clock: one that is set back would stop them until it has caught up.
+// Rates are spaced by the clock: one that is set back would stop them until it has caught up. What waits for a time of
+// it would sleep as long as before it was set.
 void NodeImpl::WatchClock() {
   constexpr absl::Duration kStep = absl::Seconds(1);  // less is waited for
   const absl::Duration ahead =
       absl::Now() - absl::UnixEpoch() - absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
-  const absl::Duration back = clock_ahead_.value_or(ahead) - ahead;
+  const absl::Duration step = ahead - clock_ahead_.value_or(ahead);
   clock_ahead_ = ahead;
-  if (back < kStep) return;
-  LogWarning("the clock was set back", {{"by", absl::Trunc(back, absl::Seconds(1))}});
-  limits_.StepBack(back);
-  AskShards([&](Scheduler& scheduler) { scheduler.StepBack(back); });
+  if (absl::AbsDuration(step) < kStep) return;
+  LogWarning(step < absl::ZeroDuration() ? "the clock was set back" : "the clock was set forward",
+             {{"by", absl::Trunc(absl::AbsDuration(step), absl::Seconds(1))}});
+  if (step < absl::ZeroDuration()) limits_.StepBack(-step);
+  AskShards([&](Scheduler& scheduler) { scheduler.OnClockSet(step); });
 }
 
 void NodeImpl::ActOnReplies(absl::Time now) {

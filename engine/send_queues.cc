@@ -187,15 +187,17 @@ void Scheduler::Adopt(std::shared_ptr<const Options> options, std::shared_ptr<co
   Reconfigure();
 }
 
-void Scheduler::StepBack(absl::Duration by) {
+void Scheduler::OnClockSet(absl::Duration by) {
   directory_.ForEach([&](Site& site) {
     for (const std::unique_ptr<Path>& path : site.paths) {
       path->refusal = Refusal{};
-      path->next_open -= by;
-      path->next_added -= by;
+      path->next_open += by;
+      path->next_added += by;
+      if (path->timer.armed()) services_.ArmAt(path->timer, path->wake_at);
     }
     paths_.Pump(site);
   });
+  lanes_.OnClockSet();
 }
 
 void Scheduler::Reconfigure() {
