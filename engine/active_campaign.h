@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "engine/campaign_rates.h"
+#include "engine/campaign_limits.h"
 #include "engine/message/template.h"
 #include "queue/types.h"
 
@@ -24,7 +24,7 @@ struct ActiveCampaign {
   std::string name;
   std::string stream;
   absl::Time started = absl::InfinitePast();
-  CampaignRates rates;                             // of its load
+  CampaignLimits limits;                           // of its load
   std::optional<Template> content;                 // nothing: its messages arrived finished
   std::optional<size_t> key_field = std::nullopt;  // which of a row's fields names it in events (--key-column)
   bool tls_report = false;                         // reports about TLS, which go whatever the TLS

@@ -96,10 +96,10 @@ std::vector<BindingRate> BindingRates(const Options& options, const Sending& sen
   add("stream", "stream_day", stream, stream, sending.stream.rate, sending.stream.messages_per_day);
   add("node", "node_day", options.node.hostname, "node", options.node.rate, options.node.messages_per_day);
   const std::string campaign(sending.campaign);
-  rates.push_back({"campaign", campaign, {.rate = sending.rates.rate, .origin = "campaign load --rate"}, campaign});
+  rates.push_back({"campaign", campaign, {.rate = sending.limits.rate, .origin = "campaign load --rate"}, campaign});
   rates.push_back({"campaign_day",
                    campaign,
-                   {.rate = sending.rates.a_day, .origin = "campaign load --messages-per-day"},
+                   {.rate = sending.limits.a_day, .origin = "campaign load --messages-per-day"},
                    campaign});
   // A source may be of other pools too, and mail that overflows leaves from a source of another pool alone.
   for (const PoolOptions& pool : options.pools) {
@@ -108,9 +108,8 @@ std::vector<BindingRate> BindingRates(const Options& options, const Sending& sen
   return rates;
 }
 
-std::vector<BindingRate> ConnectionRates(const Options& options, const StreamOptions& stream,
-                                         const SourceOptions& source, std::string_view site,
-                                         const DestinationSettings& settings) {
+std::vector<BindingRate> ConnectionRates(const Options& options, const Sending& sending, const SourceOptions& source,
+                                         std::string_view site, const DestinationSettings& settings) {
   std::vector<BindingRate> rates;
   const auto add = [&](const std::string& name, const std::string& identity, const RateLimit& limit) {
     if (!limit.rate.unlimited()) rates.push_back({"connection_rate", name, limit, identity});
@@ -119,7 +118,9 @@ std::vector<BindingRate> ConnectionRates(const Options& options, const StreamOpt
   for (const PoolOptions& pool : options.pools) {
     if (pool.Has(source.name)) add("pool " + pool.name, "pool " + pool.name, pool.connection_rate);
   }
-  add("stream " + stream.name, "stream " + stream.name, stream.connection_rate);
+  const std::string stream = "stream " + sending.stream.name, campaign = fmt::format("campaign {}", sending.campaign);
+  add(stream, stream, sending.stream.connection_rate);
+  add(campaign, campaign, {.rate = sending.limits.connection_rate, .origin = "campaign load --connection-rate"});
   add("node " + options.node.hostname, "node", options.node.connection_rate);
   for (const int index : settings.blocks) {
     const DestinationOptions& block = options.destinations[static_cast<size_t>(index)];
@@ -131,6 +132,32 @@ std::vector<BindingRate> ConnectionRates(const Options& options, const StreamOpt
     }
   }
   return rates;
+}
+
+std::vector<BindingCount> CarryingCounts(const Sending& sending) {
+  std::vector<BindingCount> counts;
+  const auto add = [&](std::string_view kind, std::string_view name, const CountLimit& limit) {
+    if (limit.count > 0) counts.push_back({fmt::format("{} {}", kind, name), limit});
+  };
+  add("stream", sending.stream.name, sending.stream.connections);
+  add("campaign", sending.campaign, {sending.limits.connections, "campaign load --connections"});
+  return counts;
+}
+
+int MessagesPerConnection(const Options& options, const Sending& sending, const SourceOptions& source,
+                          const DestinationSettings& settings) {
+  int least = settings.messages_per_connection;
+  const auto bind = [&](int messages) {
+    if (messages > 0) least = std::min(least, messages);
+  };
+  bind(source.messages_per_connection);
+  for (const PoolOptions& pool : options.pools) {
+    if (pool.Has(source.name)) bind(pool.messages_per_connection);
+  }
+  bind(sending.stream.messages_per_connection);
+  bind(sending.limits.messages_per_connection);
+  bind(options.node.messages_per_connection);
+  return least;
 }
 
 std::vector<Whose> WhoseAre(const Options& options, Per per, const SourceOptions& source) {

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/campaign_rates.h"
+#include "engine/campaign_limits.h"
 #include "engine/options.h"
 #include "tls/policy.h"
 
@@ -25,7 +25,7 @@ struct BindingRate {
 struct Sending {
   const StreamOptions& stream;
   std::string_view campaign;
-  CampaignRates rates;
+  CampaignLimits limits;
 };
 
 // The rates of mail that leaves `source` for a site: a pool's bind what its streams send, and whatever leaves from its
@@ -34,10 +34,21 @@ struct Sending {
 std::vector<BindingRate> BindingRates(const Options& options, const Sending& sending, const SourceOptions& source,
                                       std::string_view site, const DestinationSettings& settings);
 
-// The rates at which connections from `source` to the site may be opened for mail of that stream and these settings.
-std::vector<BindingRate> ConnectionRates(const Options& options, const StreamOptions& stream,
-                                         const SourceOptions& source, std::string_view site,
-                                         const DestinationSettings& settings);
+// The rates at which connections from `source` to the site may be opened for mail of that sending and these settings.
+std::vector<BindingRate> ConnectionRates(const Options& options, const Sending& sending, const SourceOptions& source,
+                                         std::string_view site, const DestinationSettings& settings);
+
+// Of how many connections that carry a sending's mail at once there may be no more: the stream's, the campaign's. None
+// of them is without a limit.
+struct BindingCount {
+  std::string name;  // "stream news"
+  CountLimit limit;
+};
+std::vector<BindingCount> CarryingCounts(const Sending& sending);
+
+// How many messages a connection from `source` to the site has carried when it carries no more of that sending.
+int MessagesPerConnection(const Options& options, const Sending& sending, const SourceOptions& source,
+                          const DestinationSettings& settings);
 
 // With whom a source shares what a destination counts `per` that: with nobody, with the pools that it is in, with all.
 struct Whose {

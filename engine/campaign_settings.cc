@@ -9,8 +9,11 @@ namespace sealift::engine {
 
 std::string CampaignSettings::ToText() const {
   nlohmann::json json = nlohmann::json::object();
-  if (!rates.rate.unlimited()) json["rate"] = engine::ToText(rates.rate);
-  if (!rates.a_day.unlimited()) json["a_day"] = engine::ToText(rates.a_day);
+  if (!limits.rate.unlimited()) json["rate"] = engine::ToText(limits.rate);
+  if (!limits.a_day.unlimited()) json["a_day"] = engine::ToText(limits.a_day);
+  if (limits.connections > 0) json["connections"] = limits.connections;
+  if (!limits.connection_rate.unlimited()) json["connection_rate"] = engine::ToText(limits.connection_rate);
+  if (limits.messages_per_connection > 0) json["messages_per_connection"] = limits.messages_per_connection;
   if (weight != 1) json["weight"] = weight;
   if (start_at.has_value()) json["start_at"] = absl::ToUnixMillis(*start_at);
   if (start) json["start"] = true;
@@ -29,13 +32,22 @@ absl::StatusOr<CampaignSettings> CampaignSettings::Parse(std::string_view text) 
   const nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   const absl::Status unreadable = absl::DataLossError("the campaign's settings are not readable");
   if (!json.is_object()) return unreadable;
-  for (const auto& [name, into] : {std::pair{"rate", &settings.rates.rate}, {"a_day", &settings.rates.a_day}}) {
+  CampaignLimits& limits = settings.limits;
+  for (const auto& [name, into] :
+       {std::pair{"rate", &limits.rate}, {"a_day", &limits.a_day}, {"connection_rate", &limits.connection_rate}}) {
     const auto found = json.find(name);
     if (found == json.end()) continue;
     if (!found->is_string()) return unreadable;
     const absl::StatusOr<Rate> rate = ParseRate(found->get<std::string>());
     if (!rate.ok()) return rate.status();
     *into = *rate;
+  }
+  for (const auto& [name, into] :
+       {std::pair{"connections", &limits.connections}, {"messages_per_connection", &limits.messages_per_connection}}) {
+    const auto found = json.find(name);
+    if (found == json.end()) continue;
+    if (!found->is_number_unsigned()) return unreadable;
+    *into = found->get<int>();
   }
   if (const auto found = json.find("weight"); found != json.end()) {
     if (!found->is_number_integer()) return unreadable;

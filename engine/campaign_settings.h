@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "engine/campaign_rates.h"
+#include "engine/campaign_limits.h"
 #include "engine/message/recipient_format.h"
 #include "engine/message/template.h"
 #include "queue/campaign.h"
@@ -19,7 +19,7 @@ namespace sealift::engine {
 struct CampaignSettings {
   static constexpr int kWeightMax = 100;
 
-  CampaignRates rates;                 // --rate, --messages-per-day
+  CampaignLimits limits;               // --rate, --messages-per-day, ...
   int weight = 1;                      // --weight: so many messages for each of a campaign of weight 1 (to kWeightMax)
   std::optional<absl::Time> start_at;  // --start-at: it starts by itself then
   bool start = false;                  // --start: it starts once it is loaded completely

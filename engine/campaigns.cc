@@ -112,7 +112,7 @@ absl::Status Campaigns::Activate(const Campaign& campaign) {
     std::shared_ptr<ActiveCampaign>& entry = active_[campaign.id];
     if (entry == nullptr) {
       entry = std::make_shared<ActiveCampaign>(
-          campaign.id, campaign.spec.name, campaign.spec.stream, campaign.started, settings->rates, std::move(content),
+          campaign.id, campaign.spec.name, campaign.spec.stream, campaign.started, settings->limits, std::move(content),
           settings->KeyField(campaign.spec.columns), settings->tls_report, settings->weight);
     }
     active = entry;

@@ -92,6 +92,11 @@ struct Fields<NodeOptions> {
                .max = 100'000},
          o.connections);
     each(Field{.name = "connection_rate", .help = "New connections of all sources."}, o.connection_rate);
+    each(Field{.name = "messages_per_connection",
+               .help = "Of any connection, whatever else allows more.",
+               .min = 1,
+               .max = 1'000'000},
+         o.messages_per_connection);
     each(Field{.name = "test_recipients",
                .help = "Whom `campaign test` may mail: addresses, or \"@qa.example.com\" for everyone of a domain."},
          o.test_recipients);
@@ -343,6 +348,11 @@ struct Fields<SourceOptions> {
     each(Field{.name = "connections", .help = "Open at once, over all destinations.", .min = 1, .max = 100'000},
          o.connections);
     each(Field{.name = "connection_rate", .help = "New connections, over all destinations."}, o.connection_rate);
+    each(Field{.name = "messages_per_connection",
+               .help = "Of its connections, whatever else allows more.",
+               .min = 1,
+               .max = 1'000'000},
+         o.messages_per_connection);
     each(Field{.name = "reserved_for_transactional",
                .help = "The share of `connections` that marketing mail never takes, at least one: \"10%\"."},
          o.reserved_for_transactional);
@@ -376,6 +386,11 @@ struct Fields<PoolOptions> {
     each(Field{.name = "connections", .help = "Open at once, of all its sources together.", .min = 1, .max = 100'000},
          o.connections);
     each(Field{.name = "connection_rate", .help = "New connections of all its sources together."}, o.connection_rate);
+    each(Field{.name = "messages_per_connection",
+               .help = "Of connections of its sources, whatever else allows more.",
+               .min = 1,
+               .max = 1'000'000},
+         o.messages_per_connection);
   }
 };
 
@@ -462,8 +477,18 @@ struct Fields<StreamOptions> {
         Field{
             .name = "messages_per_day", .help = "The same for a day; both may be set.", .min = 1, .max = 1'000'000'000},
         o.messages_per_day);
+    each(Field{.name = "connections",
+               .help = "That carry mail of this stream at once, whoever they were opened for.",
+               .min = 1,
+               .max = 100'000},
+         o.connections);
     each(Field{.name = "connection_rate", .help = "New connections that are opened for mail of this stream."},
          o.connection_rate);
+    each(Field{.name = "messages_per_connection",
+               .help = "Of a connection that carries mail of this stream, whatever else allows more.",
+               .min = 1,
+               .max = 1'000'000},
+         o.messages_per_connection);
     each(Field{.name = "window",
                .help = "When mail of this stream may be sent, retries and replays too: `days` (\"mon\" to \"sun\"; "
                        "default: every day), `from` and `to` (\"08:00\", \"20:00\"; over midnight when `to` is not "

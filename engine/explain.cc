@@ -208,6 +208,15 @@ std::vector<WaitReason> ReasonsOf(Scheduler& scheduler, const Lane& lane) {
   return reasons;
 }
 
+// Of each path the queues whose mail goes by it.
+void ForEachBinding(const Site& site, auto&& each) {
+  for (const std::unique_ptr<Path>& path : site.paths) {
+    for (const std::unique_ptr<SendQueue>& queue : site.queues) {
+      if (queue->requirement == path->requirement && queue->PermitsOf(path->source) != nullptr) each(*queue, *path);
+    }
+  }
+}
+
 void AddLimits(Scheduler& scheduler, const Site& site, DomainExplanation& into) {
   const ShardServices& services = scheduler.services();
   const absl::Time now = services.Now();
@@ -236,21 +245,24 @@ void AddLimits(Scheduler& scheduler, const Site& site, DomainExplanation& into) 
       }
     }
   }
-  // Each by what binds the mail that it may carry; several blocks may.
-  for (const std::unique_ptr<Path>& path : site.paths) {
-    for (const std::unique_ptr<SendQueue>& queue : site.queues) {
-      if (queue->requirement != path->requirement || queue->PermitsOf(path->source) == nullptr) continue;
-      const DestinationSettings& settings = queue->settings;
-      DomainExplanation::LimitInForce limit{
-          .name = fmt::format("connections from {}", path->source_name),
-          .value = fmt::format("{} of {} open", site.SessionsWith(*path, settings.per), settings.connections.count),
-          .set_by = settings.connections.origin};
-      if (queue->ReservedConnections() > 0) {
-        limit.value += fmt::format(", {} of these for transactional mail alone", queue->ReservedConnections());
-      }
-      if (seen.insert(limit.name + limit.set_by).second) into.limits.push_back(std::move(limit));
-    }
+  const auto add_count = [&](const Slots& count) {
+    DomainExplanation::LimitInForce limit{
+        .name = fmt::format("connections of {}", count.name()), .value = count.Describe(), .set_by = count.origin()};
+    if (seen.insert(limit.name).second) into.limits.push_back(std::move(limit));
+  };
+  for (const std::unique_ptr<SendQueue>& queue : site.queues) {
+    for (const std::shared_ptr<Slots>& count : queue->carried_by) add_count(*count);
   }
+  for (const std::unique_ptr<Path>& path : site.paths) {
+    for (const std::shared_ptr<Slots>& count : path->slots) add_count(*count);
+  }
+  // Each by what binds the mail that it may carry; several blocks may.
+  ForEachBinding(site, [&](const SendQueue& queue, const Path& path) {
+    DomainExplanation::LimitInForce limit{.name = fmt::format("connections from {}", path.source_name),
+                                          .value = Paths::OpenAtSite(queue, path),
+                                          .set_by = queue.settings.connections.origin};
+    if (seen.insert(limit.name + limit.set_by).second) into.limits.push_back(std::move(limit));
+  });
 }
 
 }  // namespace
@@ -389,6 +401,23 @@ void ExplainSources(Scheduler& scheduler, std::vector<SourceStatus>& into) {
           site.paths, [&](const std::unique_ptr<Path>& other) { return other->source_name == path->source_name; });
       if (only) source->replies.insert(source->replies.end(), site.replies.begin(), site.replies.end());
     }
+  });
+}
+
+void ExplainConnections(Scheduler& scheduler, std::vector<LimitStatus>& into) {
+  scheduler.directory().ForEach([&](Site& site) {
+    std::set<std::pair<std::string, std::string>> seen;
+    ForEachBinding(site, [&](const SendQueue& queue, const Path& path) {
+      const std::string name = Paths::NameAtSite(path), &set_by = queue.settings.connections.origin;
+      const int open = site.SessionsWith(path, queue.settings.per);
+      if (open == 0 || !seen.emplace(name, set_by).second) return;
+      into.push_back({.kind = "connections",
+                      .name = name,
+                      .value = Paths::OpenAtSite(queue, path),
+                      .set_by = set_by,
+                      .until = std::nullopt,
+                      .binds = open >= queue.settings.connections.count});
+    });
   });
 }
 

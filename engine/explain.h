@@ -45,6 +45,9 @@ std::optional<WaitReason> ExplainDueRow(Scheduler& scheduler, const queue::LaneI
 // Adds what this shard knows of each source: what blocks it, and what it was told last.
 void ExplainSources(Scheduler& scheduler, std::vector<SourceStatus>& into);
 
+// Adds the limit on connections to each site that has some open.
+void ExplainConnections(Scheduler& scheduler, std::vector<LimitStatus>& into);
+
 // Rows that wait, by reason, provider and limit, of the lanes that this shard has in memory; but for those that a hold
 // keeps whatever their site, and those of campaigns that do not run: the node counts them.
 struct WaitingRows {

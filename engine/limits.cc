@@ -71,6 +71,10 @@ void Limits::KeepOnDisk(absl::Time started, std::map<std::string, absl::Time, st
 
 void Limits::Forget(absl::Time now) {
   const std::lock_guard lock(mutex_);
+  if (counts_.size() > counts_max_) {
+    std::erase_if(counts_, [](const auto& entry) { return entry.second.use_count() == 1; });
+    counts_max_ = std::max(kCountsMin, 2 * counts_.size());
+  }
   if (rates_.size() <= rates_max_) return;
   std::erase_if(rates_, [now](const auto& entry) {
     const std::shared_ptr<RateInForce>& rate = entry.second;
@@ -162,12 +166,12 @@ void Slots::Adopt(const CountLimit& limit, int reserved) {
   origin_ = limit.origin;
 }
 
-Slots* Limits::Count(std::string_view name, const CountLimit& limit, int reserved) {
+std::shared_ptr<Slots> Limits::Count(std::string_view name, const CountLimit& limit, int reserved) {
   const std::lock_guard lock(mutex_);
-  std::unique_ptr<Slots>& entry = counts_[std::string(name)];
-  if (entry == nullptr) entry = std::make_unique<Slots>(std::string(name));
+  std::shared_ptr<Slots>& entry = counts_[std::string(name)];
+  if (entry == nullptr) entry = std::make_shared<Slots>(std::string(name));
   entry->Adopt(limit, reserved);
-  return entry.get();
+  return entry;
 }
 
 std::shared_ptr<Reception> Limits::ReceptionOf(std::string_view source, std::string_view judge) {

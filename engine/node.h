@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "engine/campaign_limits.h"
 #include "engine/message/recipient_format.h"
 #include "engine/pause_history.h"
 #include "engine/queue_filter.h"
@@ -62,9 +63,8 @@ struct LoadRequest {
   std::string key_column;                                     // "": rows are named by their number
   RecipientFormat format = RecipientFormat::kCsv;
   std::optional<absl::Duration> expires_in, erase_after;
-  std::string rate;              // "" or as in the configuration, "200/s"
-  std::string messages_per_day;  // "" or a number
-  int weight = 1;                // CampaignSettings::weight
+  CampaignLimits limits;
+  int weight = 1;  // CampaignSettings::weight
   bool start = false;
   std::optional<absl::Time> start_at;
   bool tls_report = false;  // the engine's own: they go whatever the TLS

@@ -82,7 +82,8 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
     if (!admitted.ok()) return admitted.status();
     notice = *std::move(admitted);
   }
-  CampaignSettings settings{.weight = request.weight,
+  CampaignSettings settings{.limits = request.limits,
+                            .weight = request.weight,
                             .start_at = request.start_at,
                             .start = request.start,
                             .erase_after = request.erase_after.value_or(stream->erase_after),
@@ -91,13 +92,6 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
                             .key_column = request.key_column,
                             .format = request.format,
                             .require = request.require};
-  std::string a_day = request.messages_per_day.empty() ? "" : request.messages_per_day + "/d";
-  for (const auto& [text, into] : {std::pair{&request.rate, &settings.rates.rate}, {&a_day, &settings.rates.a_day}}) {
-    if (text->empty()) continue;
-    const absl::StatusOr<Rate> rate = ParseRate(*text);
-    if (!rate.ok()) return WithExit(rate.status(), ExitCode::kUsage);
-    *into = *rate;
-  }
   const absl::Status admitted = AdmitLoad();
   if (!admitted.ok()) return admitted;
   queue::CampaignSpec spec{.name = request.name,

@@ -347,6 +347,12 @@ std::vector<LimitStatus> NodeImpl::Throttles() {
                           .waiting = rows,
                           .binds = rows > 0 && slots.IsFull()});
       });
+  const auto at_sites = static_cast<ptrdiff_t>(limits.size());
+  AskShards([&](Scheduler& scheduler) { ExplainConnections(scheduler, limits); });
+  for (LimitStatus& limit : std::ranges::subrange(limits.begin() + at_sites, limits.end())) {
+    limit.waiting = waiting[{limit.kind, limit.name}];
+    limit.binds = limit.binds && limit.waiting > 0;
+  }
   return limits;
 }
 

@@ -75,7 +75,7 @@ std::unique_ptr<Jobs> NodeImpl::MakeJobs() {
       host = known->hosts.front().name;
     });
     const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign.spec.settings_json);
-    const Sending sending{*stream, campaign.spec.name, settings.ok() ? settings->rates : CampaignRates()};
+    const Sending sending{*stream, campaign.spec.name, settings.ok() ? settings->limits : CampaignLimits()};
     Rate lowest;
     for (const int index : pool->source_indexes) {
       const SourceOptions& source = options->sources[static_cast<size_t>(index)];

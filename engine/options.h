@@ -68,6 +68,7 @@ struct NodeOptions {                          // [node]
   CountLimit messages_per_day;                // the same, spread over any 24 hours; 0: not set
   CountLimit connections;                     // open at once, from all sources; 0: not set
   RateLimit connection_rate;                  // new ones
+  int messages_per_connection = 0;            // 0: not set
   std::vector<std::string> test_recipients;   // who gets `campaign test`: "qa@example.com", "@qa.example.com"
 };
 
@@ -180,6 +181,7 @@ struct SourceOptions {   // [[source]]
   CountLimit messages_per_day;    // 0: not set
   CountLimit connections{500, "default"};
   RateLimit connection_rate;         // new ones
+  int messages_per_connection = 0;   // 0: not set
   Share reserved_for_transactional;  // of connections: what bulk mail never takes
   WarmupOptions warmup;
 };
@@ -192,6 +194,7 @@ struct PoolOptions {                 // [[pool]]
   CountLimit messages_per_day;       // 0: not set
   CountLimit connections;            // of all its sources together; 0: not set
   RateLimit connection_rate;         // new ones
+  int messages_per_connection = 0;   // 0: not set
 
   bool Has(std::string_view source) const { return std::ranges::find(sources, source) != sources.end(); }
 };
@@ -236,7 +239,9 @@ struct StreamOptions {                       // [[stream]]
   InDoubt in_doubt = InDoubt::kResend;                   //
   RateLimit rate;                                        // messages
   CountLimit messages_per_day;                           // 0: not set
+  CountLimit connections;                                // that carry its mail at once; 0: not set
   RateLimit connection_rate;                             // connections that are opened for its mail
+  int messages_per_connection = 0;                       // of those that carry its mail; 0: not set
   SendWindowOptions window;                              //
   std::shared_ptr<const SendWindow> opens;               // the same, understood; null: always open
   RateLimit recipient_cap;                               // messages to one recipient, an hour or a day

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/binding_rates.h"
+#include "engine/carriage.h"
 #include "engine/log.h"
 #include "engine/scheduler.h"
 #include "engine/session.h"
@@ -16,36 +17,41 @@
 namespace sealift::engine {
 namespace {
 
-constexpr absl::Duration kFullAgain = absl::Minutes(1);              // one more connection got nothing
-constexpr absl::Duration kWorthConnecting = absl::Seconds(1);        // a permit comes while the session is opened
-constexpr absl::Duration kSlotsAgain = absl::Milliseconds(50);       // another shard may have freed one
-constexpr absl::Duration kMoreSlotsAgain = absl::Milliseconds(200);  // the same, of many sites or for one more session
-constexpr absl::Duration kCallAgain = absl::Milliseconds(5);         // transactional mail: one is being given back
+constexpr absl::Duration kFullAgain = absl::Minutes(1);         // one more connection got nothing
+constexpr absl::Duration kWorthConnecting = absl::Seconds(1);   // a permit comes while the session is opened
+constexpr absl::Duration kSlotsAgain = absl::Milliseconds(50);  // another shard may have freed one
+constexpr absl::Duration kCallAgain = absl::Milliseconds(5);    // transactional mail: one is being given back
 
 // One of each, or null; else the first that has none.
-Slots* TakeSlots(const std::vector<Slots*>& slots, Slots::For what) {
+Slots* TakeSlots(const SharedSlots& slots, Slots::For what) {
   for (size_t i = 0; i < slots.size(); ++i) {
     if (slots[i]->TryTake(what)) continue;
     for (size_t taken = 0; taken < i; ++taken) slots[taken]->Return(what);
-    return slots[i];
+    return slots[i].get();
   }
   return nullptr;
+}
+
+// The first that has none for that; null: each has.
+const Slots* FullAmong(const SharedSlots& counts, Slots::For what = Slots::For::kAnything) {
+  const auto full = std::ranges::find_if(counts, [what](const auto& count) { return count->IsFull(what); });
+  return full == counts.end() ? nullptr : full->get();
 }
 
 // Transactional mail has called for a connection, and nobody else takes one now.
 bool IsCalledFor(const Path& path, absl::Time now) {
   return path.site.precedence.Called(now) ||
-         std::ranges::any_of(path.slots, [now](Slots* slots) { return slots->precedence().Called(now); });
+         std::ranges::any_of(path.slots, [now](const auto& slots) { return slots->precedence().Called(now); });
 }
 
-void ReturnSlots(const std::vector<Slots*>& slots, Slots::For what) {
-  for (Slots* const one : slots) one->Return(what);
+void ReturnSlots(const SharedSlots& slots, Slots::For what) {
+  for (const std::shared_ptr<Slots>& one : slots) one->Return(what);
 }
 
 // Whether a session of transactional mail may still be one of those that are reserved for it.
 bool HasReserve(const SendQueue& queue, const Path& path) {
   int reserved = queue.ReservedConnections();
-  for (const Slots* const slots : path.slots) reserved = std::max(reserved, slots->reserved());
+  for (const std::shared_ptr<Slots>& slots : path.slots) reserved = std::max(reserved, slots->reserved());
   return path.reserved_sessions < reserved;
 }
 
@@ -72,13 +78,13 @@ Signal* IdleSession(const SendQueue& queue, Path& path) {
 // Whether somebody whose connections are counted with the path's has mail, and none at all. Who waits calls as often as
 // he looks again.
 bool IsWanted(const Path& path, absl::Time now) {
-  return std::ranges::any_of(path.slots,
-                             [&](Slots* slots) { return slots->idle_call().Called(now - kMoreSlotsAgain); });
+  return std::ranges::any_of(
+      path.slots, [&](const auto& slots) { return slots->idle_call().Called(now - Paths::kMoreSlotsAgain); });
 }
 
 // How long a connection that has ended is left to others, who look again meanwhile.
 absl::Duration LeftToOthers(const Path& path, absl::Time now) {
-  return IsWanted(path, now) ? kMoreSlotsAgain + Paths::kPace : Paths::kPace;
+  return IsWanted(path, now) ? Paths::kMoreSlotsAgain + Paths::kPace : Paths::kPace;
 }
 
 }  // namespace
@@ -147,12 +153,12 @@ void Paths::Configure(Path& path) {
 
 void Paths::AdoptSlots(Path& path) {
   for (Path::Taken& taken : path.taken) {
-    for (Slots* const one : path.slots) {
+    for (const std::shared_ptr<Slots>& one : path.slots) {
       if (std::ranges::find(taken.slots, one) != taken.slots.end()) continue;
       one->TakeAnyway(taken.what);
       if (taken.leaves) one->Leave(taken.what);
     }
-    for (Slots* const one : taken.slots) {
+    for (const std::shared_ptr<Slots>& one : taken.slots) {
       if (std::ranges::find(path.slots, one) != path.slots.end()) continue;
       one->Return(taken.what);
       if (taken.leaves) one->HasLeft(taken.what);
@@ -194,6 +200,11 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
   // A limit said no, and until when; it may have been raised since.
   if (path.refusal.until > now && path.refusal.rate->Peek(now) > absl::ZeroDuration()) {
     WakeAt(path, std::min(path.refusal.until, now + Scheduler::kLookAfterExpiries));
+    return false;
+  }
+  if (FullAmong(queue.carried_by) != nullptr) {
+    Carriage::Call(queue.carried_by, path.carried, now);
+    WakeAt(path, now + kMoreSlotsAgain);
     return false;
   }
   if (Signal* const idle = IdleSession(queue, path); idle != nullptr) {
@@ -270,6 +281,12 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     ReturnSlots(path.slots, *what);
     return false;
   }
+  auto carriage = std::make_unique<Carriage>(path.carried);
+  if (!carriage->Take(queue.carried_by, now)) {
+    ReturnSlots(path.slots, *what);
+    WakeAt(path, now + kMoreSlotsAgain);
+    return false;
+  }
   const std::vector<std::shared_ptr<RateInForce>>& rates = (*queue.PermitsOf(path.source))->connection_rates;
   for (size_t i = 0; i < rates.size(); ++i) {
     const absl::Duration wait = rates[i]->Acquire(now, queue.Standing());
@@ -285,7 +302,7 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
   if (*what == Slots::For::kReserved) ++path.reserved_sessions;
   if (!std::exchange(path.replaces, false)) path.next_added = now + kPace;
   path.retry = queue.stream->retry;
-  sessions_.Start(Session::Run(scheduler_, path, *what, Reception::Visit(path.reception, now)));
+  sessions_.Start(Session::Run(scheduler_, path, *what, Reception::Visit(path.reception, now), std::move(carriage)));
   if (queue.rows_ready > static_cast<size_t>(SessionsFor(queue, path))) WakeAt(path, path.next_added);
   return true;
 }
@@ -301,17 +318,31 @@ std::optional<Slots::For> Paths::RoomAtSite(const SendQueue& queue, const Path& 
   return Slots::For::kReserved;
 }
 
+std::string Paths::NameAtSite(const Path& path) { return fmt::format("{} from {}", path.site.key, path.source_name); }
+
+std::string Paths::OpenAtSite(const SendQueue& queue, const Path& path) {
+  std::string open =
+      fmt::format("{} of {} open", path.site.SessionsWith(path, queue.settings.per), queue.settings.connections.count);
+  if (queue.ReservedConnections() > 0) {
+    open += fmt::format(", {} of these for transactional mail alone", queue.ReservedConnections());
+  }
+  return open;
+}
+
 std::optional<Paths::Full> Paths::FullFor(const SendQueue& queue, const Path& path) const {
+  const auto full_of = [](const Slots& slots) {
+    return Full{.detail = fmt::format("connections of {}: {}", slots.name(), slots.Describe()),
+                .set_by = slots.origin(),
+                .limit = slots.name()};
+  };
+  if (const Slots* const full = FullAmong(queue.carried_by); full != nullptr) return full_of(*full);
   if (queue.rows_ready <= static_cast<size_t>(SessionsFor(queue, path))) return std::nullopt;
   const std::optional<Slots::For> what = RoomAtSite(queue, path);
   if (!what.has_value()) {
-    std::string detail =
-        fmt::format("connections from {} to {}: {} of {} open", path.source_name, path.site.key,
-                    path.site.SessionsWith(path, queue.settings.per), queue.settings.connections.count);
-    if (queue.ReservedConnections() > 0) {
-      detail += fmt::format(", {} of these for transactional mail alone", queue.ReservedConnections());
-    }
-    return Full{.detail = std::move(detail), .set_by = queue.settings.connections.origin};
+    return Full{.detail = fmt::format("connections from {} to {}: {}", path.source_name, path.site.key,
+                                      OpenAtSite(queue, path)),
+                .set_by = queue.settings.connections.origin,
+                .limit = NameAtSite(path)};
   }
   if (HasUnanswered(path)) {
     return Full{.detail = fmt::format("connections from {} to {}: {} wait for a greeting", path.source_name,
@@ -322,12 +353,7 @@ std::optional<Paths::Full> Paths::FullFor(const SendQueue& queue, const Path& pa
     return Full{.detail = fmt::format("connections of one shard: {} open", sessions_.size()), .set_by = "built in"};
   }
   const Slots::For most = queue.transactional() ? Slots::For::kReserved : *what;
-  const auto full = std::ranges::find_if(path.slots, [&](const Slots* slots) { return slots->IsFull(most); });
-  if (full != path.slots.end()) {
-    return Full{.detail = fmt::format("connections of {}: {}", (*full)->name(), (*full)->Describe()),
-                .set_by = (*full)->origin(),
-                .limit = (*full)->name()};
-  }
+  if (const Slots* const full = FullAmong(path.slots, most); full != nullptr) return full_of(*full);
   const absl::Time now = services_.Now(), again = path.reception->full_until();
   if (again > now && path.reception->MayOpen(now) == again) {
     return Full{.detail = fmt::format("connections from {} to {}: {} open, and the receiver let no further one in",
@@ -345,7 +371,7 @@ bool Paths::HasAll(const SendQueue& queue) const {
 void Paths::WakeIdle(const Path& path) {
   scheduler_.directory().ForEach([&](Site& site) {
     for (const std::unique_ptr<Path>& other : site.paths) {
-      const bool shares = &site == &path.site || std::ranges::any_of(other->slots, [&](const Slots* slots) {
+      const bool shares = &site == &path.site || std::ranges::any_of(other->slots, [&](const auto& slots) {
         return std::ranges::find(path.slots, slots) != path.slots.end();
       });
       if (shares && other->idle.waiting() > 0) other->idle.NotifyOne();
@@ -363,7 +389,7 @@ bool Paths::StandsAside(Path& path, Slots::For what) {
     }
   }
   if (path.site.precedence.Answer(now)) return true;
-  return std::ranges::any_of(path.slots, [now](Slots* slots) { return slots->precedence().Answer(now); });
+  return std::ranges::any_of(path.slots, [now](const auto& slots) { return slots->precedence().Answer(now); });
 }
 
 bool Paths::IsOverAtSite(const Path& path, Slots::For what) {
@@ -387,7 +413,7 @@ bool Paths::IsOverAtSite(const Path& path, Slots::For what) {
 bool Paths::IsTooMany(Path& path, Slots::For what) {
   if (!path.reloaded) return false;
   const bool over = IsOverAtSite(path, what) ||
-                    std::ranges::any_of(path.slots, [what](const Slots* slots) { return slots->IsOver(what); });
+                    std::ranges::any_of(path.slots, [what](const auto& slots) { return slots->IsOver(what); });
   const auto stays = std::ranges::find_if(
       path.taken, [what](const Path::Taken& taken) { return taken.what == what && !taken.leaves; });
   if (!over || stays == path.taken.end()) {
@@ -395,13 +421,13 @@ bool Paths::IsTooMany(Path& path, Slots::For what) {
     return false;
   }
   stays->leaves = true;
-  for (Slots* const one : stays->slots) one->Leave(what);
+  for (const std::shared_ptr<Slots>& one : stays->slots) one->Leave(what);
   return true;
 }
 
 bool Paths::GivesWay(const Path& path) {
   const absl::Time now = services_.Now();
-  return std::ranges::any_of(path.slots, [now](Slots* slots) { return slots->idle_call().Answer(now); });
+  return std::ranges::any_of(path.slots, [now](const auto& slots) { return slots->idle_call().Answer(now); });
 }
 
 // Nobody is called on without a message for him.
@@ -506,7 +532,7 @@ void Paths::OnSessionEnd(Path& path, Slots::For what, bool leaves) {
   if (what == Slots::For::kReserved) --path.reserved_sessions;
   const auto taken = std::ranges::find_if(
       path.taken, [&](const Path::Taken& one) { return one.what == what && one.leaves == leaves; });
-  if (leaves) std::ranges::for_each(taken->slots, [what](Slots* one) { one->HasLeft(what); });
+  if (leaves) std::ranges::for_each(taken->slots, [what](const auto& one) { one->HasLeft(what); });
   ReturnSlots(taken->slots, what);
   path.taken.erase(taken);
   const absl::Time now = services_.Now();

@@ -29,6 +29,8 @@ class Scheduler;
 class Paths {
  public:
   static constexpr absl::Duration kPace = absl::Milliseconds(20);
+  // Another shard or another site may have given a connection back by then.
+  static constexpr absl::Duration kMoreSlotsAgain = absl::Milliseconds(200);
   static constexpr int kPromptMax = 8;       // sessions that need not wait for kPace
   static constexpr int kFruitlessMax = 3;    // sessions in a row
   static constexpr int kSessionsMax = 4096;  // of one shard; marketing mail leaves a sixteenth of them free
@@ -74,9 +76,12 @@ class Paths {
   struct Full {
     std::string detail, set_by;
     absl::Time until = absl::InfinitePast();  // where that is known
-    std::string limit;                        // the name of the Slots, where it is one
+    std::string limit;                        // LimitStatus::name, where it is one
   };
   std::optional<Full> FullFor(const SendQueue& queue, const Path& path) const;
+  // What the path's connections to its site are called as a limit, and how many are open of what binds this queue.
+  static std::string NameAtSite(const Path& path);
+  static std::string OpenAtSite(const SendQueue& queue, const Path& path);
 
   // After a reload.
   void Configure(Path& path);

@@ -61,14 +61,17 @@ absl::Status ResumableLoad::Compare(const queue::Campaign& before, const LoadReq
 absl::Status ResumableLoad::CompareSettings(const queue::Campaign& before, const LoadRequest& request) const {
   const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(before.spec.settings_json);
   if (!settings.ok()) return settings.status();
-  const std::string a_day = request.messages_per_day.empty() ? "" : request.messages_per_day + "/d";
-  for (const auto& [flag, text, was] : {std::tuple{"--rate", &request.rate, &settings->rates.rate},
-                                        {"--messages-per-day", &a_day, &settings->rates.a_day}}) {
-    if (text->empty()) continue;
-    const absl::StatusOr<Rate> rate = ParseRate(*text);
-    if (!rate.ok()) return rate.status();
-    if (was->unlimited()) return OtherContent(fmt::format("without {}", flag));
-    if (*rate != *was) return OtherContent(fmt::format("with another {}", flag));
+  const auto compare = [&](std::string_view flag, auto limit) -> absl::Status {  // what is not given is as it was
+    const auto &is = request.limits.*limit, &was = settings->limits.*limit, none = CampaignLimits().*limit;
+    if (is == none || is == was) return absl::OkStatus();
+    return OtherContent(fmt::format("{} {}", was == none ? "without" : "with another", flag));
+  };
+  for (const absl::Status& same :
+       {compare("--rate", &CampaignLimits::rate), compare("--messages-per-day", &CampaignLimits::a_day),
+        compare("--connections", &CampaignLimits::connections),
+        compare("--connection-rate", &CampaignLimits::connection_rate),
+        compare("--messages-per-connection", &CampaignLimits::messages_per_connection)}) {
+    if (!same.ok()) return same;
   }
   if (request.weight != 1 && request.weight != settings->weight) return OtherContent("with another --weight");
   if (request.expires_in.value_or(before.spec.expires_in) != before.spec.expires_in) {

@@ -263,7 +263,7 @@ Assignment Scheduler::TakeFront(SendQueue& queue, std::shared_ptr<const SendPerm
   return assignment;
 }
 
-std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal, Slots::For what) {
+std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal, Carriage& carriage, Slots::For what) {
   refusal = Refusal{.kind = Refusal::Kind::kNoRows, .until = absl::InfiniteFuture()};
   if (draining_) return std::nullopt;
   const absl::Time now = services_.Now();
@@ -287,6 +287,11 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal, Slots::F
     }
     if (queue.signer != nullptr && !sign_ahead_.IsReady(queue)) {
       if (refusal.kind == Refusal::Kind::kNoRows) refusal.kind = Refusal::Kind::kSigning;
+      continue;
+    }
+    if (!carriage.Take(queue.carried_by, now)) {
+      if (refusal.kind != Refusal::Kind::kRate) refusal.kind = Refusal::Kind::kConnections;
+      paths_.WakeAt(path, now + Paths::kMoreSlotsAgain);
       continue;
     }
     absl::Duration wait;

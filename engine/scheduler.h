@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "engine/attempt.h"
+#include "engine/carriage.h"
 #include "engine/directory.h"
 #include "engine/lane.h"
 #include "engine/lane_table.h"
@@ -68,8 +69,10 @@ class Scheduler {
   // A lane that was handed over is not there any more, and is due then.
   void HandedBack(queue::CampaignId campaign, absl::Time when) { lanes_.HandedBack(campaign, when); }
 
-  // The next row for a session on `path`; or nothing, and why. kReserved: of transactional streams alone.
-  std::optional<Assignment> Next(Path& path, Refusal& refusal, Slots::For what = Slots::For::kAnything);
+  // The next row for a session on `path`, which may carry it; or nothing, and why. kReserved: of transactional streams
+  // alone.
+  std::optional<Assignment> Next(Path& path, Refusal& refusal, Carriage& carriage,
+                                 Slots::For what = Slots::For::kAnything);
   // The same without asking any limit: for a path that failed, so that a row has that as its outcome.
   std::optional<Assignment> Head(Path& path);
 

@@ -125,6 +125,11 @@ void Scheduler::Configure(SendQueue& queue) {
                           ? RequirementOfReport()
                           : RequirementOf(BindingPolicy(stream, queue.settings), stream.requiretls, queue.security);
   queue.delivery_seconds = services_.metrics.histogram(Metric::kDeliverySeconds, {stream.name});
+  const Sending sending{stream, queue.campaign->name, queue.campaign->limits};
+  queue.carried_by.clear();
+  for (const BindingCount& binding : CarryingCounts(sending)) {
+    queue.carried_by.push_back(services_.limits.Count(binding.name, binding.limit));
+  }
   for (const int index : SourcesOf(queue)) {
     const SourceOptions& source = options.sources[static_cast<size_t>(index)];
     if (std::ranges::binary_search(queue.placement.barred, source.name)) continue;
@@ -134,13 +139,13 @@ void Scheduler::Configure(SendQueue& queue) {
     permits->waits_for_warmup = stream.kind == StreamKind::kMarketing && permits->warmup != nullptr;
     // Asked first: what is kept for it elsewhere it can use.
     if (permits->waits_for_warmup) permits->rates.push_back(BoundFor(queue, *permits, permits->warmup));
-    const Sending sending{stream, queue.campaign->name, queue.campaign->rates};
     for (const BindingRate& binding : BindingRates(options, sending, source, site.key, queue.settings)) {
       std::shared_ptr<RateInForce> rate =
           services_.limits.Rate(binding.kind, binding.name, binding.limit, binding.identity);
       if (!binding.limit.rate.unlimited()) permits->rates.push_back(BoundFor(queue, *permits, std::move(rate)));
     }
-    for (const BindingRate& binding : ConnectionRates(options, stream, source, site.key, queue.settings)) {
+    permits->messages_per_connection = MessagesPerConnection(options, sending, source, queue.settings);
+    for (const BindingRate& binding : ConnectionRates(options, sending, source, site.key, queue.settings)) {
       permits->connection_rates.push_back(
           services_.limits.Rate(binding.kind, binding.name, binding.limit, binding.identity));
     }

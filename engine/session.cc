@@ -23,7 +23,7 @@ constexpr size_t kChunkBytesMax = 256 << 10;
 // A session without work looks so often whether other mail waits for its connection: while a limit on connections is
 // reached, and while none is.
 constexpr absl::Duration kLookAround = absl::Milliseconds(100), kSeldomLookAround = absl::Seconds(1);
-constexpr absl::Duration kTurn = absl::Seconds(5);  // of a site's only connection while others have none
+constexpr absl::Duration kTurn = absl::Seconds(5);  // of what only one has, while others have none
 constexpr size_t kBlockBytes = 64 << 10;            // of content, each under a deadline of its own: RFC 5321 4.5.3.2.5
 
 // The shard-wide words for how a session ended; values of sealift_smtp_sessions_total's label.
@@ -78,9 +78,11 @@ Task<absl::Status> WaitFor(Signal& signal) { co_return co_await signal.Wait(); }
 
 }  // namespace
 
-Task<void> Session::Run(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit visit) {
+Task<void> Session::Run(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit visit,
+                        std::unique_ptr<Carriage> carriage) {
   ShardServices& services = scheduler.services();
   if (services.options->FindSource(path.source_name) == nullptr) {  // a reload took it away before this began
+    carriage->Release();
     scheduler.paths().OnSessionEnd(path, what, /*leaves=*/false);
     co_return;
   }
@@ -88,7 +90,7 @@ Task<void> Session::Run(Scheduler& scheduler, Path& path, Slots::For what, Recep
   open->Add(1);
   bool leaves = false;
   {
-    Session session(scheduler, path, what, visit);
+    Session session(scheduler, path, what, visit, *carriage);
     co_await session.Live();
     if (session.greeted_) --path.greeted;
     leaves = session.leaves_;
@@ -96,10 +98,11 @@ Task<void> Session::Run(Scheduler& scheduler, Path& path, Slots::For what, Recep
   }
   open->Add(-1);
   visit.End(services.Now());
+  carriage->Release();
   scheduler.paths().OnSessionEnd(path, what, leaves);
 }
 
-Session::Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit& visit)
+Session::Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit& visit, Carriage& carriage)
     : scheduler_(scheduler),
       services_(scheduler.services()),
       path_(path),
@@ -119,6 +122,7 @@ Session::Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::V
                        }},
                   options_, *options_->FindSource(path.source_name), path.requirement),
       tls_account_(services_, path.requirement, options_->FindSource(path.source_name)->address),
+      carriage_(carriage),
       message_(services_, options_) {}
 
 Task<void> Session::Live() {
@@ -220,9 +224,10 @@ void Session::LookAround() {
       leaves_ || scheduler_.paths().StandsAside(path_, what_) || (may_give && scheduler_.paths().GivesWay(path_));
 }
 
-bool Session::MayBegin() const {
+bool Session::MayBegin() {
   if (closing_ || begun_ >= begun_max_ || services_.Now() - opened_ >= options_->smtp.session_max) return false;
   if (pipeline_.ends_with_data()) return false;
+  if (!under_way_.empty() && carriage_.IsToGiveWay(kTurn, services_.Now())) return false;
   return std::ranges::all_of(under_way_, [this](const Transaction& other) { return under_way_.size() < other.depth; });
 }
 
@@ -239,15 +244,16 @@ Task<bool> Session::Begin() {
     assignment = co_await NextAssignment();
   } else {
     Refusal refusal;
-    assignment = scheduler_.Next(path_, refusal, what_);
+    assignment = scheduler_.Next(path_, refusal, carriage_, what_);
   }
   if (!assignment.has_value()) co_return false;
   if (!under_way_.empty() && under_way_.size() >= DepthOf(*assignment)) {  // it goes alone, once these are answered
     scheduler_.Return(*assignment);
     co_return false;
   }
+  if (under_way_.empty()) carriage_.KeepOnly(assignment->queue->carried_by);
   // A connection has as many as may be of the strictest whose mail it carries.
-  begun_max_ = std::min<int64_t>(begun_max_, assignment->queue->settings.messages_per_connection);
+  begun_max_ = std::min<int64_t>(begun_max_, assignment->permits->messages_per_connection);
   if (begun_ >= begun_max_) {
     scheduler_.Return(*assignment);
     co_return false;
@@ -263,13 +269,15 @@ Task<std::optional<Assignment>> Session::NextAssignment() {
   while (!scheduler_.draining()) {
     LookAround();
     if (closing_) break;
+    if (carriage_.IsToGiveWay(kTurn, services_.Now())) carriage_.GiveWay(services_.Now());
     Refusal refusal;
-    std::optional<Assignment> assignment = scheduler_.Next(path_, refusal, what_);
+    std::optional<Assignment> assignment = scheduler_.Next(path_, refusal, carriage_, what_);
     if (assignment.has_value()) co_return assignment;
+    carriage_.Release();
     const absl::Duration left = patience - services_.Now();
     if (left <= absl::ZeroDuration()) break;
     if (refusal.kind == Refusal::Kind::kRate && refusal.until > patience) break;
-    const bool last = std::ranges::any_of(path_.slots, [](const Slots* slots) { return slots->IsFull(); });
+    const bool last = std::ranges::any_of(path_.slots, [](const auto& slots) { return slots->IsFull(); });
     const absl::Duration nap = std::min(left, last ? kLookAround : kSeldomLookAround);
     const absl::Status woken = co_await WithDeadline(services_.ring, nap, WaitFor(work));
     if (woken.ok()) continue;

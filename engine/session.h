@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "engine/attempt.h"
+#include "engine/carriage.h"
 #include "engine/connection.h"
 #include "engine/outgoing_message.h"
 #include "engine/pipeline.h"
@@ -38,7 +39,8 @@ namespace sealift::engine {
 class Session {
  public:
   // kReserved: it sends mail of transactional streams alone.
-  static Task<void> Run(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit visit);
+  static Task<void> Run(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit visit,
+                        std::unique_ptr<Carriage> carriage);
 
  private:
   // A message on its way. Its outcome comes with the replies, in the order of the pipeline's transactions.
@@ -63,7 +65,7 @@ class Session {
   // Whether this server's replies say themselves what they answer (Pipeline::Fits).
   enum class Telling { kUnknown, kYes, kNo };
 
-  Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit& visit);
+  Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit& visit, Carriage& carriage);
 
   Task<void> Live();
   Task<bool> Open();
@@ -89,7 +91,7 @@ class Session {
   // False: it answers something else than what it stands in the place of.
   bool Believes(const Reply& reply);
   void LookAround();
-  bool MayBegin() const;
+  bool MayBegin();
   size_t DepthOf(const Assignment& assignment) const;
   absl::Duration LimitOf(Phase phase) const;
   void WriteGroup(const Assignment& assignment);
@@ -117,6 +119,8 @@ class Session {
   const std::shared_ptr<const Options> options_;  // those in force when it began
   Connection connection_;
   TlsAccount tls_account_;
+
+  Carriage& carriage_;
 
   OutgoingMessage message_;  // the one that is being sent
   Group group_;              // what carries it

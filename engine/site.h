@@ -84,6 +84,7 @@ struct SendPermits {
   // it; else they count and do not wait.
   std::shared_ptr<RateInForce> warmup;
   bool waits_for_warmup = false;
+  int messages_per_connection = 0;  // a connection that has carried as many carries no more of its mail
   Counter* delivered = nullptr;
   Restraints::Attempts attempts;  // what a backoff is measured by
 };
@@ -122,6 +123,7 @@ struct SendQueue {
   std::string domain;  // of the lane that made it: what its settings were looked up for
   int lanes = 0;
   std::vector<std::shared_ptr<const SendPermits>> permits;  // a source of the stream's pool each
+  SharedSlots carried_by;                                   // the connections that carry its mail are counted in these
   uint64_t restraints = 0;                                  // the generation that `permits` were made under
   HoldSet::Placement placement;                             // where operators' orders let its rows leave
   size_t next_source = 0;                                   // whose turn it is to open a session
@@ -190,14 +192,15 @@ struct Path {
   std::vector<int> pool_mates;                         // sources that share a pool with its own
   std::vector<absl::Duration> retry;  // of the stream that the last session was opened for: when a block ends
   Block block;
-  Refusal refusal;            // the last one
-  std::vector<Slots*> slots;  // what a session takes one of each: its source's, its providers'
+  Refusal refusal;    // the last one
+  SharedSlots slots;  // what a session takes one of each: its source's, its providers'
   struct Taken {
-    std::vector<Slots*> slots;
+    SharedSlots slots;
     Slots::For what;
     bool leaves = false;  // a reload has left less room than there was open
   };
   std::vector<Taken> taken;              // by the sessions that are open
+  SharedSlots carried;                   // what their Carriages have
   std::shared_ptr<Reception> reception;  // of its source, by what judges as one with the site
 
   // Whether a limit of connections for each source, pool or node counts the other's with this one's.

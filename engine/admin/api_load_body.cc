@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <tuple>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "engine/admin/api_json.h"
@@ -42,17 +44,28 @@ absl::Status ReadText(const json& head, const char* member, std::string* out) {
   return absl::OkStatus();
 }
 
+absl::Status ReadNumber(std::string_view member, const std::string& text, auto max, auto& out) {
+  if (absl::SimpleAtoi(text, &out) && out >= 1 && out <= max) return absl::OkStatus();
+  return WithExit(
+      absl::InvalidArgumentError(fmt::format("`{}` is a whole number from 1 to {}, not '{}'", member, max, text)),
+      ExitCode::kUsage);
+}
+
 }  // namespace
 
 absl::Status LoadBody::ReadHead(std::string_view line) {
   const json head = json::parse(line, nullptr, false);
   if (!head.is_object()) return Unreadable("its first line is no JSON object");
-  std::string expires_in, erase_after, start_at, format, weight;
+  std::string expires_in, erase_after, start_at, format, weight, rate, a_day, connection_rate, connections,
+      a_connection;
   for (const auto& [member, out] : {std::pair{"stream", &request_.stream},
                                     {"key_column", &request_.key_column},
                                     {"format", &format},
-                                    {"rate", &request_.rate},
-                                    {"messages_per_day", &request_.messages_per_day},
+                                    {"rate", &rate},
+                                    {"messages_per_day", &a_day},
+                                    {"connections", &connections},
+                                    {"connection_rate", &connection_rate},
+                                    {"messages_per_connection", &a_connection},
                                     {"weight", &weight},
                                     {"expires_in", &expires_in},
                                     {"erase_after", &erase_after},
@@ -86,22 +99,25 @@ absl::Status LoadBody::ReadHead(std::string_view line) {
     if (!parsed.ok()) return parsed.status();
     request_.start_at = *parsed;
   }
-  if (!request_.rate.empty()) {
-    if (const absl::StatusOr<Rate> parsed = ParseRate(request_.rate); !parsed.ok()) {
-      return WithExit(parsed.status(), ExitCode::kUsage);
+  CampaignLimits& limits = request_.limits;
+  for (const auto& [text, out] : {std::pair{&rate, &limits.rate}, {&connection_rate, &limits.connection_rate}}) {
+    if (text->empty()) continue;
+    const absl::StatusOr<Rate> parsed = ParseRate(*text);
+    if (!parsed.ok()) return WithExit(parsed.status(), ExitCode::kUsage);
+    *out = *parsed;
+  }
+  if (!a_day.empty()) {
+    limits.a_day.period = absl::Hours(24);
+    if (absl::Status read = ReadNumber("messages_per_day", a_day, 1'000'000'000, limits.a_day.count); !read.ok()) {
+      return read;
     }
   }
-  const std::string& a_day = request_.messages_per_day;
-  if (!a_day.empty() && !ParseRate(a_day + "/d").ok()) {
-    return WithExit(absl::InvalidArgumentError(
-                        fmt::format("`messages_per_day` is a whole number from 1 to 1000000000, not '{}'", a_day)),
-                    ExitCode::kUsage);
-  }
-  if (!weight.empty() && (!absl::SimpleAtoi(weight, &request_.weight) || request_.weight < 1 ||
-                          request_.weight > CampaignSettings::kWeightMax)) {
-    return WithExit(absl::InvalidArgumentError(fmt::format("`weight` is a whole number from 1 to {}, not '{}'",
-                                                           CampaignSettings::kWeightMax, weight)),
-                    ExitCode::kUsage);
+  for (const auto& [member, text, max, out] :
+       {std::tuple{"connections", &connections, 100'000, &limits.connections},
+        {"messages_per_connection", &a_connection, 1'000'000, &limits.messages_per_connection},
+        {"weight", &weight, CampaignSettings::kWeightMax, &request_.weight}}) {
+    if (text->empty()) continue;
+    if (absl::Status read = ReadNumber(member, *text, max, *out); !read.ok()) return read;
   }
   if (!head.contains("template_bytes") || !head["template_bytes"].is_number_unsigned()) {
     return Unreadable("`template_bytes` is missing");

@@ -281,7 +281,7 @@ void Preflight::CheckDestinations() {
 void Preflight::CheckFinish(const StreamOptions& stream, const Subject& subject) {
   const Options& options = *context_.options;
   const PoolOptions& pool = options.pools[static_cast<size_t>(stream.pool_index)];
-  const Sending sending{stream, subject.campaign.spec.name, subject.rates};
+  const Sending sending{stream, subject.campaign.spec.name, subject.limits};
   std::vector<ProjectedRows> groups;
   PreflightFinish& finish = report_.finish;
   for (const DestinationSurvey::Site& site : sites_) {

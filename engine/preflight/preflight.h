@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "dns/cache.h"
-#include "engine/campaign_rates.h"
+#include "engine/campaign_limits.h"
 #include "engine/options.h"
 #include "engine/preflight/destination_survey.h"
 #include "engine/preflight/report.h"
@@ -41,7 +41,7 @@ class Preflight {
   };
   struct Subject {
     const queue::Campaign& campaign;
-    CampaignRates rates;                             // of its load
+    CampaignLimits limits;                           // of its load
     std::optional<absl::Time> start_at;              // when it is to start
     std::vector<DestinationSurvey::Domain> domains;  // its queued rows, in any order
     std::optional<uint64_t> suppressed_now;

@@ -117,6 +117,9 @@ std::vector<Command> MakeTree() {
             Option("rejects", "FILE", "where rejected rows are listed"),
             Option("rate", "RATE", "never faster than this: 200/s, 5000/h"),
             Option("messages-per-day", "N", "never more in any 24 hours, spread over them; beside --rate"),
+            Option("connections", "N", "never more connections that carry its mail at once"),
+            Option("connection-rate", "RATE", "never more new connections that are opened for its mail: 60/m"),
+            Option("messages-per-connection", "N", "a connection that carries its mail carries no more messages"),
             Option("weight", "N",
                    "its share of a destination, and of a rate that several share, beside campaigns of the same "
                    "priority: so many messages for each of a campaign of weight 1, the default; to 100"),

@@ -40,6 +40,9 @@ absl::StatusOr<json> HeadOf(const Invocation& call, const std::string& template_
                                      {"erase-after", "erase_after"},
                                      {"rate", "rate"},
                                      {"messages-per-day", "messages_per_day"},
+                                     {"connections", "connections"},
+                                     {"connection-rate", "connection_rate"},
+                                     {"messages-per-connection", "messages_per_connection"},
                                      {"weight", "weight"}}) {
     if (call.Has(flag)) head[member] = call.Value(flag);
   }

@@ -66,11 +66,43 @@ TEST_F(BindingRatesTest, ConnectionsAreOpenedAtTheRatesOfAllWhomTheyAreOf) {
   stream_.connection_rate = one;
   options_.pools.push_back({.name = "other", .connection_rate = one});
   std::vector<std::string> names;
-  for (const BindingRate& rate : ConnectionRates(options_, stream_, options_.sources[0], kSite,
+  const Sending sending{stream_, "spring", {.connection_rate = one.rate}};
+  for (const BindingRate& rate : ConnectionRates(options_, sending, options_.sources[0], kSite,
                                                  options_.DestinationFor("d1.test", "mx.d1.test"))) {
     names.push_back(rate.name);
   }
-  EXPECT_THAT(names, ElementsAre("source ip1", "pool main", "stream news", "node mta1.sender.test"));
+  EXPECT_THAT(names, ElementsAre("source ip1", "pool main", "stream news", "campaign spring", "node mta1.sender.test"));
+}
+
+TEST_F(BindingRatesTest, AConnectionCarriesTheLeastThatAnyOfThoseAllows) {
+  CampaignLimits limits;
+  const auto of = [&] {
+    return MessagesPerConnection(options_, {stream_, "spring", limits}, options_.sources[0],
+                                 options_.DestinationFor("d1.test", "mx.d1.test"));
+  };
+  EXPECT_EQ(of(), options_.smtp.messages_per_connection);
+  options_.pools.push_back({.name = "other", .messages_per_connection = 1});  // it has not that source
+  int* const each[] = {&options_.node.messages_per_connection, &options_.pools[0].messages_per_connection,
+                       &options_.sources[0].messages_per_connection, &stream_.messages_per_connection,
+                       &limits.messages_per_connection};
+  int least = 100;
+  for (int* const one : each) {
+    *one = --least;
+    EXPECT_EQ(of(), least);
+  }
+  options_.destinations = {{.domains = {"d1.test"}, .messages_per_connection = 7}};
+  EXPECT_EQ(of(), 7);
+}
+
+TEST_F(BindingRatesTest, ConnectionsAreCountedForTheStreamAndTheCampaignThatSaySo) {
+  EXPECT_TRUE(CarryingCounts({stream_, "spring", {}}).empty());
+  stream_.connections = {.count = 3, .origin = "t:1"};
+  const std::vector<BindingCount> counts = CarryingCounts({stream_, "spring", {.connections = 2}});
+  ASSERT_EQ(counts.size(), 2u);
+  EXPECT_EQ(counts[0].name, "stream news");
+  EXPECT_EQ(counts[0].limit.origin, "t:1");
+  EXPECT_EQ(counts[1].name, "campaign spring");
+  EXPECT_EQ(counts[1].limit.count, 2);
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ class CampaignLoaderTest : public LoaderWorld {
         .mode = "sink",
         .template_text = request.template_text,
         .defaults = request.defaults,
-        .settings_json = CampaignSettings{.rates = {.rate = RateOf(request.rate)},
+        .settings_json = CampaignSettings{.limits = request.limits,
                                           .weight = request.weight,
                                           .start_at = request.start_at,
                                           .erase_after = request.erase_after.value_or(absl::ZeroDuration()),
@@ -215,13 +215,13 @@ TEST_F(CampaignLoaderTest, AnotherRateWeightOrTimeUnderTheSameNameIsRefused) {
   ASSERT_TRUE(Load(kThree, plain).ok());
   LoadRequest set = plain;
   set.name = "summer";
-  set.rate = "10/s";
+  set.limits = {.rate = RateOf("10/s"), .connections = 4};
   set.weight = 3;
   set.erase_after = absl::Hours(1);
   ASSERT_TRUE(Load(kThree, set).ok());
   LoadRequest same = set;
   EXPECT_TRUE(Load(kThree, same).ok());
-  same.rate = "";
+  same.limits = {};
   same.weight = 1;
   same.erase_after = std::nullopt;
   EXPECT_TRUE(Load(kThree, same).ok()) << "what is not said stays as it was";
@@ -233,14 +233,18 @@ TEST_F(CampaignLoaderTest, AnotherRateWeightOrTimeUnderTheSameNameIsRefused) {
     ExpectOther(Load(kThree, request), words, 3);
     EXPECT_EQ(store_->FindCampaign(request.name)->state, queue::CampaignState::kReady);
   };
-  expect_other(plain, [](LoadRequest& request) { request.rate = "1/m"; }, "without --rate");
-  expect_other(plain, [](LoadRequest& request) { request.messages_per_day = "9"; }, "without --messages-per-day");
+  expect_other(plain, [](LoadRequest& request) { request.limits.rate = RateOf("1/m"); }, "without --rate");
+  expect_other(plain, [](LoadRequest& request) { request.limits.a_day = RateOf("9/d"); }, "without --messages-per-day");
   expect_other(plain, [](LoadRequest& request) { request.weight = 2; }, "another --weight");
   expect_other(plain, [](LoadRequest& request) { request.expires_in = absl::Hours(1); }, "with --expires-in 3d");
   expect_other(plain, [](LoadRequest& request) { request.erase_after = absl::Hours(1); }, "another --erase-after");
   expect_other(
       plain, [](LoadRequest& request) { request.start_at = absl::Now() + absl::Hours(1); }, "without --start-at");
-  expect_other(set, [](LoadRequest& request) { request.rate = "20/s"; }, "another --rate");
+  expect_other(set, [](LoadRequest& request) { request.limits.rate = RateOf("20/s"); }, "another --rate");
+  expect_other(set, [](LoadRequest& request) { request.limits.connections = 5; }, "another --connections");
+  expect_other(
+      set, [](LoadRequest& request) { request.limits.messages_per_connection = 5; },
+      "without --messages-per-connection");
 }
 
 // `now+1h` is another time whenever it is said: the first counts, and who says it again is told when it is.

@@ -48,7 +48,7 @@ TEST_F(ConnectionLimitsTest, TheSitesOfAProviderShareItsConnections) {
   Start();
   SendToBoth();
   ASSERT_TRUE(Eventually([this] { return Open() == 3; }));
-  Slots* const slots = limits_.Count("provider group from " + options_.sources[0].name, {3});
+  const std::shared_ptr<Slots> slots = limits_.Count("provider group from " + options_.sources[0].name, {3});
   EXPECT_EQ(slots->used(), 3);
   // More slots are seen without anything else happening.
   limits_.Count("provider group from " + options_.sources[0].name, {5});
@@ -104,7 +104,7 @@ TEST_F(ConnectionLimitsTest, WhatAReloadBeginsToCountIsCountedWithWhatIsOpen) {
   options_.destinations.push_back({.provider = "group", .connections = {.count = 2, .origin = "t:2"}});
   const auto now = std::make_shared<const Options>(options_);
   OnShard([&](Scheduler& scheduler) { scheduler.Adopt(now, scheduler.services().signing_keys); });
-  Slots* const slots = limits_.Count("provider group from " + options_.sources[0].name, {2});
+  const std::shared_ptr<Slots> slots = limits_.Count("provider group from " + options_.sources[0].name, {2});
   EXPECT_EQ(slots->used(), 6);
   Stop(absl::ZeroDuration());
   EXPECT_EQ(slots->used(), 0);
@@ -171,7 +171,7 @@ TEST_F(ConnectionLimitsTest, AConnectionThatIsUsedUpIsLeftToASiteThatHasNone) {
       {.provider = "group", .connections = {.count = 1, .origin = "t:1"}, .messages_per_connection = 2}};
   Start();
   const queue::CampaignId spring =
-      Send("spring", Recipients(200, "d1.test"), {.rate = {.count = 100, .period = absl::Seconds(1)}});
+      Send("spring", Recipients(200, "d1.test"), {.limits = {.rate = {.count = 100, .period = absl::Seconds(1)}}});
   const queue::CampaignId summer = Send("summer", Recipients(4, "d2.test"));
   ASSERT_TRUE(EventuallyDelivered(summer, 4));
   EXPECT_GT(CountersOf(spring).queued(), 0u);
@@ -184,7 +184,7 @@ TEST_F(ConnectionLimitsTest, ASitesOnlyConnectionIsLeftAfterATurnToASiteThatHasN
   options_.destinations = {{.provider = "group", .connections = {.count = 1, .origin = "t:1"}}};
   Start();
   const queue::CampaignId spring =
-      Send("spring", Recipients(900, "d1.test"), {.rate = {.count = 25, .period = absl::Seconds(1)}});
+      Send("spring", Recipients(900, "d1.test"), {.limits = {.rate = {.count = 25, .period = absl::Seconds(1)}}});
   ASSERT_TRUE(EventuallyDelivered(spring, 1));
   const queue::CampaignId summer = Send("summer", Recipients(4, "d2.test"));
   ASSERT_TRUE(EventuallyDelivered(summer, 4));
@@ -353,11 +353,11 @@ TEST_F(ReservedConnectionsTest, AConnectionOfTheReserveCarriesNoMarketingMailLat
   OnShard([&](Scheduler& scheduler) {
     Path& path = PathTo(scheduler, "d1.test");
     Refusal refusal;
-    const std::optional<Assignment> code = scheduler.Next(path, refusal, Slots::For::kReserved);
+    const std::optional<Assignment> code = NextFor(scheduler, path, refusal, Slots::For::kReserved);
     ASSERT_TRUE(code.has_value());
     EXPECT_EQ(code->lane->campaign->name, "code");
-    EXPECT_FALSE(scheduler.Next(path, refusal, Slots::For::kReserved).has_value());
-    EXPECT_TRUE(scheduler.Next(path, refusal).has_value()) << "marketing mail goes by the others";
+    EXPECT_FALSE(NextFor(scheduler, path, refusal, Slots::For::kReserved).has_value());
+    EXPECT_TRUE(NextFor(scheduler, path, refusal).has_value()) << "marketing mail goes by the others";
   });
 }
 

@@ -44,7 +44,7 @@ TEST_F(ExplainTest, RowsOfAllReasonsAddUpToWhatIsQueued) {
   OnShard([&](Scheduler& scheduler) {
     Path& path = PathTo(scheduler, "d1.test");
     Refusal refusal;
-    while (const std::optional<Assignment> next = scheduler.Next(path, refusal)) {
+    while (const std::optional<Assignment> next = NextFor(scheduler, path, refusal)) {
       scheduler.Conclude(*next, {.verdict = {.action = Action::kDefer, .reason_class = ReasonClass::kFull}});
     }
   });
@@ -56,14 +56,14 @@ TEST_F(ExplainTest, RowsOfAllReasonsAddUpToWhatIsQueued) {
   const auto without = std::make_shared<const Options>(options_);
   OnShard([&](Scheduler& scheduler) { scheduler.Adopt(without, scheduler.services().signing_keys); });
   const queue::CampaignId slow =
-      Send("slow", Recipients(5, "d1.test"), {.rate = {.count = 1, .period = absl::Hours(1)}});
+      Send("slow", Recipients(5, "d1.test"), {.limits = {.rate = {.count = 1, .period = absl::Hours(1)}}});
   ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 7; }));
   std::optional<Assignment> sent;
   OnShard([&](Scheduler& scheduler) {
     Path& path = PathTo(scheduler, "d1.test");
     Refusal refusal;
-    sent = scheduler.Next(path, refusal);
-    EXPECT_FALSE(scheduler.Next(path, refusal).has_value());
+    sent = NextFor(scheduler, path, refusal);
+    EXPECT_FALSE(NextFor(scheduler, path, refusal).has_value());
     scheduler.Conclude(*sent, {.verdict = {.action = Action::kDeliver}, .code = 250});
   });
   ASSERT_TRUE(EventuallyDelivered(slow, 1));
@@ -91,8 +91,8 @@ TEST_F(ExplainTest, TheLimitThatRefusesIsNamedWithItsValueAndWhoSetIt) {
   OnShard([&](Scheduler& scheduler) {
     Path& path = PathTo(scheduler, "d1.test");
     Refusal refusal;
-    const std::optional<Assignment> sent = scheduler.Next(path, refusal);
-    EXPECT_FALSE(scheduler.Next(path, refusal).has_value());
+    const std::optional<Assignment> sent = NextFor(scheduler, path, refusal);
+    EXPECT_FALSE(NextFor(scheduler, path, refusal).has_value());
     DomainExplanation explanation;
     ExplainDomain(scheduler, "d1.test", explanation);
     EXPECT_THAT(explanation.hosts, ElementsAre("10 mx.d1.test"));
@@ -118,14 +118,14 @@ TEST(TakeSettledTest, WhatWasGoingOutIsTakenFirst) {
 
 TEST_F(ExplainTest, EachOfTwoCampaignsIsToldItsOwnLimit) {
   Start();
-  Send("spring", Recipients(2, "d1.test"), {.rate = {.count = 1, .period = absl::Hours(1)}});
-  Send("summer", Recipients(2, "d1.test"), {.rate = {.count = 1, .period = absl::Hours(2)}});
+  Send("spring", Recipients(2, "d1.test"), {.limits = {.rate = {.count = 1, .period = absl::Hours(1)}}});
+  Send("summer", Recipients(2, "d1.test"), {.limits = {.rate = {.count = 1, .period = absl::Hours(2)}}});
   ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 4; }));
   OnShard([&](Scheduler& scheduler) {
     Path& path = PathTo(scheduler, "d1.test");
     Refusal refusal;
-    for (int i = 0; i < 2; ++i) EXPECT_TRUE(scheduler.Next(path, refusal).has_value());
-    EXPECT_FALSE(scheduler.Next(path, refusal).has_value());
+    for (int i = 0; i < 2; ++i) EXPECT_TRUE(NextFor(scheduler, path, refusal).has_value());
+    EXPECT_FALSE(NextFor(scheduler, path, refusal).has_value());
     DomainExplanation explanation;
     ExplainDomain(scheduler, "d1.test", explanation);
     std::vector<std::string> details;
@@ -146,13 +146,13 @@ TEST_F(ExplainTest, ALimitThatLastsIsNamedRatherThanWhatPassesByItself) {
   unsettled_share_ = 1;
   AddStream("free");
   Start();
-  Send("slow", Recipients(2, "d1.test"), {.rate = {.count = 1, .period = absl::Hours(1)}});
+  Send("slow", Recipients(2, "d1.test"), {.limits = {.rate = {.count = 1, .period = absl::Hours(1)}}});
   ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 2; }));
   OnShard([&](Scheduler& scheduler) {
     Path& path = PathTo(scheduler, "d1.test");
     Refusal refusal;
-    ASSERT_TRUE(scheduler.Next(path, refusal).has_value());
-    ASSERT_FALSE(scheduler.Next(path, refusal).has_value());
+    ASSERT_TRUE(NextFor(scheduler, path, refusal).has_value());
+    ASSERT_FALSE(NextFor(scheduler, path, refusal).has_value());
     ASSERT_EQ(refusal.kind, Refusal::Kind::kUnsettled);
     EXPECT_EQ(Reasons("d1.test")["campaign"], 2u);
   });
@@ -160,7 +160,7 @@ TEST_F(ExplainTest, ALimitThatLastsIsNamedRatherThanWhatPassesByItself) {
   ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 4; }));
   OnShard([&](Scheduler& scheduler) {
     Refusal refusal;
-    ASSERT_FALSE(scheduler.Next(PathTo(scheduler, "d1.test"), refusal).has_value());
+    ASSERT_FALSE(NextFor(scheduler, PathTo(scheduler, "d1.test"), refusal).has_value());
     EXPECT_THAT(Reasons("d1.test"), ElementsAre(Pair("campaign", 2), Pair("unsettled", 3)));
   });
 }

@@ -30,7 +30,7 @@ class FinishedSendingTest : public ShardWorld {
     const absl::StatusOr<queue::Campaign> campaign = store_->FindCampaign(name);
     CHECK(campaign.ok(), "it was loaded");
     active_[campaign->id] = std::make_shared<ActiveCampaign>(campaign->id, name, campaign->spec.stream, absl::Now(),
-                                                             CampaignRates(), std::nullopt);
+                                                             CampaignLimits(), std::nullopt);
     Run(campaign->id);
     return campaign->id;
   }

@@ -301,7 +301,7 @@ TEST_F(KeptLimitsTest, AnOwnedRateDoesNotWaitForTheDisk) {
 
 TEST(SlotsTest, NoMoreThanTheMaximumAreTaken) {
   Limits limits;
-  Slots* const slots = limits.Count("source ip1", {2, "a.toml:3"});
+  const std::shared_ptr<Slots> slots = limits.Count("source ip1", {2, "a.toml:3"});
   EXPECT_EQ(slots->origin(), "a.toml:3");
   EXPECT_TRUE(slots->TryTake());
   EXPECT_TRUE(slots->TryTake());
@@ -310,9 +310,21 @@ TEST(SlotsTest, NoMoreThanTheMaximumAreTaken) {
   EXPECT_TRUE(slots->TryTake());
 }
 
+TEST(SlotsTest, WhatNobodyHasIsForgottenOnceThereAreMany) {
+  Limits limits;
+  const std::shared_ptr<Slots> kept = limits.Count("campaign spring", {2, "a.toml:3"});
+  ASSERT_TRUE(kept->TryTake());
+  for (size_t i = 0; i <= Limits::kCountsMin; ++i) limits.Count("campaign " + std::to_string(i), {2, "a.toml:3"});
+  limits.Forget(absl::Now());
+  size_t left = 0;
+  limits.ForEach([](const RateInForce&) {}, [&](const std::string&, const Slots&) { ++left; });
+  EXPECT_EQ(left, 1u);
+  EXPECT_EQ(limits.Count("campaign spring", {2, "a.toml:3"}), kept);
+}
+
 TEST(SlotsTest, ALowerMaximumWaitsUntilEnoughCameBack) {
   Limits limits;
-  Slots* const slots = limits.Count("source ip1", {2, "a.toml:3"});
+  const std::shared_ptr<Slots> slots = limits.Count("source ip1", {2, "a.toml:3"});
   EXPECT_TRUE(slots->TryTake());
   EXPECT_TRUE(slots->TryTake());
   EXPECT_EQ(limits.Count("source ip1", {1, "a.toml:3"}), slots);
@@ -325,7 +337,7 @@ TEST(SlotsTest, ALowerMaximumWaitsUntilEnoughCameBack) {
 
 TEST(SlotsTest, WhatIsReservedIsLeftByEverybodyElse) {
   Limits limits;
-  Slots* const slots = limits.Count("source ip1", {3, "a.toml:3"}, 1);
+  const std::shared_ptr<Slots> slots = limits.Count("source ip1", {3, "a.toml:3"}, 1);
   EXPECT_TRUE(slots->TryTake());
   EXPECT_TRUE(slots->TryTake());
   EXPECT_TRUE(slots->IsFull());
@@ -344,7 +356,7 @@ TEST(SlotsTest, WhatIsReservedIsLeftByEverybodyElse) {
 
 TEST(SlotsTest, ThreadsTogetherStayWithinTheMaximum) {
   Limits limits;
-  Slots* const slots = limits.Count("source ip1", {3, "a.toml:3"});
+  const std::shared_ptr<Slots> slots = limits.Count("source ip1", {3, "a.toml:3"});
   std::atomic<int> held{0};
   std::atomic<int> most{0};
   std::vector<std::thread> threads;

@@ -23,7 +23,8 @@ class RowTaker : public World {
 
   std::optional<Assignment> Take(Refusal* refusal = nullptr) {
     Refusal ignored;
-    return this->scheduler().Next(World::PathTo(this->scheduler(), "d1.test"), refusal != nullptr ? *refusal : ignored);
+    return World::NextFor(this->scheduler(), World::PathTo(this->scheduler(), "d1.test"),
+                          refusal != nullptr ? *refusal : ignored);
   }
   void Deliver(const Assignment& assignment) {
     this->scheduler().Conclude(assignment, {.verdict = {.action = Action::kDeliver}, .code = 250, .date = absl::Now()});

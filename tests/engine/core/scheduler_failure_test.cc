@@ -251,7 +251,7 @@ TEST_F(SchedulerFailureTest, WhileTheDiskIsFullNothingBeginsAndWhatWasSentIsNotS
   OnShard([&](Scheduler& scheduler) {
     EXPECT_FALSE(scheduler.Head(PathTo(scheduler, "d1.test")).has_value());
     Refusal refusal;
-    EXPECT_FALSE(scheduler.Next(PathTo(scheduler, "d1.test"), refusal).has_value());
+    EXPECT_FALSE(NextFor(scheduler, PathTo(scheduler, "d1.test"), refusal).has_value());
     EXPECT_EQ(refusal.kind, Refusal::Kind::kStorage);
     DomainExplanation explanation;
     ExplainDomain(scheduler, "d1.test", explanation);

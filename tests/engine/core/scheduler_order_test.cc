@@ -243,7 +243,7 @@ TEST_F(SchedulerOrderTest, AReturnedRowIsNextAgainAndItsPermitsAreFree) {
 
 TEST_F(SchedulerOrderTest, ACampaignsOwnRateBindsOnlyIt) {
   Start();
-  Send("slow", Recipients(2, "d1.test"), {.rate = {.count = 1, .period = absl::Hours(1)}});
+  Send("slow", Recipients(2, "d1.test"), {.limits = {.rate = {.count = 1, .period = absl::Hours(1)}}});
   Send("fast", Recipients(3, "d1.test"));
   ASSERT_TRUE(EventuallyReady(5));
   std::vector<std::string> names = TakeCampaigns(5);
@@ -285,7 +285,7 @@ TEST_F(SchedulerOrderTest, WhatMayNotLeaveFromANewSourceLeavesFromItsWarmSibling
     EXPECT_FALSE(Take(&refusal).has_value());
     Site& site = PathTo(scheduler, "d1.test").site;
     Path& sibling = scheduler.paths().PathOf(site, 1, site.queues.front()->requirement);
-    EXPECT_TRUE(scheduler.Next(sibling, refusal).has_value());
+    EXPECT_TRUE(NextFor(scheduler, sibling, refusal).has_value());
   });
 }
 
@@ -332,14 +332,14 @@ TEST_F(SchedulerOrderTest, WhatAReplySlowsIsSlowedAtEverySite) {
     };
     for (const std::string& scope : scopes) {
       Refusal refusal;
-      const std::optional<Assignment> here = scheduler.Next(path_to("d1.test", scope), refusal);
+      const std::optional<Assignment> here = NextFor(scheduler, path_to("d1.test", scope), refusal);
       ASSERT_TRUE(here.has_value()) << scope;
       const auto evidence = std::make_shared<queue::Evidence>();
       evidence->source = "ip-" + scope;
       scheduler.Conclude(
           *here,
           {.verdict = {.action = Action::kDefer}, .code = 451, .text = "slow the " + scope, .evidence = evidence});
-      EXPECT_FALSE(scheduler.Next(path_to("d2.test", scope), refusal).has_value()) << scope;
+      EXPECT_FALSE(NextFor(scheduler, path_to("d2.test", scope), refusal).has_value()) << scope;
       ASSERT_NE(refusal.rate, nullptr) << scope;
       EXPECT_EQ(refusal.rate->kind(), "backoff");
     }

@@ -209,6 +209,11 @@ bool ShardWorld::Eventually(std::function<bool()> condition, absl::Duration pati
   return false;
 }
 
+std::optional<Assignment> ShardWorld::NextFor(Scheduler& scheduler, Path& path, Refusal& refusal, Slots::For what) {
+  Carriage carriage(path.carried);
+  return scheduler.Next(path, refusal, carriage, what);
+}
+
 queue::CampaignId ShardWorld::Load(const std::string& name, const std::vector<std::string>& recipients,
                                    const Content& content) {
   queue::CampaignSpec spec{
@@ -222,9 +227,8 @@ queue::CampaignId ShardWorld::Load(const std::string& name, const std::vector<st
   absl::StatusOr<Template> compiled = CompileTemplate(spec);
   if (!compiled.ok()) ADD_FAILURE() << compiled.status();
   active_[campaign->id] = std::make_shared<ActiveCampaign>(
-      campaign->id, name, content.stream, content.accepted, CampaignRates{.rate = content.rate, .a_day = content.a_day},
-      *std::move(compiled), content.key.empty() ? std::nullopt : std::optional<size_t>(0), content.tls_report,
-      content.weight);
+      campaign->id, name, content.stream, content.accepted, content.limits, *std::move(compiled),
+      content.key.empty() ? std::nullopt : std::optional<size_t>(0), content.tls_report, content.weight);
   return campaign->id;
 }
 

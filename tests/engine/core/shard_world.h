@@ -40,7 +40,7 @@ class ShardWorld : public testing::Test {
     std::string stream = "news";
     std::string text = "From: news@sender.test\r\nSubject: Hello\r\n\r\nHello {{email}}.\r\n";
     absl::Time accepted = absl::Now();
-    Rate rate, a_day;
+    CampaignLimits limits;
     std::string key;  // of every row; "": rows are named by their number
     bool tls_report = false;
     int weight = 1;
@@ -98,6 +98,10 @@ class ShardWorld : public testing::Test {
   // The path of the first source to the domain's site.
   static Path& PathTo(Scheduler& scheduler, const std::string& domain,
                       tls::Policy policy = tls::Policy::kOpportunistic);
+
+  // What a session of the path would get that has just begun.
+  static std::optional<Assignment> NextFor(Scheduler& scheduler, Path& path, Refusal& refusal,
+                                           Slots::For what = Slots::For::kAnything);
 
   Options options_;
   int unsettled_share_ = 4096;

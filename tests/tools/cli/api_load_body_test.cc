@@ -8,7 +8,7 @@ namespace sealift::engine {
 namespace {
 
 constexpr char kBody[] =
-    R"({"stream":"news","template_bytes":11,"defaults":[["city","-"]],"require":[["consent","yes"]],"expires_in":"6h","rate":"200/s","weight":"30","start":true,"key_column":"ref"})"
+    R"({"stream":"news","template_bytes":11,"defaults":[["city","-"]],"require":[["consent","yes"]],"expires_in":"6h","rate":"200/s","connections":"4","connection_rate":"60/m","messages_per_connection":"50","messages_per_day":"9","weight":"30","start":true,"key_column":"ref"})"
     "\nSubject: x\nemail\na@d1.test\n";
 
 struct Taken {
@@ -49,7 +49,11 @@ TEST_P(LoadBodyInPiecesTest, TheCutsBetweenPiecesDoNotMatter) {
   EXPECT_EQ(taken.request.defaults.at(0).first, "city");
   EXPECT_EQ(taken.request.require.at(0).second, "yes");
   EXPECT_EQ(taken.request.expires_in, absl::Hours(6));
-  EXPECT_EQ(taken.request.rate, "200/s");
+  EXPECT_EQ(taken.request.limits, (CampaignLimits{.rate = {.count = 200, .period = absl::Seconds(1)},
+                                                  .a_day = {.count = 9, .period = absl::Hours(24)},
+                                                  .connections = 4,
+                                                  .connection_rate = {.count = 60, .period = absl::Minutes(1)},
+                                                  .messages_per_connection = 50}));
   EXPECT_EQ(taken.request.weight, 30);
   EXPECT_EQ(taken.request.key_column, "ref");
   EXPECT_TRUE(taken.request.start);
@@ -88,7 +92,9 @@ TEST(LoadBodyTest, WhatCannotBeReadIsRefusedBeforeAnythingBegins) {
         R"({"template_bytes":1,"defaults":{"a":"b"}})", R"({"template_bytes":1,"expires_in":"soon"})",
         R"({"template_bytes":1,"rate":"fast"})", R"({"template_bytes":1,"weight":"0"})",
         R"({"template_bytes":1,"weight":"101"})", R"({"template_bytes":1,"weight":"2x"})",
-        R"({"template_bytes":1,"weight":2})", R"({"template_bytes":1,"start":"yes"})",
+        R"({"template_bytes":1,"weight":2})", R"({"template_bytes":1,"connections":"0"})",
+        R"({"template_bytes":1,"messages_per_day":"1000000001"})", R"({"template_bytes":1,"connection_rate":"60"})",
+        R"({"template_bytes":1,"messages_per_connection":"many"})", R"({"template_bytes":1,"start":"yes"})",
         R"({"template_bytes":1,"messages":1})", R"({"template_bytes":1,"start_at":"noon"})", R"({"stream":"news"})"}) {
     Taken taken;
     const absl::Status read = Read(std::string(head) + "\nx", 1000, &taken);
