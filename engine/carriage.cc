@@ -5,22 +5,32 @@
 namespace sealift::engine {
 namespace {
 
+// How long what was given up is left to who called, and to who calls no more.
+constexpr absl::Duration kLeft = absl::Seconds(5), kLeftToNobody = absl::Seconds(2);
+
 bool Contains(const SharedSlots& counts, const std::shared_ptr<Slots>& count) {
   return std::ranges::find(counts, count) != counts.end();
 }
 
+// Whether a path that has given way leaves it to others, who still wait for it.
+bool IsLeft(Slots& count, const Carried& of_path, absl::Time now) {
+  return now < of_path.left_until && count.idle_call().Called(now - kLeftToNobody);
+}
+
 }  // namespace
+
+bool Carriage::MayTake(const SharedSlots& counts, const Carried& of_path, absl::Time now) {
+  return std::ranges::none_of(counts,
+                              [&](const auto& count) { return count->IsFull() || IsLeft(*count, of_path, now); });
+}
 
 bool Carriage::Take(const SharedSlots& counts, absl::Time now) {
   if (counts.empty()) return true;
-  if (has_.empty()) {
-    if (now < left_until_) return false;
-    since_ = now;
-  }
+  if (has_.empty()) since_ = now;
   const size_t had = has_.size();
   for (const std::shared_ptr<Slots>& count : counts) {
     if (Contains(has_, count)) continue;
-    if (!count->TryTake()) {
+    if (IsLeft(*count, of_path_, now) || !count->TryTake()) {
       for (size_t taken = had; taken < has_.size(); ++taken) has_[taken]->Return();
       has_.resize(had);
       Call(counts, of_path_, now);
@@ -28,7 +38,7 @@ bool Carriage::Take(const SharedSlots& counts, absl::Time now) {
     }
     has_.push_back(count);
   }
-  of_path_.insert(of_path_.end(), has_.begin() + static_cast<ptrdiff_t>(had), has_.end());
+  of_path_.slots.insert(of_path_.slots.end(), has_.begin() + static_cast<ptrdiff_t>(had), has_.end());
   return true;
 }
 
@@ -36,27 +46,33 @@ void Carriage::KeepOnly(const SharedSlots& counts) {
   std::erase_if(has_, [&](const std::shared_ptr<Slots>& count) {
     if (Contains(counts, count)) return false;
     count->Return();
-    of_path_.erase(std::ranges::find(of_path_, count));
+    of_path_.slots.erase(std::ranges::find(of_path_.slots, count));
     return true;
   });
 }
 
 bool Carriage::IsToGiveWay(absl::Duration turn, absl::Time now) {
-  if (!gives_way_ && !has_.empty() && now - since_ >= turn) {
-    gives_way_ = std::ranges::any_of(has_, [now](const auto& count) { return count->idle_call().Answer(now); });
+  if (gives_way_ != GivesWay::kNo || has_.empty()) return gives_way_ != GivesWay::kNo;
+  if (std::ranges::any_of(has_, [](const auto& count) { return count->used() > count->max(); })) {
+    gives_way_ = GivesWay::kToLimit;
+  } else if (now - since_ >= turn && std::ranges::any_of(has_, [now](const auto& count) {
+               return count->IsFull() && count->idle_call().Answer(now);
+             })) {
+    gives_way_ = GivesWay::kToCallers;
   }
-  return gives_way_;
+  return gives_way_ != GivesWay::kNo;
 }
 
 void Carriage::GiveWay(absl::Time now) {
   Release();
-  left_until_ = now + kLeftToOthers;
-  gives_way_ = false;
+  if (gives_way_ == GivesWay::kToCallers) of_path_.left_until = now + kLeft;
+  gives_way_ = GivesWay::kNo;
 }
 
-void Carriage::Call(const SharedSlots& counts, const SharedSlots& of_path, absl::Time now) {
+void Carriage::Call(const SharedSlots& counts, const Carried& of_path, absl::Time now) {
+  if (now < of_path.left_until) return;
   for (const std::shared_ptr<Slots>& count : counts) {
-    if (count->IsFull() && !Contains(of_path, count)) count->idle_call().Call(now);
+    if (!Contains(of_path.slots, count)) count->idle_call().Call(now);
   }
 }
 

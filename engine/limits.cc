@@ -71,10 +71,7 @@ void Limits::KeepOnDisk(absl::Time started, std::map<std::string, absl::Time, st
 
 void Limits::Forget(absl::Time now) {
   const std::lock_guard lock(mutex_);
-  if (counts_.size() > counts_max_) {
-    std::erase_if(counts_, [](const auto& entry) { return entry.second.use_count() == 1; });
-    counts_max_ = std::max(kCountsMin, 2 * counts_.size());
-  }
+  std::erase_if(counts_, [](const auto& entry) { return entry.second.slots.expired(); });
   if (rates_.size() <= rates_max_) return;
   std::erase_if(rates_, [now](const auto& entry) {
     const std::shared_ptr<RateInForce>& rate = entry.second;
@@ -168,10 +165,19 @@ void Slots::Adopt(const CountLimit& limit, int reserved) {
 
 std::shared_ptr<Slots> Limits::Count(std::string_view name, const CountLimit& limit, int reserved) {
   const std::lock_guard lock(mutex_);
-  std::shared_ptr<Slots>& entry = counts_[std::string(name)];
-  if (entry == nullptr) entry = std::make_shared<Slots>(std::string(name));
-  entry->Adopt(limit, reserved);
-  return entry;
+  Counted& entry = counts_[std::string(name)];
+  if (entry.kept == nullptr) entry.slots = entry.kept = std::make_shared<Slots>(std::string(name));
+  entry.kept->Adopt(limit, reserved);
+  return entry.kept;
+}
+
+std::shared_ptr<Slots> Limits::PassingCount(std::string_view name, const CountLimit& limit) {
+  const std::lock_guard lock(mutex_);
+  std::weak_ptr<Slots>& entry = counts_[std::string(name)].slots;
+  std::shared_ptr<Slots> slots = entry.lock();
+  if (slots == nullptr) entry = slots = std::make_shared<Slots>(std::string(name));
+  slots->Adopt(limit, 0);
+  return slots;
 }
 
 std::shared_ptr<Reception> Limits::ReceptionOf(std::string_view source, std::string_view judge) {
@@ -190,7 +196,9 @@ void Limits::ForEach(const std::function<void(const RateInForce&)>& rate,
                      const std::function<void(const std::string& name, const Slots&)>& count) {
   const std::lock_guard lock(mutex_);
   for (const auto& [key, entry] : rates_) rate(*entry);
-  for (const auto& [name, entry] : counts_) count(name, *entry);
+  for (const auto& [name, entry] : counts_) {
+    if (const std::shared_ptr<Slots> slots = entry.slots.lock(); slots != nullptr) count(name, *slots);
+  }
 }
 
 absl::Duration RateInForce::Acquire(absl::Time now, uint8_t standing, FairQueueing::Flow* flow) {

@@ -182,7 +182,7 @@ using SharedSlots = std::vector<std::shared_ptr<Slots>>;
 //
 // Owned by:  the node; outlives its shards.
 // Threads:   any. A look-up locks, so callers keep the pointer.
-// Memory:    what is in use, and twice as many at most: each site and campaign may have some, and they come and go.
+// Memory:    what is in use, and twice as many rates at most: each site may have some, and sites come and go.
 class Limits {
  public:
   // The rate of this kind on `name`, made or changed to `limit`. `identity`: what is counted, whatever it is called;
@@ -193,6 +193,8 @@ class Limits {
   std::shared_ptr<RateInForce> OwnedRate(std::string_view kind, std::string_view name, const RateLimit& limit,
                                          std::string_view identity = {});
   std::shared_ptr<Slots> Count(std::string_view name, const CountLimit& limit, int reserved = 0);
+  // The same of one that is in force for as long as somebody has it.
+  std::shared_ptr<Slots> PassingCount(std::string_view name, const CountLimit& limit);
   // Of a source by what judges as one: there is one for as long as somebody has it.
   std::shared_ptr<Reception> ReceptionOf(std::string_view source, std::string_view judge);
 
@@ -238,9 +240,8 @@ class Limits {
   void Refuse(const RateInForce::Cover& cover) { cover.rate->asked_.store(false, std::memory_order_release); }
   static std::string KeyOf(const RateInForce& rate) { return rate.key_; }
 
-  static constexpr size_t kRatesMin = 1024, kCountsMin = 1024;
-  // Rates that nobody has and that have as much to give as new ones are forgotten, and counts that nobody has. Once a
-  // second or so.
+  static constexpr size_t kRatesMin = 1024;
+  // Rates that nobody has and that have as much to give as new ones are forgotten. Once a second or so.
   void Forget(absl::Time now);
 
   // Every one that was ever asked for, by name.
@@ -266,8 +267,11 @@ class Limits {
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<RateInForce>, std::less<>> rates_;
   size_t rates_max_ = kRatesMin;  // with more, Forget looks for those that nobody has
-  std::map<std::string, std::shared_ptr<Slots>, std::less<>> counts_;
-  size_t counts_max_ = kCountsMin;  // the same of these
+  struct Counted {
+    std::weak_ptr<Slots> slots;
+    std::shared_ptr<Slots> kept;  // null: by those who have it alone
+  };
+  std::map<std::string, Counted, std::less<>> counts_;
   std::map<std::pair<std::string, std::string>, std::weak_ptr<Reception>> receptions_;
   size_t receptions_max_ = 64;  // with more, those that nobody has are taken out
 };

@@ -202,17 +202,20 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     WakeAt(path, std::min(path.refusal.until, now + Scheduler::kLookAfterExpiries));
     return false;
   }
-  if (FullAmong(queue.carried_by) != nullptr) {
-    Carriage::Call(queue.carried_by, path.carried, now);
-    WakeAt(path, now + kMoreSlotsAgain);
-    return false;
-  }
-  if (Signal* const idle = IdleSession(queue, path); idle != nullptr) {
+  const bool may_carry = Carriage::MayTake(queue.carried_by, path.carried, now);
+  if (!may_carry) WakeAt(path, now + kMoreSlotsAgain);
+  if (queue.awaits_connection) {
+    if (path.answering < path.sessions) return true;  // it is being opened
+  } else if (Signal* const idle = IdleSession(queue, path); idle != nullptr) {
+    if (!may_carry) {
+      Carriage::Call(queue.carried_by, path.carried, now);
+      return false;
+    }
     idle->NotifyOne();
     if (queue.signer != nullptr) WakeAt(path, now + kPace);  // it may find that its row is still being signed
     return true;
   }
-  const int sessions = SessionsFor(queue, path);
+  const int sessions = queue.awaits_connection ? 0 : SessionsFor(queue, path);
   if (sessions > 0 && queue.rows_ready <= static_cast<size_t>(sessions)) return true;
   if (path.block.failures > 0 && path.sessions > 0) return true;  // one try at a time
   if (sessions > 0 && !scheduler_.HasRowToSend(queue)) {          // the signers have yet to catch up
@@ -260,6 +263,10 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     WakeAt(path, now + kMoreSlotsAgain);
     return false;
   }
+  if (!may_carry) {
+    Carriage::Call(queue.carried_by, path.carried, now);
+    return false;
+  }
   Slots* full = TakeSlots(path.slots, *what);
   if (full != nullptr && queue.transactional() && *what == Slots::For::kAnything) {
     what = Slots::For::kReserved;
@@ -302,6 +309,7 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
   if (*what == Slots::For::kReserved) ++path.reserved_sessions;
   if (!std::exchange(path.replaces, false)) path.next_added = now + kPace;
   path.retry = queue.stream->retry;
+  path.retry_of = queue.stream->name;
   sessions_.Start(Session::Run(scheduler_, path, *what, Reception::Visit(path.reception, now), std::move(carriage)));
   if (queue.rows_ready > static_cast<size_t>(SessionsFor(queue, path))) WakeAt(path, path.next_added);
   return true;

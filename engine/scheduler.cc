@@ -25,6 +25,15 @@ std::shared_ptr<RateInForce> Permit(const SendPermits& permits, uint8_t standing
   return nullptr;
 }
 
+// The queue that a connection was opened for is the first of its equals.
+void PutWhoAwaitsFirst(Site& site) {
+  const auto awaits = std::ranges::find_if(site.queues, [](const auto& queue) { return queue->awaits_connection; });
+  if (awaits == site.queues.end()) return;
+  const auto equals =
+      std::ranges::find_if(site.queues, [&](const auto& queue) { return queue->Standing() == (*awaits)->Standing(); });
+  std::rotate(equals, awaits, awaits + 1);
+}
+
 OutcomeKind KindOf(Action action) {
   switch (action) {
     case Action::kDeliver:
@@ -268,6 +277,7 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal, Carriage
   if (draining_) return std::nullopt;
   const absl::Time now = services_.Now();
   Site& site = path.site;
+  if (carriage.messages == 0) PutWhoAwaitsFirst(site);
   for (size_t i = 0; i < site.queues.size(); ++i) {
     SendQueue& queue = *site.queues[i];
     if (!queue.HasRows() || queue.requirement != path.requirement || !queue.campaign->sending) continue;
@@ -275,6 +285,12 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal, Carriage
     const std::shared_ptr<const SendPermits>* permits = queue.PermitsOf(path.source);
     if (permits == nullptr) continue;
     if (what == Slots::For::kReserved && !queue.transactional()) continue;
+    if (carriage.messages >= (*permits)->messages_per_connection) {
+      // Its turn is not passed over: one of the connections makes room for another, which it goes by first.
+      if (std::exchange(queue.awaits_connection, true)) continue;
+      carriage.used_up = true;
+      break;
+    }
     ExpireReady(queue);
     if (!queue.HasRows() || queue.ClosedUntil(now) > now) continue;
     const Settler::For begins = queue.transactional() ? Settler::For::kTransactional : Settler::For::kAnything;
@@ -304,6 +320,7 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal, Carriage
     }
     Assignment assignment = TakeFront(queue, *permits);
     assignment.permitted = now;
+    queue.awaits_connection = false;
     Prepare(queue);
     // Of equals the one whose turn is over goes behind the others.
     if (queue.turn.EndsWithThis(queue.campaign->weight)) {

@@ -128,7 +128,7 @@ void Scheduler::Configure(SendQueue& queue) {
   const Sending sending{stream, queue.campaign->name, queue.campaign->limits};
   queue.carried_by.clear();
   for (const BindingCount& binding : CarryingCounts(sending)) {
-    queue.carried_by.push_back(services_.limits.Count(binding.name, binding.limit));
+    queue.carried_by.push_back(services_.limits.PassingCount(binding.name, binding.limit));
   }
   for (const int index : SourcesOf(queue)) {
     const SourceOptions& source = options.sources[static_cast<size_t>(index)];

@@ -123,10 +123,13 @@ Session::Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::V
                   options_, *options_->FindSource(path.source_name), path.requirement),
       tls_account_(services_, path.requirement, options_->FindSource(path.source_name)->address),
       carriage_(carriage),
+      slow_opening_(Timer::Calling<&Session::OnSlowOpening>(this)),
       message_(services_, options_) {}
 
 Task<void> Session::Live() {
+  services_.ArmAt(slow_opening_, services_.Now() + kTurn);
   const bool open = co_await Open();
+  services_.ring.timers().Disarm(slow_opening_);
   if (!open) co_return;
   ++path_.answering;
   co_await SendAll();
@@ -134,10 +137,13 @@ Task<void> Session::Live() {
   if (answered_ > 0) --path_.taking;
   if (answered_ == 0 && failure_.has_value()) {
     scheduler_.paths().OnFruitless(path_, *failure_);
-  } else if (!failure_.has_value() && begun_ >= begun_max_) {
+  } else if (!failure_.has_value() && carriage_.messages >= begun_max_) {
     scheduler_.paths().OnUsedUp(path_);
   }
 }
+
+// A host that says nothing for minutes has no connection that others could carry their mail by.
+void Session::OnSlowOpening() { carriage_.Release(); }
 
 // Finds a host that answers: by preference, equals in any order (RFC 5321 5.1).
 Task<bool> Session::Open() {
@@ -225,7 +231,8 @@ void Session::LookAround() {
 }
 
 bool Session::MayBegin() {
-  if (closing_ || begun_ >= begun_max_ || services_.Now() - opened_ >= options_->smtp.session_max) return false;
+  if (closing_ || carriage_.messages >= begun_max_ || services_.Now() - opened_ >= options_->smtp.session_max)
+    return false;
   if (pipeline_.ends_with_data()) return false;
   if (!under_way_.empty() && carriage_.IsToGiveWay(kTurn, services_.Now())) return false;
   return std::ranges::all_of(under_way_, [this](const Transaction& other) { return under_way_.size() < other.depth; });
@@ -246,6 +253,7 @@ Task<bool> Session::Begin() {
     Refusal refusal;
     assignment = scheduler_.Next(path_, refusal, carriage_, what_);
   }
+  if (carriage_.used_up) begun_max_ = carriage_.messages;
   if (!assignment.has_value()) co_return false;
   if (!under_way_.empty() && under_way_.size() >= DepthOf(*assignment)) {  // it goes alone, once these are answered
     scheduler_.Return(*assignment);
@@ -254,10 +262,6 @@ Task<bool> Session::Begin() {
   if (under_way_.empty()) carriage_.KeepOnly(assignment->queue->carried_by);
   // A connection has as many as may be of the strictest whose mail it carries.
   begun_max_ = std::min<int64_t>(begun_max_, assignment->permits->messages_per_connection);
-  if (begun_ >= begun_max_) {
-    scheduler_.Return(*assignment);
-    co_return false;
-  }
   co_await Transact(*std::move(assignment));
   co_return true;
 }
@@ -272,7 +276,7 @@ Task<std::optional<Assignment>> Session::NextAssignment() {
     if (carriage_.IsToGiveWay(kTurn, services_.Now())) carriage_.GiveWay(services_.Now());
     Refusal refusal;
     std::optional<Assignment> assignment = scheduler_.Next(path_, refusal, carriage_, what_);
-    if (assignment.has_value()) co_return assignment;
+    if (assignment.has_value() || carriage_.used_up) co_return assignment;
     carriage_.Release();
     const absl::Duration left = patience - services_.Now();
     if (left <= absl::ZeroDuration()) break;
@@ -352,7 +356,7 @@ Task<void> Session::Transact(Assignment assignment) {
   if (!scheduler_.Confirm(assignment)) co_return;
   tls_account_.Carries(assignment.lane->domain);
   WriteGroup(assignment);
-  ++begun_;
+  ++carriage_.messages;
   under_way_.push_back({.assignment = assignment, .date = message_.date(), .depth = DepthOf(assignment)});
   if (connection_.capabilities().pipelining) {
     co_await SendGroup();

@@ -68,6 +68,7 @@ class Session {
   Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit& visit, Carriage& carriage);
 
   Task<void> Live();
+  void OnSlowOpening();
   Task<bool> Open();
   // The domain whose mail it is opened for.
   const std::string& OpenedFor() const;
@@ -121,6 +122,7 @@ class Session {
   TlsAccount tls_account_;
 
   Carriage& carriage_;
+  Timer slow_opening_;
 
   OutgoingMessage message_;  // the one that is being sent
   Group group_;              // what carries it
@@ -128,13 +130,13 @@ class Session {
   Pipeline pipeline_;
   std::vector<Transaction> under_way_;  // the oldest first
   Telling telling_ = Telling::kUnknown;
-  bool reset_due_ = false;             // a transaction was left unfinished
-  bool closing_ = false;               // nothing more is begun
-  bool leaves_ = false;                // because a reload has left less room than there was open
-  bool over_ = false;                  // nothing more is said, not even QUIT
-  int64_t begun_ = 0, begun_max_ = 0;  // transactions of this connection
-  bool greeted_ = false;               // by a host, be it one that was left again
-  int answered_ = 0;                   // those among them that had an answer
+  bool reset_due_ = false;  // a transaction was left unfinished
+  bool closing_ = false;    // nothing more is begun
+  bool leaves_ = false;     // because a reload has left less room than there was open
+  bool over_ = false;       // nothing more is said, not even QUIT
+  int64_t begun_max_ = 0;   // transactions of this connection
+  bool greeted_ = false;    // by a host, be it one that was left again
+  int answered_ = 0;        // those among them that had an answer
   absl::Time opened_ = absl::InfinitePast();
   std::shared_ptr<const queue::Evidence> evidence_;  // what every message of this connection shares
   std::optional<Attempt> failure_;                   // what ended it, or kept it from beginning

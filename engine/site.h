@@ -12,6 +12,7 @@
 #include "dns/answer.h"
 #include "engine/active_campaign.h"
 #include "engine/attempt.h"
+#include "engine/carriage.h"
 #include "engine/fair_queueing.h"
 #include "engine/hold_set.h"
 #include "engine/lane.h"
@@ -134,8 +135,9 @@ struct SendQueue {
   std::list<ReadyRow> ahead;                                // they go before `ready`; empty without a signer
   size_t message_bytes = 0;                                 // of the largest that was signed; 0: none was
   bool waits_for_signers = false;
-  Turn turn;          // among the queues of its standing at the site
-  Turn signing_turn;  // ... among those that wait for the signers
+  bool awaits_connection = false;  // one is to be opened: those that there are have carried as many as its mail allows
+  Turn turn;                       // among the queues of its standing at the site
+  Turn signing_turn;               // ... among those that wait for the signers
   Histogram* delivery_seconds = nullptr;
   SendWindow::Span window;  // of its stream, as it was last asked; `until` is over when it is to be asked again
 
@@ -200,7 +202,7 @@ struct Path {
     bool leaves = false;  // a reload has left less room than there was open
   };
   std::vector<Taken> taken;              // by the sessions that are open
-  SharedSlots carried;                   // what their Carriages have
+  Carried carried;                       // what their Carriages have
   std::shared_ptr<Reception> reception;  // of its source, by what judges as one with the site
 
   // Whether a limit of connections for each source, pool or node counts the other's with this one's.

@@ -41,6 +41,7 @@ absl::Status ReadText(const json& head, const char* member, std::string* out) {
   if (found == head.end()) return absl::OkStatus();
   if (!found->is_string()) return Unreadable(fmt::format("`{}` is no text", member));
   *out = found->get<std::string>();
+  if (out->empty()) return Unreadable(fmt::format("`{}` is empty; leave it out instead", member));
   return absl::OkStatus();
 }
 

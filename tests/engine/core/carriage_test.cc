@@ -25,7 +25,7 @@ class CarriageTest : public testing::Test {
   Limits limits_;
   const std::shared_ptr<Slots> news_ = limits_.Count("stream news", {1, "t:1"});
   const std::shared_ptr<Slots> spring_ = limits_.Count("campaign spring", {1, "t:2"});
-  SharedSlots here_, there_;  // what the sessions of two paths have
+  Carried here_, there_;  // what the sessions of two paths have
 };
 
 TEST_F(CarriageTest, AConnectionIsCountedOnceForAllThatItCarriesOfOne) {
@@ -33,11 +33,11 @@ TEST_F(CarriageTest, AConnectionIsCountedOnceForAllThatItCarriesOfOne) {
   EXPECT_TRUE(one.Take({news_, spring_}, kNow));
   EXPECT_TRUE(one.Take({news_}, kNow));
   EXPECT_EQ(news_->used(), 1);
-  EXPECT_THAT(here_, SizeIs(2));
+  EXPECT_THAT(here_.slots, SizeIs(2));
   EXPECT_FALSE(other.Take({news_}, kNow));
   EXPECT_TRUE(other.Take({}, kNow)) << "what nothing counts goes by any";
   one.Release();
-  EXPECT_THAT(here_, SizeIs(0));
+  EXPECT_THAT(here_.slots, SizeIs(0));
   EXPECT_TRUE(other.Take({news_}, kNow));
 }
 
@@ -46,7 +46,7 @@ TEST_F(CarriageTest, WhoeverIsRefusedOneTakesNone) {
   ASSERT_TRUE(one.Take({spring_}, kNow));
   EXPECT_FALSE(other.Take({news_, spring_}, kNow));
   EXPECT_EQ(news_->used(), 0);
-  EXPECT_THAT(there_, SizeIs(0));
+  EXPECT_THAT(there_.slots, SizeIs(0));
 }
 
 TEST_F(CarriageTest, WhatItCarriesNoMoreIsGivenBack) {
@@ -55,11 +55,11 @@ TEST_F(CarriageTest, WhatItCarriesNoMoreIsGivenBack) {
   one.KeepOnly({news_});
   EXPECT_EQ(spring_->used(), 0);
   EXPECT_EQ(news_->used(), 1);
-  EXPECT_EQ(here_, SharedSlots{news_});
+  EXPECT_EQ(here_.slots, SharedSlots{news_});
 }
 
 TEST_F(CarriageTest, ATurnIsOverWhenAnotherPathCalls) {
-  Carriage one(here_), other(there_);
+  Carriage one(here_), sibling(here_), other(there_);
   ASSERT_TRUE(one.Take({news_}, kNow));
   const absl::Time later = kNow + kTurn;
   EXPECT_FALSE(one.IsToGiveWay(kTurn, later)) << "nobody waits";
@@ -69,11 +69,38 @@ TEST_F(CarriageTest, ATurnIsOverWhenAnotherPathCalls) {
   EXPECT_TRUE(one.IsToGiveWay(kTurn, later));
   EXPECT_TRUE(one.IsToGiveWay(kTurn, later + absl::Seconds(1))) << "until it has";
   one.GiveWay(later);
-  EXPECT_FALSE(one.Take({news_}, later)) << "it is left to who called";
-  EXPECT_TRUE(other.Take({news_}, later));
+  const absl::Time soon = later + absl::Seconds(1);
+  EXPECT_FALSE(one.Take({news_}, soon)) << "it is left to who called";
+  EXPECT_FALSE(sibling.Take({news_}, soon)) << "by the others of its path too";
+  EXPECT_FALSE(Carriage::MayTake({news_}, here_, soon));
+  EXPECT_TRUE(other.Take({news_}, soon)) << "and none of these has called him back";
+  EXPECT_FALSE(other.IsToGiveWay(kTurn, soon + kTurn));
   other.Release();
-  EXPECT_TRUE(one.Take({news_}, later + Carriage::kLeftToOthers));
-  EXPECT_FALSE(one.IsToGiveWay(kTurn, later + Carriage::kLeftToOthers));
+  EXPECT_TRUE(one.Take({news_}, soon + kTurn));
+  EXPECT_FALSE(one.IsToGiveWay(kTurn, soon + kTurn));
+}
+
+TEST_F(CarriageTest, WhatWasLeftToSomebodyWhoCallsNoMoreIsTakenAgain) {
+  Carriage one(here_), other(there_);
+  ASSERT_TRUE(one.Take({news_}, kNow));
+  ASSERT_FALSE(other.Take({news_}, kNow + kTurn));
+  ASSERT_TRUE(one.IsToGiveWay(kTurn, kNow + kTurn));
+  one.GiveWay(kNow + kTurn);
+  EXPECT_TRUE(one.Take({news_}, kNow + kTurn + absl::Seconds(3)));
+}
+
+TEST_F(CarriageTest, WhatALowerLimitDoesNotAllowIsGivenUpAtOnce) {
+  const SharedSlots two = {limits_.Count("stream codes", {2, "t:3"})};
+  Carriage one(here_), other(here_);
+  ASSERT_TRUE(one.Take(two, kNow));
+  ASSERT_TRUE(other.Take(two, kNow));
+  limits_.Count("stream codes", {1, "t:3"});
+  EXPECT_TRUE(one.IsToGiveWay(kTurn, kNow));
+  one.GiveWay(kNow);
+  EXPECT_FALSE(other.IsToGiveWay(kTurn, kNow)) << "it is one of those that the limit allows";
+  EXPECT_FALSE(one.Take(two, kNow));
+  other.Release();
+  EXPECT_TRUE(one.Take(two, kNow));
 }
 
 TEST_F(CarriageTest, APathThatHasOneCallsForNoOther) {
@@ -87,6 +114,7 @@ TEST_F(CarriageTest, APathThatHasOneCallsForNoOther) {
 class CarryingTest : public ShardWorld {
  protected:
   CarryingTest() {
+    options_.smtp.connections = 10;
     for (const char* domain : {"d1.test", "d2.test", "d3.test"}) {
       MailServer& server = AddDomain(domain);
       server.script = [this](const MailServer::Conversation& of,
@@ -127,7 +155,7 @@ TEST_F(CarryingTest, NoMoreConnectionsThanAStreamMayHaveCarryItsMail) {
     campaigns.push_back(Send(std::string("to-") + domain, Recipients(40, domain)));
   }
   for (const queue::CampaignId campaign : campaigns) ASSERT_TRUE(EventuallyDelivered(campaign, 40));
-  OnShard([&](Scheduler&) { EXPECT_EQ(most_, 2u); });
+  OnShard([&](Scheduler&) { EXPECT_LE(most_, 2u); });
   Stop();
   EXPECT_EQ(limits_.Count("stream " + options_.streams[0].name, {2})->used(), 0);
 }
@@ -163,6 +191,44 @@ TEST_F(CarryingTest, WhoWaitsForOneIsToldWhich) {
   }));
   OnShard([this](Scheduler&) { EXPECT_THAT(servers_[1]->conversations, SizeIs(0)); });
   Stop(absl::ZeroDuration());
+}
+
+TEST_F(CarryingTest, AReloadThatAllowsFewerIsFollowedWhileMailLasts) {
+  options_.streams[0].connections = {.count = 5, .origin = "t:1"};
+  Start();
+  const std::shared_ptr<Slots> slots =
+      limits_.PassingCount("stream " + options_.streams[0].name, options_.streams[0].connections);
+  const queue::CampaignId spring = Send("spring", Recipients(30'000, "d1.test"));
+  ASSERT_TRUE(Eventually([&] { return slots->used() == 5; })) << servers_[0]->conversations.size();
+  options_.streams[0].connections = {.count = 1, .origin = "t:1"};
+  OnShard([now = std::make_shared<const Options>(options_)](Scheduler& scheduler) {
+    scheduler.Adopt(now, scheduler.services().signing_keys);
+  });
+  ASSERT_TRUE(Eventually([&] { return slots->used() == 1; }));
+  EXPECT_GT(CountersOf(spring).queued(), 0u);
+  Stop(absl::ZeroDuration());
+}
+
+// A host that greets nobody has its own connection for minutes.
+TEST_F(CarryingTest, AHostThatSaysNothingKeepsNoStreamWaiting) {
+  options_.streams[0].connections = {.count = 1, .origin = "t:1"};
+  servers_[0]->greeting = "";
+  Start();
+  Send("spring", Recipients(20, "d1.test"));
+  ASSERT_TRUE(Eventually([this] { return servers_[0]->conversations.size() == 1; }));
+  ASSERT_TRUE(EventuallyDelivered(Send("summer", Recipients(40, "d2.test")), 40));
+  Stop(absl::ZeroDuration());
+}
+
+// Mail that allows few messages a connection has its turn beside mail that allows many.
+TEST_F(CarryingTest, WhoNeedsAFreshConnectionGetsOne) {
+  options_.smtp.connections = 1;
+  Start();
+  const queue::CampaignId many = Send("many", Recipients(30'000, "d1.test"), {.weight = 10});
+  ASSERT_TRUE(EventuallyDelivered(many, 50));
+  const queue::CampaignId few = Send("few", Recipients(20, "d1.test"), {.limits = {.messages_per_connection = 1}});
+  ASSERT_TRUE(EventuallyDelivered(few, 20));
+  EXPECT_GT(CountersOf(many).queued(), 0u) << "in turn: ten of the other for each of these";
 }
 
 TEST_F(CarryingTest, AConnectionCarriesNoMoreThanAStreamOrACampaignSays) {

@@ -310,16 +310,22 @@ TEST(SlotsTest, NoMoreThanTheMaximumAreTaken) {
   EXPECT_TRUE(slots->TryTake());
 }
 
-TEST(SlotsTest, WhatNobodyHasIsForgottenOnceThereAreMany) {
+TEST(SlotsTest, APassingOneIsInForceForAsLongAsSomebodyHasIt) {
   Limits limits;
-  const std::shared_ptr<Slots> kept = limits.Count("campaign spring", {2, "a.toml:3"});
-  ASSERT_TRUE(kept->TryTake());
-  for (size_t i = 0; i <= Limits::kCountsMin; ++i) limits.Count("campaign " + std::to_string(i), {2, "a.toml:3"});
+  const auto in_force = [&] {
+    size_t count = 0;
+    limits.ForEach([](const RateInForce&) {}, [&](const std::string&, const Slots&) { ++count; });
+    return count;
+  };
+  std::shared_ptr<Slots> spring = limits.PassingCount("campaign spring", {2, "a.toml:3"});
+  ASSERT_TRUE(spring->TryTake());
+  EXPECT_EQ(limits.PassingCount("campaign spring", {3, "a.toml:3"}), spring);
+  EXPECT_EQ(spring->max(), 3);
+  EXPECT_EQ(in_force(), 1u);
+  spring.reset();
+  EXPECT_EQ(in_force(), 0u);
   limits.Forget(absl::Now());
-  size_t left = 0;
-  limits.ForEach([](const RateInForce&) {}, [&](const std::string&, const Slots&) { ++left; });
-  EXPECT_EQ(left, 1u);
-  EXPECT_EQ(limits.Count("campaign spring", {2, "a.toml:3"}), kept);
+  EXPECT_EQ(limits.PassingCount("campaign spring", {2, "a.toml:3"})->used(), 0);
 }
 
 TEST(SlotsTest, ALowerMaximumWaitsUntilEnoughCameBack) {
