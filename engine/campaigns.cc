@@ -215,7 +215,13 @@ absl::Status Campaigns::Pause(std::string_view name, const PauseCause& cause) {
   const std::lock_guard lock(decision_);
   const absl::StatusOr<Campaign> campaign = Find(name);
   if (!campaign.ok()) return campaign.status();
-  if (campaign->state == CampaignState::kPaused) return absl::OkStatus();
+  if (campaign->state == CampaignState::kPaused) {
+    // Another reason to stay so; the breaker's is that of one that runs.
+    if (cause.reason.empty() || cause.by == PauseCause::kBreaker) return absl::OkStatus();
+    PauseHistory pauses = PausesOf(name);
+    pauses.Add(true, cause);
+    return Remember(name, pauses);
+  }
   if ((campaign->state != CampaignState::kRunning && !StartsByItself(*campaign).has_value()) || Done(*campaign)) {
     return WithExit(
         absl::FailedPreconditionError(fmt::format("campaign '{}' is {}, neither running nor to start by itself: there "

@@ -152,6 +152,9 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
       for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
         if (path->block.until <= scheduler.services().Now() || path->requirement != lane.queue->requirement) continue;
         wait.detail = path->block.attempt.text;
+        if (refusal.kind == Refusal::Kind::kBackoff && !path->retry_of.empty()) {
+          wait.set_by += ", which is tried again as " + SetByStream(options, path->retry_of, "retry") + " says";
+        }
         if (path->block.lack == Lack::kPromised) wait.set_by = "the destination: what it publishes, or offered before";
         break;
       }
@@ -168,14 +171,12 @@ std::vector<WaitReason> ReasonsOf(Scheduler& scheduler, const Lane& lane) {
   std::vector<WaitReason> reasons;
   uint64_t rows = Rows(lane.queued);
   const bool whole = lane.hold != nullptr || lane.verdict.has_value();
-  if (!whole && lane.held_rows > 0) {
-    const Site* const site = lane.queue == nullptr ? nullptr : lane.queue->site;
-    const std::shared_ptr<const Hold> hold = scheduler.services().holds->OfRows(FactsOf(lane, site));
-    const uint64_t held = std::min(lane.held_rows, rows);
-    if (hold != nullptr && held > 0) {
-      reasons.push_back(HoldReason(*hold, held));
-      rows -= held;
-    }
+  const HoldSet& holds = *scheduler.services().holds;
+  const Site* const site = lane.queue == nullptr ? nullptr : lane.queue->site;
+  const std::shared_ptr<const Hold> of_rows = whole || holds.empty() ? nullptr : holds.OfRows(FactsOf(lane, site));
+  if (const uint64_t held = std::min(lane.held_rows, rows); of_rows != nullptr && held > 0) {
+    reasons.push_back(HoldReason(*of_rows, held));
+    rows -= held;
   }
   const bool all_here = lane.window.empty() && lane.ahead == 0 && !lane.more && !lane.reading && lane.unsettled == 0;
   if (!whole && (all_here || lane.next_due > scheduler.services().Now())) {
@@ -184,6 +185,10 @@ std::vector<WaitReason> ReasonsOf(Scheduler& scheduler, const Lane& lane) {
     if (not_due > 0) {
       WaitReason wait{.reason = "due", .rows = not_due};
       wait.detail = "they were tried and wait for their next attempt";
+      if (of_rows != nullptr) {
+        wait.detail +=
+            fmt::format("; {} {} keeps those that it names when they are due", ToString(of_rows->kind), of_rows->Id());
+      }
       wait.set_by = SetByStream(*scheduler.services().options, lane.campaign->stream, "retry");
       if (lane.next_due != absl::InfiniteFuture()) wait.until = lane.next_due;
       rows -= not_due;
@@ -344,7 +349,7 @@ std::string SetByStream(const Options& options, std::string_view stream, std::st
 
 void AddWait(WaitReason wait, std::vector<WaitReason>& waits) {
   for (WaitReason& known : waits) {
-    if (known.reason != wait.reason || known.detail != wait.detail) continue;
+    if (known.reason != wait.reason || known.detail != wait.detail || known.set_by != wait.set_by) continue;
     known.rows += wait.rows;
     if (wait.until.has_value() && (!known.until.has_value() || *wait.until < *known.until)) known.until = wait.until;
     return;

@@ -26,7 +26,7 @@ struct Job {
   std::string reason, by;
   absl::Time created;  // rows that were accepted, or settled, later are not its
   absl::Time ended = absl::InfiniteFuture();
-  std::string why;  // of a failure; while it runs, of rows that wait
+  std::string why;  // of a failure; who cancelled it, and why; while it runs, of rows that wait
 
   Rate rate;  // of a replay, unlimited: a tenth of what binds each destination; of a retry: all at once
 

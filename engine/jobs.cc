@@ -169,12 +169,12 @@ absl::StatusOr<Job> Jobs::Find(std::string_view id) const {
   return found->second;
 }
 
-absl::StatusOr<Job> Jobs::Cancel(std::string_view id) {
+absl::StatusOr<Job> Jobs::Cancel(std::string_view id, std::string why) {
   absl::StatusOr<Job> job = Find(id);
   if (!job.ok()) return job.status();
   if (job->state == Job::State::kRunning) {
     std::unique_lock lock(mutex_);
-    cancelled_.push_back(job->number);
+    cancelled_.emplace(job->number, std::move(why));
     wakes_.notify_all();
     ended_.wait(lock, [&] { return stopping_ || jobs_.at(job->number).state != Job::State::kRunning; });
     job = jobs_.at(job->number);
@@ -233,12 +233,12 @@ void Jobs::Run() {
     std::vector<JobWork*> works;
     works.reserve(running_.size());
     for (const std::unique_ptr<JobWork>& work : running_) works.push_back(work.get());
-    const std::vector<uint32_t> cancelled = std::exchange(cancelled_, {});
+    const std::map<uint32_t, std::string> cancelled = std::exchange(cancelled_, {});
     lock.unlock();
     bool any = false;
     for (JobWork* work : works) {
-      if (std::ranges::find(cancelled, work->job().number) != cancelled.end()) {
-        End(*work, Job::State::kCancelled, "");
+      if (const auto by = cancelled.find(work->job().number); by != cancelled.end()) {
+        End(*work, Job::State::kCancelled, by->second);
       } else {
         any = Step(*work) || any;
       }

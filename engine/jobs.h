@@ -59,7 +59,7 @@ class Jobs {
   absl::StatusOr<RowCount> Count(const Request& request);
   absl::StatusOr<Job> Start(const Request& request, const Holds::Given& given, absl::Time now);
   // What it has moved stays moved. NotFound: there is no such job.
-  absl::StatusOr<Job> Cancel(std::string_view id);
+  absl::StatusOr<Job> Cancel(std::string_view id, std::string why = "");
   absl::StatusOr<Job> Find(std::string_view id) const;
   // As it is when it has ended, or when that much time has passed.
   absl::StatusOr<Job> Await(std::string_view id, absl::Duration patience) const;
@@ -90,7 +90,7 @@ class Jobs {
   std::map<uint32_t, Job> jobs_;  // as they were last written
   uint32_t next_number_ = 0;
   std::vector<std::unique_ptr<JobWork>> running_;  // what they point at is the thread's
-  std::vector<uint32_t> cancelled_;                // to be ended
+  std::map<uint32_t, std::string> cancelled_;      // to be ended, and who says so
   std::thread thread_;
 };
 

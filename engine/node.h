@@ -110,7 +110,7 @@ struct SourceStatus {
   std::string name, address, hostname;
   std::vector<std::string> pools;
   bool available = true;               // this machine had its address when the configuration was read
-  std::vector<LimitStatus> limits;     // its rate and its connections
+  std::vector<LimitStatus> limits;     // its rates, its connections and its warm-ups
   std::vector<std::string> suspended;  // "h3 provider=microsoft", one a hold that bars it
   // What replies have put on it.
   struct Restraint {

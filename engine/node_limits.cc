@@ -86,6 +86,18 @@ absl::StatusOr<std::vector<WarmupStatus>> NodeImpl::ShowWarmup(const std::string
                     .overflow = configured->warmup.overflow,
                     .set_by = status.origin});
   }
+  // Where whoever is not named and has not been sent to will begin.
+  const WarmupOptions& plan = configured->warmup;
+  if (const auto others = plan.per_day.find("default"); !plan.start.empty() && others != plan.per_day.end()) {
+    list.push_back({.source = source,
+                    .provider = others->first,
+                    .days = static_cast<int>(others->second.size()),
+                    .starts = plan.start,
+                    .tz = plan.tz,
+                    .then = plan.then,
+                    .overflow = plan.overflow,
+                    .set_by = options->WhereSet(fmt::format("source[{}].warmup", source))});
+  }
   return list;
 }
 

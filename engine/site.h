@@ -192,7 +192,9 @@ struct Path {
   bool reloaded = false;                               // there may be more open than a reload has left room for
   bool replaces = false;                               // one that is used up has just ended: its successor adds none
   std::vector<int> pool_mates;                         // sources that share a pool with its own
-  std::vector<absl::Duration> retry;  // of the stream that the last session was opened for: when a block ends
+  // Of the stream that the last session was opened for: when a block ends.
+  std::vector<absl::Duration> retry;
+  std::string retry_of;
   Block block;
   Refusal refusal;    // the last one
   SharedSlots slots;  // what a session takes one of each: its source's, its providers'

@@ -368,7 +368,9 @@ absl::StatusOr<int> Warmups::Apply(const std::string& source, const std::string&
     Describe(key, entry);
     ++applied;
   }
-  return applied;
+  if (applied > 0) return applied;
+  return absl::NotFoundError(
+      fmt::format("source '{}' has not sent in its warm-up yet: name the provider that the order is for", source));
 }
 
 }  // namespace sealift::engine

@@ -112,7 +112,7 @@ absl::StatusOr<json> Api::ListThrottles(Call& call) {
   for (const LimitStatus& limit : node_.Throttles()) {
     if (binding && !limit.binds) continue;
     json entry = LimitJson(limit);
-    if (which.empty() || entry["limit"] == which) answer["limits"].push_back(std::move(entry));
+    if (which.empty() || entry["limit"] == which || limit.name == which) answer["limits"].push_back(std::move(entry));
   }
   if (!which.empty() && answer["limits"].empty()) {
     return WithExit(absl::NotFoundError("no such limit is in force; `sealift throttle list` shows those that are"),

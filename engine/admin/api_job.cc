@@ -127,7 +127,8 @@ absl::StatusOr<json> Api::ShowJob(Call& call) {
 }
 
 absl::StatusOr<json> Api::CancelJob(Call& call) {
-  const absl::StatusOr<Job> job = node_.jobs().Cancel(call.Name());
+  const std::string because = call.entry.reason.empty() ? "" : ": " + call.entry.reason;
+  const absl::StatusOr<Job> job = node_.jobs().Cancel(call.Name(), "cancelled by " + call.entry.user + because);
   if (!job.ok()) return job.status();
   return JobJson(*job, call.reveal);
 }

@@ -1,4 +1,5 @@
 // source warmup
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "engine/exit_code.h"
@@ -41,8 +42,10 @@ CommandResult RunSourceWarmup(const Invocation& call, Console& console) {
   if (!answer.ok()) return answer.status();
   if (const std::string& provider = call.Value("provider"); !provider.empty()) {
     json& list = (*answer)["warmup"];
+    const bool is_named =
+        std::any_of(list.begin(), list.end(), [&](const json& entry) { return entry["provider"] == provider; });
     for (auto entry = list.begin(); entry != list.end();) {
-      entry = (*entry)["provider"] == provider ? entry + 1 : list.erase(entry);
+      entry = (*entry)["provider"] == (is_named ? provider : "default") ? entry + 1 : list.erase(entry);
     }
   }
   if (console.format() == Format::kTable && (*answer)["warmup"].empty()) {

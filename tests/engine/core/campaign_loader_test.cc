@@ -484,6 +484,8 @@ TEST_F(CampaignLoaderTest, WhoPausedACampaignAndWhyIsKnownAsLongAsItIsPaused) {
   Campaigns next(*store_, shards_, Delivery::kSink, [] { return absl::OkStatus(); });
   ASSERT_TRUE(next.Recover().ok());
   expect_jane(next);
+  ASSERT_TRUE(campaigns_->Pause("spring", {.by = "kim", .reason = "typo too", .time = absl::Now()}).ok());
+  EXPECT_EQ(campaigns_->WhyPaused(*store_->FindCampaign("spring"))->Describe(), "by kim: typo too");
   ASSERT_TRUE(campaigns_->Resume("spring", {.by = "joe", .reason = "link corrected", .time = absl::Now()}).ok());
   EXPECT_FALSE(campaigns_->WhyPaused(*store_->FindCampaign("spring")).has_value());
   ASSERT_TRUE(campaigns_->Pause("spring", breaker).ok());
@@ -495,8 +497,8 @@ TEST_F(CampaignLoaderTest, WhoPausedACampaignAndWhyIsKnownAsLongAsItIsPaused) {
   for (const PauseHistory::Entry& entry : last.PausesOf("spring").entries) {
     told.push_back(fmt::format("{} {}", entry.paused ? "paused" : "resumed", entry.cause.Describe()));
   }
-  EXPECT_THAT(told, ElementsAre("paused by jane: wrong link", "resumed by joe: link corrected",
-                                "paused by the circuit breaker: 6 of 100"));
+  EXPECT_THAT(told, ElementsAre("paused by jane: wrong link", "paused by kim: typo too",
+                                "resumed by joe: link corrected", "paused by the circuit breaker: 6 of 100"));
   EXPECT_TRUE(last.PausesOf("summer").entries.empty());
 }
 

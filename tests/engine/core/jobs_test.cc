@@ -162,9 +162,10 @@ TEST_F(JobsTest, APacedRetryMovesWhatIsDueAndItsEndLeavesTheRest) {
   const Job job = Order(slow);
   EXPECT_EQ(job.total, 48u);
   ASSERT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->moved > 0; }));
-  const absl::StatusOr<Job> cancelled = jobs_->Cancel(job.Id());
+  const absl::StatusOr<Job> cancelled = jobs_->Cancel(job.Id(), "cancelled by jane: enough");
   ASSERT_TRUE(cancelled.ok()) << cancelled.status();
   EXPECT_EQ(cancelled->state, Job::State::kCancelled);
+  EXPECT_EQ(cancelled->why, "cancelled by jane: enough");
   EXPECT_LT(cancelled->moved, 48u);
   EXPECT_EQ(RowsDueAfter(absl::Now() + absl::Seconds(5)), 48 - cancelled->moved) << "as they were";
   const Job again = Order(slow);

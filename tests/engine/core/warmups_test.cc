@@ -321,6 +321,8 @@ TEST_F(WarmupsTest, AnOperatorMovesAndFreezesIt) {
 TEST_F(WarmupsTest, ASiteThatIsAsGoodAsNewIsForgottenOnceNobodySendsThere) {
   options_.sources[0].warmup.per_day = {{"default", {20, 40}}};
   Adopt();
+  EXPECT_EQ(warmups_->Apply("ip1", "", {.day = 2}, At(1, 0)).status().code(), absl::StatusCode::kNotFound)
+      << "there is none yet to be moved";
   std::shared_ptr<RateInForce> little = warmups_->On("ip1", "site little.test");
   std::shared_ptr<RateInForce> enough = warmups_->On("ip1", "site enough.test");
   Tick(At(1, 0));
