@@ -15,6 +15,8 @@ constexpr int kReadPacksMax = 64;                         // in one request to a
 constexpr absl::Duration kReadAgain = absl::Seconds(30);  // after a failed read
 constexpr absl::Duration kPassesApart = absl::Milliseconds(250);
 constexpr absl::Duration kFullAgain = absl::Seconds(1);  // another shard may have room
+// Longer than kFullAgain. Passes over many lanes are further apart: to read one costs a reader a microsecond.
+constexpr absl::Duration kSoon = absl::Seconds(2), kSoonALane = absl::Microseconds(10);
 
 uint32_t Number(queue::CampaignId id) { return static_cast<uint32_t>(id); }
 
@@ -72,6 +74,10 @@ bool LaneTable::Crowded(bool transactional) const {
   return transactional ? transactional_ > kTransactionalMax / 2 : lanes_.size() - transactional_ > kWaitingMax;
 }
 
+absl::Duration LaneTable::Soon(const Pager& pager) {
+  return std::min(kSoon + static_cast<int64_t>(pager.lanes) * kSoonALane, kAWhile);
+}
+
 void LaneTable::NextPage(Pager& pager) {
   if (pager.reading || pager.done || !pager.campaign->sending) return;
   // For a whole page: as many as stay here come from the pages of the others, who would find no room.
@@ -122,7 +128,7 @@ void LaneTable::OnPage(queue::CampaignId campaign, queue::LanesPage page) {
     if (record.queued <= record.in_doubt) continue;
     const LaneFacts facts{record.lane, pager.campaign->name, pager.campaign->stream, record.domain};
     if (services_.holds->OnLane(facts) != nullptr) continue;  // found again when the hold has ended
-    if (!HasFresh(record) && record.next_due > now + kAWhile &&
+    if (!HasFresh(record) && record.next_due > now + Soon(pager) &&
         (pager.crowded || Crowded(IsTransactional(*pager.campaign)))) {
       PassOver(pager, record.next_due);
       continue;
@@ -130,12 +136,14 @@ void LaneTable::OnPage(queue::CampaignId campaign, queue::LanesPage page) {
     callbacks_.found(Create(record, pager.campaign));
   }
   pager.cursor = std::move(page.cursor);
+  pager.lanes_read += page.lanes.size();
   pager.done = page.done;
   if (!pager.done) {
     NextPage(pager);
     return;
   }
   pager.cursor.clear();
+  pager.lanes = std::exchange(pager.lanes_read, 0);
   if (pager.next_pass == absl::InfiniteFuture()) pager.crowded = false;
   if (std::exchange(pager.again, false)) {
     Run(pager.campaign);
@@ -193,7 +201,7 @@ void LaneTable::HandedBack(queue::CampaignId campaign, absl::Time when) {
   if (found == pagers_.end()) return;  // it is not sent any more; when it is, every lane is found again
   Pager& pager = *found->second;
   pager.crowded = true;
-  if (when <= services_.Now() + kAWhile) pager.next_page = std::max(pager.next_page, when);
+  if (when <= services_.Now() + kFullAgain) pager.next_page = std::max(pager.next_page, when);
   PassOver(pager, when);
 }
 
@@ -501,7 +509,9 @@ void LaneTable::MaybeForget(Lane& lane) {
   }
   if (lane.more || (lane.held_rows > 0 && room)) return;
   if (lane.next_due == absl::InfiniteFuture()) return Forget(lane);
-  if (lane.next_due > services_.Now() + kAWhile && Crowded(lane.transactional)) GiveWay(lane, lane.next_due);
+  const auto pager = pagers_.find(Number(lane.id.campaign));
+  const absl::Duration soon = pager == pagers_.end() ? kAWhile : Soon(*pager->second);
+  if (lane.next_due > services_.Now() + soon && Crowded(lane.transactional)) GiveWay(lane, lane.next_due);
 }
 
 bool LaneTable::GiveWay(Lane& lane, absl::Time until) {

@@ -31,7 +31,8 @@ class LaneTable {
   static constexpr size_t kLanesMax = 16'384;
   static constexpr size_t kTransactionalMax = 2'048;  // lanes of transactional mail: they have room of their own
   static constexpr size_t kWaitingMax = kLanesMax / 4;
-  // How long one must wait to give way.
+  // How long one that no host answers must wait to give way. One that is not due gives way for less (Soon): with ten
+  // thousand that wait a minute each there was no room for those that were due.
   static constexpr absl::Duration kAWhile = absl::Minutes(1);
   static constexpr int kPacksMax = 8;  // of one read
   // A lane whose window has more rows reads nothing, so a window never has more than this and one read.
@@ -122,6 +123,7 @@ class LaneTable {
     bool done = false;                              // this pass has seen every lane
     bool again = false;                             // another pass was asked for meanwhile
     bool crowded = false;                           // lanes of this pass, or of the last, found no room elsewhere
+    size_t lanes_read = 0, lanes = 0;               // in this pass; in the last one
     absl::Time next_page = absl::InfinitePast();    // not before: another shard is full
     absl::Time next_pass = absl::InfiniteFuture();  // when something that was passed over is due
     Timer timer;
@@ -139,6 +141,8 @@ class LaneTable {
   bool IsTransactional(const ActiveCampaign& campaign) const;
   // For so many more lanes; of transactional mail, for any at all.
   bool HasRoom(const ActiveCampaign& campaign, size_t lanes) const;
+  // How soon a lane must be due to keep its place while there are many; passes for those that did not are as far apart.
+  static absl::Duration Soon(const Pager& pager);
   void NextPage(Pager& pager);
   void OnPage(queue::CampaignId campaign, queue::LanesPage page);
   void PassOver(Pager& pager, absl::Time due);

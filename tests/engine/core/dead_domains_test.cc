@@ -66,6 +66,28 @@ TEST_F(DeadDomainsTest, LanesAndSitesThatWaitAreBoundedAndEachIsTriedOnce) {
   EXPECT_EQ(CountersOf(id).deferrals, static_cast<uint64_t>(kDomains)) << "one row a domain";
 }
 
+// Those that wait half a minute would keep those out that are due meanwhile.
+TEST_F(DeadDomainsTest, WhatIsDueWithinAMinuteLeavesRoomForWhatIsDue) {
+  constexpr int kDomains = static_cast<int>(LaneTable::kWaitingMax) + kMore;
+  options_.streams[0].retry = {absl::Seconds(50)};
+  options_.smtp.connections = 10;
+  AddDomain("busy.test").script = [](const MailServer::Conversation&,
+                                     std::string_view command) -> std::optional<MailServer::Answer> {
+    if (command.starts_with("RCPT")) return MailServer::Answer{"450 4.2.0 try again later"};
+    return std::nullopt;
+  };
+  std::vector<std::string> domains;
+  for (int i = 0; i < kDomains; ++i) {
+    domains.push_back(fmt::format("d{}.test", i));
+    internet_->SetMx(domains.back(), {{10, "mx.busy.test"}});
+  }
+  Start();
+  const queue::CampaignId id = Send("spring", Rows(domains, 1));
+  ASSERT_TRUE(EventuallyTried(id, kDomains));
+  EXPECT_TRUE(Eventually([&] { return scheduler().lanes().size() <= LaneTable::kWaitingMax; }));
+  Stop(absl::ZeroDuration());
+}
+
 TEST_F(DeadDomainsTest, AHostIsNotTriedEarlierBecauseItsSiteWasForgotten) {
   constexpr int kDomains = static_cast<int>(Directory::kUnusedMax) + kMore;
   const std::vector<std::string> domains = AddDead(kDomains);
