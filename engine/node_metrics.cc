@@ -102,9 +102,8 @@ void NodeImpl::AddMetrics() {
   metrics_text_->AddCallback(Metric::kHolds, [this] {
     return std::vector<Sample>{{{}, static_cast<double>(holds_->List(/*ended=*/false).size())}};
   });
-  metrics_text_->AddCallback(Metric::kDiskFree, [this] {
-    return std::vector<Sample>{{{}, static_cast<double>(store_->Disk().free_bytes)}};
-  });
+  metrics_text_->AddCallback(
+      Metric::kDiskFree, [this] { return std::vector<Sample>{{{}, static_cast<double>(store_->Disk().free_bytes)}}; });
   metrics_text_->AddCallback(Metric::kQueueStalled,
                              [this] { return std::vector<Sample>{{{}, static_cast<double>(store_->Stats().stall)}}; });
   metrics_text_->AddCallback(Metric::kMemory, [this] {

@@ -32,6 +32,7 @@ class DeadDomainsTest : public ShardWorld {
   }
   std::vector<std::string> AddDead(int count) {
     std::vector<std::string> domains;
+    domains.reserve(static_cast<size_t>(count));
     for (int i = 0; i < count; ++i) domains.push_back(fmt::format("d{}.test", i));
     AddDead(domains);
     return domains;
@@ -77,6 +78,7 @@ TEST_F(DeadDomainsTest, WhatIsDueWithinAMinuteLeavesRoomForWhatIsDue) {
     return std::nullopt;
   };
   std::vector<std::string> domains;
+  domains.reserve(kDomains);
   for (int i = 0; i < kDomains; ++i) {
     domains.push_back(fmt::format("d{}.test", i));
     internet_->SetMx(domains.back(), {{10, "mx.busy.test"}});
