@@ -509,9 +509,10 @@ void LaneTable::MaybeForget(Lane& lane) {
   }
   if (lane.more || (lane.held_rows > 0 && room)) return;
   if (lane.next_due == absl::InfiniteFuture()) return Forget(lane);
+  if (!Crowded(lane.transactional)) return;
   const auto pager = pagers_.find(Number(lane.id.campaign));
   const absl::Duration soon = pager == pagers_.end() ? kAWhile : Soon(*pager->second);
-  if (lane.next_due > services_.Now() + soon && Crowded(lane.transactional)) GiveWay(lane, lane.next_due);
+  if (lane.next_due > services_.Now() + soon) GiveWay(lane, lane.next_due);
 }
 
 bool LaneTable::GiveWay(Lane& lane, absl::Time until) {
