@@ -188,7 +188,10 @@ absl::StatusOr<Invocation> ParseCommandLine(const std::vector<std::string>& argu
 
   std::map<std::string, CLI::App*> nouns;
   std::vector<Bound> bounds;
+  // The parser of all commands takes longer to make than most of them to run.
+  const auto is_said = [&](const std::string& word) { return std::ranges::find(arguments, word) != arguments.end(); };
   for (const Command& command : CommandTree()) {
+    if (!is_said(command.noun)) continue;
     CLI::App* parent = &root;
     if (!command.verb.empty()) {
       CLI::App*& noun = nouns[command.noun];
@@ -197,6 +200,7 @@ absl::StatusOr<Invocation> ParseCommandLine(const std::vector<std::string>& argu
         noun->fallthrough()->allow_extras()->require_subcommand(0, 1);
         noun->set_help_flag();
       }
+      if (!is_said(command.verb)) continue;
       parent = noun;
     }
     bounds.push_back(Bind(command, parent));
