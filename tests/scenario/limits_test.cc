@@ -1,6 +1,6 @@
 // So many messages a day of a source, of a pool and of a stream, and so many in a minute or an hour of what else can be
 // limited, while more mail waits: nothing that ends the daemon or changes its configuration gives any of them a message
-// too many.
+// too many. And the connections that carry one stream's mail, or one campaign's.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
@@ -234,6 +234,46 @@ TEST_F(RateLimitsTest, NoWindowHasMoreThanItsLimitOverKillsAndReloads) {
     EXPECT_LE(arrived[limit.name], limit.count * windows) << limit.name << " in " << took << " s";
     EXPECT_GE(arrived[limit.name], 1) << limit.name;
   }
+}
+
+// Each provider allows as many connections as the mail for it may have, and answers slowly: more would be of use.
+TEST_F(World, AStreamAndACampaignHaveNoMoreConnectionsThanTheirLimits) {
+  settings.streams = {{"news", "tls = \"opportunistic\""}, {"few", "tls = \"opportunistic\"\nconnections = 2"}};
+  const std::string slow = "latency = \"50ms\"\n";
+  const Sink sink(dir,
+                  ProviderOf("stream", net.Address(10), slow + "connections = 2") +
+                      ProviderOf("campaign", net.Address(11), slow + "connections = 1") +
+                      ProviderOf("free", net.Address(12), slow),
+                  net.Address(2, 5353));
+  StartDaemon();
+  const auto load = [&](const std::string& name, const std::string& stream, std::vector<std::string> more) {
+    std::vector<std::string> arguments = {
+        "campaign",   "load",     name,      "--stream",     stream,
+        "--template", Template(), "--start", "--recipients", Recipients(60, {name + ".test"}, name + ".csv")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Answer loaded = Sealift(arguments);
+    ASSERT_EQ(loaded.exit_code, 0) << loaded.Describe();
+  };
+  load("stream", "few", {});
+  load("campaign", "news", {"--connections", "1"});
+  load("free", "news", {});
+  const auto waits_for = [&](const std::string& name, const std::string& set_by) {
+    const Json waits = Sealift({"domain", "explain", name + ".test"}).json["waits"];
+    for (size_t i = 0; i < waits.size(); ++i) {
+      const Json& wait = waits.At(i);
+      if (wait["reason"].Text() == "connections" && wait["set_by"].Text().find(set_by) != std::string::npos)
+        return true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(Eventually(kInTime, [&] { return waits_for("stream", ".toml:"); }));
+  EXPECT_TRUE(Eventually(kInTime, [&] { return waits_for("campaign", "campaign load --connections"); }));
+  for (const std::string name : {"stream", "campaign", "free"}) {
+    EXPECT_TRUE(ShowsUntil(name, kInTime, [](const Json& now) { return now["delivered"].Number() == 60; })) << name;
+  }
+  EXPECT_EQ(sink.Status()["totals"]["over_connections"].Number(), 0);
+  EXPECT_EQ(sink.arrivals(), 180);
+  StopDaemon();
 }
 
 }  // namespace
