@@ -144,6 +144,7 @@ struct WarmupOrder {
   std::string provider;  // empty: all
   std::optional<int> day;
   std::optional<bool> freeze;
+  std::string by, reason;
 };
 
 struct ShapeRow {

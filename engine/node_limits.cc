@@ -118,8 +118,8 @@ absl::StatusOr<std::vector<WarmupStatus>> NodeImpl::SetWarmup(const std::string&
           ExitCode::kNoInput);
     }
   }
-  const absl::StatusOr<int> applied =
-      warmups_->Apply(source, order.provider, {.day = order.day, .freeze = order.freeze}, now);
+  const absl::StatusOr<int> applied = warmups_->Apply(
+      source, order.provider, {.day = order.day, .freeze = order.freeze, .by = order.by, .reason = order.reason}, now);
   if (!applied.ok()) return WithExit(applied.status(), ExitCode::kNoInput);
   NoteLimits(now);
   return ShowWarmup(source);

@@ -20,6 +20,15 @@ constexpr absl::Duration kReserve = absl::Seconds(3);
 // A rate is changed when it would differ by more than this part.
 constexpr double kPaceSlack = 0.05;
 
+std::string ToText(const Warmups::Order& order, absl::Time now) {
+  std::vector<std::string> what;
+  if (order.day.has_value()) what.push_back(fmt::format("moved to day {}", *order.day));
+  if (order.freeze.has_value()) what.emplace_back(*order.freeze ? "frozen" : "unfrozen");
+  return fmt::format("{} by {} at {}{}{}", fmt::join(what, ", "), order.by,
+                     absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", now, absl::UTCTimeZone()), order.reason.empty() ? "" : ": ",
+                     order.reason);
+}
+
 }  // namespace
 
 void Warmups::Recall(std::string_view name, std::string_view value) {
@@ -32,11 +41,13 @@ void Warmups::Recall(std::string_view name, std::string_view value) {
                 .date = absl::CivilDay() + known.at("date").get<int64_t>(),
                 .sent = known.at("sent"),
                 .slowed = known.at("slowed"),
-                .frozen = known.at("frozen")};
+                .frozen = known.at("frozen"),
+                .order = known.value("order", "")};
     if (standing.day < 0 || standing.sent < 0) return;
     const std::lock_guard lock(mutex_);
     const int64_t free_ns = known.value("free", absl::ToUnixNanos(absl::InfinitePast()));
-    recalled_[{key.at(1), key.at(2)}] = {standing, absl::FromUnixNanos(free_ns)};
+    const int64_t went = std::clamp<int64_t>(known.value("went", standing.sent), 0, standing.sent);
+    recalled_[{key.at(1), key.at(2)}] = {standing, standing.sent - went, absl::FromUnixNanos(free_ns)};
   } catch (const json::exception&) {
     LogWarning("what was known of a warm-up cannot be read and is forgotten", {});
   }
@@ -47,8 +58,10 @@ queue::Note Warmups::NoteOf(const Key& key, const Entry& entry, int64_t sent, ab
   json value = {{"day", standing.day},
                 {"date", standing.date - absl::CivilDay()},
                 {"sent", sent},
+                {"went", SentOf(entry) - entry.doubtful},
                 {"slowed", standing.slowed},
                 {"frozen", standing.frozen}};
+  if (!standing.order.empty()) value["order"] = standing.order;
   if (free != absl::InfinitePast()) value["free"] = absl::ToUnixNanos(free);
   return {queue::NoteKind::kWarmup, json({mode_, key.first, key.second}).dump(), value.dump()};
 }
@@ -61,7 +74,9 @@ void Warmups::SupposeUsed(absl::Time now) {
 void Warmups::SupposeUsed(Entry& entry) const {
   const Warmup& warmup = entry.warmup;
   if (warmup.standing().date != absl::ToCivilDay(supposed_used_, warmup.plan().zone)) return;
-  entry.reserved = entry.asked = std::max(entry.reserved, warmup.quota());
+  const int64_t unknown = std::max<int64_t>(warmup.quota() - entry.reserved, 0);
+  entry.asked = entry.reserved += unknown;
+  entry.doubtful += unknown;
 }
 
 const std::string& Warmups::AddressOf(const std::string& source) const {
@@ -143,6 +158,7 @@ Warmups::Place* Warmups::Find(const std::string& address, const std::string& jud
     if (const auto known = recalled_.find(key); known != recalled_.end()) {
       entry.warmup = Warmup(*plan, known->second.standing);
       entry.reserved = entry.asked = entry.noted = known->second.standing.sent;
+      entry.doubtful = known->second.doubtful;
       entry.free = known->second.free;
       SupposeUsed(entry);
     }
@@ -171,6 +187,11 @@ std::shared_ptr<RateInForce> Warmups::On(const std::string& source, const std::s
   return place->second.rate;
 }
 
+std::string Warmups::OriginOf(const Planned& planned, const Entry& entry) {
+  const std::string& order = entry.warmup.standing().order;
+  return order.empty() ? planned.origin : planned.origin + "; " + order;
+}
+
 int64_t Warmups::SentOf(const Entry& entry) const {
   return entry.reserved - (entry.rate == nullptr ? 0 : limits_.LeftOf(*entry.rate));
 }
@@ -179,7 +200,7 @@ void Warmups::Turn(Entry& entry, absl::Time now) {
   const absl::Time again = now + absl::Seconds(1);
   const int64_t left = entry.rate == nullptr ? 0 : limits_.BeginBudget(*entry.rate, now, again);
   const bool begins = entry.warmup.standing().day == 0;
-  entry.warmup.SetSent(entry.reserved - left);
+  entry.warmup.SetSent(entry.reserved - left - std::exchange(entry.doubtful, 0));
   entry.warmup.Advance(now);
   entry.reserved = entry.asked = entry.noted = 0;
   SupposeUsed(entry);
@@ -224,7 +245,7 @@ void Warmups::Describe(const Key& key, Entry& entry) {
     value = fmt::format("{} on day {} of {}", warmup.quota(), day, warmup.plan().per_day.size());
   }
   const Planned& planned = plans_.at(key.first);
-  limits_.Describe(*entry.rate, std::move(value), planned.origin);
+  limits_.Describe(*entry.rate, std::move(value), OriginOf(planned, entry));
   const std::string_view provider = key.second.find(' ') == std::string::npos ? std::string_view(key.second) : "other";
   if (provider != "other") {
     metrics_.gauge(Metric::kSourceWarmupDay, {planned.source, provider})->Set(warmup.over() ? 0 : std::max(day, 1));
@@ -334,7 +355,7 @@ std::vector<Warmups::Status> Warmups::List() {
                   .standing = entry.warmup.standing(),
                   .quota = entry.warmup.quota(),
                   .over = entry.warmup.over(),
-                  .origin = planned.origin};
+                  .origin = OriginOf(planned, entry)};
     status.standing.sent = SentOf(entry);
     list.push_back(std::move(status));
   }
@@ -362,6 +383,7 @@ absl::StatusOr<int> Warmups::Apply(const std::string& source, const std::string&
     if (entry.warmup.IsNewDay(now)) Turn(entry, now);
     if (order.day.has_value()) entry.warmup.SetDay(*order.day);
     if (order.freeze.has_value()) entry.warmup.SetFrozen(*order.freeze);
+    entry.warmup.SetOrder(ToText(order, now));
     entry.changed = true;
     entry.spaced = absl::ZeroDuration();
     turned_ = true;

@@ -28,7 +28,8 @@ namespace sealift::engine {
 // begins anew.
 //
 // What may be sent is reserved on disk before it is: a budget holds what a few seconds can use, Tick says what to
-// write, and Granted gives it out once it is written. After a kill -9 all that was reserved counts as sent.
+// write, and Granted gives it out once it is written. After a kill -9 all that was reserved counts as sent, but not
+// towards the half of a day's volume that lets the next day begin.
 //
 // Owned by:  the node; outlives its shards.
 // Threads:   any. Shards ask for limits through Limits, which does not lock; On and the rest lock for a moment.
@@ -75,6 +76,7 @@ class Warmups {
   struct Order {
     std::optional<int> day;
     std::optional<bool> freeze;
+    std::string by, reason;  // a reason is not needed
   };
   absl::StatusOr<int> Apply(const std::string& source, const std::string& judge, const Order& order, absl::Time now);
 
@@ -87,11 +89,19 @@ class Warmups {
     Warmup warmup;
     std::shared_ptr<RateInForce> rate;       // null: no shard has asked for it yet
     int64_t reserved = 0;                    // of today: written and given out
+    int64_t doubtful = 0;                    // of these: an earlier run had reserved them, and perhaps not sent
     int64_t asked = 0;                       // of today: to be written
     bool changed = false;                    // something else is to be written
     absl::Duration spaced;                   // between messages, as the rate has it
     int64_t noted = 0;                       // of today, as it was when it was written last
     absl::Time free = absl::InfinitePast();  // the next one, as an earlier run wrote it; taken over by the first Tick
+  };
+
+  struct Planned {
+    std::string source;  // its name
+    std::map<std::string, Warmup::Plan> by_judge;
+    std::optional<Warmup::Plan> of_others;
+    std::string origin;
   };
 
   const std::string& AddressOf(const std::string& source) const;
@@ -108,6 +118,8 @@ class Warmups {
   // Its rate is called after the source.
   void Name(const Key& key, Entry& entry);
   int64_t SentOf(const Entry& entry) const;
+  // The plan's place in the configuration, and the operator's order where there is one.
+  static std::string OriginOf(const Planned& planned, const Entry& entry);
   // Where the day is one of which nobody knows what was sent.
   void SupposeUsed(Entry& entry) const;
   // Of a site that is not sent to any more, and has not got beyond the first day.
@@ -126,19 +138,13 @@ class Warmups {
   Metrics& metrics_;
   const std::string mode_;
   std::mutex mutex_;
-  struct Planned {
-    std::string source;  // its name
-    std::map<std::string, Warmup::Plan> by_judge;
-    std::optional<Warmup::Plan> of_others;
-    std::string origin;
-  };
-
   std::map<std::string, std::string> addresses_;  // of sources, by name
   std::map<std::string, Planned> plans_;          // by address
   std::map<std::string, size_t> judges_;          // how many of an address are in `entries_`
   std::vector<queue::Note> outdated_;             // to be written: nothing is known by these names any more
   struct Recalled {
     Warmup::Standing standing;
+    int64_t doubtful = 0;
     absl::Time free = absl::InfinitePast();
   };
   std::map<Key, Recalled> recalled_;

@@ -51,7 +51,7 @@ absl::StatusOr<json> Api::ShowWarmup(Call& call) {
 
 absl::StatusOr<json> Api::SetWarmup(Call& call) {
   call.entry.target = call.Name();
-  WarmupOrder order;
+  WarmupOrder order{.by = call.entry.user, .reason = call.entry.reason};
   const absl::StatusOr<std::string> provider = call.Text("provider");
   if (!provider.ok()) return provider.status();
   order.provider = *provider;

@@ -18,7 +18,10 @@ void Warmup::Advance(absl::Time now) {
   const bool earned = standing_.day == 0 || (!standing_.slowed && standing_.sent * 2 >= quota());
   const bool repeats = plan_.repeats_last && standing_.day >= last_day();
   const bool goes_on = earned && !standing_.frozen && !over() && !repeats;
-  standing_ = {.day = standing_.day + (goes_on ? 1 : 0), .date = DateOf(now), .frozen = standing_.frozen};
+  standing_ = {.day = standing_.day + (goes_on ? 1 : 0),
+               .date = DateOf(now),
+               .frozen = standing_.frozen,
+               .order = std::move(standing_.order)};
 }
 
 int64_t Warmup::quota() const {

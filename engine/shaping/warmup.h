@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -37,10 +38,11 @@ class Warmup {
     int64_t sent = 0;     // on that date, past MAIL
     bool slowed = false;  // on that date
     bool frozen = false;  // an operator keeps it on this day
+    std::string order;    // what an operator ordered last, and who: "moved to day 3 by ann on 2026-02-01: a reason"
 
     bool operator==(const Standing&) const = default;
     // Nothing is known of it: one that begins now stands there too.
-    bool IsNew() const { return day <= 1 && sent == 0 && !slowed && !frozen; }
+    bool IsNew() const { return day <= 1 && sent == 0 && !slowed && !frozen && order.empty(); }
   };
 
   explicit Warmup(Plan plan) : plan_(std::move(plan)) {}
@@ -67,6 +69,7 @@ class Warmup {
   void SetSent(int64_t sent) { standing_.sent = sent; }
   void SetSlowed() { standing_.slowed = true; }
   void SetFrozen(bool frozen) { standing_.frozen = frozen; }
+  void SetOrder(std::string order) { standing_.order = std::move(order); }
   // What was sent today stays sent. A plan that repeats its last day has none behind it.
   void SetDay(int day) { standing_.day = plan_.repeats_last ? std::min(day, last_day()) : day; }
 

@@ -399,7 +399,7 @@ std::vector<Command> MakeTree() {
             "set-day", "N",
             "go on from that day of the plan; one behind the last ends it, or is the last where `then` is \"repeat\""),
         Switch("freeze", "repeat the present day until --unfreeze"), Switch("unfreeze", "let days advance again"),
-        Option("reason", "TEXT", "why, for the audit file")},
+        Option("reason", "TEXT", "why, for the list, explanations and the audit file")},
        RunSourceWarmup},
 
       {"domain",

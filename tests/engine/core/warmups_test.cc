@@ -12,6 +12,10 @@
 namespace sealift::engine {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+
 constexpr uint8_t kStanding = 1;
 
 // An hour of a day in December 2026.
@@ -211,6 +215,20 @@ TEST_F(WarmupsTest, NothingIsForgottenByAKill) {
   EXPECT_EQ(StatusOf("google", At(2, 1)).quota, 8) << "the day had half of its messages";
 }
 
+TEST_F(WarmupsTest, WhatAKillLeavesInDoubtEarnsNoDay) {
+  options_.sources[0].warmup.per_day["google"] = {2, 8};
+  Adopt();
+  warmups_->On("ip1", "google");
+  Tick(At(1, 0));
+  Restart();
+  EXPECT_EQ(StatusOf("google", At(1, 1)).standing.sent, 1) << "it was reserved, and may have been sent";
+  Restart();
+  EXPECT_EQ(StatusOf("google", At(2, 0)).standing.day, 1) << "nobody knows that anything was sent";
+  warmups_->On("ip1", "google");
+  EXPECT_EQ(TakeAll("ip1", "google", At(2, 1), At(3, 0)), 2);
+  EXPECT_EQ(StatusOf("google", At(3, 0)).standing.day, 2);
+}
+
 TEST_F(WarmupsTest, NothingLeavesThatIsNotWritten) {
   Adopt();
   const std::shared_ptr<RateInForce> rate = warmups_->On("ip1", "google");
@@ -304,12 +322,14 @@ TEST_F(WarmupsTest, AnOperatorMovesAndFreezesIt) {
   EXPECT_EQ(*warmups_->Apply("ip1", "google", {.day = 2}, At(1, 1)), 1);
   EXPECT_TRUE(warmups_->TakeTurns()) << "its queues look at it again";
   EXPECT_EQ(StatusOf("google", At(1, 1)).quota, 8);
-  EXPECT_EQ(*warmups_->Apply("ip1", "", {.freeze = true}, At(1, 1)), 1);
+  EXPECT_EQ(*warmups_->Apply("ip1", "", {.freeze = true, .by = "ann", .reason = "complaints"}, At(1, 1)), 1);
   EXPECT_EQ(TakeAll("ip1", "google", At(1, 1), At(2, 0)), 8);
   Tick(At(2, 0));
   EXPECT_EQ(StatusOf("google", At(2, 0)).standing.day, 2) << "frozen";
   Restart();
   EXPECT_TRUE(StatusOf("google", At(2, 1)).standing.frozen);
+  EXPECT_THAT(StatusOf("google", At(2, 1)).origin, AllOf(HasSubstr("; frozen by ann at 2"), EndsWith("Z: complaints")));
+  EXPECT_EQ(warmups_->On("ip1", "google")->origin(), StatusOf("google", At(2, 1)).origin) << "what an explanation says";
   EXPECT_EQ(*warmups_->Apply("ip1", "google", {.day = 3}, At(2, 1)), 1);
   EXPECT_EQ(warmups_->On("ip1", "google"), nullptr);
   EXPECT_EQ(warmups_->Apply("ip2", "", {.day = 1}, At(2, 1)).status().code(), absl::StatusCode::kNotFound);
