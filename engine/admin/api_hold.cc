@@ -52,6 +52,11 @@ absl::StatusOr<json> Api::PlaceHold(Call& call, Hold::Kind kind, QueueFilter fil
   if (!for_text->empty()) {
     const absl::StatusOr<absl::Duration> duration = ParseDuration(*for_text);
     if (!duration.ok()) return WithExit(duration.status(), ExitCode::kUsage);
+    if (*duration <= absl::ZeroDuration()) {
+      return WithExit(absl::InvalidArgumentError("`for` is longer than nothing, such as \"2h\"; without it the order "
+                                                 "stands until it is ended"),
+                      ExitCode::kUsage);
+    }
     request.for_duration = *duration;
   }
   const absl::StatusOr<std::string> pool = call.Text("to_pool");
