@@ -28,39 +28,6 @@ WaitReason Sending(uint64_t rows) {
           .rows = rows};
 }
 
-// Of the suspensions that keep from the lane a source that it might leave from, the one that ends first. Null: none
-// does.
-std::shared_ptr<const Hold> FirstSuspensionToEnd(Scheduler& scheduler, const Lane& lane) {
-  const SendQueue& queue = *lane.queue;
-  if (queue.placement.barred.empty() || queue.stream == nullptr) return nullptr;
-  const ShardServices& services = scheduler.services();
-  std::set<std::string_view> sources;
-  for (const int index : scheduler.SourcesOf(queue)) {
-    sources.insert(services.options->sources[static_cast<size_t>(index)].name);
-  }
-  std::shared_ptr<const Hold> first;
-  for (const std::shared_ptr<const Hold>& hold : services.holds->holds()) {
-    if (hold->kind != Hold::Kind::kSuspension || !sources.contains(*hold->filter.source)) continue;
-    if (first != nullptr && first->until <= hold->until) continue;
-    const HoldSet alone({hold}, services.store);
-    if (alone.PlacementOf(FactsOf(lane, queue.site)).barred_by != nullptr) first = hold;
-  }
-  return first;
-}
-
-// Whether another source of the pool may do what this refuses.
-bool OfOneSource(const Options& options, const Refusal& refusal) {
-  if (refusal.kind == Refusal::Kind::kBackoff) return true;
-  if (refusal.kind != Refusal::Kind::kRate) return false;
-  const std::string_view kind = refusal.rate->kind();
-  if (kind == "warmup" || kind == "source" || kind == "source_day") return true;
-  if (kind != Restraints::kRateKind) return false;
-  const std::string name = refusal.rate->name();
-  return std::ranges::any_of(options.sources, [&](const SourceOptions& source) {
-    return name == source.name || name.starts_with(source.name + " to ");
-  });
-}
-
 // What those rows of a lane wait for that are due and that no hold keeps one by one.
 WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
   WaitReason wait{.rows = rows};
@@ -78,17 +45,14 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
     wait.set_by = "the domain's DNS";
     return wait;
   }
-  if (lane.queue->permits.empty() && lane.queue->stream != nullptr && lane.queue->placement.barred_by != nullptr) {
-    const std::shared_ptr<const Hold> first = FirstSuspensionToEnd(scheduler, lane);
-    return HoldReason(first != nullptr ? *first : *lane.queue->placement.barred_by, rows);
-  }
-  if (lane.queue->permits.empty() && lane.queue->stream != nullptr) {
+  const bool barred = !lane.queue->placement.barred.empty();
+  if (lane.queue->permits.empty() && lane.queue->stream != nullptr && !barred) {
     wait.reason = "hold";
     wait.detail = fmt::format("the configuration has no pool '{}' any more", lane.queue->placement.pool);
     wait.set_by = "queue route";
     return wait;
   }
-  if (lane.queue->permits.empty()) {
+  if (lane.queue->stream == nullptr) {
     wait.reason = "stream";
     wait.detail = fmt::format("the configuration has no stream '{}' any more", lane.campaign->stream);
     wait.set_by = "the configuration";
@@ -97,10 +61,7 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
   const Options& options = *scheduler.services().options;
   const std::string& stream = lane.campaign->stream;
   const Refusal refusal = scheduler.WhyWaiting(lane);
-  if (OfOneSource(options, refusal)) {
-    const std::shared_ptr<const Hold> first = FirstSuspensionToEnd(scheduler, lane);
-    if (first != nullptr && first->until < refusal.until) return HoldReason(*first, rows);
-  }
+  if (refusal.kind == Refusal::Kind::kHold) return HoldReason(*refusal.hold, rows);
   wait.reason = std::string(ToString(refusal.kind));
   if (refusal.until != absl::InfiniteFuture() && refusal.until != absl::InfinitePast()) wait.until = refusal.until;
   switch (refusal.kind) {
@@ -150,7 +111,7 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
                             options.WhereSet(fmt::format("stream[{}].tls", stream)))
               : "the destination";
       for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
-        if (path->block.until <= scheduler.services().Now() || path->requirement != lane.queue->requirement) continue;
+        if (path->block.until != refusal.until || path->requirement != lane.queue->requirement) continue;
         wait.detail = path->block.attempt.text;
         if (refusal.kind == Refusal::Kind::kBackoff && !path->retry_of.empty()) {
           wait.set_by += ", which is tried again as " + SetByStream(options, path->retry_of, "retry") + " says";
@@ -186,8 +147,7 @@ std::vector<WaitReason> ReasonsOf(Scheduler& scheduler, const Lane& lane) {
       WaitReason wait{.reason = "due", .rows = not_due};
       wait.detail = "they were tried and wait for their next attempt";
       if (of_rows != nullptr) {
-        wait.detail +=
-            fmt::format("; {} {} keeps those that it names when they are due", ToString(of_rows->kind), of_rows->Id());
+        wait.detail += fmt::format("; {}", KeepsWhenDue(*of_rows));
       }
       wait.set_by = SetByStream(*scheduler.services().options, lane.campaign->stream, "retry");
       if (lane.next_due != absl::InfiniteFuture()) wait.until = lane.next_due;
@@ -293,6 +253,8 @@ std::string_view ToString(Refusal::Kind kind) {
       return "window";
     case Refusal::Kind::kConnections:
       return "connections";
+    case Refusal::Kind::kHold:
+      return "hold";
   }
   return "sending";
 }
@@ -325,6 +287,10 @@ WaitReason HoldReason(const Hold& hold, uint64_t rows) {
   wait.set_by = fmt::format("{}: {}", hold.placed().by, hold.placed().reason);
   if (hold.until != absl::InfiniteFuture()) wait.until = hold.until;
   return wait;
+}
+
+std::string KeepsWhenDue(const Hold& hold) {
+  return fmt::format("{} {} keeps what it names when that is due", ToString(hold.kind), hold.Id());
 }
 
 WaitReason CapReason(const Options& options, const std::string& stream, uint64_t rows) {

@@ -35,6 +35,8 @@ std::string SetByStream(const Options& options, std::string_view stream, std::st
 WaitReason CapReason(const Options& options, const std::string& stream, uint64_t rows);
 // Rows that an operator's order keeps.
 WaitReason HoldReason(const Hold& hold, uint64_t rows);
+// Of rows that wait for something else until they are due: "hold h12 keeps what it names when that is due".
+std::string KeepsWhenDue(const Hold& hold);
 
 // Adds what this shard knows of a domain: its site, limits, sessions, replies, and what its lanes wait for.
 void ExplainDomain(Scheduler& scheduler, const std::string& domain, DomainExplanation& into);

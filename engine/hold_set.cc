@@ -125,7 +125,6 @@ HoldSet::Placement HoldSet::PlacementOf(const LaneFacts& lane) const {
       placement.pool = order.hold->to_pool;
       continue;
     }
-    if (placement.barred_by == nullptr) placement.barred_by = order.hold;
     placement.barred.push_back(*order.hold->filter.source);
   }
   std::ranges::sort(placement.barred);

@@ -55,9 +55,8 @@ class HoldSet {
  public:
   // How the rows of a lane may leave.
   struct Placement {
-    std::string pool;                       // empty: their stream's
-    std::vector<std::string> barred;        // sources, each named once
-    std::shared_ptr<const Hold> barred_by;  // the first that bars one
+    std::string pool;                 // empty: their stream's
+    std::vector<std::string> barred;  // sources, each named once
     bool operator==(const Placement&) const = default;
   };
 

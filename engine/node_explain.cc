@@ -298,7 +298,8 @@ WaitReason NodeImpl::WhyRowWaits(const queue::Campaign& campaign, const queue::S
   const RowFacts facts{row.message.row, row.attempts, row.reason_class, row.recipient, row.accepted};
   const std::shared_ptr<const HoldSet> holds = holds_->in_force();
   if (const std::shared_ptr<const Hold> hold = holds->OnLane(lane); hold != nullptr) return HoldReason(*hold, 1);
-  if (const Hold* const hold = holds->OnRow(lane, facts, now); hold != nullptr) return HoldReason(*hold, 1);
+  const Hold* const of_row = holds->OnRow(lane, facts, now);
+  if (of_row != nullptr && row.due <= now) return HoldReason(*of_row, 1);
   if (row.due > now && row.reason_class == kRecipientCapClass) {
     WaitReason wait = CapReason(*options(), campaign.spec.stream, 1);
     wait.until = row.due;
@@ -306,7 +307,8 @@ WaitReason NodeImpl::WhyRowWaits(const queue::Campaign& campaign, const queue::S
   }
   if (row.due > now) {
     return {.reason = "due",
-            .detail = "it was tried and waits for its next attempt",
+            .detail = fmt::format("it was tried and waits for its next attempt{}",
+                                  of_row == nullptr ? "" : "; " + KeepsWhenDue(*of_row)),
             .set_by = SetByStream(*options(), campaign.spec.stream, "retry"),
             .until = row.due,
             .rows = 1};

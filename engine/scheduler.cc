@@ -46,30 +46,6 @@ OutcomeKind KindOf(Action action) {
   return OutcomeKind::kDeferred;
 }
 
-// The rate that lets nothing through for longest, if that is longer than what passes by itself takes.
-std::shared_ptr<RateInForce> LastingLimit(const SendPermits& permits, absl::Time now) {
-  std::shared_ptr<RateInForce> lasting;
-  absl::Duration longest = RateInForce::kSlow;
-  for (const auto& [rate, flow] : permits.rates) {
-    const absl::Duration wait = rate->Peek(now);
-    if (wait > longest) std::tie(lasting, longest) = std::tie(rate, wait);
-  }
-  return lasting;
-}
-
-// What a path was refused, as it is now and for who has these permits: another queue of the site may have been refused.
-Refusal RefusalOf(const SendPermits& permits, Refusal refused, absl::Time now) {
-  std::shared_ptr<RateInForce> slowest;
-  absl::Duration longest;
-  for (const auto& [rate, flow] : permits.rates) {
-    const absl::Duration wait = rate->Peek(now);
-    if (wait > longest) std::tie(slowest, longest) = std::tie(rate, wait);
-  }
-  if (slowest != nullptr) return {.kind = Refusal::Kind::kRate, .rate = std::move(slowest), .until = now + longest};
-  const bool its_own = std::ranges::find(permits.rates, refused.rate, &BoundRate::rate) != permits.rates.end();
-  return its_own ? std::move(refused) : Refusal{.kind = Refusal::Kind::kNone};
-}
-
 // Whether rows that wait for the TLS that no host of the path offers come back instead. REQUIRETLS demands it (RFC 8689
 // 4.2.1); for others their stream says so, and what was promised is waited for whatever it says.
 bool BouncesForNoTls(const SendQueue& queue, const Path& path) {
@@ -558,49 +534,6 @@ void Scheduler::OnRoom() {
   lanes_.ForEach([this](Lane& lane) {
     if (!lane.withheld.empty() || (lane.verdict.has_value() && !lane.window.empty())) OnRows(lane);
   });
-}
-
-Refusal Scheduler::WhyWaiting(const Lane& lane) const {
-  if (lane.queue == nullptr) return {};
-  if (!allowed_ || !services_.store.writable()) {
-    return {.kind = Refusal::Kind::kStorage, .until = absl::InfiniteFuture()};
-  }
-  const absl::Time now = services_.Now();
-  if (const absl::Time opens = lane.queue->ClosedUntil(now); opens > now) {
-    return {.kind = Refusal::Kind::kWindow, .until = opens};
-  }
-  Refusal first{.kind = Refusal::Kind::kNone, .until = absl::InfiniteFuture()};
-  for (const std::shared_ptr<const SendPermits>& permits : lane.queue->permits) {
-    for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
-      if (path->source != permits->source || path->requirement != lane.queue->requirement) continue;
-      Refusal refusal = path->refusal;
-      if (refusal.kind == Refusal::Kind::kRate) refusal = RefusalOf(*permits, refusal, now);
-      if (path->block.until > now) {
-        refusal = {.kind = path->block.lack != Lack::kNone ? Refusal::Kind::kNoTls : Refusal::Kind::kBackoff,
-                   .until = path->block.until};
-      }
-      if (refusal.kind == Refusal::Kind::kNone && path->sessions == 0) {
-        for (const std::shared_ptr<RateInForce>& rate : permits->connection_rates) {
-          const absl::Duration wait = rate->Peek(now);
-          if (wait > absl::ZeroDuration()) refusal = {.kind = Refusal::Kind::kRate, .rate = rate, .until = now + wait};
-        }
-      }
-      // What is durable or signed in a moment is not what an operator would act on where a limit binds besides.
-      if (refusal.kind == Refusal::Kind::kUnsettled || refusal.kind == Refusal::Kind::kSigning) {
-        if (const std::shared_ptr<RateInForce> rate = LastingLimit(*permits, now); rate != nullptr) {
-          refusal = {.kind = Refusal::Kind::kRate, .rate = rate, .until = now + rate->Peek(now)};
-        }
-      }
-      const bool may_send = refusal.kind == Refusal::Kind::kNone || refusal.kind == Refusal::Kind::kNoRows;
-      if (may_send) {
-        const std::optional<Paths::Full> full = paths_.FullFor(*lane.queue, *path);
-        if (full.has_value()) refusal = {.kind = Refusal::Kind::kConnections, .until = full->until};
-      }
-      if (refusal.kind == Refusal::Kind::kNone) return refusal;  // a source may send
-      if (refusal.until < first.until) first = refusal;
-    }
-  }
-  return first;
 }
 
 Task<void> Scheduler::Drain() {

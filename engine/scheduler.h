@@ -22,6 +22,8 @@
 
 namespace sealift::engine {
 
+struct Sending;
+
 // A row that a session is to send, with its permits taken.
 struct Assignment {
   Claim claim;
@@ -164,7 +166,7 @@ class Scheduler {
   // warm-ups those of the pools that take over what one of them may not send yet.
   std::vector<int> SourcesOf(const SendQueue& queue);
   // Why the rows of a lane wait now.
-  Refusal WhyWaiting(const Lane& lane) const;
+  Refusal WhyWaiting(const Lane& lane);
 
  private:
   void OnFound(Lane& lane);
@@ -185,6 +187,12 @@ class Scheduler {
   void Leave(Lane& lane);
   SendQueue& QueueOf(Site& site, const Lane& lane);
   void Configure(SendQueue& queue);
+  // What a message of the queue asks for before it leaves from this source, whether a hold bars it or not.
+  std::shared_ptr<SendPermits> PermitsFrom(const SendQueue& queue, const Sending& sending, int source);
+  // Why nothing of the queue leaves by the path now. kNone: it may.
+  Refusal WhyPathWaits(const SendQueue& queue, const SendPermits& permits, const Path& path);
+  // What keeps the lane from a source that a hold bars for longest: the hold, or a block or limit that outlasts it.
+  Refusal WhyBarred(const Lane& lane, int source);
   void Order(Site& site);
   void List(Lane& lane);
   void Unlist(Lane& lane);

@@ -119,8 +119,7 @@ void Scheduler::Configure(SendQueue& queue) {
   if (!as_before) sign_ahead_.GiveBack(queue);  // what was signed is signed again, or goes unsigned
   queue.signer = std::move(signer);
   if (queue.stream == nullptr) return;  // a reload took the stream away: its rows wait, and `explain` says so
-  StreamOptions stream = *queue.stream;
-  if (!queue.placement.pool.empty()) stream.pool = queue.placement.pool;
+  const StreamOptions stream = queue.RoutedStream();
   queue.requirement = queue.campaign->tls_report
                           ? RequirementOfReport()
                           : RequirementOf(BindingPolicy(stream, queue.settings), stream.requiretls, queue.security);
@@ -131,34 +130,41 @@ void Scheduler::Configure(SendQueue& queue) {
     queue.carried_by.push_back(services_.limits.PassingCount(binding.name, binding.limit));
   }
   for (const int index : SourcesOf(queue)) {
-    const SourceOptions& source = options.sources[static_cast<size_t>(index)];
-    if (std::ranges::binary_search(queue.placement.barred, source.name)) continue;
-    auto permits = std::make_shared<SendPermits>();
-    permits->source = index;
-    permits->warmup = services_.warmups.On(source.name, site.judge);
-    permits->waits_for_warmup = stream.kind == StreamKind::kMarketing && permits->warmup != nullptr;
-    // Asked first: what is kept for it elsewhere it can use.
-    if (permits->waits_for_warmup) permits->rates.push_back(BoundFor(queue, *permits, permits->warmup));
-    for (const BindingRate& binding : BindingRates(options, sending, source, site.key, queue.settings)) {
-      std::shared_ptr<RateInForce> rate =
-          services_.limits.Rate(binding.kind, binding.name, binding.limit, binding.identity);
-      if (!binding.limit.rate.unlimited()) permits->rates.push_back(BoundFor(queue, *permits, std::move(rate)));
-    }
-    permits->messages_per_connection = MessagesPerConnection(options, sending, source, queue.settings);
-    for (const BindingRate& binding : ConnectionRates(options, sending, source, site.key, queue.settings)) {
-      permits->connection_rates.push_back(
-          services_.limits.Rate(binding.kind, binding.name, binding.limit, binding.identity));
-    }
-    const Restraints::Place place = PlaceOf(queue, source.name);
-    for (std::shared_ptr<RateInForce>& rate : services_.restraints.RatesOn(place)) {
-      permits->rates.push_back(BoundFor(queue, *permits, std::move(rate)));
-    }
-    permits->attempts = services_.restraints.AttemptsAt(place);
-    permits->delivered =
-        services_.metrics.counter(Metric::kMessagesDelivered, {stream.name, source.name, site.provider});
-    queue.permits.push_back(std::move(permits));
+    const std::string& source = options.sources[static_cast<size_t>(index)].name;
+    if (std::ranges::binary_search(queue.placement.barred, source)) continue;
+    queue.permits.push_back(PermitsFrom(queue, sending, index));
   }
   queue.next_source = services_.random() % std::max<size_t>(queue.permits.size(), 1);
+}
+
+std::shared_ptr<SendPermits> Scheduler::PermitsFrom(const SendQueue& queue, const Sending& sending, int source) {
+  const Options& options = *services_.options;
+  const Site& site = *queue.site;
+  const SourceOptions& from = options.sources[static_cast<size_t>(source)];
+  auto permits = std::make_shared<SendPermits>();
+  permits->source = source;
+  permits->warmup = services_.warmups.On(from.name, site.judge);
+  permits->waits_for_warmup = sending.stream.kind == StreamKind::kMarketing && permits->warmup != nullptr;
+  // Asked first: what is kept for it elsewhere it can use.
+  if (permits->waits_for_warmup) permits->rates.push_back(BoundFor(queue, *permits, permits->warmup));
+  for (const BindingRate& binding : BindingRates(options, sending, from, site.key, queue.settings)) {
+    std::shared_ptr<RateInForce> rate =
+        services_.limits.Rate(binding.kind, binding.name, binding.limit, binding.identity);
+    if (!binding.limit.rate.unlimited()) permits->rates.push_back(BoundFor(queue, *permits, std::move(rate)));
+  }
+  permits->messages_per_connection = MessagesPerConnection(options, sending, from, queue.settings);
+  for (const BindingRate& binding : ConnectionRates(options, sending, from, site.key, queue.settings)) {
+    permits->connection_rates.push_back(
+        services_.limits.Rate(binding.kind, binding.name, binding.limit, binding.identity));
+  }
+  const Restraints::Place place = PlaceOf(queue, from.name);
+  for (std::shared_ptr<RateInForce>& rate : services_.restraints.RatesOn(place)) {
+    permits->rates.push_back(BoundFor(queue, *permits, std::move(rate)));
+  }
+  permits->attempts = services_.restraints.AttemptsAt(place);
+  permits->delivered =
+      services_.metrics.counter(Metric::kMessagesDelivered, {sending.stream.name, from.name, site.provider});
+  return permits;
 }
 
 void Scheduler::Restrain(SendQueue& queue) {

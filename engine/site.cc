@@ -48,6 +48,12 @@ absl::Time SendQueue::ClosedUntil(absl::Time now) {
   return window.open ? absl::InfinitePast() : window.until;
 }
 
+StreamOptions SendQueue::RoutedStream() const {
+  StreamOptions routed = *stream;
+  if (!placement.pool.empty()) routed.pool = placement.pool;
+  return routed;
+}
+
 void Site::Remember(absl::Time now, std::string reply) {
   if (replies.size() == kRepliesMax) replies.pop_front();
   replies.emplace_back(now, std::move(reply));

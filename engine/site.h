@@ -48,9 +48,11 @@ struct Refusal {
     kNoTls,
     kWindow,       // the stream's send window is closed
     kConnections,  // as many connections are open as a limit allows
+    kHold,         // an operator's order bars the source
   };
   Kind kind = Kind::kNone;
-  std::shared_ptr<RateInForce> rate;
+  std::shared_ptr<RateInForce> rate;  // kRate
+  std::shared_ptr<const Hold> hold;   // kHold
   absl::Time until = absl::InfinitePast();
 };
 
@@ -157,6 +159,8 @@ struct SendQueue {
   int ReservedConnections() const { return settings.reserved_for_transactional.Of(settings.connections.count); }
   // When its stream's window opens again; InfinitePast: it is open.
   absl::Time ClosedUntil(absl::Time now);
+  // The stream as its rows leave: from the pool of a route where there is one. Not without a stream.
+  StreamOptions RoutedStream() const;
   // Null: its pool does not have that source.
   const std::shared_ptr<const SendPermits>* PermitsOf(int source) const;
 };

@@ -225,8 +225,8 @@ TEST_F(HoldingTest, WhereASuspensionEndsBeforeASourcesLimitLetsGoItIsWhatRowsWai
     hold.until = absl::FromUnixMillis(absl::ToUnixMillis(absl::Now() + wait));
     return std::make_shared<const Hold>(std::move(hold));
   };
-  const auto soon = until("ip2", absl::Minutes(20));
-  Adopt({until("ip2", absl::Minutes(40)), soon, until("elsewhere", absl::Minutes(1))});
+  const auto soon = until("ip2", absl::Minutes(40));
+  Adopt({until("ip2", absl::Minutes(20)), soon, until("elsewhere", absl::Minutes(1))});
   const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
   ASSERT_TRUE(EventuallyDelivered(id, 1));
   ASSERT_TRUE(EventuallyStill());
@@ -241,10 +241,41 @@ TEST_F(HoldingTest, WhereASuspensionEndsBeforeASourcesLimitLetsGoItIsWhatRowsWai
     return reason;
   };
   EXPECT_EQ(first().reason, "hold");
-  EXPECT_EQ(first().until, soon->until);
+  EXPECT_EQ(first().until, soon->until) << "both must have ended";
   EXPECT_EQ(first().rows, 2u);
   Adopt({until("ip2", absl::Hours(2))});
   EXPECT_EQ(first().reason, "source") << "its rate lets a row go before the suspension ends";
+}
+
+TEST_F(HoldingTest, ALimitThatOutlastsASuspensionIsWhatRowsWaitFor) {
+  options_.sources[0].rate = {.rate = {.count = 1, .period = absl::Hours(1)}, .origin = "sealift.toml:9"};
+  AddDomain("d1.test");
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(EventuallyDelivered(id, 1));
+  const auto wait_under = [&](absl::Duration suspension) {
+    Hold hold = *MakeHold({.source = "ip1"}, Kind::kSuspension);
+    hold.until = absl::Now() + suspension;
+    Adopt({std::make_shared<const Hold>(hold)});
+    WaitReason wait;
+    OnShard([&](Scheduler& scheduler) {
+      DomainExplanation explanation;
+      ExplainDomain(scheduler, "d1.test", explanation);
+      ASSERT_THAT(explanation.waits, SizeIs(1));
+      wait = explanation.waits[0];
+    });
+    return wait;
+  };
+  const absl::Time now = absl::Now();
+  const WaitReason short_one = wait_under(absl::Minutes(20));
+  EXPECT_EQ(short_one.reason, "source");
+  EXPECT_EQ(short_one.set_by, "sealift.toml:9");
+  EXPECT_GT(short_one.until, now + absl::Minutes(50));
+  EXPECT_EQ(short_one.rows, 2u);
+  const WaitReason long_one = wait_under(absl::Hours(2));
+  EXPECT_EQ(long_one.reason, "hold");
+  EXPECT_GT(long_one.until, now + absl::Minutes(110));
+  EXPECT_EQ(wait_under(absl::InfiniteDuration()).until, std::nullopt);
 }
 
 TEST_F(HoldingTest, ASuspendedSourceOfThePoolThatAWarmupOverflowsToIsNamed) {
