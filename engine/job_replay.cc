@@ -23,7 +23,6 @@ constexpr size_t kPacedDomainsMax = 1000;  // apart; the others share a pace
 constexpr absl::Duration kAhead = absl::Milliseconds(500);      // that a row goes back before it is due
 constexpr absl::Duration kStatesFor = absl::Milliseconds(200);  // that the campaigns' states are believed
 constexpr absl::Duration kProvidersFor = absl::Seconds(5);      // that a domain is believed to be of a provider
-constexpr absl::Duration kAgainAfter = absl::Seconds(5);
 constexpr Rate kUnlimitedPace{.count = 100, .period = absl::Seconds(1)};  // where nothing limits a destination
 
 // Empty: there was none. What expired, or an operator settled, was not replied to then.
@@ -76,16 +75,11 @@ class Replay : public JobWork {
   }
 
   absl::StatusOr<Progress> Move() override {
-    if (absl::Now() < again_at_) return Progress::kWaits;
     const bool looks = campaign_ < campaigns_.size() && waiting_ < kWaitingMax;
     if (looks) {
       if (absl::Status looked = LookFurther(); !looked.ok()) return looked;
     }
     const absl::StatusOr<bool> moved = MoveDue(absl::Now());
-    if (absl::IsUnavailable(moved.status()) || absl::IsResourceExhausted(moved.status())) {
-      BeginAgain(std::string(moved.status().message()));
-      return Progress::kWaits;
-    }
     if (!moved.ok()) return moved.status();
     if (looks || *moved) return Progress::kMoved;
     return waiting_ == 0 ? Progress::kDone : Progress::kWaits;
@@ -131,18 +125,6 @@ class Replay : public JobWork {
     }
     unplaced_ += unplaced ? 1 : 0;
     return !unplaced;
-  }
-
-  // The queue takes nothing now: what it has not moved is found again then.
-  void BeginAgain(std::string why) {
-    job_.why = std::move(why);
-    job_.suppressed = 0;
-    unplaced_ = 0;
-    again_at_ = absl::Now() + kAgainAfter;
-    paces_.clear();
-    waiting_ = 0;
-    campaign_ = 0;
-    after_ = {};
   }
 
   // Reads the next settled rows, and keeps those that are its own.
@@ -273,7 +255,6 @@ class Replay : public JobWork {
   absl::Time providers_read_ = absl::InfinitePast();
   std::map<uint32_t, queue::CampaignState> states_;  // of campaigns, as they were read
   absl::Time states_read_ = absl::InfinitePast();
-  absl::Time again_at_ = absl::InfinitePast();
 };
 
 }  // namespace

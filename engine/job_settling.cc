@@ -19,7 +19,7 @@ class Settling : public JobWork {
       : JobWork(std::move(job), std::move(matcher), services) {}
 
   void LetGo() override {
-    if (kept_) services_.holds.KeepFor(job_.number, {});
+    services_.holds.KeepFor(job_.number, {});
     kept_ = false;
   }
 

@@ -16,6 +16,7 @@ namespace sealift::engine {
 namespace {
 
 constexpr std::chrono::milliseconds kLookAgain{50};
+constexpr absl::Duration kRestsFor = absl::Seconds(1);
 constexpr queue::OutcomeKind kReplayed[] = {queue::OutcomeKind::kBounced, queue::OutcomeKind::kExpired,
                                             queue::OutcomeKind::kCancelled};
 
@@ -62,7 +63,7 @@ absl::Status Jobs::Open() {
       End(**work, Job::State::kCancelled, "a backup was restored while it ran: order it again for what is left");
       continue;
     }
-    running_.push_back(*std::move(work));
+    running_.push_back({*std::move(work)});
   }
   thread_ = std::thread([this] { Run(); });
   return absl::OkStatus();
@@ -153,7 +154,7 @@ absl::StatusOr<Job> Jobs::Start(const Request& request, const Holds::Given& give
   if (absl::Status written = Write(job); !written.ok()) return written;
   if (absl::StatusOr<std::unique_ptr<JobWork>> work = JobWork::Of(job, services_); work.ok()) {
     const std::lock_guard lock(mutex_);
-    running_.push_back(*std::move(work));
+    running_.push_back({*std::move(work)});
   }
   wakes_.notify_all();
   return job;
@@ -230,22 +231,22 @@ absl::Status Jobs::Forget(absl::Time before) {
 void Jobs::Run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    std::vector<JobWork*> works;
-    works.reserve(running_.size());
-    for (const std::unique_ptr<JobWork>& work : running_) works.push_back(work.get());
+    std::vector<Running*> jobs;
+    jobs.reserve(running_.size());
+    for (Running& running : running_) jobs.push_back(&running);
     const std::map<uint32_t, std::string> cancelled = std::exchange(cancelled_, {});
     lock.unlock();
     bool any = false;
-    for (JobWork* work : works) {
-      if (const auto by = cancelled.find(work->job().number); by != cancelled.end()) {
-        End(*work, Job::State::kCancelled, by->second);
+    for (Running* running : jobs) {
+      if (const auto by = cancelled.find(running->work->job().number); by != cancelled.end()) {
+        End(*running->work, Job::State::kCancelled, by->second);
       } else {
-        any = Step(*work) || any;
+        any = Step(*running) || any;
       }
     }
     lock.lock();
-    std::erase_if(running_, [this](const std::unique_ptr<JobWork>& work) {
-      return jobs_.at(work->job().number).state != Job::State::kRunning;
+    std::erase_if(running_, [this](const Running& running) {
+      return jobs_.at(running.work->job().number).state != Job::State::kRunning;
     });
     if (any || stopping_) continue;
     // Without a job until there is one; else whoever waits for lanes looks again.
@@ -257,16 +258,22 @@ void Jobs::Run() {
   }
   lock.unlock();
   // What moves due times alone is not recorded with each step.
-  for (const std::unique_ptr<JobWork>& work : running_) {
-    if (const absl::Status written = Write(work->job()); !written.ok()) {
+  for (const Running& running : running_) {
+    if (const absl::Status written = Write(running.work->job()); !written.ok()) {
       LogWarning("how far a job came is not recorded; the next start goes on all the same",
-                 {{"job", work->job().Id()}, {"why", written}});
+                 {{"job", running.work->job().Id()}, {"why", written}});
     }
   }
 }
 
-bool Jobs::Step(JobWork& work) {
+bool Jobs::Step(Running& running) {
+  if (absl::Now() < running.rests_until) return false;
+  JobWork& work = *running.work;
   const absl::StatusOr<JobWork::Progress> progress = work.Step();
+  if (absl::IsUnavailable(progress.status()) || absl::IsResourceExhausted(progress.status())) {
+    Rest(running, std::string(progress.status().message()));
+    return false;
+  }
   if (!progress.ok()) {
     End(work, Job::State::kFailed, std::string(progress.status().message()));
     return true;
@@ -277,6 +284,17 @@ bool Jobs::Step(JobWork& work) {
   }
   Publish(work.job());
   return *progress == JobWork::Progress::kMoved;
+}
+
+void Jobs::Rest(Running& running, std::string why) {
+  Job job = running.work->job();
+  // As the next start would: what it has not moved is found again.
+  if (absl::StatusOr<std::unique_ptr<JobWork>> again = JobWork::Of(job, services_); again.ok()) {
+    running.work = *std::move(again);  // what it keeps for itself stays kept
+  }
+  running.rests_until = absl::Now() + kRestsFor;
+  job.why = std::move(why);
+  Publish(job);
 }
 
 void Jobs::Publish(const Job& job) {

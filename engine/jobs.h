@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -29,7 +30,8 @@ namespace sealift::engine {
 // goes on. A retry, which moves due times alone, is recorded each second. What has a pace runs for as long as it takes.
 //
 // While rows are settled a hold keeps them from being claimed; what is being sent already is waited for, a lane at a
-// time, so that one slow destination keeps a job from its own rows only.
+// time, so that one slow destination keeps a job from its own rows only. While the queue takes nothing, as on a full
+// disk, a job waits, says why, and begins again.
 //
 // Owned by:  the node.
 // Threads:   any but a shard's; blocks. It moves rows on a thread of its own.
@@ -75,9 +77,16 @@ class Jobs {
   absl::Status Write(const Job& job);
   void Publish(const Job& job);
 
+  struct Running {
+    std::unique_ptr<JobWork> work;
+    absl::Time rests_until = absl::InfinitePast();
+  };
+
   void Run();
   // Does a little of the job; false: it waits for something.
-  bool Step(JobWork& work);
+  bool Step(Running& running);
+  // The queue takes nothing now: it begins again in a while.
+  void Rest(Running& running, std::string why);
   void End(JobWork& work, Job::State state, std::string why);
 
   queue::Store& store_;
@@ -89,8 +98,8 @@ class Jobs {
   mutable std::condition_variable ended_;
   std::map<uint32_t, Job> jobs_;  // as they were last written
   uint32_t next_number_ = 0;
-  std::vector<std::unique_ptr<JobWork>> running_;  // what they point at is the thread's
-  std::map<uint32_t, std::string> cancelled_;      // to be ended, and who says so
+  std::list<Running> running_;                 // each is the thread's
+  std::map<uint32_t, std::string> cancelled_;  // to be ended, and who says so
   std::thread thread_;
 };
 

@@ -184,6 +184,29 @@ TEST_F(FullDiskTest, NotAByteLeft) {
   ExpectItGoesOnToTheEnd();
 }
 
+TEST_F(FullDiskTest, AJobWaitsForRoomAndGoesOn) {
+  constexpr int64_t kMany = 300'000;
+  settings.tables = "[storage]\nstop_load_below = \"1KiB\"\nstop_send_below = \"1KiB\"\n";
+  StartDaemon();
+  Load("spring", Template(), Recipients(kMany, Domains(10)), {});
+  FillUpTo(0);  // the log has room of its own for the order, and not for all that it does
+  const Answer bounce = Sealift({"queue", "bounce", "--campaign", "spring", "--yes", "--reason", "a wrong list"});
+  ASSERT_EQ(bounce.exit_code, 0) << bounce.Describe();
+  const auto job = [&] { return Sealift({"queue", "job", bounce.json["id"].Text()}).json; };
+  ASSERT_TRUE(Eventually(kInTime, [&] {
+    FillUpTo(0);
+    return daemon->Err().find("accepting and sending have stopped") != std::string::npos;
+  })) << job().Dump();
+  const Json stuck = job();
+  EXPECT_EQ(stuck["state"].Text(), "running") << stuck.Dump();
+  ASSERT_LT(stuck["moved"].Number(), kMany) << "it was over before: nothing is proved";
+  GiveBack();
+  EXPECT_TRUE(Eventually(kInTime, [&] { return job()["state"].Text() == "done"; })) << job().Dump();
+  EXPECT_EQ(job()["moved"].Number(), kMany);
+  EXPECT_EQ(Show("spring")["bounced"].Number(), kMany);
+  StopDaemon();
+}
+
 // Nobody can finish what waits for room: a stop does not wait for it longer than node.drain, and loses nothing.
 TEST_F(FullDiskTest, AStopEndsAllTheSame) {
   settings.node += "\ndrain = \"2s\"";

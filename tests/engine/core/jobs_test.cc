@@ -55,7 +55,9 @@ class JobsTest : public queue::StoreTest {
       if (filter.provider.has_value() && !resolved_) return RowCount{.unplaced = 48};
       return RowCount{.rows = 48};
     };
-    node.make_due = [this](queue::CampaignId, const std::vector<queue::LaneRecord>& lanes, absl::Time due) {
+    node.make_due = [this](queue::CampaignId, const std::vector<queue::LaneRecord>& lanes,
+                           absl::Time due) -> absl::StatusOr<uint64_t> {
+      if (full_) return absl::ResourceExhaustedError("the disk is full");
       uint64_t rows = 0;
       for (const queue::LaneRecord& lane : lanes) rows += MoveDue(lane.lane, "", due);
       return rows;
@@ -132,6 +134,7 @@ class JobsTest : public queue::StoreTest {
   std::unique_ptr<Jobs> jobs_;
   std::atomic<int> refilled_ = 0;
   std::atomic<bool> endless_ = false, swept_ = false;  // no sweep of a lane ends by itself; one has begun
+  std::atomic<bool> full_ = false;                     // the queue takes nothing
   std::atomic<bool> resolved_ = false;                 // the domains' sites are known, and google's
   absl::Status may_send_;                              // changed between starts only
   std::vector<absl::Duration> asked_for_;              // the DNS; read between jobs only
@@ -153,6 +156,18 @@ TEST_F(JobsTest, ARetryMovesWhatWaitsAndNothingTwice) {
   EXPECT_EQ(Ended(Order(all)).moved, 0u);
   EXPECT_FALSE(
       jobs_->Start({.kind = Job::Kind::kRetry, .filter = {.state = "held"}}, {.reason = "r"}, absl::Now()).ok());
+}
+
+TEST_F(JobsTest, AJobWaitsWhileTheQueueTakesNothing) {
+  DeferAll(absl::Hours(1));
+  full_ = true;
+  const Job job = Order({.kind = Job::Kind::kRetry, .filter = {.everything = true}});
+  ASSERT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->why == "the disk is full"; }));
+  EXPECT_EQ(jobs_->Find(job.Id())->state, Job::State::kRunning);
+  full_ = false;
+  const Job ended = Ended(job);
+  EXPECT_EQ(ended.moved, 48u);
+  EXPECT_EQ(ended.why, "");
 }
 
 TEST_F(JobsTest, APacedRetryMovesWhatIsDueAndItsEndLeavesTheRest) {
