@@ -29,7 +29,7 @@ bool Json::present() const { return !node_->value.is_discarded(); }
 
 size_t Json::size() const { return present() ? node_->value.size() : 0; }
 
-int64_t Json::Number() const { return node_->value.is_number() ? node_->value.get<int64_t>() : 0; }
+int64_t Json::Number() const { return node_->value.is_number() ? node_->value.get<int64_t>() : -1; }
 
 std::string Json::Text() const {
   if (!present()) return "";

@@ -7,8 +7,8 @@
 
 namespace sealift::scenario {
 
-// An answer of `sealift -o json`, to look into. What is not there reads as absent, 0 or "": the expectation then says
-// so. It keeps the JSON library, which is slow to compile, out of the stories.
+// An answer of `sealift -o json`, to look into. What is not there reads as absent, "" or -1, which is no count: the
+// expectation then says so. It keeps the JSON library, which is slow to compile, out of the stories.
 class Json {
  public:
   Json();  // absent
