@@ -168,6 +168,10 @@ absl::Status Reconciliation::Commit() {
   lacking_of_.insert(settled->lacking_of.begin(), settled->lacking_of.end());
   foreign_of_.insert(settled->foreign_of.begin(), settled->foreign_of.end());
   for (const auto& [campaign, rows] : settled->dequeued_of) dequeued_[campaign] += rows;
+  for (const auto& [campaign, rows] : settled->held_of) {
+    summary_.held += rows;
+    held_[campaign] += rows;
+  }
   return absl::OkStatus();
 }
 
@@ -250,9 +254,12 @@ absl::Status Reconciliation::CountLeft() {
   if (!campaigns.ok()) return campaigns.status();
   for (const queue::Campaign& campaign : *campaigns) {
     if (dry_run_ && cancelled_.contains(campaign.id)) continue;
-    uint64_t rows = campaign.counters.queued();
-    if (const auto some = dequeued_.find(campaign.id); dry_run_ && some != dequeued_.end()) {
-      rows -= std::min(rows, some->second);
+    // What is in doubt waits for an operator.
+    uint64_t rows = campaign.counters.queued() - campaign.counters.in_doubt;
+    for (const auto* gone : {&dequeued_, &held_}) {
+      if (const auto some = gone->find(campaign.id); dry_run_ && some != gone->end()) {
+        rows -= std::min(rows, some->second);
+      }
     }
     summary_.left += rows;
     if (campaign.state == queue::CampaignState::kRunning && rows > 0) summary_.running.push_back(campaign.spec.name);

@@ -73,6 +73,7 @@ class Reconciliation {
  public:
   struct Summary {
     uint64_t events = 0, settled = 0, known = 0, deferred = 0, lacking = 0, foreign = 0;
+    uint64_t held = 0;                                 // rows that were held in doubt since, and are here too
     std::vector<std::string> ended, taken, cancelled;  // campaigns: whose load ended; whose names are taken; cancelled
     std::vector<std::string> running;                  // campaigns that send on, or would
     uint64_t left = 0;                                 // rows that stay queued
@@ -107,6 +108,7 @@ class Reconciliation {
   std::set<queue::CampaignId> lacking_of_, foreign_of_;
   std::map<queue::CampaignId, bool> cancelled_;     // and whether it was erased
   std::map<queue::CampaignId, uint64_t> dequeued_;  // rows that were queued here and are settled, or would be
+  std::map<queue::CampaignId, uint64_t> held_;      // ... and are in doubt, or would be
   Summary summary_;
 };
 

@@ -98,12 +98,18 @@ class Search {
   std::map<std::string, std::shared_ptr<Pack>> packs_;
 };
 
+// The message may have arrived, and was held there until somebody decides.
+bool IsInDoubt(const Event& event) {
+  return event.kind == OutcomeKind::kDeferred && event.reason_class == kInDoubtClass;
+}
+
 Outcome OutcomeOf(const Event& event, const Place& place) {
   Outcome outcome;
   outcome.pack = place.pack;
   outcome.index = place.index;
   outcome.kind = event.kind;
   outcome.time = event.time;
+  if (IsInDoubt(event)) outcome.due = absl::InfiniteFuture();
   outcome.attempt = event.attempt;
   outcome.reason_class = event.reason_class;
   outcome.rule = event.rule;
@@ -151,7 +157,14 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
   std::map<MessageKey, const Event*> wanted;  // the last word on each row
   std::map<CampaignId, uint32_t> accepted;    // how far the input of each campaign was accepted
   for (const Event& event : events) {
-    if (event.kind == OutcomeKind::kDeferred || event.of_campaign()) continue;
+    const bool in_doubt = IsInDoubt(event);
+    if ((event.kind == OutcomeKind::kDeferred && !in_doubt) || event.of_campaign()) {
+      // An operator released it since, and it was tried again.
+      if (const auto held = wanted.find(event.message); held != wanted.end() && IsInDoubt(*held->second)) {
+        wanted.erase(held);
+      }
+      continue;
+    }
     const CampaignId id = event.message.lane.campaign;
     if (!accepted.contains(id)) {
       absl::StatusOr<Campaign> campaign = campaigns->Head(id);
@@ -214,7 +227,12 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
   std::vector<Outcome> outcomes;
   for (const auto& [message, event] : wanted) {
     if (const auto place = places.find(message); place != places.end()) {
-      if (!returned.contains(message)) ++result.dequeued_of[message.lane.campaign];
+      if (IsInDoubt(*event)) {
+        if (place->second.pack->due() == absl::InfiniteFuture()) continue;  // it is held here too
+        ++result.held_of[message.lane.campaign];
+      } else if (!returned.contains(message)) {
+        ++result.dequeued_of[message.lane.campaign];
+      }
       outcomes.push_back(OutcomeOf(*event, place->second));
     } else if (static_cast<uint32_t>(message.row) > accepted.at(message.lane.campaign)) {
       ++result.lacking;
@@ -222,11 +240,12 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
       result.lacking_of.insert(message.lane.campaign);
     } else if (dry_run && returned.contains(message)) {
       ++result.settled;
-    } else {
+    } else if (!IsInDoubt(*event)) {
       ++result.known;
     }
   }
   result.settled += outcomes.size();
+  for (const auto& [campaign, rows] : result.held_of) result.settled -= rows;
   if (dry_run) return result;
   if (receipts.Count() > 0) {
     if (absl::Status status = context.Write(&receipts); !status.ok()) return status;

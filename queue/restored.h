@@ -39,6 +39,7 @@ struct Reconciled {
   uint64_t lacking = 0;                        // rows of a campaign that is here, accepted after the backup was taken
   uint64_t foreign = 0;                        // of campaigns that are not here
   std::map<CampaignId, uint64_t> dequeued_of;  // rows of `settled` that were queued here
+  std::map<CampaignId, uint64_t> held_of;      // rows that were held in doubt there, and are here now
   std::set<CampaignId> lacking_of, foreign_of;
 };
 

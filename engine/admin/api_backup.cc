@@ -116,6 +116,7 @@ absl::StatusOr<json> Api::ReconcileBackup(Call& call) {
                    {"newest_event", TimeJson(summary->newest)},
                    {"settled", summary->settled},
                    {"settled_before", summary->known},
+                   {"held_in_doubt", summary->held},
                    {"deferred", summary->deferred},
                    {"not_in_backup", summary->lacking + summary->foreign},
                    {"loads_ended", summary->ended},

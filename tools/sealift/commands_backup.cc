@@ -209,6 +209,7 @@ CommandResult RunBackupReconcile(const Invocation& call, Console& console) {
                                        {"newest_event", "the newest of"},
                                        {"settled", "rows settled since the backup"},
                                        {"settled_before", "  settled in it already"},
+                                       {"held_in_doubt", "rows held in doubt since, and here too"},
                                        {"not_in_backup", "  not in it"},
                                        {"loads_ended", "loads that end where it has them"},
                                        {"names_taken", "campaigns loaded since, names taken"},
