@@ -196,6 +196,7 @@ absl::Status NodeImpl::Open() {
     Reread(campaign.id);
   });
   expiry_->Start();
+  RemoveUnfinishedBackups();
   jobs_ = MakeJobs();
   if (absl::Status opened = jobs_->Open(); !opened.ok()) return opened;
   tls_reports_ = MakeTlsReports();

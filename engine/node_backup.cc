@@ -38,6 +38,17 @@ absl::Status CheckFolder(const Options& options) {
 
 }  // namespace
 
+void NodeImpl::RemoveUnfinishedBackups() const {
+  const std::shared_ptr<const Options> options = this->options();
+  if (options->backup.dir.empty()) return;
+  std::error_code ignored;  // who makes a backup is told of a directory that is not there
+  for (const auto& entry : std::filesystem::directory_iterator(options->backup.dir, ignored)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with(options->node.hostname + "-") || !name.ends_with(".backup.partial")) continue;
+    if (std::filesystem::remove(entry.path(), ignored)) LogInfo("an unfinished backup was removed", {{"file", name}});
+  }
+}
+
 absl::StatusOr<BackupMade> NodeImpl::Backup() {
   const std::shared_ptr<const Options> options = this->options();
   if (absl::Status folder = CheckFolder(*options); !folder.ok()) return folder;
@@ -55,10 +66,6 @@ absl::StatusOr<BackupMade> NodeImpl::Backup() {
                                .key = *key,
                                .label = {.hostname = options->node.hostname, .taken = now},
                                .companions = {{"audit", options->node.data_dir + "/audit"}}};
-  const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
-  if (!campaigns.ok()) return campaigns.status();
-  request.label.campaigns = campaigns->size();
-  for (const queue::Campaign& campaign : *campaigns) request.label.rows += campaign.counters.queued();
   const absl::StatusOr<queue::BackupResult> made = store_->Backup(request);
   if (!made.ok()) {
     if (absl::IsDataLoss(made.status())) return made.status();

@@ -134,6 +134,8 @@ class NodeImpl final : public Node {
   // How many of a campaign's queued rows are suppressed now; nothing when the list is too long to compare.
   absl::StatusOr<std::optional<uint64_t>> CountSuppressed(const queue::Campaign& campaign, StreamKind kind);
 
+  // What a node that was killed has left of one; before any is made.
+  void RemoveUnfinishedBackups() const;
   absl::Status AdmitLoad() const;
   absl::StatusOr<std::string> PreviewFinished(const queue::Campaign& campaign,
                                               const std::vector<std::string_view>& fields,

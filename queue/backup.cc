@@ -15,6 +15,7 @@
 
 #include "fmt/format.h"
 #include "queue/archive.h"
+#include "queue/campaign_table.h"
 #include "queue/cancellation.h"
 #include "queue/database.h"
 #include "queue/key_ring.h"
@@ -196,20 +197,29 @@ class Checkpoint {
   uint64_t sequence_ = 0;  // RocksDB's
 };
 
-// What the checkpoint itself says, so that it fits the files: its data keys, and its newest commit.
-absl::StatusOr<std::vector<NamedKey>> ReadCheckpoint(const std::string& path, const KeyRing& ring, uint64_t* sequence) {
+// What the checkpoint itself says, so that it fits the files: its data keys, its newest commit, and what is queued.
+absl::StatusOr<std::vector<NamedKey>> ReadCheckpoint(const std::string& path, KeyRing* ring, BackupLabel* label) {
   rocksdb::DB* opened = nullptr;
   rocksdb::Options options;
+  const std::vector<rocksdb::ColumnFamilyDescriptor> columns = {{std::string(NameOf(Column::kMeta)), {}},
+                                                                {std::string(NameOf(Column::kCampaigns)), {}}};
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
   // As the database has it: without it RocksDB would strike the logs from the manifest, if there are any. It cannot in
   // one that it only reads, and aborts.
   options.track_and_verify_wals_in_manifest = true;
-  if (auto status = rocksdb::DB::OpenForReadOnly(options, path, &opened); !status.ok()) {
+  if (auto status = rocksdb::DB::OpenForReadOnly(options, path, columns, &handles, &opened); !status.ok()) {
     return FromRocks(status, "read the checkpoint of a backup");
   }
   const std::unique_ptr<rocksdb::DB> db(opened);
   std::string value;
-  if (db->Get({}, ToSlice(kSequenceKey), &value).ok() && value.size() == 8) *sequence = Fixed64(value.data());
-  return ring.KeysIn(db.get());
+  if (db->Get({}, ToSlice(kSequenceKey), &value).ok() && value.size() == 8) label->sequence = Fixed64(value.data());
+  const absl::StatusOr<std::vector<Counters>> counts = CountCampaigns(db.get(), handles.back(), ring);
+  for (rocksdb::ColumnFamilyHandle* handle : handles) (void)db->DestroyColumnFamilyHandle(handle);
+  if (!counts.ok()) return counts.status();
+  label->campaigns = counts->size();
+  label->rows = 0;
+  for (const Counters& campaign : *counts) label->rows += campaign.queued();
+  return ring->KeysIn(db.get());
 }
 
 // A copy of a damaged table would be found to be one when it is needed.
@@ -298,11 +308,11 @@ absl::Status Rename(const std::string& from, const std::string& to) {
 
 }  // namespace
 
-absl::StatusOr<BackupResult> WriteBackup(Database* database, const KeyRing& ring, const BackupRequest& request) {
+absl::StatusOr<BackupResult> WriteBackup(Database* database, KeyRing* ring, const BackupRequest& request) {
   Checkpoint checkpoint(database);
   if (absl::Status status = checkpoint.Make(); !status.ok()) return status;
   BackupResult result{.label = request.label};
-  const absl::StatusOr<std::vector<NamedKey>> keys = ReadCheckpoint(checkpoint.path(), ring, &result.label.sequence);
+  const absl::StatusOr<std::vector<NamedKey>> keys = ReadCheckpoint(checkpoint.path(), ring, &result.label);
   if (!keys.ok()) return keys.status();
 
   absl::StatusOr<std::unique_ptr<ArchiveWriter>> archive = ArchiveWriter::Create(request.path, Secret(request.key));

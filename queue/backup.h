@@ -28,7 +28,7 @@ struct BackupLabel {
   std::string hostname;  // of the node
   absl::Time taken;
   uint64_t sequence = 0;             // the newest commit in it
-  uint64_t campaigns = 0, rows = 0;  // when it was begun; rows that were queued
+  uint64_t campaigns = 0, rows = 0;  // rows that are queued in it
 };
 
 // A file beside the database that goes along, as far as it was written when the backup was taken.
@@ -39,7 +39,7 @@ struct CompanionFile {
 struct BackupRequest {
   std::string path;  // of the archive; nothing may be there
   std::array<uint8_t, 32> key{};
-  BackupLabel label;  // `sequence` is filled in
+  BackupLabel label;  // what is in it is filled in
   std::vector<CompanionFile> companions;
 };
 
@@ -49,7 +49,7 @@ struct BackupResult {
 };
 
 // Meanwhile the database goes on. One at a time.
-absl::StatusOr<BackupResult> WriteBackup(Database* database, const KeyRing& ring, const BackupRequest& request);
+absl::StatusOr<BackupResult> WriteBackup(Database* database, KeyRing* ring, const BackupRequest& request);
 
 absl::StatusOr<BackupLabel> ReadBackupLabel(const std::string& path, const std::array<uint8_t, 32>& key);
 

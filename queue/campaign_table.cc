@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "fmt/format.h"
@@ -10,6 +12,7 @@
 #include "queue/rocks.h"
 #include "queue/sealer.h"
 #include "queue/wire.h"
+#include "rocksdb/db.h"
 #include "rocksdb/snapshot.h"
 #include "rocksdb/write_batch.h"
 
@@ -27,6 +30,37 @@ absl::Status NoCampaign(CampaignId id) {
   return absl::NotFoundError(fmt::format("there is no campaign {:08x}", static_cast<uint32_t>(id)));
 }
 
+// Nothing: it is another record's key.
+std::optional<CampaignId> CampaignOfHead(const rocksdb::Slice& key) {
+  if (key.size() != 5 || key[4] != static_cast<char>(CampaignPart::kHead)) return std::nullopt;
+  return CampaignId{Fixed32(key.data())};
+}
+
+// Adds the counts and the load's progress to *campaign, whose id is known.
+absl::Status ReadCountsOf(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* column, const rocksdb::Snapshot* snapshot,
+                          Unsealer* unsealer, Campaign* campaign, Roll* roll) {
+  rocksdb::ReadOptions options;
+  options.snapshot = snapshot;
+  std::string value;
+  const std::string progress = CampaignKey(campaign->id, CampaignPart::kProgress);
+  if (auto status = db->Get(options, column, progress, &value); status.ok()) {
+    absl::StatusOr<std::string> opened = unsealer->Open(KeyName::Node(), Seal::kCampaign, progress, value);
+    if (!opened.ok()) return opened.status();
+    if (!DecodeProgress(*opened, campaign, &roll->loaded)) return Malformed(campaign->id, "progress");
+  } else if (!status.IsNotFound()) {
+    return FromRocks(status, "read a campaign");
+  }
+  const std::string tally = CampaignKey(campaign->id, CampaignPart::kTally);
+  if (auto status = db->Get(options, column, tally, &value); status.ok()) {
+    absl::StatusOr<std::string> opened = unsealer->Open(KeyName::Node(), Seal::kCampaign, tally, value);
+    if (!opened.ok()) return opened.status();
+    if (!DecodeTally(*opened, &campaign->counters, &roll->settled)) return Malformed(campaign->id, "tally");
+  } else if (!status.IsNotFound()) {
+    return FromRocks(status, "read a campaign");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 CampaignTable::~CampaignTable() {
@@ -41,11 +75,12 @@ absl::Status CampaignTable::Open() {
       database_->get()->NewIterator(rocksdb::ReadOptions(), database_->handle(Column::kCampaigns)));
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     const std::string_view key = ToView(it->key());
-    if (key.size() != 5 || key[4] != static_cast<char>(CampaignPart::kHead)) continue;
+    const std::optional<CampaignId> id = CampaignOfHead(it->key());
+    if (!id.has_value()) continue;
     absl::StatusOr<std::string> head = unsealer.Open(KeyName::Node(), Seal::kCampaign, key, ToView(it->value()));
     if (!head.ok()) return head.status();
     Campaign campaign;
-    campaign.id = CampaignId{Fixed32(it->key().data())};
+    campaign.id = *id;
     if (!DecodeHead(*head, &campaign)) return Malformed(campaign.id, "record");
     names_.emplace(campaign.spec.name, campaign.id);
     auto gate = std::make_shared<CampaignGate>();
@@ -156,33 +191,33 @@ void CampaignTable::EndLoading(CampaignGate* gate) {
 }
 
 absl::Status CampaignTable::ReadCounts(const rocksdb::Snapshot* snapshot, Campaign* campaign, Roll* roll) const {
-  rocksdb::ReadOptions options;
-  options.snapshot = snapshot;
-  rocksdb::DB* const db = database_->get();
-  rocksdb::ColumnFamilyHandle* const column = database_->handle(Column::kCampaigns);
   Unsealer unsealer(ring_);
   Roll read;
-  std::string value;
-  const std::string progress = CampaignKey(campaign->id, CampaignPart::kProgress);
-  if (auto status = db->Get(options, column, progress, &value); status.ok()) {
-    absl::StatusOr<std::string> opened = unsealer.Open(KeyName::Node(), Seal::kCampaign, progress, value);
-    if (!opened.ok()) return opened.status();
-    if (!DecodeProgress(*opened, campaign, &read.loaded)) return Malformed(campaign->id, "progress");
-  } else if (!status.IsNotFound()) {
-    return FromRocks(status, "read a campaign");
-  }
-  const std::string tally = CampaignKey(campaign->id, CampaignPart::kTally);
-  if (auto status = db->Get(options, column, tally, &value); status.ok()) {
-    absl::StatusOr<std::string> opened = unsealer.Open(KeyName::Node(), Seal::kCampaign, tally, value);
-    if (!opened.ok()) return opened.status();
-    if (!DecodeTally(*opened, &campaign->counters, &read.settled)) return Malformed(campaign->id, "tally");
-  } else if (!status.IsNotFound()) {
-    return FromRocks(status, "read a campaign");
-  }
+  const absl::Status status =
+      ReadCountsOf(database_->get(), database_->handle(Column::kCampaigns), snapshot, &unsealer, campaign, &read);
+  if (!status.ok()) return status;
   if (roll != nullptr) *roll = read;
   // Loads do not write the head: a campaign that waits for nothing but the end of its load is ready by it.
   if (campaign->state == CampaignState::kLoading && campaign->load_complete) campaign->state = CampaignState::kReady;
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Counters>> CountCampaigns(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* campaigns,
+                                                     KeyRing* ring) {
+  Unsealer unsealer(ring);
+  std::vector<Counters> counts;
+  const std::unique_ptr<rocksdb::Iterator> it(db->NewIterator({}, campaigns));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    const std::optional<CampaignId> id = CampaignOfHead(it->key());
+    if (!id.has_value()) continue;
+    Campaign campaign{.id = *id};
+    Roll roll;
+    const absl::Status status = ReadCountsOf(db, campaigns, nullptr, &unsealer, &campaign, &roll);
+    if (!status.ok()) return status;
+    counts.push_back(campaign.counters);
+  }
+  if (!it->status().ok()) return FromRocks(it->status(), "read campaigns");
+  return counts;
 }
 
 absl::StatusOr<Campaign> CampaignTable::Get(CampaignId id) const {

@@ -19,6 +19,8 @@
 #include "queue/roll.h"
 
 namespace rocksdb {
+class ColumnFamilyHandle;
+class DB;
 class Snapshot;
 class WriteBatch;
 }  // namespace rocksdb
@@ -31,6 +33,10 @@ struct CampaignGate {
   bool cancelled = false;  // under mutex
   bool loading = false;    // under the table's mutex: one load at a time
 };
+
+// The counts of every campaign that a database has, whether it is the one in use or a copy of it.
+absl::StatusOr<std::vector<Counters>> CountCampaigns(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* campaigns,
+                                                     KeyRing* ring);
 
 // CampaignTable is the directory of campaigns: heads in memory (names are sealed on disk and cannot be looked up
 // there), and the reading of whole records from one snapshot.

@@ -268,6 +268,8 @@ rocksdb::Options Database::FileOptions(Column column) const { return {RocksOptio
 
 std::string Database::NextFilePath() { return fmt::format("{}/incoming/{}.sst", options_.path, files_.fetch_add(1)); }
 
+std::string_view NameOf(Column column) { return kNames[static_cast<size_t>(column)]; }
+
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(Options options) {
   std::unique_ptr<Database> database(new Database(std::move(options)));
   const std::string& path = database->path();

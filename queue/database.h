@@ -38,6 +38,7 @@ enum class Column : size_t {
   kReceived
 };
 inline constexpr size_t kColumns = 12;
+std::string_view NameOf(Column column);
 
 enum class Stall { kNone, kSlowed, kStopped };
 

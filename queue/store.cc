@@ -607,7 +607,7 @@ absl::StatusOr<BackupResult> Store::Backup(const BackupRequest& request) {
   const std::unique_lock lock(parts_->backup, std::try_to_lock);
   if (!lock.owns_lock()) return absl::UnavailableError("a backup is being made already: wait for it to end");
   if (parts_->failure.stopped()) return parts_->failure.status();
-  absl::StatusOr<BackupResult> made = WriteBackup(parts_->database.get(), *parts_->ring, request);
+  absl::StatusOr<BackupResult> made = WriteBackup(parts_->database.get(), parts_->ring.get(), request);
   // One of RocksDB's own threads may have met the damage first, which stops the copying too.
   if (absl::Status stopped = parts_->failure.status(); !made.ok() && absl::IsDataLoss(stopped)) made = stopped;
   parts_->NoteDamage(made.status());

@@ -119,7 +119,9 @@ TEST_F(BackupTest, ABackupIsTakenWhileTheQueueIsWrittenTo) {
     const std::string name = "backup" + std::to_string(i);
     Backup(name);
     const auto check = VerifyBackup(root_ + "/" + name, key_, root_ + "/scratch");
-    EXPECT_TRUE(check.ok()) << check.status();
+    ASSERT_TRUE(check.ok()) << check.status();
+    EXPECT_EQ(check->label.rows, check->rows) << "what is said of it is not what is in it";
+    EXPECT_EQ(check->label.campaigns, check->campaigns);
   }
   enough = true;
   writer.join();
@@ -217,6 +219,53 @@ TEST_F(BackupTest, WhatWasSettledSinceIsSettledWithItsEvidenceAndTheRestIsLeft) 
   EXPECT_EQ(trace->events.back().reply, "ok there");
   EXPECT_EQ(trace->events.back().evidence.source, "ip1");
   EXPECT_EQ(trace->events.back().time, kNow + absl::Minutes(30));
+}
+
+// Whoever sent them there lost the connection behind the final dot, and was to hold such rows.
+TEST_F(BackupTest, WhatFellInDoubtSinceIsHeldHereToo) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 40, 2);
+  auto packs = ReadAll(campaign);
+  std::vector<MessageKey> messages;
+  for (const auto& pack : packs) {
+    for (const Row& row : pack->rows()) messages.push_back({pack->lane(), row.id});
+  }
+  Settle({MakeOutcome(packs[0], 0, OutcomeKind::kDeferred, kNow, absl::InfiniteFuture())});  // before the backup
+  Backup();
+  packs.clear();
+  Restore("one", "restored");
+
+  const auto event = [](const MessageKey& message, OutcomeKind kind, std::string reason_class) {
+    Event made = Delivered(message);
+    made.kind = kind;
+    made.reason_class = std::move(reason_class);
+    return made;
+  };
+  const std::string in_doubt(kInDoubtClass);
+  std::vector<Event> events;
+  for (size_t i = 0; i < 10; ++i) events.push_back(event(messages[i], OutcomeKind::kDeferred, in_doubt));
+  events.push_back(event(messages[8], OutcomeKind::kDelivered, ""));        // an operator knew
+  events.push_back(event(messages[9], OutcomeKind::kDeferred, "mailbox"));  // ... released it, and it was tried again
+  const auto counted = store_->SettleElsewhere(events, true);
+  ASSERT_TRUE(counted.ok()) << counted.status();
+  EXPECT_EQ(counted->held_of.at(campaign), 7u);
+  EXPECT_EQ(CountersOf(campaign).in_doubt, 1u) << "a dry run changed something";
+  const auto settled = store_->SettleElsewhere(events, false);
+  ASSERT_TRUE(settled.ok()) << settled.status();
+  EXPECT_EQ(settled->held_of.at(campaign), 7u);
+  EXPECT_EQ(settled->settled, 1u);
+  EXPECT_EQ(CountersOf(campaign).in_doubt, 8u);
+  EXPECT_EQ(CountersOf(campaign).queued(), 39u);
+  EXPECT_TRUE(store_->SettleElsewhere(events, false)->held_of.empty()) << "the same file again held something";
+  EXPECT_EQ(CountersOf(campaign).in_doubt, 8u);
+  ASSERT_TRUE(store_->Release().ok());
+  Reopen();
+  const auto left = RowIds(ReadAll(campaign, kNow + absl::Hours(30)));
+  EXPECT_EQ(left.size(), 31u);
+  for (size_t i = 0; i < 9; ++i) {
+    EXPECT_EQ(std::ranges::count(left, static_cast<uint32_t>(messages[i].row)), 0) << i << " would be sent twice";
+  }
 }
 
 // A row that bounced, was replayed, and waits: its bounce is in the backup, and it has not been sent since.
