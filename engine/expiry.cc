@@ -62,13 +62,14 @@ void Expiry::ExpireRowsOf(queue::CampaignId id, absl::Time now) {
   auto evidence = std::make_shared<queue::Evidence>();
   evidence->stream = campaign->spec.stream;
   const std::optional<size_t> key = KeyFieldOf(*campaign);
-  const auto outcome_of = [&](const queue::Pack& /*pack*/, const queue::Row& row) {
+  const auto outcome_of = [&](const queue::Pack& pack, const queue::Row& row) {
     queue::Outcome outcome;
     outcome.kind = queue::OutcomeKind::kExpired;
     outcome.time = now;
     outcome.attempt = row.attempts;
     outcome.date = row.date;
-    outcome.reason_class = "expired";
+    // Whoever replays what has expired must not send again what may have arrived.
+    outcome.reason_class = pack.due() == absl::InfiniteFuture() ? queue::kInDoubtClass : "expired";
     if (key.has_value() && *key < row.fields.size()) outcome.key = row.fields[*key];
     outcome.evidence = evidence;
     return outcome;

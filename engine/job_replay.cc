@@ -98,6 +98,7 @@ class Replay : public JobWork {
   // Whether it is the job's, whatever its domain and its last reply.
   bool MayBeMeant(const queue::ParkedRow& parked) const {
     if (parked.kind != job_.outcome || parked.reason_class == "bad_mailbox") return false;
+    if (parked.reason_class == queue::kInDoubtClass) return false;  // it may have arrived before it expired
     if (parked.settled > job_.created || parked.settled < job_.since) return false;
     const queue::StoredRow& row = parked.row;
     return matcher_.Means({row.message.row, row.attempts, parked.reason_class, row.recipient, row.accepted},
