@@ -242,7 +242,8 @@ struct Fields<KeysOptions> {
 template <>
 struct Fields<StorageOptions> {
   static void Each(auto& o, auto&& each) {
-    each(Field{.name = "stop_load_below", .help = "Free disk under which loads are refused: a share or a size."},
+    each(Field{.name = "stop_load_below",
+               .help = "Free disk under which loads are refused and jobs wait: a share or a size."},
          o.stop_load_below);
     each(Field{.name = "stop_send_below", .help = "Free disk under which sending stops too."}, o.stop_send_below);
   }

@@ -133,6 +133,8 @@ absl::StatusOr<Job> Jobs::Start(const Request& request, const Holds::Given& give
   if (absl::Status fits = CheckSuppressionReason(given.reason); !fits.ok()) return fits;
   if (request.kind == Job::Kind::kReplay) {
     if (absl::Status may = node_.may_send(); !may.ok()) return may;
+    // It accepts rows, as a load does.
+    if (absl::Status room = node_.has_room(); !room.ok()) return room;
   }
   Job job{.kind = request.kind,
           .reason = given.reason,
@@ -269,8 +271,16 @@ void Jobs::Run() {
 bool Jobs::Step(Running& running) {
   if (absl::Now() < running.rests_until) return false;
   JobWork& work = *running.work;
+  if (const absl::Status room = node_.has_room(); !room.ok()) {
+    Rest(running, std::string(room.message()));
+    return false;
+  }
   const absl::StatusOr<JobWork::Progress> progress = work.Step();
   if (absl::IsUnavailable(progress.status()) || absl::IsResourceExhausted(progress.status())) {
+    // As the next start would: what it has not moved is found again.
+    if (absl::StatusOr<std::unique_ptr<JobWork>> again = JobWork::Of(work.job(), services_); again.ok()) {
+      running.work = *std::move(again);  // what it keeps for itself stays kept
+    }
     Rest(running, std::string(progress.status().message()));
     return false;
   }
@@ -288,10 +298,6 @@ bool Jobs::Step(Running& running) {
 
 void Jobs::Rest(Running& running, std::string why) {
   Job job = running.work->job();
-  // As the next start would: what it has not moved is found again.
-  if (absl::StatusOr<std::unique_ptr<JobWork>> again = JobWork::Of(job, services_); again.ok()) {
-    running.work = *std::move(again);  // what it keeps for itself stays kept
-  }
   running.rests_until = absl::Now() + kRestsFor;
   job.why = std::move(why);
   Publish(job);

@@ -30,8 +30,8 @@ namespace sealift::engine {
 // goes on. A retry, which moves due times alone, is recorded each second. What has a pace runs for as long as it takes.
 //
 // While rows are settled a hold keeps them from being claimed; what is being sent already is waited for, a lane at a
-// time, so that one slow destination keeps a job from its own rows only. While the queue takes nothing, as on a full
-// disk, a job waits, says why, and begins again.
+// time, so that one slow destination keeps a job from its own rows only. While the queue takes nothing, or the disk has
+// less room than a load asks for, a job waits and says why.
 //
 // Owned by:  the node.
 // Threads:   any but a shard's; blocks. It moves rows on a thread of its own.
@@ -85,7 +85,7 @@ class Jobs {
   void Run();
   // Does a little of the job; false: it waits for something.
   bool Step(Running& running);
-  // The queue takes nothing now: it begins again in a while.
+  // It takes no step for a while, and says why.
   void Rest(Running& running, std::string why);
   void End(JobWork& work, Job::State state, std::string why);
 

@@ -33,16 +33,22 @@ Size Whole(uint64_t bytes) { return {bytes < kMiB ? bytes : bytes / kMiB * kMiB}
 absl::Status NodeImpl::AdmitLoad() const {
   // What was loaded and sent since the backup would be taken for new.
   if (absl::Status may = restoration_->MaySend(); !may.ok()) return may;
-  if (absl::Status may = AdmitChange(); !may.ok()) return may;
+  if (absl::Status room = HasRoom(/*unflushed=*/0); !room.ok()) return room;
   // The next start refuses the queue, and what was accepted now would not be in the backup that takes its place.
-  if (absl::Status damage = store_->damage(); !damage.ok()) return damage;
+  return store_->damage();
+}
+
+absl::Status NodeImpl::HasRoom(uint64_t unflushed) const {
+  if (absl::Status may = AdmitChange(); !may.ok()) return may;
   const queue::DiskSpace disk = store_->Disk();
   const uint64_t floor = options()->storage.stop_load_below.Bytes(disk.bytes);
-  if (disk.free_bytes >= floor) return absl::OkStatus();
+  if (disk.free_bytes >= floor + unflushed) return absl::OkStatus();
+  const std::string beside =
+      unflushed < kMiB ? "" : fmt::format(", beside {} that are yet to be written", ToText(Whole(unflushed)));
   return WithNext(
       WithExit(absl::ResourceExhaustedError(fmt::format(
-                   "the data directory has {} free and storage.stop_load_below asks for {}: no more is accepted",
-                   ToText(Whole(disk.free_bytes)), ToText(Whole(floor)))),
+                   "the data directory has {} free and storage.stop_load_below asks for {}{}: no more is accepted",
+                   ToText(Whole(disk.free_bytes)), ToText(Whole(floor)), beside)),
                ExitCode::kTryLater),
       "Free some space and give the same command again: nothing is added twice.");
 }

@@ -137,6 +137,9 @@ class NodeImpl final : public Node {
   // What a node that was killed has left of one; before any is made.
   void RemoveUnfinishedBackups() const;
   absl::Status AdmitLoad() const;
+  // Ok, or why nothing is written that need not be: the queue is stopped, or there is less room than loads ask for,
+  // beside so many bytes that are yet to be written.
+  absl::Status HasRoom(uint64_t unflushed) const;
   absl::StatusOr<std::string> PreviewFinished(const queue::Campaign& campaign,
                                               const std::vector<std::string_view>& fields,
                                               const FinishedMessage::Identity& identity);

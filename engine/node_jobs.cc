@@ -86,6 +86,8 @@ std::unique_ptr<Jobs> NodeImpl::MakeJobs() {
     }
     return lowest;
   };
+  // It writes as much as a load, and through the log.
+  node.has_room = [this] { return HasRoom(store_->Unflushed()); };
   node.may_send = [this] { return restoration_->MaySend(); };
   node.check_names = [this](const QueueFilter& filter) -> absl::Status {
     if (filter.campaign.has_value()) {

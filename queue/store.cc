@@ -678,6 +678,12 @@ StoreStats Store::Stats() const {
   return stats;
 }
 
+uint64_t Store::Unflushed() const {
+  uint64_t bytes = 0;
+  (void)parts_->database->get()->GetAggregatedIntProperty("rocksdb.cur-size-all-mem-tables", &bytes);
+  return bytes;
+}
+
 DiskSpace Store::Disk() const {
   struct statvfs file_system;
   if (::statvfs(parts_->options.path.c_str(), &file_system) != 0) return {};

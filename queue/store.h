@@ -358,6 +358,8 @@ class Store {
 
   StoreStats Stats() const;
   DiskSpace Disk() const;
+  // Bytes that are in memory and in the log, and are yet to be written to tables: the disk needs room for them.
+  uint64_t Unflushed() const;
 
  private:
   struct Parts;

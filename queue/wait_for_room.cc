@@ -3,6 +3,7 @@
 #include <chrono>
 #include <filesystem>
 
+#include "fmt/format.h"
 #include "queue/rocks.h"
 
 namespace sealift::queue {
@@ -121,7 +122,12 @@ bool WaitForRoom::Again(const IOStatus& status, Kind kind) {
     if (starts) return kind == Kind::kLog && reserve_->Release();
     ++waiting_;
   }
-  if (failure_ != nullptr) failure_->Note(FromRocks(status, "write its files"));
+  if (failure_ != nullptr) {
+    const absl::Status full = FromRocks(status, "write its files");
+    failure_->Note({full.code(), fmt::format("{}, {} MiB at least: it holds so much for the outcomes of what is being "
+                                             "sent before anything new begins",
+                                             std::string(full.message()), (kRoomForTables + reserve_->bytes()) >> 20)});
+  }
   bool again = kind == Kind::kLog && reserve_->Release();
   std::unique_lock lock(mutex_);
   while (!again && phase_ != Phase::kEnd && (failure_ == nullptr || !failure_->final())) {

@@ -43,6 +43,7 @@ class JobsTest : public queue::StoreTest {
       return campaign.spec.stream == "newsletter" && source == "ip1";
     };
     node.may_send = [this] { return may_send_; };
+    node.has_room = [this] { return has_room_ ? absl::OkStatus() : absl::ResourceExhaustedError("almost full"); };
     node.check_names = [](const QueueFilter&) { return absl::OkStatus(); };
     node.find_providers = [this](const std::set<std::string>& domains, absl::Duration patience,
                                  std::map<std::string, std::string>& providers) {
@@ -135,6 +136,7 @@ class JobsTest : public queue::StoreTest {
   std::atomic<int> refilled_ = 0;
   std::atomic<bool> endless_ = false, swept_ = false;  // no sweep of a lane ends by itself; one has begun
   std::atomic<bool> full_ = false;                     // the queue takes nothing
+  std::atomic<bool> has_room_ = true;                  // the disk has as much as a load asks for
   std::atomic<bool> resolved_ = false;                 // the domains' sites are known, and google's
   absl::Status may_send_;                              // changed between starts only
   std::vector<absl::Duration> asked_for_;              // the DNS; read between jobs only
@@ -168,6 +170,33 @@ TEST_F(JobsTest, AJobWaitsWhileTheQueueTakesNothing) {
   const Job ended = Ended(job);
   EXPECT_EQ(ended.moved, 48u);
   EXPECT_EQ(ended.why, "");
+}
+
+TEST_F(JobsTest, NoJobWritesWhileALoadWouldBeRefused) {
+  DeferAll(absl::Hours(1));
+  has_room_ = false;
+  const Job job = Order({.kind = Job::Kind::kRetry, .filter = {.everything = true}});
+  ASSERT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->why == "almost full"; }));
+  EXPECT_EQ(jobs_->Find(job.Id())->moved, 0u);
+  const absl::StatusOr<Job> replay = jobs_->Start(
+      {.kind = Job::Kind::kReplay, .filter = {.everything = true}, .outcome = queue::OutcomeKind::kExpired},
+      {.reason = "a test", .by = "ops"}, absl::Now());
+  EXPECT_EQ(replay.status().message(), "almost full") << "it accepts rows, as a load does";
+  has_room_ = true;
+  EXPECT_EQ(Ended(job).moved, 48u);
+}
+
+TEST_F(JobsTest, WhatWasInDoubtWhenItExpiredIsNotReplayed) {
+  std::vector<queue::Outcome> outcomes;
+  for (const std::shared_ptr<queue::Pack>& pack : ReadAll(campaign_)) {
+    std::ranges::move(AllOf(pack, queue::OutcomeKind::kExpired, absl::Now() - absl::Minutes(1)),
+                      std::back_inserter(outcomes));
+  }
+  for (size_t i = 0; i < 5; ++i) outcomes[i].reason_class = queue::kInDoubtClass;
+  Settle(std::move(outcomes));
+  const Jobs::Request all{
+      .kind = Job::Kind::kReplay, .filter = {.everything = true}, .outcome = queue::OutcomeKind::kExpired};
+  EXPECT_EQ(jobs_->Count(all)->rows, 43u) << "five of them may have arrived";
 }
 
 TEST_F(JobsTest, APacedRetryMovesWhatIsDueAndItsEndLeavesTheRest) {

@@ -179,6 +179,7 @@ void FakeNode::OpenStore() {
   holds_ = std::make_unique<engine::Holds>(
       *store_, [this] { return options_; }, [](const std::shared_ptr<const engine::HoldSet>&) {});
   engine::Jobs::Node node;
+  node.has_room = [] { return absl::OkStatus(); };
   node.may_send = [] { return absl::OkStatus(); };
   node.check_names = [this](const engine::QueueFilter& filter) {
     const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
