@@ -111,7 +111,8 @@ class NodeImpl final : public Node {
       uint64_t queue::LaneRecord::* counted = &queue::LaneRecord::queued);
   // Of filters that ask about each row, which are all read.
   absl::StatusOr<QueueShape> ShapeOfRows(const QueueFilter& filter, size_t max);
-  absl::StatusOr<QueuePage> ListRowsWithin(const QueueFilter& filter, std::string cursor, int max, absl::Time until);
+  absl::StatusOr<QueuePage> ListRowsWithin(const QueueFilter& filter, const std::string& cursor, int max,
+                                           absl::Time until);
   // As far as the shards know. Empty: its hosts are not known, nor whose they are.
   std::string ProviderOf(const std::string& domain);
   // Adds those of domains that are not among them: the shards are asked, then the DNS until that time. False: it came

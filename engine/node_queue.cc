@@ -219,10 +219,10 @@ absl::StatusOr<Node::QueueShape> NodeImpl::ShapeOfRows(const QueueFilter& filter
 }
 
 absl::StatusOr<Node::QueuePage> NodeImpl::ListRows(const QueueFilter& filter, std::string cursor, int max) {
-  return ListRowsWithin(filter, std::move(cursor), max, absl::Now() + kAnswerWithin);
+  return ListRowsWithin(filter, cursor, max, absl::Now() + kAnswerWithin);
 }
 
-absl::StatusOr<Node::QueuePage> NodeImpl::ListRowsWithin(const QueueFilter& filter, std::string cursor, int max,
+absl::StatusOr<Node::QueuePage> NodeImpl::ListRowsWithin(const QueueFilter& filter, const std::string& cursor, int max,
                                                          absl::Time until) {
   const absl::StatusOr<RowMatcher> matcher = RowMatcher::Of(filter, *store_);
   if (!matcher.ok()) return matcher.status();
@@ -380,19 +380,24 @@ absl::StatusOr<MessageTrace> NodeImpl::TraceOf(const queue::MessageKey& key) {
                     ExitCode::kNoInput);
   }
   MessageTrace trace{.id = store_->EncodeMessageId(key)};
-  if (const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(key.lane.campaign); campaign.ok()) {
-    trace.campaign = campaign->spec.name;
-    trace.stream = campaign->spec.stream;
-    if (found->row.has_value()) trace.key = KeyText(*found->row, KeyFieldOf(*campaign));
+  const absl::StatusOr<queue::Campaign> of = store_->GetCampaign(key.lane.campaign);
+  if (of.ok()) {
+    trace.campaign = of->spec.name;
+    trace.stream = of->spec.stream;
+    if (found->row.has_value()) trace.key = KeyText(*found->row, KeyFieldOf(*of));
   }
-  if (found->row.has_value() && !found->row->parked) {
+  const bool cancelled = of.ok() && of->state == queue::CampaignState::kCancelled;
+  const bool unsettled = found->events.empty() || found->events.back().kind == queue::OutcomeKind::kDeferred;
+  if (cancelled && unsettled && !(found->row.has_value() && found->row->parked)) {
+    // With all that its campaign had queued, which is one event of the campaign.
+    trace.state = queue::ToString(queue::OutcomeKind::kCancelled);
+    trace.recipient = found->row.has_value() ? found->row->recipient : found->events.back().recipient;
+  } else if (found->row.has_value() && !found->row->parked) {
     const bool in_doubt = found->row->in_doubt() || restoration_->pending().has_value();
     trace.state = in_doubt ? "in_doubt" : (found->row->attempts > 0 ? "deferred" : "queued");
     trace.recipient = found->row->recipient;
     trace.due = DueOf(*found->row);
-    if (const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(key.lane.campaign); campaign.ok()) {
-      trace.wait = WhyRowWaits(*campaign, *found->row);
-    }
+    if (of.ok()) trace.wait = WhyRowWaits(*of, *found->row);
   } else if (!found->events.empty()) {
     trace.state = std::string(queue::ToString(found->events.back().kind));
     trace.recipient = found->events.back().recipient;

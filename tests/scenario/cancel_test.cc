@@ -34,6 +34,11 @@ TEST_F(CancelTest, CancelEndsACampaignInTheMiddle) {
   EXPECT_EQ(now["queued"].Number(), 0) << now.Dump();
   EXPECT_GT(now["cancelled"].Number(), 0);
   EXPECT_EQ(now["delivered"].Number() + now["cancelled"].Number(), kRows) << now.Dump();
+  // The last row had not gone yet.
+  const Json found = Sealift({"message", "find", "--reason", "a test", "--recipient",
+                              fmt::format("row{}@d{}.test", kRows, (kRows - 1) % 10 + 1)})
+                         .json;
+  EXPECT_EQ(found["messages"].At(0)["state"].Text(), "cancelled") << found.Dump();
   const size_t arrived = sink.arrivals();
   EXPECT_EQ(static_cast<int64_t>(arrived), now["delivered"].Number());
   EXPECT_FALSE(Eventually(std::chrono::seconds(2), [&] { return sink.arrivals() != arrived; })) << "it sent after all";
