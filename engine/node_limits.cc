@@ -16,7 +16,8 @@
 namespace sealift::engine {
 namespace {
 
-constexpr size_t kNotesMax = 262'144;  // of a kind
+constexpr size_t kNotesMax = 262'144;                  // of a kind
+constexpr const char* const kDefaultPlan = "default";  // in a source's warm-up
 
 }  // namespace
 
@@ -88,7 +89,7 @@ absl::StatusOr<std::vector<WarmupStatus>> NodeImpl::ShowWarmup(const std::string
   }
   // Where whoever is not named and has not been sent to will begin.
   const WarmupOptions& plan = configured->warmup;
-  if (const auto others = plan.per_day.find("default"); !plan.start.empty() && others != plan.per_day.end()) {
+  if (const auto others = plan.per_day.find(kDefaultPlan); !plan.start.empty() && others != plan.per_day.end()) {
     list.push_back({.source = source,
                     .provider = others->first,
                     .days = static_cast<int>(others->second.size()),
@@ -108,6 +109,13 @@ absl::StatusOr<std::vector<WarmupStatus>> NodeImpl::SetWarmup(const std::string&
     const absl::StatusOr<std::vector<WarmupStatus>> known = ShowWarmup(source);
     if (!known.ok()) return known.status();
     const std::vector<std::string_view> names = ProviderNames(*options());
+    if (order.provider == kDefaultPlan) {
+      return WithExit(
+          absl::InvalidArgumentError(
+              "`default` is the plan of each provider or site that is not named, and stands nowhere itself: "
+              "name one of them, or none to mean all of the source"),
+          ExitCode::kUsage);
+    }
     if (std::ranges::find(names, order.provider) == names.end() &&
         std::ranges::find(*known, order.provider, &WarmupStatus::provider) == known->end()) {
       return WithExit(

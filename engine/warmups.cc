@@ -20,11 +20,11 @@ constexpr absl::Duration kReserve = absl::Seconds(3);
 // A rate is changed when it would differ by more than this part.
 constexpr double kPaceSlack = 0.05;
 
-std::string ToText(const Warmups::Order& order, absl::Time now) {
-  std::vector<std::string> what;
-  if (order.day.has_value()) what.push_back(fmt::format("moved to day {}", *order.day));
-  if (order.freeze.has_value()) what.emplace_back(*order.freeze ? "frozen" : "unfrozen");
-  return fmt::format("{} by {} at {}{}{}", fmt::join(what, ", "), order.by,
+// The judge of what is said of a source as such.
+constexpr std::string_view kWholeSource = "";
+
+std::string Ordered(std::string_view what, const Warmups::Order& order, absl::Time now) {
+  return fmt::format("{} by {} at {}{}{}", what, order.by,
                      absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", now, absl::UTCTimeZone()), order.reason.empty() ? "" : ": ",
                      order.reason);
 }
@@ -37,12 +37,18 @@ void Warmups::Recall(std::string_view name, std::string_view value) {
   Warmup::Standing standing;
   try {
     if (key.at(0) != mode_) return;
+    if (key.at(2) == kWholeSource) {
+      const std::lock_guard lock(mutex_);
+      frozen_[key.at(1)] = known.at("frozen");
+      return;
+    }
     standing = {.day = known.at("day"),
                 .date = absl::CivilDay() + known.at("date").get<int64_t>(),
                 .sent = known.at("sent"),
                 .slowed = known.at("slowed"),
                 .frozen = known.at("frozen"),
-                .order = known.value("order", "")};
+                .day_order = known.value("day_order", ""),
+                .freeze_order = known.value("freeze_order", "")};
     if (standing.day < 0 || standing.sent < 0) return;
     const std::lock_guard lock(mutex_);
     const int64_t free_ns = known.value("free", absl::ToUnixNanos(absl::InfinitePast()));
@@ -61,9 +67,15 @@ queue::Note Warmups::NoteOf(const Key& key, const Entry& entry, int64_t sent, ab
                 {"went", SentOf(entry) - entry.doubtful},
                 {"slowed", standing.slowed},
                 {"frozen", standing.frozen}};
-  if (!standing.order.empty()) value["order"] = standing.order;
+  if (!standing.day_order.empty()) value["day_order"] = standing.day_order;
+  if (!standing.freeze_order.empty()) value["freeze_order"] = standing.freeze_order;
   if (free != absl::InfinitePast()) value["free"] = absl::ToUnixNanos(free);
   return {queue::NoteKind::kWarmup, json({mode_, key.first, key.second}).dump(), value.dump()};
+}
+
+queue::Note Warmups::NoteOfFreeze(const std::string& address, const std::string& order) const {
+  return {queue::NoteKind::kWarmup, json({mode_, address, kWholeSource}).dump(),
+          order.empty() ? "" : json({{"frozen", order}}).dump()};
 }
 
 void Warmups::SupposeUsed(absl::Time now) {
@@ -90,7 +102,7 @@ void Warmups::RecallNames() {
     for (auto known = recalled_.lower_bound({source, ""}); known != recalled_.end() && known->first.first == source;) {
       const auto& [key, written] = *known;
       recalled_.try_emplace({address, key.second}, written);
-      outdated_.push_back({queue::NoteKind::kWarmup, json({mode_, key.first, key.second}).dump(), ""});
+      beside_.push_back({queue::NoteKind::kWarmup, json({mode_, key.first, key.second}).dump(), ""});
       known = recalled_.erase(known);
     }
   }
@@ -161,6 +173,8 @@ Warmups::Place* Warmups::Find(const std::string& address, const std::string& jud
       entry.doubtful = known->second.doubtful;
       entry.free = known->second.free;
       SupposeUsed(entry);
+    } else if (const auto frozen = frozen_.find(address); frozen != frozen_.end()) {
+      entry.warmup.SetFrozen(true, frozen->second);
     }
   }
   return &*place;
@@ -188,8 +202,12 @@ std::shared_ptr<RateInForce> Warmups::On(const std::string& source, const std::s
 }
 
 std::string Warmups::OriginOf(const Planned& planned, const Entry& entry) {
-  const std::string& order = entry.warmup.standing().order;
-  return order.empty() ? planned.origin : planned.origin + "; " + order;
+  std::string origin = planned.origin;
+  const Warmup::Standing& standing = entry.warmup.standing();
+  for (const std::string* const order : {&standing.day_order, &standing.freeze_order}) {
+    if (!order->empty()) origin += "; " + *order;
+  }
+  return origin;
 }
 
 int64_t Warmups::SentOf(const Entry& entry) const {
@@ -262,7 +280,8 @@ bool Warmups::IsForgettable(const Place& place) const {
 
 std::vector<queue::Note> Warmups::Tick(absl::Time now, const std::set<std::pair<std::string, std::string>>& slowed) {
   const std::lock_guard lock(mutex_);
-  std::vector<queue::Note> notes = std::exchange(outdated_, {});
+  offered_ = std::exchange(beside_, {});
+  std::vector<queue::Note> notes = offered_;
   for (auto& [key, entry] : entries_) {
     if (entry.warmup.IsNewDay(now) && !entry.warmup.over()) {
       Turn(entry, now);
@@ -315,6 +334,7 @@ std::vector<queue::Note> Warmups::Tick(absl::Time now, const std::set<std::pair<
 
 void Warmups::Granted() {
   const std::lock_guard lock(mutex_);
+  offered_.clear();
   for (auto& [key, entry] : entries_) {
     const int64_t added = entry.asked - std::exchange(entry.reserved, entry.asked);
     if (entry.rate != nullptr && added > 0) limits_.Fill(*entry.rate, added);
@@ -323,6 +343,8 @@ void Warmups::Granted() {
 
 void Warmups::Refused() {
   const std::lock_guard lock(mutex_);
+  beside_.insert(beside_.begin(), offered_.begin(), offered_.end());
+  offered_.clear();
   for (auto& [key, entry] : entries_) {
     entry.asked = entry.reserved;
     entry.changed = true;
@@ -376,21 +398,34 @@ absl::StatusOr<int> Warmups::Apply(const std::string& source, const std::string&
         "the warm-up of source '{}' says nothing of '{}', and has no `default`; see `sealift source warmup {}`", source,
         judge, source));
   }
+  if (all && order.freeze.has_value()) {
+    std::string frozen = *order.freeze ? Ordered("frozen", order, now) : "";
+    beside_.push_back(NoteOfFreeze(address, frozen));
+    if (*order.freeze) {
+      frozen_[address] = std::move(frozen);
+    } else {
+      frozen_.erase(address);
+    }
+  }
   int applied = 0;
   for (auto& [key, entry] : entries_) {
     if (key.first != address || (!all && key.second != judge)) continue;
     if (PlanOf(key.first, key.second) == nullptr) continue;
     if (entry.warmup.IsNewDay(now)) Turn(entry, now);
-    if (order.day.has_value()) entry.warmup.SetDay(*order.day);
-    if (order.freeze.has_value()) entry.warmup.SetFrozen(*order.freeze);
-    entry.warmup.SetOrder(ToText(order, now));
+    if (order.day.has_value()) {
+      const int day = entry.warmup.DayFor(*order.day);
+      entry.warmup.SetDay(day, Ordered(fmt::format("moved to day {}", day), order, now));
+    }
+    if (order.freeze.has_value()) {
+      entry.warmup.SetFrozen(*order.freeze, Ordered(*order.freeze ? "frozen" : "unfrozen", order, now));
+    }
     entry.changed = true;
     entry.spaced = absl::ZeroDuration();
     turned_ = true;
     Describe(key, entry);
     ++applied;
   }
-  if (applied > 0) return applied;
+  if (applied > 0 || (all && !order.day.has_value())) return applied;
   return absl::NotFoundError(
       fmt::format("source '{}' has not sent in its warm-up yet: name the provider that the order is for", source));
 }

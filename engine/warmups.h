@@ -72,7 +72,8 @@ class Warmups {
   // As of the last Tick.
   std::vector<Status> List();
 
-  // What an operator orders of a source's plan: for one judge, or all. Returns for how many.
+  // What an operator orders of a source's plan: for one judge, or all, which a freeze means of those that begin later
+  // too. Returns for how many.
   struct Order {
     std::optional<int> day;
     std::optional<bool> freeze;
@@ -118,12 +119,14 @@ class Warmups {
   // Its rate is called after the source.
   void Name(const Key& key, Entry& entry);
   int64_t SentOf(const Entry& entry) const;
-  // The plan's place in the configuration, and the operator's order where there is one.
+  // The plan's place in the configuration, and what operators have ordered.
   static std::string OriginOf(const Planned& planned, const Entry& entry);
   // Where the day is one of which nobody knows what was sent.
   void SupposeUsed(Entry& entry) const;
   // Of a site that is not sent to any more, and has not got beyond the first day.
   bool IsForgettable(const Place& place) const;
+  // A source's freeze as such; an empty order: there is none.
+  queue::Note NoteOfFreeze(const std::string& address, const std::string& order) const;
   // Another date has begun.
   void Turn(Entry& entry, absl::Time now);
   // How many may be taken before what is reserved is looked at again.
@@ -141,7 +144,8 @@ class Warmups {
   std::map<std::string, std::string> addresses_;  // of sources, by name
   std::map<std::string, Planned> plans_;          // by address
   std::map<std::string, size_t> judges_;          // how many of an address are in `entries_`
-  std::vector<queue::Note> outdated_;             // to be written: nothing is known by these names any more
+  std::vector<queue::Note> beside_;               // to be written beside what is of entries
+  std::vector<queue::Note> offered_;              // ... and was given to be written
   struct Recalled {
     Warmup::Standing standing;
     int64_t doubtful = 0;
@@ -149,6 +153,7 @@ class Warmups {
   };
   std::map<Key, Recalled> recalled_;
   std::map<Key, Entry> entries_;
+  std::map<std::string, std::string> frozen_;  // addresses that are frozen as such, and by which order
   bool turned_ = false;
   absl::Time supposed_used_ = absl::InfinitePast();  // a day of this date has nothing left
 };

@@ -21,7 +21,8 @@ void Warmup::Advance(absl::Time now) {
   standing_ = {.day = standing_.day + (goes_on ? 1 : 0),
                .date = DateOf(now),
                .frozen = standing_.frozen,
-               .order = std::move(standing_.order)};
+               .day_order = std::move(standing_.day_order),
+               .freeze_order = std::move(standing_.freeze_order)};
 }
 
 int64_t Warmup::quota() const {

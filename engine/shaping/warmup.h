@@ -38,11 +38,14 @@ class Warmup {
     int64_t sent = 0;     // on that date, past MAIL
     bool slowed = false;  // on that date
     bool frozen = false;  // an operator keeps it on this day
-    std::string order;    // what an operator ordered last, and who: "moved to day 3 by ann on 2026-02-01: a reason"
+    // What operators ordered last of each, and who did: "moved to day 3 by ann at 2026-02-01T09:00:00Z: a reason".
+    std::string day_order, freeze_order;
 
     bool operator==(const Standing&) const = default;
     // Nothing is known of it: one that begins now stands there too.
-    bool IsNew() const { return day <= 1 && sent == 0 && !slowed && !frozen && order.empty(); }
+    bool IsNew() const {
+      return day <= 1 && sent == 0 && !slowed && !frozen && day_order.empty() && freeze_order.empty();
+    }
   };
 
   explicit Warmup(Plan plan) : plan_(std::move(plan)) {}
@@ -68,10 +71,17 @@ class Warmup {
 
   void SetSent(int64_t sent) { standing_.sent = sent; }
   void SetSlowed() { standing_.slowed = true; }
-  void SetFrozen(bool frozen) { standing_.frozen = frozen; }
-  void SetOrder(std::string order) { standing_.order = std::move(order); }
+  void SetFrozen(bool frozen, std::string order) {
+    standing_.frozen = frozen;
+    standing_.freeze_order = std::move(order);
+  }
   // What was sent today stays sent. A plan that repeats its last day has none behind it.
-  void SetDay(int day) { standing_.day = plan_.repeats_last ? std::min(day, last_day()) : day; }
+  void SetDay(int day, std::string order) {
+    standing_.day = DayFor(day);
+    standing_.day_order = std::move(order);
+  }
+  // The day that an order to go on from one leads to.
+  int DayFor(int day) const { return plan_.repeats_last ? std::min(day, last_day()) : day; }
 
   // Takes over another plan; the day, and what was sent on it, stay.
   void Adopt(Plan plan) { plan_ = std::move(plan); }

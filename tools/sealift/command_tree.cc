@@ -315,7 +315,8 @@ std::vector<Command> MakeTree() {
        RunQueueExpire},
       {"queue", "replay", "", "Send settled rows again, in the background",
        "Rows that bounced or expired are accepted anew while retention.settled_rows keeps them: never whom a "
-       "suppression binds, never the class bad_mailbox, never what was cancelled with its campaign. They go one after "
+       "suppression binds, never the class bad_mailbox, never what was cancelled with its campaign, never what was in "
+       "doubt when it expired. They go one after "
        "another at --rate; by default, to each destination, at a tenth of the lowest rate that limits it (100/s where "
        "none does). Those whose time has not come stay settled: the job's progress tells of those that went, "
        "cancelling "
@@ -398,7 +399,9 @@ std::vector<Command> MakeTree() {
         Option(
             "set-day", "N",
             "go on from that day of the plan; one behind the last ends it, or is the last where `then` is \"repeat\""),
-        Switch("freeze", "repeat the present day until --unfreeze"), Switch("unfreeze", "let days advance again"),
+        Switch("freeze",
+               "repeat the present day until --unfreeze; without --provider wherever it begins meanwhile, too"),
+        Switch("unfreeze", "let days advance again"),
         Option("reason", "TEXT", "why, for the list, explanations and the audit file")},
        RunSourceWarmup},
 

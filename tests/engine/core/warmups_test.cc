@@ -319,7 +319,7 @@ TEST_F(WarmupsTest, AnOperatorMovesAndFreezesIt) {
   Tick(At(1, 0));
   EXPECT_TRUE(warmups_->TakeTurns());
   EXPECT_FALSE(warmups_->TakeTurns());
-  EXPECT_EQ(*warmups_->Apply("ip1", "google", {.day = 2}, At(1, 1)), 1);
+  EXPECT_EQ(*warmups_->Apply("ip1", "google", {.day = 2, .by = "bob"}, At(1, 1)), 1);
   EXPECT_TRUE(warmups_->TakeTurns()) << "its queues look at it again";
   EXPECT_EQ(StatusOf("google", At(1, 1)).quota, 8);
   EXPECT_EQ(*warmups_->Apply("ip1", "", {.freeze = true, .by = "ann", .reason = "complaints"}, At(1, 1)), 1);
@@ -328,8 +328,17 @@ TEST_F(WarmupsTest, AnOperatorMovesAndFreezesIt) {
   EXPECT_EQ(StatusOf("google", At(2, 0)).standing.day, 2) << "frozen";
   Restart();
   EXPECT_TRUE(StatusOf("google", At(2, 1)).standing.frozen);
-  EXPECT_THAT(StatusOf("google", At(2, 1)).origin, AllOf(HasSubstr("; frozen by ann at 2"), EndsWith("Z: complaints")));
+  EXPECT_THAT(StatusOf("google", At(2, 1)).origin, AllOf(HasSubstr("; moved to day 2 by bob at 2"),
+                                                         HasSubstr("; frozen by ann at 2"), EndsWith("Z: complaints")));
   EXPECT_EQ(warmups_->On("ip1", "google")->origin(), StatusOf("google", At(2, 1)).origin) << "what an explanation says";
+  warmups_->On("ip1", "yahoo");
+  EXPECT_TRUE(StatusOf("yahoo", At(2, 1)).standing.frozen) << "the source is, wherever it begins";
+  EXPECT_THAT(StatusOf("yahoo", At(2, 1)).origin, EndsWith("Z: complaints"));
+  EXPECT_EQ(*warmups_->Apply("ip1", "", {.freeze = false, .by = "ann"}, At(2, 1)), 2);
+  Tick(At(2, 1));
+  Restart();
+  const std::shared_ptr<RateInForce> site = warmups_->On("ip1", "a site");
+  EXPECT_FALSE(StatusOf("a site", At(2, 1)).standing.frozen);
   EXPECT_EQ(*warmups_->Apply("ip1", "google", {.day = 3}, At(2, 1)), 1);
   EXPECT_EQ(warmups_->On("ip1", "google"), nullptr);
   EXPECT_EQ(warmups_->Apply("ip2", "", {.day = 1}, At(2, 1)).status().code(), absl::StatusCode::kNotFound);

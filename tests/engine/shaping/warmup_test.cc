@@ -86,7 +86,7 @@ TEST(WarmupTest, APlanThatRepeatsItsLastDayHasNoneBehindIt) {
   plan.repeats_last = true;
   Warmup bound(plan);
   bound.Advance(Noon(1));
-  bound.SetDay(99);
+  bound.SetDay(99, "");
   EXPECT_EQ(bound.standing().day, 3);
   Go(bound, 2, 500);
   EXPECT_EQ(bound.standing().day, 3);
@@ -95,13 +95,13 @@ TEST(WarmupTest, APlanThatRepeatsItsLastDayHasNoneBehindIt) {
   Go(bound, 3, 500);
   EXPECT_EQ(bound.quota(), 1000) << "days that are added are not jumped over";
   Warmup ends = Begun();
-  ends.SetDay(4);
+  ends.SetDay(4, "");
   EXPECT_TRUE(ends.over());
 }
 
 TEST(WarmupTest, AFrozenDayStays) {
   Warmup warmup = Begun();
-  warmup.SetFrozen(true);
+  warmup.SetFrozen(true, "frozen by ann");
   Go(warmup, 2, 50);
   EXPECT_EQ(warmup.standing().day, 1);
   EXPECT_TRUE(warmup.standing().frozen);
