@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <tuple>
@@ -28,10 +29,29 @@ WaitReason Sending(uint64_t rows) {
           .rows = rows};
 }
 
+// When the lane's next row may go that nothing else keeps until that time: not before what keeps the lane, or each
+// source that it might leave from, is over.
+absl::Time NotBefore(Scheduler& scheduler, const Lane& lane, absl::Time time) {
+  const Site* const site = lane.queue == nullptr ? nullptr : lane.queue->site;
+  const ShardServices& services = scheduler.services();
+  time = std::max(time, services.holds->KeptUntil(FactsOf(lane, site), nullptr, services.Now()));
+  const Refusal refusal = scheduler.WhyWaiting(lane);
+  switch (refusal.kind) {
+    case Refusal::Kind::kRate:
+    case Refusal::Kind::kBackoff:
+    case Refusal::Kind::kNoTls:
+    case Refusal::Kind::kWindow:
+    case Refusal::Kind::kHold:
+      return std::max(time, refusal.until);
+    default:
+      return time;
+  }
+}
+
 // What those rows of a lane wait for that are due and that no hold keeps one by one.
 WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
   WaitReason wait{.rows = rows};
-  if (lane.hold != nullptr) return HoldReason(*lane.hold, rows);
+  if (lane.hold != nullptr) return HoldReason(*lane.hold, rows, NotBefore(scheduler, lane, lane.hold->until));
   if (lane.verdict.has_value()) {
     wait.reason = "dns";
     wait.detail = lane.verdict->text;
@@ -61,9 +81,9 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
   const Options& options = *scheduler.services().options;
   const std::string& stream = lane.campaign->stream;
   const Refusal refusal = scheduler.WhyWaiting(lane);
-  if (refusal.kind == Refusal::Kind::kHold) return HoldReason(*refusal.hold, rows);
+  if (refusal.kind == Refusal::Kind::kHold) return HoldReason(*refusal.hold, rows, refusal.until);
   wait.reason = std::string(ToString(refusal.kind));
-  if (refusal.until != absl::InfiniteFuture() && refusal.until != absl::InfinitePast()) wait.until = refusal.until;
+  wait.until = KnownTime(refusal.until);
   switch (refusal.kind) {
     case Refusal::Kind::kRate:
       wait.reason = refusal.rate->kind();
@@ -111,7 +131,8 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
                             options.WhereSet(fmt::format("stream[{}].tls", stream)))
               : "the destination";
       for (const std::unique_ptr<Path>& path : lane.queue->site->paths) {
-        if (path->block.until != refusal.until || path->requirement != lane.queue->requirement) continue;
+        if (path->block.until <= scheduler.services().Now() || path->block.until > refusal.until) continue;
+        if (path->requirement != lane.queue->requirement) continue;
         wait.detail = path->block.attempt.text;
         if (refusal.kind == Refusal::Kind::kBackoff && !path->retry_of.empty()) {
           wait.set_by += ", which is tried again as " + SetByStream(options, path->retry_of, "retry") + " says";
@@ -136,7 +157,7 @@ std::vector<WaitReason> ReasonsOf(Scheduler& scheduler, const Lane& lane) {
   const Site* const site = lane.queue == nullptr ? nullptr : lane.queue->site;
   const std::shared_ptr<const Hold> of_rows = whole || holds.empty() ? nullptr : holds.OfRows(FactsOf(lane, site));
   if (const uint64_t held = std::min(lane.held_rows, rows); of_rows != nullptr && held > 0) {
-    reasons.push_back(HoldReason(*of_rows, held));
+    reasons.push_back(HoldReason(*of_rows, held, of_rows->until));
     rows -= held;
   }
   const bool all_here = lane.window.empty() && lane.ahead == 0 && !lane.more && !lane.reading && lane.unsettled == 0;
@@ -146,11 +167,9 @@ std::vector<WaitReason> ReasonsOf(Scheduler& scheduler, const Lane& lane) {
     if (not_due > 0) {
       WaitReason wait{.reason = "due", .rows = not_due};
       wait.detail = "they were tried and wait for their next attempt";
-      if (of_rows != nullptr) {
-        wait.detail += fmt::format("; {}", KeepsWhenDue(*of_rows));
-      }
+      if (of_rows != nullptr && of_rows->until > lane.next_due) wait.detail += "; " + KeepsLonger(*of_rows);
       wait.set_by = SetByStream(*scheduler.services().options, lane.campaign->stream, "retry");
-      if (lane.next_due != absl::InfiniteFuture()) wait.until = lane.next_due;
+      wait.until = KnownTime(NotBefore(scheduler, lane, lane.next_due));
       rows -= not_due;
       if (const uint64_t capped = std::min(Rows(lane.sated), not_due); capped > 0) {
         WaitReason cap = CapReason(*scheduler.services().options, lane.campaign->stream, capped);
@@ -189,7 +208,9 @@ void AddLimits(Scheduler& scheduler, const Site& site, DomainExplanation& into) 
   for (const DomainExplanation::LimitInForce& limit : into.limits) seen.insert(limit.name);
   for (const std::unique_ptr<SendQueue>& queue : site.queues) {
     scheduler.Restrain(*queue);
-    for (const std::shared_ptr<const SendPermits>& permits : queue->permits) {
+    std::vector<std::shared_ptr<const SendPermits>> all = queue->permits;
+    std::ranges::move(scheduler.BarredPermits(*queue), std::back_inserter(all));
+    for (const std::shared_ptr<const SendPermits>& permits : all) {
       for (const auto& [rate, flow] : permits->rates) {
         if (rate->value() == ToText(Rate{})) continue;  // a backoff that is over
         DomainExplanation::LimitInForce limit{.name = fmt::format("{} rate of {}", rate->kind(), rate->name()),
@@ -281,16 +302,21 @@ BlockedRows CountBlocked(Scheduler& scheduler, queue::CampaignId campaign) {
   return blocked;
 }
 
-WaitReason HoldReason(const Hold& hold, uint64_t rows) {
+std::optional<absl::Time> KnownTime(absl::Time time) {
+  if (time == absl::InfiniteFuture() || time == absl::InfinitePast()) return std::nullopt;
+  return time;
+}
+
+WaitReason HoldReason(const Hold& hold, uint64_t rows, absl::Time until) {
   WaitReason wait{.reason = "hold", .rows = rows};
   wait.detail = fmt::format("{} {}: {}", ToString(hold.kind), hold.Id(), hold.filter.Describe());
   wait.set_by = fmt::format("{}: {}", hold.placed().by, hold.placed().reason);
-  if (hold.until != absl::InfiniteFuture()) wait.until = hold.until;
+  wait.until = KnownTime(std::max(until, hold.until));
   return wait;
 }
 
-std::string KeepsWhenDue(const Hold& hold) {
-  return fmt::format("{} {} keeps what it names when that is due", ToString(hold.kind), hold.Id());
+std::string KeepsLonger(const Hold& hold) {
+  return fmt::format("{} {} keeps those that it names for longer", ToString(hold.kind), hold.Id());
 }
 
 WaitReason CapReason(const Options& options, const std::string& stream, uint64_t rows) {

@@ -33,10 +33,12 @@ std::string SetByStream(const Options& options, std::string_view stream, std::st
 
 // Rows whose recipients have had what the stream's recipient_cap allows.
 WaitReason CapReason(const Options& options, const std::string& stream, uint64_t rows);
-// Rows that an operator's order keeps.
-WaitReason HoldReason(const Hold& hold, uint64_t rows);
-// Of rows that wait for something else until they are due: "hold h12 keeps what it names when that is due".
-std::string KeepsWhenDue(const Hold& hold);
+// Rows that an operator's order keeps; until then, be it by another one, or by what binds besides.
+WaitReason HoldReason(const Hold& hold, uint64_t rows, absl::Time until);
+// Of rows that wait for another try: "hold h12 keeps those that it names for longer".
+std::string KeepsLonger(const Hold& hold);
+// What is never, or not known, is none.
+std::optional<absl::Time> KnownTime(absl::Time time);
 
 // Adds what this shard knows of a domain: its site, limits, sessions, replies, and what its lanes wait for.
 void ExplainDomain(Scheduler& scheduler, const std::string& domain, DomainExplanation& into);

@@ -114,6 +114,16 @@ const Hold* HoldSet::OnRow(const LaneFacts& lane, const RowFacts& row, absl::Tim
   return nullptr;
 }
 
+absl::Time HoldSet::KeptUntil(const LaneFacts& lane, const RowFacts* row, absl::Time now) const {
+  absl::Time until = absl::InfinitePast();
+  for (const Order& order : orders_) {
+    if (!Keeps(*order.hold) || !order.matcher.MayMean(lane)) continue;
+    if (order.hold->filter.OfRows() && (row == nullptr || !order.matcher.Means(*row, now))) continue;
+    until = std::max(until, order.hold->until);
+  }
+  return until;
+}
+
 HoldSet::Placement HoldSet::PlacementOf(const LaneFacts& lane) const {
   Placement placement;
   uint32_t newest = 0;

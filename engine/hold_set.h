@@ -71,6 +71,9 @@ class HoldSet {
   // The first that keeps some rows of the lane, which must be asked about one by one. Null: none.
   std::shared_ptr<const Hold> OfRows(const LaneFacts& lane) const;
   const Hold* OnRow(const LaneFacts& lane, const RowFacts& row, absl::Time now) const;
+  // When the last of those that keep the lane, or this row of it (null: no row is asked about), ends. InfinitePast:
+  // none keeps it.
+  absl::Time KeptUntil(const LaneFacts& lane, const RowFacts* row, absl::Time now) const;
   Placement PlacementOf(const LaneFacts& lane) const;
 
   bool empty() const { return orders_.empty(); }

@@ -233,7 +233,8 @@ absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
     if (!Runs(campaign)) {
       AddWait(NotRunning(campaign, rows), explanation.waits);
     } else if (hold != nullptr) {
-      AddWait(HoldReason(*hold, rows), explanation.waits);
+      const LaneFacts facts{id, campaign.spec.name, campaign.spec.stream, *domain, &explanation.provider};
+      AddWait(HoldReason(*hold, rows, holds->KeptUntil(facts, nullptr, absl::Now())), explanation.waits);
     } else {
       retrying += (*lane)->retrying;
       if ((*lane)->sated > 0) sated[campaign.spec.stream] += (*lane)->sated;
@@ -297,27 +298,30 @@ WaitReason NodeImpl::WhyRowWaits(const queue::Campaign& campaign, const queue::S
   const LaneFacts lane{row.message.lane, campaign.spec.name, campaign.spec.stream, domain, &provider};
   const RowFacts facts{row.message.row, row.attempts, row.reason_class, row.recipient, row.accepted};
   const std::shared_ptr<const HoldSet> holds = holds_->in_force();
-  if (const std::shared_ptr<const Hold> hold = holds->OnLane(lane); hold != nullptr) return HoldReason(*hold, 1);
-  const Hold* const of_row = holds->OnRow(lane, facts, now);
-  if (of_row != nullptr && row.due <= now) return HoldReason(*of_row, 1);
-  if (row.due > now && row.reason_class == kRecipientCapClass) {
-    WaitReason wait = CapReason(*options(), campaign.spec.stream, 1);
-    wait.until = row.due;
-    return wait;
+  const absl::Time kept = holds->KeptUntil(lane, &facts, now);
+  if (const std::shared_ptr<const Hold> hold = holds->OnLane(lane); hold != nullptr) {
+    return HoldReason(*hold, 1, std::max(kept, row.due));
   }
-  if (row.due > now) {
-    return {.reason = "due",
-            .detail = fmt::format("it was tried and waits for its next attempt{}",
-                                  of_row == nullptr ? "" : "; " + KeepsWhenDue(*of_row)),
+  const Hold* const of_row = holds->OnRow(lane, facts, now);
+  if (of_row != nullptr && row.due <= now) return HoldReason(*of_row, 1, kept);
+  std::optional<WaitReason> then;  // once it is due
+  AskShards([&](Scheduler& scheduler) {
+    if (!then.has_value()) then = ExplainDueRow(scheduler, row.message.lane);
+  });
+  if (row.due <= now) return then.value_or(Unread(1, /*retrying=*/false));
+  WaitReason wait = CapReason(*options(), campaign.spec.stream, 1);
+  if (row.reason_class != kRecipientCapClass) {
+    wait = {.reason = "due",
+            .detail = "it was tried and waits for its next attempt",
             .set_by = SetByStream(*options(), campaign.spec.stream, "retry"),
-            .until = row.due,
+            .until = std::nullopt,
             .rows = 1};
   }
-  std::optional<WaitReason> wait;
-  AskShards([&](Scheduler& scheduler) {
-    if (!wait.has_value()) wait = ExplainDueRow(scheduler, row.message.lane);
-  });
-  return wait.value_or(Unread(1, /*retrying=*/false));
+  if (kept > row.due) wait.detail += "; " + KeepsLonger(*of_row);
+  absl::Time until = std::max(row.due, kept);
+  if (then.has_value() && then->until.has_value()) until = std::max(until, *then->until);
+  wait.until = KnownTime(until);
+  return wait;
 }
 
 std::vector<LimitStatus> NodeImpl::Throttles() {

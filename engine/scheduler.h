@@ -165,6 +165,8 @@ class Scheduler {
   // From where the queue's rows may leave, but for what holds bar: its pool's sources, and for mail that waits for
   // warm-ups those of the pools that take over what one of them may not send yet.
   std::vector<int> SourcesOf(const SendQueue& queue);
+  // What the queue would ask for if it left from the sources that holds bar.
+  std::vector<std::shared_ptr<const SendPermits>> BarredPermits(const SendQueue& queue);
   // Why the rows of a lane wait now.
   Refusal WhyWaiting(const Lane& lane);
 
@@ -192,7 +194,7 @@ class Scheduler {
   // Why nothing of the queue leaves by the path now. kNone: it may.
   Refusal WhyPathWaits(const SendQueue& queue, const SendPermits& permits, const Path& path);
   // What keeps the lane from a source that a hold bars for longest: the hold, or a block or limit that outlasts it.
-  Refusal WhyBarred(const Lane& lane, int source);
+  Refusal WhyBarred(const Lane& lane, const SendPermits& permits);
   void Order(Site& site);
   void List(Lane& lane);
   void Unlist(Lane& lane);

@@ -1,5 +1,5 @@
-// Why the rows of a lane wait now: what each source that they might leave from was refused, or who bars it, and which of
-// them may send first.
+// Why the rows of a lane wait now: what each source that they might leave from was refused, or who bars it, and which
+// of them may send first.
 #include <algorithm>
 #include <tuple>
 #include <utility>
@@ -54,7 +54,11 @@ Refusal BlockOf(const Path& path) {
 
 Refusal Scheduler::WhyPathWaits(const SendQueue& queue, const SendPermits& permits, const Path& path) {
   const absl::Time now = services_.Now();
-  if (path.block.until > now) return BlockOf(path);
+  if (path.block.until > now) {
+    Refusal blocked = BlockOf(path);
+    for (const auto& [rate, flow] : permits.rates) blocked.until = std::max(blocked.until, now + rate->Peek(now));
+    return blocked;
+  }
   Refusal refusal = path.refusal;
   if (refusal.kind == Refusal::Kind::kRate) refusal = RefusalOf(permits, refusal, now);
   if (refusal.kind == Refusal::Kind::kNone && path.sessions == 0) {
@@ -76,21 +80,32 @@ Refusal Scheduler::WhyPathWaits(const SendQueue& queue, const SendPermits& permi
   return refusal;
 }
 
-Refusal Scheduler::WhyBarred(const Lane& lane, int source) {
+std::vector<std::shared_ptr<const SendPermits>> Scheduler::BarredPermits(const SendQueue& queue) {
+  std::vector<std::shared_ptr<const SendPermits>> barred;
+  if (queue.placement.barred.empty() || queue.stream == nullptr) return barred;
+  const StreamOptions stream = queue.RoutedStream();
+  const Sending sending{stream, queue.campaign->name, queue.campaign->limits};
+  for (const int source : SourcesOf(queue)) {
+    const std::string& name = services_.options->sources[static_cast<size_t>(source)].name;
+    if (!std::ranges::binary_search(queue.placement.barred, name)) continue;
+    barred.push_back(PermitsFrom(queue, sending, source));
+  }
+  return barred;
+}
+
+Refusal Scheduler::WhyBarred(const Lane& lane, const SendPermits& permits) {
   const SendQueue& queue = *lane.queue;
-  const std::string& name = services_.options->sources[static_cast<size_t>(source)].name;
+  const std::string& name = services_.options->sources[static_cast<size_t>(permits.source)].name;
   Refusal longest{.kind = Refusal::Kind::kHold,
                   .hold = LastToBar(*services_.holds, services_.store, FactsOf(lane, queue.site), name)};
   if (longest.hold == nullptr) return {};  // it has ended just now
   longest.until = longest.hold->until;
   for (const std::unique_ptr<Path>& path : queue.site->paths) {
-    const bool its_own = path->source == source && path->requirement == queue.requirement;
+    const bool its_own = path->source == permits.source && path->requirement == queue.requirement;
     if (its_own && path->block.until > longest.until) longest = BlockOf(*path);
   }
   const absl::Time now = services_.Now();
-  const StreamOptions stream = queue.RoutedStream();
-  const Sending sending{stream, queue.campaign->name, queue.campaign->limits};
-  for (const auto& [rate, flow] : PermitsFrom(queue, sending, source)->rates) {
+  for (const auto& [rate, flow] : permits.rates) {
     const absl::Time free = now + rate->Peek(now);
     if (free > longest.until) longest = {.kind = Refusal::Kind::kRate, .rate = rate, .until = free};
   }
@@ -119,11 +134,8 @@ Refusal Scheduler::WhyWaiting(const Lane& lane) {
       consider(std::move(refusal));
     }
   }
-  if (queue.placement.barred.empty() || queue.stream == nullptr) return first;
-  for (const int source : SourcesOf(queue)) {
-    const std::string& name = services_.options->sources[static_cast<size_t>(source)].name;
-    if (!std::ranges::binary_search(queue.placement.barred, name)) continue;
-    if (Refusal barred = WhyBarred(lane, source); barred.kind != Refusal::Kind::kNone) consider(std::move(barred));
+  for (const std::shared_ptr<const SendPermits>& permits : BarredPermits(queue)) {
+    if (Refusal barred = WhyBarred(lane, *permits); barred.kind != Refusal::Kind::kNone) consider(std::move(barred));
   }
   return first;
 }

@@ -278,6 +278,36 @@ TEST_F(HoldingTest, ALimitThatOutlastsASuspensionIsWhatRowsWaitFor) {
   EXPECT_EQ(wait_under(absl::InfiniteDuration()).until, std::nullopt);
 }
 
+TEST_F(HoldingTest, RowsGoOnceTheLastOfTheOrdersThatKeepThemIsOver) {
+  options_.sources[0].rate = {.rate = {.count = 1, .period = absl::Hours(1)}, .origin = "sealift.toml:9"};
+  AddDomain("d1.test");
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(EventuallyDelivered(id, 1));
+  const auto until = [&](std::vector<absl::Duration> lengths) {
+    std::vector<std::shared_ptr<const Hold>> holds;
+    for (const absl::Duration length : lengths) {
+      Hold hold = *MakeHold({.provider = "other"});
+      hold.until = absl::Now() + length;
+      holds.push_back(std::make_shared<const Hold>(hold));
+    }
+    Adopt(holds);
+    std::optional<absl::Time> told;
+    OnShard([&](Scheduler& scheduler) {
+      DomainExplanation explanation;
+      ExplainDomain(scheduler, "d1.test", explanation);
+      ASSERT_THAT(explanation.waits, SizeIs(1));
+      EXPECT_EQ(explanation.waits[0].reason, "hold");
+      told = explanation.waits[0].until;
+    });
+    return told;
+  };
+  const absl::Time now = absl::Now();
+  EXPECT_GT(until({absl::Hours(2), absl::Hours(3)}), now + absl::Minutes(170)) << "the first is over before";
+  EXPECT_GT(until({absl::Minutes(10)}), now + absl::Minutes(50)) << "the source's rate lets nothing go before";
+  EXPECT_EQ(until({absl::Minutes(10), absl::InfiniteDuration()}), std::nullopt);
+}
+
 TEST_F(HoldingTest, ASuspendedSourceOfThePoolThatAWarmupOverflowsToIsNamed) {
   AddSource("ip2", "127.0.0.2");
   options_.pools.push_back({.name = "warm", .sources = {"ip2"}, .source_indexes = {1}});
