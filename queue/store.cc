@@ -329,8 +329,8 @@ absl::StatusOr<std::unique_ptr<Load>> Store::BeginLoad(CampaignId id, absl::Time
 
 absl::StatusOr<uint64_t> Store::SweepRows(CampaignId campaign, std::optional<DestinationId> destination,
                                           const RowJudge& judge, const std::atomic<bool>* stop) {
-  return queue::SweepRows(parts_->database.get(), parts_->ring.get(), parts_->committer.get(), campaign, destination,
-                          judge, stop);
+  return parts_->Noted(queue::SweepRows(parts_->database.get(), parts_->ring.get(), parts_->committer.get(), campaign,
+                                        destination, judge, stop));
 }
 
 absl::StatusOr<LateBounce> Store::SettleLateBounce(const MessageKey& message, Outcome outcome) {
@@ -361,18 +361,18 @@ absl::StatusOr<uint64_t> Store::Expire(CampaignId campaign, absl::Time now,
 
 absl::StatusOr<EventsPage> Store::ReadEvents(std::string_view after, int max, const EventFilter& filter) {
   Unsealer unsealer(parts_->ring.get());
-  return ReadEventsPage(parts_->database.get(), &unsealer, after, max, filter);
+  return parts_->Noted(ReadEventsPage(parts_->database.get(), &unsealer, after, max, filter));
 }
 
 absl::StatusOr<Trace> Store::TraceMessage(const MessageKey& message) {
   Unsealer unsealer(parts_->ring.get());
-  absl::StatusOr<std::vector<Event>> events = EventsOf(parts_->database.get(), &unsealer, message);
+  absl::StatusOr<std::vector<Event>> events = parts_->Noted(EventsOf(parts_->database.get(), &unsealer, message));
   if (!events.ok()) return events.status();
   Trace trace;
   trace.events = *std::move(events);
   const absl::StatusOr<Campaign> head = parts_->campaigns->Head(message.lane.campaign);
   if (!head.ok() || head->erased) return trace;
-  absl::StatusOr<std::optional<StoredRow>> row = FindRow(parts_->database.get(), &unsealer, message);
+  absl::StatusOr<std::optional<StoredRow>> row = parts_->Noted(FindRow(parts_->database.get(), &unsealer, message));
   if (!row.ok()) return row.status();
   trace.row = *std::move(row);
   return trace;
@@ -380,13 +380,13 @@ absl::StatusOr<Trace> Store::TraceMessage(const MessageKey& message) {
 
 absl::StatusOr<std::optional<LaneRecord>> Store::FindLane(LaneId lane) {
   Unsealer unsealer(parts_->ring.get());
-  return ReadLane(parts_->database.get(), &unsealer, lane);
+  return parts_->Noted(ReadLane(parts_->database.get(), &unsealer, lane));
 }
 
 absl::StatusOr<RowsPage> Store::ListRows(CampaignId campaign, const RowFilter& filter, std::string_view cursor,
                                          int max) {
   Unsealer unsealer(parts_->ring.get());
-  return ListRowsPage(parts_->database.get(), &unsealer, campaign, filter, cursor, max);
+  return parts_->Noted(ListRowsPage(parts_->database.get(), &unsealer, campaign, filter, cursor, max));
 }
 
 absl::StatusOr<StoredRow> Store::ReadRow(CampaignId campaign, RowId row) {
@@ -421,11 +421,12 @@ absl::StatusOr<std::optional<MessageKey>> Store::FindRecipient(CampaignId campai
   const std::unique_ptr<rocksdb::Iterator> it(
       parts_->database->get()->NewIterator({}, parts_->database->handle(Column::kSeen)));
   it->Seek(key);
+  using Found = std::optional<MessageKey>;
   if (!it->Valid() || !it->key().starts_with(key)) {
-    if (!it->status().ok()) return FromRocks(it->status(), "look for an address");
-    return std::nullopt;
+    if (it->status().ok()) return std::nullopt;
+    return parts_->Noted<Found>(FromRocks(it->status(), "look for an address"));
   }
-  const absl::StatusOr<MessageKey> message = DecodeSeen(campaign, ToView(it->value()));
+  const absl::StatusOr<MessageKey> message = parts_->Noted(DecodeSeen(campaign, ToView(it->value())));
   if (!message.ok()) return message.status();
   return *message;
 }
@@ -463,8 +464,9 @@ absl::StatusOr<std::vector<MessageKey>> Store::FindMessagesTo(CampaignId campaig
     if (at == std::string_view::npos) return std::vector<MessageKey>();
     Unsealer unsealer(parts_->ring.get());
     const AddressHash address = AddressOf(recipient);
-    return MessagesInEvents(parts_->database.get(), &unsealer, {campaign, DestinationOf(recipient.substr(at + 1))},
-                            [&](std::string_view other) { return AddressOf(other) == address; });
+    return parts_->Noted(MessagesInEvents(parts_->database.get(), &unsealer,
+                                          {campaign, DestinationOf(recipient.substr(at + 1))},
+                                          [&](std::string_view other) { return AddressOf(other) == address; }));
   }
   const std::string key = SeenKey(campaign, AddressOf(recipient)), end = PrefixEnd(key);
   const rocksdb::Slice upper(end);
@@ -478,11 +480,12 @@ absl::StatusOr<std::vector<MessageKey>> Store::FindMessagesTo(CampaignId campaig
     MessageKey message;
     message.row = RowId{in.ReadFixed32()};
     message.lane = {campaign, DestinationId{in.ReadFixed64()}};
-    if (!in.done()) return Damage("an entry of the queue's address index is cut short");
+    if (!in.done())
+      return parts_->Noted<std::vector<MessageKey>>(Damage("an entry of the queue's address index is cut short"));
     messages.push_back(message);
   }
-  if (!it->status().ok()) return FromRocks(it->status(), "look for an address");
-  return messages;
+  if (it->status().ok()) return messages;
+  return parts_->Noted<std::vector<MessageKey>>(FromRocks(it->status(), "look for an address"));
 }
 
 absl::StatusOr<uint64_t> Store::ChangeSuppressions(std::vector<SuppressionChange> changes, bool announce) {
@@ -535,7 +538,7 @@ absl::StatusOr<ReplayedRows> Store::ReplaySome(ReplayStep step) {
 
 absl::StatusOr<ParkedPage> Store::ListParked(CampaignId campaign, RowId after, int max) {
   Unsealer unsealer(parts_->ring.get());
-  return ReadParked(parts_->database.get(), &unsealer, campaign, after, max);
+  return parts_->Noted(ReadParked(parts_->database.get(), &unsealer, campaign, after, max));
 }
 
 absl::StatusOr<std::vector<Order>> Store::ReadOrders(OrderKind kind) {
@@ -545,12 +548,12 @@ absl::StatusOr<std::vector<Order>> Store::ReadOrders(OrderKind kind) {
 
 absl::StatusOr<std::optional<SuppressionRecord>> Store::FindSuppressions(std::string_view address) {
   Unsealer unsealer(parts_->ring.get());
-  return parts_->suppressions->Find(&unsealer, AddressOf(address));
+  return parts_->Noted(parts_->suppressions->Find(&unsealer, AddressOf(address)));
 }
 
 absl::StatusOr<SuppressionsPage> Store::ListSuppressions(std::string_view cursor, int max) {
   Unsealer unsealer(parts_->ring.get());
-  return parts_->suppressions->Read(&unsealer, cursor, max);
+  return parts_->Noted(parts_->suppressions->Read(&unsealer, cursor, max));
 }
 
 absl::Status Store::PutNotes(std::vector<Note> notes) {

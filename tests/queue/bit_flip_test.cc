@@ -123,6 +123,7 @@ class BitFlipTest : public StoreTest {
         ++found;
         EXPECT_TRUE(absl::IsDataLoss(seen.status())) << seen.status();
         EXPECT_NE(seen.status().message().find("sealift backup restore"), absl::string_view::npos) << seen.status();
+        if (store_ != nullptr) EXPECT_TRUE(absl::IsDataLoss(store_->damage())) << "it was met, and is forgotten";
       }
       if (HasFailure()) return found;
     }
