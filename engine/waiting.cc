@@ -10,26 +10,22 @@
 namespace sealift::engine {
 namespace {
 
-// The rate that lets nothing through for longest, if that is longer than what passes by itself takes.
-std::shared_ptr<RateInForce> LastingLimit(const SendPermits& permits, absl::Time now) {
-  std::shared_ptr<RateInForce> lasting;
-  absl::Duration longest = RateInForce::kSlow;
+// The rate that lets nothing through for longest, and for how long; null: none does for longer than that.
+std::pair<std::shared_ptr<RateInForce>, absl::Duration> Slowest(const SendPermits& permits, absl::Time now,
+                                                                absl::Duration than) {
+  std::shared_ptr<RateInForce> slowest;
   for (const auto& [rate, flow] : permits.rates) {
     const absl::Duration wait = rate->Peek(now);
-    if (wait > longest) std::tie(lasting, longest) = std::tie(rate, wait);
+    if (wait > than) std::tie(slowest, than) = std::tie(rate, wait);
   }
-  return lasting;
+  return {std::move(slowest), than};
 }
 
 // What a path was refused, as it is now and for who has these permits: another queue of the site may have been refused.
 Refusal RefusalOf(const SendPermits& permits, Refusal refused, absl::Time now) {
-  std::shared_ptr<RateInForce> slowest;
-  absl::Duration longest;
-  for (const auto& [rate, flow] : permits.rates) {
-    const absl::Duration wait = rate->Peek(now);
-    if (wait > longest) std::tie(slowest, longest) = std::tie(rate, wait);
+  if (auto [rate, wait] = Slowest(permits, now, absl::ZeroDuration()); rate != nullptr) {
+    return {.kind = Refusal::Kind::kRate, .rate = std::move(rate), .until = now + wait};
   }
-  if (slowest != nullptr) return {.kind = Refusal::Kind::kRate, .rate = std::move(slowest), .until = now + longest};
   const bool its_own = std::ranges::find(permits.rates, refused.rate, &BoundRate::rate) != permits.rates.end();
   return its_own ? std::move(refused) : Refusal{.kind = Refusal::Kind::kNone};
 }
@@ -56,7 +52,7 @@ Refusal Scheduler::WhyPathWaits(const SendQueue& queue, const SendPermits& permi
   const absl::Time now = services_.Now();
   if (path.block.until > now) {
     Refusal blocked = BlockOf(path);
-    for (const auto& [rate, flow] : permits.rates) blocked.until = std::max(blocked.until, now + rate->Peek(now));
+    blocked.until = now + Slowest(permits, now, blocked.until - now).second;
     return blocked;
   }
   Refusal refusal = path.refusal;
@@ -69,8 +65,8 @@ Refusal Scheduler::WhyPathWaits(const SendQueue& queue, const SendPermits& permi
   }
   // What is durable or signed in a moment is not what an operator would act on where a limit binds besides.
   if (refusal.kind == Refusal::Kind::kUnsettled || refusal.kind == Refusal::Kind::kSigning) {
-    if (const std::shared_ptr<RateInForce> rate = LastingLimit(permits, now); rate != nullptr) {
-      return {.kind = Refusal::Kind::kRate, .rate = rate, .until = now + rate->Peek(now)};
+    if (auto [rate, wait] = Slowest(permits, now, RateInForce::kSlow); rate != nullptr) {
+      return {.kind = Refusal::Kind::kRate, .rate = std::move(rate), .until = now + wait};
     }
   }
   if (refusal.kind == Refusal::Kind::kNone || refusal.kind == Refusal::Kind::kNoRows) {
@@ -105,9 +101,8 @@ Refusal Scheduler::WhyBarred(const Lane& lane, const SendPermits& permits) {
     if (its_own && path->block.until > longest.until) longest = BlockOf(*path);
   }
   const absl::Time now = services_.Now();
-  for (const auto& [rate, flow] : permits.rates) {
-    const absl::Time free = now + rate->Peek(now);
-    if (free > longest.until) longest = {.kind = Refusal::Kind::kRate, .rate = rate, .until = free};
+  if (auto [rate, wait] = Slowest(permits, now, longest.until - now); rate != nullptr) {
+    return {.kind = Refusal::Kind::kRate, .rate = std::move(rate), .until = now + wait};
   }
   return longest;
 }

@@ -62,6 +62,17 @@ class HoldingTest : public ShardWorld {
     });
     return reasons;
   }
+  // What all rows of the domain wait for.
+  WaitReason OnlyWait(const std::string& domain) {
+    WaitReason wait;
+    OnShard([&](Scheduler& scheduler) {
+      DomainExplanation explanation;
+      ExplainDomain(scheduler, domain, explanation);
+      ASSERT_THAT(explanation.waits, SizeIs(1));
+      wait = explanation.waits[0];
+    });
+    return wait;
+  }
   std::vector<std::string> SourcesOf(queue::CampaignId id) {
     std::vector<std::string> sources;
     for (const queue::Event& event : EventsOf(id)) sources.push_back(event.evidence.source);
@@ -230,16 +241,7 @@ TEST_F(HoldingTest, WhereASuspensionEndsBeforeASourcesLimitLetsGoItIsWhatRowsWai
   const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
   ASSERT_TRUE(EventuallyDelivered(id, 1));
   ASSERT_TRUE(EventuallyStill());
-  const auto first = [&] {
-    WaitReason reason;
-    OnShard([&](Scheduler& scheduler) {
-      DomainExplanation explanation;
-      ExplainDomain(scheduler, "d1.test", explanation);
-      ASSERT_THAT(explanation.waits, SizeIs(1));
-      reason = explanation.waits[0];
-    });
-    return reason;
-  };
+  const auto first = [&] { return OnlyWait("d1.test"); };
   EXPECT_EQ(first().reason, "hold");
   EXPECT_EQ(first().until, soon->until) << "both must have ended";
   EXPECT_EQ(first().rows, 2u);
@@ -257,14 +259,7 @@ TEST_F(HoldingTest, ALimitThatOutlastsASuspensionIsWhatRowsWaitFor) {
     Hold hold = *MakeHold({.source = "ip1"}, Kind::kSuspension);
     hold.until = absl::Now() + suspension;
     Adopt({std::make_shared<const Hold>(hold)});
-    WaitReason wait;
-    OnShard([&](Scheduler& scheduler) {
-      DomainExplanation explanation;
-      ExplainDomain(scheduler, "d1.test", explanation);
-      ASSERT_THAT(explanation.waits, SizeIs(1));
-      wait = explanation.waits[0];
-    });
-    return wait;
+    return OnlyWait("d1.test");
   };
   const absl::Time now = absl::Now();
   const WaitReason short_one = wait_under(absl::Minutes(20));
