@@ -167,7 +167,9 @@ absl::Status Campaigns::Start(std::string_view name) {
   }
   if (campaign->state == CampaignState::kCancelled) {
     return WithExit(absl::FailedPreconditionError(
-                        fmt::format("campaign '{}' is cancelled; load it again under another name", name)),
+                        fmt::format("campaign '{0}' is cancelled; `sealift queue replay --campaign {0} --outcome "
+                                    "cancelled` sends what it had queued, or load it again under another name",
+                                    name)),
                     ExitCode::kUsage);
   }
   if (campaign->state == CampaignState::kLoading) {
@@ -280,6 +282,18 @@ absl::StatusOr<Campaign> Campaigns::Cancel(std::string_view name, bool erase, ab
     active_.erase(campaign->id);
   }
   return store_.GetCampaign(campaign->id);
+}
+
+absl::Status Campaigns::Reopen(const Campaign& cancelled, const PauseCause& cause) {
+  const std::lock_guard lock(decision_);
+  if (absl::Status may = may_send_(); !may.ok()) return may;
+  absl::Status reopened = store_.Reopen(cancelled.id, cancelled.ended, absl::Now());
+  if (!reopened.ok()) return reopened;
+  // What had paused it ended with its cancellation.
+  PauseHistory pauses = PausesOf(cancelled.spec.name);
+  if (!pauses.cause().has_value()) return absl::OkStatus();
+  pauses.Add(false, cause);
+  return Remember(cancelled.spec.name, pauses);
 }
 
 absl::Status Campaigns::Refilled(queue::CampaignId id) {

@@ -54,6 +54,8 @@ class Campaigns {
   // Waits until nothing of it is being sent; kTryLater when that takes longer than `patience`: it is paused then.
   absl::StatusOr<queue::Campaign> Cancel(std::string_view name, bool erase, absl::Duration patience);
 
+  // The campaign that was cancelled then runs again, with nothing queued yet, for a replay of what was cancelled.
+  absl::Status Reopen(const queue::Campaign& cancelled, const PauseCause& cause);
   // Rows came back to a campaign: if it runs, they are sent.
   absl::Status Refilled(queue::CampaignId id);
 

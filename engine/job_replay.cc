@@ -50,24 +50,23 @@ class Replay : public JobWork {
   absl::StatusOr<uint64_t> CountMeant() override {
     uint64_t rows = 0;
     for (const queue::Campaign& campaign : campaigns_) {
-      const queue::Mailing mailing = services_.node.mailing_of(campaign);
       queue::RowId after{};
       for (bool done = false; !done;) {
         const absl::StatusOr<queue::ParkedPage> page = services_.store.ListParked(campaign.id, after, kPageParked);
         if (!page.ok()) return page.status();
-        FindProvidersOf(*page);
-        for (const queue::ParkedRow& row : page->rows) {
-          if (!Means(campaign, row)) continue;
-          const absl::StatusOr<std::optional<queue::SuppressionRecord>> record =
-              services_.store.FindSuppressions(row.row.recipient);
-          if (!record.ok()) return record.status();
-          const bool suppressed = record->has_value() &&
-                                  std::ranges::any_of((*record)->InForce(), [&](const queue::SuppressionEntry* entry) {
-                                    return entry->what.Binds(mailing);
-                                  });
-          rows += suppressed ? 0 : 1;
-        }
+        if (absl::Status counted = CountIn(campaign, page->rows, &rows); !counted.ok()) return counted;
         after = page->after;
+        done = page->done;
+      }
+      if (!IsCancelled(campaign)) continue;
+      std::string cursor;
+      for (bool done = false; !done;) {
+        absl::StatusOr<queue::RowsPage> page = services_.store.ListRows(campaign.id, {}, cursor, kPageParked);
+        if (!page.ok()) return page.status();
+        std::vector<queue::ParkedRow> cancelled;
+        for (queue::StoredRow& row : page->rows) cancelled.push_back(AsParked(campaign, std::move(row)));
+        if (absl::Status counted = CountIn(campaign, cancelled, &rows); !counted.ok()) return counted;
+        cursor = page->cursor;
         done = page->done;
       }
     }
@@ -95,6 +94,36 @@ class Replay : public JobWork {
     double per_second = 0;
   };
 
+  static bool IsCancelled(const queue::Campaign& campaign) {
+    return campaign.state == queue::CampaignState::kCancelled;
+  }
+
+  // A cancelled campaign's row as it will be once it is parked.
+  static queue::ParkedRow AsParked(const queue::Campaign& campaign, queue::StoredRow row) {
+    queue::ParkedRow parked{.kind = queue::OutcomeKind::kCancelled, .settled = campaign.ended};
+    parked.reason_class = row.in_doubt() ? std::string(queue::kInDoubtClass) : row.reason_class;
+    parked.row = std::move(row);
+    return parked;
+  }
+
+  // Adds those of the rows that it would send.
+  absl::Status CountIn(const queue::Campaign& campaign, const std::vector<queue::ParkedRow>& parked, uint64_t* rows) {
+    FindProvidersOf(parked);
+    const queue::Mailing mailing = services_.node.mailing_of(campaign);
+    for (const queue::ParkedRow& row : parked) {
+      if (!Means(campaign, row)) continue;
+      const absl::StatusOr<std::optional<queue::SuppressionRecord>> record =
+          services_.store.FindSuppressions(row.row.recipient);
+      if (!record.ok()) return record.status();
+      const bool suppressed =
+          record->has_value() && std::ranges::any_of((*record)->InForce(), [&](const queue::SuppressionEntry* entry) {
+            return entry->what.Binds(mailing);
+          });
+      *rows += suppressed ? 0 : 1;
+    }
+    return absl::OkStatus();
+  }
+
   // Whether it is the job's, whatever its domain and its last reply.
   bool MayBeMeant(const queue::ParkedRow& parked) const {
     if (parked.kind != job_.outcome || parked.reason_class == "bad_mailbox") return false;
@@ -105,9 +134,9 @@ class Replay : public JobWork {
                           job_.created);
   }
 
-  void FindProvidersOf(const queue::ParkedPage& page) {
+  void FindProvidersOf(const std::vector<queue::ParkedRow>& parked) {
     std::set<std::string> domains;
-    for (const queue::ParkedRow& row : page.rows) {
+    for (const queue::ParkedRow& row : parked) {
       if (MayBeMeant(row)) domains.insert(DomainOf(row.row.recipient));
     }
     FindProviders(domains);
@@ -131,9 +160,16 @@ class Replay : public JobWork {
   // Reads the next settled rows, and keeps those that are its own.
   absl::Status LookFurther() {
     const queue::Campaign& campaign = campaigns_[campaign_];
+    if (IsCancelled(campaign) && !all_parked_) {
+      const absl::StatusOr<queue::ParkedSome> parked = services_.store.ParkCancelled(campaign.id, parked_to_);
+      if (!parked.ok()) return parked.status();
+      parked_to_ = parked->after;
+      all_parked_ = parked->done;
+      return absl::OkStatus();
+    }
     const absl::StatusOr<queue::ParkedPage> page = services_.store.ListParked(campaign.id, after_, kPageParked);
     if (!page.ok()) return page.status();
-    FindProvidersOf(*page);
+    FindProvidersOf(page->rows);
     for (const queue::ParkedRow& row : page->rows) {
       if (!Means(campaign, row)) continue;
       const std::string domain = DomainOf(row.row.recipient);
@@ -143,7 +179,11 @@ class Replay : public JobWork {
       ++waiting_;
     }
     after_ = page->done ? queue::RowId{} : page->after;
-    if (page->done) ++campaign_;
+    if (page->done) {
+      ++campaign_;
+      all_parked_ = false;
+      parked_to_.clear();
+    }
     return absl::OkStatus();
   }
 
@@ -226,7 +266,13 @@ class Replay : public JobWork {
     return taken > 0;
   }
 
-  absl::Status Commit(const queue::Campaign& campaign, queue::ReplayStep& step, absl::Time now) {
+  absl::Status Commit(queue::Campaign& campaign, queue::ReplayStep& step, absl::Time now) {
+    if (IsCancelled(campaign)) {  // and comes back with the first of its rows
+      const absl::Status reopened = services_.node.reopen(campaign, job_);
+      if (absl::IsFailedPrecondition(reopened)) return Gone(step);
+      if (!reopened.ok()) return reopened;
+      campaign.state = queue::CampaignState::kRunning;
+    }
     step.campaign = campaign.id;
     step.mailing = services_.node.mailing_of(campaign);
     step.accepted = now;
@@ -238,6 +284,7 @@ class Replay : public JobWork {
       return queue::Order{queue::OrderKind::kJob, after.number, after.ToText()};
     };
     const absl::StatusOr<queue::ReplayedRows> replayed = services_.store.ReplaySome(step);
+    if (absl::IsFailedPrecondition(replayed.status())) return Gone(step);
     if (!replayed.ok()) return replayed.status();
     job_.moved = after.moved;
     job_.suppressed = after.suppressed;
@@ -246,8 +293,17 @@ class Replay : public JobWork {
     return absl::OkStatus();
   }
 
+  // Their campaign was cancelled, or erased, since the job was ordered.
+  absl::Status Gone(const queue::ReplayStep& step) {
+    job_.gone += step.rows.size();
+    return absl::OkStatus();
+  }
+
   std::unique_ptr<RE2> matching_;  // null: any reply
   queue::RowId after_{};
+  // Of the campaign in work, where it is cancelled: how far its rows are parked.
+  std::string parked_to_;
+  bool all_parked_ = false;
   std::map<std::string, Pace> paces_;  // by domain; "" is that of all others
   size_t waiting_ = 0;                 // rows in paces_
   std::map<std::string, uint32_t> domain_numbers_;

@@ -59,7 +59,10 @@ absl::Status JobWork::ListCampaigns() {
   if (!campaigns.ok()) return campaigns.status();
   const QueueFilter& filter = matcher_.filter();
   for (queue::Campaign& campaign : *campaigns) {
-    if (campaign.state == queue::CampaignState::kCancelled || campaign.erased) continue;
+    if (campaign.erased) continue;
+    // What was cancelled before it was ordered may be sent all the same, if that is what was ordered.
+    const bool cancelled = campaign.state == queue::CampaignState::kCancelled;
+    if (cancelled && (job_.outcome != queue::OutcomeKind::kCancelled || campaign.ended > job_.created)) continue;
     if (filter.campaign.has_value() && campaign.spec.name != *filter.campaign) continue;
     if (filter.stream.has_value() && campaign.spec.stream != *filter.stream) continue;
     if (filter.source.has_value() && !services_.node.leaves_from(campaign, *filter.source)) continue;

@@ -34,6 +34,8 @@ struct JobNode {
   std::function<void(const queue::LaneId&, int64_t queued, int64_t retrying)> revise;
   // The campaign has rows again, in these lanes.
   std::function<void(queue::CampaignId, const std::vector<queue::ReplayedRows::Lane>&)> returned;
+  // The campaign, which is cancelled, runs again; the job says who ordered that and why.
+  std::function<absl::Status(const queue::Campaign&, const Job&)> reopen;
   // Rows of the campaign are due sooner.
   std::function<void(queue::CampaignId)> refilled;
   std::function<std::string(const std::string& domain)> provider_of;  // empty: not known

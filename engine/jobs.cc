@@ -92,9 +92,6 @@ absl::Status Jobs::Check(const Request& request, QueueFilter* understood) const 
   if (request.outcome == queue::OutcomeKind::kBounced && !request.filter.reason_class.has_value()) {
     return Usage("a replay of bounced rows needs --class: rows that were refused for one reason");
   }
-  if (request.outcome == queue::OutcomeKind::kCancelled) {
-    return Usage("what was cancelled with its campaign is not kept and never sent: load it as another campaign");
-  }
   if (request.filter.reason_class == "bad_mailbox") {
     return Usage("rows of the class bad_mailbox are never replayed: there is nobody");
   }

@@ -41,6 +41,9 @@ std::unique_ptr<Jobs> NodeImpl::MakeJobs() {
   node.returned = [this](queue::CampaignId id, const std::vector<queue::ReplayedRows::Lane>& lanes) {
     Returned(id, lanes);
   };
+  node.reopen = [this](const queue::Campaign& cancelled, const Job& job) {
+    return campaigns_->Reopen(cancelled, {.by = job.by, .reason = job.Id() + ": " + job.reason, .time = absl::Now()});
+  };
   node.refilled = [this](queue::CampaignId id) {
     if (const absl::Status sent = campaigns_->Refilled(id); !sent.ok()) {
       LogError("rows that are due wait for the next start of the node", {{"why", sent}});

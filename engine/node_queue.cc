@@ -388,11 +388,14 @@ absl::StatusOr<MessageTrace> NodeImpl::TraceOf(const queue::MessageKey& key) {
   }
   const bool cancelled = of.ok() && of->state == queue::CampaignState::kCancelled;
   const bool unsettled = found->events.empty() || found->events.back().kind == queue::OutcomeKind::kDeferred;
-  if (cancelled && unsettled && !(found->row.has_value() && found->row->parked)) {
+  if (found->row.has_value() && found->row->parked) {
+    trace.state = std::string(queue::ToString(found->row->outcome));
+    trace.recipient = found->row->recipient;
+  } else if (cancelled && unsettled) {
     // With all that its campaign had queued, which is one event of the campaign.
     trace.state = queue::ToString(queue::OutcomeKind::kCancelled);
     trace.recipient = found->row.has_value() ? found->row->recipient : found->events.back().recipient;
-  } else if (found->row.has_value() && !found->row->parked) {
+  } else if (found->row.has_value()) {
     const bool in_doubt = found->row->in_doubt() || restoration_->pending().has_value();
     trace.state = in_doubt ? "in_doubt" : (found->row->attempts > 0 ? "deferred" : "queued");
     trace.recipient = found->row->recipient;

@@ -1,11 +1,16 @@
 #include "queue/cancellation.h"
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "fmt/format.h"
+#include "queue/damage.h"
 #include "queue/event_block.h"
 #include "queue/event_log.h"
 #include "queue/keys.h"
+#include "queue/parked_row.h"
+#include "queue/reading.h"
 #include "queue/rocks.h"
 #include "queue/roll.h"
 #include "rocksdb/write_batch.h"
@@ -48,7 +53,7 @@ absl::StatusOr<Counters> CancelCampaign(CommitContext& context, CampaignTable* c
     batch.Put(ToSlice(kKekScrubKey), "");  // the next start's, should a crash come before ScrubKeys has ended
   }
   tally.counters = campaign->counters;
-  tally.roll = roll.loaded;  // nothing is queued: should a head of before come back, its rows are too many
+  if (!again) tally.roll -= CancelMark(context.ring->roll_key(), id);
   tally.cancelled = true;
   tally.erased = campaign->erased;
   tally.changed = true;
@@ -63,6 +68,110 @@ absl::StatusOr<Counters> CancelCampaign(CommitContext& context, CampaignTable* c
   if (absl::Status status = context.tallies.Write(&batch); !status.ok()) return status;
   if (absl::Status status = campaigns->WriteHead(*campaign, &batch); !status.ok()) return status;
   return campaign->counters;
+}
+
+absl::StatusOr<ParkedSome> ParkCancelled(CommitContext& context, const CampaignTable* campaigns, CampaignId id,
+                                         std::string_view after) {
+  constexpr int kPacksAStep = 64;  // other commits wait that long
+  absl::StatusOr<Campaign> campaign = campaigns->Head(id);
+  if (!campaign.ok()) return campaign.status();
+  if (campaign->state != CampaignState::kCancelled || campaign->erased) return ParkedSome{.after = {}, .done = true};
+  Roll roll;
+  if (absl::Status status = campaigns->ReadCounts(nullptr, &*campaign, &roll); !status.ok()) return status;
+  absl::StatusOr<Tally*> tally = context.tallies.Of(id);
+  if (!tally.ok()) return tally.status();
+
+  const std::string prefix = CampaignPrefix(id), end = PrefixEnd(prefix);
+  const rocksdb::Slice upper(end);
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &upper;
+  options.fill_cache = false;
+  rocksdb::ColumnFamilyHandle* const rows = context.database->handle(Column::kRows);
+  const std::unique_ptr<rocksdb::Iterator> it(context.database->get()->NewIterator(options, rows));
+  rocksdb::WriteBatch batch;
+  ParkedSome parked{.after = std::string(after)};
+  uint64_t marks = 0;
+  it->Seek(after.empty() ? prefix : after);
+  if (it->Valid() && roll.queued() == 0) {
+    return absl::FailedPreconditionError(
+        fmt::format("campaign '{}' was cancelled by a version that kept no account of what it had queued: load it as "
+                    "another campaign",
+                    campaign->spec.name));
+  }
+  for (int packs = 0; it->Valid() && packs < kPacksAStep; it->Next(), ++packs) {
+    const std::string key = it->key().ToString();
+    parked.after = key + '\0';
+    const absl::StatusOr<std::shared_ptr<Pack>> pack = OpenPack(&context.unsealer, key, ToView(it->value()));
+    if (!pack.ok()) return pack.status();
+    const bool in_doubt = (*pack)->due() == absl::InfiniteFuture();
+    for (const Row& row : (*pack)->rows()) {
+      Outcome outcome;
+      outcome.pack = *pack;
+      outcome.kind = OutcomeKind::kCancelled;
+      outcome.time = campaign->ended;
+      outcome.reason_class = in_doubt ? kInDoubtClass : row.reason_class;
+      const std::string parked_key = ParkedKey(id, row.id);
+      std::string value;
+      if (absl::Status sealed = EncodeParked(&context.sealer, outcome, row, parked_key, &value); !sealed.ok()) {
+        return sealed;
+      }
+      batch.Put(context.database->handle(Column::kParked), parked_key, value);
+      marks += RollMark(context.ring->roll_key(), id, row.id, in_doubt);
+    }
+    batch.Delete(rows, key);
+  }
+  if (!it->status().ok()) return FromRocks(it->status(), "read a cancelled campaign");
+  parked.done = !it->Valid();
+  if (batch.Count() == 0) return parked;
+  (*tally)->roll += marks;
+  (*tally)->changed = true;
+  if (absl::Status status = context.tallies.Write(&batch); !status.ok()) return status;
+  if (absl::Status status = context.Write(&batch); !status.ok()) return status;
+  (*tally)->overtaken = context.epoch->Advance();
+  return parked;
+}
+
+absl::Status ReopenCampaign(CommitContext& context, CampaignTable* campaigns, CampaignId id, absl::Time cancelled,
+                            absl::Time now) {
+  if (context.failure->stopped()) return context.failure->status();
+  absl::StatusOr<Campaign> campaign = campaigns->Head(id);
+  if (!campaign.ok()) return campaign.status();
+  if (campaign->state != CampaignState::kCancelled) return absl::OkStatus();
+  if (campaign->erased || campaign->ended != cancelled) {
+    return absl::FailedPreconditionError("the campaign was cancelled again, or erased");
+  }
+  const std::string prefix = CampaignPrefix(id);
+  const std::unique_ptr<rocksdb::Iterator> it(
+      context.database->get()->NewIterator({}, context.database->handle(Column::kRows)));
+  it->Seek(prefix);
+  if (it->Valid() && it->key().starts_with(prefix)) {
+    return absl::FailedPreconditionError("not all rows of the campaign are parked");
+  }
+  if (!it->status().ok()) return FromRocks(it->status(), "read a cancelled campaign");
+  Campaign counted{.id = id};
+  Roll roll;
+  if (absl::Status status = campaigns->ReadCounts(nullptr, &counted, &roll); !status.ok()) return status;
+  if (roll.queued() != CancelMark(context.ring->roll_key(), id)) {
+    return Damage(
+        fmt::format("the rows of campaign '{}' are not those that it had when it was cancelled: somebody put settled "
+                    "rows back, or rows were taken away. None is sent",
+                    campaign->spec.name));
+  }
+  absl::StatusOr<Tally*> found = context.tallies.Of(id);
+  if (!found.ok()) return found.status();
+  Tally& tally = **found;
+  const Tally before = tally;
+  tally.roll = roll.loaded;
+  tally.cancelled = false;
+  tally.changed = true;
+  campaign->state = CampaignState::kRunning;
+  campaign->ended = absl::InfiniteFuture();
+  if (campaign->started == absl::InfiniteFuture()) campaign->started = now;
+  rocksdb::WriteBatch batch;
+  absl::Status status = context.tallies.Write(&batch);
+  if (status.ok()) status = campaigns->WriteHead(*campaign, &batch);
+  if (!status.ok()) tally = before;
+  return status;
 }
 
 absl::Status ScrubKeys(Database* database) {

@@ -98,14 +98,15 @@ absl::Status CommitBatch::Build(std::span<const Outcome> outcomes, std::span<con
   return Finish(sequence, batch);
 }
 
-absl::Status CommitBatch::BuildLate(const Outcome& outcome, bool delivered, uint64_t sequence,
+absl::Status CommitBatch::BuildLate(std::span<const Outcome> outcomes, bool delivered, uint64_t sequence,
                                     rocksdb::WriteBatch* batch) {
   Begin();
-  absl::StatusOr<Tally*> tally = tallies_->Of(outcome.pack->lane().campaign);
-  if (!tally.ok()) return tally.status();
-  if (absl::Status status = AddFact(outcome, outcome.pack->rows_[outcome.index], delivered, *tally, batch);
-      !status.ok()) {
-    return status;
+  for (const Outcome& outcome : outcomes) {
+    absl::StatusOr<Tally*> tally = tallies_->Of(outcome.pack->lane().campaign);
+    if (!tally.ok()) return tally.status();
+    const Row& row = outcome.pack->rows_[outcome.index];
+    if (outcome.received) AddReceived(outcome, row, batch);
+    if (absl::Status status = AddFact(outcome, row, delivered, *tally, batch); !status.ok()) return status;
   }
   return Finish(sequence, batch);
 }
@@ -165,6 +166,8 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
     ++*CountOf(outcome.kind, &tally.counters);
     tally.changed = true;
     if (tally.erased) return absl::OkStatus();
+    const bool was_in_doubt = pack.due() == absl::InfiniteFuture();
+    tally.roll += RollMark(ring_->roll_key(), pack.lane().campaign, row.id, was_in_doubt);
   } else {
     ++*CountOf(outcome.kind, &tally.counters);
     tally.changed = true;

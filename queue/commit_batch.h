@@ -53,9 +53,10 @@ class CommitBatch {
   absl::Status Build(std::span<const Outcome> outcomes, std::span<const Intent> intents, uint64_t sequence,
                      rocksdb::WriteBatch* batch);
 
-  // The same of one row that has an outcome already and was refused all the same; see SettleLateBounce. `delivered`: it
-  // counts as delivered, and is not parked.
-  absl::Status BuildLate(const Outcome& outcome, bool delivered, uint64_t sequence, rocksdb::WriteBatch* batch);
+  // The same of rows that have an outcome already, of what really happened to them. `delivered`: those that are not
+  // parked count as delivered.
+  absl::Status BuildLate(std::span<const Outcome> outcomes, bool delivered, uint64_t sequence,
+                         rocksdb::WriteBatch* batch);
 
   // Marks the rows in the packs, which now lack them.
   void Settled();

@@ -55,10 +55,10 @@ absl::Status CommitContext::Settle(std::span<const Outcome> outcomes, std::span<
   return absl::OkStatus();
 }
 
-absl::Status CommitContext::SettleLate(const Outcome& outcome, bool delivered) {
+absl::Status CommitContext::SettleLate(std::span<const Outcome> outcomes, bool delivered) {
   if (absl::Status status = failure->status(); !status.ok()) return status;
   rocksdb::WriteBatch batch;
-  const absl::Status built = batch_.BuildLate(outcome, delivered, NextSequence(), &batch);
+  const absl::Status built = batch_.BuildLate(outcomes, delivered, NextSequence(), &batch);
   return Commit(built, &batch);
 }
 

@@ -59,8 +59,8 @@ class CommitContext {
                       const Order* order = nullptr);
   // The same of rows of one campaign whoever has claimed them; their packs were read since the commit before.
   absl::Status SettleAside(CampaignId campaign, std::span<const Outcome> outcomes, const Order* order = nullptr);
-  // Commits that a row was refused which has another outcome already; see SettleLateBounce.
-  absl::Status SettleLate(const Outcome& outcome, bool delivered);
+  // Commits what really happened to rows that have another outcome already; see CommitBatch::BuildLate.
+  absl::Status SettleLate(std::span<const Outcome> outcomes, bool delivered);
 
   // Shows that a write becomes durable.
   absl::Status Probe();

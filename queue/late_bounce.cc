@@ -15,27 +15,10 @@
 #include "queue/keys.h"
 #include "queue/lookups.h"
 #include "queue/pack.h"
+#include "queue/parked_row.h"
 #include "queue/row_sweep.h"
 
 namespace sealift::queue {
-namespace {
-
-// A pack as a claim would have it, of a row that is not in the schedule any more.
-absl::StatusOr<std::shared_ptr<Pack>> PackOf(const MessageKey& message, const StoredRow& row) {
-  const std::vector<std::string_view> fields(row.fields.begin(), row.fields.end());
-  const Row one{.id = message.row,
-                .attempts = row.attempts,
-                .date = row.date,
-                .reason_class = row.reason_class,
-                .recipient = row.recipient,
-                .fields = fields};
-  std::string plaintext;
-  Pack::Encode(row.accepted, row.expires, {&one, 1}, &plaintext);
-  return Pack::Decode(RowsKey{.lane = message.lane}.Encode(), std::move(plaintext), 0);
-}
-
-}  // namespace
-
 absl::StatusOr<LateBounce> SettleLateBounce(Database* database, KeyRing* ring, CampaignTable* campaigns,
                                             Committer* committer, const MessageKey& message, Outcome outcome) {
   Unsealer unsealer(ring);
@@ -75,7 +58,7 @@ absl::StatusOr<LateBounce> SettleLateBounce(Database* database, KeyRing* ring, C
   if (!pack.ok()) return pack.status();
   outcome.pack = *std::move(pack);
   std::promise<absl::Status> done;
-  committer->Do([&](CommitContext& context) { done.set_value(context.SettleLate(outcome, delivered)); });
+  committer->Do([&](CommitContext& context) { done.set_value(context.SettleLate({&outcome, 1}, delivered)); });
   if (absl::Status status = done.get_future().get(); !status.ok()) return status;
   return LateBounce::kSettled;
 }

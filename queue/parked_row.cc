@@ -1,6 +1,8 @@
 #include "queue/parked_row.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "queue/damage.h"
 #include "queue/keys.h"
@@ -66,6 +68,19 @@ absl::StatusOr<StoredRow> DecodeParked(Unsealer* unsealer, std::string_view key,
   absl::StatusOr<ParkedRow> parked = DecodeParkedRow(unsealer, key, value);
   if (!parked.ok()) return parked.status();
   return std::move(parked->row);
+}
+
+absl::StatusOr<std::shared_ptr<Pack>> PackOf(const MessageKey& message, const StoredRow& row) {
+  const std::vector<std::string_view> fields(row.fields.begin(), row.fields.end());
+  const Row one{.id = message.row,
+                .attempts = row.attempts,
+                .date = row.date,
+                .reason_class = row.reason_class,
+                .recipient = row.recipient,
+                .fields = fields};
+  std::string plaintext;
+  Pack::Encode(row.accepted, row.expires, {&one, 1}, &plaintext);
+  return Pack::Decode(RowsKey{.lane = message.lane}.Encode(), std::move(plaintext), 0);
 }
 
 bool ParkedTime(std::string_view value, absl::Time* settled) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -8,6 +9,7 @@
 #include "queue/event.h"
 #include "queue/key_ring.h"
 #include "queue/outcome.h"
+#include "queue/pack.h"
 #include "queue/row_moves.h"
 #include "queue/sealer.h"
 
@@ -20,6 +22,9 @@ absl::Status EncodeParked(Sealer* sealer, const Outcome& outcome, const Row& row
 
 absl::StatusOr<ParkedRow> DecodeParkedRow(Unsealer* unsealer, std::string_view key, std::string_view value);
 absl::StatusOr<StoredRow> DecodeParked(Unsealer* unsealer, std::string_view key, std::string_view value);
+
+// A pack as a claim would have it, of a row that is not in the schedule any more.
+absl::StatusOr<std::shared_ptr<Pack>> PackOf(const MessageKey& message, const StoredRow& row);
 
 // False: too short to be one.
 [[nodiscard]] bool ParkedTime(std::string_view value, absl::Time* settled);

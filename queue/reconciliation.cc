@@ -12,16 +12,13 @@
 #include "queue/event_block.h"
 #include "queue/keys.h"
 #include "queue/pack.h"
+#include "queue/parked_row.h"
 #include "queue/reading.h"
 #include "queue/rocks.h"
-#include "queue/row_mover.h"
 #include "rocksdb/write_batch.h"
 
 namespace sealift::queue {
 namespace {
-
-// When a row that is queued again, to be settled in the next moment, would expire.
-constexpr absl::Duration kUntilSettled = absl::Hours(72);
 
 // Where a queued row is.
 struct Place {
@@ -138,13 +135,18 @@ void AddReceipt(const CommitContext& context, const Event& event, rocksdb::Write
              ReceivedKey(stream, recipient, event.time, event.message.lane.campaign, event.message.row), "");
 }
 
-// Of rows that are not queued, those that were settled here and may be sent again.
-absl::StatusOr<bool> IsParked(Database* database, const MessageKey& message) {
+// Of a row that is not queued, if it was settled here and may be sent again: as if it were claimed.
+absl::StatusOr<std::optional<Place>> Parked(CommitContext& context, const MessageKey& message) {
+  const std::string key = ParkedKey(message.lane.campaign, message.row);
   std::string value;
-  const auto found = database->get()->Get({}, database->handle(Column::kParked),
-                                          ParkedKey(message.lane.campaign, message.row), &value);
-  if (found.IsNotFound()) return false;
-  return found.ok() ? absl::StatusOr<bool>(true) : FromRocks(found, "read a parked row");
+  const auto found = context.database->get()->Get({}, context.database->handle(Column::kParked), key, &value);
+  if (found.IsNotFound()) return std::nullopt;
+  if (!found.ok()) return FromRocks(found, "read a parked row");
+  const absl::StatusOr<StoredRow> row = DecodeParked(&context.unsealer, key, value);
+  if (!row.ok()) return row.status();
+  absl::StatusOr<std::shared_ptr<Pack>> pack = PackOf(message, *row);
+  if (!pack.ok()) return pack.status();
+  return Place{*std::move(pack), 0};
 }
 
 }  // namespace
@@ -199,56 +201,40 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
   for (const auto& [lane, rows] : elsewhere) {
     if (absl::Status status = search.Retrying(lane, rows, &places); !status.ok()) return status;
   }
-  // Settled here, replayed and delivered there since: it is queued again to be settled as it was.
-  std::map<CampaignId, ReplayStep> returning;
-  std::set<MessageKey> returned;
-  for (const auto& [message, event] : wanted) {
-    if (event->kind != OutcomeKind::kDelivered || places.contains(message)) continue;
-    const absl::StatusOr<bool> parked = IsParked(context.database, message);
-    if (!parked.ok()) return parked.status();
-    if (!*parked) continue;
-    ReplayStep& step = returning.try_emplace(message.lane.campaign).first->second;
-    step.rows.push_back({message.row, event->time, event->time + kUntilSettled});
-    returned.insert(message);
-  }
-  for (auto& [campaign, step] : returning) {
-    if (dry_run) break;
-    step.campaign = campaign;
-    step.accepted = absl::Now();
-    const absl::StatusOr<ReplayedRows> replayed = ReplayRows(context, step);
-    context.horizon->Publish();
-    if (!replayed.ok() && !absl::IsFailedPrecondition(replayed.status())) return replayed.status();  // not: cancelled
-  }
-  std::map<LaneId, std::set<RowId>> queued_again;
-  for (const MessageKey& message : returned) queued_again[message.lane].insert(message.row);
-  for (const auto& [lane, rows] : queued_again) {
-    if (absl::Status status = search.Retrying(lane, rows, &places); !status.ok()) return status;
-  }
-  std::vector<Outcome> outcomes;
+  std::vector<Outcome> outcomes, facts;
   for (const auto& [message, event] : wanted) {
     if (const auto place = places.find(message); place != places.end()) {
       if (IsInDoubt(*event)) {
         if (place->second.pack->due() == absl::InfiniteFuture()) continue;  // it is held here too
         ++result.held_of[message.lane.campaign];
-      } else if (!returned.contains(message)) {
+      } else {
         ++result.dequeued_of[message.lane.campaign];
       }
       outcomes.push_back(OutcomeOf(*event, place->second));
+      continue;
+    }
+    // Settled here, replayed and delivered there since.
+    absl::StatusOr<std::optional<Place>> parked = std::nullopt;
+    if (event->kind == OutcomeKind::kDelivered) parked = Parked(context, message);
+    if (!parked.ok()) return parked.status();
+    if (parked->has_value()) {
+      facts.push_back(OutcomeOf(*event, **parked));
     } else if (static_cast<uint32_t>(message.row) > accepted.at(message.lane.campaign)) {
       ++result.lacking;
       AddReceipt(context, *event, &receipts);
       result.lacking_of.insert(message.lane.campaign);
-    } else if (dry_run && returned.contains(message)) {
-      ++result.settled;
     } else if (!IsInDoubt(*event)) {
       ++result.known;
     }
   }
-  result.settled += outcomes.size();
+  result.settled += outcomes.size() + facts.size();
   for (const auto& [campaign, rows] : result.held_of) result.settled -= rows;
   if (dry_run) return result;
   if (receipts.Count() > 0) {
     if (absl::Status status = context.Write(&receipts); !status.ok()) return status;
+  }
+  if (!facts.empty()) {
+    if (absl::Status status = context.SettleLate(facts, /*delivered=*/false); !status.ok()) return status;
   }
   if (outcomes.empty()) return result;
   // They are read and settled between two commits: nothing can have overtaken them.

@@ -10,10 +10,10 @@
 
 namespace sealift::queue {
 
-// Settles rows as events from elsewhere say that are not in the backup: in one commit, with the evidence that they
-// bring. A row that was settled here and delivered there since is delivered here too. A row that is in doubt there
-// is held in doubt here; other deferrals change nothing, it stays queued. Of rows that are not here only what counts
-// where recipients have a cap is kept. `dry_run` only counts. Nothing may be claimed meanwhile.
+// Settles rows as events from elsewhere say that are not in the backup, with the evidence that they bring. A row that
+// was settled here and delivered there since is delivered here too, also one that was cancelled. A row that is in doubt
+// there is held in doubt here; other deferrals change nothing, it stays queued. Of rows that are not here only what
+// counts where recipients have a cap is kept. `dry_run` only counts. Nothing may be claimed meanwhile.
 //
 // Threads: the committer's.
 absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const CampaignTable* campaigns,

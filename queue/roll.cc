@@ -113,6 +113,12 @@ uint64_t RollMark(const SipKey& key, CampaignId campaign, RowId row, bool in_dou
   return SipHash64(key, {input.data(), input.size()});
 }
 
+uint64_t CancelMark(const SipKey& key, CampaignId campaign) {
+  std::string input;  // shorter than a row's
+  PutFixed32(static_cast<uint32_t>(campaign), &input);
+  return SipHash64(key, input);
+}
+
 absl::Status CheckRolls(Database* database, KeyRing* ring, const CampaignTable& campaigns, int threads) {
   const absl::StatusOr<std::vector<Campaign>> all = campaigns.List();
   if (!all.ok()) return all.status();

@@ -22,6 +22,10 @@ class KeyRing;
 // What a queued row adds to its campaign's roll. One that is held in doubt is another row than the same one on its way.
 uint64_t RollMark(const SipKey& key, CampaignId campaign, RowId row, bool in_doubt);
 
+// What a cancellation leaves in the roll beside the rows that were queued, which stay in it until they are parked: a
+// head of before, put back, finds another roll than its rows'.
+uint64_t CancelMark(const SipKey& key, CampaignId campaign);
+
 // The two parts of a roll.
 struct Roll {
   uint64_t loaded = 0;   // by loads

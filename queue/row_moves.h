@@ -46,6 +46,12 @@ struct ParkedPage {
   bool done = false;
 };
 
+// A part of a cancelled campaign's rows, once they are parked.
+struct ParkedSome {
+  std::string after;  // where the next part begins
+  bool done = false;  // all are
+};
+
 // Accepts parked rows of one campaign anew, each to be sent at its own time: never tried, with an expiry of its own.
 // One that is not parked any more, or whose recipient is suppressed, stays as it is.
 struct ReplayStep {

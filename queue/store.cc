@@ -283,6 +283,29 @@ absl::StatusOr<Counters> Store::Cancel(CampaignId id, bool erase, absl::Time now
   }
 }
 
+absl::StatusOr<ParkedSome> Store::ParkCancelled(CampaignId id, std::string_view after) {
+  std::promise<absl::StatusOr<ParkedSome>> parked;
+  parts_->committer->Do([&](CommitContext& context) {
+    parked.set_value(queue::ParkCancelled(context, parts_->campaigns.get(), id, after));
+  });
+  return parts_->Noted(parked.get_future().get());
+}
+
+absl::Status Store::Reopen(CampaignId id, absl::Time cancelled, absl::Time now) {
+  if (absl::Status stopped = parts_->AwaitWrites(); !stopped.ok()) return stopped;
+  const absl::StatusOr<std::shared_ptr<CampaignGate>> gate = parts_->campaigns->Gate(id);
+  if (!gate.ok()) return gate.status();
+  const std::lock_guard lock((*gate)->mutex);
+  std::promise<absl::Status> reopened;
+  parts_->committer->Do([&](CommitContext& context) {
+    reopened.set_value(ReopenCampaign(context, parts_->campaigns.get(), id, cancelled, now));
+  });
+  const absl::Status status = reopened.get_future().get();
+  parts_->NoteDamage(status);
+  if (status.ok()) (*gate)->cancelled = false;
+  return status;
+}
+
 absl::StatusOr<std::unique_ptr<Load>> Store::BeginLoad(CampaignId id, absl::Time now, bool transactional) {
   absl::StatusOr<std::shared_ptr<CampaignGate>> gate = parts_->campaigns->Gate(id);
   if (!gate.ok()) return gate.status();

@@ -231,6 +231,9 @@ class Store {
   // an outcome that still arrives corrects the counts. The rows stay sealed until retention. With `erase` they, the
   // index of addresses and the data key are gone; name, counts and events stay.
   absl::StatusOr<Counters> Cancel(CampaignId id, bool erase, absl::Time now);
+  // The way back, see cancellation.h: parks a part of a cancelled campaign's rows; once all are, it can run again.
+  absl::StatusOr<ParkedSome> ParkCancelled(CampaignId id, std::string_view after);
+  absl::Status Reopen(CampaignId id, absl::Time cancelled, absl::Time now);
 
   // `transactional`: what its stream is; a load leaves out who is suppressed.
   // FailedPrecondition: another load of this campaign is under way, or it is cancelled.

@@ -61,7 +61,7 @@ class BackupTest : public StoreTest {
 
   // What bounced is queued again; how many rows that were.
   uint64_t ReplayAll(CampaignId campaign) {
-    const auto parked = store_->ListParked(campaign, RowId{}, 1000);
+    const auto parked = store_->ListParked(campaign, RowId{}, 10'000);
     EXPECT_TRUE(parked.ok()) << parked.status();
     ReplayStep step{.campaign = campaign, .mailing = Mailing(), .accepted = kNow, .rows = {}, .record = nullptr};
     for (const ParkedRow& row : parked->rows) {
@@ -322,6 +322,41 @@ TEST_F(BackupTest, WhatBouncedHereAndWasDeliveredThereSinceIsDelivered) {
   EXPECT_THAT(*received.get_future().get(), testing::SizeIs(1)) << "it counts where recipients have a cap";
   ASSERT_TRUE(store_->Release().ok());
   EXPECT_EQ(ReplayAll(campaign), 12u) << "who has it gets it no more";
+}
+
+// The same of what was cancelled here, whether it is parked or where it stood in the schedule.
+TEST_F(BackupTest, WhatWasCancelledHereAndWasDeliveredThereSinceIsDelivered) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 3000, 1);
+  std::vector<Event> events;
+  {
+    const auto packs = ReadAll(campaign);
+    for (const auto& pack : {packs.front(), packs.back()}) {
+      for (const Row& row : pack->rows()) events.push_back(Delivered({pack->lane(), row.id}));
+    }
+  }
+  ASSERT_TRUE(store_->Cancel(campaign, false, kNow).ok());
+  const auto parked = store_->ParkCancelled(campaign, "");
+  ASSERT_TRUE(parked.ok() && !parked->done) << parked.status();
+  Backup();
+  Restore("one", "restored");
+  EXPECT_EQ(store_->SettleElsewhere(events, true)->settled, events.size());
+  const auto settled = store_->SettleElsewhere(events, false);
+  ASSERT_TRUE(settled.ok()) << settled.status();
+  EXPECT_EQ(settled->settled, events.size());
+  EXPECT_EQ(CountersOf(campaign).delivered, events.size());
+  EXPECT_EQ(CountersOf(campaign).cancelled, 3000 - events.size());
+  ASSERT_TRUE(store_->Release().ok());
+  std::string after;
+  for (bool done = false; !done;) {
+    const auto more = store_->ParkCancelled(campaign, after);
+    ASSERT_TRUE(more.ok()) << more.status();
+    after = more->after;
+    done = more->done;
+  }
+  ASSERT_TRUE(store_->Reopen(campaign, kNow, kNow).ok());
+  EXPECT_EQ(ReplayAll(campaign), 3000 - events.size()) << "who has it gets it no more";
 }
 
 // Loaded and delivered there since: here is nothing of it but that a recipient with a cap has had it.

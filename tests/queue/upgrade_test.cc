@@ -61,6 +61,8 @@ TEST_P(UpgradeTest, EveryRowAndAllThatIsKnownOfThemIsFound) {
     const auto cancelled = store_->FindCampaign("cancelled");
     ASSERT_TRUE(cancelled.ok());
     EXPECT_EQ(cancelled->counters.cancelled, 10u);
+    EXPECT_TRUE(absl::IsFailedPrecondition(store_->ParkCancelled(cancelled->id, "").status()))
+        << "its format kept no roll of what was cancelled";
     const auto suppressed = store_->FindSuppressions("Patient7@D1.test");
     ASSERT_TRUE(suppressed.ok() && suppressed->has_value());
     EXPECT_EQ((*suppressed)->InForce().at(0)->reason, "asked by phone");

@@ -232,8 +232,9 @@ std::vector<Command> MakeTree() {
       {"campaign",
        "cancel",
        "NAME",
-       "End a campaign: its queued rows are never sent",
-       "It cannot be undone. Asks first on a terminal; without one it needs --yes.",
+       "End a campaign: its queued rows are not sent",
+       "They stay sealed for retention.settled_rows, while `queue replay --outcome cancelled` sends them after all; "
+       "--erase cannot be undone. Asks first on a terminal; without one it needs --yes.",
        "sealift campaign cancel spring --dry-run",
        {Switch("erase", "also forget the campaign's data key, which makes its content unreadable for good"),
         Switch("dry-run", "only say how many rows it would cancel"), Switch("yes", "do not ask"),
@@ -314,9 +315,10 @@ std::vector<Command> MakeTree() {
                  Switch("dry-run", "only say how many rows it would move"), Switch("yes", "do not ask")}),
        RunQueueExpire},
       {"queue", "replay", "", "Send settled rows again, in the background",
-       "Rows that bounced or expired are accepted anew while retention.settled_rows keeps them: never whom a "
-       "suppression binds, never the class bad_mailbox, never what was cancelled with its campaign, never what was in "
-       "doubt when it expired. They go one after "
+       "Rows that bounced, expired or were cancelled with their campaign are accepted anew while "
+       "retention.settled_rows keeps them: never whom a suppression binds, never the class bad_mailbox, never what was "
+       "in doubt when it expired or was cancelled. A campaign that was cancelled, and not erased, runs again with the "
+       "first of its rows; what the filter does not name of it stays cancelled. They go one after "
        "another at --rate; by default, to each destination, at a tenth of the lowest rate that limits it (100/s where "
        "none does). Those whose time has not come stay settled: the job's progress tells of those that went, "
        "cancelling "

@@ -181,11 +181,13 @@ CommandResult RunCampaignCancel(const Invocation& call, Console& console) {
         {{"name", "campaign"}, {"state", "state"}, {"would_cancel", "would be cancelled"}, {"delivered", "delivered"}});
     return ExitCode::kOk;
   }
-  const absl::StatusOr<bool> confirmed = Confirmed(
-      call, console,
-      fmt::format("{} queued rows of {} would never be sent{}, for good", dry_run->value("would_cancel", uint64_t{0}),
-                  call.arguments[0], call.Has("erase") ? ", and its content would be erased" : ""),
-      "Cancel it?");
+  const absl::StatusOr<bool> confirmed =
+      Confirmed(call, console,
+                fmt::format("{} queued rows of {} would be cancelled{}", dry_run->value("would_cancel", uint64_t{0}),
+                            call.arguments[0],
+                            call.Has("erase") ? ", and its content erased: nothing of it could ever be sent"
+                                              : "; `queue replay --outcome cancelled` sends them after all"),
+                "Cancel it?");
   if (!confirmed.ok()) return confirmed.status();
   if (!*confirmed) {
     console.err() << "Nothing was changed.\n";

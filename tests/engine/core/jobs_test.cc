@@ -30,6 +30,10 @@ class JobsTest : public queue::StoreTest {
   void Begin() {
     Jobs::Node node;
     node.claimed = [](const std::vector<queue::LaneId>& lanes) { return std::vector<bool>(lanes.size(), true); };
+    node.reopen = [this](const queue::Campaign& cancelled, const Job& job) {
+      EXPECT_EQ(job.outcome, queue::OutcomeKind::kCancelled);
+      return store_->Reopen(cancelled.id, cancelled.ended, absl::Now());
+    };
     node.returned = [](queue::CampaignId, const std::vector<queue::ReplayedRows::Lane>&) {};
     node.mailing_of = [](const queue::Campaign& campaign) {
       return queue::Mailing{.campaign = campaign.spec.name, .stream = campaign.spec.stream, .sink = true};
@@ -261,6 +265,54 @@ TEST_F(JobsTest, AReplayTellsOfRowsThatAreGoneWhenTheirTimeComes) {
   EXPECT_EQ(ended.moved, 0u);
   EXPECT_EQ(ended.gone, 48u);
   EXPECT_EQ(jobs_->replays_since(), absl::InfiniteFuture());
+}
+
+TEST_F(JobsTest, ACancelledCampaignComesBackWithTheFirstRowThatIsReplayed) {
+  Settle(AllOf(ReadAll(campaign_).at(0), queue::OutcomeKind::kDeferred, absl::Now(), absl::InfiniteFuture()));
+  ASSERT_EQ(CountersOf(campaign_).in_doubt, 16u);
+  ASSERT_TRUE(store_->Cancel(campaign_, false, absl::Now() - absl::Minutes(1)).ok());
+  const Jobs::Request request{.kind = Job::Kind::kReplay,
+                              .filter = {.everything = true},
+                              .outcome = queue::OutcomeKind::kCancelled,
+                              .rate = {.count = 1, .period = absl::Hours(1)}};
+  EXPECT_EQ(jobs_->Count(request)->rows, 32u) << "what was in doubt may have arrived";
+  Jobs::Request none = request;
+  none.filter = {.domain = "no.test"};
+  EXPECT_EQ(Ended(Order(none)).moved, 0u);
+  EXPECT_EQ(store_->GetCampaign(campaign_)->state, queue::CampaignState::kCancelled) << "there was nothing to send";
+  EXPECT_EQ(jobs_->Count(request)->rows, 32u) << "the same whether they are parked or not";
+
+  const Job job = Order(request);
+  EXPECT_EQ(job.total, 32u);
+  EXPECT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->moved == 1; }));
+  EXPECT_EQ(store_->GetCampaign(campaign_)->state, queue::CampaignState::kRunning);
+  EXPECT_EQ(CountersOf(campaign_).queued(), 1u);
+  EXPECT_EQ(CountersOf(campaign_).cancelled, 47u);
+}
+
+TEST_F(JobsTest, WhatIsCancelledAgainOrErasedStaysSo) {
+  const auto cancel = [&](bool erase) {
+    const auto counters = store_->Cancel(campaign_, erase, absl::Now());
+    ASSERT_TRUE(counters.ok()) << counters.status();
+  };
+  const Jobs::Request request{.kind = Job::Kind::kReplay,
+                              .filter = {.everything = true},
+                              .outcome = queue::OutcomeKind::kCancelled,
+                              .rate = {.count = 20, .period = absl::Seconds(1)}};
+  for (const bool erase : {false, true}) {
+    SCOPED_TRACE(erase);
+    cancel(false);
+    const Job job = Order(request);
+    ASSERT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->moved > 0; }));
+    cancel(erase);
+    const queue::Counters then = CountersOf(campaign_);
+    const Job ended = Ended(job);
+    EXPECT_EQ(ended.state, Job::State::kDone) << ended.why;
+    EXPECT_EQ(ended.moved + ended.gone, job.total);
+    EXPECT_GT(ended.gone, 0u);
+    EXPECT_EQ(CountersOf(campaign_), then);
+    EXPECT_EQ(store_->GetCampaign(campaign_)->state, queue::CampaignState::kCancelled);
+  }
 }
 
 TEST_F(JobsTest, AReplayMovesWhatIsDueAndItsEndLeavesTheRest) {

@@ -87,10 +87,8 @@ TEST(JobCommandsTest, AReplayNeedsAClassAndNeverABadMailbox) {
   EXPECT_THAT(none.err, HasSubstr("--class"));
   const Ran bad = socket.Run({"queue", "replay", "--class", "bad_mailbox", "--outcome", "bounced", "--reason", "r"});
   EXPECT_EQ(bad.code, 64);
-  const Ran gone =
-      socket.Run({"queue", "replay", "--everything", "--outcome", "cancelled", "--reason", "r", "--dry-run"});
-  EXPECT_EQ(gone.code, 64);
-  EXPECT_THAT(gone.err, HasSubstr("load it as another campaign"));
+  EXPECT_EQ(socket.Run({"queue", "replay", "--everything", "--outcome", "cancelled", "--reason", "r", "--dry-run"}).code,
+            0);
   const Ran pattern = socket.Run({"queue", "replay", "--class", "policy", "--outcome", "bounced", "--matching", "(",
                                   "--reason", "r", "--dry-run"});
   EXPECT_EQ(pattern.code, 64);
