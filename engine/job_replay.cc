@@ -276,6 +276,8 @@ class Replay : public JobWork {
     step.campaign = campaign.id;
     step.mailing = services_.node.mailing_of(campaign);
     step.accepted = now;
+    // Another order may have moved and settled it since it was looked at.
+    step.meant = [this](const queue::ParkedRow& row) { return MayBeMeant(row); };
     Job after = job_;
     step.record = [&](uint64_t replayed, uint64_t suppressed) {
       after.moved += replayed;

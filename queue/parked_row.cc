@@ -31,7 +31,8 @@ absl::Status EncodeParked(Sealer* sealer, const Outcome& outcome, const Row& row
 
 absl::StatusOr<ParkedRow> DecodeParkedRow(Unsealer* unsealer, std::string_view key, std::string_view value) {
   if (key.size() != 8 || value.size() < 8) return Damage("a parked row of the queue is cut short");
-  const CampaignId campaign{Fixed32(key.data())};
+  WireReader of(key);
+  const CampaignId campaign{of.ReadFixed32()};
   const std::string additional = std::string(key) + std::string(value.substr(0, 8));
   absl::StatusOr<std::string> opened =
       unsealer->Open(KeyName::Of(campaign), Seal::kParked, additional, value.substr(8));
@@ -85,7 +86,8 @@ absl::StatusOr<std::shared_ptr<Pack>> PackOf(const MessageKey& message, const St
 
 bool ParkedTime(std::string_view value, absl::Time* settled) {
   if (value.size() < 8) return false;
-  *settled = absl::FromUnixMillis(static_cast<int64_t>(Fixed64(value.data())));
+  WireReader in(value);
+  *settled = absl::FromUnixMillis(static_cast<int64_t>(in.ReadFixed64()));
   return true;
 }
 

@@ -1,5 +1,6 @@
 #include "queue/roll.h"
 
+#include <algorithm>
 #include <array>
 #include <future>
 #include <limits>
@@ -16,6 +17,7 @@
 #include "queue/campaign_table.h"
 #include "queue/damage.h"
 #include "queue/database.h"
+#include "queue/expiries.h"
 #include "queue/key_ring.h"
 #include "queue/keys.h"
 #include "queue/reading.h"
@@ -31,6 +33,7 @@ constexpr size_t kReadAhead = 256 << 10;  // of each file: those of many chunks 
 
 struct Queued {
   uint64_t roll = 0, rows = 0;
+  absl::Time expires = absl::InfiniteFuture();  // the first of them
 };
 
 std::string Named(const CampaignTable& campaigns, CampaignId id) {
@@ -63,7 +66,9 @@ absl::StatusOr<std::vector<Queued>> ReadQueued(Database* database, KeyRing* ring
       if (!pack.ok()) return Naming(campaigns, of[i], pack.status());
       const bool in_doubt = (*pack)->due() == absl::InfiniteFuture();
       for (const Row& row : (*pack)->rows()) queued[i].roll += RollMark(ring->roll_key(), of[i], row.id, in_doubt);
+      if ((*pack)->rows().empty()) continue;
       queued[i].rows += (*pack)->rows().size();
+      queued[i].expires = std::min(queued[i].expires, (*pack)->expires());
     }
     if (!it->status().ok()) return Naming(campaigns, of[i], FromRocks(it->status(), "look through its rows"));
   }
@@ -90,6 +95,7 @@ absl::StatusOr<std::vector<Queued>> ReadQueued(Database* database, KeyRing* ring
     for (size_t i = 0; queued.ok() && i < of.size(); ++i) {
       sum[i].roll += (*queued)[i].roll;
       sum[i].rows += (*queued)[i].rows;
+      sum[i].expires = std::min(sum[i].expires, (*queued)[i].expires);
     }
   }
   if (!status.ok()) return status;
@@ -119,7 +125,8 @@ uint64_t CancelMark(const SipKey& key, CampaignId campaign) {
   return SipHash64(key, input);
 }
 
-absl::Status CheckRolls(Database* database, KeyRing* ring, const CampaignTable& campaigns, int threads) {
+absl::Status CheckRolls(Database* database, KeyRing* ring, const CampaignTable& campaigns, Expiries* expiries,
+                        int threads) {
   const absl::StatusOr<std::vector<Campaign>> all = campaigns.List();
   if (!all.ok()) return all.status();
   std::vector<CampaignId> of;
@@ -132,6 +139,7 @@ absl::Status CheckRolls(Database* database, KeyRing* ring, const CampaignTable& 
   const absl::StatusOr<std::vector<Queued>> queued = ReadQueued(database, ring, campaigns, of, threads);
   if (!queued.ok()) return queued.status();
   for (size_t i = 0; i < of.size(); ++i) {
+    expiries->Note(of[i], (*queued)[i].expires);
     Campaign counted;
     counted.id = of[i];
     Roll roll;
@@ -145,7 +153,8 @@ absl::Status CheckRolls(Database* database, KeyRing* ring, const CampaignTable& 
   return absl::OkStatus();
 }
 
-absl::Status MakeRolls(Database* database, KeyRing* ring, const CampaignTable& campaigns, int threads) {
+absl::Status MakeRolls(Database* database, KeyRing* ring, const CampaignTable& campaigns, Expiries* expiries,
+                       int threads) {
   rocksdb::ColumnFamilyHandle* const column = database->handle(Column::kCampaigns);
   Sealer sealer(ring);
   Unsealer unsealer(ring);
@@ -186,6 +195,7 @@ absl::Status MakeRolls(Database* database, KeyRing* ring, const CampaignTable& c
   for (size_t i = 0; i < loaded.size(); ++i) {
     const absl::StatusOr<Campaign> head = campaigns.Head(of[i]);
     if (!head.ok()) return head.status();
+    expiries->Note(of[i], (*queued)[i].expires);
     plaintext.clear();
     // The rows of a cancelled campaign are not queued any more, though they are kept.
     EncodeProgress(loaded[i], head->state == CampaignState::kCancelled ? 0 : (*queued)[i].roll, &plaintext);

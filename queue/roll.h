@@ -10,6 +10,7 @@ namespace sealift::queue {
 
 class CampaignTable;
 class Database;
+class Expiries;
 class KeyRing;
 
 // A campaign's *roll* says which rows it has queued: the sum, modulo 2^64, of a keyed hash of each of them. A load adds
@@ -33,11 +34,13 @@ struct Roll {
   uint64_t queued() const { return loaded - settled; }
 };
 
-// Reads every row of the campaigns that are not cancelled; with so many threads. DataLoss: they are not those that were
-// committed.
-absl::Status CheckRolls(Database* database, KeyRing* ring, const CampaignTable& campaigns, int threads);
+// Reads every row of the campaigns that are not cancelled, and notes when they expire; with so many threads. DataLoss:
+// they are not those that were committed.
+absl::Status CheckRolls(Database* database, KeyRing* ring, const CampaignTable& campaigns, Expiries* expiries,
+                        int threads);
 
 // A database of format 1 has no rolls: makes them of the rows that it has, and the database one of this format.
-absl::Status MakeRolls(Database* database, KeyRing* ring, const CampaignTable& campaigns, int threads);
+absl::Status MakeRolls(Database* database, KeyRing* ring, const CampaignTable& campaigns, Expiries* expiries,
+                       int threads);
 
 }  // namespace sealift::queue

@@ -57,6 +57,7 @@ absl::StatusOr<std::vector<Returning>> ReadReturning(CommitContext& context, con
     if (!found.ok()) return FromRocks(found, "read a parked row");
     absl::StatusOr<ParkedRow> parked = DecodeParkedRow(&context.unsealer, row.key, value);
     if (!parked.ok()) return parked.status();
+    if (step.meant && !step.meant(*parked)) continue;
     row.parked = *std::move(parked);
     row.due_ms = RoundUpDue(std::max(Millis(wanted.due), floor + 1));
     rows.push_back(std::move(row));
@@ -64,6 +65,7 @@ absl::StatusOr<std::vector<Returning>> ReadReturning(CommitContext& context, con
   if (!step.mailing.has_value()) return rows;
   std::string scratch;
   std::vector<SuppressionList::Question> questions;
+  questions.reserve(rows.size());
   for (const Returning& row : rows) {
     questions.push_back({HashAddress(*context.ring, row.parked.row.recipient, &scratch), &*step.mailing});
   }

@@ -53,7 +53,8 @@ struct ParkedSome {
 };
 
 // Accepts parked rows of one campaign anew, each to be sent at its own time: never tried, with an expiry of its own.
-// One that is not parked any more, or whose recipient is suppressed, stays as it is.
+// One that is not parked any more, or is not meant as it is parked now, or whose recipient is suppressed, stays as it
+// is.
 struct ReplayStep {
   struct Row {
     RowId row{};
@@ -63,6 +64,7 @@ struct ReplayStep {
   std::optional<Mailing> mailing;  // what suppressions are asked for; nothing: whoever is suppressed too
   absl::Time accepted;
   std::vector<Row> rows;
+  std::function<bool(const ParkedRow&)> meant;  // on the committer's thread; null: all of them are
   std::function<Order(uint64_t replayed, uint64_t suppressed)> record;  // null: it is of no order
 };
 struct ReplayedRows {

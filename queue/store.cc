@@ -134,7 +134,8 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(Options options) {
   const int threads = std::max(parts->options.readers, 1);
   const auto about_rolls = parts->database->is_oldest() ? MakeRolls : CheckRolls;
   std::future<absl::Status> about_lanes = Beside([&] { return CheckLanes(parts->database.get()); });
-  const absl::Status rolls = about_rolls(parts->database.get(), parts->ring.get(), *parts->campaigns, threads);
+  const absl::Status rolls =
+      about_rolls(parts->database.get(), parts->ring.get(), *parts->campaigns, &parts->expiries, threads);
   const absl::Status lanes = about_lanes.get();
   if (!rolls.ok()) return rolls;
   if (!lanes.ok()) return lanes;
@@ -154,11 +155,6 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(Options options) {
     parts->failure.Note(status);  // what is there can be looked at; nothing is accepted or sent before there is room
   } else if (!status.ok()) {
     return status;
-  }
-  const absl::StatusOr<std::vector<Campaign>> campaigns = parts->campaigns->List();
-  if (!campaigns.ok()) return campaigns.status();
-  for (const Campaign& campaign : *campaigns) {
-    if (campaign.counters.queued() > 0) parts->expiries.Note(campaign.id, campaign.created + campaign.spec.expires_in);
   }
   parts->readers = std::make_unique<Readers>(parts->ring.get(), parts->options.readers);
   return std::unique_ptr<Store>(new Store(std::move(parts)));
@@ -550,6 +546,7 @@ absl::StatusOr<SettledRows> Store::SettleSome(SettleStep step) {
 }
 
 absl::StatusOr<ReplayedRows> Store::ReplaySome(ReplayStep step) {
+  for (const ReplayStep::Row& row : step.rows) parts_->expiries.Note(step.campaign, row.expires);
   std::promise<absl::StatusOr<ReplayedRows>> replayed;
   parts_->committer->Do([&](CommitContext& context) {
     absl::StatusOr<ReplayedRows> rows = ReplayRows(context, step);

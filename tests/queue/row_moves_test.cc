@@ -162,6 +162,36 @@ TEST_F(RowMovesTest, AReplayIntoALaneThatIsGoneMakesItAnew) {
   EXPECT_EQ(RowIds(ReadAll(id, kNow + absl::Hours(3))), Range(1, 20));
 }
 
+TEST_F(RowMovesTest, AReplayLeavesWhatIsNotMeantAsItIsParkedByNow) {
+  Open();
+  const CampaignId id = Create();
+  LoadRows(id, 1, 8);
+  BounceEven(id);
+  ReplayStep step = StepFor(id, kNow);
+  step.meant = [](const ParkedRow& row) { return row.row.message.row != RowId{4}; };
+  const auto replayed = store_->ReplaySome(step);
+  ASSERT_TRUE(replayed.ok()) << replayed.status();
+  EXPECT_EQ(replayed->rows, 3u);
+  ASSERT_THAT(Parked(id), SizeIs(1));
+  EXPECT_EQ(Parked(id)[0].row.message.row, RowId{4});
+}
+
+TEST_F(RowMovesTest, WhatIsReplayedExpiresAtItsOwnTimeAlsoAfterARestart) {
+  Open();
+  const CampaignId id = Create();
+  LoadRows(id, 1, 8);
+  BounceEven(id);
+  const absl::Time due = kNow + absl::Hours(1), expires = due + absl::Hours(24);
+  ASSERT_TRUE(store_->Expire(id, kNow, nullptr).ok());  // what is known of its expiry is what a look has found
+  ASSERT_THAT(store_->Expiring(expires), IsEmpty());
+  ASSERT_TRUE(store_->ReplaySome(StepFor(id, due)).ok());
+  EXPECT_THAT(store_->Expiring(expires), ElementsAre(id));
+  EXPECT_THAT(store_->Expiring(expires - absl::Seconds(1)), IsEmpty());
+  Reopen();
+  EXPECT_THAT(store_->Expiring(expires), ElementsAre(id));
+  EXPECT_THAT(store_->Expiring(expires - absl::Seconds(1)), IsEmpty());
+}
+
 TEST_F(RowMovesTest, AReplayLeavesWhoIsSuppressedByNow) {
   Open();
   const CampaignId id = Create();

@@ -267,6 +267,35 @@ TEST_F(JobsTest, AReplayTellsOfRowsThatAreGoneWhenTheirTimeComes) {
   EXPECT_EQ(jobs_->replays_since(), absl::InfiniteFuture());
 }
 
+TEST_F(JobsTest, WhatALaterOrderHasSettledAnewIsNotTheReplays) {
+  ExpireAll();
+  ASSERT_TRUE(store_->SetState(campaign_, queue::CampaignState::kPaused, absl::Now()).ok());
+  const Job job = Order({.kind = Job::Kind::kReplay,
+                         .filter = {.everything = true},
+                         .outcome = queue::OutcomeKind::kExpired,
+                         .rate = {.count = 1000, .period = absl::Seconds(1)}});
+  ASSERT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->why == "campaign 'spring' is paused"; }));
+  // Another brings them back, and they expire once more.
+  queue::ReplayStep all{
+      .campaign = campaign_, .mailing = {}, .accepted = absl::Now(), .rows = {}, .meant = nullptr, .record = nullptr};
+  const auto parked = store_->ListParked(campaign_, {}, 100);
+  ASSERT_TRUE(parked.ok()) << parked.status();
+  const absl::Time due = absl::Now();
+  for (const queue::ParkedRow& row : parked->rows) all.rows.push_back({row.row.message.row, due, due + absl::Hours(1)});
+  ASSERT_EQ(store_->ReplaySome(all)->rows, 48u);
+  std::vector<queue::Outcome> outcomes;
+  for (const std::shared_ptr<queue::Pack>& pack : ReadAll(campaign_, queue::kNow + absl::Hours(1))) {
+    std::ranges::move(AllOf(pack, queue::OutcomeKind::kExpired, absl::Now()), std::back_inserter(outcomes));
+  }
+  Settle(std::move(outcomes));
+  ASSERT_EQ(Parked(), 48u);
+  ASSERT_TRUE(store_->SetState(campaign_, queue::CampaignState::kRunning, absl::Now()).ok());
+  const Job ended = Ended(job);
+  EXPECT_EQ(ended.moved, 0u) << "they were settled after it was ordered";
+  EXPECT_EQ(ended.gone, 48u);
+  EXPECT_EQ(Parked(), 48u);
+}
+
 TEST_F(JobsTest, ACancelledCampaignComesBackWithTheFirstRowThatIsReplayed) {
   Settle(AllOf(ReadAll(campaign_).at(0), queue::OutcomeKind::kDeferred, absl::Now(), absl::InfiniteFuture()));
   ASSERT_EQ(CountersOf(campaign_).in_doubt, 16u);
