@@ -38,8 +38,8 @@ absl::StatusOr<Template> CompileTemplate(const queue::CampaignSpec& spec) {
 }
 
 Campaigns::Campaigns(queue::Store& store, const std::vector<std::unique_ptr<Shard>>& shards, Delivery delivery,
-                     std::function<absl::Status()> may_send)
-    : store_(store), shards_(shards), delivery_(delivery), may_send_(std::move(may_send)) {}
+                     Surroundings surroundings)
+    : store_(store), shards_(shards), delivery_(delivery), surroundings_(std::move(surroundings)) {}
 
 absl::StatusOr<Campaign> Campaigns::Find(std::string_view name) {
   absl::StatusOr<Campaign> campaign = store_.FindCampaign(name);
@@ -63,12 +63,20 @@ absl::Status Campaigns::Recover() {
   const absl::StatusOr<std::vector<Campaign>> campaigns = store_.ListCampaigns();
   if (!campaigns.ok()) return campaigns.status();
   for (const Campaign& listed : *campaigns) {
+    const std::optional<PauseCause> cause = WhyPaused(listed);
+    if (!cause.has_value() || !cause->Cancels()) continue;
+    std::promise<void> returned;  // nothing is being sent yet
+    returned.set_value();
+    const std::lock_guard known(mutex_);
+    cancelling_.emplace(listed.id, Cancelling{cause->by == PauseCause::kErasure, returned.get_future().share()});
+  }
+  for (const Campaign& listed : *campaigns) {
     if (listed.state != CampaignState::kReady) continue;
     const absl::StatusOr<Campaign> campaign = store_.GetCampaign(listed.id);
     if (!campaign.ok()) return campaign.status();
     Schedule(*campaign);
   }
-  if (const absl::Status may = may_send_(); !may.ok()) {
+  if (const absl::Status may = surroundings_.may_send(); !may.ok()) {
     LogWarning("nothing is sent", {{"why", may}});
     return absl::OkStatus();
   }
@@ -146,7 +154,8 @@ std::shared_ptr<ActiveCampaign> Campaigns::Active(queue::CampaignId id) const {
 }
 
 absl::Status Campaigns::SendOn(const Campaign& campaign) {
-  if (absl::Status may = may_send_(); !may.ok()) return may;
+  if (absl::Status stays = CheckStays(campaign); !stays.ok()) return stays;
+  if (absl::Status may = surroundings_.may_send(); !may.ok()) return may;
   const absl::Status mode = CheckMode(campaign);
   if (!mode.ok()) return mode;
   const absl::Status running = store_.SetState(campaign.id, CampaignState::kRunning, absl::Now());
@@ -217,6 +226,7 @@ absl::Status Campaigns::Pause(std::string_view name, const PauseCause& cause) {
   const std::lock_guard lock(decision_);
   const absl::StatusOr<Campaign> campaign = Find(name);
   if (!campaign.ok()) return campaign.status();
+  if (absl::Status stays = CheckStays(*campaign); !stays.ok()) return stays;
   if (campaign->state == CampaignState::kPaused) {
     // Another reason to stay so; the breaker's is that of one that runs.
     if (cause.reason.empty() || cause.by == PauseCause::kBreaker) return absl::OkStatus();
@@ -257,36 +267,112 @@ absl::Status Campaigns::Resume(std::string_view name, const PauseCause& cause) {
   return Remember(name, pauses);
 }
 
-absl::StatusOr<Campaign> Campaigns::Cancel(std::string_view name, bool erase, absl::Duration patience) {
-  const std::lock_guard lock(decision_);
-  absl::StatusOr<Campaign> campaign = Find(name);
-  if (!campaign.ok()) return campaign.status();
-  if (campaign->state == CampaignState::kRunning) {
-    // Durable first: should the node stop before the cancellation is, nothing more of it is sent.
-    const absl::Status paused = store_.SetState(campaign->id, CampaignState::kPaused, absl::Now());
-    if (!paused.ok()) return paused;
+absl::Status Campaigns::CheckStays(const Campaign& campaign) const {
+  const std::lock_guard lock(mutex_);
+  if (!cancelling_.contains(campaign.id)) return absl::OkStatus();
+  return WithExit(
+      absl::FailedPreconditionError(fmt::format(
+          "campaign '{}' is being cancelled: it is once what is being sent of it has ended", campaign.spec.name)),
+      ExitCode::kUsage);
+}
+
+absl::StatusOr<std::shared_future<void>> Campaigns::BeginCancelling(const Campaign& campaign, bool erase) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = cancelling_.find(campaign.id);
+    if (known != cancelling_.end() && (known->second.erase || !erase)) return known->second.returned;
+  }
+  // Durable first: should the node stop before the cancellation is, nothing more of it is sent, and the next start
+  // cancels it.
+  PauseHistory pauses = PausesOf(campaign.spec.name);
+  pauses.Add(true, {.by = std::string(erase ? PauseCause::kErasure : PauseCause::kCancellation),
+                    .reason = "what is being sent ends first",
+                    .time = absl::Now()});
+  absl::Status noted = Remember(campaign.spec.name, pauses);
+  if (noted.ok() && campaign.state == CampaignState::kRunning) {
+    noted = store_.SetState(campaign.id, CampaignState::kPaused, absl::Now());
+  }
+  if (!noted.ok()) return noted;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = cancelling_.find(campaign.id);
+    if (known != cancelling_.end()) {
+      known->second.erase = true;
+      return known->second.returned;
+    }
   }
   auto returned = std::make_shared<std::promise<void>>();
-  std::future<void> waiting = returned->get_future();
-  Deactivate(campaign->id, [returned] { returned->set_value(); });
-  if (waiting.wait_for(absl::ToChronoNanoseconds(patience)) != std::future_status::ready) {
-    return WithExit(absl::UnavailableError(fmt::format("messages of campaign '{}' are still being sent; it is paused, "
-                                                       "nothing new begins: run the same command again",
-                                                       name)),
-                    ExitCode::kTryLater);
+  const std::shared_future<void> waiting = returned->get_future().share();
+  {
+    const std::lock_guard lock(mutex_);
+    cancelling_.emplace(campaign.id, Cancelling{erase, waiting});
   }
-  const absl::StatusOr<queue::Counters> counters = store_.Cancel(campaign->id, erase, absl::Now());
+  Deactivate(campaign.id, [returned] { returned->set_value(); });
+  return waiting;
+}
+
+absl::StatusOr<Campaign> Campaigns::Finish(queue::CampaignId id, bool erase) {
+  const absl::StatusOr<Campaign> before = store_.GetCampaign(id);
+  if (!before.ok()) return before.status();
+  const absl::StatusOr<queue::Counters> counters = store_.Cancel(id, erase, absl::Now());
   if (!counters.ok()) return counters.status();
   {
-    const std::lock_guard active(mutex_);
-    active_.erase(campaign->id);
+    const std::lock_guard known(mutex_);
+    active_.erase(id);
+    cancelling_.erase(id);
   }
-  return store_.GetCampaign(campaign->id);
+  if (surroundings_.cancelled) {
+    surroundings_.cancelled(before->spec.stream, counters->cancelled - before->counters.cancelled);
+  }
+  return store_.GetCampaign(id);
+}
+
+absl::StatusOr<Campaign> Campaigns::Cancel(std::string_view name, bool erase, absl::Duration patience) {
+  const absl::StatusOr<Campaign> campaign = Find(name);
+  if (!campaign.ok()) return campaign.status();
+  std::unique_lock lock(decision_);
+  if (Active(campaign->id) == nullptr) return Finish(campaign->id, erase);
+  const absl::StatusOr<std::shared_future<void>> returned = BeginCancelling(*campaign, erase);
+  if (!returned.ok()) return returned.status();
+  lock.unlock();
+  if (returned->wait_for(absl::ToChronoNanoseconds(patience)) != std::future_status::ready) {
+    return WithExit(
+        absl::UnavailableError(fmt::format("messages of campaign '{}' are still being sent. Nothing new begins, and "
+                                           "it is cancelled by itself once they have ended: see `campaign show`",
+                                           name)),
+        ExitCode::kTryLater);
+  }
+  lock.lock();
+  {
+    const std::lock_guard known(mutex_);
+    if (!cancelling_.contains(campaign->id)) return store_.GetCampaign(campaign->id);  // FinishCancelling was first
+  }
+  return Finish(campaign->id, erase);
+}
+
+void Campaigns::FinishCancelling() {
+  std::vector<std::pair<queue::CampaignId, bool>> returned;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, cancelling] : cancelling_) {
+      if (cancelling.returned.wait_for(std::chrono::seconds(0)) != std::future_status::ready) continue;
+      returned.emplace_back(id, cancelling.erase);
+    }
+  }
+  for (const auto& [id, erase] : returned) {
+    const std::lock_guard lock(decision_);
+    const absl::StatusOr<Campaign> cancelled = Finish(id, erase);
+    if (cancelled.ok()) {
+      LogInfo("a campaign is cancelled: what was being sent has ended", {{"campaign", cancelled->spec.name}});
+    } else {
+      LogError("a campaign could not be cancelled; it is tried again", {{"why", cancelled.status()}});
+    }
+  }
 }
 
 absl::Status Campaigns::Reopen(const Campaign& cancelled, const PauseCause& cause) {
   const std::lock_guard lock(decision_);
-  if (absl::Status may = may_send_(); !may.ok()) return may;
+  if (absl::Status may = surroundings_.may_send(); !may.ok()) return may;
   absl::Status reopened = store_.Reopen(cancelled.id, cancelled.ended, absl::Now());
   if (!reopened.ok()) return reopened;
   // What had paused it ended with its cancellation.
@@ -301,7 +387,7 @@ absl::Status Campaigns::Refilled(queue::CampaignId id) {
   const absl::StatusOr<Campaign> campaign = store_.GetCampaign(id);
   if (!campaign.ok()) return campaign.status();
   if (campaign->state != CampaignState::kRunning || campaign->spec.mode != ModeName(delivery_)) return absl::OkStatus();
-  if (!may_send_().ok()) return absl::OkStatus();  // the release begins it
+  if (!surroundings_.may_send().ok()) return absl::OkStatus();  // the release begins it
   return Activate(*campaign);
 }
 

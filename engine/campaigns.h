@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -31,9 +32,14 @@ namespace sealift::engine {
 // Threads:   any but a shard's; blocks. One decision at a time.
 class Campaigns {
  public:
-  // `may_send`: Ok, or why nothing of any campaign is sent.
+  struct Surroundings {
+    // Ok, or why nothing of any campaign is sent.
+    std::function<absl::Status()> may_send;
+    // So many rows of the stream were cancelled. May be empty.
+    std::function<void(const std::string& stream, uint64_t rows)> cancelled;
+  };
   Campaigns(queue::Store& store, const std::vector<std::unique_ptr<Shard>>& shards, Delivery delivery,
-            std::function<absl::Status()> may_send);
+            Surroundings surroundings);
 
   // Sends on with what was running when the node stopped, unless nothing may be sent, and knows again what is to start
   // by itself.
@@ -51,8 +57,12 @@ class Campaigns {
   std::optional<PauseCause> WhyPaused(const queue::Campaign& campaign) const;
   PauseHistory PausesOf(std::string_view name) const;
   absl::Status Resume(std::string_view name, const PauseCause& cause);
-  // Waits until nothing of it is being sent; kTryLater when that takes longer than `patience`: it is paused then.
+  // Nothing new of it is begun from here on; it is cancelled once what is being sent has ended. kTryLater when that
+  // takes longer than `patience`: FinishCancelling does it then, also after a restart. Meanwhile it is paused, and
+  // other decisions are not kept up.
   absl::StatusOr<queue::Campaign> Cancel(std::string_view name, bool erase, absl::Duration patience);
+  // Cancels those of which nothing is being sent any more.
+  void FinishCancelling();
 
   // The campaign that was cancelled then runs again, with nothing queued yet, for a replay of what was cancelled.
   absl::Status Reopen(const queue::Campaign& cancelled, const PauseCause& cause);
@@ -87,13 +97,25 @@ class Campaigns {
   std::optional<queue::CampaignId> TakeDue(absl::Time now);
   // Takes the campaign's rows back from every shard; `done` once all have returned what they could.
   void Deactivate(queue::CampaignId id, std::function<void()> done);
+  // One that waits until what is being sent has ended.
+  struct Cancelling {
+    bool erase = false;
+    std::shared_future<void> returned;
+  };
+  // Begins it, unless it is under way already; decision_ is held.
+  absl::StatusOr<std::shared_future<void>> BeginCancelling(const queue::Campaign& campaign, bool erase);
+  // Nothing of it is being sent; decision_ is held.
+  absl::StatusOr<queue::Campaign> Finish(queue::CampaignId id, bool erase);
+  // Ok, unless it is being cancelled.
+  absl::Status CheckStays(const queue::Campaign& campaign) const;
 
   queue::Store& store_;
   const std::vector<std::unique_ptr<Shard>>& shards_;
   const Delivery delivery_;
-  const std::function<absl::Status()> may_send_;
+  const Surroundings surroundings_;
   std::mutex decision_;       // one at a time
-  mutable std::mutex mutex_;  // guards the next three
+  mutable std::mutex mutex_;  // guards the next four
+  std::map<queue::CampaignId, Cancelling> cancelling_;
   std::map<queue::CampaignId, std::shared_ptr<ActiveCampaign>> active_;
   std::set<std::pair<absl::Time, queue::CampaignId>> starts_;  // whoever is not ready any more then is passed over
   std::map<std::string, PauseHistory, std::less<>> pauses_;    // by the campaign's name

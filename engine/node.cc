@@ -174,8 +174,13 @@ absl::Status NodeImpl::Open() {
   shards_made_.store(true, std::memory_order_release);
   restoration_ = std::make_unique<Restoration>(*store_, std::string(Campaigns::ModeName(options->delivery)),
                                                [this] { return campaigns_->Recover(); });
-  campaigns_ =
-      std::make_unique<Campaigns>(*store_, shards_, options->delivery, [this] { return restoration_->MaySend(); });
+  campaigns_ = std::make_unique<Campaigns>(
+      *store_, shards_, options->delivery,
+      Campaigns::Surroundings{
+          .may_send = [this] { return restoration_->MaySend(); },
+          .cancelled = [this](const std::string& stream,
+                              uint64_t rows) { metrics_.counter(Metric::kMessagesCancelled, {stream})->Add(rows); },
+      });
   suppressions_ = std::make_unique<Suppressions>(
       *store_, [this] { return this->options(); },
       Suppressions::Shards{.heard = [this] { AskShards([](Scheduler&) {}); },
@@ -448,10 +453,11 @@ void NodeImpl::Upkeep() {
     NoteDestinations();
     holds_->EndDue(now);
     campaigns_->StartDue(now);
+    if (HasRoom(store_->Unflushed()).ok()) campaigns_->FinishCancelling();
     ActOnReplies(now);
     NoteLimits(now);
     if (now >= next_erasure) {
-      campaigns_->EraseDue(now);
+      if (HasRoom(store_->Unflushed()).ok()) campaigns_->EraseDue(now);
       ForgetBouncesOfEnded();
       next_erasure = now + kEraseEvery;
     }

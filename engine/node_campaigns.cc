@@ -193,12 +193,10 @@ absl::Status NodeImpl::StartCampaign(std::string_view name, std::optional<absl::
 }
 
 absl::StatusOr<CampaignStatus> NodeImpl::Cancel(std::string_view name, bool erase) {
-  const absl::StatusOr<queue::Campaign> before = campaigns_->Find(name);
-  if (!before.ok()) return before.status();
+  // An erasure rewrites files, and would wait for room with its answer.
+  if (absl::Status room = erase ? HasRoom(store_->Unflushed()) : absl::OkStatus(); !room.ok()) return room;
   const absl::StatusOr<queue::Campaign> campaign = campaigns_->Cancel(name, erase, kCancelPatience);
   if (!campaign.ok()) return campaign.status();
-  metrics_.counter(Metric::kMessagesCancelled, {campaign->spec.stream})
-      ->Add(campaign->counters.cancelled - before->counters.cancelled);
   return StatusOf(*campaign);
 }
 

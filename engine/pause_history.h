@@ -12,11 +12,14 @@ namespace sealift::engine {
 // Who paused or resumed a campaign, when and why.
 struct PauseCause {
   static constexpr std::string_view kBreaker = "circuit breaker";
+  static constexpr std::string_view kCancellation = "campaign cancel", kErasure = "campaign cancel --erase";
 
-  std::string by;      // an operator's user name, or kBreaker
+  std::string by;      // an operator's user name, or one of these
   std::string reason;  // what the operator gave, if anything; what the breaker has counted
   absl::Time time;
 
+  // It is to be cancelled as soon as it can be.
+  bool Cancels() const { return by == kCancellation || by == kErasure; }
   // "by the circuit breaker: 6 of 100 messages bounced hard"
   std::string Describe() const;
 };

@@ -62,7 +62,9 @@ class Ground {
     absl::StatusOr<std::unique_ptr<queue::Store>> store = queue::Store::Open(std::move(options));
     CHECK(store.ok(), "the store opens");
     store_ = *std::move(store);
-    campaigns_ = std::make_unique<Campaigns>(*store_, shards_, Delivery::kSink, [] { return absl::OkStatus(); });
+    campaigns_ = std::make_unique<Campaigns>(
+        *store_, shards_, Delivery::kSink,
+        Campaigns::Surroundings{.may_send = [] { return absl::OkStatus(); }, .cancelled = {}});
   }
   ~Ground() {
     store_.reset();

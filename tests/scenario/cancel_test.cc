@@ -1,6 +1,8 @@
 // A cancelled campaign sends nothing more; its rows are counted as cancelled, and --dry-run only says how many.
 #include <fmt/format.h>
 
+#include <future>
+
 #include "tests/scenario/harness/eventually.h"
 #include "tests/scenario/harness/sink.h"
 #include "tests/scenario/harness/world.h"
@@ -48,6 +50,59 @@ TEST_F(CancelTest, CancelEndsACampaignInTheMiddle) {
   StopDaemon();
   StartDaemon();
   EXPECT_EQ(Show("spring")["state"].Text(), "cancelled");
+  StopDaemon();
+}
+
+class SlowCancelTest : public World {
+ protected:
+  // One takes a message and keeps its answer for ten seconds.
+  std::string Script() const {
+    return fmt::format(
+        "[[provider]]\nname = \"slow\"\ndomains = [\"d1.test\"]\nmx = [{{ host = \"mx.d1.test\", address = \"{}\" "
+        "}}]\n[[provider.rule]]\nat = \"body\"\nreply = \"250 2.0.0 Ok\"\npause = \"10s\"\n"
+        "[[provider]]\nname = \"quick\"\ndomains = [\"d2.test\"]\nmx = [{{ host = \"mx.d2.test\", address = \"{}\" "
+        "}}]\n",
+        net.Address(10), net.Address(11));
+  }
+  void BeginSlowly(const Sink& sink) {
+    Load("slow", Template(), Recipients(200, {"d1.test"}, "slow.csv"), {"--start"});
+    ASSERT_TRUE(Eventually(kInTime, [&] { return sink.Status()["totals"]["connections"].Number() > 0; }));
+  }
+};
+
+TEST_F(SlowCancelTest, ACancellationThatWaitsForWhatIsBeingSentKeepsUpNoOtherDecision) {
+  const Sink sink(dir, Script(), net.Address(2, 5353));
+  StartDaemon();
+  BeginSlowly(sink);
+  Load("other", Template(), Recipients(2000, {"d2.test"}, "other.csv"), {"--start", "--rate", "50/s"});
+  std::future<Answer> cancel = std::async(std::launch::async, [&] {
+    return Sealift({"campaign", "cancel", "slow", "--yes", "--reason", "wrong template"});
+  });
+  ASSERT_TRUE(ShowsUntil("slow", kInTime, [](const Json& now) { return now["state"].Text() == "paused"; }));
+  EXPECT_NE(Sealift({"campaign", "resume", "slow"}).exit_code, 0) << "it is being cancelled";
+  ASSERT_EQ(Sealift({"campaign", "pause", "other", "--reason", "stop"}).exit_code, 0);
+  EXPECT_NE(cancel.wait_for(std::chrono::seconds(0)), std::future_status::ready) << "the pause waited for it";
+  EXPECT_EQ(cancel.get().exit_code, 0);
+  const Json now = Show("slow");
+  EXPECT_EQ(now["state"].Text(), "cancelled");
+  EXPECT_GT(now["delivered"].Number(), 0) << "what was being sent";
+  EXPECT_EQ(now["delivered"].Number() + now["cancelled"].Number(), 200) << now.Dump();
+  StopDaemon();
+}
+
+TEST_F(SlowCancelTest, OneThatAKillHasInterruptedIsCarriedOutByTheNextStart) {
+  const Sink sink(dir, Script(), net.Address(2, 5353));
+  StartDaemon();
+  BeginSlowly(sink);
+  std::future<Answer> cancel = std::async(std::launch::async, [&] {
+    return Sealift({"campaign", "cancel", "slow", "--yes", "--reason", "wrong template"});
+  });
+  ASSERT_TRUE(ShowsUntil("slow", kInTime, [](const Json& now) { return now["state"].Text() == "paused"; }));
+  KillDaemon();
+  EXPECT_NE(cancel.get().exit_code, 0);
+  StartDaemon();
+  ASSERT_TRUE(ShowsUntil("slow", kInTime, [](const Json& now) { return now["state"].Text() == "cancelled"; }));
+  EXPECT_EQ(Show("slow")["queued"].Number(), 0);
   StopDaemon();
 }
 

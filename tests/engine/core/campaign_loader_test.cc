@@ -481,7 +481,7 @@ TEST_F(CampaignLoaderTest, WhoPausedACampaignAndWhyIsKnownAsLongAsItIsPaused) {
     EXPECT_EQ(cause->time, ByJane().time);
   };
   expect_jane(*campaigns_);
-  Campaigns next(*store_, shards_, Delivery::kSink, [] { return absl::OkStatus(); });
+  Campaigns next(*store_, shards_, Delivery::kSink, {.may_send = [] { return absl::OkStatus(); }, .cancelled = {}});
   ASSERT_TRUE(next.Recover().ok());
   expect_jane(next);
   ASSERT_TRUE(campaigns_->Pause("spring", {.by = "kim", .reason = "typo too", .time = absl::Now()}).ok());
@@ -491,7 +491,7 @@ TEST_F(CampaignLoaderTest, WhoPausedACampaignAndWhyIsKnownAsLongAsItIsPaused) {
   ASSERT_TRUE(campaigns_->Pause("spring", breaker).ok());
   EXPECT_EQ(campaigns_->WhyPaused(*store_->FindCampaign("spring"))->Describe(), "by the circuit breaker: 6 of 100");
   // All of it is known, after another start too.
-  Campaigns last(*store_, shards_, Delivery::kSink, [] { return absl::OkStatus(); });
+  Campaigns last(*store_, shards_, Delivery::kSink, {.may_send = [] { return absl::OkStatus(); }, .cancelled = {}});
   ASSERT_TRUE(last.Recover().ok());
   std::vector<std::string> told;
   for (const PauseHistory::Entry& entry : last.PausesOf("spring").entries) {
@@ -536,7 +536,7 @@ TEST_F(CampaignLoaderTest, AStartThatWasSetIsKnownToTheNextProcess) {
   request.start_at = absl::Now() + absl::Hours(1);
   ASSERT_TRUE(Load(kThree, request).ok());
   absl::Status may_send = absl::UnavailableError("it was restored");
-  Campaigns next(*store_, shards_, Delivery::kSink, [&] { return may_send; });
+  Campaigns next(*store_, shards_, Delivery::kSink, {.may_send = [&] { return may_send; }, .cancelled = {}});
   ASSERT_TRUE(next.Recover().ok());
   next.StartDue(absl::Now());
   EXPECT_EQ(store_->FindCampaign("spring")->state, queue::CampaignState::kReady) << "not yet";
@@ -548,7 +548,7 @@ TEST_F(CampaignLoaderTest, AStartThatWasSetIsKnownToTheNextProcess) {
 
   request.name = "summer";
   ASSERT_TRUE(Load(kThree, request).ok());
-  Campaigns live(*store_, shards_, Delivery::kLive, [] { return absl::OkStatus(); });
+  Campaigns live(*store_, shards_, Delivery::kLive, {.may_send = [] { return absl::OkStatus(); }, .cancelled = {}});
   ASSERT_TRUE(live.Recover().ok());
   live.StartDue(absl::Now() + absl::Hours(2));
   EXPECT_EQ(store_->FindCampaign("summer")->state, queue::CampaignState::kReady) << "it was loaded for the sink";
@@ -561,7 +561,7 @@ TEST_F(CampaignLoaderTest, RowsThatComeBackAreNotSentWhileNothingMayBe) {
   ASSERT_TRUE(campaigns_->Start("spring").ok());
   const queue::CampaignId id = store_->FindCampaign("spring")->id;
   absl::Status may_send = absl::FailedPreconditionError("it was restored");
-  Campaigns restored(*store_, shards_, Delivery::kSink, [&] { return may_send; });
+  Campaigns restored(*store_, shards_, Delivery::kSink, {.may_send = [&] { return may_send; }, .cancelled = {}});
   ASSERT_TRUE(restored.Recover().ok());
   ASSERT_TRUE(restored.Refilled(id).ok());
   EXPECT_EQ(restored.Active(id), nullptr);

@@ -37,7 +37,8 @@ class FinishedSendingTest : public ShardWorld {
 
   queue::CampaignId SendMessages(const std::vector<std::string>& messages) {
     const std::vector<std::unique_ptr<Shard>> shards;
-    Campaigns campaigns(*store_, shards, Delivery::kLive, [] { return absl::OkStatus(); });
+    Campaigns campaigns(*store_, shards, Delivery::kLive,
+                        {.may_send = [] { return absl::OkStatus(); }, .cancelled = {}});
     LoadRequest request{.name = "statements", .stream = "news", .messages = true};
     queue::CampaignSpec spec{
         .name = request.name, .stream = request.stream, .mode = "live", .settings_json = "{}", .finished = true};
