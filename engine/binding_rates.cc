@@ -29,19 +29,27 @@ const std::vector<std::string>& PatternsOf(const DestinationOptions& block) {
   return block.mx.empty() ? block.domains : block.mx;
 }
 
-// Whether another block before it begins with the same domain or host.
+// By which of its domains or hosts a block is known: what it begins with, or began with before a reload.
+const std::string& KnownBy(const DestinationOptions& block) {
+  return block.counts_as.empty() ? PatternsOf(block).front() : block.counts_as;
+}
+
+// Both select by domain, or both by host.
+bool AreAlike(const DestinationOptions& one, const DestinationOptions& other) {
+  return one.provider.empty() && other.provider.empty() && one.mx.empty() == other.mx.empty();
+}
+
+// Whether another block before it is known by the same domain or host.
 bool HasNamesake(const Options& options, const DestinationOptions& block) {
   for (const DestinationOptions& other : options.destinations) {
     if (&other == &block) return false;
-    const bool is_alike = other.provider.empty() && other.mx.empty() == block.mx.empty();
-    if (is_alike && PatternsOf(other).front() == PatternsOf(block).front()) return true;
+    if (AreAlike(other, block) && KnownBy(other) == KnownBy(block)) return true;
   }
   return false;
 }
 
 // What a block counts at a site: hosts that judge as one share a provider's limit; otherwise each site has its own, of
-// every block that binds it. What was counted is kept when a reload adds to the block: it is known by what it begins
-// with.
+// every block that binds it.
 struct Counted {
   std::string name, identity;
 };
@@ -53,7 +61,7 @@ Counted CountedAt(const Options& options, std::string_view site, const Destinati
   const std::string_view kind = block.mx.empty() ? "" : "mx ";
   std::string name = fmt::format("{} for {}{}", site, kind, patterns.front());
   if (patterns.size() > 1) name += fmt::format(" and {} more", patterns.size() - 1);
-  if (!HasNamesake(options, block)) patterns.resize(1);
+  if (!HasNamesake(options, block)) patterns = {KnownBy(block)};
   std::ranges::sort(patterns);
   std::string all = fmt::format("{}", fmt::join(patterns, ","));
   if (all.size() > kPatternsMax) all = fmt::format("{:016x}", queue::SipHash64({}, all));
@@ -106,6 +114,30 @@ std::vector<BindingRate> BindingRates(const Options& options, const Sending& sen
     if (pool.name != sending.stream.pool && pool.Has(source.name)) add_pool(pool);
   }
   return rates;
+}
+
+void KeepCounts(const Options& before, Options& after) {
+  std::vector<const DestinationOptions*> left;
+  for (const DestinationOptions& block : before.destinations) {
+    if (block.provider.empty()) left.push_back(&block);
+  }
+  // Whoever begins with what a block was known by has the first claim on it.
+  for (const bool first_only : {true, false}) {
+    for (DestinationOptions& block : after.destinations) {
+      if (!block.provider.empty() || !block.counts_as.empty()) continue;
+      const std::vector<std::string>& patterns = PatternsOf(block);
+      const auto is_it = [&](const DestinationOptions* was) {
+        if (!AreAlike(*was, block) || (first_only && KnownBy(*was) != patterns.front())) return false;
+        return std::ranges::any_of(PatternsOf(*was), [&](const std::string& pattern) {
+          return std::ranges::find(patterns, pattern) != patterns.end();
+        });
+      };
+      const auto was = std::ranges::find_if(left, is_it);
+      if (was == left.end()) continue;
+      block.counts_as = KnownBy(**was);
+      left.erase(was);
+    }
+  }
 }
 
 std::vector<BindingRate> ConnectionRates(const Options& options, const Sending& sending, const SourceOptions& source,

@@ -37,6 +37,7 @@ std::string Hold::Id() const { return fmt::format("{}{}", kind == Kind::kJob ? "
 std::string Hold::ToText() const {
   json text = {{"kind", ToString(kind)}, {"filter", json::parse(FilterToText(filter))}, {"ended", ended}};
   if (!to_pool.empty()) text["to_pool"] = to_pool;
+  if (!address.empty()) text["address"] = address;
   if (until != absl::InfiniteFuture()) text["until_ms"] = absl::ToUnixMillis(until);
   for (const Entry& entry : history) {
     text["history"].push_back({{"time_ms", absl::ToUnixMillis(entry.time)},
@@ -67,6 +68,7 @@ absl::StatusOr<Hold> Hold::Parse(uint32_t number, std::string_view text) {
   if (!parsed.ok()) return parsed.status();
   hold.filter = *std::move(parsed);
   hold.to_pool = read.value("to_pool", "");
+  hold.address = read.value("address", "");
   hold.ended = read.value("ended", false);
   if (read.contains("until_ms")) hold.until = absl::FromUnixMillis(read.value("until_ms", int64_t{0}));
   for (const json& entry : *history) {

@@ -32,6 +32,7 @@ struct Hold {
   Kind kind = Kind::kHold;
   QueueFilter filter;
   std::string to_pool;  // kRoute
+  std::string address;  // of the filter's source, whatever that is called by now; empty: it was not known
   absl::Time until = absl::InfiniteFuture();
   std::vector<Entry> history;  // oldest first
   bool ended = false;

@@ -82,6 +82,10 @@ absl::StatusOr<Hold> Holds::Check(const Request& request) const {
   Hold hold{.kind = request.kind, .filter = matcher->filter(), .to_pool = request.to_pool};
   const QueueFilter& filter = hold.filter;
   if (absl::Status known = CheckNames(filter, *options); !known.ok()) return known;
+  if (filter.source.has_value()) {
+    const SourceOptions* const source = options->FindSource(*filter.source);
+    if (source != nullptr) hold.address = source->address;
+  }
   if (filter.state == kHeldState) return Usage("rows that are held are held already: `sealift queue holds` lists why");
   if (filter.state == kInDoubtState) {
     return Usage("rows in doubt are held already, until `sealift queue release --state in_doubt`");
@@ -181,6 +185,60 @@ void Holds::EndDue(absl::Time now) {
   }
   for (const Hold& hold : over) LogInfo("a hold has ended: its time was over", {{"hold", hold.Id()}});
   Announce();
+}
+
+absl::Status Holds::FollowNames(const Options* before, const Options& after, absl::Time now) {
+  const std::lock_guard decision(decision_);
+  std::vector<Hold> renamed;
+  std::vector<std::shared_ptr<const Hold>> as_before;
+  const auto rename = [&](Hold& hold, std::optional<std::string>& name, std::string_view what, const std::string& to) {
+    hold.history.push_back({.time = now,
+                            .what = "renamed",
+                            .by = "sealiftd",
+                            .reason = fmt::format("the {} '{}' is called '{}' now", what, *name, to)});
+    name = to;
+  };
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [number, each] : holds_) {
+      if (each->ended) continue;
+      Hold hold = *each;
+      const size_t entries = hold.history.size();
+      const auto source = std::ranges::find(after.sources, hold.address, &SourceOptions::address);
+      if (!hold.address.empty() && source != after.sources.end() && source->name != hold.filter.source) {
+        rename(hold, hold.filter.source, "source", source->name);
+      }
+      if (hold.filter.provider.has_value() && before != nullptr) {
+        const auto was = std::ranges::find(before->providers, *hold.filter.provider, &ProviderOptions::name);
+        const auto is = was == before->providers.end()
+                            ? after.providers.end()
+                            : std::ranges::find(after.providers, was->mx, &ProviderOptions::mx);
+        if (is != after.providers.end() && is->name != was->name) {
+          rename(hold, hold.filter.provider, "provider", is->name);
+        }
+      }
+      if (hold.history.size() == entries) continue;
+      renamed.push_back(std::move(hold));
+      as_before.push_back(each);
+    }
+  }
+  if (renamed.empty()) return absl::OkStatus();
+  if (absl::Status written = Write(renamed); !written.ok()) return written;
+  {
+    const std::lock_guard lock(mutex_);
+    of_jobs_[kOfOldNames] = std::move(as_before);
+  }
+  for (const Hold& hold : renamed) LogInfo("a hold follows a name", {{"hold", hold.Id()}});
+  Announce();
+  return absl::OkStatus();
+}
+
+void Holds::Followed() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!of_jobs_.contains(kOfOldNames)) return;
+  }
+  KeepFor(kOfOldNames, {});
 }
 
 absl::Status Holds::Forget(absl::Time before) {

@@ -62,6 +62,11 @@ class Holds {
   absl::StatusOr<std::vector<Hold>> End(const Which& which, const Given& given, absl::Time now, bool dry_run);
   // Ends those whose time is over.
   void EndDue(absl::Time now);
+  // A source or provider that is called otherwise in `after` is the same one: what is ordered of it stays in force.
+  // Until Followed they keep under both names: the shards adopt `after` in between. `before` is null at a start, where
+  // sources are known by their addresses only.
+  absl::Status FollowNames(const Options* before, const Options& after, absl::Time now);
+  void Followed();
   // Forgets what ended before that time.
   absl::Status Forget(absl::Time before);
 
@@ -79,10 +84,12 @@ class Holds {
   queue::Store& store_;
   const ReadOptions options_;
   const Publish publish_;
-  std::mutex decision_;                                                   // one at a time
-  mutable std::mutex mutex_;                                              // guards the rest
-  std::map<uint32_t, std::shared_ptr<const Hold>> holds_;                 // by number, ended ones too
-  std::map<uint32_t, std::vector<std::shared_ptr<const Hold>>> of_jobs_;  // by job
+  std::mutex decision_;                                    // one at a time
+  mutable std::mutex mutex_;                               // guards the rest
+  std::map<uint32_t, std::shared_ptr<const Hold>> holds_;  // by number, ended ones too
+  // By job; no job has the first number.
+  std::map<uint32_t, std::vector<std::shared_ptr<const Hold>>> of_jobs_;
+  static constexpr uint32_t kOfOldNames = 0;
   std::shared_ptr<const HoldSet> in_force_ = std::make_shared<const HoldSet>();
   uint64_t generation_ = 0;  // of in_force_
 };

@@ -151,23 +151,30 @@ std::string Slots::Describe() const {
   return text;
 }
 
+std::string Slots::name() const {
+  const std::lock_guard lock(mutex_);
+  return name_;
+}
+
 std::string Slots::origin() const {
   const std::lock_guard lock(mutex_);
   return origin_;
 }
 
-void Slots::Adopt(const CountLimit& limit, int reserved) {
+void Slots::Adopt(std::string_view name, const CountLimit& limit, int reserved) {
   max_.store(limit.count, std::memory_order_relaxed);
   reserved_.store(reserved, std::memory_order_relaxed);
   const std::lock_guard lock(mutex_);
+  name_ = name;
   origin_ = limit.origin;
 }
 
-std::shared_ptr<Slots> Limits::Count(std::string_view name, const CountLimit& limit, int reserved) {
+std::shared_ptr<Slots> Limits::Count(std::string_view name, const CountLimit& limit, int reserved,
+                                     std::string_view identity) {
   const std::lock_guard lock(mutex_);
-  Counted& entry = counts_[std::string(name)];
-  if (entry.kept == nullptr) entry.slots = entry.kept = std::make_shared<Slots>(std::string(name));
-  entry.kept->Adopt(limit, reserved);
+  Counted& entry = counts_[std::string(identity.empty() ? name : identity)];
+  if (entry.kept == nullptr) entry.slots = entry.kept = std::make_shared<Slots>();
+  entry.kept->Adopt(name, limit, reserved);
   return entry.kept;
 }
 
@@ -175,8 +182,8 @@ std::shared_ptr<Slots> Limits::PassingCount(std::string_view name, const CountLi
   const std::lock_guard lock(mutex_);
   std::weak_ptr<Slots>& entry = counts_[std::string(name)].slots;
   std::shared_ptr<Slots> slots = entry.lock();
-  if (slots == nullptr) entry = slots = std::make_shared<Slots>(std::string(name));
-  slots->Adopt(limit, 0);
+  if (slots == nullptr) entry = slots = std::make_shared<Slots>();
+  slots->Adopt(name, limit, 0);
   return slots;
 }
 
@@ -196,8 +203,8 @@ void Limits::ForEach(const std::function<void(const RateInForce&)>& rate,
                      const std::function<void(const std::string& name, const Slots&)>& count) {
   const std::lock_guard lock(mutex_);
   for (const auto& [key, entry] : rates_) rate(*entry);
-  for (const auto& [name, entry] : counts_) {
-    if (const std::shared_ptr<Slots> slots = entry.slots.lock(); slots != nullptr) count(name, *slots);
+  for (const auto& [identity, entry] : counts_) {
+    if (const std::shared_ptr<Slots> slots = entry.slots.lock(); slots != nullptr) count(slots->name(), *slots);
   }
 }
 

@@ -111,10 +111,8 @@ class Slots {
  public:
   enum class For : uint8_t { kAnything, kReserved };
 
-  explicit Slots(std::string name) : name_(std::move(name)) {}
-
-  const std::string& name() const { return name_; }  // "source ip1"
-  std::string origin() const;                        // the configuration's file:line
+  std::string name() const;    // "source ip1"
+  std::string origin() const;  // the configuration's file:line
 
   bool TryTake(For what = For::kAnything) {
     if (what == For::kReserved) return TryTake(used_, max_.load(std::memory_order_relaxed));
@@ -134,7 +132,7 @@ class Slots {
   void Leave(For what) { Add(what, 1, leaving_, leaving_open_to_all_); }
   void HasLeft(For what) { Add(what, -1, leaving_, leaving_open_to_all_); }
 
-  void Adopt(const CountLimit& limit, int reserved);
+  void Adopt(std::string_view name, const CountLimit& limit, int reserved);
   // What is transactional and finds none calls here.
   Precedence& precedence() { return precedence_; }
   // What is not calls here.
@@ -164,13 +162,12 @@ class Slots {
     return false;
   }
 
-  const std::string name_;
   std::atomic<int> used_{0}, open_to_all_{0};
   std::atomic<int> leaving_{0}, leaving_open_to_all_{0};  // of these
   std::atomic<int> max_{0}, reserved_{0};
   Precedence precedence_, idle_call_;
   mutable std::mutex mutex_;
-  std::string origin_;
+  std::string name_, origin_;
 };
 using SharedSlots = std::vector<std::shared_ptr<Slots>>;
 
@@ -192,7 +189,8 @@ class Limits {
   // The same for one whose owner knows after a restart what became of it: nothing waits for the disk.
   std::shared_ptr<RateInForce> OwnedRate(std::string_view kind, std::string_view name, const RateLimit& limit,
                                          std::string_view identity = {});
-  std::shared_ptr<Slots> Count(std::string_view name, const CountLimit& limit, int reserved = 0);
+  std::shared_ptr<Slots> Count(std::string_view name, const CountLimit& limit, int reserved = 0,
+                               std::string_view identity = {});
   // The same of one that is in force for as long as somebody has it.
   std::shared_ptr<Slots> PassingCount(std::string_view name, const CountLimit& limit);
   // Of a source by what judges as one: there is one for as long as somebody has it.

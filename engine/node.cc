@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "engine/binding_rates.h"
 #include "engine/campaign_settings.h"
 #include "engine/config_place.h"
 #include "engine/config_show.h"
@@ -140,6 +141,8 @@ absl::Status NodeImpl::Open() {
         AskShards([&](Scheduler& scheduler) { scheduler.AdoptHolds(holds); });
       });
   if (absl::Status opened = holds_->Open(absl::Now()); !opened.ok()) return opened;
+  if (absl::Status followed = holds_->FollowNames(nullptr, *options, absl::Now()); !followed.ok()) return followed;
+  holds_->Followed();
   dns_cache_ = std::make_shared<dns::Cache>(dns::Cache::Options{
       .entries_max = std::max<size_t>(options->dns.cache.bytes / 512, 1024)});  // an answer has some hundred bytes
   https_ =
@@ -324,18 +327,22 @@ absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
   }
   auto next = std::make_shared<Options>(*candidate->options);
   next->generation = options()->generation + 1;
+  KeepCounts(*options(), *next);
   if (absl::Status sources = DropUnavailableSources(*next); !sources.ok()) return sources;
+  const std::shared_ptr<const Options> before = options();
+  if (absl::Status followed = holds_->FollowNames(before.get(), *next, absl::Now()); !followed.ok()) return followed;
   if (absl::Status adopted = restraints_.Adopt(next); !adopted.ok()) return WithExit(adopted, ExitCode::kConfig);
   warmups_->Adopt(*next);
-  for (const ProviderOptions& before : options()->providers) {
-    const auto now = std::ranges::find(next->providers, before.mx, &ProviderOptions::mx);
-    if (now == next->providers.end() || now->name == before.name) continue;
+  for (const ProviderOptions& was : before->providers) {
+    const auto now = std::ranges::find(next->providers, was.mx, &ProviderOptions::mx);
+    if (now == next->providers.end() || now->name == was.name) continue;
     LogWarning("a provider has another name: what limits sending to it begins anew",
-               {{"before", before.name}, {"now", now->name}, {"next", "take the old name back if it was not meant"}});
+               {{"before", was.name}, {"now", now->name}, {"next", "take the old name back if it was not meant"}});
   }
   for (const std::unique_ptr<Shard>& shard : shards_) {
     shard->Ask([&](Scheduler& scheduler) { scheduler.Adopt(next, candidate->keys); });
   }
+  holds_->Followed();
   const std::lock_guard lock(options_mutex_);
   options_ = std::move(next);
   signing_keys_ = candidate->keys;

@@ -262,6 +262,7 @@ struct DestinationOptions {          // [[destination]]: one of domains, mx, pro
   std::optional<TlsPolicy> tls;      // may only tighten a stream's
   Per per = Per::kSource;            // what connections and the rates are counted for
   std::string origin = "default";    // where the block stands
+  std::string counts_as;             // not of the file: see KeepCounts
 };
 
 struct RuleOptions {  // [[rule]]: what a reply that matches does

@@ -123,9 +123,11 @@ void Paths::Configure(Path& path) {
   path.source = found == nullptr ? -1 : static_cast<int>(found - options.sources.data());
   if (found == nullptr) return;
   const SourceOptions& source = *found;
+  path.address = source.address;
   const DestinationSettings settings = options.DestinationFor(path.site.domain, path.site.hosts.front().name);
   path.slots = {services_.limits.Count("source " + source.name, source.connections,
-                                       source.reserved_for_transactional.Of(source.connections.count))};
+                                       source.reserved_for_transactional.Of(source.connections.count),
+                                       "source " + source.address)};
   for (const PoolOptions& pool : options.pools) {
     if (pool.connections.count == 0 || !pool.Has(source.name)) continue;
     path.slots.push_back(services_.limits.Count("pool " + pool.name, pool.connections));
@@ -145,7 +147,8 @@ void Paths::Configure(Path& path) {
     if (block.connections.count == 0 || block.provider.empty()) continue;
     for (const Whose& whose : WhoseAre(options, block.per, source)) {
       path.slots.push_back(services_.limits.Count("provider " + block.provider + whose.name, block.connections,
-                                                  block.reserved_for_transactional.Of(block.connections.count)));
+                                                  block.reserved_for_transactional.Of(block.connections.count),
+                                                  "provider " + block.provider + whose.identity));
     }
   }
   AdoptSlots(path);
@@ -420,7 +423,7 @@ bool Paths::IsOverAtSite(const Path& path, Slots::For what) {
 
 bool Paths::IsTooMany(Path& path, Slots::For what) {
   if (!path.reloaded) return false;
-  const bool over = IsOverAtSite(path, what) ||
+  const bool over = path.source < 0 || IsOverAtSite(path, what) ||
                     std::ranges::any_of(path.slots, [what](const auto& slots) { return slots->IsOver(what); });
   const auto stays = std::ranges::find_if(
       path.taken, [what](const Path::Taken& taken) { return taken.what == what && !taken.leaves; });

@@ -64,7 +64,7 @@ bool Site::Unused() const {
 }
 
 bool Path::CountsWith(const Path& other, Per per) const {
-  if (per == Per::kNode || other.source == source) return true;
+  if (per == Per::kNode || other.address == address) return true;
   return per == Per::kPool && std::ranges::find(pool_mates, other.source) != pool_mates.end();
 }
 

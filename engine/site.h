@@ -178,7 +178,8 @@ struct Path {
   Scheduler& scheduler;
   Site& site;
   const std::string source_name;
-  int source = -1;  // index into Options::sources; -1: a reload has taken the source away
+  int source = -1;      // index into Options::sources; -1: a reload has taken the source away
+  std::string address;  // of the source; what is open from it counts there, whatever it is called by now
   const TlsRequirement requirement;
   int sessions = 0;
   int reserved_sessions = 0;                           // of `sessions`, those that only transactional mail has

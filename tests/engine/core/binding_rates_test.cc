@@ -49,6 +49,23 @@ TEST_F(BindingRatesTest, ABlockThatGetsAnotherDomainIsTheSame) {
   EXPECT_EQ(Identities("d2.test"), before);
 }
 
+TEST_F(BindingRatesTest, AReloadKeepsWhatABlockHasCountedWhateverStandsFirstInIt) {
+  const auto reload = [this](std::vector<DestinationOptions> blocks) {
+    const Options before = options_;
+    options_.destinations = std::move(blocks);
+    KeepCounts(before, options_);
+  };
+  options_.destinations = {Block({"d1.test"})};
+  const std::vector<std::string> before = Identities("d1.test");
+  reload({Block({"d0.test", "d1.test"})});
+  EXPECT_EQ(Identities("d1.test"), before);
+  reload({Block({"d0.test"})});
+  EXPECT_EQ(Identities("d0.test"), before) << "it has been of that domain too";
+  reload({Block({"d3.test"}), Block({"d2.test", "d0.test"})});
+  EXPECT_EQ(Identities("d0.test"), before);
+  EXPECT_NE(Identities("d3.test"), before) << "another block counts for itself";
+}
+
 TEST_F(BindingRatesTest, BlocksThatBeginWithTheSameDomainAreTwo) {
   options_.destinations = {Block({"d1.test", "d2.test"}), Block({"d1.test", "d3.test"})};
   const std::vector<std::string> of_both = Identities("d1.test");

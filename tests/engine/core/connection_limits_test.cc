@@ -48,10 +48,12 @@ TEST_F(ConnectionLimitsTest, TheSitesOfAProviderShareItsConnections) {
   Start();
   SendToBoth();
   ASSERT_TRUE(Eventually([this] { return Open() == 3; }));
-  const std::shared_ptr<Slots> slots = limits_.Count("provider group from " + options_.sources[0].name, {3});
+  const std::shared_ptr<Slots> slots = limits_.Count("provider group from " + options_.sources[0].name, {3}, 0,
+                                                     "provider group from " + options_.sources[0].address);
   EXPECT_EQ(slots->used(), 3);
   // More slots are seen without anything else happening.
-  limits_.Count("provider group from " + options_.sources[0].name, {5});
+  limits_.Count("provider group from " + options_.sources[0].name, {5}, 0,
+                "provider group from " + options_.sources[0].address);
   EXPECT_TRUE(Eventually([this] { return Open() == 5; }));
   Stop(absl::ZeroDuration());
   EXPECT_EQ(slots->used(), 0);
@@ -104,7 +106,8 @@ TEST_F(ConnectionLimitsTest, WhatAReloadBeginsToCountIsCountedWithWhatIsOpen) {
   options_.destinations.push_back({.provider = "group", .connections = {.count = 2, .origin = "t:2"}});
   const auto now = std::make_shared<const Options>(options_);
   OnShard([&](Scheduler& scheduler) { scheduler.Adopt(now, scheduler.services().signing_keys); });
-  const std::shared_ptr<Slots> slots = limits_.Count("provider group from " + options_.sources[0].name, {2});
+  const std::shared_ptr<Slots> slots = limits_.Count("provider group from " + options_.sources[0].name, {2}, 0,
+                                                     "provider group from " + options_.sources[0].address);
   EXPECT_EQ(slots->used(), 6);
   Stop(absl::ZeroDuration());
   EXPECT_EQ(slots->used(), 0);
