@@ -91,14 +91,22 @@ std::vector<ConfigChange> DiffOptions(const Options& before, const Options& afte
   return changes;
 }
 
-std::vector<WeakerPolicy> WeakerPolicies(const Options& before, const Options& after) {
+std::vector<WeakerPolicy> WeakerPolicies(const Options& before, const Options& after,
+                                         const std::function<uint64_t(std::string_view stream)>& queued) {
   std::vector<WeakerPolicy> weaker;
   const auto note = [&](std::string key, const std::string& what, std::string_view was, std::string_view is) {
     weaker.push_back({std::move(key), fmt::format("{}: tls was \"{}\", would be \"{}\"", what, was, is)});
   };
   for (const StreamOptions& stream : before.streams) {
     const StreamOptions* now = after.FindStream(stream.name);
-    if (now == nullptr) continue;
+    if (now == nullptr) {
+      const uint64_t rows = stream.tls > TlsPolicy::kOpportunistic || stream.requiretls ? queued(stream.name) : 0;
+      if (rows == 0) continue;
+      weaker.push_back({fmt::format("stream[{}]", stream.name),
+                        fmt::format("stream {}: tls was \"{}\", would be gone while {} of its rows wait", stream.name,
+                                    ToString(stream.tls), rows)});
+      continue;
+    }
     if (now->tls < stream.tls) {
       note(fmt::format("stream[{}].tls", stream.name), "stream " + stream.name, ToString(stream.tls),
            ToString(now->tls));

@@ -1,6 +1,7 @@
 // The config as a person reads it: what is in force, what a reload would change, and the reference page.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,9 @@ struct WeakerPolicy {
   std::string key;   // of the change that does it: "stream[newsletter].tls", "destination[0]", "tls.min_version"
   std::string text;  // a sentence
 };
-std::vector<WeakerPolicy> WeakerPolicies(const Options& before, const Options& after);
+// `queued`: how many rows wait in a stream. One that is taken away while it has some would come back as another.
+std::vector<WeakerPolicy> WeakerPolicies(const Options& before, const Options& after,
+                                         const std::function<uint64_t(std::string_view stream)>& queued);
 
 // What a reload would change, and what of it it would refuse.
 struct ConfigDiff {

@@ -94,7 +94,7 @@ absl::Status NodeImpl::Open() {
       tls::ClientContext::Create({.min_version = std::string(ToString(options->tls.min_version)),
                                   .ca_file = options->tls.ca_file,
                                   .fips = options->tls.fips});
-  if (!tls.ok()) return WithExit(tls.status(), ExitCode::kConfig);
+  if (!tls.ok()) return WithExit(SetAt(*options, "tls.ca_file", tls.status()), ExitCode::kConfig);
   tls_ = *tls;
   if (options->tls.fips) {
     LogInfo("TLS is held to the algorithms of NIST SP 800-52r2",
@@ -122,7 +122,7 @@ absl::Status NodeImpl::Open() {
       .key_field = KeyFieldOf,
       .reserve_bytes = options->node.memory.bytes / 8 + kReserveBytes,
   });
-  if (!store.ok()) return store.status();
+  if (!store.ok()) return SetAt(*options, "node.data_dir", store.status());
   store_ = *std::move(store);
 
   if (absl::Status recalled = RecallDestinations(); !recalled.ok()) return recalled;
@@ -204,7 +204,7 @@ absl::Status NodeImpl::Open() {
     Reread(campaign.id);
   });
   expiry_->Start();
-  RemoveUnfinishedBackups();
+  PrepareBackups();
   jobs_ = MakeJobs();
   if (absl::Status opened = jobs_->Open(); !opened.ok()) return opened;
   tls_reports_ = MakeTlsReports();
@@ -288,9 +288,18 @@ absl::StatusOr<NodeImpl::Candidate> NodeImpl::ReadCandidate() const {
   absl::StatusOr<std::shared_ptr<const SigningKeys>> keys = SigningKeys::Load(**read);
   if (!keys.ok()) return WithExit(keys.status(), ExitCode::kConfig);
   const std::shared_ptr<const Options> before = options();
+  const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
+  if (!campaigns.ok()) return campaigns.status();
+  const auto queued = [&campaigns](std::string_view stream) {
+    uint64_t rows = 0;
+    for (const queue::Campaign& campaign : *campaigns) {
+      if (campaign.spec.stream == stream) rows += campaign.counters.queued();
+    }
+    return rows;
+  };
   ConfigDiff diff{.changes = DiffOptions(*before, **read),
                   .keys = ReplacedKeys(*signing_keys(), **keys),
-                  .weaker = WeakerPolicies(*before, **read)};
+                  .weaker = WeakerPolicies(*before, **read, queued)};
   return Candidate{*std::move(read), *std::move(keys), std::move(diff)};
 }
 
@@ -331,7 +340,11 @@ absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
   if (absl::Status sources = DropUnavailableSources(*next); !sources.ok()) return sources;
   const std::shared_ptr<const Options> before = options();
   if (absl::Status followed = holds_->FollowNames(before.get(), *next, absl::Now()); !followed.ok()) return followed;
-  if (absl::Status adopted = restraints_.Adopt(next); !adopted.ok()) return WithExit(adopted, ExitCode::kConfig);
+  if (absl::Status adopted = restraints_.Adopt(next); !adopted.ok()) {
+    if (absl::Status back = holds_->FollowNames(next.get(), *before, absl::Now()); !back.ok()) return back;
+    holds_->Followed();
+    return WithExit(adopted, ExitCode::kConfig);
+  }
   warmups_->Adopt(*next);
   for (const ProviderOptions& was : before->providers) {
     const auto now = std::ranges::find(next->providers, was.mx, &ProviderOptions::mx);

@@ -38,9 +38,26 @@ absl::Status CheckFolder(const Options& options) {
 
 }  // namespace
 
-void NodeImpl::RemoveUnfinishedBackups() const {
+absl::StatusOr<Kek> NodeImpl::BackupKey(const Options& options) const {
+  if (absl::Status folder = CheckFolder(options); !folder.ok()) return folder;
+  absl::StatusOr<Kek> key = LoadBackupKey(options);
+  if (!key.ok()) return WithExit(key.status(), ExitCode::kConfig);
+  if (queue::FingerprintOf(*key) == store_->DescribeKeys().kek) {
+    return WithExit(absl::FailedPreconditionError(fmt::format(
+                        "backup.key_file (set at {}) holds the key that opens the queue: whoever takes one would have "
+                        "both. Make another one with `sealift key init FILE`",
+                        PlaceOf(options, "backup.key_file"))),
+                    ExitCode::kConfig);
+  }
+  return key;
+}
+
+void NodeImpl::PrepareBackups() const {
   const std::shared_ptr<const Options> options = this->options();
   if (options->backup.dir.empty()) return;
+  if (const absl::StatusOr<Kek> key = BackupKey(*options); !key.ok()) {
+    LogWarning("no backup can be made", {{"why", key.status()}});
+  }
   std::error_code ignored;  // who makes a backup is told of a directory that is not there
   for (const auto& entry : std::filesystem::directory_iterator(options->backup.dir, ignored)) {
     const std::string name = entry.path().filename();
@@ -51,16 +68,8 @@ void NodeImpl::RemoveUnfinishedBackups() const {
 
 absl::StatusOr<BackupMade> NodeImpl::Backup() {
   const std::shared_ptr<const Options> options = this->options();
-  if (absl::Status folder = CheckFolder(*options); !folder.ok()) return folder;
-  const absl::StatusOr<Kek> key = LoadBackupKey(*options);
-  if (!key.ok()) return WithExit(key.status(), ExitCode::kConfig);
-  if (queue::FingerprintOf(*key) == store_->DescribeKeys().kek) {
-    return WithExit(absl::FailedPreconditionError(fmt::format(
-                        "backup.key_file (set at {}) holds the key that opens the queue: whoever takes one would have "
-                        "both. Make another one with `sealift key init FILE`",
-                        PlaceOf(*options, "backup.key_file"))),
-                    ExitCode::kConfig);
-  }
+  const absl::StatusOr<Kek> key = BackupKey(*options);
+  if (!key.ok()) return key.status();
   const absl::Time now = absl::Now();
   queue::BackupRequest request{.path = options->backup.dir + "/" + NameOf(options->node.hostname, now),
                                .key = *key,

@@ -17,6 +17,7 @@
 #include "engine/explain.h"
 #include "engine/holds.h"
 #include "engine/jobs.h"
+#include "engine/kek.h"
 #include "engine/limit_ledger.h"
 #include "engine/limits.h"
 #include "engine/message/finished_message.h"
@@ -135,8 +136,10 @@ class NodeImpl final : public Node {
   // How many of a campaign's queued rows are suppressed now; nothing when the list is too long to compare.
   absl::StatusOr<std::optional<uint64_t>> CountSuppressed(const queue::Campaign& campaign, StreamKind kind);
 
-  // What a node that was killed has left of one; before any is made.
-  void RemoveUnfinishedBackups() const;
+  // The key that seals backups; why none can be made.
+  absl::StatusOr<Kek> BackupKey(const Options& options) const;
+  // Removes what a node that was killed has left of one, and warns where none can be made; before any is made.
+  void PrepareBackups() const;
   absl::Status AdmitLoad() const;
   // Ok, or why nothing is written that need not be: the queue is stopped, or there is less room than loads ask for,
   // beside so many bytes that are yet to be written.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "engine/node_impl.h"
@@ -58,12 +59,19 @@ void NodeImpl::AddMetrics() {
   metrics_text_->AddCallback(Metric::kQueueOldest, [this] {
     std::map<std::string, double> oldest;
     const absl::Time now = absl::Now();
+    std::set<queue::CampaignId> due;  // who has rows that wait for something else than their next try
+    {
+      const std::lock_guard lock(counted_mutex_);
+      for (const WaitingRows& rows : counted_.waiting) {
+        if (rows.rows > 0 && rows.reason != "due" && rows.reason != kRecipientCapClass) due.insert(rows.campaign);
+      }
+    }
     const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
     if (campaigns.ok()) {
       for (const queue::Campaign& campaign : *campaigns) {
         if (campaign.counters.queued() == 0 || campaign.started == absl::InfiniteFuture()) continue;
         double& age = oldest[campaign.spec.stream];
-        age = std::max(age, absl::ToDoubleSeconds(now - campaign.started));
+        if (due.contains(campaign.id)) age = std::max(age, absl::ToDoubleSeconds(now - campaign.started));
       }
     }
     std::vector<Sample> samples;

@@ -274,7 +274,7 @@ struct RuleOptions {  // [[rule]]: what a reply that matches does
   std::string scope;
   RateLimit trigger;
   std::vector<std::string> actions;
-  double factor = 1.0;
+  double factor = 0.5;
   RateLimit floor{.rate = {.count = 6, .period = absl::Minutes(1)}};
   absl::Duration duration;  // `for`
 };

@@ -196,7 +196,10 @@ void Api::Answer(const char* command, Audited audited, Act act, AdminRequest& re
   call.entry.target = name.substr(0, name.find('@'));
   call.reveal = request.Query("reveal") == "1";
   call.audited = audited == Audited::kYes || (audited == Audited::kWhenRevealing && call.reveal);
-  if (call.reveal) call.entry.reason = request.Query("reason");
+  if (call.reveal) {
+    call.entry.command += " --reveal";
+    call.entry.reason = request.Query("reason");
+  }
 
   if (request.method == "POST" && act != &Api::LoadCampaign && act != &Api::ImportSuppressions &&
       act != &Api::ReconcileBackup && act != &Api::IngestBounces) {

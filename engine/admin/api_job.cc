@@ -107,8 +107,8 @@ absl::StatusOr<json> Api::ReplayQueue(Call& call) {
   if (!rate.ok()) return rate.status();
   request.rate = *rate;
   if (!texts["expires_in"].empty()) {
-    const absl::StatusOr<absl::Duration> lives = ParseDuration(texts["expires_in"]);
-    if (!lives.ok()) return WithExit(lives.status(), ExitCode::kUsage);
+    const absl::StatusOr<absl::Duration> lives = ParseExpiresIn(texts["expires_in"]);
+    if (!lives.ok()) return lives.status();
     request.expires_in = *lives;
   }
   return StartJob(call, request);

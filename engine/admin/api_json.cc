@@ -31,6 +31,15 @@ absl::StatusOr<absl::Time> ParseTime(std::string_view text) {
       ExitCode::kUsage);
 }
 
+absl::StatusOr<absl::Duration> ParseExpiresIn(std::string_view text) {
+  absl::StatusOr<absl::Duration> lives = ParseDuration(text);
+  if (lives.ok() && *lives < absl::Seconds(1)) {
+    lives = absl::InvalidArgumentError("a message lives for a second at least: else every row would expire at once");
+  }
+  if (!lives.ok()) return WithExit(WithPlace(lives.status(), "--expires-in"), ExitCode::kUsage);
+  return lives;
+}
+
 absl::StatusOr<queue::OutcomeKind> ParseOutcome(std::string_view text) {
   using queue::OutcomeKind;
   for (const OutcomeKind kind : {OutcomeKind::kDelivered, OutcomeKind::kDeferred, OutcomeKind::kBounced,

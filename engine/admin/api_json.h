@@ -19,6 +19,9 @@ nlohmann::json TimeJson(absl::Time time);
 // RFC 3339. Errors: exit 64.
 absl::StatusOr<absl::Time> ParseTime(std::string_view text);
 
+// How long rows live that are accepted: a second at least, as the configuration has it.
+absl::StatusOr<absl::Duration> ParseExpiresIn(std::string_view text);
+
 // "delivered", "deferred", ...: an outcome of events. Errors: exit 64.
 absl::StatusOr<queue::OutcomeKind> ParseOutcome(std::string_view text);
 

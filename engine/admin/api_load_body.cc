@@ -88,12 +88,15 @@ absl::Status LoadBody::ReadHead(std::string_view line) {
     if (!head["messages"].is_boolean()) return Unreadable("`messages` is neither true nor false");
     request_.messages = head["messages"].get<bool>();
   }
-  for (const auto& [text, out] :
-       {std::pair{&expires_in, &request_.expires_in}, {&erase_after, &request_.erase_after}}) {
-    if (text->empty()) continue;
-    const absl::StatusOr<absl::Duration> parsed = ParseDuration(*text);
+  if (!expires_in.empty()) {
+    const absl::StatusOr<absl::Duration> parsed = ParseExpiresIn(expires_in);
+    if (!parsed.ok()) return parsed.status();
+    request_.expires_in = *parsed;
+  }
+  if (!erase_after.empty()) {
+    const absl::StatusOr<absl::Duration> parsed = ParseDuration(erase_after);
     if (!parsed.ok()) return WithExit(parsed.status(), ExitCode::kUsage);
-    *out = *parsed;
+    request_.erase_after = *parsed;
   }
   if (!start_at.empty()) {
     const absl::StatusOr<absl::Time> parsed = ParseTime(start_at);

@@ -64,7 +64,7 @@ absl::StatusOr<json> Api::ShapeQueue(Call& call) {
 }
 
 absl::StatusOr<json> Api::TraceMessage(Call& call) {
-  if (call.request.Query("as") == "show") call.entry.command = "message show";
+  if (call.request.Query("as") == "show") call.entry.command = call.reveal ? "message show --reveal" : "message show";
   const absl::StatusOr<MessageTrace> trace = node_.Trace(call.Name());
   if (!trace.ok()) return trace.status();
   // Whatever it was named by: a token is for its holder alone.
@@ -167,7 +167,13 @@ absl::StatusOr<json> Api::StreamEvents(Call& call) {
       if (lines.empty() && silent >= kHeartbeat) lines = "\n";
       silent = lines.empty() ? silent + options_.follow_interval : absl::ZeroDuration();
       if (!lines.empty() && !writer.Write(lines)) return;
-      if (left <= 0 || (page.end && !follow) || writer.ended()) return;
+      if (left <= 0 || (page.end && !follow)) return;
+      if (writer.ended()) {  // whoever follows must not take it for the end of what there is
+        const absl::Status stops = absl::UnavailableError(
+            "the daemon stops: the same command with --after the last cursor goes on once it runs again");
+        writer.Write(Dump(ErrorJson(WithExit(stops, ExitCode::kNotRunning), "events ended early")) + "\n");
+        return;
+      }
       if (page.end) std::this_thread::sleep_for(absl::ToChronoNanoseconds(options_.follow_interval));
       absl::StatusOr<queue::EventsPage> next = node_.Events(page.cursor, std::min(kPageMax, left), filter);
       if (!next.ok()) {

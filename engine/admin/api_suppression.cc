@@ -67,7 +67,10 @@ json RecordJson(const SuppressionRecord& record) {
 absl::StatusOr<std::optional<queue::SuppressionKind>> ParseKind(const std::string& text) {
   if (text.empty()) return std::nullopt;
   const std::optional<queue::SuppressionKind> kind = queue::ParseSuppressionKind(text);
-  if (!kind) return Usage("There is no such kind. There are: opt_out, complaint, hard_bounce, manual.");
+  if (!kind)
+    return Usage(
+        "There is no such kind. There are: opt_out, complaint, hard_bounce, manual, and suspected, which binds "
+        "nothing.");
   return kind;
 }
 
@@ -194,6 +197,8 @@ absl::StatusOr<json> Api::ListSuppressions(Call& call) {
   if (!page.ok()) return page.status();
   json answer = {{"suppressions", json::array()}, {"cursor", page->cursor}};
   for (const Suppressions::Item& item : page->items) {
+    // Which binds nothing: shown to those who ask for it.
+    if (!which->kind && item.entry.what.kind == queue::SuppressionKind::kSuspected) continue;
     json line = EntryJson(item.entry);
     line["recipient"] = call.reveal ? item.address : MaskAddress(item.address);
     line["key"] = queue::ToHex(item.key);

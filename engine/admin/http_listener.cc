@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "engine/admin/http_server.h"
 #include "fmt/format.h"
 
@@ -73,8 +74,12 @@ std::optional<ListenAddress> ParseListen(const std::string& text) {
 
 class HttpListener::Impl : public HttpServer {
  public:
-  Impl(std::string host, uint16_t port, Pages pages)
-      : HttpServer(Limits{}), port_(port), host_(std::move(host)), pages_(std::move(pages)) {
+  Impl(std::string host, uint16_t port, const std::string& hostname, Pages pages)
+      : HttpServer(Limits{}),
+        port_(port),
+        host_(std::move(host)),
+        hostname_(absl::AsciiStrToLower(hostname)),
+        pages_(std::move(pages)) {
     Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
       response.set_content(pages_.metrics(), "text/plain; version=0.0.4; charset=utf-8");
     });
@@ -115,6 +120,7 @@ class HttpListener::Impl : public HttpServer {
     if (!SplitHost(header, host, port) || (!port.empty() && port != fmt::format("{}", port_))) return false;
     for (char& c : host) c = (c >= 'A' && c <= 'Z') ? static_cast<char>(c - 'A' + 'a') : c;
     if (host == "localhost" || host == host_ || host == "::1") return true;
+    if (!hostname_.empty() && host == hostname_) return true;
     if (!IsAddress(host)) return false;
     // An address cannot be pointed elsewhere; where any address is ours, so is the one that was used.
     return host.starts_with("127.") || host_ == "0.0.0.0" || host_ == "::";
@@ -122,10 +128,12 @@ class HttpListener::Impl : public HttpServer {
 
   const uint16_t port_;
   const std::string host_;
+  const std::string hostname_;  // in lower case
   const Pages pages_;
 };
 
-absl::StatusOr<std::unique_ptr<HttpListener>> HttpListener::Start(const std::string& listen, Pages pages) {
+absl::StatusOr<std::unique_ptr<HttpListener>> HttpListener::Start(const std::string& listen,
+                                                                  const std::string& hostname, Pages pages) {
   std::optional<ListenAddress> address = ParseListen(listen);
   if (!address) {
     return absl::InvalidArgumentError(
@@ -148,7 +156,7 @@ absl::StatusOr<std::unique_ptr<HttpListener>> HttpListener::Start(const std::str
   const uint16_t port =
       ntohs(address->address.ss_family == AF_INET ? reinterpret_cast<const sockaddr_in*>(raw)->sin_port
                                                   : reinterpret_cast<const sockaddr_in6*>(raw)->sin6_port);
-  auto impl = std::make_unique<Impl>(address->host, port, std::move(pages));
+  auto impl = std::make_unique<Impl>(address->host, port, hostname, std::move(pages));
   impl->Serve(fd);
   return std::unique_ptr<HttpListener>(new HttpListener(std::move(impl)));
 }

@@ -12,8 +12,8 @@
 namespace sealift::engine {
 
 // HttpListener serves GET /metrics, /healthz and /readyz. It changes nothing, says nothing about a message and needs no
-// login; whatever else is asked is 404 or 405. A request whose Host header is neither a loopback name nor the listen
-// address is refused with 421, so that a web page cannot read it through a rebound name.
+// login; whatever else is asked is 404 or 405. A request whose Host header is neither a loopback name, the listen
+// address nor the node's own name is refused with 421, so that a web page cannot read it through a rebound name.
 //
 // Owned by:  the node.
 // Threads:   one a connection, 16 at most; the pages run on them and may block. Further connections wait in the
@@ -25,8 +25,9 @@ class HttpListener {
     std::function<absl::Status()> ready;   // Ok: 200; otherwise 503 with the sentence
   };
 
-  // `listen` is address:port, "127.0.0.1:9625" or "[::1]:9625"; port 0 takes any.
-  static absl::StatusOr<std::unique_ptr<HttpListener>> Start(const std::string& listen, Pages pages);
+  // `listen` is address:port, "127.0.0.1:9625" or "[::1]:9625"; port 0 takes any. `hostname` is the node's own.
+  static absl::StatusOr<std::unique_ptr<HttpListener>> Start(const std::string& listen, const std::string& hostname,
+                                                             Pages pages);
   ~HttpListener();  // stops; a request in flight is answered first, for at most two seconds
 
   HttpListener(const HttpListener&) = delete;

@@ -10,15 +10,19 @@
 namespace sealift::scenario {
 namespace {
 
-using CancelTest = World;
+class CancelTest : public World {
+ protected:
+  std::string Script() const {
+    return fmt::format(
+        "[[provider]]\nname = \"all\"\ndomains = [\"d{{1..10}}.test\"]\n"
+        "mx = [{{ host = \"mx.all.test\", address = \"{}\" }}]\n",
+        net.Address(10));
+  }
+};
 
 TEST_F(CancelTest, CancelEndsACampaignInTheMiddle) {
   constexpr int64_t kRows = 4000;
-  const Sink sink(dir,
-                  fmt::format("[[provider]]\nname = \"all\"\ndomains = [\"d{{1..10}}.test\"]\n"
-                              "mx = [{{ host = \"mx.all.test\", address = \"{}\" }}]\n",
-                              net.Address(10)),
-                  net.Address(2, 5353));
+  const Sink sink(dir, Script(), net.Address(2, 5353));
   settings.source = "rate = \"500/s\"";
   StartDaemon();
   Load("spring", Template(), Recipients(kRows, Domains(10)), {"--start"});
@@ -108,11 +112,7 @@ TEST_F(SlowCancelTest, OneThatAKillHasInterruptedIsCarriedOutByTheNextStart) {
 
 TEST_F(CancelTest, AReplayBringsBackWhatWasCancelledAndKeepsWhoOptedOutOfIt) {
   constexpr int64_t kRows = 2000;
-  const Sink sink(dir,
-                  fmt::format("[[provider]]\nname = \"all\"\ndomains = [\"d{{1..10}}.test\"]\n"
-                              "mx = [{{ host = \"mx.all.test\", address = \"{}\" }}]\n",
-                              net.Address(10)),
-                  net.Address(2, 5353));
+  const Sink sink(dir, Script(), net.Address(2, 5353));
   settings.source = "rate = \"500/s\"";
   StartDaemon();
   Load("spring", Template(), Recipients(kRows, Domains(10)), {"--start"});

@@ -29,6 +29,7 @@ TEST_F(QueueRetryTest, RowsThatWaitForAnotherTryGoOutNow) {
   Load("spring", Template(), Recipients(40, Domains(4)), {"--start"});
   ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["deferrals"].Number() == 40; }));
   EXPECT_EQ(sink.arrivals(), 0u);
+  EXPECT_EQ(Metric("sealift_queue_oldest_seconds{stream=\"news\"}"), 0) << "nothing is due";
 
   const Answer list = Sealift({"queue", "list", "--domain", "d1.test"});
   EXPECT_EQ(list.exit_code, 0) << list.Describe();

@@ -66,6 +66,8 @@ std::vector<Flag> Suppressions(const char* kind, const char* stream, const char*
   return flags;
 }
 
+// Of what can be taken back by one command: for scripts that say it to every change.
+Flag NothingToAsk() { return Switch("yes", "as for the others; it asks nothing anyway"); }
 Flag Reveal() { return Switch("reveal", "show whole addresses; written to the audit file"); }
 
 std::vector<Command> MakeTree() {
@@ -128,8 +130,9 @@ std::vector<Command> MakeTree() {
             Repeated(
                 "require", "COLUMN=VALUE",
                 "reject rows whose column, or --default where it is empty or absent, is not this, such as consent=yes"),
-            Repeated("default", "COLUMN=VALUE",
-                     "what an empty or absent column counts as; before the template's own")}),
+            Repeated(
+                "default", "COLUMN=VALUE",
+                "what an empty column, or one that the file does not have, counts as; before the template's own")}),
        RunCampaignLoad},
       {"campaign",
        "list",
@@ -172,12 +175,15 @@ std::vector<Command> MakeTree() {
        "address), or "
        "offline of a template and a recipient file before anything is loaded, with a made-up Message-ID.",
        "sealift campaign preview --template spring.eml --recipients patients.csv --row 1",
-       Message("offline: ",
-               {Option("row", "N", "the data row of the recipient file, from 1; default 1"),
-                Option("date", "TIME", "the Date to show, for a row that was not tried yet; default now")},
-               {Option("recipients", "FILE", "offline: the recipients"),
-                Option("format", "FORMAT", "offline: csv, tsv or ndjson; default: what the file's name says, else csv"),
-                Repeated("default", "COLUMN=VALUE", "offline: what an empty or absent column counts as")}),
+       Message(
+           "offline: ",
+           {Option("row", "N", "the data row of the recipient file, from 1; default 1"),
+            Option("date", "TIME",
+                   "the Date to show, for a row that was not tried yet, as TIME or as a message has it; default now")},
+           {Option("recipients", "FILE", "offline: the recipients"),
+            Option("format", "FORMAT", "offline: csv, tsv or ndjson; default: what the file's name says, else csv"),
+            Repeated("default", "COLUMN=VALUE",
+                     "offline: what an empty column, or one that the file does not have, counts as")}),
        RunCampaignPreview},
       {"campaign",
        "preflight",
@@ -234,7 +240,8 @@ std::vector<Command> MakeTree() {
        "NAME",
        "End a campaign: its queued rows are not sent",
        "They stay sealed for retention.settled_rows, while `queue replay --outcome cancelled` sends them after all; "
-       "--erase cannot be undone. Asks first on a terminal; without one it needs --yes.",
+       "--erase cannot be undone. What is being sent ends first: where that takes longer than half a minute the answer "
+       "is exit code 75, and it is cancelled by itself then. Asks first on a terminal; without one it needs --yes.",
        "sealift campaign cancel spring --dry-run",
        {Switch("erase", "also forget the campaign's data key, which makes its content unreadable for good"),
         Switch("dry-run", "only say how many rows it would cancel"), Switch("yes", "do not ask"),
@@ -261,7 +268,7 @@ std::vector<Command> MakeTree() {
        "sealift queue retry --domain d1.test --reason 'their outage is over'",
        Filtered({Required("reason", "TEXT", "why, for its record and the audit file"),
                  Option("rate", "RATE", "how fast they become due: 100/s; default all at once"),
-                 Switch("dry-run", "only say how many rows it would move")}),
+                 Switch("dry-run", "only say how many rows it would move"), NothingToAsk()}),
        RunQueueRetry},
       {"queue", "hold", "", "Keep rows from being sent until they are released",
        "Rows that arrive later are held too, also from a replay, which leaves them settled where the hold is on whole "
@@ -273,7 +280,7 @@ std::vector<Command> MakeTree() {
        "sealift queue hold --campaign spring --domain d1.test --reason 'wrong link' --for 2h",
        Filtered({Required("reason", "TEXT", "why, for its history and the audit file"),
                  Option("for", "DURATION", "it ends by itself then"),
-                 Switch("dry-run", "only say how many rows it would bind now")}),
+                 Switch("dry-run", "only say how many rows it would bind now"), NothingToAsk()}),
        RunQueueHold},
       {"queue", "route", "", "Send rows from the sources of another pool",
        "Rows that arrive later too, until it is released. Limits, backoff and signatures are those of the sources that "
@@ -282,7 +289,7 @@ std::vector<Command> MakeTree() {
        Filtered({Required("to-pool", "NAME", "the pool"),
                  Required("reason", "TEXT", "why, for its history and the audit file"),
                  Option("for", "DURATION", "it ends by itself then"),
-                 Switch("dry-run", "only say how many rows it would bind now")}),
+                 Switch("dry-run", "only say how many rows it would bind now"), NothingToAsk()}),
        RunQueueRoute},
       {"queue", "release", "", "End holds and routes",
        "Every one whose rows all lie within the filter: --campaign spring also ends one on --campaign spring --domain "
@@ -376,7 +383,7 @@ std::vector<Command> MakeTree() {
        {Option("provider", "NAME", "only to hosts of this provider"),
         Option("for", "DURATION", "it ends by itself then"),
         Required("reason", "TEXT", "why, for its history and the audit file"),
-        Switch("dry-run", "only say how many rows it would bind now")},
+        Switch("dry-run", "only say how many rows it would bind now"), NothingToAsk()},
        RunSourceSuspend},
       {"source",
        "resume",

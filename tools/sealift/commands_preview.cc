@@ -155,9 +155,16 @@ CommandResult RunCampaignPreview(const Invocation& call, Console& console) {
   if (!row.ok()) return row.status();
   std::optional<absl::Time> date;
   if (call.Has("date")) {
-    const absl::StatusOr<absl::Time> time = ParseTimeArgument("date", call.Value("date"), absl::Now());
-    if (!time.ok()) return time.status();
-    date = *time;
+    // Also as a message has it.
+    absl::Time header;
+    std::string wrong;
+    if (absl::ParseTime("%a, %d %b %Y %H:%M:%S %z", call.Value("date"), &header, &wrong)) {
+      date = header;
+    } else {
+      const absl::StatusOr<absl::Time> time = ParseTimeArgument("date", call.Value("date"), absl::Now());
+      if (!time.ok()) return time.status();
+      date = *time;
+    }
   }
   if (HasMessage(call) || call.Has("recipients")) {
     if (!call.arguments.empty()) {

@@ -144,12 +144,21 @@ Diagnosis DiagnoseBackups(const engine::Options& options, absl::Time now) {
   absl::Time newest = absl::InfinitePast();
   for (const auto& entry : std::filesystem::directory_iterator(dir, failed)) {
     struct stat about{};
-    if (entry.path().extension() != ".backup" || stat(entry.path().c_str(), &about) != 0) continue;
+    const std::string name = entry.path().filename();
+    if (entry.path().extension() != ".backup" || !name.starts_with(options.node.hostname) ||
+        stat(entry.path().c_str(), &about) != 0)
+      continue;
     newest = std::max(newest, absl::TimeFromTimespec(about.st_mtim));
   }
   if (failed) {
     return {"backup", dir, State::kFailed, fmt::format("it cannot be read: {}", failed.message()),
             "make it, for the user that sealiftd runs as"};
+  }
+  if (!options.backup.key_file.empty()) {
+    if (const absl::StatusOr<engine::Kek> key = engine::LoadBackupKey(options); !key.ok()) {
+      return {"backup", dir, State::kFailed, fmt::format("none can be made: {}", std::string(key.status().message())),
+              "correct [backup], and run `sealift backup create`"};
+    }
   }
   if (newest == absl::InfinitePast()) {
     return {"backup", dir, State::kWarning, "there is none yet", "run `sealift backup create`"};

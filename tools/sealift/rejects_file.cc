@@ -58,7 +58,7 @@ RejectsFile::~RejectsFile() {
 }
 
 absl::StatusOr<RejectsFile> RejectsFile::Create(const std::string& path) {
-  if (path.empty()) return RejectsFile("", "", nullptr);
+  if (path.empty() || path == "/dev/null") return RejectsFile("", "", nullptr);
   if (!MayBeReplaced(path)) {
     return Fail(ExitCode::kCannotCreate, {"the file given as --rejects is in the way", path,
                                           "It is not a list of rejected rows that an earlier load wrote.",

@@ -16,6 +16,7 @@
 #include "engine/admin/http_listener.h"
 #include "engine/admin/unix_listener.h"
 #include "engine/config_file.h"
+#include "engine/config_place.h"
 #include "engine/kek.h"
 #include "engine/log.h"
 #include "engine/node.h"
@@ -114,7 +115,7 @@ ExitCode RunDaemon(const std::string& config) {
   engine::SetLogLevel((*options)->log.level);
   const std::string data_dir = (*options)->node.data_dir;
   const absl::StatusOr<DataDirectory> directory = DataDirectory::Take(data_dir);
-  if (!directory.ok()) return Refuse(directory.status());
+  if (!directory.ok()) return Refuse(SetAt(**options, "node.data_dir", directory.status()));
   absl::StatusOr<std::unique_ptr<engine::Audit>> audit = engine::Audit::Open(data_dir);
   if (!audit.ok()) return Refuse(WithExit(audit.status(), ExitCode::kIo));
 
@@ -131,9 +132,9 @@ ExitCode RunDaemon(const std::string& config) {
   std::unique_ptr<engine::HttpListener> http;
   if (!(*options)->http.listen.empty()) {
     absl::StatusOr<std::unique_ptr<engine::HttpListener>> started = engine::HttpListener::Start(
-        (*options)->http.listen,
+        (*options)->http.listen, (*options)->node.hostname,
         {.metrics = [&node] { return (*node)->MetricsText(); }, .ready = [&node] { return (*node)->Ready(); }});
-    if (!started.ok()) return Refuse(WithExit(started.status(), ExitCode::kIo));
+    if (!started.ok()) return Refuse(WithExit(SetAt(**options, "http.listen", started.status()), ExitCode::kIo));
     http = *std::move(started);
   }
   if ((*options)->delivery == engine::Delivery::kSink) engine::LogInfo("SINK: nothing leaves this machine");

@@ -18,8 +18,9 @@ using testing::StartsWith;
 class HttpListenerTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto listener = HttpListener::Start(
-        "127.0.0.1:0", {.metrics = [] { return "sealift_x 1\n"; }, .ready = [this] { return ready_; }});
+    auto listener =
+        HttpListener::Start("127.0.0.1:0", "MTA1.sender.test",
+                            {.metrics = [] { return "sealift_x 1\n"; }, .ready = [this] { return ready_; }});
     ASSERT_TRUE(listener.ok()) << std::string(listener.status().message());
     listener_ = std::move(*listener);
   }
@@ -63,13 +64,14 @@ TEST_F(HttpListenerTest, NothingElseIsThere) {
 
 TEST_F(HttpListenerTest, ForeignHostsAreRefused) {
   const std::string port = std::to_string(listener_->port());
-  for (const std::string& host : std::vector<std::string>{"localhost", "127.0.0.1", "127.0.0.1:" + port,
-                                                          "[::1]:" + port, "LOCALHOST:" + port, "127.1.2.3"}) {
+  for (const std::string& host :
+       std::vector<std::string>{"localhost", "127.0.0.1", "127.0.0.1:" + port, "[::1]:" + port, "LOCALHOST:" + port,
+                                "127.1.2.3", "mta1.sender.test:" + port, "Mta1.Sender.test"}) {
     EXPECT_THAT(Get("/metrics", host), StartsWith("HTTP/1.1 200")) << host;
   }
   for (const std::string& host :
-       std::vector<std::string>{"evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "192.0.2.1", "",
-                                "localhost:1", "[::1", "evil.example:" + port}) {
+       std::vector<std::string>{"evil.example", "localhost.evil.example", "sender.test", "127.0.0.1.evil.example",
+                                "192.0.2.1", "", "localhost:1", "[::1", "evil.example:" + port}) {
     EXPECT_THAT(Get("/metrics", host), StartsWith("HTTP/1.1 421")) << host;
   }
   EXPECT_THAT(Ask("GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n"), StartsWith("HTTP/1.1 421"));
@@ -119,11 +121,11 @@ TEST_F(HttpListenerTest, StoppingEndsIdleConnections) {
 }
 
 TEST_F(HttpListenerTest, APortInUseSaysWhatToDo) {
-  const auto second = HttpListener::Start("127.0.0.1:" + std::to_string(listener_->port()), {});
+  const auto second = HttpListener::Start("127.0.0.1:" + std::to_string(listener_->port()), "", {});
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(std::string(second.status().message()), HasSubstr("another program has that port; choose another"));
-  EXPECT_FALSE(HttpListener::Start("localhost", {}).ok());
-  EXPECT_THAT(std::string(HttpListener::Start("192.0.2.1:0", {}).status().message()),
+  EXPECT_FALSE(HttpListener::Start("localhost", "", {}).ok());
+  EXPECT_THAT(std::string(HttpListener::Start("192.0.2.1:0", "", {}).status().message()),
               HasSubstr("does not have that address"));
 }
 

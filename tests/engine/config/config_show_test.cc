@@ -52,6 +52,8 @@ std::shared_ptr<const Options> Parsed(const std::string& text) {
   return config.options;
 }
 
+uint64_t NoneQueued(std::string_view) { return 0; }
+
 std::string Replaced(std::string text, const std::string& from, const std::string& to) {
   text.replace(text.find(from), from.size(), to);
   return text;
@@ -118,22 +120,34 @@ TEST(ConfigShowTest, AnElementThatComesOrGoesIsOneChange) {
 
 TEST(ConfigShowTest, AWeakerPolicyIsNamed) {
   const auto before = Parsed(kBase);
-  EXPECT_THAT(WeakerPolicies(*before, *before), IsEmpty());
+  EXPECT_THAT(WeakerPolicies(*before, *before, NoneQueued), IsEmpty());
   const auto weaker_stream = Parsed(Replaced(kBase, "tls = \"verify\"", "tls = \"require\""));
-  EXPECT_THAT(WeakerPolicies(*before, *weaker_stream),
+  EXPECT_THAT(WeakerPolicies(*before, *weaker_stream, NoneQueued),
               ElementsAre(testing::Field(&WeakerPolicy::text, HasSubstr("stream s: tls was \"verify\""))));
-  EXPECT_THAT(WeakerPolicies(*weaker_stream, *before), IsEmpty());
+  EXPECT_THAT(WeakerPolicies(*weaker_stream, *before, NoneQueued), IsEmpty());
   const auto asking = Parsed(Replaced(kBase, "tls = \"verify\"", "tls = \"verify\"\nrequiretls = true"));
-  EXPECT_THAT(WeakerPolicies(*asking, *before),
+  EXPECT_THAT(WeakerPolicies(*asking, *before, NoneQueued),
               ElementsAre(testing::Field(&WeakerPolicy::text, HasSubstr("stream s: requiretls was true"))));
-  EXPECT_THAT(WeakerPolicies(*before, *asking), IsEmpty());
+  EXPECT_THAT(WeakerPolicies(*before, *asking, NoneQueued), IsEmpty());
   const auto no_block = Parsed(Replaced(kBase, "domains = [\"d1.test\"]", "domains = [\"d2.test\"]"));
-  EXPECT_THAT(WeakerPolicies(*before, *no_block),
+  EXPECT_THAT(WeakerPolicies(*before, *no_block, NoneQueued),
               ElementsAre(testing::Field(&WeakerPolicy::text, HasSubstr("destination (domain d1.test)"))));
   const auto restricted = Parsed(std::string(kBase) + "\n[tls]\nfips = true\n");
-  EXPECT_THAT(WeakerPolicies(*restricted, *before),
+  EXPECT_THAT(WeakerPolicies(*restricted, *before, NoneQueued),
               ElementsAre(testing::Field(&WeakerPolicy::text, HasSubstr("tls.fips was true"))));
-  EXPECT_THAT(WeakerPolicies(*before, *restricted), IsEmpty());
+  EXPECT_THAT(WeakerPolicies(*before, *restricted, NoneQueued), IsEmpty());
+}
+
+TEST(ConfigShowTest, AStreamThatGoesWhileItsRowsWaitIsWeakerForItCouldComeBackSo) {
+  const std::string more = std::string(kBase) + "[[stream]]\nname = \"u\"\npool = \"p\"\n";
+  const auto before = Parsed(more), after = Parsed(kBase);
+  const auto queued = [](std::string_view stream) { return stream == "u" ? uint64_t{7} : uint64_t{0}; };
+  EXPECT_THAT(WeakerPolicies(*before, *after, queued),
+              ElementsAre(testing::Field(&WeakerPolicy::text,
+                                         "stream u: tls was \"require\", would be gone while 7 of its rows wait")));
+  EXPECT_THAT(WeakerPolicies(*before, *after, NoneQueued), IsEmpty());
+  const auto weak = Parsed(Replaced(more, "name = \"u\"", "name = \"u\"\ntls = \"opportunistic\""));
+  EXPECT_THAT(WeakerPolicies(*weak, *after, queued), IsEmpty()) << "it promised nothing";
 }
 
 TEST(ConfigShowTest, ADiffSaysWhichOfItsChangesWeakens) {
@@ -144,7 +158,7 @@ TEST(ConfigShowTest, ADiffSaysWhichOfItsChangesWeakens) {
                   std::string("destination[0].domains"))}) {
     const auto after = Parsed(text);
     const ConfigDiff diff{
-        .changes = DiffOptions(*before, *after), .keys = {}, .weaker = WeakerPolicies(*before, *after)};
+        .changes = DiffOptions(*before, *after), .keys = {}, .weaker = WeakerPolicies(*before, *after, NoneQueued)};
     ASSERT_EQ(diff.changes.size(), 1u);
     EXPECT_EQ(diff.changes[0].key, key);
     EXPECT_TRUE(diff.Weakens(diff.changes[0]));

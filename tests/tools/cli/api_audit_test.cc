@@ -29,12 +29,12 @@ INSTANTIATE_TEST_SUITE_P(
         Audited{{"campaign", "resume", "spring"}, "campaign resume", "spring"},
         Audited{{"campaign", "cancel", "spring", "--yes"}, "campaign cancel", "spring"},
         Audited{{"campaign", "preview", "spring", "--row", "3"}, "campaign preview", "spring row 3"},
-        Audited{{"queue", "list", "--domain", "d1.test", "--reveal"}, "queue list", "domain=d1.test"},
+        Audited{{"queue", "list", "--domain", "d1.test", "--reveal"}, "queue list --reveal", "domain=d1.test"},
         Audited{{"queue", "retry", "--domain", "d1.test", "--reason", "r"}, "queue retry", "domain=d1.test id=j1"},
-        Audited{{"message", "trace", "abc@mta1.example.com", "--reveal"}, "message trace", "abc"},
-        Audited{{"message", "show", "abc@mta1.example.com", "--reveal"}, "message show", "abc"},
+        Audited{{"message", "trace", "abc@mta1.example.com", "--reveal"}, "message trace --reveal", "abc"},
+        Audited{{"message", "show", "abc@mta1.example.com", "--reveal"}, "message show --reveal", "abc"},
         Audited{{"message", "find", "--recipient", "a@d1.test", "--reason", "r"}, "message find", "recipient"},
-        Audited{{"events", "--campaign", "spring", "--reveal"}, "events", "campaign=spring"},
+        Audited{{"events", "--campaign", "spring", "--reveal"}, "events --reveal", "campaign=spring"},
         Audited{{"backup", "create"}, "backup create", "mta1.backup"}, Audited{{"audit", "export"}, "audit export", ""},
         Audited{{"reload"}, "reload", ""}));
 

@@ -87,8 +87,12 @@ TEST(JobCommandsTest, AReplayNeedsAClassAndNeverABadMailbox) {
   EXPECT_THAT(none.err, HasSubstr("--class"));
   const Ran bad = socket.Run({"queue", "replay", "--class", "bad_mailbox", "--outcome", "bounced", "--reason", "r"});
   EXPECT_EQ(bad.code, 64);
-  EXPECT_EQ(socket.Run({"queue", "replay", "--everything", "--outcome", "cancelled", "--reason", "r", "--dry-run"}).code,
-            0);
+  const Ran brief = socket.Run({"queue", "replay", "--everything", "--outcome", "cancelled", "--expires-in", "0s",
+                                "--reason", "r", "--dry-run"});
+  EXPECT_EQ(brief.code, 64);
+  EXPECT_THAT(brief.err, HasSubstr("a second at least"));
+  EXPECT_EQ(
+      socket.Run({"queue", "replay", "--everything", "--outcome", "cancelled", "--reason", "r", "--dry-run"}).code, 0);
   const Ran pattern = socket.Run({"queue", "replay", "--class", "policy", "--outcome", "bounced", "--matching", "(",
                                   "--reason", "r", "--dry-run"});
   EXPECT_EQ(pattern.code, 64);
