@@ -133,6 +133,37 @@ class ModelTest : public StoreTest, public ::testing::WithParamInterface<int> {
     Reopen();  // what was read above was claimed
   }
 
+  // What is queued is cancelled, parked over restarts, and replayed: each row once, as if it had never been tried.
+  void CancelAndComeBack() {
+    held_.clear();
+    claimed_.clear();
+    cursors_.clear();
+    ASSERT_TRUE(store_->Cancel(campaign_, /*erase=*/false, now_).ok());
+    std::string after;
+    for (bool done = false; !done;) {
+      if (random_() % 4 == 0) {
+        Reopen();
+        after.clear();
+      }
+      const auto parked = store_->ParkCancelled(campaign_, after);
+      ASSERT_TRUE(parked.ok()) << parked.status();
+      after = parked->after;
+      done = parked->done;
+    }
+    ASSERT_TRUE(store_->Reopen(campaign_, now_, now_).ok());
+    ReplayStep step{.campaign = campaign_, .mailing = {}, .accepted = now_};
+    step.meant = [](const ParkedRow& row) { return row.kind == OutcomeKind::kCancelled; };
+    for (uint32_t id = 1; id <= loaded_; ++id) {
+      step.rows.push_back(
+          {RowId{id}, now_ + absl::Milliseconds(static_cast<int64_t>(random_() % 5000)), now_ + absl::Hours(72)});
+    }
+    const auto replayed = store_->ReplaySome(std::move(step));
+    ASSERT_TRUE(replayed.ok()) << replayed.status();
+    ASSERT_EQ(replayed->rows, queued_.size());
+    expected_.retrying = queued_.size();
+    for (const uint32_t id : queued_) attempts_[id] = 0;
+  }
+
   std::mt19937 random_{static_cast<uint32_t>(GetParam())};
   CampaignId campaign_{};
   absl::Time now_ = kNow;
@@ -155,7 +186,16 @@ TEST_P(ModelTest, EveryRowIsInOnePlaceWhateverHappens) {
         ASSERT_NO_FATAL_FAILURE(MoveSome());
         break;
       case 2:
-        if (random_() % 4 == 0) ASSERT_NO_FATAL_FAILURE(Restart());
+        switch (random_() % 4) {
+          case 0:
+            ASSERT_NO_FATAL_FAILURE(Restart());
+            break;
+          case 1:
+            ASSERT_NO_FATAL_FAILURE(CancelAndComeBack());
+            break;
+          default:
+            break;
+        }
         break;
       case 3:
       case 4:
