@@ -63,12 +63,17 @@ absl::Status Campaigns::Recover() {
   const absl::StatusOr<std::vector<Campaign>> campaigns = store_.ListCampaigns();
   if (!campaigns.ok()) return campaigns.status();
   for (const Campaign& listed : *campaigns) {
-    const std::optional<PauseCause> cause = WhyPaused(listed);
+    const std::optional<PauseCause> cause = PausesOf(listed.spec.name).cause();
     if (!cause.has_value() || !cause->Cancels()) continue;
+    const bool erase = cause->by == PauseCause::kErasure;
+    if (listed.state != CampaignState::kPaused &&
+        !(erase && listed.state == CampaignState::kCancelled && !listed.erased)) {
+      continue;
+    }
     std::promise<void> returned;  // nothing is being sent yet
     returned.set_value();
     const std::lock_guard known(mutex_);
-    cancelling_.emplace(listed.id, Cancelling{cause->by == PauseCause::kErasure, returned.get_future().share()});
+    cancelling_.emplace(listed.id, Cancelling{erase, returned.get_future().share()});
   }
   for (const Campaign& listed : *campaigns) {
     if (listed.state != CampaignState::kReady) continue;
@@ -169,6 +174,7 @@ absl::Status Campaigns::Start(std::string_view name) {
   const absl::StatusOr<Campaign> campaign = Find(name);
   if (!campaign.ok()) return campaign.status();
   if (campaign->state == CampaignState::kRunning) return absl::OkStatus();
+  if (absl::Status stays = CheckStays(*campaign); !stays.ok()) return stays;
   if (campaign->state == CampaignState::kPaused) {
     return WithExit(absl::FailedPreconditionError(
                         fmt::format("campaign '{0}' is paused; `sealift campaign resume {0}` sends on", name)),
@@ -319,11 +325,11 @@ absl::StatusOr<Campaign> Campaigns::Finish(queue::CampaignId id, bool erase) {
   {
     const std::lock_guard known(mutex_);
     active_.erase(id);
-    cancelling_.erase(id);
+    // An erasure that was ordered too is still to come.
+    const auto under_way = cancelling_.find(id);
+    if (under_way != cancelling_.end() && (erase || !under_way->second.erase)) cancelling_.erase(under_way);
   }
-  if (surroundings_.cancelled) {
-    surroundings_.cancelled(before->spec.stream, counters->cancelled - before->counters.cancelled);
-  }
+  if (surroundings_.cancelled) surroundings_.cancelled(*before, counters->cancelled - before->counters.cancelled);
   return store_.GetCampaign(id);
 }
 
@@ -343,11 +349,10 @@ absl::StatusOr<Campaign> Campaigns::Cancel(std::string_view name, bool erase, ab
         ExitCode::kTryLater);
   }
   lock.lock();
-  {
-    const std::lock_guard known(mutex_);
-    if (!cancelling_.contains(campaign->id)) return store_.GetCampaign(campaign->id);  // FinishCancelling was first
-  }
-  return Finish(campaign->id, erase);
+  const absl::StatusOr<Campaign> now = store_.GetCampaign(campaign->id);
+  if (!now.ok()) return now;
+  const bool done = now->state == CampaignState::kCancelled && (now->erased || !erase);  // FinishCancelling was first
+  return done ? now : Finish(campaign->id, erase);
 }
 
 void Campaigns::FinishCancelling() {
@@ -445,6 +450,9 @@ void Campaigns::EraseDue(absl::Time now) {
       continue;
     }
     if (known->second == absl::ZeroDuration() || now - listed.ended < known->second) continue;
+    if (surroundings_.stays_settled && !surroundings_.stays_settled(listed)) continue;
+    const absl::StatusOr<Campaign> still = store_.GetCampaign(listed.id);
+    if (!still.ok() || still->counters.queued() > 0) continue;  // rows came back since it was listed
     const absl::StatusOr<Campaign> erased = Cancel(listed.spec.name, /*erase=*/true, kPatience);
     if (erased.ok()) {
       LogInfo("a campaign is erased, as its erase_after says", {{"campaign", listed.spec.name}});

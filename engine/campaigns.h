@@ -35,8 +35,10 @@ class Campaigns {
   struct Surroundings {
     // Ok, or why nothing of any campaign is sent.
     std::function<absl::Status()> may_send;
-    // So many rows of the stream were cancelled. May be empty.
-    std::function<void(const std::string& stream, uint64_t rows)> cancelled;
+    // So many more of the campaign's rows were cancelled: it was as this says before. May be empty.
+    std::function<void(const queue::Campaign& before, uint64_t rows)> cancelled;
+    // Whether nothing is about to bring rows of the campaign back. Empty: nothing ever is.
+    std::function<bool(const queue::Campaign&)> stays_settled;
   };
   Campaigns(queue::Store& store, const std::vector<std::unique_ptr<Shard>>& shards, Delivery delivery,
             Surroundings surroundings);

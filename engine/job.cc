@@ -74,6 +74,7 @@ std::string Job::ToText() const {
     if (since != absl::InfinitePast()) text["since_ms"] = absl::ToUnixMillis(since);
     if (expires_in.has_value()) text["expires_in_ms"] = absl::ToInt64Milliseconds(*expires_in);
   }
+  for (const queue::CampaignId campaign : given_up) text["given_up"].push_back(static_cast<uint32_t>(campaign));
   for (const auto& [domain, next] : paced) text["paced"][domain] = absl::ToUnixMicros(next);
   return text.dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -110,6 +111,9 @@ absl::StatusOr<Job> Job::Parse(uint32_t number, std::string_view text) {
     for (const auto& [domain, next] : paced->items()) job.paced[domain] = absl::FromUnixMicros(next.get<int64_t>());
   }
   if (job.kind != Kind::kReplay) return job;
+  for (const json& campaign : read.value("given_up", json::array())) {
+    if (campaign.is_number_unsigned()) job.given_up.insert(queue::CampaignId{campaign.get<uint32_t>()});
+  }
   const std::optional<queue::OutcomeKind> outcome = Named(kReplayed, read.value("outcome", ""));
   if (!outcome) return malformed();
   job.outcome = *outcome;

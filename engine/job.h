@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,7 @@
 #include "engine/queue_filter.h"
 #include "engine/units.h"
 #include "queue/outcome.h"
+#include "queue/types.h"
 
 namespace sealift::engine {
 
@@ -39,6 +41,7 @@ struct Job {
   // Its progress, written with the rows that it counts; of a retry, each second.
   uint64_t total = 0;  // counted when it began
   uint64_t moved = 0, suppressed = 0;
+  std::set<queue::CampaignId> given_up;     // of a replay: campaigns that were cancelled since it was ordered
   uint64_t gone = 0;                        // of a replay: not settled any more when their time came, or forgotten
   std::map<std::string, absl::Time> paced;  // by domain, the next one's time; of a retry as if nothing had kept it up
 

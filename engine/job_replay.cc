@@ -46,6 +46,17 @@ class Replay : public JobWork {
     matching_ = std::make_unique<RE2>(job_.matching, as_in_rules);
   }
 
+  bool GiveUp(queue::CampaignId campaign) override {
+    if (!job_.given_up.insert(campaign).second) return false;
+    for (auto& [whose, pace] : paces_) {
+      const auto gone = static_cast<size_t>(
+          std::erase_if(pace.rows, [&](const Waiting& row) { return campaigns_[row.campaign].id == campaign; }));
+      waiting_ -= gone;
+      job_.gone += gone;
+    }
+    return true;
+  }
+
  protected:
   absl::StatusOr<uint64_t> CountMeant() override {
     uint64_t rows = 0;
@@ -160,6 +171,10 @@ class Replay : public JobWork {
   // Reads the next settled rows, and keeps those that are its own.
   absl::Status LookFurther() {
     const queue::Campaign& campaign = campaigns_[campaign_];
+    if (job_.given_up.contains(campaign.id)) {
+      NextCampaign();
+      return absl::OkStatus();
+    }
     if (IsCancelled(campaign) && !all_parked_) {
       const absl::StatusOr<queue::ParkedSome> parked = services_.store.ParkCancelled(campaign.id, parked_to_);
       if (!parked.ok()) return parked.status();
@@ -178,13 +193,16 @@ class Replay : public JobWork {
       PaceOf(campaign, domain).rows.push_back({row.row.message.row, static_cast<uint32_t>(campaign_), known->second});
       ++waiting_;
     }
-    after_ = page->done ? queue::RowId{} : page->after;
-    if (page->done) {
-      ++campaign_;
-      all_parked_ = false;
-      parked_to_.clear();
-    }
+    after_ = page->after;
+    if (page->done) NextCampaign();
     return absl::OkStatus();
+  }
+
+  void NextCampaign() {
+    ++campaign_;
+    after_ = queue::RowId{};
+    all_parked_ = false;
+    parked_to_.clear();
   }
 
   Pace& PaceOf(const queue::Campaign& campaign, const std::string& domain) {

@@ -59,7 +59,7 @@ absl::Status JobWork::ListCampaigns() {
   if (!campaigns.ok()) return campaigns.status();
   const QueueFilter& filter = matcher_.filter();
   for (queue::Campaign& campaign : *campaigns) {
-    if (campaign.erased) continue;
+    if (campaign.erased || job_.given_up.contains(campaign.id)) continue;
     // What was cancelled before it was ordered may be sent all the same, if that is what was ordered.
     const bool cancelled = campaign.state == queue::CampaignState::kCancelled;
     if (cancelled && (job_.outcome != queue::OutcomeKind::kCancelled || campaign.ended > job_.created)) continue;

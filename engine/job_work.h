@@ -96,6 +96,8 @@ class JobWork {
   absl::StatusOr<RowCount> Count();
   // Does a little. An error is the job's end.
   absl::StatusOr<Progress> Step();
+  // The campaign was cancelled: nothing of it is to be sent by this. False: that changes nothing here.
+  virtual bool GiveUp(queue::CampaignId /*campaign*/) { return false; }
   // Nothing waits for it any more.
   virtual void LetGo() {}
   // What is to be said of it when it is done; empty: nothing.

@@ -209,6 +209,24 @@ absl::Time Jobs::replays_since() const {
   return since;
 }
 
+void Jobs::GiveUp(queue::CampaignId campaign) {
+  const std::lock_guard lock(mutex_);
+  if (running_.empty()) return;
+  given_up_.insert(campaign);
+  wakes_.notify_all();
+}
+
+bool Jobs::MayReplay(const queue::Campaign& campaign) const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::any_of(jobs_, [&](const auto& entry) {
+    const Job& job = entry.second;
+    const QueueFilter& filter = job.filter;
+    return job.kind == Job::Kind::kReplay && job.state == Job::State::kRunning && !job.given_up.contains(campaign.id) &&
+           filter.campaign.value_or(campaign.spec.name) == campaign.spec.name &&
+           filter.stream.value_or(campaign.spec.stream) == campaign.spec.stream;
+  });
+}
+
 absl::Status Jobs::Forget(absl::Time before) {
   std::vector<queue::Order> old;
   {
@@ -234,8 +252,15 @@ void Jobs::Run() {
     jobs.reserve(running_.size());
     for (Running& running : running_) jobs.push_back(&running);
     const std::map<uint32_t, std::string> cancelled = std::exchange(cancelled_, {});
+    const std::set<queue::CampaignId> given_up = std::exchange(given_up_, {});
     lock.unlock();
     bool any = false;
+    for (const queue::CampaignId campaign : given_up) {
+      for (Running* running : jobs) {
+        if (!running->work->GiveUp(campaign)) continue;
+        if (const absl::Status written = Write(running->work->job()); !written.ok()) Publish(running->work->job());
+      }
+    }
     for (Running* running : jobs) {
       if (const auto by = cancelled.find(running->work->job().number); by != cancelled.end()) {
         End(*running->work, Job::State::kCancelled, by->second);

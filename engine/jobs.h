@@ -69,6 +69,10 @@ class Jobs {
   // When the first of the replays under way was ordered; the infinite future: there is none. What was settled and kept
   // then is kept until it ends, however slow its pace is.
   absl::Time replays_since() const;
+  // The campaign was cancelled: what replays under way have not brought back of it stays settled.
+  void GiveUp(queue::CampaignId campaign);
+  // Whether a replay under way may bring rows of the campaign back.
+  bool MayReplay(const queue::Campaign& campaign) const;
   // Forgets what ended before that time.
   absl::Status Forget(absl::Time before);
 
@@ -100,6 +104,7 @@ class Jobs {
   uint32_t next_number_ = 0;
   std::list<Running> running_;                 // each is the thread's
   std::map<uint32_t, std::string> cancelled_;  // to be ended, and who says so
+  std::set<queue::CampaignId> given_up_;       // to be told to replays
   std::thread thread_;
 };
 

@@ -181,8 +181,12 @@ absl::Status NodeImpl::Open() {
       *store_, shards_, options->delivery,
       Campaigns::Surroundings{
           .may_send = [this] { return restoration_->MaySend(); },
-          .cancelled = [this](const std::string& stream,
-                              uint64_t rows) { metrics_.counter(Metric::kMessagesCancelled, {stream})->Add(rows); },
+          .cancelled =
+              [this](const queue::Campaign& before, uint64_t rows) {
+                metrics_.counter(Metric::kMessagesCancelled, {before.spec.stream})->Add(rows);
+                jobs_->GiveUp(before.id);
+              },
+          .stays_settled = [this](const queue::Campaign& campaign) { return !jobs_->MayReplay(campaign); },
       });
   suppressions_ = std::make_unique<Suppressions>(
       *store_, [this] { return this->options(); },

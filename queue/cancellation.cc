@@ -30,9 +30,13 @@ absl::StatusOr<Counters> CancelCampaign(CommitContext& context, CampaignTable* c
   if (!found.ok()) return found.status();
   Tally& tally = **found;
   const bool again = tally.cancelled;
-  if (again && (!erase || tally.erased)) return campaign->counters;
-
   rocksdb::WriteBatch batch;
+  if (again && (!erase || tally.erased)) {
+    // From here on it is cancelled anew: whoever was about to bring it back does not.
+    campaign->ended = now;
+    if (absl::Status status = campaigns->WriteHead(*campaign, &batch); !status.ok()) return status;
+    return campaign->counters;
+  }
   const std::string prefix = CampaignPrefix(id), end = PrefixEnd(prefix);
   if (!again) {
     campaign->state = CampaignState::kCancelled;

@@ -344,6 +344,37 @@ TEST_F(JobsTest, WhatIsCancelledAgainOrErasedStaysSo) {
   }
 }
 
+TEST_F(JobsTest, ACancellationEndsWhatAReplayHasLeftOfItAlsoWhenAnotherBringsItBack) {
+  const auto cancel = [&] { ASSERT_TRUE(store_->Cancel(campaign_, false, absl::Now()).ok()); };
+  cancel();
+  const Jobs::Request request{.kind = Job::Kind::kReplay,
+                              .filter = {.everything = true},
+                              .outcome = queue::OutcomeKind::kCancelled,
+                              .rate = {.count = 1, .period = absl::Hours(1)}};
+  const Job slow = Order(request);
+  ASSERT_TRUE(Eventually([&] { return jobs_->Find(slow.Id())->moved == 1; }));
+  EXPECT_TRUE(jobs_->MayReplay(*store_->GetCampaign(campaign_)));
+  cancel();
+  jobs_->GiveUp(campaign_);
+  const Job ended = Ended(slow);
+  EXPECT_EQ(ended.moved, 1u);
+  EXPECT_EQ(ended.gone, 47u);
+  EXPECT_FALSE(jobs_->MayReplay(*store_->GetCampaign(campaign_)));
+
+  // One that has not begun with it yet does not bring it back either: it was cancelled anew.
+  cancel();
+  const Job waits = Order(request);
+  ASSERT_TRUE(Eventually([&] { return jobs_->Find(waits.Id())->moved == 1; }));
+  cancel();
+  jobs_->GiveUp(campaign_);
+  EXPECT_EQ(Ended(waits).moved, 1u);
+  const Job other = Order(request);
+  ASSERT_TRUE(Eventually([&] { return jobs_->Find(other.Id())->moved == 1; }));
+  Begin();  // a restart: what was given up is
+  EXPECT_EQ(jobs_->Find(slow.Id())->moved, 1u);
+  EXPECT_EQ(jobs_->Find(waits.Id())->state, Job::State::kDone);
+}
+
 TEST_F(JobsTest, AReplayMovesWhatIsDueAndItsEndLeavesTheRest) {
   ExpireAll();
   const Job job = Order({.kind = Job::Kind::kReplay,
