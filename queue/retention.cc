@@ -12,6 +12,7 @@
 #include "queue/keys.h"
 #include "queue/parked_row.h"
 #include "queue/rocks.h"
+#include "queue/roll.h"
 #include "rocksdb/write_batch.h"
 
 namespace sealift::queue {
@@ -59,8 +60,21 @@ absl::Status ForgetCancelled(Database* database, Committer* committer, CampaignT
     const std::unique_ptr<rocksdb::Iterator> it(database->get()->NewIterator({}, rows));
     it->Seek(prefix);
     if (!it->Valid() || !it->key().starts_with(prefix)) continue;
-    const absl::Status status =
-        WriteOn(committer, [&](CommitContext&, rocksdb::WriteBatch* batch) { batch->DeleteRange(rows, prefix, end); });
+    absl::Status status;
+    const absl::Status written = WriteOn(committer, [&](CommitContext& context, rocksdb::WriteBatch* batch) {
+      // A replay may have brought it back meanwhile, or have parked a part: what goes, goes from its roll too.
+      const absl::StatusOr<Tally*> tally = context.tallies.Of(campaign.id);
+      Campaign counted{.id = campaign.id};
+      Roll roll;
+      status = tally.ok() ? campaigns->ReadCounts(nullptr, &counted, &roll) : tally.status();
+      if (!status.ok() || !(*tally)->cancelled) return;
+      batch->DeleteRange(rows, prefix, end);
+      if (roll.queued() == 0) return;  // cancelled by a version that kept none
+      (*tally)->roll = roll.loaded - CancelMark(context.ring->roll_key(), campaign.id);
+      (*tally)->changed = true;
+      status = context.tallies.Write(batch);
+    });
+    status.Update(written);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();

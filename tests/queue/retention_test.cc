@@ -25,6 +25,19 @@ TEST_F(RetentionTest, OldParkedRowsAreForgottenAndYoungOnesKept) {
   EXPECT_EQ(store_->ReadEvents("", 100, {})->events.size(), 2u);
 }
 
+TEST_F(RetentionTest, WhatGoesOfACampaignThatIsParkedInPartIsTakenForNoDamage) {
+  LoadRows(campaign_, 49, 4000);
+  ASSERT_TRUE(store_->Cancel(campaign_, false, kNow).ok());
+  const auto parked = store_->ParkCancelled(campaign_, "");
+  ASSERT_TRUE(parked.ok() && !parked->done) << parked.status();
+  ASSERT_TRUE(store_->Sweep(kNow + absl::Hours(1), absl::ZeroDuration(), absl::Hours(24)).ok());
+  EXPECT_TRUE(store_->ListParked(campaign_, RowId{}, 10)->rows.empty());
+  EXPECT_TRUE(store_->ListRows(campaign_, {}, "", 10)->rows.empty());
+  EXPECT_TRUE(store_->ParkCancelled(campaign_, "")->done);
+  EXPECT_TRUE(store_->Reopen(campaign_, kNow, kNow).ok()) << "there is nothing to send, and nothing is wrong";
+  Reopen();
+}
+
 TEST_F(RetentionTest, RowsOfACancelledCampaignGoWithTheirRetention) {
   ASSERT_TRUE(store_->Cancel(campaign_, false, kNow).ok());
   ASSERT_TRUE(store_->Sweep(kNow + absl::Hours(24 * 13), absl::Hours(24 * 14), absl::Hours(24 * 400)).ok());
