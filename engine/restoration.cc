@@ -148,6 +148,10 @@ absl::Status Reconciliation::Take(std::string_view line) {
     }
   }
   if (event.of_campaign()) {
+    // What the backup has is older than what became of the campaign there.
+    const std::optional<queue::EventCursor> cursor = queue::EventCursor::Parse(event.cursor);
+    const std::optional<queue::Restored> restored = restoration_.pending();
+    if (cursor.has_value() && restored.has_value() && cursor->sequence <= restored->sequence) return absl::OkStatus();
     cancelled_[message->lane.campaign] |= event.reason_class == queue::kCampaignErased;
     return absl::OkStatus();
   }
