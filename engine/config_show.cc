@@ -102,9 +102,10 @@ std::vector<WeakerPolicy> WeakerPolicies(const Options& before, const Options& a
     if (now == nullptr) {
       const uint64_t rows = stream.tls > TlsPolicy::kOpportunistic || stream.requiretls ? queued(stream.name) : 0;
       if (rows == 0) continue;
-      weaker.push_back({fmt::format("stream[{}]", stream.name),
-                        fmt::format("stream {}: tls was \"{}\", would be gone while {} of its rows wait", stream.name,
-                                    ToString(stream.tls), rows)});
+      weaker.push_back(
+          {fmt::format("stream[{}]", stream.name),
+           fmt::format("stream {}: tls was \"{}\", would be gone while {} of its rows wait or may be replayed",
+                       stream.name, ToString(stream.tls), rows)});
       continue;
     }
     if (now->tls < stream.tls) {

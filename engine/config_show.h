@@ -27,7 +27,8 @@ struct WeakerPolicy {
   std::string key;   // of the change that does it: "stream[newsletter].tls", "destination[0]", "tls.min_version"
   std::string text;  // a sentence
 };
-// `queued`: how many rows wait in a stream. One that is taken away while it has some would come back as another.
+// `queued`: how many rows of a stream wait, or may be replayed. One that is taken away while it has some would come
+// back as another.
 std::vector<WeakerPolicy> WeakerPolicies(const Options& before, const Options& after,
                                          const std::function<uint64_t(std::string_view stream)>& queued);
 

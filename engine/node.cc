@@ -297,7 +297,10 @@ absl::StatusOr<NodeImpl::Candidate> NodeImpl::ReadCandidate() const {
   const auto queued = [&campaigns](std::string_view stream) {
     uint64_t rows = 0;
     for (const queue::Campaign& campaign : *campaigns) {
-      if (campaign.spec.stream == stream) rows += campaign.counters.queued();
+      if (campaign.spec.stream != stream) continue;
+      const queue::Counters& counters = campaign.counters;
+      rows += counters.queued();
+      if (!campaign.erased) rows += counters.bounced + counters.expired + counters.cancelled;
     }
     return rows;
   };

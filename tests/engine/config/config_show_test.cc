@@ -143,8 +143,9 @@ TEST(ConfigShowTest, AStreamThatGoesWhileItsRowsWaitIsWeakerForItCouldComeBackSo
   const auto before = Parsed(more), after = Parsed(kBase);
   const auto queued = [](std::string_view stream) { return stream == "u" ? uint64_t{7} : uint64_t{0}; };
   EXPECT_THAT(WeakerPolicies(*before, *after, queued),
-              ElementsAre(testing::Field(&WeakerPolicy::text,
-                                         "stream u: tls was \"require\", would be gone while 7 of its rows wait")));
+              ElementsAre(testing::Field(
+                  &WeakerPolicy::text,
+                  "stream u: tls was \"require\", would be gone while 7 of its rows wait or may be replayed")));
   EXPECT_THAT(WeakerPolicies(*before, *after, NoneQueued), IsEmpty());
   const auto weak = Parsed(Replaced(more, "name = \"u\"", "name = \"u\"\ntls = \"opportunistic\""));
   EXPECT_THAT(WeakerPolicies(*weak, *after, queued), IsEmpty()) << "it promised nothing";
