@@ -371,9 +371,11 @@ void Restraints::TickPaces(absl::Duration since) {
     Pace& pace = entry->second;
     const uint64_t attempts = pace.attempts->value();
     pace.per_second += weight * (static_cast<double>(attempts - pace.seen) / seconds - pace.per_second);
+    pace.idle = attempts == pace.seen ? pace.idle + since : absl::ZeroDuration();
     pace.seen = attempts;
-    // Sites and campaigns come and go; a provider's attempts are what its hard bounces are a share of.
-    const bool stays = entry->first.first == kPairKind && IsKnownProvider(pace.provider);
+    // Sites and campaigns come and go; attempts are what hard bounces are a share of, of a site too that has had many.
+    const bool has_norm = IsKnownProvider(pace.provider) || (attempts >= kUsualMin && pace.idle < kNormKept);
+    const bool stays = entry->first.first == kPairKind && has_norm;
     const bool unused = pace.attempts.use_count() == 1 && pace.per_second < kForgottenPerSecond;
     entry = unused && !stays ? paces_.erase(entry) : std::next(entry);
   }

@@ -149,7 +149,10 @@ class Restraints {
     std::string source, provider;  // of a pair
     uint64_t seen = 0;
     double per_second = 0;  // of the last ten seconds or so
+    absl::Duration idle;    // since the last attempt, in whole ticks
   };
+  static constexpr uint64_t kUsualMin = 200;                    // attempts that a norm is known from
+  static constexpr absl::Duration kNormKept = absl::Hours(24);  // of a site without mail
   // How a provider, or a site of none, takes our mail, a minute a bucket.
   struct Acceptance {
     std::deque<std::pair<uint64_t, uint64_t>> minutes;  // attempts, hard bounces

@@ -15,7 +15,6 @@ constexpr size_t kSpikeMinutes = 10;
 constexpr uint64_t kSpikeMin = 50;
 constexpr uint64_t kSpikeLook = 10;  // it is looked for at every tenth: a fast one would be over in a minute
 constexpr double kSpikeShare = 0.1, kSpikeTimesNorm = 5, kNormMin = 0.02;
-constexpr uint64_t kUsualMin = 200;  // a site of no provider has no norm before: one that was always dead is no spike
 constexpr double kNormWeight = 1.0 / 120;  // of a minute
 constexpr absl::Duration kSpikeLasts = absl::Hours(1);
 constexpr size_t kJudgesMax = 4096;  // that are watched; sites that refuse nobody are not among them

@@ -60,7 +60,7 @@ suspension, at one message for each of the ten steps where that is more; it is o
 hour at most.
 
 A restart, or a crash, changes none of this: backoffs, suspensions, what triggers have counted, the bounces that `max_hard_bounces` counts
-and the guard above go on where they were. What was counted in the last second before a crash may be missing.
+and the guard above go on where they were; that of a site of no known provider begins anew with a restart, and after a day without mail. What was counted in the last second before a crash may be missing.
 
 When a source is refused, the other sources of its pools do not take over its load at once. Each goes on at the pace that it has (one message
 a second if it has not sent there yet, and never under the floor), and in ten equal steps over the rule's time grows by the pace that the
