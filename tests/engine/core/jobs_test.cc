@@ -119,6 +119,16 @@ class JobsTest : public queue::StoreTest {
     EXPECT_TRUE(job.ok()) << job.status();
     return job.ok() ? *job : Job();
   }
+  // A replay of what has expired that waits for the campaign to go on.
+  Job OrderWhilePaused() {
+    EXPECT_TRUE(store_->SetState(campaign_, queue::CampaignState::kPaused, absl::Now()).ok());
+    Job job = Order({.kind = Job::Kind::kReplay,
+                     .filter = {.everything = true},
+                     .outcome = queue::OutcomeKind::kExpired,
+                     .rate = {.count = 1000, .period = absl::Seconds(1)}});
+    EXPECT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->why == "campaign 'spring' is paused"; }));
+    return job;
+  }
   Job Ended(const Job& job) {
     const absl::StatusOr<Job> ended = jobs_->Await(job.Id(), kInTime);
     EXPECT_TRUE(ended.ok()) << ended.status();
@@ -269,12 +279,7 @@ TEST_F(JobsTest, AReplayTellsOfRowsThatAreGoneWhenTheirTimeComes) {
 
 TEST_F(JobsTest, WhatALaterOrderHasSettledAnewIsNotTheReplays) {
   ExpireAll();
-  ASSERT_TRUE(store_->SetState(campaign_, queue::CampaignState::kPaused, absl::Now()).ok());
-  const Job job = Order({.kind = Job::Kind::kReplay,
-                         .filter = {.everything = true},
-                         .outcome = queue::OutcomeKind::kExpired,
-                         .rate = {.count = 1000, .period = absl::Seconds(1)}});
-  ASSERT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->why == "campaign 'spring' is paused"; }));
+  const Job job = OrderWhilePaused();
   // Another brings them back, and they expire once more.
   queue::ReplayStep all{
       .campaign = campaign_, .mailing = {}, .accepted = absl::Now(), .rows = {}, .meant = nullptr, .record = nullptr};
@@ -483,12 +488,7 @@ TEST_F(JobsTest, AReplayThatABackupHasRunningEndsOnTheRestoredNode) {
 
 TEST_F(JobsTest, AReplayWaitsWhileWhatItWouldMoveIsKept) {
   ExpireAll();
-  ASSERT_TRUE(store_->SetState(campaign_, queue::CampaignState::kPaused, absl::Now()).ok());
-  const Job job = Order({.kind = Job::Kind::kReplay,
-                         .filter = {.everything = true},
-                         .outcome = queue::OutcomeKind::kExpired,
-                         .rate = {.count = 1000, .period = absl::Seconds(1)}});
-  EXPECT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->why == "campaign 'spring' is paused"; }));
+  const Job job = OrderWhilePaused();
   EXPECT_EQ(Parked(), 48u);
   const absl::StatusOr<Hold> hold = holds_->Place({.kind = Hold::Kind::kHold, .filter = {.domain = "d1.test"}},
                                                   {.reason = "a test", .by = "ops"}, absl::Now());
