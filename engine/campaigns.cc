@@ -283,11 +283,12 @@ absl::Status Campaigns::CheckStays(const Campaign& campaign) const {
 }
 
 absl::StatusOr<std::shared_future<void>> Campaigns::BeginCancelling(const Campaign& campaign, bool erase) {
+  std::optional<Cancelling> under_way;  // which nobody else changes meanwhile
   {
     const std::lock_guard lock(mutex_);
-    const auto known = cancelling_.find(campaign.id);
-    if (known != cancelling_.end() && (known->second.erase || !erase)) return known->second.returned;
+    if (const auto known = cancelling_.find(campaign.id); known != cancelling_.end()) under_way = known->second;
   }
+  if (under_way.has_value() && (under_way->erase || !erase)) return under_way->returned;
   // Durable first: should the node stop before the cancellation is, nothing more of it is sent, and the next start
   // cancels it.
   PauseHistory pauses = PausesOf(campaign.spec.name);
@@ -299,13 +300,10 @@ absl::StatusOr<std::shared_future<void>> Campaigns::BeginCancelling(const Campai
     noted = store_.SetState(campaign.id, CampaignState::kPaused, absl::Now());
   }
   if (!noted.ok()) return noted;
-  {
+  if (under_way.has_value()) {
     const std::lock_guard lock(mutex_);
-    const auto known = cancelling_.find(campaign.id);
-    if (known != cancelling_.end()) {
-      known->second.erase = true;
-      return known->second.returned;
-    }
+    cancelling_.at(campaign.id).erase = true;
+    return under_way->returned;
   }
   auto returned = std::make_shared<std::promise<void>>();
   const std::shared_future<void> waiting = returned->get_future().share();
@@ -334,9 +332,9 @@ absl::StatusOr<Campaign> Campaigns::Finish(queue::CampaignId id, bool erase) {
 }
 
 absl::StatusOr<Campaign> Campaigns::Cancel(std::string_view name, bool erase, absl::Duration patience) {
+  std::unique_lock lock(decision_);
   const absl::StatusOr<Campaign> campaign = Find(name);
   if (!campaign.ok()) return campaign.status();
-  std::unique_lock lock(decision_);
   if (Active(campaign->id) == nullptr) return Finish(campaign->id, erase);
   const absl::StatusOr<std::shared_future<void>> returned = BeginCancelling(*campaign, erase);
   if (!returned.ok()) return returned.status();
