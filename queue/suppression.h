@@ -80,7 +80,8 @@ struct SuppressionRecord {
   std::vector<const SuppressionEntry*> InForce() const;
 };
 
-// A change to make. One that would change nothing (to add what is in force, to take back what is not) is not recorded.
+// A change to make. One that would change nothing (to add what is in force, to take back what is not) is not recorded;
+// an operator's addition of what delivery has added is, where he gives another reason.
 struct SuppressionChange {
   std::string address;  // domain as lower-case A-label
   SuppressionEntry entry;

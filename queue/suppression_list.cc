@@ -69,7 +69,10 @@ std::optional<SuppressionEntry> ToRecord(const SuppressionRecord& record, Suppre
     if (day(before->time) != day(entry.time)) entry.what.kind = SuppressionKind::kHardBounce;
     before = Standing(record, entry.what);
   }
-  return before == nullptr ? std::optional(std::move(entry)) : std::nullopt;
+  // What delivery has heard, and an operator gives a reason of his own for, is in force whatever becomes of what was
+  // heard. The list's own export has the reason that it knows.
+  const bool confirms = before != nullptr && before->by.empty() && !entry.by.empty() && entry.reason != before->reason;
+  return before == nullptr || confirms ? std::optional(std::move(entry)) : std::nullopt;
 }
 
 // Upper and lower case are one mailbox here, as they are to the list.

@@ -88,6 +88,25 @@ TEST_F(SuppressionListTest, HistoryGrowsAndNothingIsDeleted) {
   EXPECT_EQ(InForce("jane@d1.test").size(), 1u);
 }
 
+// So that an undo of what a source was told does not take back what somebody asked for.
+TEST_F(SuppressionListTest, WhatDeliveryHasAddedIsAnOperatorsOnceHeGivesHisReason) {
+  SuppressionChange heard = Adding("jane@d1.test", Kind::kHardBounce), said = heard;
+  heard.entry.by.clear();
+  heard.entry.source = "ip1";
+  said.entry.by = "ops";
+  EXPECT_EQ(Change({heard}), 1u);
+  EXPECT_EQ(Change({said}), 0u) << "the list's own export says the same";
+  said.entry.reason = "asked by telephone";
+  EXPECT_EQ(Change({said}), 1u);
+  EXPECT_EQ(Change({said}), 0u);
+  EXPECT_EQ(Change({heard}), 0u);
+  const auto record = store_->FindSuppressions("jane@d1.test");
+  ASSERT_TRUE(record.ok() && *record);
+  ASSERT_EQ((*record)->InForce().size(), 1u);
+  EXPECT_EQ((*record)->InForce()[0]->by, "ops");
+  EXPECT_EQ((*record)->InForce()[0]->source, "");
+}
+
 TEST_F(SuppressionListTest, ChangesOfOneAddressInOneCommitFollowEachOther) {
   EXPECT_EQ(Change({Adding("jane@d1.test"), Adding("Jane@d1.test"), TakingBack("jane@d1.test"),
                     Adding("jane@d1.test", Kind::kComplaint)}),
