@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/providers.h"
 #include "queue/siphash.h"
 
 namespace sealift::engine {
@@ -55,7 +56,7 @@ struct Counted {
 };
 Counted CountedAt(const Options& options, std::string_view site, const DestinationOptions& block) {
   constexpr size_t kPatternsMax = 64;  // bytes; of longer ones their hash is enough
-  if (!block.provider.empty()) return {block.provider, block.provider};
+  if (!block.provider.empty()) return {block.provider, ProviderCountedAs(block)};
   if (block.domains == std::vector<std::string>{"*"}) return {std::string(site), std::string(site)};
   std::vector<std::string> patterns = PatternsOf(block);
   const std::string_view kind = block.mx.empty() ? "" : "mx ";
@@ -116,7 +117,27 @@ std::vector<BindingRate> BindingRates(const Options& options, const Sending& sen
   return rates;
 }
 
+const std::string& ProviderCountedAs(const DestinationOptions& block) {
+  return block.counts_as.empty() ? block.provider : block.counts_as;
+}
+
 void KeepCounts(const Options& before, Options& after) {
+  for (const DestinationOptions& was : before.destinations) {
+    if (was.provider.empty()) continue;
+    const std::string now = ProviderNow(after, was.provider, HostsOfProvider(before, was.provider));
+    if (now == was.provider && was.counts_as.empty()) continue;
+    for (DestinationOptions& block : after.destinations) {
+      if (block.provider == now) block.counts_as = ProviderCountedAs(was);
+    }
+  }
+  // One that got the name of another is not that.
+  for (DestinationOptions& block : after.destinations) {
+    if (block.provider.empty() || !block.counts_as.empty()) continue;
+    const bool taken = std::ranges::any_of(after.destinations, [&](const DestinationOptions& other) {
+      return other.provider != block.provider && other.counts_as == block.provider;
+    });
+    if (taken) block.counts_as = block.provider + " anew";
+  }
   std::vector<const DestinationOptions*> left;
   for (const DestinationOptions& block : before.destinations) {
     if (block.provider.empty()) left.push_back(&block);

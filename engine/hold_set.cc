@@ -38,6 +38,7 @@ std::string Hold::ToText() const {
   json text = {{"kind", ToString(kind)}, {"filter", json::parse(FilterToText(filter))}, {"ended", ended}};
   if (!to_pool.empty()) text["to_pool"] = to_pool;
   if (!address.empty()) text["address"] = address;
+  if (!hosts.empty()) text["hosts"] = hosts;
   if (until != absl::InfiniteFuture()) text["until_ms"] = absl::ToUnixMillis(until);
   for (const Entry& entry : history) {
     text["history"].push_back({{"time_ms", absl::ToUnixMillis(entry.time)},
@@ -69,6 +70,11 @@ absl::StatusOr<Hold> Hold::Parse(uint32_t number, std::string_view text) {
   hold.filter = *std::move(parsed);
   hold.to_pool = read.value("to_pool", "");
   hold.address = read.value("address", "");
+  if (const auto hosts = read.find("hosts"); hosts != read.end() && hosts->is_array()) {
+    for (const json& host : *hosts) {
+      if (host.is_string()) hold.hosts.push_back(host.get<std::string>());
+    }
+  }
   hold.ended = read.value("ended", false);
   if (read.contains("until_ms")) hold.until = absl::FromUnixMillis(read.value("until_ms", int64_t{0}));
   for (const json& entry : *history) {

@@ -31,8 +31,9 @@ struct Hold {
   uint32_t number = 0;
   Kind kind = Kind::kHold;
   QueueFilter filter;
-  std::string to_pool;  // kRoute
-  std::string address;  // of the filter's source, whatever that is called by now; empty: it was not known
+  std::string to_pool;             // kRoute
+  std::string address;             // of the filter's source, whatever that is called by now; empty: it was not known
+  std::vector<std::string> hosts;  // the same of the filter's provider, if it is a group of the configuration
   absl::Time until = absl::InfiniteFuture();
   std::vector<Entry> history;  // oldest first
   bool ended = false;

@@ -9,12 +9,21 @@
 #include "engine/exit_code.h"
 #include "engine/filter_names.h"
 #include "engine/log.h"
+#include "engine/providers.h"
 #include "engine/suppressions.h"
 
 namespace sealift::engine {
 namespace {
 
 absl::Status Usage(const std::string& why) { return WithExit(absl::InvalidArgumentError(why), ExitCode::kUsage); }
+
+// What an order is for is not there any more.
+absl::Status Gone(const Hold& hold) {
+  return absl::FailedPreconditionError(fmt::format(
+      "{} is in force for the provider '{}', which the configuration does not have any more: end it first (`sealift "
+      "queue release --hold {}`), or keep a [[provider]] with its hosts",
+      hold.Id(), *hold.filter.provider, hold.Id()));
+}
 
 // "h12"; 0: it is none.
 uint32_t NumberOf(std::string_view id) {
@@ -86,6 +95,7 @@ absl::StatusOr<Hold> Holds::Check(const Request& request) const {
     const SourceOptions* const source = options->FindSource(*filter.source);
     if (source != nullptr) hold.address = source->address;
   }
+  if (filter.provider.has_value()) hold.hosts = HostsOfProvider(*options, *filter.provider);
   if (filter.state == kHeldState) return Usage("rows that are held are held already: `sealift queue holds` lists why");
   if (filter.state == kInDoubtState) {
     return Usage("rows in doubt are held already, until `sealift queue release --state in_doubt`");
@@ -187,9 +197,9 @@ void Holds::EndDue(absl::Time now) {
   Announce();
 }
 
-absl::Status Holds::FollowNames(const Options* before, const Options& after, absl::Time now) {
+absl::Status Holds::FollowNames(const Options& after, absl::Time now, Since since) {
   const std::lock_guard decision(decision_);
-  std::vector<Hold> renamed;
+  std::vector<Hold> followed;
   std::vector<std::shared_ptr<const Hold>> as_before;
   const auto rename = [&](Hold& hold, std::optional<std::string>& name, std::string_view what, const std::string& to) {
     hold.history.push_back({.time = now,
@@ -203,32 +213,33 @@ absl::Status Holds::FollowNames(const Options* before, const Options& after, abs
     for (const auto& [number, each] : holds_) {
       if (each->ended) continue;
       Hold hold = *each;
-      const size_t entries = hold.history.size();
       const auto source = std::ranges::find(after.sources, hold.address, &SourceOptions::address);
       if (!hold.address.empty() && source != after.sources.end() && source->name != hold.filter.source) {
         rename(hold, hold.filter.source, "source", source->name);
       }
-      if (hold.filter.provider.has_value() && before != nullptr) {
-        const auto was = std::ranges::find(before->providers, *hold.filter.provider, &ProviderOptions::name);
-        const auto is = was == before->providers.end()
-                            ? after.providers.end()
-                            : std::ranges::find(after.providers, was->mx, &ProviderOptions::mx);
-        if (is != after.providers.end() && is->name != was->name) {
-          rename(hold, hold.filter.provider, "provider", is->name);
+      if (hold.filter.provider.has_value()) {
+        const std::string provider = ProviderNow(after, *hold.filter.provider, hold.hosts);
+        if (provider.empty() && since == Since::kReload) return WithExit(Gone(hold), ExitCode::kConfig);
+        if (provider.empty()) LogWarning("an order of an operator binds nothing any more", {{"why", Gone(hold)}});
+        if (!provider.empty() && provider != hold.filter.provider) {
+          rename(hold, hold.filter.provider, "provider", provider);
         }
+        if (!provider.empty()) hold.hosts = HostsOfProvider(after, provider);
       }
-      if (hold.history.size() == entries) continue;
-      renamed.push_back(std::move(hold));
+      if (hold.history.size() == each->history.size() && hold.hosts == each->hosts) continue;
+      followed.push_back(std::move(hold));
       as_before.push_back(each);
     }
   }
-  if (renamed.empty()) return absl::OkStatus();
-  if (absl::Status written = Write(renamed); !written.ok()) return written;
+  if (followed.empty()) return absl::OkStatus();
+  if (absl::Status written = Write(followed); !written.ok()) return written;
   {
     const std::lock_guard lock(mutex_);
     of_jobs_[kOfOldNames] = std::move(as_before);
   }
-  for (const Hold& hold : renamed) LogInfo("a hold follows a name", {{"hold", hold.Id()}});
+  for (const Hold& hold : followed) {
+    if (hold.history.back().what == "renamed") LogInfo("a hold follows a name", {{"hold", hold.Id()}});
+  }
   Announce();
   return absl::OkStatus();
 }

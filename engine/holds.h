@@ -62,10 +62,12 @@ class Holds {
   absl::StatusOr<std::vector<Hold>> End(const Which& which, const Given& given, absl::Time now, bool dry_run);
   // Ends those whose time is over.
   void EndDue(absl::Time now);
-  // A source or provider that is called otherwise in `after` is the same one: what is ordered of it stays in force.
-  // Until Followed they keep under both names: the shards adopt `after` in between. `before` is null at a start, where
-  // sources are known by their addresses only.
-  absl::Status FollowNames(const Options* before, const Options& after, absl::Time now);
+  // A source or provider that is called otherwise in `after` is the same one: what is ordered of it stays in force. It
+  // is known by its address, a group of the configuration by its hosts. Until Followed they keep under both names: the
+  // shards adopt `after` in between. FailedPrecondition: something in force is for a provider that there is no more;
+  // not at a start, where the log says so.
+  enum class Since : uint8_t { kStart, kReload };
+  absl::Status FollowNames(const Options& after, absl::Time now, Since since);
   void Followed();
   // Forgets what ended before that time.
   absl::Status Forget(absl::Time before);

@@ -17,6 +17,7 @@
 #include "engine/kek.h"
 #include "engine/log.h"
 #include "engine/node_impl.h"
+#include "engine/providers.h"
 #include "engine/source_address.h"
 #include "tls/sp800_52.h"
 
@@ -141,7 +142,8 @@ absl::Status NodeImpl::Open() {
         AskShards([&](Scheduler& scheduler) { scheduler.AdoptHolds(holds); });
       });
   if (absl::Status opened = holds_->Open(absl::Now()); !opened.ok()) return opened;
-  if (absl::Status followed = holds_->FollowNames(nullptr, *options, absl::Now()); !followed.ok()) return followed;
+  if (absl::Status followed = holds_->FollowNames(*options, absl::Now(), Holds::Since::kStart); !followed.ok())
+    return followed;
   holds_->Followed();
   dns_cache_ = std::make_shared<dns::Cache>(dns::Cache::Options{
       .entries_max = std::max<size_t>(options->dns.cache.bytes / 512, 1024)});  // an answer has some hundred bytes
@@ -346,18 +348,19 @@ absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
   KeepCounts(*options(), *next);
   if (absl::Status sources = DropUnavailableSources(*next); !sources.ok()) return sources;
   const std::shared_ptr<const Options> before = options();
-  if (absl::Status followed = holds_->FollowNames(before.get(), *next, absl::Now()); !followed.ok()) return followed;
+  const auto follow = [&](const Options& to) { return holds_->FollowNames(to, absl::Now(), Holds::Since::kReload); };
+  if (absl::Status followed = follow(*next); !followed.ok()) return followed;
   if (absl::Status adopted = restraints_.Adopt(next); !adopted.ok()) {
-    if (absl::Status back = holds_->FollowNames(next.get(), *before, absl::Now()); !back.ok()) return back;
+    if (absl::Status back = follow(*before); !back.ok()) return back;
     holds_->Followed();
     return WithExit(adopted, ExitCode::kConfig);
   }
   warmups_->Adopt(*next);
   for (const ProviderOptions& was : before->providers) {
-    const auto now = std::ranges::find(next->providers, was.mx, &ProviderOptions::mx);
-    if (now == next->providers.end() || now->name == was.name) continue;
-    LogWarning("a provider has another name: what limits sending to it begins anew",
-               {{"before", was.name}, {"now", now->name}, {"next", "take the old name back if it was not meant"}});
+    const std::string now = ProviderNow(*next, was.name, was.mx);
+    if (now.empty() || now == was.name) continue;
+    LogWarning("a provider has another name: warm-ups there and what triggers count begin anew, all else goes on",
+               {{"before", was.name}, {"now", now}, {"next", "take the old name back if it was not meant"}});
   }
   for (const std::unique_ptr<Shard>& shard : shards_) {
     shard->Ask([&](Scheduler& scheduler) { scheduler.Adopt(next, candidate->keys); });

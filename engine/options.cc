@@ -120,6 +120,27 @@ std::vector<std::string_view> ProviderNames(const Options& options) {
   return names;
 }
 
+std::vector<std::string> HostsOfProvider(const Options& options, std::string_view provider) {
+  const auto found = std::ranges::find(options.providers, provider, &ProviderOptions::name);
+  return found == options.providers.end() ? std::vector<std::string>() : found->mx;
+}
+
+std::string ProviderNow(const Options& options, std::string_view provider, const std::vector<std::string>& hosts) {
+  const auto same = std::ranges::find(options.providers, hosts, &ProviderOptions::mx);
+  if (!hosts.empty() && same != options.providers.end()) return same->name;
+  const std::vector<std::string_view> names = ProviderNames(options);
+  if (std::ranges::find(names, provider) != names.end()) return std::string(provider);
+  std::string now;
+  std::ptrdiff_t most = 0;
+  for (const ProviderOptions& other : options.providers) {
+    const std::ptrdiff_t shared =
+        std::ranges::count_if(hosts, [&](const std::string& host) { return std::ranges::count(other.mx, host) > 0; });
+    if (shared > most) now = other.name;
+    most = std::max(most, shared);
+  }
+  return now;
+}
+
 bool MatchesHostPattern(std::string_view pattern, std::string_view name) {
   if (pattern == "*") return true;
   if (!pattern.starts_with("*.")) return pattern == name;

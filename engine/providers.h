@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -41,5 +42,11 @@ struct Options;
 
 // Every name that a host's provider may have: the built-in groups, those of the configuration, and "other".
 std::vector<std::string_view> ProviderNames(const Options& options);
+
+// The hosts of a group of the configuration, by which it is known whatever it is called by then; none of a built-in.
+std::vector<std::string> HostsOfProvider(const Options& options, std::string_view provider);
+// What a group is called now that had this name and these hosts: as one is that has the same hosts; else as before, if
+// there is one; else as the one that has most of them. Empty: nobody has any.
+std::string ProviderNow(const Options& options, std::string_view provider, const std::vector<std::string>& hosts);
 
 }  // namespace sealift::engine

@@ -24,7 +24,6 @@ constexpr const char* kEverySource = "all";              // in the metric, of wh
 constexpr const char* kEveryProvider = "all";
 constexpr size_t kMatchesMax = 4096;  // rules and scopes whose triggers are counted
 
-std::string NameOfProvider(std::string_view provider) { return fmt::format("everything to {}", provider); }
 std::string NameOfStream(std::string_view stream) { return fmt::format("stream {}", stream); }
 std::string NameOfCampaign(std::string_view campaign) { return fmt::format("campaign {}", campaign); }
 
@@ -37,6 +36,8 @@ Rate ToRate(double per_second) {
 std::string Restraints::NameOfPair(std::string_view source, std::string_view provider) {
   return fmt::format("{} to {}", source, provider);
 }
+
+std::string Restraints::NameOfProvider(std::string_view provider) { return fmt::format("everything to {}", provider); }
 
 absl::Status Restraints::Adopt(std::shared_ptr<const Options> options) {
   absl::StatusOr<std::shared_ptr<const ResponseRules>> rules = ReadRules(*options);
@@ -404,9 +405,8 @@ Gauge* Restraints::GaugeOf(const Key& key) {
     return metrics_.gauge(Metric::kStreamBackoff, {key.second.substr(NameOfStream("").size())});
   if (key.first == kSourceKind) return metrics_.gauge(Metric::kSourceBackoff, {key.second, kEveryProvider});
   // "a to microsoft", or "everything to microsoft".
-  const size_t to = key.second.find(" to ");
-  const std::string provider = key.second.substr(to + 4);
-  return metrics_.gauge(Metric::kSourceBackoff, {key.first == kProviderKind ? kEverySource : key.second.substr(0, to),
+  const std::string_view provider = ProviderOf(key);
+  return metrics_.gauge(Metric::kSourceBackoff, {key.first == kProviderKind ? kEverySource : SourceOf(key),
                                                  IsKnownProvider(provider) ? provider : "other"});
 }
 

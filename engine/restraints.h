@@ -42,7 +42,8 @@ namespace sealift::engine {
 //
 // A restart changes none of it: what is written goes on where it was, triggers and bounces are counted on.
 //
-// It is an address that receivers know: a source under another name is slowed as it was.
+// It is an address that receivers know: a source under another name is slowed as it was. So is a group of the
+// configuration that has another name and the same hosts.
 //
 // What judges as one is restrained as one: a known provider by its name, any other site by itself.
 //
@@ -181,14 +182,19 @@ class Restraints {
   };
 
   static std::string NameOfPair(std::string_view source, std::string_view provider);
+  static std::string NameOfProvider(std::string_view provider);
   // The source of a key that has one; "": it has none.
   static std::string_view SourceOf(const Key& key);
-  // The same key for a source of another name.
-  static Key Renamed(const Key& key, std::string_view source);
-  // Slowed sources that have other names in these options.
+  // The provider, or site, of one that has one; "": it has none.
+  static std::string_view ProviderOf(const Key& key);
+  // The same key for a source and a provider of other names.
+  static Key Renamed(const Key& key, std::string_view source, std::string_view provider);
+  // What is slowed and has another name in these options.
   void Rename(const Options& options);
-  // What was written of a source with that address, under the name it has now; nothing where another has its name.
-  std::optional<Key> KeyNow(const Key& key, std::string_view address) const;
+  // What was of a source with that address and a provider with these hosts, under the names that they have in these
+  // options; nothing where another source has its name.
+  static std::optional<Key> KeyIn(const Options& options, const Key& key, std::string_view address,
+                                  const std::vector<std::string>& hosts);
   // By rule, and by what its scope names: that is what its trigger counts for.
   std::string WhatCounts(const ResponseRule& rule, const Place& place) const;
   bool Triggered(const ResponseRule& rule, const Place& place, absl::Time now);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/log.h"
+#include "engine/providers.h"
 #include "engine/restraints.h"
 
 namespace sealift::engine {
@@ -15,6 +16,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kSlowdown = "slowdown", kSpike = "spike", kTally = "tally", kMatches = "matches";
+constexpr std::string_view kTo = " to ";  // between a source, or everything, and a provider
 
 absl::Time TimeOf(const json& nanos) { return absl::FromUnixNanos(nanos.get<int64_t>()); }
 
@@ -23,43 +25,63 @@ absl::Time TimeOf(const json& nanos) { return absl::FromUnixNanos(nanos.get<int6
 std::string_view Restraints::SourceOf(const Key& key) {
   const std::string_view name = key.second;
   if (key.first == kSourceKind) return name;
-  return key.first == kPairKind ? name.substr(0, name.find(" to ")) : std::string_view();
+  return key.first == kPairKind ? name.substr(0, name.find(kTo)) : std::string_view();
 }
 
-Restraints::Key Restraints::Renamed(const Key& key, std::string_view source) {
-  return {key.first, std::string(source) + key.second.substr(SourceOf(key).size())};
+std::string_view Restraints::ProviderOf(const Key& key) {
+  if (key.first != kPairKind && key.first != kProviderKind) return {};
+  return std::string_view(key.second).substr(key.second.find(kTo) + kTo.size());
+}
+
+Restraints::Key Restraints::Renamed(const Key& key, std::string_view source, std::string_view provider) {
+  if (key.first == kSourceKind) return {key.first, std::string(source)};
+  if (key.first == kProviderKind) return {key.first, NameOfProvider(provider)};
+  return key.first == kPairKind ? Key{key.first, NameOfPair(source, provider)} : key;
 }
 
 void Restraints::Rename(const Options& options) {
   std::map<Key, Slowdown> renamed;
   for (auto known = slowdowns_.begin(); known != slowdowns_.end();) {
-    const SourceOptions* const before = options_->FindSource(SourceOf(known->first));
-    const auto now = before == nullptr || before->address.empty()
-                         ? options.sources.end()
-                         : std::ranges::find(options.sources, before->address, &SourceOptions::address);
-    if (now == options.sources.end() || now->name == before->name) {
+    const SourceOptions* const source = options_->FindSource(SourceOf(known->first));
+    const std::optional<Key> key = KeyIn(options, known->first, source == nullptr ? "" : source->address,
+                                         HostsOfProvider(*options_, ProviderOf(known->first)));
+    if (!key.has_value() || *key == known->first) {
       ++known;
       continue;
     }
     Slowdown slowdown = std::move(known->second);
-    const Key key = Renamed(known->first, now->name);
-    slowdown.rate = limits_.OwnedRate(kRateKind, key.second, {});
+    slowdown.rate = limits_.OwnedRate(kRateKind, key->second, {});
     slowdown.changed = true;
     Set(slowdown);
     if (slowdown.base > 0) Wait(slowdown);
     outdated_.push_back(known->first);
     known = slowdowns_.erase(known);
-    renamed[key] = std::move(slowdown);
+    renamed[*key] = std::move(slowdown);
   }
   for (auto& [key, slowdown] : renamed) Add(key, std::move(slowdown));
+  for (const ProviderOptions& provider : options_->providers) {
+    const std::string now = ProviderNow(options, provider.name, provider.mx);
+    const auto known = acceptances_.find(provider.name);
+    if (now.empty() || now == provider.name || known == acceptances_.end()) continue;
+    acceptances_[now] = std::exchange(known->second, {.changed = true});
+    acceptances_[now].changed = true;
+  }
 }
 
-std::optional<Restraints::Key> Restraints::KeyNow(const Key& key, std::string_view address) const {
-  const std::string_view source = SourceOf(key);
-  if (source.empty() || address.empty() || options_ == nullptr) return key;
-  const auto now = std::ranges::find(options_->sources, address, &SourceOptions::address);
-  if (now != options_->sources.end()) return Renamed(key, now->name);
-  return options_->FindSource(source) == nullptr ? std::optional(key) : std::nullopt;
+std::optional<Restraints::Key> Restraints::KeyIn(const Options& options, const Key& key, std::string_view address,
+                                                 const std::vector<std::string>& hosts) {
+  std::string source(SourceOf(key));
+  std::string provider(ProviderOf(key));
+  if (!hosts.empty()) {
+    const std::string now = ProviderNow(options, provider, hosts);
+    if (!now.empty()) provider = now;
+  }
+  if (!source.empty() && !address.empty()) {
+    const auto now = std::ranges::find(options.sources, address, &SourceOptions::address);
+    if (now == options.sources.end() && options.FindSource(source) != nullptr) return std::nullopt;
+    if (now != options.sources.end()) source = now->name;
+  }
+  return Renamed(key, source, provider);
 }
 
 std::vector<queue::Note> Restraints::TakeChanged() {
@@ -91,6 +113,9 @@ std::vector<queue::Note> Restraints::TakeChanged() {
       const std::string_view source = SourceOf(key);
       const SourceOptions* const known = options_ == nullptr ? nullptr : options_->FindSource(source);
       if (known != nullptr) value["address"] = known->address;
+      const std::vector<std::string> hosts =
+          options_ == nullptr ? std::vector<std::string>() : HostsOfProvider(*options_, ProviderOf(key));
+      if (!hosts.empty()) value["hosts"] = hosts;
       if (slowdown.pause > absl::ZeroDuration()) value["refused_since"] = absl::ToUnixNanos(slowdown.refused_since);
     }
     put(kSlowdown, key.second, key.first, value);
@@ -155,7 +180,9 @@ void Restraints::Recall(std::string_view name, std::string_view value, absl::Tim
       slowdown.now = slowdown.lowest;
       if (rules_ != nullptr) slowdown.origin = OriginOf(slowdown.rule);
       const Key written{names.at(2), what};
-      const std::optional<Key> key = KeyNow(written, known.value("address", ""));
+      const std::optional<Key> key = options_ == nullptr ? std::optional(written)
+                                                         : KeyIn(*options_, written, known.value("address", ""),
+                                                                 known.value("hosts", std::vector<std::string>()));
       if (key != written) {
         slowdown.changed = true;
         outdated_.push_back(written);
@@ -192,11 +219,8 @@ std::set<std::pair<std::string, std::string>> Restraints::SlowedSources() const 
   const std::lock_guard lock(mutex_);
   for (const auto& [key, slowdown] : slowdowns_) {
     if (slowdown.base <= 0) continue;
-    if (key.first == kSourceKind) slowed.emplace(key.second, "");
-    if (key.first == kProviderKind) slowed.emplace("", key.second);
-    if (key.first != kPairKind) continue;
-    const size_t to = key.second.find(" to ");
-    slowed.emplace(key.second.substr(0, to), key.second.substr(to + 4));
+    const bool of_a_source = key.first == kSourceKind || key.first == kPairKind || key.first == kProviderKind;
+    if (of_a_source) slowed.emplace(SourceOf(key), ProviderOf(key));
   }
   return slowed;
 }

@@ -66,6 +66,28 @@ TEST_F(BindingRatesTest, AReloadKeepsWhatABlockHasCountedWhateverStandsFirstInIt
   EXPECT_NE(Identities("d3.test"), before) << "another block counts for itself";
 }
 
+TEST_F(BindingRatesTest, AReloadKeepsWhatAProviderHasCountedWhateverItsGroupIsCalled) {
+  const auto reload = [this](std::vector<ProviderOptions> groups, std::vector<DestinationOptions> blocks) {
+    const Options before = options_;
+    options_.providers = std::move(groups);
+    options_.destinations = std::move(blocks);
+    KeepCounts(before, options_);
+  };
+  const auto of = [](std::string provider) {
+    return DestinationOptions{.provider = std::move(provider),
+                              .message_rate = {.rate = {.count = 1, .period = absl::Minutes(1)}}};
+  };
+  const auto counted = [this](size_t block) { return ProviderCountedAs(options_.destinations[block]); };
+  reload({{.name = "old", .mx = {"*.a.test"}}}, {of("old")});
+  EXPECT_EQ(counted(0), "old");
+  reload({{.name = "new", .mx = {"*.a.test"}}, {.name = "old", .mx = {"*.b.test"}}}, {of("old"), of("new")});
+  EXPECT_EQ(counted(1), "old");
+  EXPECT_NE(counted(0), "old") << "that one is another";
+  reload({{.name = "old", .mx = {"*.a.test"}}, {.name = "b", .mx = {"*.b.test"}}}, {of("old"), of("b")});
+  EXPECT_EQ(counted(0), "old");
+  EXPECT_EQ(counted(1), "old anew") << "as before";
+}
+
 TEST_F(BindingRatesTest, BlocksThatBeginWithTheSameDomainAreTwo) {
   options_.destinations = {Block({"d1.test", "d2.test"}), Block({"d1.test", "d3.test"})};
   const std::vector<std::string> of_both = Identities("d1.test");

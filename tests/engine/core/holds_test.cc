@@ -47,7 +47,7 @@ TEST_F(HoldsTest, ASuspensionFollowsItsSourcesAddressOverAReload) {
   Options after = options_;
   after.sources[0].name = "mta1";
   published_.clear();
-  ASSERT_TRUE(holds_->FollowNames(&options_, after, absl::Now()).ok());
+  ASSERT_TRUE(holds_->FollowNames(after, absl::Now(), Holds::Since::kReload).ok());
   ASSERT_EQ(published_.size(), 1u);
   EXPECT_THAT(Barred(*published_[0]), ElementsAre("ip1", "mta1")) << "shards still know it by the old name";
   holds_->Followed();
@@ -60,11 +60,11 @@ TEST_F(HoldsTest, ASuspensionFollowsItsSourcesAddressOverAReload) {
   // And over a restart, during which it was renamed once more.
   options_.sources[0].name = "third";
   Begin();
-  ASSERT_TRUE(holds_->FollowNames(nullptr, options_, absl::Now()).ok());
+  ASSERT_TRUE(holds_->FollowNames(options_, absl::Now(), Holds::Since::kStart).ok());
   holds_->Followed();
   EXPECT_THAT(Barred(*holds_->in_force()), ElementsAre("third"));
   published_.clear();
-  ASSERT_TRUE(holds_->FollowNames(&options_, options_, absl::Now()).ok());
+  ASSERT_TRUE(holds_->FollowNames(options_, absl::Now(), Holds::Since::kReload).ok());
   holds_->Followed();
   EXPECT_TRUE(published_.empty()) << "nothing was renamed";
 }
@@ -73,7 +73,7 @@ TEST_F(HoldsTest, ANameThatAnotherAddressGetsTakesNoOrderAlong) {
   Place({.source = "ip1"});
   Options after = options_;
   std::swap(after.sources[0].name, after.sources[1].name);
-  ASSERT_TRUE(holds_->FollowNames(&options_, after, absl::Now()).ok());
+  ASSERT_TRUE(holds_->FollowNames(after, absl::Now(), Holds::Since::kReload).ok());
   holds_->Followed();
   EXPECT_THAT(Barred(*holds_->in_force()), ElementsAre("ip2")) << "as the suspended address is called now";
 }
@@ -82,12 +82,43 @@ TEST_F(HoldsTest, ASuspensionForAProviderFollowsItsName) {
   Place({.provider = "group", .source = "ip2"});
   Options after = options_;
   after.providers[0].name = "club";
-  ASSERT_TRUE(holds_->FollowNames(&options_, after, absl::Now()).ok());
+  ASSERT_TRUE(holds_->FollowNames(after, absl::Now(), Holds::Since::kReload).ok());
   EXPECT_THAT(Barred(*holds_->in_force(), "group"), ElementsAre("ip2"));
   EXPECT_THAT(Barred(*holds_->in_force(), "club"), ElementsAre("ip2"));
   holds_->Followed();
   EXPECT_THAT(Barred(*holds_->in_force(), "club"), ElementsAre("ip2"));
   EXPECT_THAT(Barred(*holds_->in_force(), "group"), ElementsAre());
+  // And over a restart, in which it was renamed once more and another has its name.
+  options_.providers = {{.name = "group", .mx = {"*.elsewhere.test"}}, {.name = "third", .mx = {"*.mx.group.test"}}};
+  Begin();
+  ASSERT_TRUE(holds_->FollowNames(options_, absl::Now(), Holds::Since::kStart).ok());
+  holds_->Followed();
+  EXPECT_THAT(Barred(*holds_->in_force(), "third"), ElementsAre("ip2"));
+  EXPECT_THAT(Barred(*holds_->in_force(), "group"), ElementsAre());
+}
+
+TEST_F(HoldsTest, AProviderWhoseHostsChangeIsTheSameOne) {
+  Place({.provider = "group", .source = "ip2"});
+  Options after = options_;
+  after.providers[0].mx = {"*.mx.group.test", "*.more.test"};
+  ASSERT_TRUE(holds_->FollowNames(after, absl::Now(), Holds::Since::kReload).ok());
+  holds_->Followed();
+  EXPECT_THAT(Barred(*holds_->in_force(), "group"), ElementsAre("ip2"));
+  after.providers = {{.name = "left", .mx = {"*.mx.group.test", "*.elsewhere.test"}}};
+  ASSERT_TRUE(holds_->FollowNames(after, absl::Now(), Holds::Since::kReload).ok());
+  holds_->Followed();
+  EXPECT_THAT(Barred(*holds_->in_force(), "left"), ElementsAre("ip2")) << "it has some of the hosts";
+}
+
+TEST_F(HoldsTest, AProviderIsNotTakenAwayFromAnOrderThatIsInForce) {
+  Place({.provider = "group", .source = "ip2"});
+  Options after = options_;
+  after.providers.clear();
+  const absl::Status refused = holds_->FollowNames(after, absl::Now(), Holds::Since::kReload);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(refused.message(), testing::HasSubstr("h1 is in force for the provider 'group'"));
+  EXPECT_THAT(Barred(*holds_->in_force(), "group"), ElementsAre("ip2"));
+  EXPECT_TRUE(holds_->FollowNames(after, absl::Now(), Holds::Since::kStart).ok()) << "the log says so, and mail leaves";
 }
 
 }  // namespace

@@ -821,6 +821,32 @@ TEST_F(RestraintsTest, ASourceOfAnotherNameIsSlowedAsItWas) {
   EXPECT_THAT(another.SlowedSources(), testing::ElementsAre(sibling));
 }
 
+TEST_F(RestraintsTest, AProviderOfAnotherNameIsSlowedAsItWas) {
+  options_.providers = {{.name = "group", .mx = {"*.group.test"}}};
+  options_.rules = {{.match = "all of you", .scope = "provider", .actions = {"suspend"}, .duration = absl::Hours(4)}};
+  Adopt();
+  Hear("group", "450 4.0.0 all of you", kNow, Phase::kRcpt);
+  Hear("group", "550 5.7.1 client host blocked using zen.spamhaus.org", kNow, Phase::kMail);
+  EXPECT_THAT(restraints_.SlowedSources(), testing::Contains(testing::Pair("", "group"))) << "so no warm-up goes on";
+  options_.providers[0].name = "club";
+  Adopt();
+  EXPECT_EQ(RateOf("ip1 to club"), 0);
+  EXPECT_EQ(RateOf("everything to club"), 0);
+  EXPECT_EQ(RateOf("everything to group"), -1);
+  std::map<std::string, std::string> disk;
+  for (const queue::Note& note : restraints_.TakeChanged()) disk[note.name] = note.value;
+  options_.providers = {{.name = "group", .mx = {"*.elsewhere.test"}}, {.name = "third", .mx = {"*.group.test"}}};
+  Restraints after(limits_, metrics_);
+  ASSERT_TRUE(after.Adopt(std::make_shared<const Options>(options_)).ok());
+  for (const auto& [name, value] : disk) {
+    if (!value.empty()) after.Recall(name, value, kNow);
+  }
+  EXPECT_THAT(
+      after.SlowedSources(),
+      testing::AllOf(testing::Contains(testing::Pair("ip1", "third")), testing::Contains(testing::Pair("", "third")),
+                     testing::Not(testing::Contains(testing::Pair(testing::_, "group")))));
+}
+
 TEST_F(RestraintsTest, ARestartChangesNothing) {
   options_.rules = {{.match = "too many today",
                      .scope = "source",
