@@ -7,6 +7,7 @@
 #include <cmath>
 #include <utility>
 
+#include "engine/blamed_address.h"
 #include "engine/log.h"
 #include "engine/rule_reading.h"
 
@@ -26,6 +27,11 @@ constexpr size_t kMatchesMax = 4096;  // rules and scopes whose triggers are cou
 
 std::string NameOfStream(std::string_view stream) { return fmt::format("stream {}", stream); }
 std::string NameOfCampaign(std::string_view campaign) { return fmt::format("campaign {}", campaign); }
+
+// Whether one of them is one of the others.
+bool Shares(const std::set<std::string>& ones, const std::set<std::string>& others) {
+  return std::ranges::any_of(ones, [&](const std::string& one) { return others.contains(one); });
+}
 
 Rate ToRate(double per_second) {
   return {.count = std::max<int64_t>(1, std::llround(per_second * 3600)), .period = absl::Hours(1)};
@@ -54,7 +60,8 @@ absl::Status Restraints::Adopt(std::shared_ptr<const Options> options) {
   return absl::OkStatus();
 }
 
-Restraints::Ruling Restraints::Hear(const Place& place, const HeardReply& reply, absl::Time permitted, absl::Time now) {
+Restraints::Ruling Restraints::Hear(const Place& place, const HeardReply& reply, const Told& told, absl::Time permitted,
+                                    absl::Time now) {
   Ruling ruling{.action = reply.verdict.action, .remedy = reply.verdict.remedy, .rule = {}};
   std::shared_ptr<const ResponseRules> rules;
   {
@@ -81,7 +88,7 @@ Restraints::Ruling Restraints::Hear(const Place& place, const HeardReply& reply,
       ruling.remedy = Remedy::kNone;
     }
     if (actions.defer || actions.bounce || actions.suppress) ruling.rule = rule->name;
-    Act(*rule, place, {.permitted = permitted, .heard = now});
+    if (!AsksAnother(*rule, place, reply, told)) Act(*rule, place, {.permitted = permitted, .heard = now});
   }
   const bool hard = ruling.remedy == Remedy::kSuppress || ruling.remedy == Remedy::kSuppressAgain;
   if (hard && IsDoubted(place.provider, now)) {
@@ -95,7 +102,14 @@ Restraints::Attempts Restraints::AttemptsAt(const Place& place) {
   Pace& pair = paces_[{std::string(kPairKind), NameOfPair(place.source, place.provider)}];
   pair.source = place.source;
   pair.provider = place.provider;
-  return {pair.attempts, paces_[{std::string(kStreamKind), NameOfStream(place.stream)}].attempts,
+  std::weak_ptr<Counter>& of_stream = pair.streams[place.stream];
+  std::shared_ptr<Counter> of_pair = of_stream.lock();
+  if (of_pair == nullptr) {  // the same counter, and known to be the stream's for as long as somebody has it
+    const auto owner = std::make_shared<std::shared_ptr<Counter>>(pair.attempts);
+    of_pair = std::shared_ptr<Counter>(owner, owner->get());
+    of_stream = of_pair;
+  }
+  return {std::move(of_pair), paces_[{std::string(kStreamKind), NameOfStream(place.stream)}].attempts,
           paces_[{std::string(kCampaignKind), NameOfCampaign(place.campaign)}].attempts};
 }
 
@@ -112,6 +126,18 @@ std::vector<std::shared_ptr<RateInForce>> Restraints::RatesOn(const Place& place
   add(kStreamKind, NameOfStream(place.stream));
   add(kCampaignKind, NameOfCampaign(place.campaign));
   return rates;
+}
+
+bool Restraints::AsksAnother(const ResponseRule& rule, const Place& place, const HeardReply& reply, const Told& told) {
+  if (!rule.asks_another_row || told.row == 0) return false;
+  const SourceOptions* const source = options_->FindSource(place.source);
+  const bool is_doubtful = told.again || (source != nullptr && BlamesAnother(reply.text, source->address));
+  const auto pace = paces_.find({std::string(kPairKind), NameOfPair(place.source, place.provider)});
+  if (!is_doubtful || pace == paces_.end()) return false;
+  const uint64_t attempts = pace->second.attempts->value();
+  const uint64_t before = std::exchange(pace->second.doubted_at, attempts);
+  const uint64_t row = std::exchange(pace->second.doubted_row, told.row);
+  return row == 0 || row == told.row || attempts > before + 1;  // none, or it alone, or another was taken in between
 }
 
 std::string Restraints::WhatCounts(const ResponseRule& rule, const Place& place) const {
@@ -172,7 +198,12 @@ void Restraints::Act(const ResponseRule& rule, const Place& place, const Reply& 
   }
   std::set<std::string> sources;
   if (rule.scope == ResponseScope::kPool) sources = SourcesOf(PoolsThatSent(place));
-  if (rule.scope == ResponseScope::kSigners) sources = SourcesOf(PoolsThatSignWith(place.stream));
+  if (rule.scope == ResponseScope::kSigners) {
+    const std::set<std::string> domains = DomainsOf(place.stream);
+    sources = SourcesOf(PoolsThatSignWith(place.stream));
+    sources.merge(SourcesThatCarry([&](const std::string& stream) { return Shares(domains, DomainsOf(stream)); },
+                                   place.provider));
+  }
   sources.insert(place.source);  // whatever it is configured for: it was refused
 
   const double factor = actions.suspend ? 0 : rule.factor;
@@ -202,7 +233,7 @@ void Restraints::Act(const ResponseRule& rule, const Place& place, const Reply& 
   if (rule.spares_siblings) {
     // Its load is not what they are trusted with yet.
     const double refused = At({std::string(kPairKind), NameOfPair(place.source, place.provider)}, reply.heard).base;
-    for (const std::string& sibling : SiblingsOf(place.source)) {
+    for (const std::string& sibling : SiblingsOf(place)) {
       Spare({std::string(kPairKind), NameOfPair(sibling, place.provider)}, refused, rule, reply.heard);
     }
   }
@@ -370,6 +401,7 @@ void Restraints::TickPaces(absl::Duration since) {
   const double weight = 1 - std::exp(-seconds / absl::ToDoubleSeconds(kMeasuredOver));
   for (auto entry = paces_.begin(); entry != paces_.end();) {
     Pace& pace = entry->second;
+    std::erase_if(pace.streams, [](const auto& stream) { return stream.second.expired(); });
     const uint64_t attempts = pace.attempts->value();
     pace.per_second += weight * (static_cast<double>(attempts - pace.seen) / seconds - pace.per_second);
     pace.idle = attempts == pace.seen ? pace.idle + since : absl::ZeroDuration();
@@ -485,8 +517,7 @@ std::set<std::string> Restraints::PoolsThatSignWith(std::string_view stream) con
   std::set<std::string> pools = {of->pool};
   const std::set<std::string> domains = DomainsOf(stream);
   for (const StreamOptions& other : options_->streams) {
-    const bool shares = std::ranges::any_of(other.dkim, [&](const auto& domain) { return domains.contains(domain); });
-    if (shares) pools.insert(other.pool);
+    if (Shares(domains, DomainsOf(other.name))) pools.insert(other.pool);
   }
   return pools;
 }
@@ -500,9 +531,29 @@ std::set<std::string> Restraints::SourcesOf(const std::set<std::string>& pools) 
   return sources;
 }
 
-std::set<std::string> Restraints::SiblingsOf(const std::string& source) const {
-  std::set<std::string> siblings = SourcesOf(PoolsOf(source));
-  siblings.erase(source);
+std::set<std::string> Restraints::SourcesThatCarry(const std::function<bool(const std::string& stream)>& is_meant,
+                                                   std::string_view provider) const {
+  std::set<std::string> sources;
+  if (options_ == nullptr) return sources;
+  for (const SourceOptions& source : options_->sources) {
+    const auto pace = paces_.find({std::string(kPairKind), NameOfPair(source.name, provider)});
+    if (pace == paces_.end()) continue;
+    const bool carries = std::ranges::any_of(
+        pace->second.streams, [&](const auto& stream) { return !stream.second.expired() && is_meant(stream.first); });
+    if (carries) sources.insert(source.name);
+  }
+  return sources;
+}
+
+std::set<std::string> Restraints::SiblingsOf(const Place& place) const {
+  std::set<std::string> siblings = SourcesOf(PoolsOf(place.source));
+  if (const auto pace = paces_.find({std::string(kPairKind), NameOfPair(place.source, place.provider)});
+      pace != paces_.end()) {
+    const std::map<std::string, std::weak_ptr<Counter>>& streams = pace->second.streams;
+    siblings.merge(
+        SourcesThatCarry([&](const std::string& stream) { return streams.contains(stream); }, place.provider));
+  }
+  siblings.erase(place.source);
   return siblings;
 }
 

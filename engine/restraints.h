@@ -40,6 +40,9 @@ namespace sealift::engine {
 // A suspension lets nothing through for its time; then a backoff begins at the floor, or at a message a step where that
 // is more, and is over after as long again, half an hour at most. No later reply shortens it.
 //
+// A row that was refused before for the same reason, or for somebody else's address, is not believed alone where a
+// built-in rule would suspend: its next hop may list whoever forwards it. So no row keeps all the others back.
+//
 // A restart changes none of it: what is written goes on where it was, triggers and bounces are counted on.
 //
 // It is an address that receivers know: a source under another name is slowed as it was. So is a group of the
@@ -62,6 +65,12 @@ class Restraints {
   struct Place {
     std::string source, provider;  // the provider's name, or "site d1.test"
     std::string stream, campaign;
+  };
+
+  // The row whose recipient was known when it was said.
+  struct Told {
+    uint64_t row = 0;    // tells it from others; 0: it was said before any recipient
+    bool again = false;  // the row's last attempt was refused for the same reason
   };
 
   // What becomes of the row, by rule.
@@ -90,7 +99,7 @@ class Restraints {
   absl::Status Adopt(std::shared_ptr<const Options> options);
 
   // A negative reply, to a message that had its permits then.
-  Ruling Hear(const Place& place, const HeardReply& reply, absl::Time permitted, absl::Time now);
+  Ruling Hear(const Place& place, const HeardReply& reply, const Told& told, absl::Time permitted, absl::Time now);
   // What attempts there are to be counted by: a backoff begins at their pace. Kept for as long as somebody has them.
   using Attempts = std::array<std::shared_ptr<Counter>, 3>;  // of the source there, of the stream, of the campaign
   Attempts AttemptsAt(const Place& place);
@@ -147,10 +156,13 @@ class Restraints {
   };
   struct Pace {
     std::shared_ptr<Counter> attempts = std::make_shared<Counter>();
-    std::string source, provider;  // of a pair
+    std::string source, provider;                           // of a pair
+    std::map<std::string, std::weak_ptr<Counter>> streams;  // that may send there by that source, whyever they do
     uint64_t seen = 0;
     double per_second = 0;  // of the last ten seconds or so
     absl::Duration idle;    // since the last attempt, in whole ticks
+    // The last reply that was not believed: what row heard it, and after how many attempts.
+    uint64_t doubted_row = 0, doubted_at = 0;
   };
   static constexpr uint64_t kUsualMin = 200;                    // attempts that a norm is known from
   static constexpr absl::Duration kNormKept = absl::Hours(24);  // of a site without mail
@@ -195,6 +207,8 @@ class Restraints {
   // options; nothing where another source has its name.
   static std::optional<Key> KeyIn(const Options& options, const Key& key, std::string_view address,
                                   const std::vector<std::string>& hosts);
+  // Whether another row is to say it too, and has not: the last attempt but this one was not refused in that way.
+  bool AsksAnother(const ResponseRule& rule, const Place& place, const HeardReply& reply, const Told& told);
   // By rule, and by what its scope names: that is what its trigger counts for.
   std::string WhatCounts(const ResponseRule& rule, const Place& place) const;
   bool Triggered(const ResponseRule& rule, const Place& place, absl::Time now);
@@ -248,8 +262,11 @@ class Restraints {
   // Those of streams that sign for a domain of this one.
   std::set<std::string> PoolsThatSignWith(std::string_view stream) const;
   std::set<std::string> SourcesOf(const std::set<std::string>& pools) const;
+  // By which any of these streams may send there, be it by a route or a warm-up's overflow.
+  std::set<std::string> SourcesThatCarry(const std::function<bool(const std::string& stream)>& is_meant,
+                                         std::string_view provider) const;
   // Who would take a load of that source over: whatever stream was refused, it has others.
-  std::set<std::string> SiblingsOf(const std::string& source) const;
+  std::set<std::string> SiblingsOf(const Place& place) const;
 
   Limits& limits_;
   Metrics& metrics_;

@@ -4,6 +4,7 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "engine/shaping/retry_schedule.h"
 
 namespace sealift::engine {
@@ -363,13 +364,19 @@ void Scheduler::Respond(const Assignment& assignment, Attempt& attempt, std::str
   attempt.verdict.remedy = RemedyAt(site.provider, attempt.verdict);
   // A row that has no permits stands for a path that no session opens: what they met was begun just now.
   const absl::Time begun = assignment.permits != nullptr ? assignment.permitted : services_.Now();
+  const queue::Row& row = assignment.claim.row();
+  Restraints::Told told;
+  if (assignment.permits != nullptr && attempt.mailed) {
+    told = {.row = absl::HashOf(assignment.lane->id, row.id),
+            .again = row.reason_class == ToString(attempt.verdict.reason_class)};
+  }
   const Restraints::Ruling ruling = services_.restraints.Hear(PlaceOf(*assignment.queue, attempt.evidence->source),
                                                               {.verdict = attempt.verdict,
                                                                .code = attempt.code,
                                                                .enhanced = attempt.enhanced,
                                                                .text = attempt.text,
                                                                .provider = site.provider},
-                                                              begun, services_.Now());
+                                                              told, begun, services_.Now());
   attempt.verdict.action = ruling.action;
   attempt.verdict.remedy = ruling.remedy;
   if (!ruling.rule.empty()) rule = ruling.rule;

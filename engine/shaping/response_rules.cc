@@ -70,6 +70,7 @@ std::vector<ResponseRule> BuiltIn() {
     rule.trigger_period = times.period;                                                    \
     rule.actions = done.actions;                                                           \
     rule.spares_siblings = done.spares;                                                    \
+    rule.asks_another_row = done.actions.suspend;                                          \
     rule.factor = by;                                                                      \
     rule.duration = lasts;                                                                 \
     rules.push_back(std::move(rule));                                                      \

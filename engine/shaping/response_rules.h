@@ -70,6 +70,7 @@ struct ResponseRule {
   absl::Duration duration = absl::Minutes(30);  // of a suspension; until a backoff is over
   std::string_view why;                         // of the built-in ones: what the reply means; static storage
   bool spares_siblings = false;                 // other sources of the pool do not take over its load at once
+  bool asks_another_row = false;                // where one alone is not to be believed: see Restraints
 };
 
 // ResponseRules are the rules in force: those of the configuration in their order, then the built-in ones

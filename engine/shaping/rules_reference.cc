@@ -59,10 +59,16 @@ A suspension lets nothing through for its time, and no later reply shortens it. 
 suspension, at one message for each of the ten steps where that is more; it is over after as long again as the suspension lasted, half an
 hour at most.
 
+Where a built-in rule would suspend, one row that was refused before for the same reason is not believed alone, nor is a reply to a recipient
+that names IP addresses of which none is in the source's network (its /24, or /64; asked only where the source's own address is public): an
+alias may lead to a host that refuses whoever forwards it. The row waits for its next attempt, and nothing is suspended unless the next
+attempt there, of another row, is refused in the same way. Rules of your own act on each reply.
+
 A restart, or a crash, changes none of this: backoffs, suspensions, what triggers have counted, the bounces that `max_hard_bounces` counts
 and the guard above go on where they were; that of a site of no known provider begins anew with a restart, and after a day without mail. What was counted in the last second before a crash may be missing.
 
-When a source is refused, the other sources of its pools do not take over its load at once. Each goes on at the pace that it has (one message
+When a source is refused, the other sources of its pools, and those by which a route or a warm-up's overflow lets the same streams leave, do
+not take over its load at once. Each goes on at the pace that it has (one message
 a second if it has not sent there yet, and never under the floor), and in ten equal steps over the rule's time grows by the pace that the
 refused one had. What is not one of the known providers is judged by itself.
 
@@ -78,7 +84,8 @@ Events, `explain` and metrics call a rule by its `name`; one without by a number
 `scope` says what is acted on: the `source`; the `source_provider`, a source at the provider that said it; the `provider`, for every source;
 the `pool` at that provider; the `stream`; the `campaign`. The pool is the one that sent: the stream's own, or, where `queue route` or a
 warm-up's overflow let a row leave by another, that of the source which got the reply. The built-in scope `signers` is the sources of every
-stream that signs for a domain of this one, and the source which got the reply.
+stream that signs for a domain of this one, those by which a route or a warm-up's overflow lets such a stream leave now, and the source
+which got the reply.
 
 A `trigger` counts for what the scope names: for a stream wherever it sends, for a pool at a provider whichever stream it sends for, for
 signers at a provider by the domains that are signed for. A reload that puts another `[[rule]]` in front, or changes what this one does,

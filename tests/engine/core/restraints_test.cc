@@ -30,7 +30,8 @@ class RestraintsTest : public testing::Test {
 
   Restraints::Ruling Hear(std::string_view provider, std::string_view line, absl::Time now,
                           Phase phase = Phase::kContent, absl::Time permitted = absl::InfinitePast(),
-                          std::string_view source = "ip1", std::string_view stream = "news") {
+                          std::string_view source = "ip1", std::string_view stream = "news",
+                          const Restraints::Told& told = {}) {
     Reply reply{.code = std::stoi(std::string(line.substr(0, 3))), .lines = std::string(line.substr(4))};
     std::string_view rest = reply.lines;
     reply.enhanced = TakeEnhancedCode(rest);
@@ -46,7 +47,10 @@ class RestraintsTest : public testing::Test {
                              .enhanced = enhanced,
                              .text = text,
                              .provider = provider},
-                            permitted, now);
+                            told, permitted, now);
+  }
+  Restraints::Ruling HearOfRow(std::string_view line, const Restraints::Told& told, absl::Time now) {
+    return Hear("google", line, now, Phase::kRcpt, absl::InfinitePast(), "ip1", "news", told);
   }
 
   Restraints::Attempts AttemptsAt(std::string_view source, std::string_view provider, std::string_view campaign = "c") {
@@ -177,7 +181,7 @@ TEST_F(RestraintsTest, WhoBlocksUsForAnHourIsAskedSeldomAndFoundOpenInTime) {
     const Restraints::Place place{.source = "ip1", .provider = "site d1.test", .stream = "news", .campaign = "c"};
     const Reply reply{.code = 450, .lines = "4.7.1 Too many messages, slow down"};
     const HeardReply heard{.verdict = Classify(Phase::kMail, reply), .code = 450, .text = reply.lines};
-    restraints.Hear(place, heard, kNow, kNow);
+    restraints.Hear(place, heard, {}, kNow, kNow);
     int asked = 0;
     absl::Time now = kNow, ticked = kNow;
     while (now < kNow + blocked) {
@@ -191,7 +195,7 @@ TEST_F(RestraintsTest, WhoBlocksUsForAnHourIsAskedSeldomAndFoundOpenInTime) {
       }
       if (now >= kNow + blocked) break;
       ++asked;
-      restraints.Hear(place, heard, now, now + absl::Milliseconds(1));
+      restraints.Hear(place, heard, {}, now, now + absl::Milliseconds(1));
     }
     EXPECT_LE(now - (kNow + blocked), blocked / 4) << "found open too late";
     EXPECT_LE(asked, questions);
@@ -301,6 +305,56 @@ TEST_F(RestraintsTest, TheMetricsSayWhatSlowsStreamsAndHowManyCampaignsAreSlowed
   for (int minutes = 1; minutes < 300; ++minutes) restraints_.Tick(kNow + absl::Minutes(minutes));
   EXPECT_EQ(metrics_.gauge(Metric::kStreamBackoff, {"news"})->value(), 0);
   EXPECT_EQ(metrics_.gauge(Metric::kCampaignBackoffs, {})->value(), 0);
+}
+
+// An alias leads to who lists the host that forwards it: no other row hears that.
+TEST_F(RestraintsTest, ARowThatWasRefusedBeforeKeepsNoOtherBackAlone) {
+  Adopt();
+  const std::shared_ptr<Counter> attempts = AttemptsAt("ip1", "google")[0];
+  const auto hear = [&](uint64_t row, bool again, absl::Time now) {
+    attempts->Add();
+    return HearOfRow("554 5.7.1 client host blocked using zen.spamhaus.org", {.row = row, .again = again}, now);
+  };
+  hear(1, false, kNow);
+  ASSERT_EQ(RateOf("ip1 to google"), 0) << "nobody knows yet";
+  absl::Time now = kNow + absl::Hours(3);
+  restraints_.Tick(now);                     // the suspension is over
+  restraints_.Tick(now + absl::Seconds(1));  // and what follows it
+  ASSERT_EQ(RateOf("ip1 to google"), -1);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(hear(1, true, now).action, Action::kDefer);
+    EXPECT_EQ(RateOf("ip1 to google"), -1) << "no other row has said so";
+  }
+  attempts->Add();  // another is taken
+  hear(2, true, now);
+  EXPECT_EQ(RateOf("ip1 to google"), -1) << "one was taken since the first said so";
+  hear(1, true, now);
+  EXPECT_EQ(RateOf("ip1 to google"), 0) << "two rows, one behind the other";
+}
+
+TEST_F(RestraintsTest, WhatIsSaidOfSomebodyElsesAddressIsSaidOfUsOnceAnotherRowHearsIt) {
+  options_.sources[0].address = "8.8.4.4";
+  options_.sources[1].address = "10.0.0.1";  // receivers see another
+  Adopt();
+  const auto hear = [&](std::string_view source, uint64_t row) {
+    AttemptsAt(source, "google")[0]->Add();
+    Hear("google", "554 5.7.1 Service unavailable; client host [9.9.9.9] blocked using zen.spamhaus.org", kNow,
+         Phase::kRcpt, absl::InfinitePast(), source, "news", {.row = row});
+  };
+  hear("ip1", 1);
+  EXPECT_EQ(RateOf("ip1 to google"), -1);
+  hear("ip1", 2);
+  EXPECT_EQ(RateOf("ip1 to google"), 0);
+  hear("ip2", 3);
+  EXPECT_EQ(RateOf("ip2 to google"), 0);
+}
+
+TEST_F(RestraintsTest, WhatIsSaidBeforeAnyRecipientIsBelieved) {
+  options_.sources[0].address = "8.8.4.4";
+  Adopt();
+  AttemptsAt("ip1", "google")[0]->Add();
+  Hear("google", "554 5.7.1 client host [9.9.9.9] blocked using zen.spamhaus.org", kNow, Phase::kMail);
+  EXPECT_EQ(RateOf("ip1 to google"), 0);
 }
 
 TEST_F(RestraintsTest, SitesOfNoKnownProviderAreInTheMetricByTheOneThatIsSlowedMost) {
@@ -440,6 +494,33 @@ TEST_F(RestraintsTest, ThePoolThatIsSlowedIsTheOneThatSent) {
   for (const char* name : {"ip1 to google", "ip2 to google"}) EXPECT_EQ(RateOf(name), -1) << name << " sent nothing";
 }
 
+TEST_F(RestraintsTest, AComplaintAboutASigningDomainReachesWhereARouteHasTakenItsMail) {
+  options_.sources.push_back({.name = "ip4"});
+  options_.pools.push_back({.name = "away", .sources = {"ip4"}, .source_indexes = {3}});
+  Adopt();
+  Restraints::Attempts routed = AttemptsAt("ip4", "google");  // of news
+  const auto complain = [this](absl::Time now) {
+    Hear("google", "421 4.7.28 an unusual rate of mail originating from your DKIM domain [d.test 36]", now,
+         Phase::kContent, now, "ip3", "alerts");
+  };
+  complain(kNow);
+  EXPECT_NEAR(RateOf("ip4 to google"), 0.5, 0.01) << "another stream signs for the domain too";
+  restraints_.Tick(kNow + absl::Hours(2));
+  ASSERT_EQ(RateOf("ip4 to google"), -1);
+  routed = {};
+  complain(kNow + absl::Hours(2));
+  EXPECT_EQ(RateOf("ip4 to google"), -1) << "it carries nothing of the domain any more";
+}
+
+// A young source is refused: the warm ones would have its mail.
+TEST_F(RestraintsTest, WhoeverCarriesTheSameStreamDoesNotTakeOverItsLoadAtOnce) {
+  Adopt();
+  Send("ip1", "google", 20, kNow);
+  const Restraints::Attempts overflow = AttemptsAt("ip3", "google");  // of news, from another pool
+  Hear("google", kRateOfSource, kNow);
+  EXPECT_NEAR(RateOf("ip3 to google"), 1, 0.01);
+}
+
 TEST_F(RestraintsTest, WhoWasRefusedIsSlowedThoughNoStreamOfItsPoolSignsForTheDomain) {
   options_.streams[1].dkim = {"other.test"};
   options_.sources.push_back({.name = "left"});  // of no pool any more
@@ -472,21 +553,22 @@ TEST_F(RestraintsTest, ACampaignOrStreamIsSlowedFromItsOwnPace) {
 
 TEST_F(RestraintsTest, ThePaceOfWhatNobodySendsToAnyMoreIsForgotten) {
   Adopt();
-  std::weak_ptr<Counter> site = AttemptsAt("ip1", "site d1.test")[0], provider = AttemptsAt("ip1", "google")[0];
+  const auto counted = [this](std::string_view provider) { return AttemptsAt("ip1", provider)[0]->value(); };
+  AttemptsAt("ip1", "site d1.test")[0]->Add(5);
+  AttemptsAt("ip1", "google")[0]->Add(7);
   const std::weak_ptr<Counter> campaign = AttemptsAt("ip1", "google")[2];
-  site.lock()->Add(5);
   restraints_.Tick(kNow);
   restraints_.Tick(kNow + absl::Seconds(1));
-  EXPECT_FALSE(site.expired()) << "it was sent to just now";
+  EXPECT_EQ(counted("site d1.test"), 5) << "it was sent to just now";
   {
-    const std::shared_ptr<Counter> used = site.lock();
+    const Restraints::Attempts used = AttemptsAt("ip1", "site d1.test");
     for (int i = 2; i < 300; ++i) restraints_.Tick(kNow + i * absl::Seconds(1));
   }
-  EXPECT_FALSE(site.expired()) << "somebody may send to it";
+  EXPECT_EQ(counted("site d1.test"), 5) << "somebody may send to it";
   restraints_.Tick(kNow + absl::Minutes(6));
-  EXPECT_TRUE(site.expired());
+  EXPECT_EQ(counted("site d1.test"), 0);
   EXPECT_TRUE(campaign.expired());
-  EXPECT_FALSE(provider.expired()) << "its hard bounces are a share of these";
+  EXPECT_EQ(counted("google"), 7) << "its hard bounces are a share of these";
 }
 
 TEST_F(RestraintsTest, TriggerWaitsForItsCount) {
@@ -577,7 +659,7 @@ TEST_F(RestraintsTest, WhatATriggerCountedStaysItsRulesWhenAnotherIsPutInFront) 
   for (const queue::Note& written : restraints_.TakeChanged()) after.Recall(written.name, written.value, kNow);
   const Reply reply{.code = 450, .lines = "4.0.0 odd"};
   after.Hear({.source = "ip1", .provider = "google", .stream = "news", .campaign = "c"},
-             {.verdict = Classify(Phase::kRcpt, reply), .code = 450, .text = "odd", .provider = "google"},
+             {.verdict = Classify(Phase::kRcpt, reply), .code = 450, .text = "odd", .provider = "google"}, {},
              absl::InfinitePast(), kNow);
   EXPECT_THAT(after.List(), testing::SizeIs(1)) << "the third, after a restart too";
 
@@ -881,7 +963,7 @@ TEST_F(RestraintsTest, ARestartChangesNothing) {
   const Reply reply{.code = 421, .lines = "4.7.0 too many today"};
   ruling = after.Hear(
       {.source = "ip1", .provider = "yahoo", .stream = "news", .campaign = "c"},
-      {.verdict = Classify(Phase::kContent, reply), .code = 421, .text = "too many today", .provider = "yahoo"},
+      {.verdict = Classify(Phase::kContent, reply), .code = 421, .text = "too many today", .provider = "yahoo"}, {},
       absl::InfinitePast(), later);
   EXPECT_TRUE(std::ranges::any_of(after.List(), [](const auto& one) { return one.suspended; }));
 
