@@ -55,6 +55,13 @@ std::string ShowEffective(const Options& options) {
   return out;
 }
 
+std::vector<EffectiveValue> ListEffective(const Options& options) {
+  std::vector<EffectiveValue> values;
+  WalkOptions(options,
+              [&](const WalkedKey& key) { values.push_back({key.key, key.value, options.WhereSet(key.key)}); });
+  return values;
+}
+
 std::vector<ConfigChange> DiffOptions(const Options& before, const Options& after) {
   std::map<std::string, WalkedKey> old_keys, new_keys;
   std::map<std::string, bool> old_elements, new_elements;

@@ -13,6 +13,14 @@ namespace sealift::engine {
 //   memory = "1GiB"  # /etc/sealift/sealift.toml:12
 std::string ShowEffective(const Options& options);
 
+// The same, key by key.
+struct EffectiveValue {
+  std::string key;     // "node.memory", "source[ip1].rate"
+  std::string value;   // as TOML; empty: it is not set
+  std::string set_by;  // "/etc/sealift/sealift.toml:12", "default"
+};
+std::vector<EffectiveValue> ListEffective(const Options& options);
+
 // A key whose value differs between two Options. Named elements are matched by name, others by position; one that
 // came or went is a change of the whole element.
 struct ConfigChange {

@@ -278,7 +278,11 @@ absl::StatusOr<json> Api::ReloadConfig(Call& call) {
 
 absl::StatusOr<json> Api::ShowConfig(Call&) {
   const std::shared_ptr<const engine::Options> options = node_.options();
-  return json{{"generation", options->generation}, {"toml", ShowEffective(*options)}};
+  json values = json::array();
+  for (const EffectiveValue& one : ListEffective(*options)) {
+    values.push_back({{"key", one.key}, {"value", one.value}, {"set_by", one.set_by}});
+  }
+  return json{{"generation", options->generation}, {"toml", ShowEffective(*options)}, {"values", std::move(values)}};
 }
 
 absl::StatusOr<json> Api::DiffConfig(Call&) {

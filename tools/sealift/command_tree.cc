@@ -434,7 +434,9 @@ std::vector<Command> MakeTree() {
        "explain",
        "DOMAIN",
        "Say why mail to a domain goes as it does",
-       "Every limit on it now, the first that binds, who set it, the last replies, and when it next goes on.",
+       "Every limit on it now, the first that binds, who set it, the last replies, and when it next goes on. With -o "
+       "csv "
+       "the reasons why rows wait, one a line.",
        "sealift domain explain d1.test",
        {},
        RunDomainExplain},
@@ -478,7 +480,7 @@ std::vector<Command> MakeTree() {
        "ID",
        "Show one message's state and every attempt",
        "ID is its Message-ID, with or without the angle brackets; or the envelope sender that a bounce came back to, "
-       "whole, which is verified.",
+       "whole, which is verified. With -o csv the attempts, one a line.",
        "sealift message trace '<id@mta1.example.com>'",
        {Reveal()},
        RunMessageTrace},
@@ -686,7 +688,7 @@ std::vector<Command> MakeTree() {
        "",
        "Show the configuration in force",
        "Every key with its value and where it was set, from the running daemon; with --file from the file alone. "
-       "There is no -o csv of it.",
+       "As TOML, or a setting a row with -o; a value is as TOML has it, and empty where it is not set.",
        "sealift config show --effective",
        {Switch("effective", "defaults included (always so)"),
         Switch("file", "read the file instead of asking the daemon")},

@@ -25,17 +25,18 @@ absl::StatusOr<json> Ask(const Invocation& call, const std::string& path,
   return daemon->Get(path, parameters);
 }
 
-absl::StatusOr<json> Domain(const Invocation& call, Console& console) {
-  absl::StatusOr<json> answer = Ask(call, "/api/v1/domains/" + PathPart(call.arguments[0]) + "/explain");
-  if (!answer.ok()) return answer;
-  console.Record(*answer, {{"domain", "domain"},
-                           {"site", "site"},
-                           {"provider", "provider"},
-                           {"hosts", "hosts"},
-                           {"queued", "queued"},
-                           {"sessions", "open sessions"},
-                           {"next_eligible", "goes on at"}});
-  return answer;
+absl::StatusOr<json> AskOfDomain(const Invocation& call) {
+  return Ask(call, "/api/v1/domains/" + PathPart(call.arguments[0]) + "/explain");
+}
+
+void RecordDomain(const json& domain, Console& console) {
+  console.Record(domain, {{"domain", "domain"},
+                          {"site", "site"},
+                          {"provider", "provider"},
+                          {"hosts", "hosts"},
+                          {"queued", "queued"},
+                          {"sessions", "open sessions"},
+                          {"next_eligible", "goes on at"}});
 }
 
 CommandResult Throttles(const Invocation& call, Console& console, const DaemonClient::Parameters& parameters) {
@@ -66,21 +67,27 @@ CommandResult RunDomainList(const Invocation& call, Console& console) {
 }
 
 CommandResult RunDomainShow(const Invocation& call, Console& console) {
-  const absl::StatusOr<json> answer = Domain(call, console);
+  const absl::StatusOr<json> answer = AskOfDomain(call);
   if (!answer.ok()) return answer.status();
+  RecordDomain(*answer, console);
   if (console.format() == Format::kTable) SayReplies(*answer, console);
   return ExitCode::kOk;
 }
 
 CommandResult RunDomainExplain(const Invocation& call, Console& console) {
-  const absl::StatusOr<json> answer = Domain(call, console);
+  const absl::StatusOr<json> answer = AskOfDomain(call);
   if (!answer.ok()) return answer.status();
-  if (console.format() != Format::kTable) return ExitCode::kOk;
+  const std::vector<Column> waits = {
+      {"rows", "ROWS"}, {"reason", "REASON"}, {"detail", "DETAIL"}, {"set_by", "SET BY"}, {"until", "UNTIL"}};
+  if (console.format() == Format::kCsv) {
+    console.Rows(*answer, "waits", waits);
+    return ExitCode::kOk;
+  }
+  RecordDomain(*answer, console);
+  if (console.machine()) return ExitCode::kOk;
   if (!answer->value("waits", json::array()).empty()) {
     console.Say("\nWhy rows wait, what binds first on top:");
-    console.Rows(
-        *answer, "waits",
-        {{"rows", "ROWS"}, {"reason", "REASON"}, {"detail", "DETAIL"}, {"set_by", "SET BY"}, {"until", "UNTIL"}});
+    console.Rows(*answer, "waits", waits);
   }
   if (!answer->value("limits", json::array()).empty()) {
     console.Say("\nLimits in force:");

@@ -50,13 +50,15 @@ CommandResult RunConfigCheck(const Invocation& call, Console& console) {
 }
 
 CommandResult RunConfigShow(const Invocation& call, Console& console) {
-  if (console.format() == Format::kCsv) return NoRows("config show");
   json answer;
   if (call.Has("file")) {
     const absl::StatusOr<engine::Config> config = ReadConfig(call);
     if (!config.ok()) return config.status();
     if (!config->errors.empty()) return Refused(*config, call.config);
-    answer = {{"toml", engine::ShowEffective(*config->options)}};
+    answer = {{"toml", engine::ShowEffective(*config->options)}, {"values", json::array()}};
+    for (const engine::EffectiveValue& one : engine::ListEffective(*config->options)) {
+      answer["values"].push_back({{"key", one.key}, {"value", one.value}, {"set_by", one.set_by}});
+    }
   } else {
     absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
     if (!daemon.ok()) return daemon.status();
@@ -64,10 +66,10 @@ CommandResult RunConfigShow(const Invocation& call, Console& console) {
     if (!shown.ok()) return shown.status();
     answer = *std::move(shown);
   }
-  if (console.machine()) {
-    console.Record(answer, {});
-  } else {
+  if (console.format() == Format::kTable) {
     console.out() << answer.value("toml", "") << std::flush;
+  } else {
+    console.Rows(answer, "values", {{"key", "SETTING"}, {"value", "VALUE"}, {"set_by", "SET BY"}});
   }
   return ExitCode::kOk;
 }

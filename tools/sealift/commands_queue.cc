@@ -122,16 +122,18 @@ CommandResult RunMessageFind(const Invocation& call, Console& console) {
 
 namespace {
 
-absl::StatusOr<json> ShowMessage(const Invocation& call, Console& console, const std::string& as) {
+absl::StatusOr<json> AskOfMessage(const Invocation& call, const std::string& as) {
   absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
   if (!daemon.ok()) return daemon.status();
   std::string id = call.arguments[0];
   if (id.starts_with("<") && id.ends_with(">")) id = id.substr(1, id.size() - 2);
   DaemonClient::Parameters parameters = {{"as", as}};
   if (call.Has("reveal")) parameters["reveal"] = "1";
-  absl::StatusOr<json> answer = daemon->Get("/api/v1/messages/" + PathPart(id), parameters);
-  if (!answer.ok()) return answer.status();
-  console.Record(*answer, {{"id", "id"},
+  return daemon->Get("/api/v1/messages/" + PathPart(id), parameters);
+}
+
+void RecordMessage(const json& message, Console& console) {
+  console.Record(message, {{"id", "id"},
                            {"key", "key"},
                            {"campaign", "campaign"},
                            {"stream", "stream"},
@@ -139,21 +141,22 @@ absl::StatusOr<json> ShowMessage(const Invocation& call, Console& console, const
                            {"state", "state"},
                            {"due", "due"},
                            {"waits_for", "waits for"}});
-  return answer;
 }
 
 }  // namespace
 
 CommandResult RunMessageShow(const Invocation& call, Console& console) {
-  const absl::StatusOr<json> answer = ShowMessage(call, console, "show");
+  const absl::StatusOr<json> answer = AskOfMessage(call, "show");
   if (!answer.ok()) return answer.status();
+  RecordMessage(*answer, console);
   return ExitCode::kOk;
 }
 
 CommandResult RunMessageTrace(const Invocation& call, Console& console) {
-  absl::StatusOr<json> answer = ShowMessage(call, console, "trace");
+  absl::StatusOr<json> answer = AskOfMessage(call, "trace");
   if (!answer.ok()) return answer.status();
-  if (console.format() != Format::kTable) return ExitCode::kOk;
+  if (console.format() != Format::kCsv) RecordMessage(*answer, console);
+  if (console.machine()) return ExitCode::kOk;
   for (json& attempt : (*answer)["attempts"]) JoinReply(attempt);
   console.Say("");
   console.Rows(*answer, "attempts",

@@ -52,10 +52,17 @@ TEST(ConfigDiffCommandTest, NoDifferenceIsNoFailureAndAMistakeIs) {
   EXPECT_THAT(bad.Json()["error"]["why"].get<std::string>(), HasSubstr("unknown key"));
 }
 
-TEST(ConfigShowCommandTest, ThereIsNoCsvOfIt) {
+TEST(ConfigShowCommandTest, ScriptsReadASettingARow) {
   ControlSocket socket;
-  EXPECT_EQ(socket.Run({"config", "show"}).code, 0);
-  EXPECT_EQ(socket.Run({"config", "show", "-o", "csv"}).code, 64);
+  const nlohmann::json shown = socket.Run({"config", "show", "-o", "json"}).Json();
+  const auto memory = std::ranges::find(shown["values"], "node.memory", [](const auto& one) { return one["key"]; });
+  ASSERT_NE(memory, shown["values"].end()) << shown;
+  EXPECT_EQ((*memory)["value"], "\"512MiB\"");
+  EXPECT_EQ((*memory)["set_by"], "default");
+  const Ran csv = socket.Run({"config", "show", "-o", "csv"});
+  EXPECT_EQ(csv.code, 0);
+  EXPECT_THAT(csv.out, HasSubstr("key,value,set_by\r\n"));
+  EXPECT_THAT(csv.out, HasSubstr("node.memory,\"\"\"512MiB\"\"\",default\r\n"));
 }
 
 TEST(BounceIngestCommandTest, CountsWhatNobodyKnowsAndWritesItToTheAuditFile) {

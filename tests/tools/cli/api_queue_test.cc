@@ -10,6 +10,7 @@ using testing::Contains;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
+using testing::StartsWith;
 
 TEST(QueueCommandsTest, NoFilterIsAnErrorThatNamesTheFilters) {
   ControlSocket socket;
@@ -92,6 +93,9 @@ TEST(QueueCommandsTest, AReportCountsEventsByOutcomeProviderAndSource) {
 TEST(QueueCommandsTest, ExplainSaysWhoSetWhatBinds) {
   ControlSocket socket;
   EXPECT_THAT(socket.Run({"domain", "explain", "d1.test"}).out, HasSubstr("/etc/sealift/sealift.toml:34"));
+  const Ran csv = socket.Run({"domain", "explain", "d1.test", "-o", "csv"});
+  EXPECT_THAT(csv.out, StartsWith("rows,reason,detail,set_by,until\r\n"));
+  EXPECT_THAT(csv.out, HasSubstr("/etc/sealift/sealift.toml:34"));
 }
 
 TEST(EventsTest, EachLineHasTheFieldsOfTheContract) {
@@ -156,6 +160,9 @@ TEST(TraceTest, TakesAnIdWithItsBracketsAndMasksTheRecipient) {
   EXPECT_THAT(ran.out, HasSubstr(kMasked));
   EXPECT_THAT(ran.out, Not(HasSubstr("jane.doe")));
   EXPECT_THAT(ran.out, HasSubstr("TLSv1.3"));
+  const Ran csv = socket.Run({"message", "trace", "<abc@mta1.example.com>", "-o", "csv"});
+  EXPECT_THAT(csv.out, StartsWith("attempt,time,outcome,")) << "an attempt a line";
+  EXPECT_THAT(csv.out, HasSubstr("TLSv1.3"));
 }
 
 }  // namespace
