@@ -278,6 +278,10 @@ void CheckListFields(ConfigDraft& draft, const std::string& key, const StreamOpt
         "signature covers it (RFC 8058 4); name a [[dkim]] domain");
   }
   if (stream.kind != StreamKind::kTransactional) return;
+  if (stream.max_hard_bounces.rate_percent > 0) {
+    draft.Warn(key + ".max_hard_bounces",
+               "`max_hard_bounces` stands in a transactional stream, which is never paused: it does nothing");
+  }
   for (const auto& [name, value] :
        {std::pair("unsubscribe_url", &stream.unsubscribe_url), {"unsubscribe_mailto", &stream.unsubscribe_mailto}}) {
     if (value->empty()) continue;
@@ -388,10 +392,11 @@ void CheckDestinations(ConfigDraft& draft) {
   for (size_t i = 0; i < o.rules.size(); ++i) check(ElementKey("rule", o.rules[i], i), o.rules[i].provider);
   for (size_t i = 0; i < o.rules.size(); ++i) {
     const std::string key = ElementKey("rule", o.rules[i], i);
-    const absl::StatusOr<ResponseRule> rule = ReadRule(o.rules[i], key, {});
+    std::string_view field = "match";  // what else can be wrong is its regular expression
+    const absl::StatusOr<ResponseRule> rule = ReadRule(o.rules[i], key, {}, &field);
     absl::Status fits = rule.status();
     if (rule.ok()) fits = ResponseRules::Compile({*rule}).status();
-    if (!fits.ok()) draft.Error(key, std::string(fits.message()));
+    if (!fits.ok()) draft.Error(field.empty() ? key : fmt::format("{}.{}", key, field), std::string(fits.message()));
   }
   for (size_t i = 0; i < o.providers.size(); ++i) {
     const ProviderOptions& provider = o.providers[i];

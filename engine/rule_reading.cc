@@ -48,7 +48,8 @@ std::string NumberOf(std::string_view text) {
 
 }  // namespace
 
-absl::StatusOr<ResponseRule> ReadRule(const RuleOptions& rule, std::string_view key, std::string origin) {
+absl::StatusOr<ResponseRule> ReadRule(const RuleOptions& rule, std::string_view key, std::string origin,
+                                      std::string_view* wrong_field) {
   ResponseRule read{.name = rule.name,
                     .origin = std::move(origin),
                     .provider = rule.provider,
@@ -56,45 +57,50 @@ absl::StatusOr<ResponseRule> ReadRule(const RuleOptions& rule, std::string_view 
                     .classes = rule.classes,
                     .enhanced = rule.enhanced,
                     .factor = rule.factor};
-  const auto wrong = [&](std::string why) {
+  const auto wrong = [&](std::string_view field, std::string why) {
+    if (wrong_field != nullptr) *wrong_field = field;
     return absl::InvalidArgumentError(fmt::format("{}: {}", key, std::move(why)));
   };
   if (rule.match.empty() && rule.classes.empty() && rule.enhanced.empty()) {
-    return wrong("a [[rule]] needs a condition: `match`, `class` or `enhanced`");
+    return wrong("", "a [[rule]] needs a condition: `match`, `class` or `enhanced`");
   }
   for (const std::string& reason : rule.classes) {
-    if (!IsReasonClass(reason)) return wrong(fmt::format("`class` knows no \"{}\"; docs/rules.md lists them", reason));
+    if (!IsReasonClass(reason))
+      return wrong("class", fmt::format("`class` knows no \"{}\"; docs/rules.md lists them", reason));
   }
   for (const std::string& code : rule.enhanced) {
     if (!IsEnhancedCode(code)) {
       return wrong(
+          "enhanced",
           fmt::format("`enhanced` is of whole codes, such as \"4.7.28\": no reply that a rule hears has \"{}\"", code));
     }
   }
   if (!rule.scope.empty()) {
     const std::optional<ResponseScope> scope = ParseResponseScope(rule.scope);
     if (!scope.has_value() || *scope == ResponseScope::kSigners) {
-      return wrong(fmt::format("`scope` is source, source_provider, provider, pool, stream or campaign, not \"{}\"",
+      return wrong("scope",
+                   fmt::format("`scope` is source, source_provider, provider, pool, stream or campaign, not \"{}\"",
                                rule.scope));
     }
     read.scope = *scope;
   }
-  if (rule.actions.empty()) return wrong("`actions` is empty, so the rule would do nothing");
+  if (rule.actions.empty()) return wrong("actions", "`actions` is empty, so the rule would do nothing");
   for (const std::string& action : rule.actions) {
     if (!AddResponseAction(action, read.actions)) {
       return wrong(
+          "actions",
           fmt::format("`actions` are defer, bounce, suppress, backoff, suspend and alert, not \"{}\"", action));
     }
   }
   if (read.actions.defer && (read.actions.bounce || read.actions.suppress)) {
-    return wrong("a row is either deferred or bounced: leave out `defer`, or `bounce` and `suppress`");
+    return wrong("actions", "a row is either deferred or bounced: leave out `defer`, or `bounce` and `suppress`");
   }
   if (read.actions.backoff && (rule.factor <= 0 || rule.factor >= 1)) {
-    return wrong("`factor` of a backoff is more than 0 and less than 1: 0.5 halves the rate");
+    return wrong("factor", "`factor` of a backoff is more than 0 and less than 1: 0.5 halves the rate");
   }
   if (!rule.floor.rate.unlimited()) read.floor_per_second = rule.floor.rate.PerSecond();
   if (!rule.trigger.rate.unlimited()) {
-    if (rule.trigger.rate.count > 1000) return wrong("`trigger` counts to 1000 at most");
+    if (rule.trigger.rate.count > 1000) return wrong("trigger", "`trigger` counts to 1000 at most");
     read.trigger_count = static_cast<int>(rule.trigger.rate.count);
     read.trigger_period = rule.trigger.rate.period;
   }

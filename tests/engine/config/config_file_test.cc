@@ -22,7 +22,9 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
+using testing::StartsWith;
 
 // The block of the public contract, word for word.
 constexpr const char* kContract = R"toml(delivery = "sink"
@@ -245,6 +247,23 @@ TEST(ConfigFileTest, ReportsAboutTlsAreMailedByAStreamThatSigns) {
   EXPECT_THAT(errors("contact = \"tls@a.test\"\nstream = \"sign\"\n"), ElementsAre(HasSubstr("signs")));
   EXPECT_THAT(errors("contact = \"tls\"\n"), ElementsAre(HasSubstr("cannot be used as a mail address")));
   EXPECT_THAT(errors("contact = \"t\u00e4@a.test\"\n"), ElementsAre(HasSubstr("is not ASCII")));
+}
+
+TEST(ConfigFileTest, ACircuitBreakerThatNeverBreaksIsToldOf) {
+  const auto warnings = [](const std::string& kind) {
+    return WarningsOf(std::string(kSource) + kPool + "[[stream]]\nname = \"s\"\npool = \"p\"\nkind = \"" + kind +
+                      "\"\nmax_hard_bounces = { rate = \"5%\" }\n");
+  };
+  EXPECT_THAT(warnings("marketing"), Not(Contains(HasSubstr("max_hard_bounces"))));
+  EXPECT_THAT(warnings("transactional"), Contains(HasSubstr("never paused")));
+}
+
+TEST(ConfigFileTest, AMistakeInARuleStandsWhereItIs) {
+  const auto errors = [](const std::string& lines) { return ErrorsOf("[[rule]]\n" + lines); };
+  EXPECT_THAT(errors("match = \"x\"\nactions = [\"backoff\"]\nfactor = 2.0\n"),
+              Contains(StartsWith("test.toml:6:")));
+  EXPECT_THAT(errors("match = \"x\"\nactions = [\"explode\"]\n"), Contains(StartsWith("test.toml:5:")));
+  EXPECT_THAT(errors("actions = [\"defer\"]\nmatch = \"(x\"\n"), Contains(StartsWith("test.toml:5:")));
 }
 
 TEST(ConfigFileTest, ARuleThatWouldDoNothingOrCannotBeReadIsAnError) {
