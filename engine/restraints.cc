@@ -398,11 +398,15 @@ void Restraints::TickMatches(absl::Time now) {
 
 void Restraints::TickPaces(absl::Duration since) {
   const double seconds = absl::ToDoubleSeconds(since);
-  const double weight = 1 - std::exp(-seconds / absl::ToDoubleSeconds(kMeasuredOver));
+  const double usual_weight = 1 - std::exp(-seconds / absl::ToDoubleSeconds(kMeasuredOver));
   for (auto entry = paces_.begin(); entry != paces_.end();) {
     Pace& pace = entry->second;
     std::erase_if(pace.streams, [](const auto& stream) { return stream.second.expired(); });
     const uint64_t attempts = pace.attempts->value();
+    // What began three seconds ago has had no time to make up for the seven before.
+    const bool begins = pace.per_second < kForgottenPerSecond;
+    pace.began = begins ? since : pace.began + since;
+    const double weight = std::max(usual_weight, absl::FDivDuration(since, pace.began));
     pace.per_second += weight * (static_cast<double>(attempts - pace.seen) / seconds - pace.per_second);
     pace.idle = attempts == pace.seen ? pace.idle + since : absl::ZeroDuration();
     pace.seen = attempts;

@@ -159,7 +159,8 @@ class Restraints {
     std::string source, provider;                           // of a pair
     std::map<std::string, std::weak_ptr<Counter>> streams;  // that may send there by that source, whyever they do
     uint64_t seen = 0;
-    double per_second = 0;  // of the last ten seconds or so
+    double per_second = 0;  // of the last ten seconds or so; of the time since it began, while that is less
+    absl::Duration began;   // so long ago
     absl::Duration idle;    // since the last attempt, in whole ticks
     // The last reply that was not believed: what row heard it, and after how many attempts.
     uint64_t doubted_row = 0, doubted_at = 0;

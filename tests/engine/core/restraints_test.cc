@@ -138,6 +138,18 @@ TEST_F(RestraintsTest, BackoffBeginsAtWhatWasMeasuredAndComesBackInSteps) {
   EXPECT_EQ(RateOf("ip1 to google"), -1) << "nothing limits any more";
 }
 
+TEST_F(RestraintsTest, ABackoffOfWhatHasJustBegunBeginsAtItsPaceToo) {
+  Adopt();
+  restraints_.Tick(kNow - absl::Minutes(1));
+  const std::shared_ptr<Counter> attempts = AttemptsAt("ip1", "google")[0];
+  for (absl::Time now = kNow - absl::Seconds(59); now <= kNow; now += absl::Seconds(1)) {
+    if (now > kNow - absl::Seconds(3)) attempts->Add(20);
+    restraints_.Tick(now);
+  }
+  Hear("google", kRateOfSource, kNow);
+  EXPECT_NEAR(RateOf("ip1 to google"), 10, 0.5);
+}
+
 TEST_F(RestraintsTest, BackoffHasAFloor) {
   Adopt();
   Send("ip1", "google", 1, kNow);
