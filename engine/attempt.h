@@ -20,6 +20,8 @@ struct Attempt {
   bool mailed = true;                      // the server took MAIL, or may have
   bool unanswered = false;                 // its last byte may have been sent, and no reply came: it may have arrived
   bool in_doubt = false;                   // the same, and its stream rather holds it than resends
+  bool heard = false;                      // rules have acted on it: they need not hear it again of its row
+  std::string ruled_by;                    // by the one that decided then; empty: the classification's
   std::shared_ptr<const queue::Evidence> evidence;
 };
 

@@ -91,6 +91,7 @@ Task<Connection::Opened> Connection::Open(std::string host) {
   for (const Endpoint& endpoint : endpoints) {
     address_ = AddressOf(endpoint);
     peer_ = fmt::format("{} [{}]", host_, endpoint.ToString());
+    if (services_.may_connect && !co_await services_.may_connect()) co_return Opened::kNotNow;
     opened = co_await Connect(endpoint);
     if (opened == Opened::kYes) break;
     Close();
@@ -155,6 +156,7 @@ Task<Connection::Opened> Connection::Connect(Endpoint to) {
       co_await WithDeadline(services_.ring, options_->smtp.connect_timeout, std::move(connecting));
   if (!stream.ok()) co_return Failed(Opened::kNo, FromStatus(Phase::kConnection, stream.status()));
   stream_ = *std::move(stream);
+  if (services_.on_connected) services_.on_connected();
   replies_ = ReplyParser();
   next_reply_.reset();
   capabilities_ = Capabilities();

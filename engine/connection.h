@@ -56,11 +56,14 @@ class Connection {
     Metrics* metrics = nullptr;                     // where handshakes are counted; null: nowhere
     TlsMemory* tls_memory = nullptr;                // of the node; null: nothing is remembered
     std::function<void(const Reply&)> on_greeting;  // called with what a host greets us with; null: nobody asks
+    std::function<Task<bool>()> may_connect;        // asked before each connection; null: as many as there are hosts
+    std::function<void()> on_connected;             // one was established, whatever it is good for; with may_connect
   };
 
   // kNoTls: the host lets us in and offers less than the mail asks. kNoPromisedTls: it offers less than it has
-  // promised. kNoRequireTls: it is who it says, and does not ask of the next server what the mail asks of it.
-  enum class Opened { kYes, kNoTls, kNoPromisedTls, kNoRequireTls, kNo };
+  // promised. kNoRequireTls: it is who it says, and does not ask of the next server what the mail asks of it. kNotNow:
+  // may_connect said no.
+  enum class Opened { kYes, kNoTls, kNoPromisedTls, kNoRequireTls, kNo, kNotNow };
 
   // A command's reply, the connection's own until the next one is looked for; or what became of the connection instead.
   using Answer = absl::StatusOr<const Reply*>;

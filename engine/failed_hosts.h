@@ -23,6 +23,7 @@ class FailedHosts {
   static constexpr absl::Duration kPassedOver = absl::Minutes(5);
   static constexpr size_t kHostsMax = 4096;
 
+  // It is passed over for kPassedOver from `now`, or from a later time until when nobody asks it.
   void Failed(const std::string& host, const std::string& source, absl::Time now);
   void Answered(const std::string& host, const std::string& source);
 
@@ -42,7 +43,7 @@ class FailedHosts {
   };
   using Entries = std::list<Entry>;
 
-  Entries entries_;  // the one that failed longest ago first: all are passed over equally long
+  Entries entries_;  // the one that failed longest ago first
   std::unordered_map<std::string_view, Entries::iterator> hosts_;  // by the key of the entry
 };
 

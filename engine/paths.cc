@@ -238,7 +238,7 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     }
     return false;
   }
-  if (HasUnanswered(path)) {
+  if (HasUnanswered(path) || path.looking > 0) {
     WakeAt(path, now + kPace);
     return false;
   }
@@ -297,13 +297,11 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     WakeAt(path, now + kMoreSlotsAgain);
     return false;
   }
-  const std::vector<std::shared_ptr<RateInForce>>& rates = (*queue.PermitsOf(path.source))->connection_rates;
-  for (size_t i = 0; i < rates.size(); ++i) {
-    const absl::Duration wait = rates[i]->Acquire(now, queue.Standing());
-    if (wait <= absl::ZeroDuration()) continue;
-    for (size_t taken = 0; taken < i; ++taken) rates[taken]->Return(now);
+  ConnectionPermits permits((*queue.PermitsOf(path.source))->connection_rates, queue.Standing());
+  absl::Duration wait;
+  if (RateInForce* const refused = permits.Take(now, wait); refused != nullptr) {
     ReturnSlots(path.slots, *what);
-    services_.metrics.counter(Metric::kThrottleWaits, {rates[i]->kind()})->Add();
+    services_.metrics.counter(Metric::kThrottleWaits, {refused->kind()})->Add();
     WakeAt(path, now + wait);
     return false;
   }
@@ -313,7 +311,8 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
   if (!std::exchange(path.replaces, false)) path.next_added = now + kPace;
   path.retry = queue.stream->retry;
   path.retry_of = queue.stream->name;
-  sessions_.Start(Session::Run(scheduler_, path, *what, Reception::Visit(path.reception, now), std::move(carriage)));
+  sessions_.Start(Session::Run(scheduler_, path, *what, Reception::Visit(path.reception, now), std::move(carriage),
+                               std::move(permits)));
   if (queue.rows_ready > static_cast<size_t>(SessionsFor(queue, path))) WakeAt(path, path.next_added);
   return true;
 }
@@ -480,7 +479,7 @@ void Paths::OnFruitless(Path& path, Attempt attempt) {
 }
 
 void Paths::OnGreeting(Path& path, Reception::Visit& visit, const Reply& greeting) {
-  if (!greeting.IsPositive()) return OnTurnedAway(path, greeting.code);
+  if (!greeting.IsPositive()) return OnOneTooMany(path, greeting.code);
   visit.LetIn();
   Pump(path.site);
 }
@@ -495,17 +494,25 @@ void Paths::OnTaken(Path& path) {
 void Paths::OnUnreachable(Path& path, Lack lack, const Attempt& attempt) {
   path.site.Remember(services_.Now(), queue::ReplyLine(attempt.code, attempt.enhanced, attempt.text));
   // One that was greeted and refused later was let in, unless the reply is about how many there are.
-  if (attempt.verdict.reason_class == ReasonClass::kRate) OnTurnedAway(path, attempt.code);
+  if (attempt.verdict.reason_class == ReasonClass::kRate) OnOneTooMany(path, attempt.code);
   // Where it is the path's only one, others of the provider's sites are well.
-  if (attempt.code / 100 == 4 && path.reception->let_in() > 0 && path.sessions > 1) return;
-  if (path.answering > 0) return OnFull(path);
-  if (path.block.until > services_.Now()) return;  // another session met the same
-  BlockPath(path, lack, attempt);
+  const bool others_are_well = attempt.code / 100 == 4 && path.reception->let_in() > 0 && path.sessions > 1;
+  // Or another session met the same.
+  const bool was_blocked = path.block.until > services_.Now();
+  if (path.answering > 0 && !others_are_well) OnFull(path);
+  if (!others_are_well && path.answering == 0 && !was_blocked && BlockPath(path, lack, attempt)) return;
+  if (Attempt of_us = attempt; !attempt.heard) scheduler_.HearOpening(path, of_us, services_.Now());
+}
+
+absl::Time Paths::OnTurnedAway(Path& path, Attempt& attempt, absl::Time begun) {
+  path.site.Remember(services_.Now(), queue::ReplyLine(attempt.code, attempt.enhanced, attempt.text));
+  attempt.verdict.action = Action::kDefer;  // whatever a host says before MAIL is not about the row
+  return scheduler_.HearOpening(path, attempt, begun);
 }
 
 void Paths::OnFull(Path& path) { path.next_open = services_.Now() + kFullAgain; }
 
-void Paths::OnTurnedAway(Path& path, int code) {
+void Paths::OnOneTooMany(Path& path, int code) {
   if (code / 100 != 4 || path.reception->let_in() == 0 || !path.reception->Refused(services_.Now())) return;
   LogInfo("a receiver lets no further connection in", {{"source", path.source_name},
                                                        {"site", path.site.key},
@@ -524,7 +531,7 @@ void Paths::OnUsedUp(Path& path) {
   }
 }
 
-void Paths::BlockPath(Path& path, Lack lack, const Attempt& attempt) {
+bool Paths::BlockPath(Path& path, Lack lack, const Attempt& attempt) {
   const absl::Time now = services_.Now();
   path.block.failures = path.block.failures + 1;
   path.block.lack = lack;
@@ -533,9 +540,10 @@ void Paths::BlockPath(Path& path, Lack lack, const Attempt& attempt) {
                          .Next(path.block.failures, now, absl::InfiniteFuture(), services_.random());
   WakeAt(path, path.block.until);
   scheduler_.BounceForNoTls(path);
-  if (!attempt.begun) return;
-  if (const std::optional<Assignment> head = scheduler_.Head(path); head.has_value())
-    scheduler_.Conclude(*head, attempt);
+  if (!attempt.begun) return false;
+  const std::optional<Assignment> head = scheduler_.Head(path);
+  if (head.has_value()) scheduler_.Conclude(*head, attempt);
+  return head.has_value();
 }
 
 void Paths::OnSessionEnd(Path& path, Slots::For what, bool leaves) {

@@ -52,6 +52,9 @@ class Paths {
   // A session found no host that answers as it should: unless others of the path are well, it is blocked from now on.
   // `attempt` says what was found instead; where it has not begun on a row of its own, one has it as its outcome.
   void OnUnreachable(Path& path, Lack lack, const Attempt& attempt);
+  // A host turned a session away that goes on to another: rules hear what it said, and `attempt` what they make of it.
+  // Returns until when they suspend the path for it; InfinitePast: they do not.
+  absl::Time OnTurnedAway(Path& path, Attempt& attempt, absl::Time begun);
   // A host let a session in and then took nothing: one such session is an accident, several in a row are as bad as no
   // answer. The row that met this has its outcome already.
   void OnFruitless(Path& path, Attempt attempt);
@@ -113,9 +116,10 @@ class Paths {
   static bool IsOverAtSite(const Path& path, Slots::For what);
   // Other connections of the path are well: the host has as many as it likes.
   void OnFull(Path& path);
-  // The receiver says so itself, or may: one of several connections is turned away.
-  void OnTurnedAway(Path& path, int code);
-  void BlockPath(Path& path, Lack lack, const Attempt& attempt);
+  // The receiver says so itself, or may: one of several connections is refused.
+  void OnOneTooMany(Path& path, int code);
+  // False: no row was there to have it as its outcome.
+  bool BlockPath(Path& path, Lack lack, const Attempt& attempt);
 
   ShardServices& services_;
   Scheduler& scheduler_;

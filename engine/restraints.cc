@@ -88,7 +88,11 @@ Restraints::Ruling Restraints::Hear(const Place& place, const HeardReply& reply,
       ruling.remedy = Remedy::kNone;
     }
     if (actions.defer || actions.bounce || actions.suppress) ruling.rule = rule->name;
-    if (!AsksAnother(*rule, place, reply, told)) Act(*rule, place, {.permitted = permitted, .heard = now});
+    const bool is_of_number = told.crowded && !rule->why.empty() && rule->reply_rule.empty();
+    if (!is_of_number && !AsksAnother(*rule, place, reply, told)) {
+      Act(*rule, place, {.permitted = permitted, .heard = now});
+      ruling.suspended_until = SuspendedUntil(place);
+    }
   }
   const bool hard = ruling.remedy == Remedy::kSuppress || ruling.remedy == Remedy::kSuppressAgain;
   if (hard && IsDoubted(place.provider, now)) {
@@ -116,16 +120,19 @@ Restraints::Attempts Restraints::AttemptsAt(const Place& place) {
 std::vector<std::shared_ptr<RateInForce>> Restraints::RatesOn(const Place& place) const {
   const std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<RateInForce>> rates;
-  const auto add = [&](std::string_view kind, std::string name) {
-    const auto found = slowdowns_.find({std::string(kind), std::move(name)});
+  for (const Key& key : KeysOf(place)) {
+    const auto found = slowdowns_.find(key);
     if (found != slowdowns_.end()) rates.push_back(found->second.rate);
-  };
-  add(kPairKind, NameOfPair(place.source, place.provider));
-  add(kSourceKind, place.source);
-  add(kProviderKind, NameOfProvider(place.provider));
-  add(kStreamKind, NameOfStream(place.stream));
-  add(kCampaignKind, NameOfCampaign(place.campaign));
+  }
   return rates;
+}
+
+std::vector<Restraints::Key> Restraints::KeysOf(const Place& place) {
+  return {{std::string(kPairKind), NameOfPair(place.source, place.provider)},
+          {std::string(kSourceKind), place.source},
+          {std::string(kProviderKind), NameOfProvider(place.provider)},
+          {std::string(kStreamKind), NameOfStream(place.stream)},
+          {std::string(kCampaignKind), NameOfCampaign(place.campaign)}};
 }
 
 bool Restraints::AsksAnother(const ResponseRule& rule, const Place& place, const HeardReply& reply, const Told& told) {
@@ -138,6 +145,16 @@ bool Restraints::AsksAnother(const ResponseRule& rule, const Place& place, const
   const uint64_t before = std::exchange(pace->second.doubted_at, attempts);
   const uint64_t row = std::exchange(pace->second.doubted_row, told.row);
   return row == 0 || row == told.row || attempts > before + 1;  // none, or it alone, or another was taken in between
+}
+
+absl::Time Restraints::SuspendedUntil(const Place& place) const {
+  absl::Time until = absl::InfinitePast();
+  for (const Key& key : KeysOf(place)) {
+    const auto found = slowdowns_.find(key);
+    if (found == slowdowns_.end() || found->second.base <= 0 || !found->second.suspended) continue;
+    until = std::max(until, found->second.Over());
+  }
+  return until;
 }
 
 std::string Restraints::WhatCounts(const ResponseRule& rule, const Place& place) const {

@@ -71,13 +71,17 @@ class Restraints {
   struct Told {
     uint64_t row = 0;    // tells it from others; 0: it was said before any recipient
     bool again = false;  // the row's last attempt was refused for the same reason
+    // A connection was refused while others are let in: how many there are is learnt (Reception), and no built-in rule
+    // that goes by the class alone slows down for it.
+    bool crowded = false;
   };
 
   // What becomes of the row, by rule.
   struct Ruling {
     Action action = Action::kDefer;
     Remedy remedy = Remedy::kNone;
-    std::string rule;  // that decided the row; empty: the classification's
+    std::string rule;                                   // that decided the row; empty: the classification's
+    absl::Time suspended_until = absl::InfinitePast();  // if it was acted on so: nothing more leaves from there
   };
 
   // A campaign has more hard bounces than its stream allows.
@@ -208,6 +212,10 @@ class Restraints {
   // options; nothing where another source has its name.
   static std::optional<Key> KeyIn(const Options& options, const Key& key, std::string_view address,
                                   const std::vector<std::string>& hosts);
+  // What binds mail there, if it is slowed.
+  static std::vector<Key> KeysOf(const Place& place);
+  // InfinitePast: it is not suspended.
+  absl::Time SuspendedUntil(const Place& place) const;
   // Whether another row is to say it too, and has not: the last attempt but this one was not refused in that way.
   bool AsksAnother(const ResponseRule& rule, const Place& place, const HeardReply& reply, const Told& told);
   // By rule, and by what its scope names: that is what its trigger counts for.

@@ -360,6 +360,10 @@ void Scheduler::Respond(const Assignment& assignment, Attempt& attempt, std::str
     for (const std::shared_ptr<Counter>& attempts : assignment.permits->attempts) attempts->Add();
   }
   if (attempt.code < 400 || assignment.queue == nullptr || attempt.evidence == nullptr) return;
+  if (attempt.heard) {
+    if (!attempt.ruled_by.empty()) rule = attempt.ruled_by;
+    return;
+  }
   Site& site = *assignment.queue->site;
   attempt.verdict.remedy = RemedyAt(site.provider, attempt.verdict);
   // A row that has no permits stands for a path that no session opens: what they met was begun just now.
@@ -380,6 +384,30 @@ void Scheduler::Respond(const Assignment& assignment, Attempt& attempt, std::str
   attempt.verdict.action = ruling.action;
   attempt.verdict.remedy = ruling.remedy;
   if (!ruling.rule.empty()) rule = ruling.rule;
+}
+
+absl::Time Scheduler::HearOpening(const Path& path, Attempt& attempt, absl::Time begun) {
+  if (attempt.code < 400 || attempt.evidence == nullptr) return absl::InfinitePast();
+  const Site& site = path.site;
+  const auto queue = std::ranges::find_if(site.queues, [&](const std::unique_ptr<SendQueue>& queue) {
+    return queue->HasRows() && queue->requirement == path.requirement && queue->PermitsOf(path.source) != nullptr;
+  });
+  if (queue == site.queues.end()) return absl::InfinitePast();
+  attempt.verdict.remedy = RemedyAt(site.provider, attempt.verdict);
+  const bool others_are_let_in =
+      attempt.verdict.reason_class == ReasonClass::kRate && attempt.code / 100 == 4 && path.reception->let_in() > 0;
+  const Restraints::Ruling ruling = services_.restraints.Hear(PlaceOf(**queue, path.source_name),
+                                                              {.verdict = attempt.verdict,
+                                                               .code = attempt.code,
+                                                               .enhanced = attempt.enhanced,
+                                                               .text = attempt.text,
+                                                               .provider = site.provider},
+                                                              {.crowded = others_are_let_in}, begun, services_.Now());
+  attempt.heard = true;
+  attempt.verdict.action = ruling.action;
+  attempt.verdict.remedy = ruling.remedy;
+  attempt.ruled_by = ruling.rule;
+  return ruling.suspended_until;
 }
 
 void Scheduler::ReturnAndHear(const Assignment& assignment, Attempt of_us) {

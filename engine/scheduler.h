@@ -84,6 +84,10 @@ class Scheduler {
   // heard.
   void Return(const Assignment& assignment);
   void ReturnAndHear(const Assignment& assignment, Attempt of_us);
+  // A host said this while a session was opened, and no row has it as its outcome; `begun`: when the session turned to
+  // it. `attempt` becomes what the rules make of it. Returns until when they suspend the path; InfinitePast: they do
+  // not.
+  absl::Time HearOpening(const Path& path, Attempt& attempt, absl::Time begun);
   // Just before MAIL: whether nothing that became known since the row was claimed forbids to send it. False: the row
   // has its outcome or was given back, and is not the session's any more.
   bool Confirm(const Assignment& assignment);

@@ -23,8 +23,9 @@ constexpr size_t kChunkBytesMax = 256 << 10;
 // A session without work looks so often whether other mail waits for its connection: while a limit on connections is
 // reached, and while none is.
 constexpr absl::Duration kLookAround = absl::Milliseconds(100), kSeldomLookAround = absl::Seconds(1);
-constexpr absl::Duration kTurn = absl::Seconds(5);  // of what only one has, while others have none
-constexpr size_t kBlockBytes = 64 << 10;            // of content, each under a deadline of its own: RFC 5321 4.5.3.2.5
+constexpr absl::Duration kTurn = absl::Seconds(5);       // of what only one has, while others have none
+constexpr absl::Duration kPatience = absl::Seconds(10);  // with a limit on connections, where a host has turned it away
+constexpr size_t kBlockBytes = 64 << 10;  // of content, each under a deadline of its own: RFC 5321 4.5.3.2.5
 
 // The shard-wide words for how a session ended; values of sealift_smtp_sessions_total's label.
 std::string_view ResultOf(const std::optional<Attempt>& failure) {
@@ -79,7 +80,7 @@ Task<absl::Status> WaitFor(Signal& signal) { co_return co_await signal.Wait(); }
 }  // namespace
 
 Task<void> Session::Run(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit visit,
-                        std::unique_ptr<Carriage> carriage) {
+                        std::unique_ptr<Carriage> carriage, ConnectionPermits permits) {
   ShardServices& services = scheduler.services();
   if (services.options->FindSource(path.source_name) == nullptr) {  // a reload took it away before this began
     carriage->Release();
@@ -90,7 +91,7 @@ Task<void> Session::Run(Scheduler& scheduler, Path& path, Slots::For what, Recep
   open->Add(1);
   bool leaves = false;
   {
-    Session session(scheduler, path, what, visit, *carriage);
+    Session session(scheduler, path, what, visit, *carriage, std::move(permits));
     co_await session.Live();
     if (session.greeted_) --path.greeted;
     leaves = session.leaves_;
@@ -102,12 +103,14 @@ Task<void> Session::Run(Scheduler& scheduler, Path& path, Slots::For what, Recep
   scheduler.paths().OnSessionEnd(path, what, leaves);
 }
 
-Session::Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit& visit, Carriage& carriage)
+Session::Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit& visit, Carriage& carriage,
+                 ConnectionPermits permits)
     : scheduler_(scheduler),
       services_(scheduler.services()),
       path_(path),
       what_(what),
       options_(services_.options),
+      permits_(std::move(permits)),
       connection_({.ring = services_.ring,
                    .network = services_.network,
                    .resolver = services_.resolver,
@@ -119,7 +122,9 @@ Session::Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::V
                        [this, &visit](const Reply& reply) {
                          if (reply.IsPositive() && !std::exchange(greeted_, true)) ++path_.greeted;
                          scheduler_.paths().OnGreeting(path_, visit, reply);
-                       }},
+                       },
+                   .may_connect = [this] { return MayConnect(); },
+                   .on_connected = [this] { permitted_ = false; }},
                   options_, *options_->FindSource(path.source_name), path.requirement),
       tls_account_(services_, path.requirement, options_->FindSource(path.source_name)->address),
       carriage_(carriage),
@@ -163,12 +168,27 @@ Task<bool> Session::Open() {
   std::vector<dns::MxHost> hosts = failed_hosts.Without(admitted, path_.source_name, services_.Now());
   dns::ShuffleTies(hosts, [this](size_t n) { return services_.random() % n; });
   Lack lack = hosts.empty() ? Lack::kNone : Lack::kRequireTls;  // of every host
+  std::vector<std::string> left;                                // hosts that did not let it in
+  const auto pass_over = [&] {
+    for (const std::string& host : left) failed_hosts.Failed(host, path_.source_name, services_.Now());
+  };
+  bool suspended = false;
   for (const dns::MxHost& host : hosts) {
+    const absl::Time begun = services_.Now();
+    const int connections = connections_;
     const Connection::Opened opened = co_await connection_.Open(host.name);
     if (opened == Connection::Opened::kYes) {
+      failure_.reset();
       failed_hosts.Answered(host.name, path_.source_name);
+      pass_over();  // the next session need not ask them first
       tls_account_.Opened(OpenedFor(), connection_.tls_tries());
       co_return true;
+    }
+    if (opened == Connection::Opened::kNotNow) {  // the next session has its permit, and asks another host
+      failure_ = connection_.failure();
+      if (connections_ > connections) left.push_back(host.name);  // by one of its addresses
+      pass_over();
+      co_return false;
     }
     tls_account_.Failed(OpenedFor(), connection_.tls_tries());
     lack = std::min(lack, LackOf(opened));
@@ -178,10 +198,14 @@ Task<bool> Session::Open() {
     if (path_.answering == 0 && IsOfTheHost(connection_.failure())) {
       failed_hosts.Failed(host.name, path_.source_name, services_.Now());
     }
+    left.push_back(host.name);
+    if (&host == &hosts.back()) break;
+    suspended = !GoesOn(host.name, begun);
+    if (suspended) break;
   }
   // One that was passed over may offer it.
-  if (lack == Lack::kRequireTls && hosts.size() < admitted.size()) lack = Lack::kNone;
-  failure_ = connection_.failure();
+  if (lack == Lack::kRequireTls && (suspended || hosts.size() < admitted.size())) lack = Lack::kNone;
+  if (!suspended) failure_ = connection_.failure();
   Attempt attempt =
       failure_.has_value() ? *failure_ : connection_.FromFailure(ReasonClass::kConnection, "no host could be tried");
   if (lack != Lack::kNone) {
@@ -191,6 +215,35 @@ Task<bool> Session::Open() {
   attempt.verdict.action = Action::kDefer;
   scheduler_.paths().OnUnreachable(path_, lack, attempt);
   co_return false;
+}
+
+Task<bool> Session::MayConnect() {
+  const absl::Time patience = services_.Now() + kPatience;
+  ++path_.looking;
+  while (!permitted_) {
+    absl::Duration wait;
+    RateInForce* const refused = permits_.Take(services_.Now(), wait);
+    permitted_ = refused == nullptr;
+    if (permitted_) break;
+    services_.metrics.counter(Metric::kThrottleWaits, {refused->kind()})->Add();
+    if (services_.Now() + wait > patience) break;
+    const absl::Status slept = co_await services_.ring.Sleep(wait);
+    if (!slept.ok()) break;
+  }
+  --path_.looking;
+  if (permitted_) ++connections_;
+  co_return permitted_;
+}
+
+bool Session::GoesOn(const std::string& host, absl::Time begun) {
+  failure_ = connection_.failure();
+  if (!failure_.has_value()) return true;
+  services_.metrics.counter(Metric::kSmtpSessions, {path_.source_name, ResultOf(failure_)})->Add();
+  const absl::Time suspended_until = scheduler_.paths().OnTurnedAway(path_, *failure_, begun);
+  if (suspended_until <= services_.Now()) return true;
+  // Another host is asked first once that is over.
+  scheduler_.paths().failed_hosts().Failed(host, path_.source_name, suspended_until);
+  return false;
 }
 
 const std::string& Session::OpenedFor() const {

@@ -11,6 +11,7 @@
 #include "engine/attempt.h"
 #include "engine/carriage.h"
 #include "engine/connection.h"
+#include "engine/connection_permits.h"
 #include "engine/outgoing_message.h"
 #include "engine/pipeline.h"
 #include "engine/reception.h"
@@ -39,8 +40,9 @@ namespace sealift::engine {
 class Session {
  public:
   // kReserved: it sends mail of transactional streams alone.
+  // `permits`: one of each was taken for its first connection.
   static Task<void> Run(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit visit,
-                        std::unique_ptr<Carriage> carriage);
+                        std::unique_ptr<Carriage> carriage, ConnectionPermits permits);
 
  private:
   // A message on its way. Its outcome comes with the replies, in the order of the pipeline's transactions.
@@ -65,11 +67,17 @@ class Session {
   // Whether this server's replies say themselves what they answer (Pipeline::Fits).
   enum class Telling { kUnknown, kYes, kNo };
 
-  Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit& visit, Carriage& carriage);
+  Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit& visit, Carriage& carriage,
+          ConnectionPermits permits);
 
   Task<void> Live();
   void OnSlowOpening();
   Task<bool> Open();
+  // Whether a connection may be opened: one that the session was opened for has its permit, another waits a while for
+  // one.
+  Task<bool> MayConnect();
+  // A host did not let it in, and it goes on to another. False: rules have suspended the path for what it said.
+  bool GoesOn(const std::string& host, absl::Time begun);
   // The domain whose mail it is opened for.
   const std::string& OpenedFor() const;
   Task<void> SendAll();
@@ -118,6 +126,9 @@ class Session {
   Path& path_;
   const Slots::For what_;
   const std::shared_ptr<const Options> options_;  // those in force when it began
+  const ConnectionPermits permits_;
+  bool permitted_ = true;  // a permit was taken and no connection established yet
+  int connections_ = 0;    // that were tried
   Connection connection_;
   TlsAccount tls_account_;
 

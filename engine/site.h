@@ -185,6 +185,7 @@ struct Path {
   int reserved_sessions = 0;                           // of `sessions`, those that only transactional mail has
   int fruitless = 0;                                   // sessions in a row that a host let in and took nothing from
   int greeted = 0;                                     // of `sessions`, those that a host has greeted
+  int looking = 0;                                     // ... that were turned away and may not ask another host yet
   int answering = 0;                                   // of these, those that it has let in, ready for mail
   int taking = 0;                                      // of `answering`, those that had an answer to a message
   Signal idle;                                         // sessions that wait for a row

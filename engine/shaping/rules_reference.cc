@@ -64,6 +64,10 @@ that names IP addresses of which none is in the source's network (its /24, or /6
 alias may lead to a host that refuses whoever forwards it. The row waits for its next attempt, and nothing is suspended unless the next
 attempt there, of another row, is refused in the same way. Rules of your own act on each reply.
 
+What a host says before any mail (in place of its greeting, to EHLO or STARTTLS) is heard whether another host of the destination lets us in or not.
+Where it suspends the source there, no other host is asked, and another is asked first once that is over. One connection too many, while
+others are let in, slows nothing: the number is learnt, and the built-in rules that go by a class leave it to that.
+
 A restart, or a crash, changes none of this: backoffs, suspensions, what triggers have counted, the bounces that `max_hard_bounces` counts
 and the guard above go on where they were; that of a site of no known provider begins anew with a restart, and after a day without mail. What was counted in the last second before a crash may be missing.
 

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "engine/limits.h"
+
+namespace sealift::engine {
+
+// ConnectionPermits are the rates at which connections may be opened for some mail. Each connection takes one of every
+// rate, also one that only follows another because a host has turned that away.
+//
+// Owned by:  whoever opens connections; a session has those of the mail that it was opened for.
+// Threads:   any.
+class ConnectionPermits {
+ public:
+  ConnectionPermits(std::vector<std::shared_ptr<RateInForce>> rates, uint8_t standing)
+      : rates_(std::move(rates)), standing_(standing) {}
+
+  // Null: one of each was taken. Else none, and this one refused: it is worth asking again after `wait`.
+  RateInForce* Take(absl::Time now, absl::Duration& wait) const;
+
+ private:
+  std::vector<std::shared_ptr<RateInForce>> rates_;
+  uint8_t standing_;
+};
+
+}  // namespace sealift::engine
