@@ -287,6 +287,10 @@ class Node {
   virtual absl::StatusOr<DomainExplanation> Explain(std::string_view domain) = 0;
   virtual std::vector<LimitStatus> Throttles() = 0;
   virtual std::vector<SourceStatus> Sources() = 0;
+  // Ends suspensions that replies have put on a source, everywhere or towards one provider ("": any): it goes on as it
+  // does after any. Returns which; with `dry_run` only that.
+  virtual std::vector<SourceStatus::Restraint> EndSuspensions(const std::string& source, const std::string& provider,
+                                                              bool dry_run) = 0;
   // NotFound: there is no such source, or it has no plan there.
   virtual absl::StatusOr<std::vector<WarmupStatus>> ShowWarmup(const std::string& source) = 0;
   virtual absl::StatusOr<std::vector<WarmupStatus>> SetWarmup(const std::string& source, const WarmupOrder& order) = 0;

@@ -45,6 +45,17 @@ WaitReason Restored(const Restoration& restoration, uint64_t rows) {
           .rows = rows};
 }
 
+SourceStatus::Restraint AsTold(std::string where, const Restraints::Slowed& slowed) {
+  return {.where = std::move(where),
+          .value = slowed.suspended
+                       ? "suspended"
+                       : fmt::format("{:.3g}/m of {:.3g}/m", 60 * slowed.rate_per_second, 60 * slowed.base_per_second),
+          .rule = slowed.rule,
+          .set_by = slowed.origin,
+          .since = slowed.since,
+          .until = slowed.last + slowed.duration};
+}
+
 }  // namespace
 
 bool NodeImpl::IsOfOtherMode(const queue::Campaign& campaign) const {
@@ -377,6 +388,15 @@ std::string NodeImpl::WhereSlowed(const std::string& source, const Restraints::S
   return LeavesFrom(stream, source) ? slowed.name : "";
 }
 
+std::vector<SourceStatus::Restraint> NodeImpl::EndSuspensions(const std::string& source, const std::string& provider,
+                                                              bool dry_run) {
+  std::vector<SourceStatus::Restraint> ended;
+  for (const Restraints::Slowed& slowed : restraints_.EndSuspensions(source, provider, dry_run, absl::Now())) {
+    ended.push_back(AsTold(WhereSlowed(source, slowed), slowed));
+  }
+  return ended;
+}
+
 std::vector<SourceStatus> NodeImpl::Sources() {
   const std::shared_ptr<const Options> options = this->options();
   const std::vector<Hold> holds = holds_->List(/*ended=*/false);
@@ -401,15 +421,7 @@ std::vector<SourceStatus> NodeImpl::Sources() {
     for (const Restraints::Slowed& slowed : slowed_places) {
       const std::string where = WhereSlowed(source.name, slowed);
       if (where.empty()) continue;
-      source.restraints.push_back(
-          {.where = where,
-           .value = slowed.suspended
-                        ? "suspended"
-                        : fmt::format("{:.3g}/m of {:.3g}/m", 60 * slowed.rate_per_second, 60 * slowed.base_per_second),
-           .rule = slowed.rule,
-           .set_by = slowed.origin,
-           .since = slowed.since,
-           .until = slowed.last + slowed.duration});
+      source.restraints.push_back(AsTold(where, slowed));
     }
     for (const Hold& hold : holds) {
       if (hold.filter.source != source.name) continue;

@@ -496,18 +496,44 @@ std::vector<Restraints::Slowed> Restraints::List() const {
   std::vector<Slowed> list;
   for (const auto& [key, slowdown] : slowdowns_) {
     if (slowdown.base <= 0) continue;
-    list.push_back({.kind = key.first,
-                    .name = key.second,
-                    .rule = slowdown.rule,
-                    .origin = slowdown.origin,
-                    .suspended = slowdown.suspended,
-                    .rate_per_second = slowdown.suspended ? 0 : slowdown.now,
-                    .base_per_second = slowdown.base,
-                    .since = slowdown.since,
-                    .last = slowdown.last,
-                    .duration = slowdown.duration});
+    list.push_back(AsListed(key, slowdown));
   }
   return list;
+}
+
+std::vector<Restraints::Slowed> Restraints::EndSuspensions(std::string_view source, std::string_view provider,
+                                                           bool dry_run, absl::Time now) {
+  const std::lock_guard lock(mutex_);
+  std::vector<Slowed> ended;
+  for (auto& [key, slowdown] : slowdowns_) {
+    if (slowdown.base <= 0 || !slowdown.suspended || slowdown.Over() <= now || SourceOf(key) != source) continue;
+    if (!provider.empty() && ProviderOf(key) != provider) continue;
+    ended.push_back(AsListed(key, slowdown));
+    if (!dry_run) ResumeNow(slowdown, now);
+  }
+  return ended;
+}
+
+void Restraints::ResumeNow(Slowdown& slowdown, absl::Time now) {
+  limits_.OwnedRate(kRateKind, slowdown.rate->name(), {});  // nothing is kept until its end any more
+  slowdown.suspended = false;
+  slowdown.last = now;
+  slowdown.duration = slowdown.recovery;
+  slowdown.changed = true;
+  Set(slowdown);
+}
+
+Restraints::Slowed Restraints::AsListed(const Key& key, const Slowdown& slowdown) {
+  return {.kind = key.first,
+          .name = key.second,
+          .rule = slowdown.rule,
+          .origin = slowdown.origin,
+          .suspended = slowdown.suspended,
+          .rate_per_second = slowdown.suspended ? 0 : slowdown.now,
+          .base_per_second = slowdown.base,
+          .since = slowdown.since,
+          .last = slowdown.last,
+          .duration = slowdown.duration};
 }
 
 std::set<std::string> Restraints::PoolsOf(const std::string& source) const {

@@ -127,6 +127,9 @@ class Restraints {
   std::vector<std::string> Counted() const;
 
   std::vector<Slowed> List() const;
+  // Suspensions that replies have put on the source, everywhere or there ("": towards anybody), are over: it goes on as
+  // it does after any. Returns which; with `dry_run` only that.
+  std::vector<Slowed> EndSuspensions(std::string_view source, std::string_view provider, bool dry_run, absl::Time now);
   // Sources and where replies slow them now; "": everywhere.
   std::set<std::pair<std::string, std::string>> SlowedSources() const;
 
@@ -245,6 +248,9 @@ class Restraints {
   void Wait(Slowdown& slowdown);
   // The suspension is over.
   void Resume(Slowdown& slowdown);
+  // ... before its time.
+  void ResumeNow(Slowdown& slowdown, absl::Time now);
+  static Slowed AsListed(const Key& key, const Slowdown& slowdown);
   // A step nearer to what it was, or over.
   void Recover(Slowdown& slowdown, absl::Time now);
   double Measured(const Key& key) const;

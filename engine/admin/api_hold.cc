@@ -181,7 +181,26 @@ absl::StatusOr<json> Api::ResumeSource(Call& call) {
   const absl::StatusOr<std::string> provider = call.Text("provider");
   if (!provider.ok()) return provider.status();
   if (!provider->empty()) which.filter.provider = *provider;
-  return EndHolds(call, which);
+  const absl::StatusOr<bool> dry_run = call.Truth("dry_run");
+  if (!dry_run.ok()) return dry_run.status();
+  // What replies have put on it, beside what operators have.
+  const std::string source = call.Name();
+  const bool any = !node_.EndSuspensions(source, *provider, /*dry_run=*/true).empty();
+  absl::StatusOr<json> answer = EndHolds(call, which);
+  if (!answer.ok() && !(absl::IsNotFound(answer.status()) && any)) return answer;
+  if (!answer.ok()) answer = json{{"holds", json::array()}, {"ended", 0}, {"dry_run", *dry_run}};
+  for (const SourceStatus::Restraint& restraint : node_.EndSuspensions(source, *provider, *dry_run)) {
+    (*answer)["holds"].push_back({{"id", ""},
+                                  {"kind", "replies"},
+                                  {"rows", fmt::format("source={} {}", source, restraint.where)},
+                                  {"reason", "rule " + restraint.rule},
+                                  {"by", restraint.set_by},
+                                  {"since", TimeJson(restraint.since)},
+                                  {"until", TimeJson(restraint.until)}});
+    call.entry.target += fmt::format(" rule={} {}", restraint.rule, restraint.where);
+  }
+  (*answer)["ended"] = (*answer)["holds"].size();
+  return answer;
 }
 
 absl::StatusOr<json> Api::ListHolds(Call& call) {

@@ -57,7 +57,7 @@ found open within a quarter of an hour.
 
 A suspension lets nothing through for its time, and no later reply shortens it. Then a backoff begins at the floor, or, after a short
 suspension, at one message for each of the ten steps where that is more; it is over after as long again as the suspension lasted, half an
-hour at most.
+hour at most. `sealift source resume` ends a suspension of a source before its time, for who knows that the receiver has thought again.
 
 Where a built-in rule would suspend, one row that was refused before for the same reason is not believed alone, nor is a reply to a recipient
 that names IP addresses of which none is in the source's network (its /24, or /64; asked only where the source's own address is public): an

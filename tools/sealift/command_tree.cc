@@ -389,7 +389,10 @@ std::vector<Command> MakeTree() {
        "resume",
        "NAME",
        "End suspensions of a source",
-       "All of them, or with --provider those for that provider. Asks first on a terminal.",
+       "All of them, or with --provider those for that provider: what operators have ordered, and what replies have "
+       "put on "
+       "it. After the latter it goes on as slowly as after any such suspension, and the next reply counts anew. Asks "
+       "first on a terminal.",
        "sealift source resume ip1 --provider microsoft --reason 'they delisted us'",
        {Option("provider", "NAME", "only the suspension for this provider"),
         Required("reason", "TEXT", "why, for its history and the audit file"),

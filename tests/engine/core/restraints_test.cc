@@ -290,6 +290,28 @@ TEST_F(RestraintsTest, ASuspendedSourceSendsNothingUntilItIsOver) {
   EXPECT_NEAR(RateOf("ip1 to microsoft"), 0.1, 0.01) << "it begins again at the floor";
 }
 
+TEST_F(RestraintsTest, AnOperatorEndsASuspensionAndSendingBeginsSlowlyThen) {
+  Adopt();
+  Send("ip1", "microsoft", 20, kNow);
+  Hear("microsoft", "550 5.7.1 part of their network is on our block list (S3150)", kNow, Phase::kMail);
+  const Restraints::Place place{.source = "ip1", .provider = "microsoft", .stream = "news", .campaign = "c"};
+  const std::vector<std::shared_ptr<RateInForce>> rates = restraints_.RatesOn(place);
+  const absl::Time later = kNow + absl::Minutes(2);
+  ASSERT_GT(LongestWait(rates, later), absl::Hours(3));
+  EXPECT_THAT(restraints_.EndSuspensions("ip2", "", false, later), testing::IsEmpty());
+  EXPECT_THAT(restraints_.EndSuspensions("ip1", "google", false, later), testing::IsEmpty());
+  EXPECT_THAT(restraints_.EndSuspensions("ip1", "", true, later), testing::SizeIs(1));
+  EXPECT_EQ(RateOf("ip1 to microsoft"), 0) << "so far it was only asked";
+  EXPECT_THAT(restraints_.EndSuspensions("ip1", "microsoft", false, later), testing::SizeIs(1));
+  EXPECT_NEAR(RateOf("ip1 to microsoft"), 0.1, 0.01) << "at the floor";
+  EXPECT_LE(LongestWait(rates, later), absl::Seconds(10));
+  restraints_.Tick(later + absl::Minutes(31));
+  EXPECT_EQ(RateOf("ip1 to microsoft"), -1);
+  Hear("microsoft", "550 5.7.1 part of their network is on our block list (S3150)", later + absl::Minutes(32),
+       Phase::kMail, later + absl::Minutes(32));
+  EXPECT_EQ(RateOf("ip1 to microsoft"), 0) << "the next one counts anew";
+}
+
 TEST_F(RestraintsTest, TheMetricSaysAlsoWhatIsSlowedEverywhereAndWhatAllAreSlowedTowards) {
   options_.rules = {{.match = "all of you", .scope = "source", .actions = {"suspend"}, .duration = absl::Hours(1)},
                     {.match = "closed", .scope = "provider", .actions = {"suspend"}, .duration = absl::Hours(1)}};

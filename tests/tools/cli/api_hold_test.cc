@@ -69,6 +69,23 @@ TEST(HoldCommandsTest, ARecipientIsMaskedAndNeverInTheAuditFile) {
   EXPECT_THAT(socket.Run({"queue", "holds", "--reveal", "--json"}).out, HasSubstr(kSecret));
 }
 
+// There was no other way out of a suspension of hours, once a receiver had delisted an address.
+TEST(HoldCommandsTest, AResumedSourceIsFreeOfWhatRepliesHadPutOnItToo) {
+  ControlSocket socket;
+  EXPECT_EQ(socket.Run({"source", "resume", "ip1", "--provider", "google", "--reason", "delisted"}).code, 66);
+  const Ran dry = socket.Run({"source", "resume", "ip1", "--provider", "yahoo", "--reason", "r", "--dry-run"});
+  EXPECT_THAT(dry.out, HasSubstr("rule yahoo.permanently_deferred"));
+  EXPECT_THAT(socket.node.calls(), IsEmpty());
+  const Ran ran = socket.Run({"source", "resume", "ip1", "--provider", "yahoo", "--reason", "delisted", "--json"});
+  ASSERT_EQ(ran.code, 0) << ran.out << ran.err;
+  EXPECT_EQ(ran.Json()["ended"], 1);
+  EXPECT_EQ(ran.Json()["holds"][0]["kind"], "replies");
+  EXPECT_THAT(socket.node.calls(), testing::ElementsAre("end suspensions ip1 yahoo"));
+  ASSERT_EQ(socket.AuditEntries().size(), 1u);
+  EXPECT_THAT(socket.AuditEntries()[0]["target"].get<std::string>(),
+              HasSubstr("rule=yahoo.permanently_deferred to yahoo"));
+}
+
 TEST(HoldCommandsTest, WhatCannotBeMeantIsRefusedWithTheReason) {
   ControlSocket socket;
   EXPECT_EQ(socket.Run({"queue", "hold", "--reason", "r"}).code, 64);

@@ -78,6 +78,13 @@ std::vector<engine::LimitStatus> FakeNode::Throttles() {
           {.kind = "stream", .name = "news", .value = "200/s", .set_by = "/etc/sealift/sealift.toml:50"}};
 }
 
+std::vector<engine::SourceStatus::Restraint> FakeNode::EndSuspensions(const std::string& source,
+                                                                      const std::string& provider, bool dry_run) {
+  if (source != "ip1" || provider != "yahoo") return {};
+  if (!dry_run) Note("end suspensions ip1 yahoo");
+  return {{.where = "to yahoo", .value = "suspended", .rule = "yahoo.permanently_deferred", .set_by = "built in"}};
+}
+
 std::vector<engine::SourceStatus> FakeNode::Sources() {
   engine::SourceStatus source{.name = "ip1", .address = "203.0.113.10", .hostname = "mta1.example.com"};
   source.limits = {Throttles()[0]};

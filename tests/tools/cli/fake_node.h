@@ -52,6 +52,8 @@ class FakeNode final : public engine::Node {
   absl::StatusOr<engine::DomainExplanation> Explain(std::string_view domain) override;
   std::vector<engine::LimitStatus> Throttles() override;
   std::vector<engine::SourceStatus> Sources() override;
+  std::vector<engine::SourceStatus::Restraint> EndSuspensions(const std::string& source, const std::string& provider,
+                                                              bool dry_run) override;
   absl::StatusOr<std::vector<engine::WarmupStatus>> ShowWarmup(const std::string& source) override;
   absl::StatusOr<std::vector<engine::WarmupStatus>> SetWarmup(const std::string& source,
                                                               const engine::WarmupOrder& order) override;
