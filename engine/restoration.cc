@@ -162,6 +162,12 @@ absl::Status Reconciliation::Take(std::string_view line) {
 }
 
 absl::Status Reconciliation::Commit() {
+  std::set<queue::CampaignId> campaigns;
+  for (const queue::Event& event : events_) campaigns.insert(event.message.lane.campaign);
+  for (const queue::CampaignId campaign : campaigns) {
+    if (dry_run_) break;
+    if (absl::Status adopted = Adopt(campaign); !adopted.ok()) return adopted;
+  }
   const absl::StatusOr<queue::Reconciled> settled = restoration_.store_.SettleElsewhere(events_, dry_run_);
   events_.clear();
   if (!settled.ok()) return settled.status();
@@ -191,17 +197,20 @@ absl::Status Reconciliation::EndLoad(queue::CampaignId campaign) {
   return (*load)->Commit((*load)->offset(), "ended by a reconciliation", /*complete=*/true);
 }
 
-absl::Status Reconciliation::TakeName(const std::string& name, const std::string& stream) {
+absl::Status Reconciliation::Adopt(queue::CampaignId campaign) {
+  const auto& [name, stream] = names_.at(campaign);
   if (name.empty()) return absl::OkStatus();
-  const absl::StatusOr<queue::Campaign> there = restoration_.store_.FindCampaign(name);
-  if (there.ok()) return absl::OkStatus();
-  if (!absl::IsNotFound(there.status())) return there.status();
-  summary_.taken.push_back(name);
+  if (const absl::Status there = restoration_.store_.GetCampaign(campaign).status(); !absl::IsNotFound(there)) {
+    return there;
+  }
+  const absl::Status taken = restoration_.store_.FindCampaign(name).status();
+  if (!taken.ok() && !absl::IsNotFound(taken)) return taken;
+  if (!taken.ok()) summary_.taken.push_back(name);
   if (dry_run_) return absl::OkStatus();
-  queue::CampaignSpec spec{.name = name, .stream = stream, .mode = restoration_.mode_, .settings_json = "{}"};
-  const absl::StatusOr<queue::Campaign> created = restoration_.store_.CreateCampaign(std::move(spec), absl::Now());
-  if (!created.ok()) return created.status();
-  return restoration_.store_.Cancel(created->id, /*erase=*/false, absl::Now()).status();
+  // Another has the name here, which was free there once its retention was over.
+  const std::string free_name = taken.ok() ? fmt::format("{:.55}-{:08x}", name, static_cast<uint32_t>(campaign)) : name;
+  queue::CampaignSpec spec{.name = free_name, .stream = stream, .mode = restoration_.mode_, .settings_json = "{}"};
+  return restoration_.store_.AdoptCampaign(campaign, std::move(spec), absl::Now()).status();
 }
 
 absl::Status Reconciliation::Cancel(queue::CampaignId campaign, bool erase) {
@@ -282,8 +291,7 @@ absl::StatusOr<Reconciliation::Summary> Reconciliation::Finish() {
     if (absl::Status cancelled = Cancel(campaign, erase); !cancelled.ok()) return cancelled;
   }
   for (const queue::CampaignId campaign : foreign_of_) {
-    const auto& [name, stream] = names_.at(campaign);
-    if (absl::Status taken = TakeName(name, stream); !taken.ok()) return taken;
+    if (absl::Status adopted = Adopt(campaign); !adopted.ok()) return adopted;
   }
   if (absl::Status counted = CountLeft(); !counted.ok()) return counted;
   return summary_;

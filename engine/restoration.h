@@ -91,7 +91,8 @@ class Reconciliation {
   absl::Status Take(std::string_view line);
   absl::Status Commit();
   absl::Status EndLoad(queue::CampaignId campaign);
-  absl::Status TakeName(const std::string& name, const std::string& stream);
+  // Of a campaign that is not in the backup, unless it stands here already.
+  absl::Status Adopt(queue::CampaignId campaign);
   absl::Status Cancel(queue::CampaignId campaign, bool erase);
   absl::Status CheckWhole() const;
   absl::Status CheckReach(uint64_t backup) const;

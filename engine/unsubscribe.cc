@@ -20,6 +20,13 @@ absl::StatusOr<Suppressions::Unsubscribed> Suppressions::Unsubscribe(std::string
   const absl::StatusOr<queue::Trace> trace = store_.TraceMessage(*message);
   if (!trace.ok()) return WithExit(trace.status(), ExitCode::kIo);
   const absl::StatusOr<queue::Campaign> campaign = store_.GetCampaign(message->lane.campaign);
+  if (absl::IsNotFound(campaign.status()) && store_.restored().has_value()) {
+    return WithExit(absl::FailedPreconditionError(
+                        "the token is genuine and of a campaign that is not in the backup which this node was restored "
+                        "from: who it was sent to is known once `sealift backup reconcile` has been given the events "
+                        "since. Ask again then; nothing was changed"),
+                    ExitCode::kTryLater);
+  }
   if (!campaign.ok()) return WithExit(campaign.status(), ExitCode::kNoInput);
   const std::string address = trace->row.has_value()   ? trace->row->recipient
                               : !trace->events.empty() ? trace->events.back().recipient

@@ -90,7 +90,7 @@ absl::Status CampaignTable::Open() {
   return FromRocks(it->status(), "read its campaigns");
 }
 
-absl::StatusOr<Campaign> CampaignTable::Create(CampaignSpec spec, absl::Time now) {
+absl::StatusOr<Campaign> CampaignTable::Create(CampaignSpec spec, absl::Time now, std::optional<CampaignId> id) {
   const std::lock_guard alone(changing_);
   Campaign campaign;
   {
@@ -100,11 +100,13 @@ absl::StatusOr<Campaign> CampaignTable::Create(CampaignSpec spec, absl::Time now
           "there is a campaign of this name already. Choose another name, or load the same files");
     }
     if (failure_->stopped()) return failure_->status();
-    do {
+    if (id.has_value() && campaigns_.contains(*id)) return absl::AlreadyExistsError("there is this campaign already");
+    campaign.id = id.value_or(CampaignId{});
+    while (campaign.id == CampaignId{} || (!id.has_value() && campaigns_.contains(campaign.id))) {
       uint32_t drawn;
       RandomBytes(&drawn, sizeof(drawn));
       campaign.id = CampaignId{drawn};
-    } while (campaign.id == CampaignId{} || campaigns_.contains(campaign.id));
+    }
   }
   campaign.spec = std::move(spec);
   campaign.created = now;

@@ -55,7 +55,8 @@ class CampaignTable {
   // Reads every head.
   absl::Status Open();
 
-  absl::StatusOr<Campaign> Create(CampaignSpec spec, absl::Time now);
+  // `id`: of another node's campaign; none: one that nobody has.
+  absl::StatusOr<Campaign> Create(CampaignSpec spec, absl::Time now, std::optional<CampaignId> id = std::nullopt);
   absl::StatusOr<CampaignId> Find(std::string_view name) const;
   absl::StatusOr<Campaign> Get(CampaignId id) const;
   absl::StatusOr<std::vector<Campaign>> List() const;

@@ -1,5 +1,6 @@
 #include "queue/reconciliation.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -10,11 +11,13 @@
 
 #include "queue/address_hash.h"
 #include "queue/event_block.h"
+#include "queue/event_log.h"
 #include "queue/keys.h"
 #include "queue/pack.h"
 #include "queue/parked_row.h"
 #include "queue/reading.h"
 #include "queue/rocks.h"
+#include "queue/wire.h"
 #include "rocksdb/write_batch.h"
 
 namespace sealift::queue {
@@ -135,6 +138,47 @@ void AddReceipt(const CommitContext& context, const Event& event, rocksdb::Write
              ReceivedKey(stream, recipient, event.time, event.message.lane.campaign, event.message.row), "");
 }
 
+// Archive keeps what became of rows that are not here: they are found by it, and who got them can opt out and
+// complain. Only an event that names its recipient can be kept.
+class Archive {
+ public:
+  Archive(CommitContext* context, rocksdb::WriteBatch* batch) : context_(context), batch_(batch) {}
+
+  // Nothing where it is kept already.
+  absl::Status Add(const Event& event) {
+    if (event.recipient.empty() || !added_.emplace(event.message, event.time).second) return absl::OkStatus();
+    const absl::StatusOr<std::vector<Event>> kept = EventsOf(context_->database, &context_->unsealer, event.message);
+    if (!kept.ok()) return kept.status();
+    const bool known = std::ranges::any_of(
+        *kept, [&](const Event& other) { return other.kind == event.kind && other.time == event.time; });
+    if (known) return absl::OkStatus();
+    absl::StatusOr<std::shared_ptr<Pack>> pack =
+        PackOf(event.message, StoredRow{.message = event.message, .recipient = event.recipient});
+    if (!pack.ok()) return pack.status();
+    outcomes_.push_back(OutcomeOf(event, {*std::move(pack), 0}));
+    std::string scratch, value;
+    const AddressHash address = HashAddress(*context_->ring, event.recipient, &scratch);
+    PutFixed32(static_cast<uint32_t>(event.message.row), &value);
+    PutFixed64(static_cast<uint64_t>(event.message.lane.destination), &value);
+    batch_->Put(context_->database->handle(Column::kSeen),
+                SeenNameKey(event.message.lane.campaign, address, event.message.row), value);
+    return absl::OkStatus();
+  }
+
+  const std::vector<Outcome>& outcomes() const { return outcomes_; }
+
+ private:
+  CommitContext* const context_;
+  rocksdb::WriteBatch* const batch_;
+  std::set<std::pair<MessageKey, absl::Time>> added_;
+  std::vector<Outcome> outcomes_;
+};
+
+// It is not in the backup: what is here of it stands for it since (Store::AdoptCampaign).
+bool IsElsewhere(const Campaign& campaign) {
+  return campaign.state == CampaignState::kCancelled && campaign.input_rows == 0;
+}
+
 // Of a row that is not queued, if it was settled here and may be sent again: as if it were claimed.
 absl::StatusOr<std::optional<Place>> Parked(CommitContext& context, const MessageKey& message) {
   const std::string key = ParkedKey(message.lane.campaign, message.row);
@@ -155,9 +199,11 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
                                            const Restored& restored, std::span<const Event> events, bool dry_run) {
   Reconciled result;
   rocksdb::WriteBatch receipts;
+  Archive archive(&context, &receipts);
   Search search(context.database, &context.unsealer);
   std::map<MessageKey, const Event*> wanted;  // the last word on each row
   std::map<CampaignId, uint32_t> accepted;    // how far the input of each campaign was accepted
+  std::map<CampaignId, bool> elsewhere_only;  // campaigns that are not in the backup, and whether they are here since
   for (const Event& event : events) {
     const bool in_doubt = IsInDoubt(event);
     if ((event.kind == OutcomeKind::kDeferred && !in_doubt) || event.of_campaign()) {
@@ -168,17 +214,28 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
       continue;
     }
     const CampaignId id = event.message.lane.campaign;
-    if (!accepted.contains(id)) {
+    if (!accepted.contains(id) && !elsewhere_only.contains(id)) {
       absl::StatusOr<Campaign> campaign = campaigns->Head(id);
-      if (absl::IsNotFound(campaign.status())) {
-        ++result.foreign;
-        result.foreign_of.insert(id);
-        AddReceipt(context, event, &receipts);
-        continue;
+      const bool is_here = !absl::IsNotFound(campaign.status());
+      if (is_here && !campaign.ok()) return campaign.status();
+      if (is_here) {
+        if (absl::Status status = campaigns->ReadCounts(nullptr, &*campaign); !status.ok()) return status;
       }
-      if (!campaign.ok()) return campaign.status();
-      if (absl::Status status = campaigns->ReadCounts(nullptr, &*campaign); !status.ok()) return status;
-      accepted.emplace(id, campaign->input_rows);
+      if (is_here && !IsElsewhere(*campaign)) {
+        accepted.emplace(id, campaign->input_rows);
+      } else {
+        elsewhere_only.emplace(id, is_here);
+      }
+    }
+    if (const auto found = elsewhere_only.find(id); found != elsewhere_only.end()) {
+      ++result.foreign;
+      result.foreign_of.insert(id);
+      if (!found->second) {
+        AddReceipt(context, event, &receipts);
+      } else if (absl::Status status = dry_run ? absl::OkStatus() : archive.Add(event); !status.ok()) {
+        return status;
+      }
+      continue;
     }
     // What was replayed since that outcome is queued here, and has to be sent.
     if (IsInBackup(event, restored)) {
@@ -221,7 +278,7 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
       facts.push_back(OutcomeOf(*event, **parked));
     } else if (static_cast<uint32_t>(message.row) > accepted.at(message.lane.campaign)) {
       ++result.lacking;
-      AddReceipt(context, *event, &receipts);
+      if (absl::Status status = dry_run ? absl::OkStatus() : archive.Add(*event); !status.ok()) return status;
       result.lacking_of.insert(message.lane.campaign);
     } else if (!IsInDoubt(*event)) {
       ++result.known;
@@ -233,6 +290,7 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
   if (receipts.Count() > 0) {
     if (absl::Status status = context.Write(&receipts); !status.ok()) return status;
   }
+  facts.insert(facts.end(), archive.outcomes().begin(), archive.outcomes().end());
   if (!facts.empty()) {
     if (absl::Status status = context.SettleLate(facts, /*delivered=*/false); !status.ok()) return status;
   }

@@ -238,6 +238,13 @@ absl::StatusOr<Campaign> Store::CreateCampaign(CampaignSpec spec, absl::Time now
   return parts_->campaigns->Create(std::move(spec), now);
 }
 
+absl::StatusOr<Campaign> Store::AdoptCampaign(CampaignId id, CampaignSpec spec, absl::Time now) {
+  const absl::StatusOr<Campaign> created = parts_->campaigns->Create(std::move(spec), now, id);
+  if (!created.ok()) return created.status();
+  if (absl::Status cancelled = Cancel(id, /*erase=*/false, now).status(); !cancelled.ok()) return cancelled;
+  return GetCampaign(id);
+}
+
 absl::StatusOr<Campaign> Store::FindCampaign(std::string_view name) {
   const absl::StatusOr<CampaignId> id = parts_->campaigns->Find(name);
   if (!id.ok()) return id.status();

@@ -345,6 +345,9 @@ class Store {
   std::optional<Restored> restored() const;
   // See reconciliation.h: for restored queues of which nothing is claimed. FailedPrecondition: this is none.
   absl::StatusOr<Reconciled> SettleElsewhere(std::span<const Event> events, bool dry_run);
+  // Stands for a campaign that was loaded since the backup: its name is taken, it is cancelled and has no rows, and
+  // what became of those there is kept under its id.
+  absl::StatusOr<Campaign> AdoptCampaign(CampaignId id, CampaignSpec spec, absl::Time now);
   absl::Status Release();
 
   KeyReport DescribeKeys() const;

@@ -386,6 +386,46 @@ TEST_F(BackupTest, WhatOthersThanTheBackupsCampaignsDeliveredCountsWhereRecipien
   }
 }
 
+// Whoever got mail of a campaign that was loaded since can be found by it: he may opt out of more, or complain.
+TEST_F(BackupTest, WhatBecameOfCampaignsThatWereLoadedSinceIsKept) {
+  Open();
+  LoadRows(Create(), 1, 20);
+  Backup();
+  Restore("one", "restored");
+  const MessageKey message{{CampaignId{12345}, store_->DestinationOf("d1.test")}, RowId{7}};
+  Event named = Delivered(message);
+  named.evidence.stream = "newsletter";
+  named.recipient = "ann@d1.test";
+  Event masked = Delivered({message.lane, RowId{8}});
+  masked.recipient.clear();
+  ASSERT_TRUE(store_->SettleElsewhere({{named}}, /*dry_run=*/false).ok());
+  EXPECT_TRUE(store_->TraceMessage(message)->events.empty()) << "nothing stands for the campaign";
+  CampaignSpec spec;
+  spec.name = "late";
+  spec.stream = "newsletter";
+  const auto adopted = store_->AdoptCampaign(message.lane.campaign, spec, kNow);
+  ASSERT_TRUE(adopted.ok()) << adopted.status();
+  EXPECT_EQ(adopted->state, CampaignState::kCancelled);
+  EXPECT_FALSE(store_->AdoptCampaign(message.lane.campaign, spec, kNow).ok());
+  for (int again = 0; again < 2; ++again) {
+    const auto settled = store_->SettleElsewhere({{named, masked, named}}, /*dry_run=*/false);
+    ASSERT_TRUE(settled.ok()) << settled.status();
+    EXPECT_EQ(settled->foreign, 3u);
+    EXPECT_EQ(settled->settled, 0u);
+    EXPECT_EQ(settled->lacking, 0u);
+  }
+  Reopen();
+  const auto trace = store_->TraceMessage(message);
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  ASSERT_EQ(trace->events.size(), 1u) << "the same files again have added some";
+  EXPECT_EQ(trace->events[0].recipient, "ann@d1.test");
+  EXPECT_EQ(trace->events[0].time, named.time);
+  EXPECT_THAT(*store_->FindMessagesTo(message.lane.campaign, "Ann@d1.test"), testing::ElementsAre(message));
+  EXPECT_TRUE(store_->TraceMessage({message.lane, RowId{8}})->events.empty());
+  const Counters counters = store_->GetCampaign(message.lane.campaign)->counters;
+  EXPECT_EQ(counters.accepted + counters.delivered, 0u) << "it has no rows here";
+}
+
 TEST_F(BackupTest, CursorsThatTheOriginalGaveOutSinceAreOlderThanEveryEventToCome) {
   Open();
   const CampaignId campaign = Create();

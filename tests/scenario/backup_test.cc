@@ -99,7 +99,7 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
     EXPECT_EQ(Sealift({"suppression", "add", address, "--kind", "opt_out"}).exit_code, 0);
   }
   ASSERT_EQ(opted_out.size(), 10u) << "hardly anybody is left to opt out";
-  const std::string events = Saved("events.ndjson", {"-o", "ndjson", "events"});
+  const std::string events = Saved("events.ndjson", {"-o", "ndjson", "events", "--reveal"});
   const std::string some_events = SealiftPlain({"-o", "ndjson", "events", "--campaign", "late"}).out;
   const std::string suppressions = Saved("suppressions.csv", {"suppression", "export", "--reveal"});
   KillDaemon();
@@ -181,6 +181,10 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
   EXPECT_EQ(done.json["names_taken"].At(0).Text(), "late");
   EXPECT_EQ(Show("spring")["in_doubt"].Number(), 0);
   EXPECT_EQ(Sealift({"campaign", "resume", "spring"}).exit_code, 0);
+  // Who got mail of the campaign that was loaded since is known by the events.
+  const Answer found = Sealift({"message", "find", "--recipient", "row1@d7.test", "--reason", "a complaint"});
+  ASSERT_EQ(found.json["messages"].size(), 1u) << found.Describe();
+  EXPECT_THAT(found.out, HasSubstr("\"late\""));
   EXPECT_EQ(Sealift({"campaign", "load", "late", "--stream", "news", "--template", Template(), "--recipients", others})
                 .exit_code,
             73)

@@ -803,9 +803,10 @@ std::vector<Command> MakeTree() {
        "one "
        "it needs --yes.",
        "sealift backup reconcile --events events.ndjson --suppressions suppressions.csv",
-       {Option(
-            "events", "FILE",
-            "what `sealift -o ndjson events` printed, with --reveal where recipients have caps; plain, gzip or zstd"),
+       {Option("events", "FILE",
+               "what `sealift -o ndjson events --reveal` printed; masked, nobody who was mailed since can unsubscribe "
+               "by it, "
+               "and caps do not count it; plain, gzip or zstd"),
         Option("suppressions", "FILE", "what `sealift suppression export --reveal` printed"),
         Option("reason", "TEXT", "why, for the audit file"),
         Switch("incomplete", "go on though events are missing: what was sent then is sent again; needs --reason"),
