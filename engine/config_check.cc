@@ -397,6 +397,12 @@ void CheckDestinations(ConfigDraft& draft) {
     absl::Status fits = rule.status();
     if (rule.ok()) fits = ResponseRules::Compile({*rule}).status();
     if (!fits.ok()) draft.Error(field.empty() ? key : fmt::format("{}.{}", key, field), std::string(fits.message()));
+    const bool counts = rule.ok() && (rule->actions.backoff || rule->actions.suspend || rule->actions.alert);
+    if (rule.ok() && !counts && !o.rules[i].trigger.rate.unlimited()) {
+      draft.Warn(key + ".trigger",
+                 "`trigger` counts for backoff, suspend and alert, none of which is in `actions`: what they do to the "
+                 "row is done at every reply that matches");
+    }
   }
   for (size_t i = 0; i < o.providers.size(); ++i) {
     const ProviderOptions& provider = o.providers[i];

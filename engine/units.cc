@@ -136,8 +136,8 @@ absl::StatusOr<DiskFloor> ParseDiskFloor(std::string_view text) {
   double percent = 0;
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), percent);
   if (error != std::errc() || end != number.data() + number.size() || !(percent > 0 && percent < 100)) {
-    return absl::InvalidArgumentError(fmt::format(
-        "{} is not a share of the disk; write a percentage above 0 and below 100, as \"5%\"", Quoted(text)));
+    return absl::InvalidArgumentError(
+        fmt::format("{} is not a percentage above 0 and below 100; write one, as \"5%\"", Quoted(text)));
   }
   return DiskFloor{percent, 0};
 }

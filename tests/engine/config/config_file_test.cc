@@ -258,10 +258,29 @@ TEST(ConfigFileTest, ACircuitBreakerThatNeverBreaksIsToldOf) {
   EXPECT_THAT(warnings("transactional"), Contains(HasSubstr("never paused")));
 }
 
+TEST(ConfigFileTest, ATriggerThatNothingWaitsForIsToldOf) {
+  const auto warnings = [](const std::string& lines) {
+    return WarningsOf(std::string(kSource) + kPool + "[[rule]]\nmatch = \"x\"\n" + lines);
+  };
+  for (const std::string actions : {"\"bounce\"", "\"defer\"", "\"bounce\", \"suppress\""}) {
+    EXPECT_THAT(warnings("actions = [" + actions + "]\ntrigger = \"5/h\"\n"),
+                ElementsAre(AllOf(StartsWith("test.toml:12:"), HasSubstr("`trigger` counts for backoff"))));
+    EXPECT_THAT(warnings("actions = [" + actions + "]\n"), IsEmpty());
+    EXPECT_THAT(warnings("actions = [" + actions + ", \"alert\"]\ntrigger = \"5/h\"\n"), IsEmpty());
+  }
+}
+
+TEST(ConfigFileTest, APercentageOutOfRangeIsToldSo) {
+  const std::string base = std::string(kSource) + kPool + "[[stream]]\nname = \"s\"\npool = \"p\"\n";
+  EXPECT_THAT(ErrorsOf(base + "max_hard_bounces = { rate = \"0%\" }\n"),
+              ElementsAre(HasSubstr("`rate`: \"0%\" is not a percentage above 0 and below 100")));
+  EXPECT_THAT(ErrorsOf(std::string(kSource) + "reserved_for_transactional = \"100%\"\n"),
+              ElementsAre(HasSubstr("`reserved_for_transactional`: \"100%\" is not a percentage above 0")));
+}
+
 TEST(ConfigFileTest, AMistakeInARuleStandsWhereItIs) {
   const auto errors = [](const std::string& lines) { return ErrorsOf("[[rule]]\n" + lines); };
-  EXPECT_THAT(errors("match = \"x\"\nactions = [\"backoff\"]\nfactor = 2.0\n"),
-              Contains(StartsWith("test.toml:6:")));
+  EXPECT_THAT(errors("match = \"x\"\nactions = [\"backoff\"]\nfactor = 2.0\n"), Contains(StartsWith("test.toml:6:")));
   EXPECT_THAT(errors("match = \"x\"\nactions = [\"explode\"]\n"), Contains(StartsWith("test.toml:5:")));
   EXPECT_THAT(errors("actions = [\"defer\"]\nmatch = \"(x\"\n"), Contains(StartsWith("test.toml:5:")));
 }

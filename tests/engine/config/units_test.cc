@@ -76,6 +76,12 @@ TEST(UnitsTest, ANumberWithoutAUnitIsToldTheUnits) {
   EXPECT_NE(std::string(ParseDiskFloor("12").status().message()).find("write \"12%\""), std::string::npos);
 }
 
+// It is read of bounces and connections too.
+TEST(UnitsTest, APercentageOutOfRangeIsNotCalledAShareOfTheDisk) {
+  EXPECT_EQ(ParseDiskFloor("0%").status().message(),
+            "\"0%\" is not a percentage above 0 and below 100; write one, as \"5%\"");
+}
+
 TEST(UnitsTest, WhatWasReadIsShownWithoutControlCharacters) {
   const auto rate = ParseRate("1\n\x1b[31m/s");
   ASSERT_FALSE(rate.ok());
