@@ -1,5 +1,6 @@
 #include "engine/shaping/reply_rules.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -182,6 +183,7 @@ Begins BeginsWith(std::string_view text, std::span<const Piece> phrase) {
       return found;
     }
     case Piece::Then::kOneWord: {
+      if (here.starts_with('#')) return Begins::kNo;
       const size_t end = here.find(' ');
       return end == std::string_view::npos ? Begins::kNo : BeginsWith(here.substr(end), after);
     }
@@ -291,13 +293,48 @@ void AppendSpace(std::string& plain) {
   if (plain.back() != ' ') plain += ' ';
 }
 
+bool IsIp(std::string_view text) {
+  std::array<char, INET6_ADDRSTRLEN> terminated{};
+  if (text.size() >= terminated.size()) return false;
+  std::ranges::copy(text, terminated.begin());
+  in6_addr bytes{};
+  return inet_pton(text.contains(':') ? AF_INET6 : AF_INET, terminated.data(), &bytes) == 1;
+}
+
+// The length of the IP address that `text` begins with, as servers write them: "192.0.2.7:25", "2001:db8::7."; else 0.
+size_t IpLength(std::string_view text) {
+  constexpr size_t kRunBytesMax = 64;  // a longer one is none, and is not read again from each of its colons
+  text = text.substr(0, kRunBytesMax);
+  const size_t end = std::min(text.find_first_not_of("0123456789abcdefABCDEF.:"), text.size());
+  if (end < 3 || (end < text.size() && (text[end] == '-' || IsWord(Lower(text[end]))))) return 0;
+  std::string_view ip = text.substr(0, end);
+  while (!ip.empty() && (ip.back() == '.' || ip.back() == ':')) ip.remove_suffix(1);
+  if (IsIp(ip)) return ip.size();
+  const size_t port = std::min(ip.find(':'), ip.size());
+  return IsIp(ip.substr(0, port)) ? port : 0;
+}
+
 void AppendPlain(std::string_view text, std::string& plain) {
   constexpr std::string_view kHidden = "<redacted>";
+  char before = ' ';
+  bool in_link = false;
   while (!text.empty()) {
     if (text.starts_with(kHidden)) {
       text.remove_prefix(kHidden.size());
+      before = ' ';
       continue;
     }
+    in_link = text.front() != ' ' && (in_link || text.starts_with("://"));
+    if (!in_link && !IsWord(Lower(before)) && before != '/' && before != '.') {
+      if (const size_t length = IpLength(text); length > 0) {
+        AppendSpace(plain);
+        plain += "#ip ";
+        text.remove_prefix(length);
+        before = ' ';
+        continue;
+      }
+    }
+    before = text.front();
     const std::string_view rest = text;
     const char32_t character = TakeCharacter(text);
     if (const std::optional<char32_t> cyrillic = LowerCyrillic(character)) {

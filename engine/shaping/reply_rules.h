@@ -33,8 +33,8 @@ struct ReplyRule {
 
 // A reply in the form that phrases are written in: " =550 #1.1 user unknown @d1 @test ". Its codes first; then the text
 // in lower case, addresses taken out (a local part may be "spam" or "blocked"), everything but digits and the letters
-// of ASCII and Cyrillic a single space, each character of Chinese, Japanese and Korean a word of its own; then the
-// domains of the addresses.
+// of ASCII and Cyrillic a single space, each character of Chinese, Japanese and Korean a word of its own, and an IP
+// address "#ip", unless it is in a link; then the domains of the mail addresses.
 std::string Plain(const Reply& reply);
 
 // The first rule of the table one of whose phrases is in `plain`; nullptr when none is. `recipient_known`: the server

@@ -14,7 +14,7 @@
 namespace sealift::engine {
 
 // As of when the built-in rules are, these and those of the replies.
-constexpr std::string_view kRulesDate = "2026-11-29";
+constexpr std::string_view kRulesDate = "2026-11-30";
 
 // What a rule acts on.
 enum class ResponseScope : uint8_t {

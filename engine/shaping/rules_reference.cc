@@ -155,8 +155,8 @@ std::string RulesReference() {
   page += "\n## Who is known to misreport\n\n| provider | reply rule |\n| --- | --- |\n";
   for (const auto& [provider, rule] : AllMisreports()) page += fmt::format("| {} | `{}` |\n", provider, rule);
   page +=
-      "\n## What words and codes mean\n\nThe first that is found decides. `*` stands for any words, `?` for one, and "
-      "`[who]` for one of a set: ";
+      "\n## What words and codes mean\n\nThe first that is found decides. `*` stands for any words, `?` for one, `#ip` "
+      "for an IP address, and `[who]` for one of a set: ";
   page +=
       "what a mailbox or its owner is called, in the languages that servers answer in, and `[nobody]` for that there "
       "is ";

@@ -226,7 +226,11 @@ TEST(ClassificationTest, WhoCouldNotFindOutIsAskedAgain) {
         "550 5.1.1 Unable to verify user, please try again later",
         "550 5.1.1 LDAP lookup failed, cannot verify user at this time",
         "550 5.1.1 Directory server unavailable - recipient could not be verified",
-        "550 5.1.1 user database unavailable", "550 5.1.1 address lookup failed: Temporary failure in name resolution",
+        "550 5.1.1 <r@d1.test>: Recipient address rejected: unverified address: host mx.d1.test[192.0.2.1] said: 450 "
+        "4.2.1 mailbox temporarily disabled",
+        "550 5.1.1 <r@d1.test>: Recipient address rejected: Try again",
+        "554 Cannot deliver to <r@d1.test>: server configuration problem", "550 5.1.1 user database unavailable",
+        "550 5.1.1 address lookup failed: Temporary failure in name resolution",
         "550 5.1.1 <r@d.test>... Deferred: mailbox server offline"}) {
     const Verdict verdict = Classify(Phase::kRcpt, ReplyOf(text));
     EXPECT_EQ(verdict.action, Action::kDefer) << text;
@@ -295,6 +299,54 @@ TEST(ClassificationTest, WhoNamesTheSenderMayMeanTheRecipient) {
   EXPECT_EQ(Judged(Phase::kRcpt, "550 5.2.1 Returned to sender: mailbox disabled"), "bounce inactive recipient");
   EXPECT_EQ(Judged(Phase::kRcpt, "550 5.2.1 The account is disabled, please notify the sender"),
             "bounce inactive recipient");
+}
+
+// "Spam" is why, and what is blocked is an address, a server, a domain.
+TEST(ClassificationTest, WhoIsBlockedIsToldFromWhy) {
+  for (const std::string_view ip : {"192.0.2.7", "[192.0.2.7]", "2001:db8::7"}) {
+    for (const std::string_view why : {"blocked by anti-spam filter", "is on our spam list", "listed for phishing",
+                                       "rejected due to spam", "is known as a virus source"}) {
+      EXPECT_EQ(Judged(Phase::kRcpt, fmt::format("554 5.7.1 Client host {} {}", ip, why)), "defer reputation source");
+      EXPECT_EQ(Judged(Phase::kRcpt, fmt::format("550 5.7.1 {} {}", ip, why)), "defer reputation source");
+    }
+  }
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 SC-003 Mail rejected for policy reasons. Your IP address appears to be a proxy"),
+            "defer reputation source");
+  EXPECT_EQ(Judged(Phase::kContent, "550 SC-001 Mail rejected for policy reasons, content with spam-like traits"),
+            "bounce content content");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.1 Sender domain mail.d1.test listed by SURBL"), "defer reputation domain");
+}
+
+TEST(ClassificationTest, AnAddressThatIsQuotedBesideIsNotWhatIsBlocked) {
+  EXPECT_EQ(Judged(Phase::kContent, "550 5.7.1 message looks like spam, see http://d1.test/ip/192.0.2.7"),
+            "bounce content content");
+  EXPECT_EQ(Judged(Phase::kContent, "550 5.7.1 URL in message listed in SURBL"), "bounce content content");
+  EXPECT_EQ(Judged(Phase::kContent, "554 5.7.1 message from 192.0.2.7 rejected as spam"), "bounce content content");
+  EXPECT_EQ(Judged(Phase::kRcpt, "552 5.2.2 message from 192.0.2.7 refused: mailbox full"), "bounce full recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.1 message from 192.0.2.7 refused"), "defer reputation source");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 This server is in maintenance mode"), "defer unavailable host");
+}
+
+TEST(ClassificationTest, WhereTheAddressStoodTheSentenceIsReadWithoutIt) {
+  for (const std::string_view text :
+       {"550 <u1@d1.test> is unknown at this system", "550 u1@d1.test unknown", "550 5.1.1 u1@d1.test does not exist",
+        "550 user u1@d1.test not listed", "550 The user specified is not hosted here"}) {
+    EXPECT_EQ(Classify(Phase::kRcpt, ReplyOf(text)).remedy, Remedy::kSuppress) << text;
+  }
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 The domain specified is not hosted here"), "bounce bad_domain recipient");
+  EXPECT_NE(Classify(Phase::kRcpt, ReplyOf("550 192.0.2.7 is unknown at this system")).reason_class,
+            ReasonClass::kBadMailbox);
+}
+
+TEST(ClassificationTest, WhoCountsUnknownUsersOrAsksOfOursSpeaksOfUs) {
+  for (const std::string_view text :
+       {"550 Exceeded the number of unknown users", "550 5.1.1 Unknown recipient limit reached",
+        "550 5.1.1 A high percentage of invalid addresses", "550 5.1.1 verification of sender failed: no such mailbox",
+        "550 5.1.1 <r@d1.test>: Recipient address rejected: Client host not permitted"}) {
+    const Verdict verdict = Classify(Phase::kRcpt, ReplyOf(text));
+    EXPECT_EQ(verdict.action, Action::kDefer) << text;
+    EXPECT_TRUE(IsAboutUs(verdict.about)) << text;
+  }
 }
 
 TEST(ClassificationTest, GreylistingIsKnown) {
@@ -400,6 +452,10 @@ TEST(ClassificationTest, PlainTextHasCodesWordsAndDomains) {
   EXPECT_EQ(Plain(ReplyOf("550 5.1.1 Can't <jane@mx.d1.test> RESOLVER.ADR--x")),
             " =550 #1.1 can t resolver adr x @mx @d1 @test ");
   EXPECT_EQ(Plain(ReplyOf("421")), " =421 ");
+  EXPECT_EQ(Plain(ReplyOf("550 IP=192.0.2.7, [IPv6:2001:DB8::7]: 192.0.2.8:25. 4.7.28 10:20:30 192.0.2.7.d1.test")),
+            " =550 ip #ip ipv6 #ip #ip 25 4 7 28 10 20 30 192 0 2 7 d1 test ");
+  EXPECT_EQ(Plain(ReplyOf("550 http://d1.test/a?ip=192.0.2.7 d1.test/192.0.2.7")),
+            " =550 http d1 test a ip 192 0 2 7 d1 test 192 0 2 7 ");
 }
 
 TEST(ClassificationTest, OnlyWhatIsSureIsSuppressedAtOnce) {
@@ -551,6 +607,8 @@ TEST(ClassificationTest, RepliesOfDoubtfulCodesAreUnderstood) { Understand("repl
 TEST(ClassificationTest, RepliesOfMailServersByTheirMakersAreUnderstood) { Understand("replies_of_mtas.tsv", 65); }
 
 TEST(ClassificationTest, RepliesThatSayNobodyForNowAreUnderstood) { Understand("replies_for_now.tsv", 190); }
+
+TEST(ClassificationTest, RepliesThatBlameAreUnderstood) { Understand("replies_of_blame.tsv", 280); }
 
 // sisimai's reasons and which of our classes say the same.
 const std::map<std::string, std::set<std::string>>& SameClasses() {
