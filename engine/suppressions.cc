@@ -223,6 +223,22 @@ absl::StatusOr<Suppressions::Page> Suppressions::List(const Filter& filter, std:
   return page;
 }
 
+absl::StatusOr<uint64_t> Suppressions::CountBefore(absl::Time time) {
+  uint64_t count = 0;
+  std::string cursor;
+  for (bool done = false; !done;) {
+    const absl::StatusOr<queue::SuppressionsPage> page = store_.ListSuppressions(cursor, kPageRecords);
+    if (!page.ok()) return page.status();
+    for (const SuppressionRecord& record : page->records) {
+      count += static_cast<uint64_t>(std::ranges::count_if(
+          record.InForce(), [&](const SuppressionEntry* entry) { return entry->time < time && !entry->what.sink; }));
+    }
+    cursor = page->cursor;
+    done = page->done;
+  }
+  return count;
+}
+
 absl::StatusOr<uint64_t> Suppressions::TakeBack(const Undo& undo, const Given& given, bool dry_run) {
   if (undo.since >= undo.until) return Usage("the time range is empty: --since must be before --until");
   if (absl::Status fits = CheckSuppressionReason(given.reason); !fits.ok()) return fits;

@@ -102,6 +102,9 @@ class Suppressions {
   // A page ends after `max` items or a bounded number of addresses looked at.
   absl::StatusOr<Page> List(const Filter& filter, std::string_view cursor, int max);
 
+  // How many were in force before that time and still are: what an export has of them.
+  absl::StatusOr<uint64_t> CountBefore(absl::Time time);
+
   // The hard bounces that this source was told in [since, until), by hosts of the provider unless it is empty: a source
   // that was blocked is at times told that nobody is there.
   struct Undo {

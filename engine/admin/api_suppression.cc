@@ -13,6 +13,7 @@
 #include "engine/admin/api_mask.h"
 #include "engine/admin/rejection_spool.h"
 #include "engine/exit_code.h"
+#include "engine/restoration.h"
 #include "engine/suppression_import.h"
 #include "engine/suppressions.h"
 
@@ -333,6 +334,11 @@ absl::StatusOr<json> Api::ImportSuppressions(Call& call) {
   call.entry.target += fmt::format(" added={} rejected={}", summary->added, summary->rejected);
   json last = {
       {"summary", {{"added", summary->added}, {"already_in_force", summary->known}, {"rejected", summary->rejected}}}};
+  if (const std::optional<queue::Restored> restored = node_.restoration().pending(); restored.has_value()) {
+    const absl::StatusOr<uint64_t> before = node_.suppressions().CountBefore(restored->taken);
+    if (!before.ok()) return before.status();
+    last["summary"]["in_backup"] = *before;
+  }
   call.response.content_type = "application/x-ndjson";
   call.response.stream = [rejections = *std::move(spool), end = Dump(last) + "\n"](AdminWriter& writer) {
     if (rejections->WriteTo(writer)) writer.Write(end);

@@ -66,6 +66,9 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
   StartDaemon();
   const std::string people = Recipients(kRows, Domains(20));
   for (const char* name : {"dropped", "erased"}) Load(name, Template(), people);
+  for (const char* address : {"early1@d1.test", "early2@d1.test"}) {
+    EXPECT_EQ(Sealift({"suppression", "add", address, "--kind", "complaint"}).exit_code, 0);
+  }
   Load("spring", Template(), people, {"--start"});
   ASSERT_TRUE(Eventually(kInTime, [&] { return sink.arrivals() >= 200; }));
   const std::string backup = Backup();
@@ -102,6 +105,7 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
   const std::string events = Saved("events.ndjson", {"-o", "ndjson", "events", "--reveal"});
   const std::string some_events = SealiftPlain({"-o", "ndjson", "events", "--campaign", "late"}).out;
   const std::string suppressions = Saved("suppressions.csv", {"suppression", "export", "--reveal"});
+  const std::string opt_outs = Saved("opt_outs.csv", {"suppression", "export", "--reveal", "--kind", "opt_out"});
   KillDaemon();
 
   RestoreElsewhere(backup);
@@ -160,10 +164,16 @@ TEST_F(BackupTest, ARestoredNodeMailsNobodyTwiceAndNobodyWhoOptedOut) {
       Sealift({"backup", "reconcile", "--events", doubled, "--suppressions", suppressions, "--dry-run"});
   EXPECT_EQ(twice_said.json["settled"].Number(), dry.json["settled"].Number()) << "parts may overlap";
   EXPECT_EQ(twice_said.json["left"].Number(), dry.json["left"].Number());
-  EXPECT_EQ(Sealift({"suppression", "list"}).json["suppressions"].size(), 0u) << "a dry run has suppressed somebody";
+  EXPECT_EQ(Sealift({"suppression", "list"}).json["suppressions"].size(), 2u) << "a dry run has suppressed somebody";
   EXPECT_EQ(dry.json["campaigns_cancelled"].size(), 2u);
   EXPECT_EQ(Show("dropped")["state"].Text(), "ready") << "a dry run has cancelled a campaign";
   EXPECT_EQ(sink.arrivals(), before) << "something was sent while everything was in doubt";
+
+  // Nor suppressions of which some are not there.
+  const Answer lacks = Sealift({"backup", "reconcile", "--events", events, "--suppressions", opt_outs, "--yes"});
+  EXPECT_EQ(lacks.exit_code, 65) << lacks.Describe();
+  EXPECT_THAT(lacks.out + lacks.err, HasSubstr("2 of the 2 that were in force in the backup"));
+  EXPECT_EQ(Sealift({"suppression", "list"}).json["suppressions"].size(), 2u) << "something was added";
 
   const Answer done = Sealift({"backup", "reconcile", "--events", events, "--suppressions", suppressions, "--yes"});
   ASSERT_EQ(done.exit_code, 0) << done.Describe();

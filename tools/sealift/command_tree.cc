@@ -810,6 +810,8 @@ std::vector<Command> MakeTree() {
         Option("suppressions", "FILE", "what `sealift suppression export --reveal` printed"),
         Option("reason", "TEXT", "why, for the audit file"),
         Switch("incomplete", "go on though events are missing: what was sent then is sent again; needs --reason"),
+        Option("taken-back", "N",
+               "so many suppressions of the backup are not in the file because they were taken back"),
         Switch("dry-run",
                "only say how many rows it would settle, how many addresses suppress, and what be left to send"),
         Switch("yes", "do not ask")},

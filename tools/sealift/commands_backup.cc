@@ -7,6 +7,7 @@
 
 #include "engine/kek.h"
 #include "queue/backup.h"
+#include "tools/sealift/arguments.h"
 #include "tools/sealift/commands.h"
 #include "tools/sealift/confirmation.h"
 #include "tools/sealift/daemon_client.h"
@@ -54,10 +55,37 @@ absl::StatusOr<engine::Kek> BackupKey(const engine::Options& options) {
   return key.ok() ? key : engine::WithExit(key.status(), ExitCode::kConfig);
 }
 
+// What was in force in the backup is in the file, unless it was taken back since, or the file is not whole.
+uint64_t MissingOf(const json& imported) {
+  const auto in_backup = imported.value("in_backup", uint64_t{0}),
+             there = imported.value("already_in_force", uint64_t{0});
+  return in_backup - std::min(in_backup, there);
+}
+
 // What an import of suppressions says becomes a part of what a reconciliation says.
 void AddSuppressed(const json& imported, json* answer) {
   (*answer)["suppressed"] = imported.value("added", uint64_t{0});
   (*answer)["suppressions"] = imported;
+  (*answer)["suppressions"]["missing"] = MissingOf(imported);
+}
+
+absl::Status CheckSuppressionsWhole(const Invocation& call, const json& imported) {
+  const uint64_t missing = MissingOf(imported);
+  if (missing == 0) return absl::OkStatus();
+  if (call.Has("taken-back")) {
+    const absl::StatusOr<int> taken_back = ParseCount("taken-back", call.Value("taken-back"), 1, 1'000'000'000);
+    if (!taken_back.ok()) return taken_back.status();
+    if (static_cast<uint64_t>(*taken_back) == missing) return absl::OkStatus();
+  }
+  return Fail(
+      ExitCode::kBadData,
+      {"backup reconcile: the file of suppressions may not be whole", call.Value("suppressions"),
+       fmt::format("{} of the {} that were in force in the backup are not in it. Where it lacks these it may lack "
+                   "those who have opted out since, who would get mail. Nothing was changed.",
+                   missing, imported.value("in_backup", uint64_t{0})),
+       fmt::format("Give all that `sealift suppression export --reveal` printed, without a filter; if they were "
+                   "taken back since, --taken-back {}.",
+                   missing)});
 }
 
 }  // namespace
@@ -227,6 +255,9 @@ CommandResult RunBackupReconcile(const Invocation& call, Console& console) {
     console.Record(*would, columns);
     return ExitCode::kOk;
   }
+  const absl::StatusOr<json> listed = suppress(/*dry=*/true);
+  if (!listed.ok()) return listed.status();
+  if (absl::Status whole = CheckSuppressionsWhole(call, *listed); !whole.ok()) return whole;
   const absl::StatusOr<bool> confirmed = Confirmed(
       call, console,
       fmt::format(
