@@ -41,6 +41,11 @@ std::string ForTheAudit(const absl::Status& refused) {
   return fmt::format("{}: refused with exit code {}", place, static_cast<int>(ExitCodeOf(refused)));
 }
 
+absl::Status NoEntry(const absl::Status& why) {
+  if (!absl::IsResourceExhausted(why)) return WithExit(why, ExitCode::kIo);
+  return WithNext(WithExit(why, ExitCode::kTryLater), "Free some space and give the same command again.");
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> Api::Call::Text(const char* member) const {
@@ -119,26 +124,27 @@ void Api::AddTo(UnixListener& listener) {
   Add(listener, "POST", "/api/v1/campaigns/:name/start", "campaign start", Audited::kYes, &Api::StartCampaign);
   Add(listener, "POST", "/api/v1/campaigns/:name/pause", "campaign pause", Audited::kYes, &Api::PauseCampaign);
   Add(listener, "POST", "/api/v1/campaigns/:name/resume", "campaign resume", Audited::kYes, &Api::ResumeCampaign);
-  Add(listener, "POST", "/api/v1/campaigns/:name/cancel", "campaign cancel", Audited::kYes, &Api::CancelCampaign);
+  Add(listener, "POST", "/api/v1/campaigns/:name/cancel", "campaign cancel", Audited::kUnlessDryRun,
+      &Api::CancelCampaign);
   Add(listener, "GET", "/api/v1/campaigns/:name/preview", "campaign preview", Audited::kYes, &Api::PreviewCampaign);
   Add(listener, "POST", "/api/v1/campaigns/:name/preflight", "campaign preflight", Audited::kYes,
       &Api::PreflightCampaign);
   Add(listener, "POST", "/api/v1/campaigns/:name/test", "campaign test", Audited::kYes, &Api::TestCampaign);
   Add(listener, "GET", "/api/v1/queue/rows", "queue list", Audited::kWhenRevealing, &Api::ListRows);
   Add(listener, "GET", "/api/v1/queue/shape", "queue shape", Audited::kNo, &Api::ShapeQueue);
-  Add(listener, "POST", "/api/v1/queue/retry", "queue retry", Audited::kYes, &Api::RetryQueue);
-  Add(listener, "POST", "/api/v1/queue/hold", "queue hold", Audited::kYes, &Api::HoldQueue);
-  Add(listener, "POST", "/api/v1/queue/route", "queue route", Audited::kYes, &Api::RouteQueue);
-  Add(listener, "POST", "/api/v1/queue/release", "queue release", Audited::kYes, &Api::ReleaseQueue);
+  Add(listener, "POST", "/api/v1/queue/retry", "queue retry", Audited::kUnlessDryRun, &Api::RetryQueue);
+  Add(listener, "POST", "/api/v1/queue/hold", "queue hold", Audited::kUnlessDryRun, &Api::HoldQueue);
+  Add(listener, "POST", "/api/v1/queue/route", "queue route", Audited::kUnlessDryRun, &Api::RouteQueue);
+  Add(listener, "POST", "/api/v1/queue/release", "queue release", Audited::kUnlessDryRun, &Api::ReleaseQueue);
   Add(listener, "GET", "/api/v1/queue/holds", "queue holds", Audited::kWhenRevealing, &Api::ListHolds);
-  Add(listener, "POST", "/api/v1/queue/bounce", "queue bounce", Audited::kYes, &Api::BounceQueue);
-  Add(listener, "POST", "/api/v1/queue/expire", "queue expire", Audited::kYes, &Api::ExpireQueue);
-  Add(listener, "POST", "/api/v1/queue/replay", "queue replay", Audited::kYes, &Api::ReplayQueue);
+  Add(listener, "POST", "/api/v1/queue/bounce", "queue bounce", Audited::kUnlessDryRun, &Api::BounceQueue);
+  Add(listener, "POST", "/api/v1/queue/expire", "queue expire", Audited::kUnlessDryRun, &Api::ExpireQueue);
+  Add(listener, "POST", "/api/v1/queue/replay", "queue replay", Audited::kUnlessDryRun, &Api::ReplayQueue);
   Add(listener, "GET", "/api/v1/queue/jobs", "queue jobs", Audited::kWhenRevealing, &Api::ListJobs);
   Add(listener, "GET", "/api/v1/queue/jobs/:name", "queue job", Audited::kWhenRevealing, &Api::ShowJob);
   Add(listener, "POST", "/api/v1/queue/jobs/:name/cancel", "queue job --cancel", Audited::kYes, &Api::CancelJob);
-  Add(listener, "POST", "/api/v1/sources/:name/suspend", "source suspend", Audited::kYes, &Api::SuspendSource);
-  Add(listener, "POST", "/api/v1/sources/:name/resume", "source resume", Audited::kYes, &Api::ResumeSource);
+  Add(listener, "POST", "/api/v1/sources/:name/suspend", "source suspend", Audited::kUnlessDryRun, &Api::SuspendSource);
+  Add(listener, "POST", "/api/v1/sources/:name/resume", "source resume", Audited::kUnlessDryRun, &Api::ResumeSource);
   Add(listener, "GET", "/api/v1/sources/:name/warmup", "source warmup", Audited::kNo, &Api::ShowWarmup);
   Add(listener, "POST", "/api/v1/sources/:name/warmup", "source warmup", Audited::kYes, &Api::SetWarmup);
   Add(listener, "GET", "/api/v1/sources", "source list", Audited::kNo, &Api::ListSources);
@@ -156,14 +162,16 @@ void Api::AddTo(UnixListener& listener) {
   Add(listener, "POST", "/api/v1/suppressions/add", "suppression add", Audited::kYes, &Api::AddSuppression);
   Add(listener, "POST", "/api/v1/suppressions/unsubscribe", "suppression unsubscribe", Audited::kYes,
       &Api::Unsubscribe);
-  Add(listener, "POST", "/api/v1/suppressions/remove", "suppression remove", Audited::kYes, &Api::RemoveSuppression);
+  Add(listener, "POST", "/api/v1/suppressions/remove", "suppression remove", Audited::kUnlessDryRun,
+      &Api::RemoveSuppression);
   Add(listener, "POST", "/api/v1/suppressions/check", "suppression check", Audited::kNo, &Api::CheckSuppression);
   Add(listener, "POST", "/api/v1/suppressions/history", "suppression history", Audited::kNo,
       &Api::ShowSuppressionHistory);
   Add(listener, "GET", "/api/v1/suppressions", "suppression list", Audited::kWhenRevealing, &Api::ListSuppressions);
   Add(listener, "POST", "/api/v1/suppressions/import", "suppression import", Audited::kYes, &Api::ImportSuppressions);
   Add(listener, "GET", "/api/v1/suppressions/export", "suppression export", Audited::kYes, &Api::ExportSuppressions);
-  Add(listener, "POST", "/api/v1/suppressions/undo", "suppression undo", Audited::kYes, &Api::UndoSuppressions);
+  Add(listener, "POST", "/api/v1/suppressions/undo", "suppression undo", Audited::kUnlessDryRun,
+      &Api::UndoSuppressions);
   Add(listener, "POST", "/api/v1/bounces/ingest", "bounce ingest", Audited::kYes, &Api::IngestBounces);
   Add(listener, "POST", "/api/v1/backup/create", "backup create", Audited::kYes, &Api::CreateBackup);
   Add(listener, "POST", "/api/v1/backup/reconcile", "backup reconcile", Audited::kYes, &Api::ReconcileBackup);
@@ -195,11 +203,14 @@ void Api::Answer(const char* command, Audited audited, Act act, AdminRequest& re
   const std::string name = request.Param("name");
   call.entry.target = name.substr(0, name.find('@'));
   call.reveal = request.Query("reveal") == "1";
-  call.audited = audited == Audited::kYes || (audited == Audited::kWhenRevealing && call.reveal);
+  call.audited = audited != Audited::kNo && (audited != Audited::kWhenRevealing || call.reveal);
   if (call.reveal) {
     call.entry.command += " --reveal";
     call.entry.reason = request.Query("reason");
   }
+
+  // What of its room is left is for what was begun: while there is no more, a refusal gets no entry either.
+  if (call.audited) call.entry_refused = audit_.CanAppend();
 
   if (request.method == "POST" && act != &Api::LoadCampaign && act != &Api::ImportSuppressions &&
       act != &Api::ReconcileBackup && act != &Api::IngestBounces) {
@@ -208,6 +219,9 @@ void Api::Answer(const char* command, Audited audited, Act act, AdminRequest& re
     call.body = body->empty() ? json::object() : json::parse(*body, nullptr, false);
     if (!call.body.is_object()) return Respond(call, Usage("The request's body is no JSON object."), response);
     if (absl::StatusOr<std::string> reason = call.Text("reason"); reason.ok()) call.entry.reason = *reason;
+  }
+  if (!call.entry_refused.ok() && !(audited == Audited::kUnlessDryRun && DryRun(call))) {
+    return Respond(call, NoEntry(call.entry_refused), response);
   }
   // It would wait for room, and with as many such commands as there are threads whoever only asks would too.
   if (Changes(act, call)) {
@@ -221,20 +235,23 @@ bool Api::Changes(Act act, const Call& call) {
       &Api::LoadCampaign,     &Api::PreflightCampaign,      &Api::TestCampaign, &Api::ProbeTls,    &Api::FindMessages,
       &Api::CheckSuppression, &Api::ShowSuppressionHistory, &Api::CreateBackup, &Api::ReloadConfig};
   if (call.request.method != "POST" || std::ranges::find(kOthers, act) != std::end(kOthers)) return false;
+  return !DryRun(call);
+}
+
+bool Api::DryRun(const Call& call) {
   const absl::StatusOr<bool> dry_run = call.body.is_object() ? call.Truth("dry_run") : absl::StatusOr<bool>(false);
-  return !dry_run.ok() || !*dry_run;
+  return dry_run.ok() && *dry_run;
 }
 
 void Api::Respond(Call& call, absl::StatusOr<json> result, AdminResponse& response) {
-  if (call.audited) {
+  if (call.audited && call.entry_refused.ok()) {
     call.entry.result = result.ok() ? "ok" : ForTheAudit(result.status());
-    if (const absl::Status written = audit_.Append(call.entry); !written.ok()) {
-      const bool changed = result.ok() && call.request.method == "POST";
-      response.stream = nullptr;
-      result = WithExit(absl::InternalError(fmt::format(
-                            "{}{}", changed ? "It was done, but could not be written to the audit file: " : "",
-                            std::string(written.message()))),
-                        ExitCode::kIo);
+    if (const absl::Status written = audit_.Append(call.entry); !written.ok() && result.ok()) {
+      result = WithExit(written, ExitCode::kIo);
+      if (call.request.method == "POST") {
+        call.done_but = "is not in the audit file";
+        result = WithNext(result.status(), "Keep a note elsewhere of who did it, when and why.");
+      }
     }
   }
   if (result.ok()) {
@@ -245,13 +262,16 @@ void Api::Respond(Call& call, absl::StatusOr<json> result, AdminResponse& respon
   response.content_type = "application/json";
   response.stream = nullptr;
   const std::string name = call.request.Param("name");
-  response.body = Dump(
-      ErrorJson(result.status(), fmt::format("{}{}{} was refused", call.entry.command, name.empty() ? "" : " ", name)));
+  response.body = Dump(ErrorJson(
+      result.status(), fmt::format("{}{}{} {}", call.entry.command, name.empty() ? "" : " ", name,
+                                   call.done_but.empty() ? "was refused" : "was done, but " + call.done_but)));
 }
 
 absl::StatusOr<json> Api::DescribeNode(Call&) {
   const std::shared_ptr<const engine::Options> options = node_.options();
-  const absl::Status ready = node_.Ready();
+  const absl::Status audited = audit_.CanAppend();
+  absl::Status ready = node_.Ready();
+  if (ready.ok()) ready = audited;
   json answer = {{"version", options_.version},
                  {"delivery", ToString(options->delivery)},
                  {"hostname", options->node.hostname},
@@ -260,6 +280,7 @@ absl::StatusOr<json> Api::DescribeNode(Call&) {
                  {"in_doubt", RestoredJson(node_.restoration().pending())},
                  {"pid", getpid()}};
   if (!ready.ok()) answer["why"] = std::string(ready.message());
+  if (!audited.ok()) answer["audit"] = std::string(audited.message());
   if (options->delivery == Delivery::kSink) answer["notice"] = "SINK: nothing leaves this machine";
   return answer;
 }

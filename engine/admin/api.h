@@ -20,8 +20,9 @@ namespace sealift::engine {
 //
 // Whatever changes something or shows an address is written to the audit file, with the caller's identity from the
 // kernel, before it is answered: refused and failed ones too. Addresses are masked here, so that one that nobody asked
-// to see whole never leaves the daemon. When the audit file cannot be written, nothing is revealed, and a change is
-// answered with an error that says it was made.
+// to see whole never leaves the daemon. While the audit file takes no entry, whatever needs one is refused before it
+// does anything, without an entry. Where one cannot be written after all, nothing is revealed, and a change is answered
+// with an error that says it was made.
 //
 // Owned by:  sealiftd; outlives the listener that it was added to.
 // Threads:   the listener's, any number at once.
@@ -42,13 +43,14 @@ class Api {
  private:
   struct Call;
   using Act = absl::StatusOr<nlohmann::json> (Api::*)(Call&);
-  enum class Audited { kNo, kYes, kWhenRevealing };
+  enum class Audited { kNo, kYes, kUnlessDryRun, kWhenRevealing };
 
   void Add(UnixListener& listener, const char* method, const char* pattern, const char* command, Audited audited,
            Act act);
   void Answer(const char* command, Audited audited, Act act, AdminRequest& request, AdminResponse& response);
   // Whether it writes to the queue, and is refused while that cannot be written. Loads and backups ask for themselves.
   static bool Changes(Act act, const Call& call);
+  static bool DryRun(const Call& call);
   void Respond(Call& call, absl::StatusOr<nlohmann::json> result, AdminResponse& response);
 
   absl::StatusOr<nlohmann::json> DescribeNode(Call& call);

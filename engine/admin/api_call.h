@@ -17,6 +17,8 @@ struct Api::Call {
   nlohmann::json body;  // of a POST; null otherwise
   AuditEntry entry;     // appended when `audited`
   bool audited = false;
+  absl::Status entry_refused = absl::OkStatus();  // why none is appended all the same
+  std::string done_but = {};                      // what went wrong after what was asked was done
   bool reveal = false;
 
   std::string Name() const { return request.Param("name"); }

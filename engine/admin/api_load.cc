@@ -46,6 +46,7 @@ absl::StatusOr<json> Api::LoadCampaign(Call& call) {
   }
   if (!failed.ok()) return failed;
   if (!(*spool)->Rewind()) {
+    call.done_but = "which rows were rejected is not known";
     return WithExit(
         absl::InternalError("The campaign is loaded, but the list of rejected rows could not be written; the disk "
                             "may be full. Give the same command again once there is room: nothing is added twice."),

@@ -327,6 +327,7 @@ absl::StatusOr<json> Api::ImportSuppressions(Call& call) {
   const absl::StatusOr<SuppressionImport::Summary> summary = import->Finish();
   if (!summary.ok()) return summary.status();
   if (!(*spool)->Rewind()) {
+    call.done_but = "which rows were rejected is not known";
     return WithExit(absl::InternalError("The file is imported, but the list of rejected rows could not be written; the "
                                         "disk may be full. The same command again adds nothing twice."),
                     ExitCode::kIo);

@@ -865,7 +865,8 @@ std::vector<Command> MakeTree() {
        "daemon, and whether it has the version of this program. Each is ok, warning, failed or skipped, with what was "
        "found "
        "and what to do. Exit 0: nothing failed. 78: something of the configuration, its keys, its sources or what the "
-       "machine grants did. Else 74: the disk. Else 75: what may pass, the resolver, who is not reached, or a daemon "
+       "machine grants did. Else 74: the disk or the audit file. Else 75: what may pass, the resolver, who is not "
+       "reached, or a daemon "
        "that is "
        "not ready.",
        "sealift doctor --reach example.com",

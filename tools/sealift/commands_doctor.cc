@@ -29,6 +29,7 @@ DaemonAnswer AskDaemon(const Invocation& call) {
   answer.version = node->value("version", "");
   answer.ready = node->value("ready", false);
   answer.why = node->value("why", "");
+  answer.audit = node->value("audit", "");
   answer.pid = node->value("pid", 0);
   return answer;
 }

@@ -359,6 +359,9 @@ std::vector<Diagnosis> DiagnoseDaemon(const DaemonAnswer& daemon, const std::str
   } else {
     findings.push_back({"daemon", "", State::kFailed, fmt::format("it runs and is not ready: {}", daemon.why), ""});
   }
+  if (!daemon.audit.empty()) {
+    findings.push_back({"audit", "", State::kFailed, daemon.audit, "`sealift audit verify` says whether it is whole"});
+  }
   if (daemon.version == version) {
     findings.push_back(Ok("version", "", fmt::format("daemon and command line are both {}", version)));
   } else {
@@ -373,7 +376,7 @@ ExitCode VerdictOf(const std::vector<Diagnosis>& findings) {
   bool disk = false, passing = false;
   for (const Diagnosis& finding : findings) {
     if (finding.state != State::kFailed) continue;
-    if (finding.check == "disk") {
+    if (finding.check == "disk" || finding.check == "audit") {
       disk = true;
     } else if (finding.check == "resolver" || finding.check == "daemon" || finding.check == "sink" ||
                finding.check.starts_with("port_")) {

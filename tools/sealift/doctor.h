@@ -31,7 +31,8 @@ struct DaemonAnswer {
   absl::Status status;  // of the question: Ok, or why there is no answer
   std::string version;
   bool ready = false;
-  std::string why;  // it is not ready
+  std::string why;    // it is not ready
+  std::string audit;  // why the audit file takes no entry
   int pid = 0;
 };
 
@@ -48,7 +49,7 @@ std::vector<Diagnosis> DiagnoseEgress(const engine::Options& options, const std:
 std::vector<Diagnosis> DiagnoseDaemon(const DaemonAnswer& daemon, const std::string& version);
 
 // 0 when nothing failed. 78: something of the configuration, its keys or its sources, or what the machine grants. Else
-// 74: the disk. Else 75: what may pass: the resolver, who is not reached, a daemon that is not ready.
+// 74: the disk, the audit file. Else 75: what may pass: the resolver, who is not reached, a daemon that is not ready.
 engine::ExitCode VerdictOf(const std::vector<Diagnosis>& findings);
 
 }  // namespace sealift::tools

@@ -47,6 +47,11 @@ absl::Status AtStart(absl::Status status) {
   return engine::ExitCodeOf(status) == ExitCode::kUsage ? WithExit(std::move(status), ExitCode::kConfig) : status;
 }
 
+absl::Status Both(const absl::Status& one, const absl::Status& other) {
+  if (one.ok() || other.ok()) return one.ok() ? other : one;
+  return {one.code(), fmt::format("{}\n{}", std::string(one.message()), std::string(other.message()))};
+}
+
 // What the node did by itself, in the name of its own user.
 void Record(engine::Audit& audit, const engine::Node::OwnAct& act) {
   engine::AuditEntry entry;
@@ -64,6 +69,11 @@ void Record(engine::Audit& audit, const engine::Node::OwnAct& act) {
 }
 
 void ReloadFor(engine::Node& node, engine::Audit& audit, const signalfd_siginfo& sender) {
+  const absl::Status admitted = audit.CanAppend();
+  if (!admitted.ok()) {
+    engine::LogError("the configuration was not read again", {{"why", admitted}});
+    return;
+  }
   absl::StatusOr<std::vector<std::string>> changes = node.Reload(/*allow_weaker=*/false);
   engine::AuditEntry entry;
   entry.uid = sender.ssi_uid;
@@ -133,7 +143,8 @@ ExitCode RunDaemon(const std::string& config) {
   if (!(*options)->http.listen.empty()) {
     absl::StatusOr<std::unique_ptr<engine::HttpListener>> started = engine::HttpListener::Start(
         (*options)->http.listen, (*options)->node.hostname,
-        {.metrics = [&node] { return (*node)->MetricsText(); }, .ready = [&node] { return (*node)->Ready(); }});
+        {.metrics = [&node] { return (*node)->MetricsText(); },
+         .ready = [&node, &audit] { return Both((*node)->Ready(), (*audit)->CanAppend()); }});
     if (!started.ok()) return Refuse(WithExit(SetAt(**options, "http.listen", started.status()), ExitCode::kIo));
     http = *std::move(started);
   }

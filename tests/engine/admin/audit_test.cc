@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -30,8 +33,8 @@ class AuditTest : public testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
-  absl::StatusOr<std::unique_ptr<Audit>> Open() {
-    return Audit::Open(folder_, [] { return absl::FromUnixSeconds(1'800'000'000); });
+  absl::StatusOr<std::unique_ptr<Audit>> Open(Audit::Disk disk = Audit::SystemDisk()) {
+    return Audit::Open(folder_, [] { return absl::FromUnixSeconds(1'800'000'000); }, std::move(disk));
   }
   void Write(int entries) {
     auto audit = Open();
@@ -189,6 +192,132 @@ TEST_F(AuditTest, AfterAFailedWriteNothingIsAppendedAnyMore) {
   setrlimit(RLIMIT_FSIZE, &before);
   const absl::Status later = (*audit)->Append(entry_);
   EXPECT_THAT(std::string(later.message()), HasSubstr("cannot be written"));
+}
+
+// A disk of so many bytes, of which what is held is taken.
+class SmallDisk {
+ public:
+  Audit::Disk disk() {
+    return {.write = [this](int fd, const char* bytes, size_t size) { return Write(fd, bytes, size); },
+            .sync = [this](int fd) { return broken ? (errno = EIO, -1) : fsync(fd); },
+            .hold = [this](int, off_t offset, off_t bytes) { return Take(offset + bytes) ? 0 : -1; }};
+  }
+
+  off_t free = 1 << 30;
+  bool holds = true;    // it has fallocate
+  bool broken = false;  // a sync fails
+
+ private:
+  bool Take(off_t until) {
+    if (!holds) return errno = EOPNOTSUPP, false;
+    if (until - taken_ > free) return errno = ENOSPC, false;
+    free -= std::max<off_t>(until - taken_, 0);
+    taken_ = std::max(until, taken_);
+    return true;
+  }
+  ssize_t Write(int fd, const char* bytes, size_t size) {
+    const off_t end = lseek(fd, 0, SEEK_END);
+    taken_ = holds ? std::max(taken_, end) : end;
+    const off_t room = taken_ - end + free;
+    if (room == 0) return errno = ENOSPC, -1;
+    const ssize_t n = write(fd, bytes, std::min(size, static_cast<size_t>(room)));
+    const off_t more = std::max<off_t>(end + n - taken_, 0);
+    free -= more;
+    taken_ += more;
+    return n;
+  }
+
+  off_t taken_ = 0;
+};
+
+// Of the entries of commands that a full disk has refused.
+TEST_F(AuditTest, AFullDiskTakesHundredsOfEntriesAndThenSaysBeforehandThatItTakesNoMore) {
+  SmallDisk small;
+  const auto audit = Open(small.disk());
+  ASSERT_TRUE(audit.ok()) << audit.status();
+  small.free = 0;
+  int entries = 0;
+  for (; (*audit)->CanAppend().ok() && entries < 5000; ++entries) ASSERT_TRUE((*audit)->Append(entry_).ok());
+  EXPECT_GE(entries, 500);
+  const absl::Status full = (*audit)->CanAppend();
+  EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted) << full;
+  EXPECT_THAT(std::string(full.message()), HasSubstr("no command that needs an entry is done"));
+  // The last of it is for whoever was told before that it can.
+  AuditEntry longest = entry_;
+  longest.user = longest.command = longest.target = longest.reason = longest.result = std::string(2'000, '\1');
+  EXPECT_TRUE((*audit)->Append(longest).ok());
+  small.free = 1 << 20;
+  EXPECT_TRUE((*audit)->CanAppend().ok());
+  small.free = 0;
+  EXPECT_TRUE((*audit)->CanAppend().ok()) << "it was held while there was room";
+  const auto lines = Audit::Verify(path_);
+  ASSERT_TRUE(lines.ok()) << std::string(lines.status().message());
+  EXPECT_EQ(*lines, static_cast<uint64_t>(entries) + 1);
+}
+
+TEST_F(AuditTest, RoomIsHeldBeyondTheEndOfTheFile) {
+  const auto audit = Open();
+  ASSERT_TRUE(audit.ok());
+  ASSERT_TRUE((*audit)->Append(entry_).ok());
+  struct stat about{};
+  ASSERT_EQ(stat(path_.c_str(), &about), 0);
+  EXPECT_EQ(static_cast<size_t>(about.st_size), Text().size());
+  EXPECT_GE(about.st_blocks * 512, 128 << 10);
+}
+
+TEST_F(AuditTest, AWriteThatFindsNoRoomFailsAloneAndLeavesTheChainWhole) {
+  SmallDisk small{};
+  small.holds = false;
+  const auto audit = Open(small.disk());
+  ASSERT_TRUE(audit.ok()) << audit.status();
+  ASSERT_TRUE((*audit)->Append(entry_).ok());
+  const std::string whole = Text();
+  for (const off_t left : {0, 10, 200}) {
+    small.free = left;
+    const absl::Status full = (*audit)->Append(entry_);
+    EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted) << full;
+    EXPECT_EQ(Text(), whole) << "what was acknowledged stays, and nothing else";
+  }
+  small.free = 1 << 20;
+  EXPECT_TRUE((*audit)->Append(entry_).ok());
+  const auto lines = Audit::Verify(path_);
+  ASSERT_TRUE(lines.ok()) << std::string(lines.status().message());
+  EXPECT_EQ(*lines, 2u);
+}
+
+TEST_F(AuditTest, ATornLineOnAFullDiskIsEndedAsSoonAsThereIsRoom) {
+  Write(2);
+  const std::string torn = Text() + "{\"time\":";
+  Replace(torn);
+  for (const bool holds : {true, false}) {
+    Replace(torn);
+    SmallDisk small;
+    small.free = 20;
+    small.holds = holds;
+    const auto audit = Open(small.disk());
+    ASSERT_TRUE(audit.ok()) << audit.status();
+    EXPECT_EQ((*audit)->CanAppend().code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_FALSE((*audit)->Append(entry_).ok());
+    EXPECT_EQ(Text(), torn);
+    small.free = 1 << 20;
+    EXPECT_TRUE((*audit)->CanAppend().ok());
+    EXPECT_THAT(Text(), testing::AllOf(testing::StartsWith(torn + "\n"), HasSubstr("torn after 8 bytes")));
+    EXPECT_TRUE((*audit)->Append(entry_).ok());
+    const auto lines = Audit::Verify(path_);
+    ASSERT_TRUE(lines.ok()) << std::string(lines.status().message());
+    EXPECT_EQ(*lines, 5u);
+  }
+}
+
+TEST_F(AuditTest, AfterAFailedSyncNothingIsAppendedAnyMore) {
+  SmallDisk small;
+  const auto audit = Open(small.disk());
+  ASSERT_TRUE(audit.ok());
+  small.broken = true;
+  EXPECT_FALSE((*audit)->Append(entry_).ok());
+  small.broken = false;
+  EXPECT_EQ((*audit)->Append(entry_).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ((*audit)->CanAppend().code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(AuditTest, ThreadsAppendWholeLines) {

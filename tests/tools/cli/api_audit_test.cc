@@ -141,6 +141,68 @@ TEST(AuditTest, LookingWithoutRevealingLeavesNoEntry) {
   EXPECT_THAT(socket.AuditEntries(), IsEmpty());
 }
 
+// Nothing is done that could not be told of, and whoever only asks is answered.
+TEST(AuditTest, WhatNeedsAnEntryIsRefusedBeforeItActsWhileTheFileHasNoRoom) {
+  ControlSocket socket;
+  std::vector<std::string> asked;
+  socket.node.on_call = [&](const std::string& what) { asked.push_back(what); };
+  const std::string eml = socket.WriteFile("t.eml", "Subject: x\n\nx\n"), csv = socket.WriteFile("r.csv", "email\n");
+  socket.hold_error = ENOSPC;
+  for (const auto& words : std::vector<std::vector<std::string>>{
+           {"campaign", "load", "spring", "--stream", "n", "--template", eml, "--recipients", csv, "--start"},
+           {"campaign", "start", "spring"},
+           {"campaign", "preview", "spring", "--row", "3"},
+           {"message", "find", "--recipient", "a@d1.test", "--reason", "r"},
+           {"events", "--reveal"},
+           {"key", "rotate", "/etc/next"},
+           {"reload"}}) {
+    asked.clear();
+    const Ran ran = socket.Run(words);
+    EXPECT_EQ(ran.code, 75) << words.back() << ran.err;
+    EXPECT_THAT(ran.err, testing::AllOf(HasSubstr(" was refused"), HasSubstr("no room for another entry"),
+                                        HasSubstr("Until then no command that needs an entry is done")));
+    EXPECT_THAT(asked, IsEmpty()) << words.back();
+  }
+  const Ran cancel = socket.Run({"campaign", "cancel", "spring", "--yes"});
+  EXPECT_EQ(cancel.code, 75) << cancel.err;
+  EXPECT_THAT(asked, Not(testing::Contains(testing::StartsWith("cancel"))));
+  EXPECT_EQ(socket.Run({"campaign", "cancel", "spring", "--dry-run"}).code, 0);
+  EXPECT_EQ(socket.Run({"campaign", "list"}).code, 0);
+  EXPECT_EQ(socket.Run({"audit", "tail"}).code, 0);
+  EXPECT_THAT(socket.AuditEntries(), IsEmpty());
+  const Ran doctor = socket.Run({"doctor", "--json"});
+  EXPECT_THAT(doctor.out, testing::AllOf(HasSubstr("\"audit\""), HasSubstr("no room for another entry")));
+  socket.hold_error = EOPNOTSUPP;
+  EXPECT_EQ(socket.Run({"campaign", "start", "spring"}).code, 0);
+  EXPECT_THAT(socket.Run({"doctor", "--json"}).out, Not(HasSubstr("\"audit\"")));
+}
+
+// Its room is held, so that this is left to a disk that breaks, and to file systems that can hold none.
+TEST(AuditTest, WhatWasDoneAndCouldNotBeWrittenDownIsNotCalledRefused) {
+  ControlSocket socket;
+  socket.write_error = ENOSPC;
+  const Ran full = socket.Run({"campaign", "start", "spring"});
+  EXPECT_EQ(full.code, 74);
+  EXPECT_THAT(full.err, testing::AllOf(HasSubstr("campaign start spring was done, but is not in the audit file"),
+                                       HasSubstr("no room for another entry"), Not(HasSubstr("refused"))));
+  EXPECT_THAT(socket.Run({"campaign", "preview", "spring", "--row", "3"}).err, HasSubstr(" was refused"))
+      << "nothing was shown";
+  socket.write_error = EIO;
+  EXPECT_THAT(socket.Run({"campaign", "start", "spring"}).err, HasSubstr("was done"));
+  socket.write_error = 0;
+  const Ran later = socket.Run({"campaign", "start", "spring"});
+  EXPECT_EQ(later.code, 74);
+  EXPECT_THAT(later.err, testing::AllOf(HasSubstr("campaign start spring was refused"), HasSubstr("restart sealiftd")));
+}
+
+TEST(AuditTest, ARefusalThatCannotBeWrittenDownSaysWhyItWasOne) {
+  ControlSocket socket;
+  socket.write_error = ENOSPC;
+  const Ran ran = socket.Run({"campaign", "pause", "autumn"});
+  EXPECT_EQ(ran.code, 66);
+  EXPECT_THAT(ran.err, HasSubstr("There is no campaign autumn"));
+}
+
 TEST(AuditTest, TailShowsAndVerifyChecks) {
   ControlSocket socket;
   socket.Run({"campaign", "pause", "spring"});

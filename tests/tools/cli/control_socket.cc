@@ -14,7 +14,12 @@ namespace sealift::tools {
 ControlSocket::ControlSocket() {
   std::string pattern = std::filesystem::temp_directory_path().string() + "/sealift-api-XXXXXX";
   directory_ = mkdtemp(pattern.data());
-  absl::StatusOr<std::unique_ptr<engine::Audit>> audit = engine::Audit::Open(directory_);
+  engine::Audit::Disk disk = engine::Audit::SystemDisk();
+  disk.hold = [this](int, off_t, off_t) { return errno = hold_error, -1; };
+  disk.write = [this, write = disk.write](int fd, const char* bytes, size_t size) {
+    return write_error == 0 ? write(fd, bytes, size) : (errno = write_error, -1);
+  };
+  absl::StatusOr<std::unique_ptr<engine::Audit>> audit = engine::Audit::Open(directory_, absl::Now, std::move(disk));
   EXPECT_TRUE(audit.ok()) << audit.status();
   audit_ = *std::move(audit);
   api_ = std::make_unique<engine::Api>(

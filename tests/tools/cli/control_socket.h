@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cerrno>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -36,6 +38,8 @@ class ControlSocket {
   std::string socket() const { return Path("control.sock"); }
 
   FakeNode node;
+  // What the audit file's disk answers: it holds no room, and each write is done.
+  std::atomic<int> hold_error{EOPNOTSUPP}, write_error{0};
 
  private:
   std::string directory_;

@@ -203,6 +203,9 @@ TEST_F(DoctorTest, TheDaemonIsReadyOrSaysWhyNot) {
   daemon.why = "the disk is full";
   EXPECT_THAT(Of(DiagnoseDaemon(daemon, "1.0"), "daemon").what, HasSubstr("the disk is full"));
   EXPECT_EQ(VerdictOf(DiagnoseDaemon(daemon, "1.0")), ExitCode::kTryLater);
+  daemon.audit = "the audit file has no room";
+  EXPECT_THAT(Of(DiagnoseDaemon(daemon, "1.0"), "audit").what, HasSubstr("no room"));
+  EXPECT_EQ(VerdictOf(DiagnoseDaemon(daemon, "1.0")), ExitCode::kIo);
   daemon.status = engine::WithExit(absl::UnavailableError("nobody listens"), ExitCode::kNotRunning);
   const std::vector<Diagnosis> absent = DiagnoseDaemon(daemon, "1.0");
   ASSERT_EQ(absent.size(), 1u);
