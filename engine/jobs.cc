@@ -200,13 +200,13 @@ std::vector<Job> Jobs::List() const {
   return list;
 }
 
-absl::Time Jobs::replays_since() const {
-  absl::Time since = absl::InfiniteFuture();
+std::vector<absl::Time> Jobs::ReplaysOrdered() const {
+  std::vector<absl::Time> ordered;
   const std::lock_guard lock(mutex_);
   for (const auto& [number, job] : jobs_) {
-    if (job.kind == Job::Kind::kReplay && job.state == Job::State::kRunning) since = std::min(since, job.created);
+    if (job.kind == Job::Kind::kReplay && job.state == Job::State::kRunning) ordered.push_back(job.created);
   }
-  return since;
+  return ordered;
 }
 
 void Jobs::GiveUp(queue::CampaignId campaign) {

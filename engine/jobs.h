@@ -66,9 +66,9 @@ class Jobs {
   // As it is when it has ended, or when that much time has passed.
   absl::StatusOr<Job> Await(std::string_view id, absl::Duration patience) const;
   std::vector<Job> List() const;  // the newest first
-  // When the first of the replays under way was ordered; the infinite future: there is none. What was settled and kept
-  // then is kept until it ends, however slow its pace is.
-  absl::Time replays_since() const;
+  // When each of the replays under way was ordered. What was settled and kept then is kept until it ends, however slow
+  // its pace is.
+  std::vector<absl::Time> ReplaysOrdered() const;
   // The campaign was cancelled: what replays under way have not brought back of it stays settled.
   void GiveUp(queue::CampaignId campaign);
   // Whether a replay under way may bring rows of the campaign back.

@@ -493,9 +493,8 @@ void NodeImpl::Upkeep() {
     }
     if (now >= next_sweep) {
       const std::shared_ptr<const Options> current = options();
-      const absl::Duration replays_run_for = now - std::min(jobs_->replays_since(), now);
       absl::Status swept =
-          store_->Sweep(now, current->retention.settled_rows + replays_run_for, current->retention.events);
+          store_->Sweep(now, current->retention.settled_rows, current->retention.events, jobs_->ReplaysOrdered());
       if (swept.ok()) swept = holds_->Forget(now - current->retention.events);
       if (swept.ok()) swept = jobs_->Forget(now - current->retention.events);
       if (!swept.ok()) LogError("retention could not be applied; it is tried again in an hour", {{"why", swept}});

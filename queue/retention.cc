@@ -30,7 +30,9 @@ absl::Status WriteOn(Committer* committer, std::move_only_function<void(CommitCo
   return written.get_future().get();
 }
 
-absl::Status ForgetParked(Database* database, Committer* committer, absl::Time before) {
+using IsOld = std::function<bool(absl::Time settled)>;
+
+absl::Status ForgetParked(Database* database, Committer* committer, const IsOld& is_old) {
   rocksdb::ReadOptions options;
   options.fill_cache = false;
   rocksdb::ColumnFamilyHandle* const column = database->handle(Column::kParked);
@@ -40,7 +42,7 @@ absl::Status ForgetParked(Database* database, Committer* committer, absl::Time b
     std::vector<std::string> old;
     for (; it->Valid() && old.size() < kKeysACommit; it->Next()) {
       absl::Time settled;
-      if (ParkedTime(ToView(it->value()), &settled) && settled < before) old.push_back(it->key().ToString());
+      if (ParkedTime(ToView(it->value()), &settled) && is_old(settled)) old.push_back(it->key().ToString());
     }
     const absl::Status status = WriteOn(committer, [&](CommitContext&, rocksdb::WriteBatch* batch) {
       for (const std::string& key : old) batch->Delete(column, key);
@@ -50,11 +52,11 @@ absl::Status ForgetParked(Database* database, Committer* committer, absl::Time b
   return FromRocks(it->status(), "read parked rows");
 }
 
-absl::Status ForgetCancelled(Database* database, Committer* committer, CampaignTable* campaigns, absl::Time before) {
+absl::Status ForgetCancelled(Database* database, Committer* committer, CampaignTable* campaigns, const IsOld& is_old) {
   absl::StatusOr<std::vector<Campaign>> all = campaigns->List();
   if (!all.ok()) return all.status();
   for (const Campaign& campaign : *all) {
-    if (campaign.state != CampaignState::kCancelled || campaign.ended >= before) continue;
+    if (campaign.state != CampaignState::kCancelled || !is_old(campaign.ended)) continue;
     const std::string prefix = CampaignPrefix(campaign.id), end = PrefixEnd(prefix);
     rocksdb::ColumnFamilyHandle* const rows = database->handle(Column::kRows);
     const std::unique_ptr<rocksdb::Iterator> it(database->get()->NewIterator({}, rows));
@@ -144,11 +146,10 @@ absl::Status ForgetEvents(Database* database, Committer* committer, absl::Time b
 
 }  // namespace
 
-absl::Status ForgetOld(Database* database, Committer* committer, CampaignTable* campaigns, absl::Time settled_before,
+absl::Status ForgetOld(Database* database, Committer* committer, CampaignTable* campaigns, const IsOld& is_old,
                        absl::Time events_before) {
-  if (absl::Status status = ForgetParked(database, committer, settled_before); !status.ok()) return status;
-  if (absl::Status status = ForgetCancelled(database, committer, campaigns, settled_before); !status.ok())
-    return status;
+  if (absl::Status status = ForgetParked(database, committer, is_old); !status.ok()) return status;
+  if (absl::Status status = ForgetCancelled(database, committer, campaigns, is_old); !status.ok()) return status;
   if (absl::Status status = ForgetBodies(database, committer, campaigns); !status.ok()) return status;
   if (absl::Status status = ForgetSeen(database, committer, campaigns, events_before); !status.ok()) return status;
   return ForgetEvents(database, committer, events_before);

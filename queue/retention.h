@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "queue/campaign_table.h"
@@ -8,11 +10,11 @@
 
 namespace sealift::queue {
 
-// Forgets what is past its retention: parked rows and the rows of cancelled campaigns settled before `settled_before`,
+// Forgets what is past its retention: parked rows and the rows of cancelled campaigns whose time of settling `is_old`,
 // events before `events_before` with the keys of whole months, and the recipients of campaigns that ended before that
 // and have no row left. Finds on the caller's thread, deletes on the
 // committer's, which is the only writer of these columns. Blocks.
-absl::Status ForgetOld(Database* database, Committer* committer, CampaignTable* campaigns, absl::Time settled_before,
-                       absl::Time events_before);
+absl::Status ForgetOld(Database* database, Committer* committer, CampaignTable* campaigns,
+                       const std::function<bool(absl::Time settled)>& is_old, absl::Time events_before);
 
 }  // namespace sealift::queue

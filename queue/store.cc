@@ -679,7 +679,8 @@ absl::Status Store::BeginRotation(const std::array<uint8_t, 32>& next) {
   return parts_->ring->BeginRotation(Secret(next));
 }
 
-absl::Status Store::Sweep(absl::Time now, absl::Duration settled_rows, absl::Duration events) {
+absl::Status Store::Sweep(absl::Time now, absl::Duration settled_rows, absl::Duration events,
+                          std::span<const absl::Time> kept_of) {
   if (parts_->failure.stopped()) return parts_->failure.status();
   if (now - parts_->ring->incarnation_drawn() >= absl::Hours(24)) {
     if (absl::Status status = parts_->ring->Renew(now); !status.ok()) {
@@ -687,8 +688,12 @@ absl::Status Store::Sweep(absl::Time now, absl::Duration settled_rows, absl::Dur
       return status;
     }
   }
-  return ForgetOld(parts_->database.get(), parts_->committer.get(), parts_->campaigns.get(), now - settled_rows,
-                   now - events);
+  const auto is_old = [&](absl::Time settled) {
+    return settled < now - settled_rows &&
+           std::ranges::none_of(
+               kept_of, [&](absl::Time then) { return settled <= then && settled >= then - settled_rows; });
+  };
+  return ForgetOld(parts_->database.get(), parts_->committer.get(), parts_->campaigns.get(), is_old, now - events);
 }
 
 StoreStats Store::Stats() const {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -358,9 +359,10 @@ class Store {
   // ----------------------------------------------------------------------------------------------------------
 
   // Forgets parked rows and cancelled campaigns' rows settled before `now - settled_rows`, the finished messages of
-  // campaigns that have no row left, and events before `now - events`; draws a new incarnation once a day. Blocks;
-  // meant hourly.
-  absl::Status Sweep(absl::Time now, absl::Duration settled_rows, absl::Duration events);
+  // campaigns that have no row left, and events before `now - events`; draws a new incarnation once a day. What was
+  // kept at one of the times `kept_of`, and settled by then, is kept as well. Blocks; meant hourly.
+  absl::Status Sweep(absl::Time now, absl::Duration settled_rows, absl::Duration events,
+                     std::span<const absl::Time> kept_of = {});
 
   StoreStats Stats() const;
   DiskSpace Disk() const;

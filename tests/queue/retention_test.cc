@@ -25,6 +25,41 @@ TEST_F(RetentionTest, OldParkedRowsAreForgottenAndYoungOnesKept) {
   EXPECT_EQ(store_->ReadEvents("", 100, {})->events.size(), 2u);
 }
 
+// As of a replay that was ordered then, and waits: nothing else is kept for its sake.
+TEST_F(RetentionTest, WhatWasKeptAtATimeIsKeptAndWhatWasSettledSinceGoes) {
+  const auto day = [](int days) { return kNow + absl::Hours(24 * days); };
+  for (const int row : {0, 1, 2, 3}) {
+    Settle({MakeOutcome(packs_[0], row, OutcomeKind::kBounced, day(10 * row))});
+  }
+  const auto sweep_on = [&](int today, const std::vector<absl::Time>& ordered) {
+    return store_->Sweep(day(today), absl::Hours(24 * 14), absl::Hours(24 * 400), ordered);
+  };
+  const auto left = [&] {
+    std::vector<bool> rows;
+    for (const uint32_t row : {1, 2, 3, 4}) rows.push_back(store_->ReadRow(campaign_, RowId{row}).ok());
+    return rows;
+  };
+  ASSERT_TRUE(sweep_on(30, {day(15)}).ok());
+  EXPECT_EQ(left(), (std::vector<bool>{false, true, true, true})) << "the first was too old when it was ordered";
+  ASSERT_TRUE(sweep_on(40, {day(15)}).ok());
+  EXPECT_EQ(left(), (std::vector<bool>{false, true, false, true})) << "the third was settled after the order";
+  ASSERT_TRUE(sweep_on(90, {day(15), day(35)}).ok());
+  EXPECT_EQ(left(), (std::vector<bool>{false, true, false, true}));
+  ASSERT_TRUE(sweep_on(90, {}).ok());
+  EXPECT_EQ(left(), (std::vector<bool>{false, false, false, false}));
+}
+
+TEST_F(RetentionTest, ACampaignThatWasCancelledAfterThatTimeIsNotKept) {
+  ASSERT_TRUE(store_->Cancel(campaign_, false, kNow).ok());
+  const auto sweep_of = [&](absl::Time ordered) {
+    return store_->Sweep(kNow + absl::Hours(24 * 90), absl::Hours(24 * 14), absl::Hours(24 * 400), std::vector{ordered});
+  };
+  ASSERT_TRUE(sweep_of(kNow + absl::Hours(1)).ok());
+  EXPECT_TRUE(store_->ReadRow(campaign_, RowId{40}).ok());
+  ASSERT_TRUE(sweep_of(kNow - absl::Hours(1)).ok());
+  EXPECT_FALSE(store_->ReadRow(campaign_, RowId{40}).ok());
+}
+
 TEST_F(RetentionTest, WhatGoesOfACampaignThatIsParkedInPartIsTakenForNoDamage) {
   LoadRows(campaign_, 49, 4000);
   ASSERT_TRUE(store_->Cancel(campaign_, false, kNow).ok());

@@ -261,12 +261,12 @@ TEST_F(JobsTest, AStopEndsTheSweepOfALaneAndTheNextStartGoesOn) {
 TEST_F(JobsTest, AReplayTellsOfRowsThatAreGoneWhenTheirTimeComes) {
   ExpireAll();
   ASSERT_TRUE(store_->SetState(campaign_, queue::CampaignState::kPaused, absl::Now()).ok());
-  EXPECT_EQ(jobs_->replays_since(), absl::InfiniteFuture());
+  EXPECT_THAT(jobs_->ReplaysOrdered(), IsEmpty());
   const Job job = Order({.kind = Job::Kind::kReplay,
                          .filter = {.everything = true},
                          .outcome = queue::OutcomeKind::kExpired,
                          .rate = {.count = 1000, .period = absl::Seconds(1)}});
-  EXPECT_EQ(jobs_->replays_since(), job.created) << "what retention must keep";
+  EXPECT_THAT(jobs_->ReplaysOrdered(), ElementsAre(job.created)) << "what retention must keep";
   ASSERT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->why == "campaign 'spring' is paused"; }));
   ASSERT_TRUE(store_->Sweep(absl::Now(), absl::ZeroDuration(), absl::Hours(1)).ok());
   ASSERT_EQ(Parked(), 0u);
@@ -274,7 +274,7 @@ TEST_F(JobsTest, AReplayTellsOfRowsThatAreGoneWhenTheirTimeComes) {
   const Job ended = Ended(job);
   EXPECT_EQ(ended.moved, 0u);
   EXPECT_EQ(ended.gone, 48u);
-  EXPECT_EQ(jobs_->replays_since(), absl::InfiniteFuture());
+  EXPECT_THAT(jobs_->ReplaysOrdered(), IsEmpty());
 }
 
 TEST_F(JobsTest, WhatALaterOrderHasSettledAnewIsNotTheReplays) {
