@@ -18,6 +18,7 @@
 #include "engine/log.h"
 #include "engine/node_impl.h"
 #include "engine/providers.h"
+#include "engine/recurrence.h"
 #include "engine/source_address.h"
 #include "tls/sp800_52.h"
 
@@ -28,6 +29,7 @@ constexpr absl::Duration kUpkeepEvery = absl::Seconds(1);
 // For the outcomes of what may be unsettled; what the queue buffers in memory comes to it.
 constexpr uint64_t kReserveBytes = 16 << 20;
 constexpr absl::Duration kSweepEvery = absl::Hours(1);
+constexpr absl::Duration kFirstSweepAfter = absl::Minutes(1);  // a node may never run for an hour
 constexpr absl::Duration kEraseEvery = absl::Seconds(10);
 
 // In live mode mail leaves from its source's own address or not at all: a pool is those of its sources that this
@@ -473,7 +475,7 @@ void NodeImpl::ForgetBouncesOfEnded() {
 }
 
 void NodeImpl::Upkeep() {
-  absl::Time next_sweep = absl::Now() + kSweepEvery, next_erasure = absl::Now();
+  Recurrence sweeps(kSweepEvery, absl::Now() + kFirstSweepAfter), erasures(kEraseEvery, absl::Now());
   std::unique_lock lock(upkeep_mutex_);
   while (!stopping_) {
     lock.unlock();
@@ -486,19 +488,17 @@ void NodeImpl::Upkeep() {
     if (HasRoom(store_->Unflushed()).ok()) campaigns_->FinishCancelling();
     ActOnReplies(now);
     NoteLimits(now);
-    if (now >= next_erasure) {
+    if (erasures.Due(now)) {
       if (HasRoom(store_->Unflushed()).ok()) campaigns_->EraseDue(now);
       ForgetBouncesOfEnded();
-      next_erasure = now + kEraseEvery;
     }
-    if (now >= next_sweep) {
+    if (sweeps.Due(now)) {
       const std::shared_ptr<const Options> current = options();
       absl::Status swept =
           store_->Sweep(now, current->retention.settled_rows, current->retention.events, jobs_->ReplaysOrdered());
       if (swept.ok()) swept = holds_->Forget(now - current->retention.events);
       if (swept.ok()) swept = jobs_->Forget(now - current->retention.events);
       if (!swept.ok()) LogError("retention could not be applied; it is tried again in an hour", {{"why", swept}});
-      next_sweep = now + kSweepEvery;
     }
     lock.lock();
     upkeep_wakes_.wait_for(lock, absl::ToChronoNanoseconds(kUpkeepEvery),

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <chrono>
+
 #include "tests/scenario/harness/eventually.h"
 #include "tests/scenario/harness/sink.h"
 #include "tests/scenario/harness/world.h"
@@ -68,6 +70,23 @@ TEST_F(EraseTest, ACancelledCampaignIsErasedByHandAndItsAuditStays) {
   EXPECT_THAT(audit.out, HasSubstr("campaign cancel --erase"));
   EXPECT_THAT(audit.out, HasSubstr("campaign load"));
   EXPECT_EQ(Sealift({"audit", "verify"}).exit_code, 0);
+  StopDaemon();
+}
+
+// A node that is restarted every day, or every quarter of an hour, applies it too.
+TEST_F(EraseTest, SettledRowsThatAreTooOldGoSoonAfterAStart) {
+  settings.tables = "[retention]\nsettled_rows = \"1s\"\n";
+  StartDaemon();
+  Load("spring", Template(), Recipients(8, Domains(4)));
+  EXPECT_EQ(Sealift({"campaign", "cancel", "spring", "--yes"}).exit_code, 0);
+  const auto kept = [this] {
+    const Answer replay = Sealift(
+        {"queue", "replay", "--campaign", "spring", "--outcome", "cancelled", "--reason", "how many?", "--dry-run"});
+    EXPECT_EQ(replay.exit_code, 0) << replay.Describe();
+    return replay.json["queued"].Number();
+  };
+  EXPECT_EQ(kept(), 8);
+  EXPECT_TRUE(Eventually(std::chrono::minutes(3), [&] { return kept() == 0; }));
   StopDaemon();
 }
 
