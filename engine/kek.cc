@@ -219,6 +219,10 @@ absl::StatusOr<Kek> LoadNextKek(const std::string& path, const Options& options)
   return FromPrivateFile(path, "the next key", options);
 }
 
+bool KekIsElsewhere(const Options& options) {
+  return !options.keys.kek_credential.empty() && std::getenv("CREDENTIALS_DIRECTORY") == nullptr;
+}
+
 absl::StatusOr<Kek> LoadKek(const Options& options) {
   if (!options.keys.kek_command.empty()) return FromCommand(options);
   if (!options.keys.kek_credential.empty()) return FromCredential(options);

@@ -22,6 +22,9 @@ using Kek = std::array<uint8_t, 32>;
 // Threads: any; blocks. Errors: a sentence that says what, where, why and what to do next; never a byte of the key.
 absl::StatusOr<Kek> LoadKek(const Options& options);
 
+// Whether the key is a credential of a unit that this process is no part of: then it cannot be read here.
+bool KekIsElsewhere(const Options& options);
+
 // Reads the key that seals backups, which backup.key_file names: a file as kek_file is.
 absl::StatusOr<Kek> LoadBackupKey(const Options& options);
 

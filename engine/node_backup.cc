@@ -89,6 +89,17 @@ absl::StatusOr<queue::KeyReport> NodeImpl::RotateKey(const std::string& file) {
   const std::shared_ptr<const Options> options = this->options();
   const absl::StatusOr<Kek> next = LoadNextKek(file, *options);
   if (!next.ok()) return WithExit(next.status(), ExitCode::kNoInput);
+  // Where the backups' key cannot be read no backup is made, and who makes one is told why.
+  if (!options->backup.key_file.empty()) {
+    const absl::StatusOr<Kek> backups = LoadBackupKey(*options);
+    if (backups.ok() && *backups == *next) {
+      return WithExit(absl::InvalidArgumentError(fmt::format(
+                          "{} holds the key that seals backups (backup.key_file, set at {}): whoever takes one would "
+                          "have both, and no backup could be made. Make another one with `sealift key init FILE`",
+                          file, PlaceOf(*options, "backup.key_file"))),
+                      ExitCode::kUsage);
+    }
+  }
   if (absl::Status begun = store_->BeginRotation(*next); !begun.ok()) {
     return WithExit(begun, absl::IsInvalidArgument(begun) ? ExitCode::kUsage : ExitCode::kIo);
   }

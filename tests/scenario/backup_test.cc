@@ -261,6 +261,9 @@ TEST_F(BackupTest, ABackupWantsAKeyAndAPlaceOfItsOwn) {
   StopDaemon();
   settings.tables = tables;
   StartDaemon();
+  const Answer rotation = Sealift({"key", "rotate", dir.path() / "backup.key"});
+  EXPECT_EQ(rotation.exit_code, 64) << rotation.Describe();
+  EXPECT_THAT(rotation.out, HasSubstr("holds the key that seals backups"));
   const std::string backup = Backup();
   const Answer refused = Sealift({"backup", "restore", backup});
   EXPECT_EQ(refused.exit_code, 75) << "the daemon runs on that directory";

@@ -78,8 +78,13 @@ TEST_F(KeyTest, ACommandOrASystemdCredentialOpensTheQueueThatAFileOpened) {
   settings.keys = "kek_credential = \"kek\"";
   StartDaemon();
   EXPECT_EQ(Show("spring")["queued"].Number(), 10);
+  EXPECT_EQ(Sealift({"key", "show"}).json["configured"].Text(), Sealift({"key", "show"}).json["kek"].Text());
+  unsetenv("CREDENTIALS_DIRECTORY");  // which a command line outside the unit does not have
+  const Answer shown = SealiftPlain({"key", "show"});
+  EXPECT_EQ(shown.exit_code, 0);
+  EXPECT_THAT(shown.out, HasSubstr("the credential kek of the daemon's unit, which the command line cannot look at"));
+  EXPECT_THAT(shown.out, ::testing::Not(HasSubstr("gave no credentials")));
   StopDaemon();
-  unsetenv("CREDENTIALS_DIRECTORY");
   EXPECT_THAT(Refusal(), HasSubstr("LoadCredential=kek"));
 }
 

@@ -820,7 +820,8 @@ std::vector<Command> MakeTree() {
        "rotate",
        "FILE",
        "Change the key that opens the queue",
-       "FILE holds the next key (`sealift key init FILE` makes one), readable by the daemon. From then on either key "
+       "FILE holds the next key (`sealift key init FILE` makes one), readable by the daemon, and never the one that "
+       "seals backups. From then on either key "
        "opens "
        "the queue; once sealiftd was started with the next one in [keys] only that one does. Data keys are wrapped "
        "anew "

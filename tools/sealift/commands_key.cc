@@ -22,6 +22,10 @@ json ConfiguredKey(const Invocation& call) {
   const absl::StatusOr<engine::Config> config = ReadConfig(call);
   if (!config.ok()) return {{"why", std::string(config.status().message())}};
   if (!config->errors.empty()) return {{"why", "the configuration has mistakes; see `sealift config check`"}};
+  if (engine::KekIsElsewhere(*config->options)) {
+    return {{"why", fmt::format("it is the credential {} of the daemon's unit, which the command line cannot look at",
+                                config->options->keys.kek_credential)}};
+  }
   const absl::StatusOr<engine::Kek> kek = engine::LoadKek(*config->options);
   if (!kek.ok()) return {{"why", std::string(kek.status().message())}};
   return {{"fingerprint", queue::FingerprintOf(*kek)}};

@@ -223,7 +223,13 @@ std::vector<Diagnosis> DiagnoseKeys(const engine::Options& options) {
   std::vector<Diagnosis> findings;
   // Reads the key, looks at its mode and its device, and forgets it again.
   absl::StatusOr<engine::Kek> kek = engine::LoadKek(options);
-  if (kek.ok()) {
+  if (engine::KekIsElsewhere(options)) {
+    findings.push_back({"key", "", State::kSkipped,
+                        fmt::format("it is the credential {} of the daemon's unit, which the command line cannot look "
+                                    "at",
+                                    options.keys.kek_credential),
+                        ""});
+  } else if (kek.ok()) {
     explicit_bzero(kek->data(), kek->size());
     findings.push_back(Ok("key", "", "it can be read, by its owner alone"));
   } else {

@@ -93,6 +93,14 @@ TEST_F(DoctorTest, AKeyThatIsNotThereFails) {
   EXPECT_EQ(VerdictOf(DiagnoseKeys(options_)), ExitCode::kConfig);
 }
 
+TEST_F(DoctorTest, AKeyThatOnlyTheDaemonsUnitIsGivenIsNotCalledMissing) {
+  options_.keys = {};
+  options_.keys.kek_credential = "kek";
+  const Diagnosis key = Of(DiagnoseKeys(options_), "key");
+  EXPECT_EQ(key.state, State::kSkipped) << key.what;
+  EXPECT_THAT(key.what, HasSubstr("the credential kek of the daemon's unit"));
+}
+
 TEST_F(DoctorTest, MoreConnectionsThanDescriptorsFail) {
   options_.sources.resize(1);
   options_.sources[0].connections.count = 2'000'000'000;
