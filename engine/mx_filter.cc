@@ -13,7 +13,7 @@
 namespace sealift::engine {
 namespace {
 
-struct Network {
+struct AddressRange {
   dns::Address address;
   unsigned bits = 0;
 
@@ -29,11 +29,11 @@ struct Network {
 };
 
 // Nothing: it is a pattern of names.
-std::optional<Network> ParseNetwork(std::string_view text) {
+std::optional<AddressRange> ParseNetwork(std::string_view text) {
   const size_t slash = text.find('/');
   const std::optional<dns::Address> address = dns::Address::Parse(text.substr(0, slash));
   if (!address.has_value()) return std::nullopt;
-  Network network{.address = *address, .bits = address->family == AF_INET ? 32u : 128u};
+  AddressRange network{.address = *address, .bits = address->family == AF_INET ? 32u : 128u};
   if (slash != std::string_view::npos) {
     std::from_chars(text.data() + slash + 1, text.data() + text.size(), network.bits);
   }
@@ -48,7 +48,7 @@ bool NameMatches(const std::vector<std::string>& entries, std::string_view host)
 
 bool AddressMatches(const std::vector<std::string>& entries, const dns::Address& address) {
   return std::ranges::any_of(entries, [&](const std::string& entry) {
-    const std::optional<Network> network = ParseNetwork(entry);
+    const std::optional<AddressRange> network = ParseNetwork(entry);
     return network.has_value() && network->Has(address);
   });
 }
