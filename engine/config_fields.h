@@ -399,13 +399,12 @@ template <>
 struct Fields<ProviderOptions> {
   static void Each(auto& o, auto&& each) {
     each(
-        Field{
-            .name = "name",
-            .help =
-                "Its name; a built-in group's replaces that group. Limits, warm-up and backoff of the group go by it: "
-                "under another name they begin anew.",
-            .required = true,
-            .text = Text::kName},
+        Field{.name = "name",
+              .help =
+                  "Its name; a built-in group's replaces that group. Under another name, with the same hosts, warm-ups "
+                  "there begin anew, and what triggers count; limits go on over a reload, backoffs and orders always.",
+              .required = true,
+              .text = Text::kName},
         o.name);
     each(Field{.name = "mx",
                .help = "MX hosts: names, or \"*.example.net\" for any beneath.",

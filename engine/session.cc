@@ -95,7 +95,9 @@ Task<void> Session::Run(Scheduler& scheduler, Path& path, Slots::For what, Recep
     co_await session.Live();
     if (session.greeted_) --path.greeted;
     leaves = session.leaves_;
-    services.metrics.counter(Metric::kSmtpSessions, {path.source_name, ResultOf(session.failure_)})->Add();
+    if (!session.counted_) {
+      services.metrics.counter(Metric::kSmtpSessions, {path.source_name, ResultOf(session.failure_)})->Add();
+    }
   }
   open->Add(-1);
   visit.End(services.Now());
@@ -169,25 +171,27 @@ Task<bool> Session::Open() {
   dns::ShuffleTies(hosts, [this](size_t n) { return services_.random() % n; });
   Lack lack = hosts.empty() ? Lack::kNone : Lack::kRequireTls;  // of every host
   std::vector<std::string> left;                                // hosts that did not let it in
-  const auto pass_over = [&] {
-    for (const std::string& host : left) failed_hosts.Failed(host, path_.source_name, services_.Now());
+  const auto pass_over = [&](absl::Time since) {
+    for (const std::string& host : left) failed_hosts.Failed(host, path_.source_name, since);
   };
   bool suspended = false;
   for (const dns::MxHost& host : hosts) {
     const absl::Time begun = services_.Now();
     const int connections = connections_;
     const Connection::Opened opened = co_await connection_.Open(host.name);
+    if (connections_ > connections) counted_ = false;
     if (opened == Connection::Opened::kYes) {
       failure_.reset();
       failed_hosts.Answered(host.name, path_.source_name);
-      pass_over();  // the next session need not ask them first
+      pass_over(services_.Now());  // the next session need not ask them first
       tls_account_.Opened(OpenedFor(), connection_.tls_tries());
       co_return true;
     }
     if (opened == Connection::Opened::kNotNow) {  // the next session has its permit, and asks another host
       failure_ = connection_.failure();
       if (connections_ > connections) left.push_back(host.name);  // by one of its addresses
-      pass_over();
+      // However far apart permits are, each host has one before the first has another.
+      pass_over(services_.Now() + permit_wait_ * static_cast<double>(admitted.size()));
       co_return false;
     }
     tls_account_.Failed(OpenedFor(), connection_.tls_tries());
@@ -221,13 +225,12 @@ Task<bool> Session::MayConnect() {
   const absl::Time patience = services_.Now() + kPatience;
   ++path_.looking;
   while (!permitted_) {
-    absl::Duration wait;
-    RateInForce* const refused = permits_.Take(services_.Now(), wait);
+    RateInForce* const refused = permits_.Take(services_.Now(), permit_wait_);
     permitted_ = refused == nullptr;
     if (permitted_) break;
     services_.metrics.counter(Metric::kThrottleWaits, {refused->kind()})->Add();
-    if (services_.Now() + wait > patience) break;
-    const absl::Status slept = co_await services_.ring.Sleep(wait);
+    if (services_.Now() + permit_wait_ > patience) break;
+    const absl::Status slept = co_await services_.ring.Sleep(permit_wait_);
     if (!slept.ok()) break;
   }
   --path_.looking;
@@ -239,6 +242,7 @@ bool Session::GoesOn(const std::string& host, absl::Time begun) {
   failure_ = connection_.failure();
   if (!failure_.has_value()) return true;
   services_.metrics.counter(Metric::kSmtpSessions, {path_.source_name, ResultOf(failure_)})->Add();
+  counted_ = true;
   const absl::Time suspended_until = scheduler_.paths().OnTurnedAway(path_, *failure_, begun);
   if (suspended_until <= services_.Now()) return true;
   // Another host is asked first once that is over.

@@ -127,8 +127,10 @@ class Session {
   const Slots::For what_;
   const std::shared_ptr<const Options> options_;  // those in force when it began
   const ConnectionPermits permits_;
-  bool permitted_ = true;  // a permit was taken and no connection established yet
-  int connections_ = 0;    // that were tried
+  bool permitted_ = true;       // a permit was taken and no connection established yet
+  absl::Duration permit_wait_;  // until the next one, where it was refused last
+  int connections_ = 0;         // that were tried
+  bool counted_ = false;        // the last of them, by how it ended
   Connection connection_;
   TlsAccount tls_account_;
 

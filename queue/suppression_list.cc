@@ -185,6 +185,7 @@ absl::StatusOr<uint64_t> SuppressionList::Change(std::span<const SuppressionChan
     by_address[HashAddress(*ring_, change.address, &scratch)].push_back(&change);
   }
   std::vector<std::string> keys;
+  keys.reserve(by_address.size());
   for (const auto& [address, wanted] : by_address) keys.push_back(SuppressionKey(address));
   ManyValues values;
   if (absl::Status status = values.Get(*database_, keys); !status.ok()) return status;

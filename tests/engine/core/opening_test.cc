@@ -70,11 +70,13 @@ TEST_F(OpeningTest, WhereTheNextConnectionMayNotBeSoonTheNextSessionAsksTheOther
   OnShard([](Scheduler& scheduler) {
     const Path& path = PathTo(scheduler, "d1.test");
     EXPECT_EQ(path.block.until, absl::InfinitePast()) << "there is another host";
+    // Until there is a permit, which is far longer than hosts are passed over by themselves.
     const std::vector<dns::MxHost> hosts =
-        scheduler.paths().failed_hosts().Without(path.site.hosts, path.source_name, absl::Now());
+        scheduler.paths().failed_hosts().Without(path.site.hosts, path.source_name, absl::Now() + absl::Minutes(90));
     EXPECT_THAT(hosts, ElementsAre(Field(&dns::MxHost::name, "mx2.d1.test")));
   });
   Stop(absl::ZeroDuration());
+  EXPECT_EQ(metrics_.counter(Metric::kSmtpSessions, {"ip1", "refused"})->value(), 1u);
   EXPECT_EQ(Calls("mx2.d1.test"), 0u);
   EXPECT_EQ(CountersOf(id).deferrals, 0u);
 }
