@@ -180,6 +180,14 @@ absl::Status Campaigns::Start(std::string_view name) {
                         fmt::format("campaign '{0}' is paused; `sealift campaign resume {0}` sends on", name)),
                     ExitCode::kUsage);
   }
+  if (campaign->state == CampaignState::kCancelled && campaign->input_rows == 0) {
+    return WithExit(absl::FailedPreconditionError(fmt::format(
+                        "campaign '{0}' is cancelled and has no rows here: it was loaded on the node whose backup this "
+                        "was restored from, or cancelled before it had any; `sealift campaign report {0}` says what it "
+                        "has sent",
+                        name)),
+                    ExitCode::kUsage);
+  }
   if (campaign->state == CampaignState::kCancelled) {
     return WithExit(absl::FailedPreconditionError(
                         fmt::format("campaign '{0}' is cancelled; `sealift queue replay --campaign {0} --outcome "

@@ -157,6 +157,7 @@ absl::Status Reconciliation::Take(std::string_view line) {
   }
   // Who has a cap on what he is sent, has it for what he was sent there; a masked address names nobody.
   if (recipient.find("***@") == std::string::npos) event.recipient = recipient;
+  if (event.recipient.empty()) ++summary_.masked;
   events_.push_back(std::move(event));
   return events_.size() < kEventsACommit ? absl::OkStatus() : Commit();
 }

@@ -74,6 +74,7 @@ class Reconciliation {
   struct Summary {
     uint64_t events = 0, settled = 0, known = 0, deferred = 0, lacking = 0, foreign = 0;
     uint64_t held = 0;                                 // rows that were held in doubt since, and are here too
+    uint64_t masked = 0;                               // events that name nobody
     std::vector<std::string> ended, taken, cancelled;  // campaigns: whose load ended; whose names are taken; cancelled
     std::vector<std::string> running;                  // campaigns that send on, or would
     uint64_t left = 0;                                 // rows that stay queued

@@ -51,7 +51,19 @@ ResumableLoad::~ResumableLoad() {
 
 absl::Status ResumableLoad::Compare(const queue::Campaign& before, const LoadRequest& request,
                                     const std::function<absl::Status(const queue::Campaign&)>& compare) const {
-  if (before.erased || before.state == queue::CampaignState::kCancelled) return OtherContent("and is cancelled");
+  const bool is_cancelled = before.erased || before.state == queue::CampaignState::kCancelled;
+  if (is_cancelled && before.input_rows == 0) {
+    return WithNext(
+        WithExit(
+            absl::AlreadyExistsError(fmt::format(
+                "campaign '{}' was already loaded and has no rows here: on the node whose backup this was restored "
+                "from, or it was cancelled before it had any; nothing was accepted now",
+                name_)),
+            ExitCode::kCannotCreate),
+        fmt::format("`sealift campaign report {}` says what it sent there; under another name all get it again.",
+                    name_));
+  }
+  if (is_cancelled) return OtherContent("and is cancelled");
   if (before.spec.mode != mode_) return OtherContent("under the other delivery mode");
   if (before.spec.stream != stream_) return OtherContent(fmt::format("in the stream '{}'", before.spec.stream));
   if (absl::Status same = CompareSettings(before, request); !same.ok()) return same;

@@ -119,6 +119,7 @@ absl::StatusOr<json> Api::ReconcileBackup(Call& call) {
                    {"held_in_doubt", summary->held},
                    {"deferred", summary->deferred},
                    {"not_in_backup", summary->lacking + summary->foreign},
+                   {"masked", summary->masked},
                    {"loads_ended", summary->ended},
                    {"names_taken", summary->taken},
                    {"campaigns_cancelled", summary->cancelled},

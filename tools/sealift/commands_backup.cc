@@ -239,6 +239,7 @@ CommandResult RunBackupReconcile(const Invocation& call, Console& console) {
                                        {"settled_before", "  settled in it already"},
                                        {"held_in_doubt", "rows held in doubt since, and here too"},
                                        {"not_in_backup", "  not in it"},
+                                       {"masked", "events that name nobody (exported without --reveal)"},
                                        {"loads_ended", "loads that end where it has them"},
                                        {"names_taken", "campaigns loaded since, names taken"},
                                        {"campaigns_cancelled", "campaigns cancelled since"},
