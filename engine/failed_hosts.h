@@ -43,7 +43,7 @@ class FailedHosts {
   };
   using Entries = std::list<Entry>;
 
-  Entries entries_;  // the one that failed longest ago first
+  Entries entries_;                                                // the one that failed longest ago first
   std::unordered_map<std::string_view, Entries::iterator> hosts_;  // by the key of the entry
 };
 

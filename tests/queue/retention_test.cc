@@ -52,7 +52,8 @@ TEST_F(RetentionTest, WhatWasKeptAtATimeIsKeptAndWhatWasSettledSinceGoes) {
 TEST_F(RetentionTest, ACampaignThatWasCancelledAfterThatTimeIsNotKept) {
   ASSERT_TRUE(store_->Cancel(campaign_, false, kNow).ok());
   const auto sweep_of = [&](absl::Time ordered) {
-    return store_->Sweep(kNow + absl::Hours(24 * 90), absl::Hours(24 * 14), absl::Hours(24 * 400), std::vector{ordered});
+    return store_->Sweep(kNow + absl::Hours(24 * 90), absl::Hours(24 * 14), absl::Hours(24 * 400),
+                         std::vector{ordered});
   };
   ASSERT_TRUE(sweep_of(kNow + absl::Hours(1)).ok());
   EXPECT_TRUE(store_->ReadRow(campaign_, RowId{40}).ok());
