@@ -23,52 +23,8 @@ constexpr size_t kChunkBytesMax = 256 << 10;
 // A session without work looks so often whether other mail waits for its connection: while a limit on connections is
 // reached, and while none is.
 constexpr absl::Duration kLookAround = absl::Milliseconds(100), kSeldomLookAround = absl::Seconds(1);
-constexpr absl::Duration kTurn = absl::Seconds(5);       // of what only one has, while others have none
-constexpr absl::Duration kPatience = absl::Seconds(10);  // with a limit on connections, where a host has turned it away
-constexpr size_t kBlockBytes = 64 << 10;  // of content, each under a deadline of its own: RFC 5321 4.5.3.2.5
-
-// The shard-wide words for how a session ended; values of sealift_smtp_sessions_total's label.
-std::string_view ResultOf(const std::optional<Attempt>& failure) {
-  if (!failure.has_value()) return "ok";
-  switch (failure->verdict.reason_class) {
-    case ReasonClass::kTls:
-      return "tls";
-    case ReasonClass::kTimeout:
-      return "timeout";
-    case ReasonClass::kConnection:
-      return "connect";
-    case ReasonClass::kProtocol:
-      return "protocol";
-    default:
-      return failure->code != 0 ? "refused" : "connect";
-  }
-}
-
-// It did not answer as a mail server that is well does; the next domain of the host would find the same.
-bool IsOfTheHost(const std::optional<Attempt>& failure) {
-  if (!failure.has_value()) return false;
-  const ReasonClass reason = failure->verdict.reason_class;
-  return failure->code / 100 == 5 || reason == ReasonClass::kConnection || reason == ReasonClass::kTimeout ||
-         reason == ReasonClass::kProtocol;
-}
-
-// It has as many connections of ours as it likes.
-bool IsTooMany(const std::optional<Attempt>& failure) {
-  return failure.has_value() && failure->code / 100 == 4 && failure->verdict.reason_class == ReasonClass::kRate;
-}
-
-Lack LackOf(Connection::Opened opened) {
-  switch (opened) {
-    case Connection::Opened::kNoTls:
-      return Lack::kTls;
-    case Connection::Opened::kNoPromisedTls:
-      return Lack::kPromised;
-    case Connection::Opened::kNoRequireTls:
-      return Lack::kRequireTls;
-    default:
-      return Lack::kNone;
-  }
-}
+constexpr absl::Duration kTurn = absl::Seconds(5);  // of what only one has, while others have none
+constexpr size_t kBlockBytes = 64 << 10;            // of content, each under a deadline of its own: RFC 5321 4.5.3.2.5
 
 Attempt Unmailed(Attempt attempt) {
   attempt.mailed = false;
@@ -93,11 +49,7 @@ Task<void> Session::Run(Scheduler& scheduler, Path& path, Slots::For what, Recep
   {
     Session session(scheduler, path, what, visit, *carriage, std::move(permits));
     co_await session.Live();
-    if (session.greeted_) --path.greeted;
     leaves = session.leaves_;
-    if (!session.counted_) {
-      services.metrics.counter(Metric::kSmtpSessions, {path.source_name, ResultOf(session.failure_)})->Add();
-    }
   }
   open->Add(-1);
   visit.End(services.Now());
@@ -112,35 +64,21 @@ Session::Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::V
       path_(path),
       what_(what),
       options_(services_.options),
-      permits_(std::move(permits)),
-      connection_({.ring = services_.ring,
-                   .network = services_.network,
-                   .resolver = services_.resolver,
-                   .tls = services_.tls,
-                   .tls_sessions = &services_.tls_sessions,
-                   .metrics = &services_.metrics,
-                   .tls_memory = &services_.tls_memory,
-                   .on_greeting =
-                       [this, &visit](const Reply& reply) {
-                         if (reply.IsPositive() && !std::exchange(greeted_, true)) ++path_.greeted;
-                         scheduler_.paths().OnGreeting(path_, visit, reply);
-                       },
-                   .may_connect = [this] { return MayConnect(); },
-                   .on_connected = [this] { permitted_ = false; }},
-                  options_, *options_->FindSource(path.source_name), path.requirement),
-      tls_account_(services_, path.requirement, options_->FindSource(path.source_name)->address),
+      search_(scheduler, path, visit, options_, std::move(permits)),
+      connection_(search_.connection()),
       carriage_(carriage),
       slow_opening_(Timer::Calling<&Session::OnSlowOpening>(this)),
       message_(services_, options_) {}
 
 Task<void> Session::Live() {
   services_.ArmAt(slow_opening_, services_.Now() + kTurn);
-  const bool open = co_await Open();
+  const bool open = co_await search_.Run();
   services_.ring.timers().Disarm(slow_opening_);
-  if (!open) co_return;
+  if (!open) co_return search_.CountEnd(search_.failure());
   ++path_.answering;
   co_await SendAll();
   --path_.answering;
+  search_.CountEnd(failure_);
   if (answered_ > 0) --path_.taking;
   if (answered_ == 0 && failure_.has_value()) {
     scheduler_.paths().OnFruitless(path_, *failure_);
@@ -151,112 +89,6 @@ Task<void> Session::Live() {
 
 // A host that says nothing for minutes has no connection that others could carry their mail by.
 void Session::OnSlowOpening() { carriage_.Release(); }
-
-// Finds a host that answers: by preference, equals in any order (RFC 5321 5.1).
-Task<bool> Session::Open() {
-  const std::vector<dns::MxHost> admitted = path_.requirement.Admitted(path_.site.hosts);
-  if (admitted.empty()) {
-    failure_ = connection_.FromFailure(ReasonClass::kTls,
-                                       "none of the domain's MX hosts is one that its MTA-STS policy names");
-    queue::Evidence evidence = connection_.evidence();
-    evidence.policy = "mta-sts";
-    failure_->evidence = std::make_shared<queue::Evidence>(std::move(evidence));
-    tls_account_.NoneAdmitted(OpenedFor(), path_.site.hosts.front().name);
-    scheduler_.paths().OnUnreachable(path_, Lack::kPromised, *failure_);
-    co_return false;
-  }
-  if (path_.requirement.despite_tls && path_.block.lack != Lack::kNone) connection_.ForgoTls();
-  FailedHosts& failed_hosts = scheduler_.paths().failed_hosts();
-  std::vector<dns::MxHost> hosts = failed_hosts.Without(admitted, path_.source_name, services_.Now());
-  dns::ShuffleTies(hosts, [this](size_t n) { return services_.random() % n; });
-  Lack lack = hosts.empty() ? Lack::kNone : Lack::kRequireTls;  // of every host
-  std::vector<std::string> left;                                // hosts that did not let it in
-  const auto pass_over = [&](absl::Time since) {
-    for (const std::string& host : left) failed_hosts.Failed(host, path_.source_name, since);
-  };
-  bool suspended = false;
-  for (const dns::MxHost& host : hosts) {
-    const absl::Time begun = services_.Now();
-    const int connections = connections_;
-    const Connection::Opened opened = co_await connection_.Open(host.name);
-    if (connections_ > connections) counted_ = false;
-    if (opened == Connection::Opened::kYes) {
-      failure_.reset();
-      failed_hosts.Answered(host.name, path_.source_name);
-      pass_over(services_.Now());  // the next session need not ask them first
-      tls_account_.Opened(OpenedFor(), connection_.tls_tries());
-      co_return true;
-    }
-    if (opened == Connection::Opened::kNotNow) {  // the next session has its permit, and asks another host
-      failure_ = connection_.failure();
-      if (connections_ > connections) left.push_back(host.name);  // by one of its addresses
-      // However far apart permits are, each host has one before the first has another.
-      pass_over(services_.Now() + permit_wait_ * static_cast<double>(admitted.size()));
-      co_return false;
-    }
-    tls_account_.Failed(OpenedFor(), connection_.tls_tries());
-    lack = std::min(lack, LackOf(opened));
-    const Scope& scope = co_await CurrentScope();
-    if (scope.ended()) co_return false;
-    if (IsTooMany(connection_.failure()) && path_.reception->let_in() > 0) break;  // his other hosts count together
-    if (path_.answering == 0 && IsOfTheHost(connection_.failure())) {
-      failed_hosts.Failed(host.name, path_.source_name, services_.Now());
-    }
-    left.push_back(host.name);
-    if (&host == &hosts.back()) break;
-    suspended = !GoesOn(host.name, begun);
-    if (suspended) break;
-  }
-  // One that was passed over may offer it.
-  if (lack == Lack::kRequireTls && (suspended || hosts.size() < admitted.size())) lack = Lack::kNone;
-  if (!suspended) failure_ = connection_.failure();
-  Attempt attempt =
-      failure_.has_value() ? *failure_ : connection_.FromFailure(ReasonClass::kConnection, "no host could be tried");
-  if (lack != Lack::kNone) {
-    attempt.verdict = ClassifyFailure(lack == Lack::kRequireTls ? ReasonClass::kRequireTls : ReasonClass::kTls);
-  }
-  // Whatever a host says before MAIL is not about the row.
-  attempt.verdict.action = Action::kDefer;
-  scheduler_.paths().OnUnreachable(path_, lack, attempt);
-  co_return false;
-}
-
-Task<bool> Session::MayConnect() {
-  const absl::Time patience = services_.Now() + kPatience;
-  ++path_.looking;
-  while (!permitted_) {
-    RateInForce* const refused = permits_.Take(services_.Now(), permit_wait_);
-    permitted_ = refused == nullptr;
-    if (permitted_) break;
-    services_.metrics.counter(Metric::kThrottleWaits, {refused->kind()})->Add();
-    if (services_.Now() + permit_wait_ > patience) break;
-    const absl::Status slept = co_await services_.ring.Sleep(permit_wait_);
-    if (!slept.ok()) break;
-  }
-  --path_.looking;
-  if (permitted_) ++connections_;
-  co_return permitted_;
-}
-
-bool Session::GoesOn(const std::string& host, absl::Time begun) {
-  failure_ = connection_.failure();
-  if (!failure_.has_value()) return true;
-  services_.metrics.counter(Metric::kSmtpSessions, {path_.source_name, ResultOf(failure_)})->Add();
-  counted_ = true;
-  const absl::Time suspended_until = scheduler_.paths().OnTurnedAway(path_, *failure_, begun);
-  if (suspended_until <= services_.Now()) return true;
-  // Another host is asked first once that is over.
-  scheduler_.paths().failed_hosts().Failed(host, path_.source_name, suspended_until);
-  return false;
-}
-
-const std::string& Session::OpenedFor() const {
-  for (const std::unique_ptr<SendQueue>& queue : path_.site.queues) {
-    if (!queue->HasRows() || queue->requirement != path_.requirement) continue;
-    return queue->ahead.empty() ? queue->ready.front()->domain : queue->ahead.front().lane->domain;
-  }
-  return path_.site.domain;
-}
 
 Task<void> Session::SendAll() {
   opened_ = services_.Now();
@@ -411,7 +243,7 @@ Task<void> Session::Transact(Assignment assignment) {
     }
   }
   if (!scheduler_.Confirm(assignment)) co_return;
-  tls_account_.Carries(assignment.lane->domain);
+  search_.tls_account().Carries(assignment.lane->domain);
   WriteGroup(assignment);
   ++carriage_.messages;
   under_way_.push_back({.assignment = assignment, .date = message_.date(), .depth = DepthOf(assignment)});

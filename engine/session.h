@@ -12,6 +12,7 @@
 #include "engine/carriage.h"
 #include "engine/connection.h"
 #include "engine/connection_permits.h"
+#include "engine/host_search.h"
 #include "engine/outgoing_message.h"
 #include "engine/pipeline.h"
 #include "engine/reception.h"
@@ -19,12 +20,11 @@
 #include "engine/scheduler.h"
 #include "engine/site.h"
 #include "engine/smtp/reply.h"
-#include "engine/tls_account.h"
 
 namespace sealift::engine {
 
-// Session is one SMTP connection of a path (RFC 5321 3): it finds a host that answers as the path's policy asks
-// (connection.h), and sends message after message until there are no more or the server has had enough.
+// Session is one SMTP connection of a path (RFC 5321 3): it finds a host that lets it in (host_search.h), and sends
+// message after message until there are no more or the server has had enough.
 //
 // It writes as much at once as the standards allow: a transaction's commands are one group where the server offers
 // PIPELINING, its content with them where it offers CHUNKING, and up to `pipeline_depth` transactions go ahead of their
@@ -72,14 +72,6 @@ class Session {
 
   Task<void> Live();
   void OnSlowOpening();
-  Task<bool> Open();
-  // Whether a connection may be opened: one that the session was opened for has its permit, another waits a while for
-  // one.
-  Task<bool> MayConnect();
-  // A host did not let it in, and it goes on to another. False: rules have suspended the path for what it said.
-  bool GoesOn(const std::string& host, absl::Time begun);
-  // The domain whose mail it is opened for.
-  const std::string& OpenedFor() const;
   Task<void> SendAll();
 
   // Sends the next transaction, as far as it goes without a reply. False: there is none, or not now.
@@ -126,13 +118,8 @@ class Session {
   Path& path_;
   const Slots::For what_;
   const std::shared_ptr<const Options> options_;  // those in force when it began
-  const ConnectionPermits permits_;
-  bool permitted_ = true;       // a permit was taken and no connection established yet
-  absl::Duration permit_wait_;  // until the next one, where it was refused last
-  int connections_ = 0;         // that were tried
-  bool counted_ = false;        // the last of them, by how it ended
-  Connection connection_;
-  TlsAccount tls_account_;
+  HostSearch search_;
+  Connection& connection_;  // the one that it opened
 
   Carriage& carriage_;
   Timer slow_opening_;
@@ -148,7 +135,6 @@ class Session {
   bool leaves_ = false;     // because a reload has left less room than there was open
   bool over_ = false;       // nothing more is said, not even QUIT
   int64_t begun_max_ = 0;   // transactions of this connection
-  bool greeted_ = false;    // by a host, be it one that was left again
   int answered_ = 0;        // those among them that had an answer
   absl::Time opened_ = absl::InfinitePast();
   std::shared_ptr<const queue::Evidence> evidence_;  // what every message of this connection shares
