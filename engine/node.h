@@ -291,6 +291,9 @@ class Node {
   // does after any. Returns which; with `dry_run` only that.
   virtual std::vector<SourceStatus::Restraint> EndSuspensions(const std::string& source, const std::string& provider,
                                                               bool dry_run) = 0;
+  // The same of one suspension, by the name that Throttles has for it: a provider's, a pool's, a stream's, a
+  // campaign's.
+  virtual std::vector<SourceStatus::Restraint> EndSuspension(const std::string& limit, bool dry_run) = 0;
   // NotFound: there is no such source, or it has no plan there.
   virtual absl::StatusOr<std::vector<WarmupStatus>> ShowWarmup(const std::string& source) = 0;
   virtual absl::StatusOr<std::vector<WarmupStatus>> SetWarmup(const std::string& source, const WarmupOrder& order) = 0;

@@ -397,6 +397,14 @@ std::vector<SourceStatus::Restraint> NodeImpl::EndSuspensions(const std::string&
   return ended;
 }
 
+std::vector<SourceStatus::Restraint> NodeImpl::EndSuspension(const std::string& limit, bool dry_run) {
+  std::vector<SourceStatus::Restraint> ended;
+  for (const Restraints::Slowed& slowed : restraints_.EndSuspension(limit, dry_run, absl::Now())) {
+    ended.push_back(AsTold(slowed.name, slowed));
+  }
+  return ended;
+}
+
 std::vector<SourceStatus> NodeImpl::Sources() {
   const std::shared_ptr<const Options> options = this->options();
   const std::vector<Hold> holds = holds_->List(/*ended=*/false);

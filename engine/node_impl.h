@@ -86,6 +86,7 @@ class NodeImpl final : public Node {
   std::vector<SourceStatus> Sources() override;
   std::vector<SourceStatus::Restraint> EndSuspensions(const std::string& source, const std::string& provider,
                                                       bool dry_run) override;
+  std::vector<SourceStatus::Restraint> EndSuspension(const std::string& limit, bool dry_run) override;
   absl::StatusOr<std::vector<WarmupStatus>> ShowWarmup(const std::string& source) override;
   absl::StatusOr<std::vector<WarmupStatus>> SetWarmup(const std::string& source, const WarmupOrder& order) override;
   absl::StatusOr<MessageTrace> Trace(std::string_view id) override;

@@ -503,11 +503,21 @@ std::vector<Restraints::Slowed> Restraints::List() const {
 
 std::vector<Restraints::Slowed> Restraints::EndSuspensions(std::string_view source, std::string_view provider,
                                                            bool dry_run, absl::Time now) {
+  return EndIf(
+      [&](const Key& key) { return SourceOf(key) == source && (provider.empty() || ProviderOf(key) == provider); },
+      dry_run, now);
+}
+
+std::vector<Restraints::Slowed> Restraints::EndSuspension(std::string_view name, bool dry_run, absl::Time now) {
+  return EndIf([&](const Key& key) { return key.second == name; }, dry_run, now);
+}
+
+std::vector<Restraints::Slowed> Restraints::EndIf(const std::function<bool(const Key&)>& is_meant, bool dry_run,
+                                                  absl::Time now) {
   const std::lock_guard lock(mutex_);
   std::vector<Slowed> ended;
   for (auto& [key, slowdown] : slowdowns_) {
-    if (slowdown.base <= 0 || !slowdown.suspended || slowdown.Over() <= now || SourceOf(key) != source) continue;
-    if (!provider.empty() && ProviderOf(key) != provider) continue;
+    if (slowdown.base <= 0 || !slowdown.suspended || slowdown.Over() <= now || !is_meant(key)) continue;
     ended.push_back(AsListed(key, slowdown));
     if (!dry_run) ResumeNow(slowdown, now);
   }

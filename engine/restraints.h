@@ -130,6 +130,8 @@ class Restraints {
   // Suspensions that replies have put on the source, everywhere or there ("": towards anybody), are over: it goes on as
   // it does after any. Returns which; with `dry_run` only that.
   std::vector<Slowed> EndSuspensions(std::string_view source, std::string_view provider, bool dry_run, absl::Time now);
+  // The same of one suspension, by the name of its rate, whatever its scope.
+  std::vector<Slowed> EndSuspension(std::string_view name, bool dry_run, absl::Time now);
   // Sources and where replies slow them now; "": everywhere.
   std::set<std::pair<std::string, std::string>> SlowedSources() const;
 
@@ -203,6 +205,8 @@ class Restraints {
 
   static std::string NameOfPair(std::string_view source, std::string_view provider);
   static std::string NameOfProvider(std::string_view provider);
+  // Ends the suspensions whose keys are meant.
+  std::vector<Slowed> EndIf(const std::function<bool(const Key&)>& is_meant, bool dry_run, absl::Time now);
   // The source of a key that has one; "": it has none.
   static std::string_view SourceOf(const Key& key);
   // The provider, or site, of one that has one; "": it has none.

@@ -150,6 +150,7 @@ void Api::AddTo(UnixListener& listener) {
   Add(listener, "GET", "/api/v1/sources", "source list", Audited::kNo, &Api::ListSources);
   Add(listener, "GET", "/api/v1/sources/:name", "source show", Audited::kNo, &Api::ShowSource);
   Add(listener, "GET", "/api/v1/throttles", "throttle list", Audited::kNo, &Api::ListThrottles);
+  Add(listener, "POST", "/api/v1/throttles/resume", "throttle resume", Audited::kUnlessDryRun, &Api::ResumeThrottle);
   Add(listener, "GET", "/api/v1/domains", "domain list", Audited::kNo, &Api::ListDomains);
   Add(listener, "GET", "/api/v1/domains/:name/explain", "domain explain", Audited::kNo, &Api::ExplainDomain);
   Add(listener, "POST", "/api/v1/domains/:name/tls-probe", "tls probe", Audited::kYes, &Api::ProbeTls);

@@ -86,6 +86,7 @@ class Api {
   absl::StatusOr<nlohmann::json> ShowWarmup(Call& call);
   absl::StatusOr<nlohmann::json> SetWarmup(Call& call);
   absl::StatusOr<nlohmann::json> ResumeSource(Call& call);
+  absl::StatusOr<nlohmann::json> ResumeThrottle(Call& call);
   absl::StatusOr<nlohmann::json> ExplainDomain(Call& call);
   absl::StatusOr<nlohmann::json> ListDomains(Call& call);
   absl::StatusOr<nlohmann::json> ListSources(Call& call);

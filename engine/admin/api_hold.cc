@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "absl/strings/strip.h"
 #include "engine/admin/api.h"
 #include "engine/admin/api_call.h"
 #include "engine/admin/api_json.h"
@@ -22,6 +23,16 @@ constexpr absl::Duration kAnswerWithin = absl::Milliseconds(500);  // of a hold,
 constexpr absl::Duration kCountWithin = absl::Seconds(15);         // of what would be moved
 
 using nlohmann::json;
+
+json RestraintJson(const std::string& rows, const SourceStatus::Restraint& restraint) {
+  return {{"id", ""},
+          {"kind", "replies"},
+          {"rows", rows},
+          {"reason", "rule " + restraint.rule},
+          {"by", restraint.set_by},
+          {"since", TimeJson(restraint.since)},
+          {"until", TimeJson(restraint.until)}};
+}
 
 json HoldJson(const Hold& hold, bool reveal) {
   json answer = {{"id", hold.Id()},
@@ -190,16 +201,33 @@ absl::StatusOr<json> Api::ResumeSource(Call& call) {
   if (!answer.ok() && !(absl::IsNotFound(answer.status()) && any)) return answer;
   if (!answer.ok()) answer = json{{"holds", json::array()}, {"ended", 0}, {"dry_run", *dry_run}};
   for (const SourceStatus::Restraint& restraint : node_.EndSuspensions(source, *provider, *dry_run)) {
-    (*answer)["holds"].push_back({{"id", ""},
-                                  {"kind", "replies"},
-                                  {"rows", fmt::format("source={} {}", source, restraint.where)},
-                                  {"reason", "rule " + restraint.rule},
-                                  {"by", restraint.set_by},
-                                  {"since", TimeJson(restraint.since)},
-                                  {"until", TimeJson(restraint.until)}});
+    (*answer)["holds"].push_back(RestraintJson(fmt::format("source={} {}", source, restraint.where), restraint));
     call.entry.target += fmt::format(" rule={} {}", restraint.rule, restraint.where);
   }
   (*answer)["ended"] = (*answer)["holds"].size();
+  return answer;
+}
+
+absl::StatusOr<json> Api::ResumeThrottle(Call& call) {
+  const absl::StatusOr<std::string> limit = call.Text("limit");
+  if (!limit.ok()) return limit.status();
+  const absl::StatusOr<bool> dry_run = call.Truth("dry_run");
+  if (!dry_run.ok()) return dry_run.status();
+  call.audited = !*dry_run;
+  // As the list has it, or as explanations do.
+  const std::string name(absl::StripPrefix(*limit, "backoff "));
+  call.entry.target = name;
+  json answer = {{"holds", json::array()}, {"dry_run", *dry_run}};
+  for (const SourceStatus::Restraint& restraint : node_.EndSuspension(name, *dry_run)) {
+    answer["holds"].push_back(RestraintJson(restraint.where, restraint));
+    call.entry.target += " rule=" + restraint.rule;
+  }
+  if (answer["holds"].empty()) {
+    return WithExit(absl::NotFoundError("replies suspend nothing by that name; what they do suspend has the value "
+                                        "\"nothing until ...\" in `sealift throttle list`"),
+                    ExitCode::kNoInput);
+  }
+  answer["ended"] = answer["holds"].size();
   return answer;
 }
 

@@ -459,6 +459,19 @@ std::vector<Command> MakeTree() {
        "sealift throttle explain 'source ip1'",
        {},
        RunThrottleExplain},
+      {"throttle",
+       "resume",
+       "LIMIT",
+       "End a suspension that replies have put on mail",
+       "LIMIT is as `throttle list` calls it: one that keeps mail back from a provider, a pool, a stream or a "
+       "campaign, "
+       "or from a source (`source resume` ends all of a source's). It goes on as slowly as after any such suspension, "
+       "and the next reply counts anew. What operators have ordered is ended by `queue release`. Asks first on a "
+       "terminal.",
+       "sealift throttle resume 'backoff everything to google' --reason 'the rule was too wide'",
+       {Required("reason", "TEXT", "why, for the audit file"), Switch("dry-run", "only list what it would end"),
+        Switch("yes", "do not ask")},
+       RunThrottleResume},
       {"message",
        "find",
        "",

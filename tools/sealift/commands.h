@@ -53,6 +53,7 @@ CommandResult RunSourceList(const Invocation& call, Console& console);
 CommandResult RunSourceShow(const Invocation& call, Console& console);
 CommandResult RunThrottleList(const Invocation& call, Console& console);
 CommandResult RunThrottleExplain(const Invocation& call, Console& console);
+CommandResult RunThrottleResume(const Invocation& call, Console& console);
 
 // commands_hold.cc
 CommandResult RunQueueHold(const Invocation& call, Console& console);

@@ -1,4 +1,4 @@
-// queue hold, release, route, holds; source suspend, resume
+// queue hold, release, route, holds; source suspend, resume; throttle resume
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -154,6 +154,10 @@ CommandResult RunSourceSuspend(const Invocation& call, Console& console) {
 
 CommandResult RunSourceResume(const Invocation& call, Console& console) {
   return End(call, console, SourcePath(call, "resume"), {{"provider", call.Value("provider")}});
+}
+
+CommandResult RunThrottleResume(const Invocation& call, Console& console) {
+  return End(call, console, "/api/v1/throttles/resume", {{"limit", call.arguments[0]}});
 }
 
 }  // namespace sealift::tools

@@ -312,6 +312,23 @@ TEST_F(RestraintsTest, AnOperatorEndsASuspensionAndSendingBeginsSlowlyThen) {
   EXPECT_EQ(RateOf("ip1 to microsoft"), 0) << "the next one counts anew";
 }
 
+TEST_F(RestraintsTest, AnOperatorEndsASuspensionOfAnyScopeByItsName) {
+  options_.rules = {{.match = "closed", .scope = "provider", .actions = {"suspend"}, .duration = absl::Hours(1)},
+                    {.match = "bad", .scope = "campaign", .actions = {"suspend"}, .duration = absl::Hours(1)}};
+  Adopt();
+  Hear("google", "451 closed", kNow, Phase::kRcpt);
+  Hear("yahoo", "451 bad", kNow, Phase::kRcpt);
+  const absl::Time later = kNow + absl::Minutes(1);
+  EXPECT_THAT(restraints_.EndSuspension("everything to yahoo", false, later), testing::IsEmpty());
+  EXPECT_THAT(restraints_.EndSuspension("everything to google", true, later), testing::SizeIs(1));
+  EXPECT_EQ(RateOf("everything to google"), 0) << "so far it was only asked";
+  EXPECT_THAT(restraints_.EndSuspension("everything to google", false, later), testing::SizeIs(1));
+  EXPECT_GT(RateOf("everything to google"), 0);
+  EXPECT_EQ(RateOf("campaign c"), 0) << "another is as it was";
+  EXPECT_THAT(restraints_.EndSuspension("campaign c", false, later), testing::SizeIs(1));
+  EXPECT_GT(RateOf("campaign c"), 0);
+}
+
 TEST_F(RestraintsTest, TheMetricSaysAlsoWhatIsSlowedEverywhereAndWhatAllAreSlowedTowards) {
   options_.rules = {{.match = "all of you", .scope = "source", .actions = {"suspend"}, .duration = absl::Hours(1)},
                     {.match = "closed", .scope = "provider", .actions = {"suspend"}, .duration = absl::Hours(1)}};

@@ -86,6 +86,21 @@ TEST(HoldCommandsTest, AResumedSourceIsFreeOfWhatRepliesHadPutOnItToo) {
               HasSubstr("rule=yahoo.permanently_deferred to yahoo"));
 }
 
+TEST(HoldCommandsTest, ASuspensionOfAnyScopeIsEndedByTheNameThatTheListHas) {
+  ControlSocket socket;
+  EXPECT_EQ(socket.Run({"throttle", "resume", "everything to yahoo", "--reason", "too wide"}).code, 66);
+  EXPECT_EQ(socket.Run({"throttle", "resume", "everything to google"}).code, 64) << "no reason";
+  const Ran dry = socket.Run({"throttle", "resume", "everything to google", "--reason", "r", "--dry-run"});
+  EXPECT_THAT(dry.out, HasSubstr("everything to google"));
+  EXPECT_THAT(socket.node.calls(), IsEmpty());
+  const Ran ran = socket.Run({"throttle", "resume", "backoff everything to google", "--reason", "too wide", "--json"});
+  ASSERT_EQ(ran.code, 0) << ran.out << ran.err;
+  EXPECT_EQ(ran.Json()["ended"], 1);
+  EXPECT_THAT(socket.node.calls(), testing::ElementsAre("end suspension everything to google"));
+  ASSERT_EQ(socket.AuditEntries().size(), 1u);
+  EXPECT_EQ(socket.AuditEntries()[0]["target"], "everything to google rule=rule 1");
+}
+
 TEST(HoldCommandsTest, WhatCannotBeMeantIsRefusedWithTheReason) {
   ControlSocket socket;
   EXPECT_EQ(socket.Run({"queue", "hold", "--reason", "r"}).code, 64);

@@ -85,6 +85,12 @@ std::vector<engine::SourceStatus::Restraint> FakeNode::EndSuspensions(const std:
   return {{.where = "to yahoo", .value = "suspended", .rule = "yahoo.permanently_deferred", .set_by = "built in"}};
 }
 
+std::vector<engine::SourceStatus::Restraint> FakeNode::EndSuspension(const std::string& limit, bool dry_run) {
+  if (limit != "everything to google") return {};
+  if (!dry_run) Note("end suspension " + limit);
+  return {{.where = limit, .value = "suspended", .rule = "rule 1", .set_by = "/etc/sealift/sealift.toml:9"}};
+}
+
 std::vector<engine::SourceStatus> FakeNode::Sources() {
   engine::SourceStatus source{.name = "ip1", .address = "203.0.113.10", .hostname = "mta1.example.com"};
   source.limits = {Throttles()[0]};

@@ -54,6 +54,7 @@ class FakeNode final : public engine::Node {
   std::vector<engine::SourceStatus> Sources() override;
   std::vector<engine::SourceStatus::Restraint> EndSuspensions(const std::string& source, const std::string& provider,
                                                               bool dry_run) override;
+  std::vector<engine::SourceStatus::Restraint> EndSuspension(const std::string& limit, bool dry_run) override;
   absl::StatusOr<std::vector<engine::WarmupStatus>> ShowWarmup(const std::string& source) override;
   absl::StatusOr<std::vector<engine::WarmupStatus>> SetWarmup(const std::string& source,
                                                               const engine::WarmupOrder& order) override;
