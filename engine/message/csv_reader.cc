@@ -18,9 +18,8 @@ CsvReader::CsvReader(char separator, const Limits& limits) : RowReader(limits), 
 }
 
 void CsvReader::Feed(std::string_view chunk) {
-  assert(chunk_.empty() && !finished_);
+  assert(chunk_.empty() && from_chunk_ == 0 && !finished_);
   chunk_ = chunk;
-  from_chunk_ = 0;
 }
 
 void CsvReader::Finish() { finished_ = true; }
@@ -49,12 +48,13 @@ absl::StatusOr<RowReader::Step> CsvReader::Next() {
     std::string_view text = buffered ? std::string_view(buffer_).substr(buffer_begin_) : chunk_;
     const bool last = finished_ && (!buffered || chunk_.empty());
     Scan scan = Scan::kIncomplete;
-    if ((text.size() >= scan_at_ || last) && Start(text, last)) scan = ScanRow(text, last);
+    const bool worth_it = text.size() >= scan_at_ || text.size() > limits_.row_bytes_max || last;
+    if (worth_it && Start(text, last)) scan = ScanRow(text, last);
     if (scan == Scan::kIncomplete) {
       // A byte order mark may just have been stepped over.
       const size_t size = text.size();
       if (last) return Unclosed();
-      if (size > limits_.row_bytes_max) {
+      if (size > limits_.row_bytes_max) {  // it does not end in the text
         fields_.clear();
         column_.reset();
         reason_ = row_too_long_;
@@ -76,7 +76,10 @@ absl::StatusOr<RowReader::Step> CsvReader::Next() {
         buffer_.erase(0, buffer_.size() - size);
       }
       buffer_begin_ = 0;
-      if (chunk_.empty()) return Step::kNeedMore;
+      if (chunk_.empty()) {
+        from_chunk_ = 0;  // the chunk is the caller's again: what is kept of it is read from the buffer
+        return Step::kNeedMore;
+      }
       from_chunk_ = std::min(chunk_.size(), std::max(kAppendBytes, scan_at_ - std::min(scan_at_, size)));
       buffer_.append(chunk_.substr(0, from_chunk_));
       chunk_.remove_prefix(from_chunk_);

@@ -2,6 +2,7 @@
 // within another row.
 #include <fmt/format.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,11 +14,14 @@ namespace {
 
 using engine::RecipientFormat;
 using engine::RecipientReader;
+using engine::RowReader;
 
-// Every row with its place, as text.
-std::vector<std::string> Rows(RecipientFormat format, const std::vector<std::string>& pieces) {
-  RecipientReader reader(format);
+// Every row with its place, as text. A piece is the caller's again once more is wanted, and is gone then.
+std::vector<std::string> Rows(RecipientFormat format, const RowReader::Limits& limits,
+                              const std::vector<std::string>& pieces) {
+  RecipientReader reader(format, limits);
   std::vector<std::string> rows;
+  std::unique_ptr<std::string> piece;
   size_t next = 0;
   uint64_t row = 0, offset = 0;
   while (true) {
@@ -28,10 +32,12 @@ std::vector<std::string> Rows(RecipientFormat format, const std::vector<std::str
     }
     switch (*step) {
       case RecipientReader::Step::kNeedMore:
+        piece.reset();
         if (next == pieces.size()) {
           reader.Finish();
         } else {
-          reader.Feed(pieces[next++]);
+          piece = std::make_unique<std::string>(pieces[next++]);
+          reader.Feed(*piece);
         }
         break;
       case RecipientReader::Step::kEnd:
@@ -61,11 +67,17 @@ std::vector<std::string> Rows(RecipientFormat format, const std::vector<std::str
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   FuzzedDataProvider input(bytes, size);
   const size_t piece_max = input.ConsumeIntegralInRange<size_t>(1, 32);
+  const RowReader::Limits few{.field_bytes_max = 40, .row_bytes_max = 60, .fields_max = 8};
+  const RowReader::Limits limits = input.ConsumeBool() ? few : RowReader::Limits{};
   const std::string text = input.ConsumeRemainingBytesAsString();
   std::vector<std::string> pieces;
-  for (size_t at = 0; at < text.size(); at += piece_max) pieces.push_back(text.substr(at, piece_max));
+  size_t next = piece_max;  // one size and another, so that a last piece may be the shortest
+  for (size_t at = 0; at < text.size(); at += pieces.back().size()) {
+    pieces.push_back(text.substr(at, next));
+    next = piece_max + 1 - next / 2;
+  }
   for (const RecipientFormat format : {RecipientFormat::kCsv, RecipientFormat::kTsv, RecipientFormat::kNdjson}) {
-    Holds(Rows(format, {text}) == Rows(format, pieces), "rows do not depend on how they arrive");
+    Holds(Rows(format, limits, {text}) == Rows(format, limits, pieces), "rows do not depend on how they arrive");
   }
   return 0;
 }

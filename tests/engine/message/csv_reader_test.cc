@@ -3,7 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <memory>
+#include <algorithm>
+#include <functional>
 #include <random>
 #include <string>
 #include <vector>
@@ -14,12 +15,18 @@ namespace {
 using ::testing::ElementsAre;
 
 // Every row as "line:field|field", bad ones as "line:!reason", then "error: ..." when the reading ends so.
-std::vector<std::string> Rows(std::string_view text, size_t chunk_bytes = 1 << 20, const RowReader::Limits& limits = {},
-                              char separator = ',') {
+// `chunk_size` says how large the next chunk is.
+std::vector<std::string> RowsOfChunks(std::string_view text, const std::function<size_t()>& chunk_size,
+                                      const RowReader::Limits& limits = {}, char separator = ',',
+                                      std::vector<uint64_t>* offsets = nullptr) {
   CsvReader reader(separator, limits);
   std::vector<std::string> rows;
-  // The chunk is replaced, so that a view into an old one is found by the address sanitizer.
-  std::unique_ptr<char[]> chunk;
+  // A chunk is its caller's again once more is wanted. It is overwritten, and given back for the address sanitizer.
+  std::string chunk;
+  const auto take_back = [&] {
+    std::ranges::fill(chunk, '?');
+    std::string().swap(chunk);
+  };
   uint64_t offset = 0;
   while (true) {
     const absl::StatusOr<CsvReader::Step> step = reader.Next();
@@ -29,19 +36,19 @@ std::vector<std::string> Rows(std::string_view text, size_t chunk_bytes = 1 << 2
     }
     if (*step == CsvReader::Step::kEnd) return rows;
     if (*step == CsvReader::Step::kNeedMore) {
+      take_back();
       if (text.empty()) {
         reader.Finish();
         continue;
       }
-      const size_t size = std::min(chunk_bytes, text.size());
-      chunk = std::make_unique<char[]>(size);
-      std::copy_n(text.data(), size, chunk.get());
-      reader.Feed(std::string_view(chunk.get(), size));
-      text.remove_prefix(size);
+      chunk = text.substr(0, chunk_size());
+      text.remove_prefix(chunk.size());
+      reader.Feed(chunk);
       continue;
     }
     EXPECT_GT(reader.offset(), offset);
     offset = reader.offset();
+    if (offsets != nullptr) offsets->push_back(offset);
     std::string row = std::to_string(reader.line()) + ":";
     if (*step == CsvReader::Step::kBadRow) {
       row += "!" + std::string(reader.reason());
@@ -55,6 +62,11 @@ std::vector<std::string> Rows(std::string_view text, size_t chunk_bytes = 1 << 2
     }
     rows.push_back(row);
   }
+}
+
+std::vector<std::string> Rows(std::string_view text, size_t chunk_bytes = 1 << 20, const RowReader::Limits& limits = {},
+                              char separator = ',') {
+  return RowsOfChunks(text, [chunk_bytes] { return chunk_bytes; }, limits, separator);
 }
 
 TEST(CsvReaderTest, FieldsAndLines) {
@@ -167,6 +179,34 @@ TEST(CsvReaderTest, ChunksMakeNoDifference) {
     const std::vector<std::string> whole = Rows(text);
     for (const size_t chunk : {1, 2, 3, 7, 64}) ASSERT_EQ(Rows(text, chunk), whole) << chunk << "\n" << text;
   }
+}
+
+// Rows of every length beside their cap, in chunks that are cut anywhere.
+TEST(CsvReaderTest, WhereChunksAreCutMakesNoDifference) {
+  const RowReader::Limits limits{.field_bytes_max = 40, .row_bytes_max = 50, .fields_max = 4};
+  std::mt19937 random(12);
+  for (int round = 0; round < 20000; ++round) {
+    std::string text;
+    for (size_t count = random() % 12; count > 0; --count) {
+      const std::string field(random() % 2 == 0 ? random() % 5 : random() % 70, 'x');
+      text += random() % 3 == 0 ? "\"" + field + "\"" : field;
+      text += std::vector<std::string>{",", "\n", "\r\n", "\r"}[random() % 4];
+    }
+    std::vector<uint64_t> whole_offsets, offsets;
+    const auto whole = RowsOfChunks(text, [] { return size_t{1} << 20; }, limits, ',', &whole_offsets);
+    const size_t longest = 1 + random() % 120;
+    const auto cut = RowsOfChunks(text, [&] { return 1 + random() % longest; }, limits, ',', &offsets);
+    ASSERT_EQ(cut, whole) << text;
+    ASSERT_EQ(offsets, whole_offsets) << text;
+  }
+}
+
+// The last chunk may be shorter than what is kept of the row before it, whose chunk is its caller's again.
+TEST(CsvReaderTest, AShortLastChunkIsReadFromWhatIsKept) {
+  int chunks = 0;
+  EXPECT_THAT(RowsOfChunks("email,name\nalice@d1.test,Alice in Wonderland\nbob@d1.test,Bob\n",
+                           [&] { return chunks++ == 0 ? 44 : 100; }),
+              ElementsAre("1:email|name", "2:alice@d1.test|Alice in Wonderland", "3:bob@d1.test|Bob"));
 }
 
 TEST(CsvReaderTest, WhatIsQuotedComesBack) {
