@@ -75,7 +75,7 @@ std::optional<ListenAddress> ParseListen(const std::string& text) {
 class HttpListener::Impl : public HttpServer {
  public:
   Impl(std::string host, uint16_t port, const std::string& hostname, Pages pages)
-      : HttpServer(Limits{}),
+      : HttpServer({.longest_gives_way = true}),
         port_(port),
         host_(std::move(host)),
         hostname_(absl::AsciiStrToLower(hostname)),

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -60,7 +61,7 @@ void HttpServer::StopServing() {
   {
     std::unique_lock lock(open_mutex_);
     closed_.wait_for(lock, absl::ToChronoNanoseconds(limits_.drain), [this] { return open_.empty(); });
-    for (const int fd : open_) ::shutdown(fd, SHUT_RDWR);
+    for (const auto& [fd, since] : open_) ::shutdown(fd, SHUT_RDWR);
   }
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
@@ -83,11 +84,7 @@ void HttpServer::Accept() {
       if (fd < 0 && errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) (void)::poll(&ready[1], 1, 100);
     }
     if (fd < 0) continue;
-    {
-      const std::lock_guard lock(open_mutex_);
-      open_.insert(fd);
-      if (stop_) ::shutdown(fd, SHUT_RDWR);  // after StopServing looked through the open ones
-    }
+    Open(fd);
     Converse(fd);
     {
       const std::lock_guard lock(open_mutex_);
@@ -96,6 +93,20 @@ void HttpServer::Accept() {
     }
     closed_.notify_all();
   }
+}
+
+void HttpServer::Open(int fd) {
+  const std::lock_guard lock(open_mutex_);
+  open_[fd] = std::chrono::steady_clock::now();
+  if (stop_) ::shutdown(fd, SHUT_RDWR);  // after StopServing looked through the open ones
+  if (!limits_.longest_gives_way || std::cmp_less(open_.size(), limits_.connections_max)) return;
+  const auto longest = std::ranges::min_element(open_, {}, [](const auto& open) { return open.second; });
+  if (longest->first != fd) ::shutdown(longest->first, SHUT_RDWR);
+}
+
+void HttpServer::Renew(int fd) {
+  const std::lock_guard lock(open_mutex_);
+  open_[fd] = std::chrono::steady_clock::now();
 }
 
 void HttpServer::Converse(int fd) {
@@ -129,6 +140,7 @@ void HttpServer::Converse(int fd) {
     stream.BeginHead();
     bool closed = false;
     const bool good = process_request(stream, left == 1, closed, admit);
+    Renew(fd);
     // What was no request, or was not read to its end, leaves bytes that would be taken for the next one.
     const bool cut = !admitted || conversation.refusal || conversation.close;
     if (cut) DrainPeer(fd);

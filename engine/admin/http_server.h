@@ -5,11 +5,12 @@
 #include <httplib.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -36,6 +37,9 @@ class HttpServer : public httplib::Server {
     absl::Duration write_timeout = absl::Seconds(10);
     absl::Duration idle_timeout = absl::Seconds(15);
     absl::Duration drain = absl::Seconds(2);
+    // Once all connections are taken, the one whose exchange has taken longest is cut for the next one: where answers
+    // are quick, that is a peer that does not ask, or does not listen.
+    bool longest_gives_way = false;
   };
 
   explicit HttpServer(const Limits& limits);
@@ -69,6 +73,9 @@ class HttpServer : public httplib::Server {
   static thread_local Conversation* conversation_;
 
   void Accept();
+  void Open(int fd);
+  // Its next exchange may begin.
+  void Renew(int fd);
   void Converse(int fd);
   void DrainPeer(int fd);
 
@@ -80,7 +87,7 @@ class HttpServer : public httplib::Server {
   std::mutex accept_mutex_;  // one thread waits for a connection at a time
   std::mutex open_mutex_;
   std::condition_variable closed_;
-  std::set<int> open_;  // guarded by open_mutex_
+  std::map<int, std::chrono::steady_clock::time_point> open_;  // when its exchange began; guarded by open_mutex_
 };
 
 }  // namespace sealift::engine

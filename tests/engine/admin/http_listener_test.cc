@@ -112,6 +112,16 @@ TEST_F(HttpListenerTest, SilentConnectionsDoNotKeepOthersOut) {
   EXPECT_THAT(Get("/healthz"), StartsWith("HTTP/1.1 200"));
 }
 
+TEST_F(HttpListenerTest, HoweverManyAreSilentOthersAreAnswered) {
+  std::vector<RawClient> silent;
+  for (int i = 0; i < 100; ++i) {
+    silent.push_back(RawClient::ToPort(listener_->port()));
+    if (i % 2 == 0) silent.back().Send("GET /met");
+  }
+  EXPECT_THAT(Get("/healthz"), StartsWith("HTTP/1.1 200"));
+  EXPECT_TRUE(silent.front().WaitClosed()) << "who was silent longest gives way";
+}
+
 TEST_F(HttpListenerTest, StoppingEndsIdleConnections) {
   RawClient client = RawClient::ToPort(listener_->port());
   client.Send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
