@@ -94,7 +94,10 @@ Restraints::Ruling Restraints::Hear(const Place& place, const HeardReply& reply,
       ruling.suspended_until = SuspendedUntil(place);
     }
   }
-  const bool hard = ruling.remedy == Remedy::kSuppress || ruling.remedy == Remedy::kSuppressAgain;
+  const bool suppresses = ruling.remedy == Remedy::kSuppress || ruling.remedy == Remedy::kSuppressAgain;
+  // Whatever is said of so many recipients, they have not all gone. What a rule of the configuration bounces, bounces.
+  const bool of_recipient = reply.verdict.about == About::kRecipient && ruling.rule.empty();
+  const bool hard = suppresses || (ruling.action == Action::kBounce && of_recipient);
   if (hard && IsDoubted(place.provider, now)) {
     ruling = {.action = Action::kDefer, .remedy = Remedy::kNone, .rule = "guard.hard_bounces"};
   }

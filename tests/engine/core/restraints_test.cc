@@ -810,6 +810,26 @@ TEST_F(RestraintsTest, ASpikeIsSeenWhileItLastsAndNotAMinuteLater) {
   EXPECT_EQ(metrics_.gauge(Metric::kHardBounceSpikes, {"google"})->value(), 1);
 }
 
+// A site that refuses everybody may say so in words that nobody knows.
+TEST_F(RestraintsTest, ASpikeIsOfWhateverIsSaidOfRecipients) {
+  options_.rules = {{.match = "bounceme", .actions = {"bounce"}}};
+  Adopt();
+  for (const char* said : {"550 zzz qqq", "550 5.2.2 mailbox full", "552 5.2.1 account inactive"}) {
+    const std::string site = std::string("site ") + said;
+    const std::shared_ptr<Counter> attempts = AttemptsAt("ip1", site)[0];
+    attempts->Add(300);  // that it has taken
+    int bounced = 0;
+    for (int i = 0; i < 400; ++i) {
+      attempts->Add(1);
+      bounced += Hear(site, said, kNow + absl::Milliseconds(i), Phase::kRcpt).action == Action::kBounce ? 1 : 0;
+    }
+    EXPECT_EQ(bounced, 49) << said;
+    EXPECT_EQ(Hear(site, "550 bounceme", kNow, Phase::kRcpt).action, Action::kBounce) << "that is the operator's rule";
+    EXPECT_EQ(Hear(site, "552 5.3.4 message too large", kNow, Phase::kContent).action, Action::kBounce)
+        << "the message is refused, and no recipient";
+  }
+}
+
 TEST_F(RestraintsTest, ASiteOfNoProviderIsDoubtedByItself) {
   Adopt();
   // One that has refused everybody from its first message is a dead domain: its norm is unknown.
