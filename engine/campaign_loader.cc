@@ -124,6 +124,9 @@ absl::Status RecipientFileLoader::Begin(const std::vector<std::string>& text_col
   for (const auto& [name, value] : request_.require) {
     const auto found = std::ranges::find(columns, name);
     const auto fallback = std::ranges::find(spec_.defaults, name, [](const auto& each) { return each.first; });
+    if (EqualsIgnoreCase(name, "email")) {
+      return BadFile("--require goes by a column of merge fields, and the address is none: leave rows out of the file");
+    }
     if (found == columns.end() && fallback == spec_.defaults.end()) {
       return BadFile(
           fmt::format("--require names the column '{}', which the recipient file does not have; it has: email, {}",

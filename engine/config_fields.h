@@ -14,6 +14,7 @@ enum class Text : uint8_t {
   kAny,
   kName,           // of a source, pool, stream, provider: letters, digits, '-', '_', '.'
   kHost,           // a host name, lower-cased
+  kOwnHost,        // one that we call ourselves, to servers that read it strictly
   kHostPattern,    // a host name, "*.example.net" or "*"
   kAddress,        // an IP address, made canonical
   kEndpoint,       // address:port, or empty
@@ -60,7 +61,7 @@ struct Fields<NodeOptions> {
                .help = "This node's own name: what EHLO and Message-ID say. A full name that resolves back.",
                .required = true,
                .restart = true,
-               .text = Text::kHost},
+               .text = Text::kOwnHost},
          o.hostname);
     each(Field{.name = "data_dir",
                .help = "Where the queue, the audit file and the control socket are. Its mode is 0700.",
@@ -328,7 +329,7 @@ struct Fields<SourceOptions> {
         o.address);
     each(Field{.name = "hostname",
                .help = "What EHLO says from this address; default: node.hostname.",
-               .text = Text::kHost},
+               .text = Text::kOwnHost},
          o.hostname);
     each(Field{.name = "proxy",
                .help = "Where its connections leave through: \"socks5://127.0.0.1:1080\" (RFC 1928) or "
@@ -440,7 +441,7 @@ struct Fields<StreamOptions> {
          o.dkim);
     each(Field{.name = "return_path",
                .help = "Domain of the envelope sender; default: node.hostname.",
-               .text = Text::kHost},
+               .text = Text::kOwnHost},
          o.return_path);
     each(Field{.name = "unsubscribe_url",
                .help = "List-Unsubscribe: an https address, to which `token=...` is added; whoever unsubscribes posts "

@@ -49,6 +49,7 @@ void ReadList(const toml::node& node, const Field& field, const Report& report, 
   if (array->size() > kListMax) {
     return report(node, fmt::format("`{}` has more than {} elements", field.name, kListMax));
   }
+  if (field.required && array->empty()) return report(node, fmt::format("`{}` is empty; give it a value", field.name));
   bool good = true;
   const Report note = [&](const toml::node& at, std::string text) {
     good = false;

@@ -44,6 +44,12 @@ bool IsHostName(std::string_view name) {
   return label > 0 && name.back() != '-';
 }
 
+// Names of hosts have no underscore (RFC 952), and an address is none.
+bool IsStrict(std::string_view host) {
+  return host.find('_') == std::string_view::npos &&
+         host.find_first_not_of("0123456789", host.rfind('.') + 1) != std::string_view::npos;
+}
+
 std::string CanonicalAddress(const std::string& text) {
   std::array<char, INET6_ADDRSTRLEN> out{};
   in6_addr six{};
@@ -120,6 +126,11 @@ std::string CheckText(Text kind, std::string& text) {
       lower();
       if (text.empty() || IsHostName(text)) return "";
       return "is not a host name; write it as in \"mta1.example.com\", one beyond ASCII in its xn-- form";
+    case Text::kOwnHost:
+      lower();
+      if (text.empty() || (IsHostName(text) && IsStrict(text))) return "";
+      return "is not a name that other servers take (letters, digits, hyphens and dots; RFC 5321 2.3.5); write it as "
+             "in \"mta1.example.com\", one beyond ASCII in its xn-- form";
     case Text::kHostPattern: {
       lower();
       const std::string_view rest = text.starts_with("*.") ? std::string_view(text).substr(2) : std::string_view(text);

@@ -58,7 +58,9 @@ absl::StatusOr<Kek> FromSecret(const Secret& secret, bool hex_too, std::string_v
       origin, secret.full() ? "at least " : "", secret.bytes().size(), hex_too ? " (or 64 hexadecimal digits)" : ""));
 }
 
+// `key`: of the configuration that names the file; empty: none does.
 std::string OriginOf(const std::string& path, std::string_view key, const Options& options) {
+  if (key.empty()) return "the next key " + path;
   return fmt::format("the key file {} ({}, set at {})", path, key, PlaceOf(options, key));
 }
 
@@ -216,7 +218,7 @@ absl::StatusOr<Kek> LoadBackupKey(const Options& options) {
 }
 
 absl::StatusOr<Kek> LoadNextKek(const std::string& path, const Options& options) {
-  return FromPrivateFile(path, "the next key", options);
+  return FromPrivateFile(path, "", options);
 }
 
 bool KekIsElsewhere(const Options& options) {

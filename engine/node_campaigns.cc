@@ -98,6 +98,14 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
                             .key_column = request.key_column,
                             .format = request.format,
                             .require = request.require};
+  const absl::Duration expires_in = request.expires_in.value_or(stream->expires_in);
+  if (request.start_at.has_value() && *request.start_at >= absl::Now() + expires_in) {
+    return WithNext(
+        WithExit(absl::InvalidArgumentError(fmt::format(
+                     "its rows expire {} after they are loaded, which is before it starts", ToText(expires_in))),
+                 ExitCode::kUsage),
+        "Load it later, or give --expires-in a longer time.");
+  }
   const absl::Status admitted = AdmitLoad();
   if (!admitted.ok()) return admitted;
   queue::CampaignSpec spec{.name = request.name,
@@ -105,7 +113,7 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
                            .mode = std::string(Campaigns::ModeName(options->delivery)),
                            .template_text = request.template_text,
                            .defaults = request.defaults,
-                           .expires_in = request.expires_in.value_or(stream->expires_in),
+                           .expires_in = expires_in,
                            .settings_json = settings.ToText(),
                            .finished = request.messages};
   Counter* const loaded = metrics_.counter(Metric::kMessagesLoaded, {request.stream});

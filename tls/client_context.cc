@@ -19,7 +19,12 @@ namespace {
 // What a file of roots is, whatever it is called.
 absl::StatusOr<std::string> DigestOf(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError(fmt::format("cannot read the file of trusted certificates {}", path));
+  if (!file)
+    return absl::NotFoundError(
+        fmt::format("cannot read the file of trusted certificates {}: name one of PEM roots that this user may read, "
+                    "or none for the "
+                    "system's",
+                    path));
   const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned size = 0;

@@ -210,7 +210,7 @@ CommandResult RunBackupReconcile(const Invocation& call, Console& console) {
   absl::StatusOr<RejectsFile> no_rejects = RejectsFile::Create("");
   if (!no_rejects.ok()) return no_rejects.status();
   const auto pass = [&](bool dry) -> absl::StatusOr<json> {
-    absl::StatusOr<RowFile> events = RowFile::Open(call.Value("events"), "events");
+    absl::StatusOr<RowFile> events = RowFile::Open(call.Value("events"), "--events");
     if (!events.ok()) return events.status();
     const json head = {{"dry_run", dry}, {"incomplete", call.Has("incomplete")}, {"reason", call.Value("reason")}};
     return Upload(*daemon,
@@ -223,7 +223,7 @@ CommandResult RunBackupReconcile(const Invocation& call, Console& console) {
   // Who has opted out since; null: the file was not given.
   const auto suppress = [&](bool dry) -> absl::StatusOr<json> {
     if (!call.Has("suppressions")) return json();
-    absl::StatusOr<RowFile> file = RowFile::Open(call.Value("suppressions"), "suppressions");
+    absl::StatusOr<RowFile> file = RowFile::Open(call.Value("suppressions"), "--suppressions");
     if (!file.ok()) return file.status();
     const json head = {{"reason", "backup reconcile"}, {"dry_run", dry}};
     return Upload(*daemon,

@@ -162,7 +162,7 @@ CommandResult RunCampaignLoad(const Invocation& call, Console& console) {
   if (!template_text.ok()) return template_text.status();
   const absl::StatusOr<json> head = HeadOf(call, *template_text);
   if (!head.ok()) return head.status();
-  absl::StatusOr<RowFile> recipients = RowFile::Open(call.Value("recipients"), "recipients");
+  absl::StatusOr<RowFile> recipients = RowFile::Open(call.Value("recipients"), "--recipients");
   if (!recipients.ok()) return recipients.status();
   absl::StatusOr<DaemonClient> daemon = DaemonClient::For(call);
   if (!daemon.ok()) return daemon.status();

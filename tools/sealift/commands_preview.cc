@@ -57,7 +57,7 @@ struct PreviewRow {
 };
 
 absl::StatusOr<PreviewRow> FindRow(const std::string& path, engine::RecipientFormat format, int row) {
-  absl::StatusOr<RowFile> file = RowFile::Open(path, "recipients");
+  absl::StatusOr<RowFile> file = RowFile::Open(path, "--recipients");
   if (!file.ok()) return file.status();
   RecipientReader reader(format);
   std::string piece;

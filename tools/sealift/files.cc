@@ -18,16 +18,16 @@ using engine::ExitCode;
 
 constexpr size_t kWholeBytesMax = 16 << 20;
 
-absl::Status Unreadable(const std::string& path, const std::string& flag, int error) {
-  return Fail(ExitCode::kNoInput, {fmt::format("the file given as --{} cannot be read", flag), path,
+absl::Status Unreadable(const std::string& path, const std::string& argument, int error) {
+  return Fail(ExitCode::kNoInput, {fmt::format("the file given as {} cannot be read", argument), path,
                                    fmt::format("{}.", std::strerror(error)),
                                    "Check the path and its rights; nothing was sent to the daemon."});
 }
 
 }  // namespace
 
-absl::StatusOr<std::string> ReadWholeFile(const std::string& path, const std::string& flag) {
-  absl::StatusOr<InputFile> file = InputFile::Open(path, flag);
+absl::StatusOr<std::string> ReadWholeFile(const std::string& path, const std::string& argument) {
+  absl::StatusOr<InputFile> file = InputFile::Open(path, argument);
   if (!file.ok()) return file.status();
   std::string text, piece;
   for (;;) {
@@ -36,21 +36,21 @@ absl::StatusOr<std::string> ReadWholeFile(const std::string& path, const std::st
     if (!*more) return text;
     text += piece;
     if (text.size() > kWholeBytesMax) {
-      return Fail(ExitCode::kBadData, {fmt::format("the file given as --{} is too large", flag), path,
+      return Fail(ExitCode::kBadData, {fmt::format("the file given as {} is too large", argument), path,
                                        fmt::format("It has more than {} MiB.", kWholeBytesMax >> 20),
                                        "Link to large attachments instead of mailing them."});
     }
   }
 }
 
-absl::StatusOr<InputFile> InputFile::Open(const std::string& path, const std::string& flag) {
+absl::StatusOr<InputFile> InputFile::Open(const std::string& path, const std::string& argument) {
   if (path == "-") return InputFile(path, STDIN_FILENO);
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return Unreadable(path, flag, errno);
+  if (fd < 0) return Unreadable(path, argument, errno);
   struct stat status{};
   if (fstat(fd, &status) == 0 && S_ISDIR(status.st_mode)) {
     close(fd);
-    return Unreadable(path, flag, EISDIR);
+    return Unreadable(path, argument, EISDIR);
   }
   return InputFile(path, fd);
 }

@@ -6,16 +6,16 @@
 
 namespace sealift::tools {
 
-// Reads a file that a command was given. `flag` names it in errors.
+// Reads a file that a command was given. `argument` names it in errors: "--template", "FILE".
 // Errors: exit 66 when it is not there or not readable, 65 when it is over 16 MiB.
-absl::StatusOr<std::string> ReadWholeFile(const std::string& path, const std::string& flag);
+absl::StatusOr<std::string> ReadWholeFile(const std::string& path, const std::string& argument);
 
 // InputFile is a file read piece by piece, or standard input for "-".
 //
 // Owned by:  a command. Threads: one.
 class InputFile {
  public:
-  static absl::StatusOr<InputFile> Open(const std::string& path, const std::string& flag);
+  static absl::StatusOr<InputFile> Open(const std::string& path, const std::string& argument);
   ~InputFile();
   InputFile(InputFile&& other) noexcept;
   InputFile& operator=(InputFile&&) = delete;

@@ -29,7 +29,7 @@ bool HasLetter(const Invocation& call) {
 
 absl::Status ReadVersion(const Invocation& call, const char* flag, std::optional<std::string>& version) {
   if (!call.Has(flag)) return absl::OkStatus();
-  absl::StatusOr<std::string> text = ReadWholeFile(call.Value(flag), flag);
+  absl::StatusOr<std::string> text = ReadWholeFile(call.Value(flag), fmt::format("--{}", flag));
   if (!text.ok()) return text.status();
   version = *std::move(text);
   return absl::OkStatus();
@@ -44,7 +44,7 @@ absl::StatusOr<std::string> MessageOf(const Invocation& call) {
     if (HasLetter(call)) {
       return Usage(call, "two messages", "A --template is the whole message; it takes nothing beside it.");
     }
-    return ReadWholeFile(call.Value("template"), "template");
+    return ReadWholeFile(call.Value("template"), "--template");
   }
   if (!HasLetter(call)) return Usage(call, "there is no message", "Neither a template nor its parts were given.");
   for (const char* flag : {"from", "subject"}) {
@@ -60,7 +60,7 @@ absl::StatusOr<std::string> MessageOf(const Invocation& call) {
   if (absl::Status status = ReadVersion(call, "text", letter.text); !status.ok()) return status;
   if (absl::Status status = ReadVersion(call, "html", letter.html); !status.ok()) return status;
   for (const std::string& path : call.Values("attach")) {
-    absl::StatusOr<std::string> bytes = ReadWholeFile(path, "attach");
+    absl::StatusOr<std::string> bytes = ReadWholeFile(path, "--attach");
     if (!bytes.ok()) return bytes.status();
     letter.attachments.push_back({std::filesystem::path(path).filename(), *std::move(bytes)});
   }

@@ -27,7 +27,7 @@ bool IsEml(std::string name) {
 absl::Status MessageSource::Open() {
   std::error_code error;
   if (path_ != "-" && fs::is_directory(path_, error)) return List();
-  absl::StatusOr<InputFile> file = InputFile::Open(path_, "messages");
+  absl::StatusOr<InputFile> file = InputFile::Open(path_, "--messages");
   if (!file.ok()) return file.status();
   file_.emplace(*std::move(file));
   return absl::OkStatus();
@@ -77,7 +77,7 @@ absl::StatusOr<bool> MessageSource::ReadOn() { return names_.empty() ? ReadMbox(
 absl::StatusOr<bool> MessageSource::ReadFiles() {
   if (!file_.has_value()) {
     if (next_ == names_.size()) return false;
-    absl::StatusOr<InputFile> file = InputFile::Open(path_ + "/" + names_[next_], "messages");
+    absl::StatusOr<InputFile> file = InputFile::Open(path_ + "/" + names_[next_], "--messages");
     if (!file.ok()) return file.status();
     file_.emplace(*std::move(file));
     ++next_;

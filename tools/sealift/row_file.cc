@@ -13,8 +13,8 @@ constexpr size_t kPackedBytes = 64 << 10;
 
 }  // namespace
 
-absl::StatusOr<RowFile> RowFile::Open(const std::string& path, const std::string& flag) {
-  absl::StatusOr<InputFile> file = InputFile::Open(path, flag);
+absl::StatusOr<RowFile> RowFile::Open(const std::string& path, const std::string& argument) {
+  absl::StatusOr<InputFile> file = InputFile::Open(path, argument);
   if (!file.ok()) return file.status();
   return RowFile(path, *std::move(file));
 }

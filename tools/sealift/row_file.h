@@ -18,8 +18,8 @@ namespace sealift::tools {
 // Owned by:  a command. Threads: one.
 class RowFile {
  public:
-  // `flag` names it in errors. Errors: exit 66.
-  static absl::StatusOr<RowFile> Open(const std::string& path, const std::string& flag);
+  // `argument` names it in errors: "--template", "FILE". Errors: exit 66.
+  static absl::StatusOr<RowFile> Open(const std::string& path, const std::string& argument);
 
   // False at the end. `piece` gets up to `bytes_max` of what there is. Errors: exit 74 when it cannot be read, 65 when
   // what is compressed is damaged or cut short.

@@ -513,6 +513,22 @@ TEST(ConfigFileTest, TimeoutsShorterThanTheStandardsWarn) {
               ElementsAre(HasSubstr("test.toml:4:21: `final_dot_timeout` is 30s, shorter than the 10m of RFC 5321")));
 }
 
+// Whoever checks syntax refuses them in EHLO and in the envelope: every message would wait, and expire.
+TEST(ConfigFileTest, ANameThatOtherServersRefuseIsNoneOfOurs) {
+  for (const char* name : {"mta_1.example.com", "192.0.2.1", "mta1.25"}) {
+    const std::string node = "[node]\nhostname = \"" + std::string(name) + "\"\n" + std::string(kSource);
+    EXPECT_THAT(Texts(ParseConfig(node, "test.toml").errors),
+                ElementsAre(HasSubstr("test.toml:2:12: `hostname`: \"" + std::string(name) + "\" is not a name that")));
+    EXPECT_THAT(
+        ErrorsOf(std::string(kPool) + "[[stream]]\nname = \"s\"\npool = \"p\"\nreturn_path = \"" + name + "\"\n"),
+        ElementsAre(HasSubstr("`return_path`")));
+  }
+}
+
+TEST(ConfigFileTest, AListThatMustBeGivenIsNotEmpty) {
+  EXPECT_THAT(ErrorsOf("[[provider]]\nname = \"g\"\nmx = []\n"), ElementsAre(HasSubstr("`mx` is empty; give it")));
+}
+
 TEST(ConfigFileTest, ANameThatIsNoFullOneWarns) {
   EXPECT_THAT(Texts(ParseConfig("[node]\nhostname = \"mta1\"\n" + std::string(kSource), "test.toml").warnings),
               ElementsAre(HasSubstr("test.toml:2:12: `hostname`: \"mta1\" is no full name, so EHLO says the address")));
