@@ -1,12 +1,10 @@
 #pragma once
 
-#include <cstdint>
-#include <memory>
 #include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
-#include "engine/limits.h"
+#include "engine/bound_rates.h"
 
 namespace sealift::engine {
 
@@ -17,15 +15,14 @@ namespace sealift::engine {
 // Threads:   any.
 class ConnectionPermits {
  public:
-  ConnectionPermits(std::vector<std::shared_ptr<RateInForce>> rates, uint8_t standing)
-      : rates_(std::move(rates)), standing_(standing) {}
+  ConnectionPermits(std::vector<BoundRate> rates, const Bid& bid) : rates_(std::move(rates)), bid_(bid) {}
 
   // Null: one of each was taken. Else none, and this one refused: it is worth asking again after `wait`.
-  RateInForce* Take(absl::Time now, absl::Duration& wait) const;
+  const RateInForce* Take(absl::Time now, absl::Duration& wait) const;
 
  private:
-  std::vector<std::shared_ptr<RateInForce>> rates_;
-  uint8_t standing_;
+  std::vector<BoundRate> rates_;
+  Bid bid_;
 };
 
 }  // namespace sealift::engine

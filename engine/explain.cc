@@ -221,7 +221,7 @@ void AddLimits(Scheduler& scheduler, const Site& site, DomainExplanation& into) 
         if (wait > absl::ZeroDuration()) limit.until = now + wait;
         into.limits.push_back(std::move(limit));
       }
-      for (const std::shared_ptr<RateInForce>& connections : permits->connection_rates) {
+      for (const auto& [connections, flow] : permits->connection_rates) {
         DomainExplanation::LimitInForce rate{.name = fmt::format("connection rate to {}", connections->name()),
                                              .value = connections->value(),
                                              .set_by = connections->origin()};

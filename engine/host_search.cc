@@ -140,7 +140,7 @@ Task<bool> HostSearch::MayConnect() {
   const absl::Time patience = services_.Now() + kPatience;
   ++path_.looking;
   while (!permitted_) {
-    RateInForce* const refused = permits_.Take(services_.Now(), permit_wait_);
+    const RateInForce* const refused = permits_.Take(services_.Now(), permit_wait_);
     permitted_ = refused == nullptr;
     if (permitted_) break;
     services_.metrics.counter(Metric::kThrottleWaits, {refused->kind()})->Add();

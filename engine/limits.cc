@@ -208,48 +208,83 @@ void Limits::ForEach(const std::function<void(const RateInForce&)>& rate,
   }
 }
 
-absl::Duration RateInForce::Acquire(absl::Time now, uint8_t standing, FairQueueing::Flow* flow) {
-  // How long the permit is kept for who waits: a timer's tick, and a turn of a busy shard.
-  constexpr absl::Duration kGrace = absl::Milliseconds(10);
-  // What a flow may be behind by, a part of a second's permits: whoever has one connection asks once in a round trip.
-  constexpr int64_t kBehind = 4;
-  const Waiting waiting = waiting_.load(std::memory_order_relaxed);
-  const absl::Time kept_until = absl::FromUnixMillis(static_cast<int64_t>(waiting >> 8));
-  const bool kept = kept_until > now;
-  const auto standing_waiting = static_cast<uint8_t>(waiting & 0xff);
-  const int64_t start = flow == nullptr ? 0 : flow->Start(throttle_.per_second() / kBehind);
-  if (kept && standing_waiting > standing) return kept_until - now;
-  if (kept && standing_waiting == standing && waiting_start_.load(std::memory_order_relaxed) < start) {
-    return kept_until - now;
-  }
-  absl::Duration wait = Refusal(now);
-  if (wait > absl::ZeroDuration()) return wait;
-  wait = throttle_.Acquire(now);
-  if (wait > absl::ZeroDuration()) {
-    if (HasBudget()) budget_.fetch_add(1, std::memory_order_relaxed);
-    const auto until = static_cast<uint64_t>(absl::ToUnixMillis(now + wait + kGrace));
-    waiting_start_.store(start, std::memory_order_relaxed);
-    waiting_.store(until << 8 | standing, std::memory_order_relaxed);
-    return wait;
-  }
-  if (kept && standing_waiting == standing) waiting_.store(0, std::memory_order_relaxed);
-  if (flow != nullptr) flow->Take(start);
+absl::Duration RateInForce::Acquire(absl::Time now, const Bid& bid, FairQueueing::Flow* flow) {
+  const absl::Duration wait = Take(now, bid, flow);
+  if (wait <= absl::ZeroDuration()) return wait;
+  AskDisk(now);
+  Await(now, bid, flow, now + wait + Grace());
   return wait;
 }
 
-absl::Duration RateInForce::Refusal(absl::Time now) {
-  const int64_t now_ns = absl::ToUnixNanos(now);
-  if (covered_ns_.load(std::memory_order_acquire) < now_ns) {
-    const absl::Duration wait = throttle_.Peek(now);
-    if (wait > absl::ZeroDuration()) return wait;
-    if (!asked_.exchange(true, std::memory_order_acq_rel)) limits_.AskCover(*this);
-    return kCommit;
-  }
+absl::Duration RateInForce::Take(absl::Time now, const Bid& bid, FairQueueing::Flow* flow) {
+  const Place place = PlaceOf(bid, flow);
+  if (const absl::Time kept = KeptUntil(now, place); kept > now) return kept - now;
+  if (!IsCovered(now)) return std::max(throttle_.Peek(now), kCommit);
   if (HasBudget() && budget_.fetch_sub(1, std::memory_order_relaxed) <= 0) {
     budget_.fetch_add(1, std::memory_order_relaxed);
     return std::max(Peek(now), kCommit);
   }
+  if (const absl::Duration wait = throttle_.Acquire(now); wait > absl::ZeroDuration()) {
+    if (HasBudget()) budget_.fetch_add(1, std::memory_order_relaxed);
+    return wait;
+  }
+  // Whoever waited had no better claim, or none any more.
+  if (static_cast<uint8_t>(waiting_.load(std::memory_order_relaxed) & 0xff) == bid.standing)
+    waiting_.store(0, std::memory_order_relaxed);
+  if (flow != nullptr) flow->Take(place.start);
   return absl::ZeroDuration();
+}
+
+absl::Duration RateInForce::Look(absl::Time now, const Bid& bid, const FairQueueing::Flow* flow) const {
+  absl::Duration wait = std::max(Peek(now), KeptUntil(now, PlaceOf(bid, flow)) - now);
+  if (!IsCovered(now)) wait = std::max(wait, kCommit);
+  return std::max(wait, absl::ZeroDuration());
+}
+
+void RateInForce::Await(absl::Time now, const Bid& bid, const FairQueueing::Flow* flow, absl::Time until) {
+  Wait(now, PlaceOf(bid, flow), until);
+}
+
+void RateInForce::AwaitOverOthers(absl::Time now, uint8_t standing, absl::Time until) {
+  constexpr int64_t kLast = std::numeric_limits<int64_t>::max();
+  Wait(now, {.standing = standing, .start = kLast, .since_ns = kLast}, until);
+}
+
+void RateInForce::AskDisk(absl::Time now) {
+  if (NeedsDisk(now) && !asked_.exchange(true, std::memory_order_acq_rel)) limits_.AskCover(*this);
+}
+
+absl::Duration RateInForce::Grace() const {
+  constexpr absl::Duration kLeast = absl::Milliseconds(10), kMost = absl::Milliseconds(250);
+  return slow() ? std::clamp(throttle_.period() / 32, kLeast, kMost) : kLeast;
+}
+
+RateInForce::Place RateInForce::PlaceOf(const Bid& bid, const FairQueueing::Flow* flow) const {
+  // What a flow may be behind by, a part of a second's permits: whoever has one connection asks once in a round trip.
+  constexpr int64_t kBehind = 4;
+  return {.standing = bid.standing,
+          .start = flow == nullptr ? 0 : flow->Start(throttle_.per_second() / kBehind),
+          .since_ns = absl::ToUnixNanos(bid.since)};
+}
+
+absl::Time RateInForce::KeptUntil(absl::Time now, const Place& place) const {
+  const Waiting waiting = waiting_.load(std::memory_order_relaxed);
+  const absl::Time until = absl::FromUnixMillis(static_cast<int64_t>(waiting >> 8));
+  if (until <= now) return absl::InfinitePast();
+  const auto standing = static_cast<uint8_t>(waiting & 0xff);
+  if (standing != place.standing) return standing > place.standing ? until : absl::InfinitePast();
+  const int64_t start = waiting_start_.load(std::memory_order_relaxed);
+  if (start != place.start) return start < place.start ? until : absl::InfinitePast();
+  // Of a fast limit the next permit is there before anybody else could have this one.
+  const bool before = slow() && waiting_since_.load(std::memory_order_relaxed) < place.since_ns;
+  return before ? until : absl::InfinitePast();
+}
+
+void RateInForce::Wait(absl::Time now, const Place& place, absl::Time until) {
+  if (KeptUntil(now, place) > now) return;
+  waiting_start_.store(place.start, std::memory_order_relaxed);
+  waiting_since_.store(place.since_ns, std::memory_order_relaxed);
+  waiting_.store(static_cast<uint64_t>(absl::ToUnixMillis(until)) << 8 | place.standing, std::memory_order_relaxed);
 }
 
 absl::Duration RateInForce::Peek(absl::Time now) const {

@@ -23,6 +23,13 @@ namespace sealift::engine {
 
 class Limits;
 
+// Bid says who asks a limit for a permit. It is for the highest standing first, of equals for whose flow it is the turn
+// (fair_queueing.h), and of a slow limit, within a flow, for who has had none for longest.
+struct Bid {
+  uint8_t standing = 0;
+  absl::Time since = absl::InfinitePast();  // it had its last permit, or began to ask
+};
+
 // A rate in force, with the words that explain it: what it limits, its value, who set it.
 //
 // A limit holds across a restart too. Of a slow one (a permit in more than a second) the disk knows that a permit may
@@ -36,6 +43,8 @@ class Limits;
 class RateInForce {
  public:
   static constexpr absl::Duration kSlow = absl::Seconds(1);
+  // What a commit takes, about.
+  static constexpr absl::Duration kCommit = absl::Milliseconds(5);
 
   RateInForce(Limits& limits, std::string kind, std::string key)
       : limits_(limits), kind_(std::move(kind)), key_(std::move(key)) {}
@@ -50,12 +59,32 @@ class RateInForce {
     return shares_.FlowOf(campaign, standing, weight);
   }
 
-  // Takes a permit and returns zero, or how long until it is worth asking again. While someone of higher standing waits
-  // for this limit, whoever has less waits behind: what is scarce goes to who matters more, across sites and shards. So
-  // it is among equals with a flow: while one waits whose turn is before, the permit is kept for it.
-  absl::Duration Acquire(absl::Time now, uint8_t standing, FairQueueing::Flow* flow = nullptr);
+  // Takes a permit and returns zero, or waits for one and returns how long until it is worth asking again. Who needs
+  // more than one limit asks for all of them at once: engine/bound_rates.h.
+  absl::Duration Acquire(absl::Time now, const Bid& bid, FairQueueing::Flow* flow = nullptr);
+  // Takes a permit and returns zero, or how long until it is worth asking again. While another waits whose bid goes
+  // before, the permit is kept for it: what is scarce goes to who matters more, across sites and shards.
+  absl::Duration Take(absl::Time now, const Bid& bid, FairQueueing::Flow* flow);
+  // What Take would return, taking nothing.
+  absl::Duration Look(absl::Time now, const Bid& bid, const FairQueueing::Flow* flow) const;
+  // It waits: the permit is kept for it until then, unless another waits whose bid goes before.
+  void Await(absl::Time now, const Bid& bid, const FairQueueing::Flow* flow, absl::Time until);
+  // The same, but no equal stands back for it.
+  void AwaitOverOthers(absl::Time now, uint8_t standing, absl::Time until);
+  // Whether a permit is free but for the disk; which is asked then.
+  bool NeedsDisk(absl::Time now) const { return !IsCovered(now) && throttle_.Peek(now) <= absl::ZeroDuration(); }
+  void AskDisk(absl::Time now);
   // How long until a permit may be free, whoever else waits for it.
   absl::Duration Peek(absl::Time now) const;
+  // Between permits at the steady rate.
+  absl::Duration period() const { return throttle_.period(); }
+  // Whether each permit is worth waiting for by itself.
+  bool slow() const { return throttle_.period() >= kSlow; }
+  // For so long a permit of a slow limit is held for who waits for another limit too. A longer time would cost those
+  // behind more than it wins: who comes late for this one waits for half a period, on average.
+  absl::Duration HeldFor() const { return slow() ? throttle_.period() / 2 : absl::ZeroDuration(); }
+  // How long a free permit is kept for who has waited for it: a timer's tick, a turn of a busy shard, and a commit.
+  absl::Duration Grace() const;
   // Gives back a permit that was taken then and not used.
   void Return(absl::Time taken, FairQueueing::Flow* flow = nullptr);
 
@@ -73,15 +102,19 @@ class RateInForce {
  private:
   friend class Limits;
 
-  // What a commit takes, about.
-  static constexpr absl::Duration kCommit = absl::Milliseconds(5);
-
   bool HasBudget() const { return again_ns_.load(std::memory_order_relaxed) != 0; }
-  // Zero, or how long until the budget or the disk allows a permit.
-  absl::Duration Refusal(absl::Time now);
+  bool IsCovered(absl::Time now) const { return covered_ns_.load(std::memory_order_acquire) >= absl::ToUnixNanos(now); }
 
   // The standing of who waits, in the low byte, and until when (in ms) it is waited for.
   using Waiting = uint64_t;
+  struct Place {
+    uint8_t standing;
+    int64_t start, since_ns;
+  };
+  Place PlaceOf(const Bid& bid, const FairQueueing::Flow* flow) const;
+  // Until when a free permit is kept for another than this; InfinitePast: it is not.
+  absl::Time KeptUntil(absl::Time now, const Place& place) const;
+  void Wait(absl::Time now, const Place& place, absl::Time until);
 
   void Call(std::string_view name);
   void Describe(std::string value, std::string origin);
@@ -90,6 +123,7 @@ class RateInForce {
   Throttle throttle_;
   std::atomic<Waiting> waiting_{0};
   std::atomic<int64_t> waiting_start_{0};  // of its flow
+  std::atomic<int64_t> waiting_since_{0};
   FairQueueing shares_;
   std::atomic<int64_t> covered_ns_{std::numeric_limits<int64_t>::max()};  // permits may be taken until then
   std::atomic<bool> asked_{false};                                        // it is among those to be covered

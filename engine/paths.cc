@@ -75,6 +75,10 @@ Signal* IdleSession(const SendQueue& queue, Path& path) {
   return queue.transactional() && path.idle_reserved.waiting() > 0 ? &path.idle_reserved : nullptr;
 }
 
+bool Binds(const std::vector<BoundRate>& rates, const RateInForce& rate) {
+  return std::ranges::any_of(rates, [&](const BoundRate& bound) { return bound.rate.get() == &rate; });
+}
+
 // Whether somebody whose connections are counted with the path's has mail, and none at all. Who waits calls as often as
 // he looks again.
 bool IsWanted(const Path& path, absl::Time now) {
@@ -201,9 +205,13 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     return false;
   }
   // A limit said no, and until when; it may have been raised since.
-  if (path.refusal.until > now && path.refusal.rate->Peek(now) > absl::ZeroDuration()) {
-    WakeAt(path, std::min(path.refusal.until, now + Scheduler::kLookAfterExpiries));
-    return false;
+  if (path.refusal.until > now) {
+    const bool opens_ahead = path.sessions == 0 && path.refusal.rate->slow();
+    const absl::Duration ahead = opens_ahead ? kWorthConnecting : absl::ZeroDuration();
+    if (path.refusal.rate->Peek(now) > ahead) {
+      WakeAt(path, std::min(path.refusal.until - ahead, now + Scheduler::kLookAfterExpiries));
+      return false;
+    }
   }
   const bool may_carry = Carriage::MayTake(queue.carried_by, path.carried, now);
   if (!may_carry) WakeAt(path, now + kMoreSlotsAgain);
@@ -254,6 +262,7 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     WakeAt(path, std::min(opens, now + look));
     return false;
   }
+  if (!HasTurn(queue, path)) return false;
   if (RefusedForLong(path)) {
     WakeAt(path, std::min(path.refusal.until, now + Scheduler::kLookAfterExpiries));
     return false;
@@ -297,14 +306,15 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     WakeAt(path, now + kMoreSlotsAgain);
     return false;
   }
-  ConnectionPermits permits((*queue.PermitsOf(path.source))->connection_rates, queue.Standing());
+  ConnectionPermits permits((*queue.PermitsOf(path.source))->connection_rates, queue.BidForConnection());
   absl::Duration wait;
-  if (RateInForce* const refused = permits.Take(now, wait); refused != nullptr) {
+  if (const RateInForce* const refused = permits.Take(now, wait); refused != nullptr) {
     ReturnSlots(path.slots, *what);
     services_.metrics.counter(Metric::kThrottleWaits, {refused->kind()})->Add();
     WakeAt(path, now + wait);
     return false;
   }
+  queue.had_connection = now;
   path.taken.push_back({path.slots, *what});
   ++path.sessions;
   if (*what == Slots::For::kReserved) ++path.reserved_sessions;
@@ -438,6 +448,53 @@ bool Paths::IsTooMany(Path& path, Slots::For what) {
 bool Paths::GivesWay(const Path& path) {
   const absl::Time now = services_.Now();
   return std::ranges::any_of(path.slots, [now](const auto& slots) { return slots->idle_call().Answer(now); });
+}
+
+// Of a limit whose permits are seconds apart each is worth a connection of its own: it is opened by whom the next
+// permit is for, a moment before that is free, and nobody else has one that would carry nothing.
+bool Paths::HasTurn(SendQueue& queue, Path& path) {
+  scheduler_.Restrain(queue);
+  const SendPermits& permits = **queue.PermitsOf(path.source);
+  const absl::Time now = services_.Now();
+  const auto each_slow = [&](const auto& visit) {
+    for (const BoundRate& bound : permits.rates) {
+      if (bound.rate->slow()) visit(bound, queue.BidForMessage());
+    }
+    for (const BoundRate& bound : permits.connection_rates) {
+      if (bound.rate->slow()) visit(bound, queue.BidForConnection());
+    }
+  };
+  const RateInForce* last = nullptr;  // of those that it waits for
+  absl::Duration wait;
+  bool is_kept = false;  // for another
+  each_slow([&](const BoundRate& bound, const Bid& bid) {
+    const absl::Duration ours = bound.rate->Look(now, bid, bound.flow.get());
+    is_kept = is_kept || ours > std::max(bound.rate->Peek(now), RateInForce::kCommit);
+    if (last != nullptr && ours <= wait) return;
+    last = bound.rate.get();
+    wait = ours;
+  });
+  if (last == nullptr) return true;
+  const auto is_served = [&](const std::unique_ptr<Path>& other) {
+    if (other->requirement != path.requirement) return false;
+    if (other->answering == other->sessions && other->idle.waiting() == 0) return false;
+    const std::shared_ptr<const SendPermits>* const theirs = queue.PermitsOf(other->source);
+    return theirs != nullptr && Binds((*theirs)->rates, *last);
+  };
+  if (path.answering < path.sessions || std::ranges::any_of(path.site.paths, is_served)) return false;
+  const bool opens = !is_kept && wait <= kWorthConnecting;
+  const absl::Time until = now + wait + kWorthConnecting;
+  each_slow([&](const BoundRate& bound, const Bid& bid) {
+    if (opens || bound.rate.get() == last) {
+      bound.rate->Await(now, bid, bound.flow.get(), until);
+    } else if (wait <= bound.rate->HeldFor()) {
+      bound.rate->AwaitOverOthers(now, bid.standing, until);
+    }
+  });
+  if (opens) return true;
+  const absl::Duration again = is_kept ? wait : wait - kWorthConnecting;
+  WakeAt(path, now + std::clamp(again, absl::Milliseconds(1), Scheduler::kLookAfterExpiries));
+  return false;
 }
 
 // Nobody is called on without a message for him.

@@ -12,20 +12,6 @@ namespace {
 
 using queue::OutcomeKind;
 
-// Takes a permit of every limit, or of none and says which refused.
-std::shared_ptr<RateInForce> Permit(const SendPermits& permits, uint8_t standing, absl::Time now,
-                                    absl::Duration& wait) {
-  for (size_t i = 0; i < permits.rates.size(); ++i) {
-    const auto& [rate, flow] = permits.rates[i];
-    wait = rate->Acquire(now, standing, flow.get());
-    if (wait == absl::ZeroDuration()) continue;
-    for (size_t taken = 0; taken < i; ++taken) permits.rates[taken].rate->Return(now, permits.rates[taken].flow.get());
-    return rate;
-  }
-  if (permits.warmup != nullptr && !permits.waits_for_warmup) permits.warmup->Count();
-  return nullptr;
-}
-
 // The queue that a connection was opened for is the first of its equals.
 void PutWhoAwaitsFirst(Site& site) {
   const auto awaits = std::ranges::find_if(site.queues, [](const auto& queue) { return queue->awaits_connection; });
@@ -61,7 +47,7 @@ bool BouncesForNoTls(const SendQueue& queue, const Path& path) {
 void ReturnPermits(const Assignment& assignment) {
   if (assignment.permits == nullptr) return;
   const SendPermits& permits = *assignment.permits;
-  for (const auto& [rate, flow] : permits.rates) rate->Return(assignment.permitted, flow.get());
+  ReturnEach(permits.rates, assignment.permitted);
   if (permits.warmup != nullptr && !permits.waits_for_warmup) permits.warmup->Uncount(assignment.permitted);
 }
 
@@ -288,13 +274,16 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal, Carriage
       continue;
     }
     absl::Duration wait;
-    if (std::shared_ptr<RateInForce> refused = Permit(**permits, queue.Standing(), now, wait); refused != nullptr) {
-      services_.metrics.counter(Metric::kThrottleWaits, {refused->kind()})->Add();
+    const BoundRate* const refused = AcquireEach((*permits)->rates, queue.BidForMessage(), now, wait);
+    if (refused != nullptr) {
+      services_.metrics.counter(Metric::kThrottleWaits, {refused->rate->kind()})->Add();
       if (now + wait < refusal.until) {
-        refusal = {.kind = Refusal::Kind::kRate, .rate = std::move(refused), .until = now + wait};
+        refusal = {.kind = Refusal::Kind::kRate, .rate = refused->rate, .until = now + wait};
       }
       continue;
     }
+    queue.had_message = now;
+    if ((*permits)->warmup != nullptr && !(*permits)->waits_for_warmup) (*permits)->warmup->Count();
     Assignment assignment = TakeFront(queue, *permits);
     assignment.permitted = now;
     queue.awaits_connection = false;

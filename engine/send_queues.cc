@@ -82,6 +82,7 @@ SendQueue& Scheduler::QueueOf(Site& site, const Lane& lane) {
   queue.domain = lane.domain;
   queue.security = lane.security;
   queue.placement = std::move(placement);
+  queue.had_message = queue.had_connection = services_.Now();
   Configure(queue);
   Order(site);
   return queue;
@@ -155,7 +156,7 @@ std::shared_ptr<SendPermits> Scheduler::PermitsFrom(const SendQueue& queue, cons
   permits->messages_per_connection = MessagesPerConnection(options, sending, from, queue.settings);
   for (const BindingRate& binding : ConnectionRates(options, sending, from, site.key, queue.settings)) {
     permits->connection_rates.push_back(
-        services_.limits.Rate(binding.kind, binding.name, binding.limit, binding.identity));
+        {.rate = services_.limits.Rate(binding.kind, binding.name, binding.limit, binding.identity), .flow = nullptr});
   }
   const Restraints::Place place = PlaceOf(queue, from.name);
   for (std::shared_ptr<RateInForce>& rate : services_.restraints.RatesOn(place)) {
@@ -200,6 +201,10 @@ void Scheduler::Adopt(std::shared_ptr<const Options> options, std::shared_ptr<co
 
 void Scheduler::OnClockSet(absl::Duration by) {
   directory_.ForEach([&](Site& site) {
+    for (const std::unique_ptr<SendQueue>& queue : site.queues) {
+      queue->had_message += by;
+      queue->had_connection += by;
+    }
     for (const std::unique_ptr<Path>& path : site.paths) {
       path->refusal = Refusal{};
       path->next_open += by;

@@ -12,6 +12,7 @@
 #include "dns/answer.h"
 #include "engine/active_campaign.h"
 #include "engine/attempt.h"
+#include "engine/bound_rates.h"
 #include "engine/carriage.h"
 #include "engine/fair_queueing.h"
 #include "engine/hold_set.h"
@@ -72,17 +73,11 @@ struct Block {
   Attempt attempt;  // what failed, redacted: "mx1.d1.test [127.0.0.5]: connection refused"
 };
 
-// A rate that binds a queue, and the part of its campaign in it.
-struct BoundRate {
-  std::shared_ptr<RateInForce> rate;
-  std::shared_ptr<FairQueueing::Flow> flow;
-};
-
 // What one source needs to send for one SendQueue: the rates that must all permit it, and the counters that it adds to.
 struct SendPermits {
   int source = 0;  // index into Options::sources
   std::vector<BoundRate> rates;
-  std::vector<std::shared_ptr<RateInForce>> connection_rates;  // at which connections are opened for its mail
+  std::vector<BoundRate> connection_rates;  // at which connections are opened for its mail
   // What the source may send there on a day of its warm-up; null: it is warm. It is among `rates` where rows wait for
   // it; else they count and do not wait.
   std::shared_ptr<RateInForce> warmup;
@@ -139,7 +134,9 @@ struct SendQueue {
   bool waits_for_signers = false;
   bool awaits_connection = false;  // one is to be opened: those that there are have carried as many as its mail allows
   Turn turn;                       // among the queues of its standing at the site
-  Turn signing_turn;               // ... among those that wait for the signers
+  // When it had its last permit for a message and for a connection, or came.
+  absl::Time had_message = absl::InfinitePast(), had_connection = absl::InfinitePast();
+  Turn signing_turn;  // ... among those that wait for the signers
   Histogram* delivery_seconds = nullptr;
   SendWindow::Span window;  // of its stream, as it was last asked; `until` is over when it is to be asked again
 
@@ -154,6 +151,8 @@ struct SendQueue {
 
   // What is transactional overtakes, then the higher priority (0 to 100); nothing without a stream.
   uint8_t Standing() const;
+  Bid BidForMessage() const { return {.standing = Standing(), .since = had_message}; }
+  Bid BidForConnection() const { return {.standing = Standing(), .since = had_connection}; }
   bool transactional() const { return stream != nullptr && stream->kind == StreamKind::kTransactional; }
   // Of the connections that its settings allow, those that only transactional mail has.
   int ReservedConnections() const { return settings.reserved_for_transactional.Of(settings.connections.count); }

@@ -58,7 +58,7 @@ Refusal Scheduler::WhyPathWaits(const SendQueue& queue, const SendPermits& permi
   Refusal refusal = path.refusal;
   if (refusal.kind == Refusal::Kind::kRate) refusal = RefusalOf(permits, refusal, now);
   if (refusal.kind == Refusal::Kind::kNone && path.sessions == 0) {
-    for (const std::shared_ptr<RateInForce>& rate : permits.connection_rates) {
+    for (const auto& [rate, flow] : permits.connection_rates) {
       const absl::Duration wait = rate->Peek(now);
       if (wait > absl::ZeroDuration()) refusal = {.kind = Refusal::Kind::kRate, .rate = rate, .until = now + wait};
     }

@@ -63,8 +63,8 @@ TEST_F(FairnessTest, ASourceThatWarmsUpHasItsPlanBeforeTheWarmOnes) {
     for (int ms = 0; ms < 10'000; ++ms) {
       const absl::Time now = start + absl::Milliseconds(ms);
       wants = wants || ms % 500 == 0;  // its plan allows two in a second
-      warm.rate->Acquire(now, queue.Standing(), warm.flow.get());
-      if (!wants || cold.rate->Acquire(now, queue.Standing(), cold.flow.get()) > absl::ZeroDuration()) continue;
+      warm.rate->Acquire(now, {queue.Standing()}, warm.flow.get());
+      if (!wants || cold.rate->Acquire(now, {queue.Standing()}, cold.flow.get()) > absl::ZeroDuration()) continue;
       ++had;
       wants = false;
     }

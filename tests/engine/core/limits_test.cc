@@ -25,8 +25,8 @@ TEST(LimitsTest, ARateIsSharedByWhoeverNamesIt) {
   const std::shared_ptr<RateInForce> one = limits.Rate("source", "ip1", AnHour(1));
   const std::shared_ptr<RateInForce> other = limits.Rate("source", "ip1", AnHour(1));
   EXPECT_EQ(one, other);
-  EXPECT_EQ(one->Acquire(kNow, 0), absl::ZeroDuration());
-  EXPECT_GT(other->Acquire(kNow, 0), absl::ZeroDuration());
+  EXPECT_EQ(one->Acquire(kNow, {0}), absl::ZeroDuration());
+  EXPECT_GT(other->Acquire(kNow, {0}), absl::ZeroDuration());
 }
 
 TEST(LimitsTest, KindAndNameTogetherNameARate) {
@@ -35,19 +35,19 @@ TEST(LimitsTest, KindAndNameTogetherNameARate) {
   const std::shared_ptr<RateInForce> stream = limits.Rate("stream", "a", AnHour(1));
   EXPECT_NE(source, stream);
   EXPECT_NE(source, limits.Rate("source", "b", AnHour(1)));
-  EXPECT_EQ(source->Acquire(kNow, 0), absl::ZeroDuration());
-  EXPECT_EQ(stream->Acquire(kNow, 0), absl::ZeroDuration());
+  EXPECT_EQ(source->Acquire(kNow, {0}), absl::ZeroDuration());
+  EXPECT_EQ(stream->Acquire(kNow, {0}), absl::ZeroDuration());
 }
 
 TEST(LimitsTest, WhatASourceHasUsedIsUsedUnderAnotherNameToo) {
   Limits limits;
   const std::shared_ptr<RateInForce> before = limits.Rate("source", "ip1", AnHour(1), "192.0.2.1");
-  EXPECT_EQ(before->Acquire(kNow, 0), absl::ZeroDuration());
+  EXPECT_EQ(before->Acquire(kNow, {0}), absl::ZeroDuration());
   const std::shared_ptr<RateInForce> after = limits.Rate("source", "berlin", AnHour(1), "192.0.2.1");
-  EXPECT_GT(after->Acquire(kNow, 0), absl::ZeroDuration());
+  EXPECT_GT(after->Acquire(kNow, {0}), absl::ZeroDuration());
   EXPECT_EQ(after->name(), "berlin");
   EXPECT_EQ(Limits::KeyOf(*after), "source/192.0.2.1");
-  EXPECT_EQ(limits.Rate("source", "ip1", AnHour(1), "192.0.2.2")->Acquire(kNow, 0), absl::ZeroDuration())
+  EXPECT_EQ(limits.Rate("source", "ip1", AnHour(1), "192.0.2.2")->Acquire(kNow, {0}), absl::ZeroDuration())
       << "another address";
 }
 
@@ -60,12 +60,13 @@ TEST(LimitsTest, RatesThatNobodyHasAreForgottenOnceTheyAreAsGoodAsNew) {
     return count;
   };
   const std::shared_ptr<RateInForce> kept = limits.Rate("destination", "in use", AnHour(1));
-  EXPECT_EQ(limits.Rate("destination", "taken", AnHour(1))->Acquire(kNow, 0), absl::ZeroDuration());
+  EXPECT_EQ(limits.Rate("destination", "taken", AnHour(1))->Acquire(kNow, {0}), absl::ZeroDuration());
   for (int i = 0; i < 5000; ++i) limits.Rate("destination", fmt::format("mx.d{}.test", i), AnHour(1));
   ASSERT_EQ(all(), 5002u);
   limits.Forget(kNow + absl::Minutes(59));
   EXPECT_EQ(all(), 2u);
-  EXPECT_GT(limits.Rate("destination", "taken", AnHour(1))->Acquire(kNow + absl::Minutes(59), 0), absl::ZeroDuration());
+  EXPECT_GT(limits.Rate("destination", "taken", AnHour(1))->Acquire(kNow + absl::Minutes(59), {0}),
+            absl::ZeroDuration());
   EXPECT_EQ(limits.Rate("destination", "in use", AnHour(1)), kept);
 }
 
@@ -73,9 +74,9 @@ TEST(LimitsTest, AReloadKeepsWhatWasTaken) {
   const absl::Time now = absl::Now();
   Limits limits;
   const std::shared_ptr<RateInForce> rate = limits.Rate("source", "ip1", AnHour(1));
-  EXPECT_EQ(rate->Acquire(now, 0), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(now, {0}), absl::ZeroDuration());
   limits.Rate("source", "ip1", AnHour(2));
-  EXPECT_GT(rate->Acquire(now, 0), absl::ZeroDuration());
+  EXPECT_GT(rate->Acquire(now, {0}), absl::ZeroDuration());
 }
 
 TEST(LimitsTest, AReloadChangesTheWords) {
@@ -93,29 +94,29 @@ TEST(LimitsTest, AReloadChangesTheWords) {
 TEST(LimitsTest, ALiftedLimitRefusesNobody) {
   Limits limits;
   const std::shared_ptr<RateInForce> rate = limits.Rate("source", "ip1", AnHour(1));
-  EXPECT_EQ(rate->Acquire(kNow, 0), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(kNow, {0}), absl::ZeroDuration());
   limits.Rate("source", "ip1", {});
-  EXPECT_EQ(rate->Acquire(kNow, 0), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(kNow, {0}), absl::ZeroDuration());
   EXPECT_EQ(rate->value(), "unlimited");
 }
 
 TEST(LimitsTest, WhatIsScarceIsKeptForTheHigherStandingThatWaits) {
   Limits limits;
   const std::shared_ptr<RateInForce> rate = limits.Rate("source", "ip1", AnHour(1));
-  EXPECT_EQ(rate->Acquire(kNow, 1), absl::ZeroDuration());
-  EXPECT_EQ(rate->Acquire(kNow, 5), absl::Hours(1));
+  EXPECT_EQ(rate->Acquire(kNow, {1}), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(kNow, {5}), absl::Hours(1));
   const absl::Time free = kNow + absl::Hours(1);
-  EXPECT_GT(rate->Acquire(free, 1), absl::ZeroDuration()) << "free, and kept for who matters more";
-  EXPECT_EQ(rate->Acquire(free, 5), absl::ZeroDuration());
-  EXPECT_EQ(rate->Acquire(free + absl::Hours(1), 1), absl::ZeroDuration()) << "nobody waits any more";
+  EXPECT_GT(rate->Acquire(free, {1}), absl::ZeroDuration()) << "free, and kept for who matters more";
+  EXPECT_EQ(rate->Acquire(free, {5}), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(free + absl::Hours(1), {1}), absl::ZeroDuration()) << "nobody waits any more";
 }
 
 TEST(LimitsTest, WhoeverDoesNotComeIsNotWaitedForLong) {
   Limits limits;
   const std::shared_ptr<RateInForce> rate = limits.Rate("source", "ip1", AnHour(1));
-  EXPECT_EQ(rate->Acquire(kNow, 1), absl::ZeroDuration());
-  EXPECT_EQ(rate->Acquire(kNow, 5), absl::Hours(1));
-  EXPECT_EQ(rate->Acquire(kNow + absl::Hours(1) + absl::Seconds(1), 1), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(kNow, {1}), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(kNow, {5}), absl::Hours(1));
+  EXPECT_EQ(rate->Acquire(kNow + absl::Hours(1) + absl::Seconds(1), {1}), absl::ZeroDuration());
 }
 
 TEST(LimitsTest, AClockThatIsSetBackNeitherStopsARateNorFreesAPermitTwice) {
@@ -123,15 +124,15 @@ TEST(LimitsTest, AClockThatIsSetBackNeitherStopsARateNorFreesAPermitTwice) {
   const RateLimit ten_a_second{.rate = {.count = 10, .period = absl::Seconds(1)}};
   const std::shared_ptr<RateInForce> rate = limits.Rate("source", "ip1", ten_a_second);
   const std::shared_ptr<RateInForce> day = limits.OwnedRate("warmup", "ip1", ten_a_second);
-  EXPECT_EQ(rate->Acquire(kNow, 1), absl::ZeroDuration());
-  EXPECT_EQ(day->Acquire(kNow, 1), absl::ZeroDuration());
-  EXPECT_GT(rate->Acquire(kNow, 1), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(kNow, {1}), absl::ZeroDuration());
+  EXPECT_EQ(day->Acquire(kNow, {1}), absl::ZeroDuration());
+  EXPECT_GT(rate->Acquire(kNow, {1}), absl::ZeroDuration());
   const absl::Time then = kNow - absl::Hours(1);
-  EXPECT_GT(rate->Acquire(then, 0), absl::Minutes(59));
+  EXPECT_GT(rate->Acquire(then, {0}), absl::Minutes(59));
   limits.StepBack(absl::Hours(1));
-  EXPECT_GT(rate->Acquire(then, 1), absl::ZeroDuration()) << "it had this one";
-  EXPECT_EQ(rate->Acquire(then + absl::Milliseconds(150), 1), absl::ZeroDuration());
-  EXPECT_GT(day->Acquire(then, 1), absl::Minutes(59)) << "its owner says when";
+  EXPECT_GT(rate->Acquire(then, {1}), absl::ZeroDuration()) << "it had this one";
+  EXPECT_EQ(rate->Acquire(then + absl::Milliseconds(150), {1}), absl::ZeroDuration());
+  EXPECT_GT(day->Acquire(then, {1}), absl::Minutes(59)) << "its owner says when";
 }
 
 // Who asks for a permit at each step of time, one after the other as often as it has sites, and what it has got.
@@ -145,7 +146,7 @@ void AskInTurns(RateInForce& rate, std::vector<Campaign*> campaigns, absl::Time 
   for (absl::Time now = from; now < to; now += absl::Milliseconds(1)) {
     for (Campaign* const campaign : campaigns) {
       for (int site = 0; site < campaign->sites; ++site) {
-        if (rate.Acquire(now, 1, campaign->flow.get()) == absl::ZeroDuration()) ++campaign->got;
+        if (rate.Acquire(now, {1}, campaign->flow.get()) == absl::ZeroDuration()) ++campaign->got;
       }
     }
   }
@@ -178,7 +179,7 @@ TEST(LimitsTest, WhoAsksForLessThanHisShareLeavesTheRest) {
   for (int i = 0; i < 20; ++i, now += absl::Milliseconds(500)) {  // a mail each half second
     for (int tries = 0; few.got == i && tries < 100; ++tries, now += absl::Milliseconds(1)) {
       AskInTurns(*rate, {&many}, now, now + absl::Milliseconds(1));
-      if (rate->Acquire(now, 1, few.flow.get()) == absl::ZeroDuration()) ++few.got;
+      if (rate->Acquire(now, {1}, few.flow.get()) == absl::ZeroDuration()) ++few.got;
     }
     ASSERT_EQ(few.got, i + 1);
     AskInTurns(*rate, {&many}, now, now + absl::Milliseconds(500));
@@ -190,13 +191,13 @@ TEST(LimitsTest, ATurnThatIsGivenBackComesAgain) {
   Limits limits;
   const std::shared_ptr<RateInForce> rate = limits.Rate("source", "ip1", AnHour(1));
   const auto flow = rate->FlowOf("spring", 1, 1), other = rate->FlowOf("summer", 1, 1);
-  EXPECT_EQ(rate->Acquire(kNow, 1, flow.get()), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(kNow, {1}, flow.get()), absl::ZeroDuration());
   rate->Return(kNow, flow.get());
-  EXPECT_EQ(rate->Acquire(kNow, 1, other.get()), absl::ZeroDuration());
-  EXPECT_EQ(rate->Acquire(kNow, 1, flow.get()), absl::Hours(1));
+  EXPECT_EQ(rate->Acquire(kNow, {1}, other.get()), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(kNow, {1}, flow.get()), absl::Hours(1));
   const absl::Time free = kNow + absl::Hours(1);
-  EXPECT_GT(rate->Acquire(free, 1, other.get()), absl::ZeroDuration()) << "it had the last one";
-  EXPECT_EQ(rate->Acquire(free, 1, flow.get()), absl::ZeroDuration());
+  EXPECT_GT(rate->Acquire(free, {1}, other.get()), absl::ZeroDuration()) << "it had the last one";
+  EXPECT_EQ(rate->Acquire(free, {1}, flow.get()), absl::ZeroDuration());
 }
 
 // A node's limits: its ledger writes what is asked for.
@@ -224,13 +225,13 @@ TEST_F(KeptLimitsTest, APermitOfASlowLimitIsWrittenBeforeItIsTaken) {
   const absl::Time now = absl::Now();
   Start(now);
   const std::shared_ptr<RateInForce> rate = limits_->Rate("source", "ip1", AnHour(60));
-  EXPECT_GT(rate->Acquire(now, 1), absl::ZeroDuration()) << "the disk does not know of it";
+  EXPECT_GT(rate->Acquire(now, {1}), absl::ZeroDuration()) << "the disk does not know of it";
   const auto written = Write();
   ASSERT_TRUE(written.contains("source/ip1"));
-  EXPECT_EQ(rate->Acquire(absl::Now(), 1), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(absl::Now(), {1}), absl::ZeroDuration());
   EXPECT_GE(written.at("source/ip1"), absl::Now() + rate->Peek(absl::Now()));
   // Nobody needs the disk to be told that there is none free.
-  EXPECT_GT(rate->Acquire(absl::Now(), 1), absl::Seconds(30));
+  EXPECT_GT(rate->Acquire(absl::Now(), {1}), absl::Seconds(30));
   limits_->Wake();
   EXPECT_TRUE(limits_->AwaitAsked().empty());
 }
@@ -239,9 +240,9 @@ TEST_F(KeptLimitsTest, WhatWasWrittenAndNotUsedInTimeIsWrittenAgain) {
   const absl::Time now = absl::Now();
   Start(now);
   const std::shared_ptr<RateInForce> rate = limits_->Rate("source", "ip1", AnHour(60));
-  EXPECT_GT(rate->Acquire(now, 1), absl::ZeroDuration());
+  EXPECT_GT(rate->Acquire(now, {1}), absl::ZeroDuration());
   Write();
-  EXPECT_GT(rate->Acquire(absl::Now() + 2 * RateInForce::kSlow, 1), absl::ZeroDuration());
+  EXPECT_GT(rate->Acquire(absl::Now() + 2 * RateInForce::kSlow, {1}), absl::ZeroDuration());
   EXPECT_FALSE(Write().empty());
 }
 
@@ -273,7 +274,7 @@ TEST_F(KeptLimitsTest, AFastLimitBeginsWithNothingLeft) {
   const std::shared_ptr<RateInForce> rate = limits_->Rate("source", "ip1", AnHour(3600 * 100));
   int taken = 0;
   for (absl::Time at = now; at < now + absl::Seconds(1); at += absl::Milliseconds(1)) {
-    taken += rate->Acquire(at, 1) == absl::ZeroDuration() ? 1 : 0;
+    taken += rate->Acquire(at, {1}) == absl::ZeroDuration() ? 1 : 0;
   }
   // In the second that a kill cut in two a hundred may have left before it; a burst more would be too many.
   EXPECT_LE(taken, 100);
@@ -286,17 +287,17 @@ TEST_F(KeptLimitsTest, AReloadThatMakesItSlowerIsWrittenFirst) {
   const absl::Time now = absl::Now();
   Start(now);
   const std::shared_ptr<RateInForce> rate = limits_->Rate("source", "ip1", AnHour(60));
-  EXPECT_GT(rate->Acquire(now, 1), absl::ZeroDuration());
+  EXPECT_GT(rate->Acquire(now, {1}), absl::ZeroDuration());
   Write();
   limits_->Rate("source", "ip1", AnHour(1));
-  EXPECT_GT(rate->Acquire(absl::Now(), 1), absl::ZeroDuration());
+  EXPECT_GT(rate->Acquire(absl::Now(), {1}), absl::ZeroDuration());
   EXPECT_GE(Write().at("source/ip1"), now + absl::Hours(1));
-  EXPECT_EQ(rate->Acquire(absl::Now(), 1), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(absl::Now(), {1}), absl::ZeroDuration());
 }
 
 TEST_F(KeptLimitsTest, AnOwnedRateDoesNotWaitForTheDisk) {
   Start(kNow);
-  EXPECT_EQ(limits_->OwnedRate("backoff", "ip1 to google", AnHour(1))->Acquire(kNow, 1), absl::ZeroDuration());
+  EXPECT_EQ(limits_->OwnedRate("backoff", "ip1 to google", AnHour(1))->Acquire(kNow, {1}), absl::ZeroDuration());
 }
 
 TEST(SlotsTest, NoMoreThanTheMaximumAreTaken) {

@@ -166,9 +166,9 @@ TEST_F(RestraintsTest, BackoffIsAPermitThatIsRefused) {
   EXPECT_NE(restraints_.generation(), before) << "whoever has its permits asks again";
   ASSERT_THAT(restraints_.RatesOn(place), testing::SizeIs(1));
   const std::shared_ptr<RateInForce> pair = restraints_.RatesOn(place)[0];
-  EXPECT_EQ(pair->Acquire(kNow, 0), absl::Seconds(2)) << "one a second, halved";
-  EXPECT_EQ(pair->Acquire(kNow + absl::Seconds(2), 0), absl::ZeroDuration());
-  EXPECT_EQ(pair->Acquire(kNow + absl::Seconds(2), 0), absl::Seconds(2));
+  EXPECT_EQ(pair->Acquire(kNow, {0}), absl::Seconds(2)) << "one a second, halved";
+  EXPECT_EQ(pair->Acquire(kNow + absl::Seconds(2), {0}), absl::ZeroDuration());
+  EXPECT_EQ(pair->Acquire(kNow + absl::Seconds(2), {0}), absl::Seconds(2));
   EXPECT_EQ(pair->kind(), "backoff");
   EXPECT_THAT(pair->origin(), testing::HasSubstr("google.source_rate"));
 }
@@ -200,7 +200,7 @@ TEST_F(RestraintsTest, WhoBlocksUsForAnHourIsAskedSeldomAndFoundOpenInTime) {
       for (; ticked <= now; ticked += absl::Seconds(1)) restraints.Tick(ticked);
       absl::Duration wait;
       for (const std::shared_ptr<RateInForce>& rate : restraints.RatesOn(place))
-        wait = std::max(wait, rate->Acquire(now, 0));
+        wait = std::max(wait, rate->Acquire(now, {0}));
       if (wait > absl::ZeroDuration()) {
         now += wait;
         continue;
@@ -281,12 +281,12 @@ TEST_F(RestraintsTest, ASuspendedSourceSendsNothingUntilItIsOver) {
   EXPECT_EQ(RateOf("ip1 to microsoft"), 0);
   for (absl::Duration later = absl::ZeroDuration(); later < absl::Hours(4); later += absl::Minutes(1)) {
     restraints_.Tick(kNow + later);
-    EXPECT_GT(rates[0]->Acquire(kNow + later, 0), absl::ZeroDuration());
+    EXPECT_GT(rates[0]->Acquire(kNow + later, {0}), absl::ZeroDuration());
   }
   EXPECT_THAT(rates[0]->origin(), testing::HasSubstr("microsoft.network_blocked"));
   EXPECT_EQ(metrics_.gauge(Metric::kSourceBackoff, {"ip1", "microsoft"})->value(), 100);
   restraints_.Tick(kNow + absl::Hours(4) + absl::Seconds(1));
-  EXPECT_EQ(rates[0]->Acquire(kNow + absl::Hours(4) + absl::Seconds(1), 0), absl::ZeroDuration());
+  EXPECT_EQ(rates[0]->Acquire(kNow + absl::Hours(4) + absl::Seconds(1), {0}), absl::ZeroDuration());
   EXPECT_NEAR(RateOf("ip1 to microsoft"), 0.1, 0.01) << "it begins again at the floor";
 }
 
@@ -472,7 +472,7 @@ TEST_F(RestraintsTest, AfterAShortSuspensionSomethingLeavesInEachStep) {
     restraints_.Tick(from);
     int left = 0;
     for (absl::Time now = from; now < from + absl::Seconds(1); now += absl::Milliseconds(1)) {
-      left += rate->Acquire(now, 0) <= absl::ZeroDuration() ? 1 : 0;
+      left += rate->Acquire(now, {0}) <= absl::ZeroDuration() ? 1 : 0;
     }
     EXPECT_GT(left, left_before) << from;
     EXPECT_LT(left, 100) << from;
@@ -491,10 +491,10 @@ TEST_F(RestraintsTest, AfterASuspensionPaceComesBackInAsLongAgainAtMost) {
   const std::shared_ptr<RateInForce> rate =
       restraints_.RatesOn({.source = "ip1", .provider = "google", .stream = "news", .campaign = "c"})[0];
   for (int i = 0; i < 50; ++i) rate->Return(kNow - absl::Seconds(1));  // what was taken and not used shortens nothing
-  EXPECT_EQ(rate->Acquire(kNow + absl::Seconds(59), 0), absl::Seconds(1));
+  EXPECT_EQ(rate->Acquire(kNow + absl::Seconds(59), {0}), absl::Seconds(1));
   // The first message leaves before anybody has ticked: it costs one of the first step, and not one of the suspension.
   const absl::Time over = kNow + absl::Minutes(1);
-  EXPECT_EQ(rate->Acquire(over, 0), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(over, {0}), absl::ZeroDuration());
   EXPECT_EQ(rate->Peek(over), absl::Seconds(6));
   restraints_.Tick(over + absl::Milliseconds(900));
   EXPECT_NEAR(RateOf("ip1 to google"), 1.0 / 6, 0.01);
@@ -518,7 +518,7 @@ TEST_F(RestraintsTest, NoLaterReplyShortensASuspension) {
   Hear("google", "421 4.7.0 slower", kNow);
   const std::shared_ptr<RateInForce> rate =
       restraints_.RatesOn({.source = "ip1", .provider = "google", .stream = "news", .campaign = "c"})[0];
-  EXPECT_EQ(rate->Acquire(kNow + absl::Seconds(1), 0), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(kNow + absl::Seconds(1), {0}), absl::ZeroDuration());
   Hear("google", "421 4.7.0 an hour", kNow + absl::Seconds(1), Phase::kContent, kNow + absl::Seconds(1));
   Hear("google", "421 4.7.0 a minute", kNow + absl::Minutes(2));
   Hear("google", "421 4.7.0 slower", kNow + absl::Minutes(3));
@@ -930,7 +930,7 @@ TEST_F(RestraintsTest, ABackoffBeginsWithNothingLeftAfterARestart) {
   for (const queue::Note& written : restraints_.TakeChanged()) after.Recall(written.name, written.value, later);
   const auto rates = after.RatesOn({.source = "ip1", .provider = "google", .stream = "news", .campaign = "c"});
   ASSERT_EQ(rates.size(), 1u);
-  EXPECT_GT(rates[0]->Acquire(later, 0), absl::Seconds(9)) << "the floor is six a minute";
+  EXPECT_GT(rates[0]->Acquire(later, {0}), absl::Seconds(9)) << "the floor is six a minute";
 }
 
 TEST_F(RestraintsTest, ASourceOfAnotherNameIsSlowedAsItWas) {

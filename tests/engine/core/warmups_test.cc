@@ -48,7 +48,7 @@ class WarmupsTest : public testing::Test {
     for (absl::Time now = from; now < until; now += absl::Minutes(1)) {
       Tick(now);
       const std::shared_ptr<RateInForce> rate = warmups_->On(source, judge);
-      if (rate->Acquire(now, kStanding) == absl::ZeroDuration()) ++taken;
+      if (rate->Acquire(now, {kStanding}) == absl::ZeroDuration()) ++taken;
     }
     return taken;
   }
@@ -93,7 +93,7 @@ TEST_F(WarmupsTest, WhoAsksAndWhoLooksAreToldTheSameOfADayThatIsUsedUp) {
   TakeAll("ip1", "google", At(1, 0), At(1, 20));
   for (const int hour : {20, 22}) {
     Tick(At(1, hour));
-    EXPECT_EQ(rate->Acquire(At(1, hour), kStanding), rate->Peek(At(1, hour)));
+    EXPECT_EQ(rate->Acquire(At(1, hour), {kStanding}), rate->Peek(At(1, hour)));
   }
 }
 
@@ -119,7 +119,7 @@ TEST_F(WarmupsTest, NothingLeavesBeforeTheFirstDay) {
   const std::shared_ptr<RateInForce> rate = warmups_->On("ip1", "google");
   const absl::Time before = At(1, 0) - absl::Hours(5);
   Tick(before);
-  EXPECT_EQ(rate->Acquire(before, kStanding), absl::Hours(5));
+  EXPECT_EQ(rate->Acquire(before, {kStanding}), absl::Hours(5));
   EXPECT_EQ(rate->value(), "nothing before 2026-12-01");
 }
 
@@ -128,11 +128,11 @@ TEST_F(WarmupsTest, MessagesAreSpreadOverTheDay) {
   const std::shared_ptr<RateInForce> rate = warmups_->On("ip1", "google");
   Tick(At(1, 0));
   EXPECT_EQ(rate->value(), "4 on day 1 of 2");
-  EXPECT_EQ(rate->Acquire(At(1, 0), kStanding), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(At(1, 0), {kStanding}), absl::ZeroDuration());
   Tick(At(1, 1));
-  EXPECT_EQ(rate->Acquire(At(1, 1), kStanding), absl::Hours(5));
+  EXPECT_EQ(rate->Acquire(At(1, 1), {kStanding}), absl::Hours(5));
   Tick(At(1, 6));
-  EXPECT_EQ(rate->Acquire(At(1, 6), kStanding), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(At(1, 6), {kStanding}), absl::ZeroDuration());
 }
 
 TEST_F(WarmupsTest, WhoeverIsNotNamedHasTheDefaultForItself) {
@@ -181,7 +181,7 @@ TEST_F(WarmupsTest, ARestartSendsNothingBeforeItsTime) {
   Adopt();
   warmups_->On("ip1", "google");
   Tick(At(1, 0));
-  ASSERT_EQ(warmups_->On("ip1", "google")->Acquire(At(1, 0), kStanding), absl::ZeroDuration());
+  ASSERT_EQ(warmups_->On("ip1", "google")->Acquire(At(1, 0), {kStanding}), absl::ZeroDuration());
   Tick(At(1, 0) + absl::Seconds(1));
   const absl::Duration announced = warmups_->On("ip1", "google")->Peek(At(1, 1));
   EXPECT_EQ(announced, absl::Hours(5));
@@ -189,7 +189,7 @@ TEST_F(WarmupsTest, ARestartSendsNothingBeforeItsTime) {
     Restart();
     warmups_->On("ip1", "google");
     Tick(At(1, 1));
-    EXPECT_EQ(warmups_->On("ip1", "google")->Acquire(At(1, 1), kStanding), announced);
+    EXPECT_EQ(warmups_->On("ip1", "google")->Acquire(At(1, 1), {kStanding}), announced);
     EXPECT_EQ(StatusOf("google", At(1, 1)).standing.sent, 1) << "what nobody can take yet is not reserved";
   }
   for (const queue::Note& note : warmups_->Close(At(1, 2))) disk_[note.name] = note.value;
@@ -232,12 +232,12 @@ TEST_F(WarmupsTest, WhatAKillLeavesInDoubtEarnsNoDay) {
 TEST_F(WarmupsTest, NothingLeavesThatIsNotWritten) {
   Adopt();
   const std::shared_ptr<RateInForce> rate = warmups_->On("ip1", "google");
-  EXPECT_GT(rate->Acquire(At(1, 0), kStanding), absl::ZeroDuration());
+  EXPECT_GT(rate->Acquire(At(1, 0), {kStanding}), absl::ZeroDuration());
   EXPECT_FALSE(warmups_->Tick(At(1, 0), {}).empty());
   warmups_->Refused();
-  EXPECT_GT(rate->Acquire(At(1, 0), kStanding), absl::ZeroDuration()) << "the disk does not know of it";
+  EXPECT_GT(rate->Acquire(At(1, 0), {kStanding}), absl::ZeroDuration()) << "the disk does not know of it";
   Tick(At(1, 0));
-  EXPECT_EQ(rate->Acquire(At(1, 0), kStanding), absl::ZeroDuration());
+  EXPECT_EQ(rate->Acquire(At(1, 0), {kStanding}), absl::ZeroDuration());
 }
 
 TEST_F(WarmupsTest, WhatDoesNotWaitCounts) {
@@ -254,12 +254,12 @@ TEST_F(WarmupsTest, WhatIsGivenBackIsThere) {
   Adopt();
   const std::shared_ptr<RateInForce> rate = warmups_->On("ip1", "google");
   Tick(At(1, 0));
-  ASSERT_EQ(rate->Acquire(At(1, 0), kStanding), absl::ZeroDuration());
+  ASSERT_EQ(rate->Acquire(At(1, 0), {kStanding}), absl::ZeroDuration());
   rate->Return(At(1, 0));
   EXPECT_EQ(StatusOf("google", At(1, 1)).standing.sent, 0);
   // What was taken on the day before is not this day's.
   Tick(At(1, 1));
-  ASSERT_EQ(rate->Acquire(At(1, 1), kStanding), absl::ZeroDuration());
+  ASSERT_EQ(rate->Acquire(At(1, 1), {kStanding}), absl::ZeroDuration());
   Tick(At(2, 0));
   rate->Return(At(1, 1));
   EXPECT_EQ(StatusOf("google", At(2, 0)).standing.sent, 0);
