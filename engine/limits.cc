@@ -247,7 +247,7 @@ void RateInForce::Await(absl::Time now, const Bid& bid, const FairQueueing::Flow
 
 void RateInForce::AwaitOverOthers(absl::Time now, uint8_t standing, absl::Time until) {
   constexpr int64_t kLast = std::numeric_limits<int64_t>::max();
-  Wait(now, {.standing = standing, .start = kLast, .since_ns = kLast}, until);
+  Wait(now, {.standing = standing, .flow = nullptr, .start = kLast, .since_ns = kLast}, until);
 }
 
 void RateInForce::AskDisk(absl::Time now) {
@@ -263,6 +263,7 @@ RateInForce::Place RateInForce::PlaceOf(const Bid& bid, const FairQueueing::Flow
   // What a flow may be behind by, a part of a second's permits: whoever has one connection asks once in a round trip.
   constexpr int64_t kBehind = 4;
   return {.standing = bid.standing,
+          .flow = flow,
           .start = flow == nullptr ? 0 : flow->Start(throttle_.per_second() / kBehind),
           .since_ns = absl::ToUnixNanos(bid.since)};
 }
@@ -273,8 +274,9 @@ absl::Time RateInForce::KeptUntil(absl::Time now, const Place& place) const {
   if (until <= now) return absl::InfinitePast();
   const auto standing = static_cast<uint8_t>(waiting & 0xff);
   if (standing != place.standing) return standing > place.standing ? until : absl::InfinitePast();
-  const int64_t start = waiting_start_.load(std::memory_order_relaxed);
-  if (start != place.start) return start < place.start ? until : absl::InfinitePast();
+  if (waiting_flow_.load(std::memory_order_relaxed) != place.flow) {
+    return waiting_start_.load(std::memory_order_relaxed) < place.start ? until : absl::InfinitePast();
+  }
   // Of a fast limit the next permit is there before anybody else could have this one.
   const bool before = slow() && waiting_since_.load(std::memory_order_relaxed) < place.since_ns;
   return before ? until : absl::InfinitePast();
@@ -282,6 +284,7 @@ absl::Time RateInForce::KeptUntil(absl::Time now, const Place& place) const {
 
 void RateInForce::Wait(absl::Time now, const Place& place, absl::Time until) {
   if (KeptUntil(now, place) > now) return;
+  waiting_flow_.store(place.flow, std::memory_order_relaxed);
   waiting_start_.store(place.start, std::memory_order_relaxed);
   waiting_since_.store(place.since_ns, std::memory_order_relaxed);
   waiting_.store(static_cast<uint64_t>(absl::ToUnixMillis(until)) << 8 | place.standing, std::memory_order_relaxed);

@@ -109,6 +109,7 @@ class RateInForce {
   using Waiting = uint64_t;
   struct Place {
     uint8_t standing;
+    const FairQueueing::Flow* flow;
     int64_t start, since_ns;
   };
   Place PlaceOf(const Bid& bid, const FairQueueing::Flow* flow) const;
@@ -122,6 +123,7 @@ class RateInForce {
   Limits& limits_;
   Throttle throttle_;
   std::atomic<Waiting> waiting_{0};
+  std::atomic<const FairQueueing::Flow*> waiting_flow_{nullptr};
   std::atomic<int64_t> waiting_start_{0};  // of its flow
   std::atomic<int64_t> waiting_since_{0};
   FairQueueing shares_;
