@@ -81,12 +81,12 @@ void Limits::Forget(absl::Time now) {
   rates_max_ = std::max(kRatesMin, 2 * rates_.size());
 }
 
-void Limits::StepBack(absl::Duration by) {
+void Limits::StepBack(absl::Duration by, absl::Time since, absl::Time now) {
   const std::lock_guard lock(mutex_);
   for (const auto& [key, rate] : rates_) {
     if (rate->owned_) continue;
     rate->waiting_.store(0, std::memory_order_relaxed);
-    rate->throttle_.StepBack(by);
+    rate->throttle_.StepBack(by, since, now);
   }
 }
 

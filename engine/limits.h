@@ -246,8 +246,9 @@ class Limits {
     rate.throttle_.FreeFrom(when);
   }
 
-  // The clock was set back by so much: rates are spaced as they were, but for owned ones, which follow the calendar.
-  void StepBack(absl::Duration by);
+  // The clock was set back by so much, not before `since` by the clock as it is: rates are spaced as they were, but for
+  // owned ones, which follow the calendar.
+  void StepBack(absl::Duration by, absl::Time since, absl::Time now);
 
   // An owned rate has a budget from now on, or another: empty, and filled no more before `again`. What was taken of the
   // old one does not come back to it. Returns what was left; less than nothing if more was counted than it held.

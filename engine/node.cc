@@ -424,14 +424,16 @@ void NodeImpl::WatchStorage() {
 // it would sleep as long as before it was set.
 void NodeImpl::WatchClock() {
   constexpr absl::Duration kStep = absl::Seconds(1);  // less is waited for
-  const absl::Duration ahead =
-      absl::Now() - absl::UnixEpoch() - absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+  const absl::Time now = absl::Now();
+  const absl::Time steady = absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+  const absl::Duration ahead = now - steady;
   const absl::Duration step = ahead - clock_ahead_.value_or(ahead);
+  const absl::Duration since_last = steady - std::exchange(clock_looked_at_, steady);
   clock_ahead_ = ahead;
   if (absl::AbsDuration(step) < kStep) return;
   LogWarning(step < absl::ZeroDuration() ? "the clock was set back" : "the clock was set forward",
              {{"by", absl::Trunc(absl::AbsDuration(step), absl::Seconds(1))}});
-  if (step < absl::ZeroDuration()) limits_.StepBack(-step);
+  if (step < absl::ZeroDuration()) limits_.StepBack(-step, now - since_last, now);
   AskShards([&](Scheduler& scheduler) { scheduler.OnClockSet(step); });
 }
 

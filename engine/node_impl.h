@@ -240,6 +240,7 @@ class NodeImpl final : public Node {
   bool drained_ = false;
   // How far the clock is ahead of one that nobody sets; of the upkeep's thread.
   std::optional<absl::Duration> clock_ahead_;
+  absl::Time clock_looked_at_;  // last, by the latter
   std::thread upkeep_;
   std::jthread gives_up_;  // on room for what waits for it, at the end of a stop
 };

@@ -10,6 +10,7 @@ namespace {
 constexpr int64_t kToleranceNs = 15'000'000, kSlackNs = 20'000'000;
 constexpr int64_t kWindowParts = 50;  // neither is more than such a part of the window
 constexpr int64_t kSlowNs = 1'000'000'000;
+constexpr int64_t kMeanwhileNs = 100'000'000;  // until a step of the clock has been told to every rate
 constexpr int64_t kLongAgo = std::numeric_limits<int64_t>::min() / 4;
 
 }  // namespace
@@ -71,6 +72,18 @@ void Throttle::FreeFrom(absl::Time when) {
   const int64_t full_ns = absl::ToUnixNanos(when) + tolerance_ns_.load(std::memory_order_relaxed);
   int64_t next = next_ns_.load(std::memory_order_relaxed);
   while (next < full_ns && !next_ns_.compare_exchange_weak(next, full_ns, std::memory_order_relaxed)) {
+  }
+}
+
+void Throttle::StepBack(absl::Duration by, absl::Time since, absl::Time now) {
+  const Shape shape{.period_ns = period_ns_.load(std::memory_order_relaxed),
+                    .tolerance_ns = tolerance_ns_.load(std::memory_order_relaxed)};
+  // What the last permit has left behind if it was taken since, or is being taken.
+  const int64_t first = absl::ToUnixNanos(since) + shape.period_ns;
+  const int64_t last = absl::ToUnixNanos(now) + shape.period_ns + shape.tolerance_ns + kMeanwhileNs;
+  int64_t next = next_ns_.load(std::memory_order_relaxed);
+  while ((next < first || next > last) &&
+         !next_ns_.compare_exchange_weak(next, next - absl::ToInt64Nanoseconds(by), std::memory_order_relaxed)) {
   }
 }
 

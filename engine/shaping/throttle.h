@@ -50,8 +50,9 @@ class Throttle {
   // No permit is free before then, and only one at once.
   void FreeFrom(absl::Time when);
 
-  // The caller's clock was set back by so much: what was taken was taken so much earlier.
-  void StepBack(absl::Duration by) { next_ns_.fetch_sub(absl::ToInt64Nanoseconds(by), std::memory_order_relaxed); }
+  // The caller's clock was set back by so much, not before `since` by the clock as it is: what was taken before was
+  // taken so much earlier, and what was taken since was not.
+  void StepBack(absl::Duration by, absl::Time since, absl::Time now);
 
   // Between permits at the steady rate; zero when there is no limit.
   absl::Duration period() const;

@@ -129,10 +129,35 @@ TEST(LimitsTest, AClockThatIsSetBackNeitherStopsARateNorFreesAPermitTwice) {
   EXPECT_GT(rate->Acquire(kNow, {1}), absl::ZeroDuration());
   const absl::Time then = kNow - absl::Hours(1);
   EXPECT_GT(rate->Acquire(then, {0}), absl::Minutes(59));
-  limits.StepBack(absl::Hours(1));
+  limits.StepBack(absl::Hours(1), then - absl::Seconds(1), then);
   EXPECT_GT(rate->Acquire(then, {1}), absl::ZeroDuration()) << "it had this one";
   EXPECT_EQ(rate->Acquire(then + absl::Milliseconds(150), {1}), absl::ZeroDuration());
   EXPECT_GT(day->Acquire(then, {1}), absl::Minutes(59)) << "its owner says when";
+}
+
+TEST(LimitsTest, APermitThatIsTakenSinceTheClockWasSetBackIsNotFreeTwice) {
+  Limits limits;
+  const std::shared_ptr<RateInForce> slow = limits.Rate("source", "ip1", AnHour(1));
+  const std::shared_ptr<RateInForce> fast = limits.Rate("source", "ip2", AnHour(36'000));
+  EXPECT_EQ(slow->Acquire(kNow - absl::Hours(3), {1}), absl::ZeroDuration());
+  const absl::Time then = kNow - absl::Hours(1), noticed = then + absl::Milliseconds(500);
+  EXPECT_EQ(slow->Acquire(then, {1}), absl::ZeroDuration());
+  EXPECT_EQ(fast->Acquire(noticed, {1}), absl::ZeroDuration());
+  const absl::Duration left = fast->Peek(noticed);
+  EXPECT_GT(left, absl::ZeroDuration());
+  limits.StepBack(absl::Hours(1), then - absl::Milliseconds(500), noticed);
+  EXPECT_EQ(slow->Peek(noticed), absl::Hours(1) - absl::Milliseconds(500));
+  EXPECT_EQ(fast->Peek(noticed), left);
+}
+
+TEST(LimitsTest, APermitThatWasTakenBeforeTheClockWasSetBackIsFreeAsSoonAsItWouldHaveBeen) {
+  Limits limits;
+  const RateLimit a_day{.rate = {.count = 1, .period = absl::Hours(24)}};
+  const std::shared_ptr<RateInForce> rate = limits.Rate("source", "ip1", a_day);
+  EXPECT_EQ(rate->Acquire(kNow - absl::Hours(12), {1}), absl::ZeroDuration());
+  const absl::Time then = kNow - absl::Hours(1);
+  limits.StepBack(absl::Hours(1), then - absl::Seconds(1), then);
+  EXPECT_EQ(rate->Peek(then), absl::Hours(12));
 }
 
 // Who asks for a permit at each step of time, one after the other as often as it has sites, and what it has got.
