@@ -69,7 +69,7 @@ absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const Options& options) {
     io_uring_queue_exit(uring.get());
     return ExplainRefusal(error, IoUringDisabled());
   }
-  auto ring = std::unique_ptr<Ring>(new Ring(std::move(uring), wake_fd));
+  auto ring = std::unique_ptr<Ring>(new Ring(std::move(uring), wake_fd, options.wall_clock));
   // Mail servers answer after a round trip: trying to receive before there is something would be in vain. Known to the
   // kernels that know the first two ways.
   if ((params.flags & (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN)) != 0) {
@@ -78,8 +78,11 @@ absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const Options& options) {
   return ring;
 }
 
-Ring::Ring(std::unique_ptr<io_uring> uring, int wake_fd)
-    : uring_(std::move(uring)), wake_fd_(wake_fd), timers_(ReadNanos(CLOCK_MONOTONIC)) {
+Ring::Ring(std::unique_ptr<io_uring> uring, int wake_fd, std::function<absl::Time()> wall_clock)
+    : uring_(std::move(uring)),
+      wall_clock_(std::move(wall_clock)),
+      wake_fd_(wake_fd),
+      timers_(ReadNanos(CLOCK_MONOTONIC)) {
   ReadClock();
 }
 
@@ -213,7 +216,7 @@ void Ring::Reap() {
 
 void Ring::ReadClock() {
   now_nanos_ = ReadNanos(CLOCK_MONOTONIC);
-  wall_nanos_ = ReadNanos(CLOCK_REALTIME);
+  wall_nanos_ = wall_clock_ ? absl::ToUnixNanos(wall_clock_()) : ReadNanos(CLOCK_REALTIME);
 }
 
 int64_t Ring::NanosAfter(absl::Duration duration) const {

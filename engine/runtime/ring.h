@@ -45,7 +45,8 @@ class Doorbell;
 class Ring {
  public:
   struct Options {
-    unsigned entries = 1024;  // requests a batch; a turn that makes more submits more than once
+    unsigned entries = 1024;                      // requests a batch; a turn that makes more submits more than once
+    std::function<absl::Time()> wall_clock = {};  // what Now reads; null: the machine's
   };
 
   struct Stats {
@@ -100,7 +101,7 @@ class Ring {
   friend class Root;
   friend class Yielding;
 
-  Ring(std::unique_ptr<io_uring> uring, int wake_fd);
+  Ring(std::unique_ptr<io_uring> uring, int wake_fd, std::function<absl::Time()> wall_clock);
 
   void Bind();
   void RunReady();
@@ -124,6 +125,7 @@ class Ring {
   void CancelRequest(uint64_t user_data);
 
   std::unique_ptr<io_uring> uring_;
+  const std::function<absl::Time()> wall_clock_;
   const int wake_fd_;        // an eventfd other threads write to when the ring sleeps
   uint64_t wake_count_ = 0;  // what the kernel reads from it
   uint16_t recv_hints_ = 0;

@@ -25,7 +25,8 @@ ShardWorld::ShardWorld() {
   options_.pools.push_back({.name = "main", .sources = {"ip1"}, .source_indexes = {0}});
   AddStream("news");
 
-  absl::StatusOr<std::unique_ptr<Ring>> ring = Ring::Create({});
+  absl::StatusOr<std::unique_ptr<Ring>> ring =
+      Ring::Create({.wall_clock = [this] { return absl::Now() + absl::Nanoseconds(clock_set_by_nanos_.load()); }});
   CHECK(ring.ok(), "the tests need io_uring");
   ring_ = *std::move(ring);
   internet_ = std::make_unique<Internet>(*ring_);
@@ -177,6 +178,19 @@ void ShardWorld::Stop(absl::Duration limit) {
     stop_.NotifyAll();
   });
   thread_.join();
+}
+
+void ShardWorld::SetClock(absl::Duration by) {
+  clock_set_by_nanos_ += absl::ToInt64Nanoseconds(by);
+  const absl::Time before = absl::Now() - absl::Seconds(1);
+  // Several questions may be answered in a turn that began before.
+  bool seen = false;
+  while (!seen) {
+    OnShard([&](Scheduler&) {
+      const absl::Duration ahead = ring_->Now() - before - absl::Nanoseconds(clock_set_by_nanos_.load());
+      seen = ahead > absl::ZeroDuration() && ahead < absl::Minutes(1);
+    });
+  }
 }
 
 void ShardWorld::OnShard(const std::function<void(Scheduler&)>& question) {

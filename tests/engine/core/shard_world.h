@@ -60,6 +60,8 @@ class ShardWorld : public testing::Test {
   // Stops, and opens the store as the next start would: with all that was handed over to it.
   void ReopenStore();
 
+  // Sets the shard's clock forward, or back; nobody tells the shard.
+  void SetClock(absl::Duration by);
   // Runs `question` on the shard's thread and waits for it.
   void OnShard(const std::function<void(Scheduler&)>& question);
   // Whether `condition` came true, asked on the shard's thread at the end of every turn.
@@ -140,6 +142,7 @@ class ShardWorld : public testing::Test {
   std::unique_ptr<ShardServices> services_;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<Signers> signers_;
+  std::atomic<int64_t> clock_set_by_nanos_{0};
   std::atomic<uint64_t> durable_{0};
   uint64_t durable_seen_ = 0;
   std::vector<std::function<bool()>> watches_;  // true: it is done
