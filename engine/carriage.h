@@ -23,7 +23,7 @@ struct Carried {
 //
 // Owned by:  its session, and what it has is given back with it.
 // Threads:   the shard's.
-// Time:      the caller passes `now`.
+// Time:      the caller passes `now`, by the steady clock.
 class Carriage {
  public:
   explicit Carriage(Carried& of_path) : of_path_(of_path) {}

@@ -137,14 +137,14 @@ Task<bool> HostSearch::Ask(const std::vector<dns::MxHost>& hosts, size_t admitte
 }
 
 Task<bool> HostSearch::MayConnect() {
-  const absl::Time patience = services_.Now() + kPatience;
+  const absl::Time patience = services_.SteadyNow() + kPatience;
   ++path_.looking;
   while (!permitted_) {
     const RateInForce* const refused = permits_.Take(services_.Now(), permit_wait_);
     permitted_ = refused == nullptr;
     if (permitted_) break;
     services_.metrics.counter(Metric::kThrottleWaits, {refused->kind()})->Add();
-    if (services_.Now() + permit_wait_ > patience) break;
+    if (services_.SteadyNow() + permit_wait_ > patience) break;
     const absl::Status slept = co_await services_.ring.Sleep(permit_wait_);
     if (!slept.ok()) break;
   }

@@ -237,6 +237,7 @@ void LaneTable::OnClockSet() {
     if (lane->due_timer.armed()) services_.ArmAt(lane->due_timer, looks_up ? lane->lookup_at : lane->next_due);
   }
   for (const auto& [campaign, pager] : pagers_) {
+    pager->next_page = std::min(pager->next_page, services_.Now() + kFullAgain);  // a pause, whatever the clock says
     if (pager->timer.armed()) services_.ArmAt(pager->timer, pager->done ? pager->next_pass : pager->next_page);
   }
 }

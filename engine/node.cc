@@ -434,7 +434,7 @@ void NodeImpl::WatchClock() {
   LogWarning(step < absl::ZeroDuration() ? "the clock was set back" : "the clock was set forward",
              {{"by", absl::Trunc(absl::AbsDuration(step), absl::Seconds(1))}});
   if (step < absl::ZeroDuration()) limits_.StepBack(-step, now - since_last, now);
-  AskShards([&](Scheduler& scheduler) { scheduler.OnClockSet(step); });
+  AskShards([](Scheduler& scheduler) { scheduler.OnClockSet(); });
 }
 
 void NodeImpl::ActOnReplies(absl::Time now) {

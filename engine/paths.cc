@@ -199,7 +199,7 @@ void Paths::Pump(Site& site) {
 }
 
 bool Paths::PumpPath(SendQueue& queue, Path& path) {
-  const absl::Time now = services_.Now();
+  const absl::Time now = services_.Now(), steady = services_.SteadyNow();
   if (path.block.until > now) {
     WakeAt(path, path.block.until);
     return false;
@@ -213,13 +213,13 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
       return false;
     }
   }
-  const bool may_carry = Carriage::MayTake(queue.carried_by, path.carried, now);
+  const bool may_carry = Carriage::MayTake(queue.carried_by, path.carried, steady);
   if (!may_carry) WakeAt(path, now + kMoreSlotsAgain);
   if (queue.awaits_connection) {
     if (path.answering < path.sessions) return true;  // it is being opened
   } else if (Signal* const idle = IdleSession(queue, path); idle != nullptr) {
     if (!may_carry) {
-      Carriage::Call(queue.carried_by, path.carried, now);
+      Carriage::Call(queue.carried_by, path.carried, steady);
       return false;
     }
     idle->NotifyOne();
@@ -233,14 +233,14 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     WakeAt(path, now + kPace);
     return true;
   }
-  if (!queue.transactional() && IsCalledFor(path, now)) {
+  if (!queue.transactional() && IsCalledFor(path, steady)) {
     WakeAt(path, now + kSlotsAgain);
     return false;
   }
   std::optional<Slots::For> what = RoomAtSite(queue, path);
   if (!what.has_value()) {
     if (queue.transactional()) {
-      path.site.precedence.Call(now);
+      path.site.precedence.Call(steady);
       WakeIdle(path);
       WakeAt(path, now + kCallAgain);
     }
@@ -252,14 +252,14 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
   }
   const bool all_taking = path.sessions > 0 && path.taking == path.sessions;
   const bool prompt = path.replaces || (all_taking && path.sessions < kPromptMax);
-  if (const absl::Time opens = prompt ? path.next_open : std::max(path.next_open, path.next_added); opens > now) {
-    WakeAt(path, opens);
+  if (const absl::Time opens = prompt ? path.next_open : std::max(path.next_open, path.next_added); opens > steady) {
+    WakeAt(path, services_.OnTheWall(opens));
     return false;
   }
-  if (const absl::Time opens = path.reception->MayOpen(now); opens > now) {
+  if (const absl::Time opens = path.reception->MayOpen(steady); opens > steady) {
     // Other sites of the provider may hear its greeting first.
     const absl::Duration look = path.site.provider == "other" ? Scheduler::kLookAfterExpiries : kSlotsAgain;
-    WakeAt(path, std::min(opens, now + look));
+    WakeAt(path, std::min(services_.OnTheWall(opens), now + look));
     return false;
   }
   if (!HasTurn(queue, path)) return false;
@@ -271,12 +271,12 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     WakeAt(path, now + kSlotsAgain);
     return false;
   }
-  if (!queue.transactional() && path.sessions > 0 && IsWanted(path, now)) {
+  if (!queue.transactional() && path.sessions > 0 && IsWanted(path, steady)) {
     WakeAt(path, now + kMoreSlotsAgain);
     return false;
   }
   if (!may_carry) {
-    Carriage::Call(queue.carried_by, path.carried, now);
+    Carriage::Call(queue.carried_by, path.carried, steady);
     return false;
   }
   Slots* full = TakeSlots(path.slots, *what);
@@ -285,13 +285,13 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     full = TakeSlots(path.slots, *what);
   }
   if (full != nullptr && queue.transactional()) {
-    full->precedence().Call(now);
+    full->precedence().Call(steady);
     WakeIdle(path);
     WakeAt(path, now + kCallAgain);
     return false;
   }
   if (full != nullptr) {
-    if (path.sessions == 0) full->idle_call().Call(now);
+    if (path.sessions == 0) full->idle_call().Call(steady);
     WakeAt(path, now + (path.slots.size() > 1 || path.sessions > 0 ? kMoreSlotsAgain : kSlotsAgain));
     return false;
   }
@@ -301,7 +301,7 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     return false;
   }
   auto carriage = std::make_unique<Carriage>(path.carried);
-  if (!carriage->Take(queue.carried_by, now)) {
+  if (!carriage->Take(queue.carried_by, steady)) {
     ReturnSlots(path.slots, *what);
     WakeAt(path, now + kMoreSlotsAgain);
     return false;
@@ -318,12 +318,13 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
   path.taken.push_back({path.slots, *what});
   ++path.sessions;
   if (*what == Slots::For::kReserved) ++path.reserved_sessions;
-  if (!std::exchange(path.replaces, false)) path.next_added = now + kPace;
+  if (!std::exchange(path.replaces, false)) path.next_added = steady + kPace;
   path.retry = queue.stream->retry;
   path.retry_of = queue.stream->name;
-  sessions_.Start(Session::Run(scheduler_, path, *what, Reception::Visit(path.reception, now), std::move(carriage),
+  sessions_.Start(Session::Run(scheduler_, path, *what, Reception::Visit(path.reception, steady), std::move(carriage),
                                std::move(permits)));
-  if (queue.rows_ready > static_cast<size_t>(SessionsFor(queue, path))) WakeAt(path, path.next_added);
+  if (queue.rows_ready > static_cast<size_t>(SessionsFor(queue, path)))
+    WakeAt(path, services_.OnTheWall(path.next_added));
   return true;
 }
 
@@ -374,12 +375,12 @@ std::optional<Paths::Full> Paths::FullFor(const SendQueue& queue, const Path& pa
   }
   const Slots::For most = queue.transactional() ? Slots::For::kReserved : *what;
   if (const Slots* const full = FullAmong(path.slots, most); full != nullptr) return full_of(*full);
-  const absl::Time now = services_.Now(), again = path.reception->full_until();
+  const absl::Time now = services_.SteadyNow(), again = path.reception->full_until();
   if (again > now && path.reception->MayOpen(now) == again) {
     return Full{.detail = fmt::format("connections from {} to {}: {} open, and the receiver let no further one in",
                                       path.source_name, path.site.key, path.reception->let_in()),
                 .set_by = "the destination",
-                .until = again};
+                .until = services_.OnTheWall(again)};
   }
   return std::nullopt;
 }
@@ -400,7 +401,7 @@ void Paths::WakeIdle(const Path& path) {
 }
 
 bool Paths::StandsAside(Path& path, Slots::For what) {
-  const absl::Time now = services_.Now();
+  const absl::Time now = services_.SteadyNow();
   if (what != Slots::For::kAnything || !IsCalledFor(path, now)) return false;
   for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
     if (!queue->transactional()) break;  // they stand in front
@@ -446,7 +447,7 @@ bool Paths::IsTooMany(Path& path, Slots::For what) {
 }
 
 bool Paths::GivesWay(const Path& path) {
-  const absl::Time now = services_.Now();
+  const absl::Time now = services_.SteadyNow();
   return std::ranges::any_of(path.slots, [now](const auto& slots) { return slots->idle_call().Answer(now); });
 }
 
@@ -567,10 +568,10 @@ absl::Time Paths::OnTurnedAway(Path& path, Attempt& attempt, absl::Time begun) {
   return scheduler_.HearOpening(path, attempt, begun);
 }
 
-void Paths::OnFull(Path& path) { path.next_open = services_.Now() + kFullAgain; }
+void Paths::OnFull(Path& path) { path.next_open = services_.SteadyNow() + kFullAgain; }
 
 void Paths::OnOneTooMany(Path& path, int code) {
-  if (code / 100 != 4 || path.reception->let_in() == 0 || !path.reception->Refused(services_.Now())) return;
+  if (code / 100 != 4 || path.reception->let_in() == 0 || !path.reception->Refused(services_.SteadyNow())) return;
   LogInfo("a receiver lets no further connection in", {{"source", path.source_name},
                                                        {"site", path.site.key},
                                                        {"connections", path.reception->let_in()},
@@ -578,7 +579,7 @@ void Paths::OnOneTooMany(Path& path, int code) {
 }
 
 void Paths::OnUsedUp(Path& path) {
-  const absl::Time now = services_.Now();
+  const absl::Time now = services_.SteadyNow();
   if (IsWanted(path, now)) {
     for (const std::unique_ptr<Path>& other : path.site.paths) {
       other->next_open = std::max(other->next_open, now + LeftToOthers(path, now));
@@ -611,7 +612,7 @@ void Paths::OnSessionEnd(Path& path, Slots::For what, bool leaves) {
   if (leaves) std::ranges::for_each(taken->slots, [what](const auto& one) { one->HasLeft(what); });
   ReturnSlots(taken->slots, what);
   path.taken.erase(taken);
-  const absl::Time now = services_.Now();
+  const absl::Time now = services_.SteadyNow();
   if (path.sessions == 0) {  // it is full no more
     const absl::Time next = now + LeftToOthers(path, now);
     path.next_open = IsWanted(path, now) ? next : std::min(path.next_open, next);

@@ -16,7 +16,7 @@ namespace sealift::engine {
 //
 // Owned by:  what limits connections: a Slots, a Site.
 // Threads:   any.
-// Time:      the caller passes `now`.
+// Time:      the caller passes `now`, by the steady clock: a call does not outlast its time when the other is set.
 class Precedence {
  public:
   // How long after a call others stand back. Whoever calls asks again sooner, as long as it has to.

@@ -17,7 +17,7 @@ namespace sealift::engine {
 //
 // Owned by:  the paths of one source to what judges as one, which may be on several shards; and their visits.
 // Threads:   any; it locks for a moment.
-// Time:      the caller passes it.
+// Time:      the caller passes it, by the steady clock, which is one for all shards.
 class Reception {
  public:
   static constexpr absl::Duration kPause = absl::Minutes(1);           // after a refusal, until another is tried

@@ -118,9 +118,9 @@ class Scheduler {
 
   // What limits its queues has changed: a source has become warm somewhere.
   void Reconfigure();
-  // The clock was set by so much, forward or back: what waits for a moment waits no longer for that, what waits for a
-  // time of the clock until it is that.
-  void OnClockSet(absl::Duration by);
+  // The clock was set, forward or back, up to a second ago: what waits for a time of it waits until it is that. Pauses
+  // are by a clock that nobody sets (ShardServices::SteadyNow).
+  void OnClockSet();
 
   // Other holds are in force: what they keep is not claimed any more, and what is free again is read.
   void AdoptHolds(std::shared_ptr<const HoldSet> holds);

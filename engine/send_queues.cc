@@ -199,7 +199,7 @@ void Scheduler::Adopt(std::shared_ptr<const Options> options, std::shared_ptr<co
   Reconfigure();
 }
 
-void Scheduler::OnClockSet(absl::Duration by) {
+void Scheduler::OnClockSet() {
   directory_.ForEach([&](Site& site) {
     for (const std::unique_ptr<SendQueue>& queue : site.queues) {
       queue->had_message += by;
@@ -207,9 +207,11 @@ void Scheduler::OnClockSet(absl::Duration by) {
     }
     for (const std::unique_ptr<Path>& path : site.paths) {
       path->refusal = Refusal{};
-      path->next_open += by;
-      path->next_added += by;
-      if (path->timer.armed()) services_.ArmAt(path->timer, path->wake_at);
+      path->look_for_expired = absl::InfinitePast();
+      if (!path->timer.armed()) continue;
+      // It may be armed for a time of the clock that is past or far away now: it looks for itself.
+      path->wake_at = services_.Now();
+      services_.ArmAt(path->timer, path->wake_at);
     }
     paths_.Pump(site);
   });

@@ -52,7 +52,7 @@ Task<void> Session::Run(Scheduler& scheduler, Path& path, Slots::For what, Recep
     leaves = session.leaves_;
   }
   open->Add(-1);
-  visit.End(services.Now());
+  visit.End(services.SteadyNow());
   carriage->Release();
   scheduler.paths().OnSessionEnd(path, what, leaves);
 }
@@ -91,7 +91,7 @@ Task<void> Session::Live() {
 void Session::OnSlowOpening() { carriage_.Release(); }
 
 Task<void> Session::SendAll() {
-  opened_ = services_.Now();
+  opened_ = services_.SteadyNow();
   begun_max_ = static_cast<int64_t>(connection_.capabilities().limit_mail_max.value_or(INT32_MAX));
   while (!over_) {
     LookAround();
@@ -114,16 +114,17 @@ void Session::LookAround() {
   if (closing_) return;
   leaves_ = scheduler_.paths().IsTooMany(path_, what_);
   // A site that has none, for want of what several share, gets one of those that have more, or of who has had his turn.
-  const bool may_give = what_ == Slots::For::kAnything && (path_.sessions > 1 || services_.Now() - opened_ >= kTurn);
+  const bool may_give =
+      what_ == Slots::For::kAnything && (path_.sessions > 1 || services_.SteadyNow() - opened_ >= kTurn);
   closing_ =
       leaves_ || scheduler_.paths().StandsAside(path_, what_) || (may_give && scheduler_.paths().GivesWay(path_));
 }
 
 bool Session::MayBegin() {
-  if (closing_ || carriage_.messages >= begun_max_ || services_.Now() - opened_ >= options_->smtp.session_max)
-    return false;
+  const absl::Time now = services_.SteadyNow();
+  if (closing_ || carriage_.messages >= begun_max_ || now - opened_ >= options_->smtp.session_max) return false;
   if (pipeline_.ends_with_data()) return false;
-  if (!under_way_.empty() && carriage_.IsToGiveWay(kTurn, services_.Now())) return false;
+  if (!under_way_.empty() && carriage_.IsToGiveWay(kTurn, now)) return false;
   return std::ranges::all_of(under_way_, [this](const Transaction& other) { return under_way_.size() < other.depth; });
 }
 
@@ -157,19 +158,19 @@ Task<bool> Session::Begin() {
 
 Task<std::optional<Assignment>> Session::NextAssignment() {
   const absl::Duration idle = options_->smtp.idle_timeout;
-  const absl::Time patience = services_.Now() + idle;
+  const absl::Time patience = services_.SteadyNow() + idle;
   Signal& work = what_ == Slots::For::kReserved ? path_.idle_reserved : path_.idle;
   while (!scheduler_.draining()) {
     LookAround();
     if (closing_) break;
-    if (carriage_.IsToGiveWay(kTurn, services_.Now())) carriage_.GiveWay(services_.Now());
+    if (carriage_.IsToGiveWay(kTurn, services_.SteadyNow())) carriage_.GiveWay(services_.SteadyNow());
     Refusal refusal;
     std::optional<Assignment> assignment = scheduler_.Next(path_, refusal, carriage_, what_);
     if (assignment.has_value() || carriage_.used_up) co_return assignment;
     carriage_.Release();
-    const absl::Duration left = patience - services_.Now();
+    const absl::Duration left = patience - services_.SteadyNow();
     if (left <= absl::ZeroDuration()) break;
-    if (refusal.kind == Refusal::Kind::kRate && refusal.until > patience) break;
+    if (refusal.kind == Refusal::Kind::kRate && refusal.until - services_.Now() > left) break;
     const bool last = std::ranges::any_of(path_.slots, [](const auto& slots) { return slots->IsFull(); });
     const absl::Duration nap = std::min(left, last ? kLookAround : kSeldomLookAround);
     const absl::Status woken = co_await WithDeadline(services_.ring, nap, WaitFor(work));

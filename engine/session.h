@@ -130,13 +130,13 @@ class Session {
   Pipeline pipeline_;
   std::vector<Transaction> under_way_;  // the oldest first
   Telling telling_ = Telling::kUnknown;
-  bool reset_due_ = false;  // a transaction was left unfinished
-  bool closing_ = false;    // nothing more is begun
-  bool leaves_ = false;     // because a reload has left less room than there was open
-  bool over_ = false;       // nothing more is said, not even QUIT
-  int64_t begun_max_ = 0;   // transactions of this connection
-  int answered_ = 0;        // those among them that had an answer
-  absl::Time opened_ = absl::InfinitePast();
+  bool reset_due_ = false;                           // a transaction was left unfinished
+  bool closing_ = false;                             // nothing more is begun
+  bool leaves_ = false;                              // because a reload has left less room than there was open
+  bool over_ = false;                                // nothing more is said, not even QUIT
+  int64_t begun_max_ = 0;                            // transactions of this connection
+  int answered_ = 0;                                 // those among them that had an answer
+  absl::Time opened_ = absl::InfinitePast();         // by the steady clock
   std::shared_ptr<const queue::Evidence> evidence_;  // what every message of this connection shares
   std::optional<Attempt> failure_;                   // what ended it, or kept it from beginning
 };

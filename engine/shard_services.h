@@ -78,6 +78,10 @@ struct ShardServices {
   SpareBuffers spare_buffers = {};
 
   absl::Time Now() const { return ring.Now(); }
+  // By a clock that nobody sets, whatever time it says: for pauses, and for how long something has gone on.
+  absl::Time SteadyNow() const { return absl::FromUnixNanos(ring.NowNanos()); }
+  // When that is by the clock that is set.
+  absl::Time OnTheWall(absl::Time steady) const { return Now() + (steady - SteadyNow()); }
   void ArmAt(Timer& timer, absl::Time when) const {
     // Never more than a day at once: whoever is woken early looks at the clock again.
     const absl::Duration wait = std::clamp(when - ring.Now(), absl::ZeroDuration(), absl::Hours(24));

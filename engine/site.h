@@ -192,8 +192,8 @@ struct Path {
   Timer timer;                                         // when a refusal, a block or the pace of opening ends
   absl::Time wake_at = absl::InfinitePast();           // what `timer` is armed for
   absl::Time look_for_expired = absl::InfinitePast();  // when it looks for rows whose time is over
-  absl::Time next_open = absl::InfinitePast();         // another session may be opened
-  absl::Time next_added = absl::InfinitePast();        // one more than there are may be
+  absl::Time next_open = absl::InfinitePast();         // another session may be opened; by the steady clock
+  absl::Time next_added = absl::InfinitePast();        // one more than there are may be; likewise
   bool reloaded = false;                               // there may be more open than a reload has left room for
   bool replaces = false;                               // one that is used up has just ended: its successor adds none
   std::vector<int> pool_mates;                         // sources that share a pool with its own

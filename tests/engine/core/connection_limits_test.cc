@@ -230,7 +230,7 @@ TEST_F(ConnectionLimitsTest, AReceiverIsFullAlsoWhileThoseThatHeLetInAreNotReady
   const queue::CampaignId spring = Send("spring", Recipients(20, "d1.test"));
   ASSERT_TRUE(Eventually([this] { return servers_[0]->turned_away == 1; }));
   OnShard([&](Scheduler& scheduler) {
-    EXPECT_GT(limits_.ReceptionOf(options_.sources[0].name, "group")->full_until(), absl::Now());
+    EXPECT_GT(limits_.ReceptionOf(options_.sources[0].name, "group")->full_until(), scheduler.services().SteadyNow());
     EXPECT_EQ(PathTo(scheduler, "d1.test").block.failures, 0);
   });
   Stop(absl::ZeroDuration());
@@ -247,7 +247,7 @@ TEST_F(ConnectionLimitsTest, OnlyAReplyAboutHowManyThereAreIsTakenForThatBehindT
   ASSERT_TRUE(Eventually([this] { return Open() == 1; }));
   OnShard([](Scheduler& scheduler) {
     Path& path = PathTo(scheduler, "d1.test");
-    Reception::Visit visit(path.reception, scheduler.services().Now());
+    Reception::Visit visit(path.reception, scheduler.services().SteadyNow());
     visit.LetIn();
     Attempt attempt;
     attempt.code = 454;
@@ -257,7 +257,7 @@ TEST_F(ConnectionLimitsTest, OnlyAReplyAboutHowManyThereAreIsTakenForThatBehindT
     attempt.code = 421;
     attempt.verdict.reason_class = ReasonClass::kRate;
     scheduler.paths().OnUnreachable(path, Lack::kNone, attempt);
-    EXPECT_GT(path.reception->full_until(), absl::Now());
+    EXPECT_GT(path.reception->full_until(), scheduler.services().SteadyNow());
   });
   Stop(absl::ZeroDuration());
 }
@@ -271,9 +271,9 @@ TEST_F(ConnectionLimitsTest, SitesOfAProviderTogetherAskForOneConnectionTooMany)
   const auto turned_away = [this] { return servers_[0]->turned_away + servers_[1]->turned_away; };
   ASSERT_TRUE(Eventually([&] { return turned_away() > 0; }));
   const std::string source = options_.sources[0].name;
-  OnShard([&](Scheduler&) {
+  OnShard([&](Scheduler& scheduler) {
     const std::shared_ptr<Reception> reception = limits_.ReceptionOf(source, "group");
-    EXPECT_GT(reception->full_until(), absl::Now());
+    EXPECT_GT(reception->full_until(), scheduler.services().SteadyNow());
     EXPECT_EQ(reception->most(), reception->let_in());
     EXPECT_EQ(limits_.ReceptionOf(source, "group"), reception);
   });

@@ -375,7 +375,7 @@ TEST_F(SchedulerOrderTest, AConnectionThatIsUsedUpIsReplacedAtOnceUnlessTheHostI
   OnShard([&](Scheduler& scheduler) {
     Path& path = PathTo(scheduler, "d1.test");
     path.site.queues.front()->settings.connections.count = 5;
-    const absl::Time now = scheduler.services().Now();
+    const absl::Time now = scheduler.services().SteadyNow();
     path.next_added = now + Paths::kPace / 2;
     path.next_open = now + absl::Minutes(1);
     scheduler.paths().OnUsedUp(path);
