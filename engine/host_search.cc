@@ -119,7 +119,10 @@ Task<bool> HostSearch::Ask(const std::vector<dns::MxHost>& hosts, size_t admitte
     tls_account_.Failed(OpenedFor(), connection_.tls_tries());
     lack = std::min(lack, LackOf(opened));
     const Scope& scope = co_await CurrentScope();
-    if (scope.ended()) co_return false;
+    if (scope.ended()) {
+      counted_ = true;  // it ended for us, whatever the host would have said
+      co_return false;
+    }
     if (IsTooMany(connection_.failure()) && path_.reception->let_in() > 0) break;  // his other hosts count together
     if (path_.answering == 0 && IsOfTheHost(connection_.failure())) {
       failed_hosts_.Failed(host.name, path_.source_name, services_.Now());

@@ -625,6 +625,17 @@ void Paths::OnSessionEnd(Path& path, Slots::For what, bool leaves) {
   scheduler_.directory().MayBeUnused(path.site);
 }
 
+Paths::Opening::Opening(Paths& paths, Scope& session) : paths_(paths), scope_(session.ring(), &session) {
+  paths_.openings_.insert(this);
+  if (paths_.scheduler_.draining()) scope_.Cancel();
+}
+
+Paths::Opening::~Opening() { paths_.openings_.erase(this); }
+
+void Paths::StopOpening() {
+  for (Opening* const opening : openings_) opening->scope().Cancel();
+}
+
 void Paths::WakeAll() {
   scheduler_.directory().ForEach([](Site& site) {
     for (const std::unique_ptr<Path>& path : site.paths) {

@@ -3,8 +3,10 @@
 #include <optional>
 #include <string>
 
+#include "absl/container/flat_hash_set.h"
 #include "engine/block_memory.h"
 #include "engine/failed_hosts.h"
+#include "engine/runtime/scope.h"
 #include "engine/runtime/task_group.h"
 #include "engine/shard_services.h"
 #include "engine/site.h"
@@ -89,6 +91,23 @@ class Paths {
   // After a reload.
   void Configure(Path& path);
 
+  // The scope in which a session looks for a host that lets it in: it ends at once when the shard is to stop, for
+  // nothing is in flight yet.
+  class Opening {
+   public:
+    Opening(Paths& paths, Scope& session);
+    Opening(const Opening&) = delete;
+    Opening& operator=(const Opening&) = delete;
+    ~Opening();
+
+    Scope& scope() { return scope_; }
+
+   private:
+    Paths& paths_;
+    Scope scope_;
+  };
+  void StopOpening();
+
   // Wakes every idle session: there may be work, or it is time to say goodbye.
   void WakeAll();
   // Ends when every session has; after Cancel they end where they are.
@@ -127,6 +146,7 @@ class Paths {
   FailedHosts failed_hosts_;
   BlockMemory blocks_;
   TaskGroup sessions_;
+  absl::flat_hash_set<Opening*> openings_;
 };
 
 }  // namespace sealift::engine

@@ -562,6 +562,7 @@ void Scheduler::OnRoom() {
 
 Task<void> Scheduler::Drain() {
   draining_ = true;
+  paths_.StopOpening();
   paths_.WakeAll();
   lookups_.Cancel();
   co_await lookups_.Join();

@@ -132,7 +132,7 @@ class Scheduler {
   // Rows of the lane were settled, or came back, by an operator's order; `due`: when the first that came back is.
   void Revise(const queue::LaneId& id, int64_t queued, int64_t retrying, absl::Time due);
 
-  // Nothing more is begun; `Stopped` says when nothing is under way.
+  // Nothing more is begun, and sessions that have no transaction end. Returns when nothing is under way.
   Task<void> Drain();
 
   void EndOfTurn();

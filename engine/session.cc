@@ -72,7 +72,7 @@ Session::Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::V
 
 Task<void> Session::Live() {
   services_.ArmAt(slow_opening_, services_.Now() + kTurn);
-  const bool open = co_await search_.Run();
+  const bool open = co_await Open();
   services_.ring.timers().Disarm(slow_opening_);
   if (!open) co_return search_.CountEnd(search_.failure());
   ++path_.answering;
@@ -85,6 +85,11 @@ Task<void> Session::Live() {
   } else if (!failure_.has_value() && carriage_.messages >= begun_max_) {
     scheduler_.paths().OnUsedUp(path_);
   }
+}
+
+Task<bool> Session::Open() {
+  Paths::Opening opening(scheduler_.paths(), co_await CurrentScope());
+  co_return co_await search_.Run().In(opening.scope());
 }
 
 // A host that says nothing for minutes has no connection that others could carry their mail by.

@@ -71,6 +71,7 @@ class Session {
           ConnectionPermits permits);
 
   Task<void> Live();
+  Task<bool> Open();
   void OnSlowOpening();
   Task<void> SendAll();
 
