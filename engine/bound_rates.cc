@@ -21,7 +21,7 @@ void Await(const std::vector<BoundRate>& rates, const BoundRate& longest, const 
     if (&bound == &longest) {
       rate.Await(now, bid, bound.flow.get(), now + wait + rate.Grace());
     } else if (wait <= rate.HeldFor()) {
-      const bool starved = now - bid.since > kStarved * std::max(rate.period(), longest.rate->period());
+      const bool starved = bid.waited > kStarved * std::max(rate.period(), longest.rate->period());
       if (starved) {
         rate.Await(now, bid, bound.flow.get(), now + wait + rate.Grace());
       } else {

@@ -27,7 +27,8 @@ class Limits;
 // (fair_queueing.h), and of a slow limit, within a flow, for who has had none for longest.
 struct Bid {
   uint8_t standing = 0;
-  absl::Time since = absl::InfinitePast();  // it had its last permit, or began to ask
+  absl::Time since = absl::InfinitePast();       // it had its last permit, or came; by a clock that nobody sets
+  absl::Duration waited = absl::ZeroDuration();  // since then
 };
 
 // A rate in force, with the words that explain it: what it limits, its value, who set it.

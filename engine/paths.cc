@@ -306,7 +306,7 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     WakeAt(path, now + kMoreSlotsAgain);
     return false;
   }
-  ConnectionPermits permits((*queue.PermitsOf(path.source))->connection_rates, queue.BidForConnection());
+  ConnectionPermits permits((*queue.PermitsOf(path.source))->connection_rates, queue.BidForConnection(steady));
   absl::Duration wait;
   if (const RateInForce* const refused = permits.Take(now, wait); refused != nullptr) {
     ReturnSlots(path.slots, *what);
@@ -314,7 +314,7 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     WakeAt(path, now + wait);
     return false;
   }
-  queue.had_connection = now;
+  queue.had_connection = steady;
   path.taken.push_back({path.slots, *what});
   ++path.sessions;
   if (*what == Slots::For::kReserved) ++path.reserved_sessions;
@@ -456,13 +456,13 @@ bool Paths::GivesWay(const Path& path) {
 bool Paths::HasTurn(SendQueue& queue, Path& path) {
   scheduler_.Restrain(queue);
   const SendPermits& permits = **queue.PermitsOf(path.source);
-  const absl::Time now = services_.Now();
+  const absl::Time now = services_.Now(), steady = services_.SteadyNow();
   const auto each_slow = [&](const auto& visit) {
     for (const BoundRate& bound : permits.rates) {
-      if (bound.rate->slow()) visit(bound, queue.BidForMessage());
+      if (bound.rate->slow()) visit(bound, queue.BidForMessage(steady));
     }
     for (const BoundRate& bound : permits.connection_rates) {
-      if (bound.rate->slow()) visit(bound, queue.BidForConnection());
+      if (bound.rate->slow()) visit(bound, queue.BidForConnection(steady));
     }
   };
   const RateInForce* last = nullptr;  // of those that it waits for
@@ -477,7 +477,7 @@ bool Paths::HasTurn(SendQueue& queue, Path& path) {
   });
   if (last == nullptr) return true;
   const auto is_served = [&](const std::unique_ptr<Path>& other) {
-    if (other->requirement != path.requirement) return false;
+    if (other.get() == &path || other->requirement != path.requirement) return false;
     if (other->answering == other->sessions && other->idle.waiting() == 0) return false;
     const std::shared_ptr<const SendPermits>* const theirs = queue.PermitsOf(other->source);
     return theirs != nullptr && Binds((*theirs)->rates, *last);

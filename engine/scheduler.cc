@@ -240,6 +240,7 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal, Carriage
   if (draining_) return std::nullopt;
   const absl::Time now = services_.Now();
   Site& site = path.site;
+  const absl::Time steady = services_.SteadyNow();
   if (carriage.messages == 0) PutWhoAwaitsFirst(site);
   for (size_t i = 0; i < site.queues.size(); ++i) {
     SendQueue& queue = *site.queues[i];
@@ -274,7 +275,7 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal, Carriage
       continue;
     }
     absl::Duration wait;
-    const BoundRate* const refused = AcquireEach((*permits)->rates, queue.BidForMessage(), now, wait);
+    const BoundRate* const refused = AcquireEach((*permits)->rates, queue.BidForMessage(steady), now, wait);
     if (refused != nullptr) {
       services_.metrics.counter(Metric::kThrottleWaits, {refused->rate->kind()})->Add();
       if (now + wait < refusal.until) {
@@ -282,7 +283,7 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal, Carriage
       }
       continue;
     }
-    queue.had_message = now;
+    queue.had_message = steady;
     if ((*permits)->warmup != nullptr && !(*permits)->waits_for_warmup) (*permits)->warmup->Count();
     Assignment assignment = TakeFront(queue, *permits);
     assignment.permitted = now;

@@ -230,6 +230,7 @@ class Scheduler {
   SuppressionOverlay suppressed_since_;
   SignAhead sign_ahead_;
   RecipientCap recipient_cap_;
+  int64_t queues_made_ = 0;
   bool draining_ = false;
   bool allowed_ = true;
   bool starved_ = false;  // something waits for outcomes to become durable

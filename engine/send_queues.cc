@@ -82,7 +82,8 @@ SendQueue& Scheduler::QueueOf(Site& site, const Lane& lane) {
   queue.domain = lane.domain;
   queue.security = lane.security;
   queue.placement = std::move(placement);
-  queue.had_message = queue.had_connection = services_.Now();
+  // Of those that come in the same turn of the shard each is a little later: they take turns from the first on.
+  queue.had_message = queue.had_connection = services_.SteadyNow() + absl::Nanoseconds(++queues_made_);
   Configure(queue);
   Order(site);
   return queue;
@@ -201,10 +202,6 @@ void Scheduler::Adopt(std::shared_ptr<const Options> options, std::shared_ptr<co
 
 void Scheduler::OnClockSet() {
   directory_.ForEach([&](Site& site) {
-    for (const std::unique_ptr<SendQueue>& queue : site.queues) {
-      queue->had_message += by;
-      queue->had_connection += by;
-    }
     for (const std::unique_ptr<Path>& path : site.paths) {
       path->refusal = Refusal{};
       path->look_for_expired = absl::InfinitePast();

@@ -134,7 +134,7 @@ struct SendQueue {
   bool waits_for_signers = false;
   bool awaits_connection = false;  // one is to be opened: those that there are have carried as many as its mail allows
   Turn turn;                       // among the queues of its standing at the site
-  // When it had its last permit for a message and for a connection, or came.
+  // When it had its last permit for a message and for a connection, or came; of ShardServices::SteadyNow.
   absl::Time had_message = absl::InfinitePast(), had_connection = absl::InfinitePast();
   Turn signing_turn;  // ... among those that wait for the signers
   Histogram* delivery_seconds = nullptr;
@@ -151,8 +151,12 @@ struct SendQueue {
 
   // What is transactional overtakes, then the higher priority (0 to 100); nothing without a stream.
   uint8_t Standing() const;
-  Bid BidForMessage() const { return {.standing = Standing(), .since = had_message}; }
-  Bid BidForConnection() const { return {.standing = Standing(), .since = had_connection}; }
+  Bid BidForMessage(absl::Time steady) const {
+    return {.standing = Standing(), .since = had_message, .waited = steady - had_message};
+  }
+  Bid BidForConnection(absl::Time steady) const {
+    return {.standing = Standing(), .since = had_connection, .waited = steady - had_connection};
+  }
   bool transactional() const { return stream != nullptr && stream->kind == StreamKind::kTransactional; }
   // Of the connections that its settings allow, those that only transactional mail has.
   int ReservedConnections() const { return settings.reserved_for_transactional.Of(settings.connections.count); }
