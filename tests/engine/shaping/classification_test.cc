@@ -217,6 +217,24 @@ TEST(ClassificationTest, AnAccountThatMayNotSendIsNotTheRecipients) {
   }
 }
 
+// Exim asks the host behind it, and quotes what that said.
+TEST(ClassificationTest, WhatACalloutWasToldDecides) {
+  const auto judged = [](std::string_view told) {
+    return Judged(Phase::kRcpt, fmt::format("550-Callout verification failed: 550 {}", told));
+  };
+  EXPECT_EQ(judged("550 Recipient's mailbox is full, user account inactive"), "bounce inactive recipient");
+  EXPECT_EQ(judged("552 5.2.2 over quota"), "bounce full recipient");
+  EXPECT_EQ(judged("550 5.2.1 mailbox is disabled"), "bounce inactive recipient");
+  EXPECT_EQ(judged("550 no such user here"), "bounce bad_mailbox recipient");
+  EXPECT_EQ(judged("550 Administrative prohibition"), "bounce other recipient");
+  EXPECT_EQ(judged("450 4.7.1 greylisted, come back later"), "defer greylisted sender");
+  // That was said of the host that called, not of us.
+  EXPECT_EQ(judged("554 5.7.1 Client host [192.0.2.50] blocked using zen.spamhaus.example"), "defer unavailable host");
+  EXPECT_EQ(judged("550 5.7.1 sender address rejected"), "defer unavailable host");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 Callout verification failed"), "bounce other recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 Verification failed for <b@sender.test>"), "defer authentication sender");
+}
+
 TEST(ClassificationTest, WhoCouldNotFindOutIsAskedAgain) {
   for (const std::string_view text :
        {"550 5.1.1 <r@d.test>: Recipient address rejected: unverified address: Address verification in progress",
