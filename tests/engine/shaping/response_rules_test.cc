@@ -109,6 +109,8 @@ TEST(ResponseRulesTest, NamesAreDifferentAndDurationsSane) {
     EXPECT_GE(rule.duration, absl::Minutes(15)) << rule.name;
     EXPECT_LE(rule.duration, absl::Hours(6)) << rule.name;
     EXPECT_FALSE(rule.actions.bounce || rule.actions.suppress) << rule.name;
+    // A source that is blocked is not answered by moving its load to those beside it.
+    EXPECT_TRUE(rule.spares_siblings || rule.scope != ResponseScope::kSourceProvider) << rule.name;
   }
 }
 
