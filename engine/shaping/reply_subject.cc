@@ -54,6 +54,7 @@ struct Quoted {
   bool sender = false;             // an address of ours
   bool sender_as_such = false;     // ... and not only as where the mail is from
   bool host = false;               // a name of ours
+  bool domain = false;             // ... and not that of our host
 };
 
 class Reading {
@@ -118,6 +119,7 @@ class Reading {
     while (word.ends_with('.')) word.remove_suffix(1);
     if (word.size() >= kTokenBytesMin && word == sender_.local) quoted_.sender = true;
     if (word == hostname_ || IsOurDomain(word)) quoted_.host = true;
+    if (word != hostname_ && IsOurDomain(word)) quoted_.domain = true;
     if (AreRelated(word, recipient_.domain)) quoted_.recipients_domain = true;
   }
 
@@ -142,7 +144,7 @@ Verdict Reconsider(const Verdict& verdict, const Reply& reply, const Parties& pa
   const bool of_sender = knows_inactive ? quoted.sender_as_such : quoted.sender;
   if (of_sender || (knows_no_domain && quoted.host && !quoted.recipients_domain)) {
     return {.reason_class = ReasonClass::kAuthentication,
-            .about = About::kSender,
+            .about = quoted.sender || quoted.domain ? About::kDomain : About::kSource,
             .remedy = Remedy::kStop,
             .close = verdict.close,
             .rule = "names_us"};

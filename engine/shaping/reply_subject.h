@@ -21,9 +21,9 @@ struct Parties {
 //
 // Where it quotes an address of ours and not the recipient's, it says that of us, and so it does where it only rejects
 // it: servers call back to hear whether our own address is taken. So it does where it knows no domain and quotes one of
-// ours. A mailbox that is switched off is ours unless the address is only where the mail is from. One that quotes
-// somebody else, or a host of ours, is believed only when it is heard again: the recipient's mail may be forwarded to
-// who is gone.
+// ours. That is of the domain, or, where only the name is quoted that we greeted with, of the source. A mailbox that is
+// switched off is ours unless the address is only where the mail is from. One that quotes somebody else, or a host of
+// ours, is believed only when it is heard again: the recipient's mail may be forwarded to who is gone.
 Verdict Reconsider(const Verdict& verdict, const Reply& reply, const Parties& parties);
 
 }  // namespace sealift::engine

@@ -49,10 +49,11 @@ struct Times {
 
 ResponseRule Reply(std::string_view name) { return {.reply_rule = std::string(name)}; }
 ResponseRule Follows(Remedy remedy, std::optional<About> about) { return {.remedy = remedy, .about = about}; }
-ResponseRule Classed(ReasonClass reason, std::optional<Remedy> remedy) {
-  return {.classes = {std::string(ToString(reason))}, .remedy = remedy};
+ResponseRule Classed(ReasonClass reason, std::optional<Remedy> remedy, std::optional<About> about) {
+  return {.classes = {std::string(ToString(reason))}, .remedy = remedy, .about = about};
 }
-#define Class(reason, remedy) Classed(ReasonClass::reason, remedy)
+#define Class(reason, remedy) Classed(ReasonClass::reason, remedy, std::nullopt)
+#define ClassAbout(reason, about) Classed(ReasonClass::reason, std::nullopt, About::about)
 
 std::vector<ResponseRule> BuiltIn() {
   std::vector<ResponseRule> rules;

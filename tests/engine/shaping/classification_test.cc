@@ -70,14 +70,14 @@ TEST(ClassificationTest, RefusedGreetingIsAboutTheHost) {
 }
 
 TEST(ClassificationTest, PermanentReplyAboutTheSenderDefers) {
-  EXPECT_EQ(Judged(Phase::kMail, "550 5.1.8 Sender address rejected: Domain not found"), "defer authentication sender");
+  EXPECT_EQ(Judged(Phase::kMail, "550 5.1.8 Sender address rejected: Domain not found"), "defer authentication domain");
   EXPECT_EQ(Judged(Phase::kMail, "550 user unknown"), "defer policy sender");
   EXPECT_EQ(Judged(Phase::kRcpt, "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using dnsbl"),
             "defer reputation source");
   EXPECT_EQ(Judged(Phase::kContent, "550-5.7.26 Unauthenticated email is not accepted due to DMARC policy"),
-            "defer authentication sender");
+            "defer authentication domain");
   EXPECT_EQ(Judged(Phase::kContent, "550 5.7.28 mail from your IP"), "defer reputation source");
-  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.25 The IP has no PTR record"), "defer authentication sender");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.25 The IP has no PTR record"), "defer authentication source");
   EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.1 Too many messages, slow down"), "defer rate source");
   EXPECT_EQ(Judged(Phase::kRcpt, "530 5.7.0 Must issue a STARTTLS command first"), "defer tls host");
   EXPECT_EQ(Judged(Phase::kRcpt, "554 5.7.1 Relay access denied"), "defer policy host");
@@ -140,7 +140,7 @@ TEST(ClassificationTest, ACodeOfTheSendersAddressDecides) {
         "550 5.1.7 The address is not valid: unknown user", "553 5.1.7 mailbox name invalid",
         "550 5.1.8 Domain does not exist", "550 5.1.8 account disabled", "552 5.1.8 mailbox full",
         "550 no such user (#5.1.8)", "550 mailbox unavailable (#5.1.7)"}) {
-    EXPECT_EQ(Judged(Phase::kRcpt, text), "defer authentication sender") << text;
+    EXPECT_EQ(Judged(Phase::kRcpt, text), "defer authentication domain") << text;
   }
   EXPECT_EQ(Judged(Phase::kRcpt, "550 5.1.8 Access denied, bad outbound sender"), "defer reputation source");
   EXPECT_EQ(Judged(Phase::kRcpt, "550 5.1.6 No such user"), "bounce bad_mailbox recipient");
@@ -189,7 +189,7 @@ TEST(ClassificationTest, TheSenderHasManyNames) {
                                       "550 5.2.1 From: account disabled",
                                       "550 5.1.1 Reply-To: no such user",
                                       "550 5.1.2 Domain of the originator is unknown: originator domain not found"}) {
-    EXPECT_EQ(Judged(Phase::kRcpt, text), "defer authentication sender") << text;
+    EXPECT_EQ(Judged(Phase::kRcpt, text), "defer authentication domain") << text;
   }
 }
 
@@ -389,7 +389,7 @@ TEST(ClassificationTest, ATopicSaysMoreThanACodeThatIsGivenForAnything) {
   EXPECT_EQ(Judged(Phase::kRcpt, "450 4.7.1 Not at that speed"), "defer rate source");
   EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.1 Not at that speed"), "defer rate source");
   EXPECT_EQ(Judged(Phase::kRcpt, "550 5.1.1 Not at that speed"), "bounce bad_mailbox recipient");
-  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.25 Not at that speed"), "defer authentication sender");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.25 Not at that speed"), "defer authentication source");
 }
 
 TEST(ClassificationTest, WhoSpeaksOfUsSuppressesNobodyAtOnce) {

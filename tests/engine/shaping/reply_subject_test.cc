@@ -27,13 +27,14 @@ TEST(ReplySubjectTest, WhoeverQuotesOurAddressSpeaksOfUs) {
         "550 5.1.1 b+4kz7qv0m2x9r8t6w1y3a5c@bounce.sender.test does not exist",
         "550 5.1.1 mailbox of b+4kz7qv0m2x9r8t6w1y3a5c@bounce.sender.test not found",
         "550 5.1.1 user b+4kz7qv0m2x9r8t6w1y3a5c unknown", "550 5.1.1 <news@sender.test>: user unknown",
-        "550 5.1.2 Host unknown: mta1.sender.test", "550 5.1.1 No MX for sender.test",
-        "550 5.1.0 Address rejected: news@sender.test", "550 <news@sender.test> rejected"}) {
+        "550 5.1.1 No MX for sender.test", "550 5.1.0 Address rejected: news@sender.test",
+        "550 <news@sender.test> rejected"}) {
     const Verdict verdict = Heard(text);
     EXPECT_EQ(verdict.action, Action::kDefer) << text;
     EXPECT_EQ(verdict.reason_class, ReasonClass::kAuthentication) << text;
-    EXPECT_EQ(verdict.about, About::kSender) << text;
+    EXPECT_EQ(verdict.about, About::kDomain) << text;
   }
+  EXPECT_EQ(Heard("550 5.1.2 Host unknown: mta1.sender.test").about, About::kSource);
 }
 
 // Also where it is a mailbox that is switched off, unless the address only says where the mail is from.
@@ -43,7 +44,7 @@ TEST(ReplySubjectTest, AMailboxOfOursThatIsSwitchedOffIsNotTheRecipients) {
         "550 5.2.1 mailbox news@sender.test suspended"}) {
     const Verdict verdict = Heard(text);
     EXPECT_EQ(verdict.action, Action::kDefer) << text;
-    EXPECT_EQ(verdict.about, About::kSender) << text;
+    EXPECT_EQ(verdict.about, About::kDomain) << text;
   }
   for (const std::string_view text : {"550 5.2.1 Mailbox disabled, not accepting messages from <news@sender.test>",
                                       "550 5.2.1 <joe.doe@c1.test> is disabled and takes nothing of news@sender.test",
@@ -61,7 +62,7 @@ TEST(ReplySubjectTest, AnAddressOfADomainThatWeSignForIsOurs) {
   const Parties signs = {
       .recipient = kParties.recipient, .sender = kParties.sender, .hostname = kParties.hostname, .signed_for = domains};
   EXPECT_EQ(Heard(text, signs).action, Action::kDefer);
-  EXPECT_EQ(Heard(text, signs).about, About::kSender);
+  EXPECT_EQ(Heard(text, signs).about, About::kDomain);
   EXPECT_EQ(Heard("550 5.1.1 <joe.doe@c1.test>: user unknown", signs).remedy, Remedy::kSuppress);
 }
 

@@ -55,6 +55,36 @@ TEST(ResponseRulesTest, BuiltInRulesKnowTheCommonReplies) {
             "any.block_list");
 }
 
+// What a domain of ours lacks slows who signs for it, and what a host of ours lacks stops that source alone.
+TEST(ResponseRulesTest, ADomainOfOursStopsNoSource) {
+  const auto rules = Rules({});
+  for (const std::string_view text :
+       {"550 5.7.1 DKIM signature of d=sender.test s=2026a is revoked, message refused",
+        "550 5.7.1 SPF: 192.0.2.7 may not send for sender.test", "554 5.7.9 refused, see our DMARC policy",
+        "550 5.7.26 refused", "550 5.1.8 Domain of sender address does not exist",
+        "550 The From domain has no MX record", "553 5.1.7 return path is invalid"}) {
+    for (const std::string_view provider : {"other", "proofpoint", "mimecast"}) {
+      EXPECT_EQ(Met(*rules, provider, text), "any.domain_listed") << text;
+    }
+    EXPECT_EQ(Met(*rules, "google", text), "google.unauthenticated") << text;
+    EXPECT_EQ(Met(*rules, "microsoft", text), "microsoft.authentication") << text;
+  }
+  EXPECT_EQ(Met(*rules, "other", "451 4.7.5 DKIM key of sender.test could not be fetched, try again"),
+            "any.domain_slow");
+  for (const std::string_view text :
+       {"550 5.7.25 no PTR record for 192.0.2.7", "550 5.7.1 cannot find your reverse hostname",
+        "504 5.5.2 <mta1>: Helo command rejected: need fully-qualified hostname", "550 5.7.25 refused"}) {
+    EXPECT_EQ(Met(*rules, "other", text, Phase::kRcpt), "any.refused") << text;
+    EXPECT_EQ(Met(*rules, "google", text, Phase::kRcpt), "any.refused") << text;
+  }
+  EXPECT_EQ(Met(*rules, "google", "550 5.7.1 very low reputation of the sending domain"),
+            "google.low_domain_reputation");
+  EXPECT_EQ(Met(*rules, "google", "550 5.7.1 very low reputation of the sending IP address"), "google.low_reputation");
+  for (const ResponseRule& rule : rules->rules()) {
+    if (rule.about == About::kDomain) EXPECT_EQ(rule.scope, ResponseScope::kSigners) << rule.name;
+  }
+}
+
 TEST(ResponseRulesTest, WhatIsNotAboutUsMeetsNone) {
   const auto rules = Rules({});
   EXPECT_EQ(Met(*rules, "google", "550 5.1.1 user unknown", Phase::kRcpt), "");
