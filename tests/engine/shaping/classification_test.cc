@@ -426,10 +426,53 @@ TEST(ClassificationTest, WhoSpeaksOfNowOrOfEncryptionDoesNotSayThatThereIsNobody
 
 TEST(ClassificationTest, WhoDoesNotWantOurMailSaysNothingOfOurSource) {
   for (const std::string_view text :
-       {"550 5.1.1 You have been blocked by the user", "550 5.7.1 The addressee doesn't want mail from you",
+       {"550 User in blacklist: recipient has blacklisted you", "550 5.7.1 Blacklisted by recipient",
+        "550 5.7.1 sender blacklisted by user", "550 5.7.1 You are on this recipient's black list",
+        "550 5.7.1 The receiver denied your mail", "554 5.7.1 The recipient definitively does not want your mail",
+        "554 5.7.1 the recipient is only accepting mail from specific email addresses",
+        "554 5.7.1 d1.test is a closed system", "554 5.7.1 The user you are trying to contact has blocked you",
+        "550 5.7.1 The addressee has banned your domain", "550 the mailbox owner has put you on a block list",
+        "550 5.1.1 You have been blocked by the user", "550 5.7.1 The addressee doesn't want mail from you",
         "550 5.1.1 This recipient has blocked your address", "550 5.7.1 refused by this subscriber"}) {
     EXPECT_EQ(Judged(Phase::kRcpt, text), "bounce policy recipient") << text;
   }
+}
+
+// An IP of ours that is only named is no reason: what is said of the mailbox is.
+TEST(ClassificationTest, WhoIsNamedBesideIsNotBlamed) {
+  for (const std::string_view text :
+       {"550 5.1.1 User unknown (your server: 192.0.2.7)", "550 unknown user u1 [connection from ip 192.0.2.7]",
+        "550 5.1.1 No such user. Your IP will be reported for abuse",
+        "551 5.1.6 u1 has moved to u1@d2.test, please update your address book"}) {
+    const Verdict verdict = Classify(Phase::kRcpt, ReplyOf(text));
+    EXPECT_EQ(verdict.reason_class, ReasonClass::kBadMailbox) << text;
+    EXPECT_EQ(verdict.remedy, Remedy::kSuppressAgain) << text;  // never at once
+  }
+  EXPECT_EQ(Judged(Phase::kRcpt, "552 5.2.2 over quota, your server may retry tomorrow"), "bounce full recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.2.1 mailbox disabled, your mail server should not try again"),
+            "bounce inactive recipient");
+  for (const std::string_view text :
+       {"550 5.7.1 Your IP has earned a place on our list", "554 5.7.1 Fix your server", "550 your ip 192.0.2.7",
+        "550 5.1.1 User unknown, your IP is blocked", "550 5.2.1 your server has been disabled",
+        "550 your host is unknown", "550 5.1.1 mailbox unavailable: policy block of sender network AS64500",
+        "550 5.7.1 Access for 192.0.2.7 is locked", "554 5.7.1 192.0.2.7 expired from our allow list, mail is refused",
+        "550 5.7.1 Your server is not on our whitelist", "550 5.7.1 IP address blacklisted by recipient",
+        "550 5.7.1 recipient server refuses your IP", "550 5.1.1 user unknown, too many of these from your host"}) {
+    EXPECT_EQ(Judged(Phase::kRcpt, text), "defer reputation source") << text;
+  }
+}
+
+TEST(ClassificationTest, WhatIsWrongWithTheMessageSaysNothingOfOurSource) {
+  for (const std::string_view text :
+       {"550 5.7.0 Reject, id=01234-05 - BANNED: multipart/mixed | application/x-msdownload,.exe,.exe-ms",
+        "554 5.7.0 Reject, BANNED (.zip,.js)", "550 5.7.1 classified as bulk mail",
+        "554 5.7.1 mail refused: contains macros", "550 5.7.1 Phishing.SpoofedBrand detected",
+        "550 spoofed link text in message", "554 5.7.1 DKIM, SPF fine, but message content classified as spam"}) {
+    EXPECT_EQ(Judged(Phase::kContent, text), "bounce content content") << text;
+  }
+  EXPECT_EQ(Judged(Phase::kContent, "550 5.7.1 spoofed sender"), "defer authentication domain");
+  EXPECT_EQ(Judged(Phase::kContent, "550 5.7.1 SPF passed, DKIM failed, refused as spam").substr(0, 5), "defer");
+  EXPECT_EQ(Judged(Phase::kContent, "550 5.7.1 192.0.2.7 banned for spamming"), "defer reputation source");
 }
 
 TEST(ClassificationTest, AnAddressEndsBeforeASentence) {
