@@ -74,6 +74,13 @@ ReplyRule RuleOf(Phase phase, const Reply& reply, const std::string& plain) {
   return *code;
 }
 
+// Who refuses by policy and names the recipient, and nothing of ours, speaks of who may write to him.
+bool IsRefusalOfRecipient(Phase phase, const Reply& reply, const ReplyRule& rule, const std::string& plain) {
+  if (phase != Phase::kRcpt || !reply.IsPermanent()) return false;
+  if (rule.reason_class != ReasonClass::kPolicy || rule.about != About::kSender) return false;
+  return (rule.vague || rule.name == "code.x.7") && RefusesRecipientAlone(reply, plain);
+}
+
 // What is left of a bad mailbox, in the light of what else is said.
 ReplyRule WithCaveat(const ReplyRule& rule, const std::string& plain) {
   const ReplyRule* const caveat = FindCaveat(plain);
@@ -143,6 +150,9 @@ Verdict Classify(Phase phase, const Reply& reply) {
   const std::string plain = Plain(reply);
   ReplyRule rule = RuleOf(phase, reply, plain);
   if (reply.IsPermanent() && rule.reason_class == ReasonClass::kBadMailbox) rule = WithCaveat(rule, plain);
+  if (IsRefusalOfRecipient(phase, reply, rule, plain)) {
+    rule = {"recipient.refused", ReasonClass::kPolicy, About::kRecipient};
+  }
   // RFC 5321 4.5.3.1.10: 552 was once the code for too many recipients.
   const bool means_452 = phase == Phase::kRcpt && reply.code == 552 && !reply.enhanced.has_value() &&
                          rule.reason_class != ReasonClass::kBadMailbox;

@@ -102,6 +102,7 @@ std::string_view Word(const Verdict& verdict);
 //   421 at any point defers and closes.
 //   554, or any 5xx, as a greeting is about the host (RFC 5321 3.1) unless it says more; so is one to EHLO or STARTTLS.
 //   552 to RCPT without an enhanced code means 452 (RFC 5321 4.5.3.1.10).
+//   5xx to RCPT by a policy, of the recipient and of hardly more, is his: "5.7.1 recipient rejected".
 // Suppresses only on a 5xx whose words or code name the recipient as nobody: what is doubtful is `policy` or `other`.
 // It asks to hear it again where the words and the enhanced code contradict each other, where they speak of us besides,
 // where only the code says it and the words say something that is not understood, and where it is said only after the

@@ -458,6 +458,17 @@ bool IsUnderstood(const Reply& reply) {
   return OddWords(reply, *kWords) <= 1;
 }
 
+bool RefusesRecipientAlone(const Reply& reply, std::string_view plain) {
+  static const auto* const kWords =
+      new std::vector<std::string_view>(SingleWordsOf({"him", "refusal", "bare", "usual"}));
+  const auto has_word_of = [&](std::string_view set) {
+    return std::ranges::any_of(WordsOf(set),
+                               [&](std::string_view words) { return plain.contains(fmt::format(" {} ", words)); });
+  };
+  return has_word_of("him") && has_word_of("refusal") && !has_word_of("ours") && !has_word_of("us") &&
+         !plain.contains(" #ip ") && OddWords(reply, *kWords) <= 1;
+}
+
 const ReplyRule* FindRule(const EnhancedCode& code, bool recipient_known) {
   for (const CodeRule& entry : kCodeRules) {
     if (entry.subject != code.subject || code.detail < entry.from || code.detail > entry.to) continue;

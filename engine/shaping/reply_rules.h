@@ -51,6 +51,9 @@ bool IsBare(const Reply& reply);
 // Whether the words say that there is nobody, and hardly a word besides that is not usual then.
 bool IsUnderstood(const Reply& reply);
 
+// Whether the words refuse who gets the mail, and hardly say more: "recipient rejected". Nothing of ours is among them.
+bool RefusesRecipientAlone(const Reply& reply, std::string_view plain);
+
 // What an enhanced code says by itself: RFC 3463 and its registry; nullptr when that is too little.
 const ReplyRule* FindRule(const EnhancedCode& code, bool recipient_known);
 

@@ -438,6 +438,25 @@ TEST(ClassificationTest, WhoDoesNotWantOurMailSaysNothingOfOurSource) {
   }
 }
 
+TEST(ClassificationTest, WhoRefusesTheRecipientAndSaysNoMoreDoesNotSlowUs) {
+  for (const std::string_view text :
+       {"554 5.7.1 Recipient rejected (plala)", "554 5.7.1 <u1@d1.test>: Recipient address rejected: Access denied",
+        "550 cuda_nsu 5.4.1 [u1@d1.test]: Recipient address rejected: Access denied",
+        "550 5.7.1 Access denied for this mailbox", "550 5.7.0 recipient not authorized"}) {
+    EXPECT_EQ(Judged(Phase::kRcpt, text), "bounce policy recipient") << text;
+  }
+  for (const std::string_view text :
+       {"550 5.7.1 Recipient rejected for policy reasons", "550 5.7.1 Recipient address rejected: your host is denied",
+        "550 5.7.1 Access denied", "550 5.7.1 Recipient address rejected: 192.0.2.7 denied",
+        "550 5.7.1 Recipient rejected: this message does not meet our delivery requirements"}) {
+    const Verdict verdict = Classify(Phase::kRcpt, ReplyOf(text));
+    EXPECT_EQ(verdict.action, Action::kDefer) << text;
+    EXPECT_TRUE(IsAboutUs(verdict.about)) << text;
+  }
+  EXPECT_EQ(Judged(Phase::kMail, "550 5.7.1 Recipient rejected"), "defer policy sender");
+  EXPECT_EQ(Judged(Phase::kRcpt, "450 4.7.1 Recipient rejected"), "defer policy sender");
+}
+
 // An IP of ours that is only named is no reason: what is said of the mailbox is.
 TEST(ClassificationTest, WhoIsNamedBesideIsNotBlamed) {
   for (const std::string_view text :
