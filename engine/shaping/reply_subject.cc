@@ -44,6 +44,14 @@ bool EndsWithFrom(std::string_view text) {
   return text.ends_with(" from");
 }
 
+// "does not accept messages from ", in front of a host: it is refused whatever it brings.
+bool EndsWithRefusalOf(std::string_view text) {
+  constexpr size_t kBytesNear = 48;
+  if (!EndsWithFrom(text)) return false;
+  text.remove_prefix(text.size() - std::min(text.size(), kBytesNear));
+  return text.contains("accept") || text.contains("refus") || text.contains("block");
+}
+
 std::string_view WithoutTag(std::string_view local) { return local.substr(0, local.find('+')); }
 
 // What a reply quotes.
@@ -55,6 +63,7 @@ struct Quoted {
   bool sender_as_such = false;     // ... and not only as where the mail is from
   bool host = false;               // a name of ours
   bool domain = false;             // ... and not that of our host
+  bool refused_host = false;       // ... as one from which nothing is taken
 };
 
 class Reading {
@@ -87,7 +96,7 @@ class Reading {
         if (domain.ends_with('.')) domain.remove_suffix(1);
         OnAddress({word, domain}, EndsWithFrom(std::string_view(lower).substr(0, begin)));
       } else {
-        OnWord(word);
+        OnWord(word, EndsWithRefusalOf(std::string_view(lower).substr(0, begin)));
       }
       begin = end;
     }
@@ -115,10 +124,13 @@ class Reading {
     }
   }
 
-  void OnWord(std::string_view word) {
+  void OnWord(std::string_view word, bool refused) {
     while (word.ends_with('.')) word.remove_suffix(1);
     if (word.size() >= kTokenBytesMin && word == sender_.local) quoted_.sender = true;
-    if (word == hostname_ || IsOurDomain(word)) quoted_.host = true;
+    if (word == hostname_ || IsOurDomain(word)) {
+      quoted_.host = true;
+      quoted_.refused_host = quoted_.refused_host || refused;
+    }
     if (word != hostname_ && IsOurDomain(word)) quoted_.domain = true;
     if (AreRelated(word, recipient_.domain)) quoted_.recipients_domain = true;
   }
@@ -140,11 +152,23 @@ Verdict Reconsider(const Verdict& verdict, const Reply& reply, const Parties& pa
     return verdict;
   }
   const Quoted quoted = Reading(parties).Read(reply.Text());
+  const About whose = quoted.sender || quoted.domain ? About::kDomain : About::kSource;
+  // No words say that there is nobody. Beside the recipient, whose address many write in front, our host is named as
+  // what is refused; or it is all that is named.
+  const bool only_code_says_so = says_not_why || (knows_nobody && verdict.rule.starts_with("code."));
+  const bool names_only_us = quoted.host && !quoted.recipients_domain && !quoted.sender;
+  if (only_code_says_so && (quoted.refused_host || (says_not_why && names_only_us))) {
+    return {.reason_class = ReasonClass::kPolicy,
+            .about = whose,
+            .remedy = Remedy::kSlow,
+            .close = verdict.close,
+            .rule = "names_our_host"};
+  }
   if (quoted.recipient) return verdict;
   const bool of_sender = knows_inactive ? quoted.sender_as_such : quoted.sender;
   if (of_sender || (knows_no_domain && quoted.host && !quoted.recipients_domain)) {
     return {.reason_class = ReasonClass::kAuthentication,
-            .about = quoted.sender || quoted.domain ? About::kDomain : About::kSource,
+            .about = whose,
             .remedy = Remedy::kStop,
             .close = verdict.close,
             .rule = "names_us"};

@@ -37,6 +37,26 @@ TEST(ReplySubjectTest, WhoeverQuotesOurAddressSpeaksOfUs) {
   EXPECT_EQ(Heard("550 5.1.2 Host unknown: mta1.sender.test").about, About::kSource);
 }
 
+// The code may say that there is nobody, and many write the recipient's address in front of whatever they say.
+TEST(ReplySubjectTest, WhoTakesNothingFromOurHostRefusesTheHost) {
+  for (const std::string_view text : {"550 5.1.1 <joe.doe@c1.test>: not accepting messages from mta1.sender.test",
+                                      "550 5.1.0 <joe.doe@c1.test>: we accept no mail from [mta1.sender.test]",
+                                      "550 No reason for mta1.sender.test"}) {
+    const Verdict verdict = Heard(text);
+    EXPECT_EQ(verdict.action, Action::kDefer) << text;
+    EXPECT_EQ(verdict.reason_class, ReasonClass::kPolicy) << text;
+    EXPECT_EQ(verdict.about, About::kSource) << text;
+    EXPECT_EQ(verdict.remedy, Remedy::kSlow) << text;
+  }
+  EXPECT_EQ(Heard("550 5.1.1 <joe.doe@c1.test>: we take nothing accepted from sender.test").about, About::kDomain);
+  EXPECT_EQ(Heard("550 5.1.2 No valid MX for bounce.sender.test found").about, About::kDomain);
+  for (const std::string_view text :
+       {"550 5.1.1 <joe.doe@c1.test>: user unknown, mail from mta1.sender.test", "550 <joe.doe@c1.test>: not here",
+        "550 no reason (mx.c1.test, mta1.sender.test)", "550 5.1.2 No valid MX for c1.test"}) {
+    EXPECT_EQ(Heard(text).action, Action::kBounce) << text;
+  }
+}
+
 // Also where it is a mailbox that is switched off, unless the address only says where the mail is from.
 TEST(ReplySubjectTest, AMailboxOfOursThatIsSwitchedOffIsNotTheRecipients) {
   for (const std::string_view text :
