@@ -481,6 +481,55 @@ TEST(ClassificationTest, WhoIsNamedBesideIsNotBlamed) {
   }
 }
 
+TEST(ClassificationTest, WhatWeSendTooMuchOfIsNoTroubleOfTheRecipient) {
+  for (const std::string_view text :
+       {"550 Sendelimit ueberschritten", "550 Zu viele Empfaenger von Ihrem Server", "550 Limite de envio excedido",
+        "550 Se ha superado el límite de envíos", "550 Limite di invio superato", "550 Przekroczono limit wysyłki",
+        "550 Limite d'envoi depassee pour votre serveur", "421 Zbyt wiele polaczen", "421 Demasiadas sesiones",
+        "550 mail quota for host 192.0.2.7 exceeded", "550 your server has exceeded its quota",
+        "552 too many same size mails"}) {
+    EXPECT_EQ(Judged(Phase::kRcpt, text).substr(0, 17), "defer rate source") << text;
+  }
+  EXPECT_EQ(Judged(Phase::kRcpt, "552 5.2.2 quota for user exceeded"), "bounce full recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 El buzón tiene demasiados mensajes en la bandeja"), "bounce full recipient");
+  EXPECT_EQ(Judged(Phase::kContent, "552 Too much mail data"), "bounce full recipient");
+  EXPECT_EQ(Judged(Phase::kContent, "550 5.7.1 spam score exceeded threshold"), "bounce content content");
+  EXPECT_EQ(Judged(Phase::kContent, "550 5.7.1 192.0.2.7 has a spam score of 9.1"), "defer reputation source");
+}
+
+TEST(ClassificationTest, WhatIsSaidOfOurDomainReachesAsFarAsItIsSignedFor) {
+  EXPECT_EQ(Judged(Phase::kContent, "550 5.7.1 The domain sender.test has a bad reputation with us"),
+            "defer reputation domain");
+  EXPECT_EQ(Judged(Phase::kContent, "550 5.7.1 mails signed by sender.test received too many complaints today"),
+            "defer reputation domain");
+  EXPECT_EQ(Judged(Phase::kMail, "550 Domain frequency limited"), "defer rate domain");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.1 sender.test is in our blocked senders pool"), "defer reputation domain");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.1 192.0.2.7 is in our blocked senders pool"), "defer reputation source");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.1 you are among the recipient's blocked senders"), "bounce policy recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 Domena nadawcy nie istnieje"), "defer authentication domain");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 Your email does not exist"), "defer authentication domain");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 sending from sender.test has been suspended for abuse"), "defer policy sender");
+  EXPECT_EQ(
+      Judged(Phase::kContent, "421 4.7.23 The IP address doesn't have a PTR record. Your email has been rate limited."),
+      "defer authentication source close");
+  EXPECT_EQ(Judged(Phase::kContent,
+                   "451 4.7.24 The SPF record of the sending domain is suspicious, mail is temporarily rate limited."),
+            "defer authentication domain");
+  EXPECT_EQ(Judged(Phase::kMail, "451 4.7.700 PFA agent busy, please try again"), "defer unavailable host");
+}
+
+TEST(ClassificationTest, WhatMayMeanAnythingMakesASuspicionAtMost) {
+  for (const std::string_view text :
+       {"550 SL E515 Email not exist", "550 mailbox u1 unavailable or not local",
+        "550 Diese Adresse ist nicht mehr verfügbar", "550 5.5.1 Recipient rejected - OXSEU0001_403"}) {
+    const Verdict verdict = Classify(Phase::kRcpt, ReplyOf(text));
+    EXPECT_EQ(verdict.reason_class, ReasonClass::kBadMailbox) << text;
+    EXPECT_EQ(verdict.remedy, Remedy::kSuppressAgain) << text;
+  }
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 user not found in LDAP server"), "bounce bad_mailbox recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.1.1 LDAP server not found"), "defer unavailable host");
+}
+
 TEST(ClassificationTest, WhatIsWrongWithTheMessageSaysNothingOfOurSource) {
   for (const std::string_view text :
        {"550 5.7.0 Reject, id=01234-05 - BANNED: multipart/mixed | application/x-msdownload,.exe,.exe-ms",
