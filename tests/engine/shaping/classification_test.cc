@@ -10,8 +10,10 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "engine/shaping/reply_rules.h"
+#include "engine/shaping/reply_subject.h"
 
 namespace sealift::engine {
 namespace {
@@ -662,15 +664,17 @@ bool Holds(std::string_view choices, std::string_view word) {
 }
 
 Phase PhaseOf(std::string_view name) {
-  for (const Phase phase : {Phase::kGreeting, Phase::kEhlo, Phase::kMail, Phase::kRcpt, Phase::kContent}) {
+  for (const Phase phase :
+       {Phase::kGreeting, Phase::kEhlo, Phase::kMail, Phase::kRcpt, Phase::kData, Phase::kContent, Phase::kReset}) {
     if (ToString(phase) == name) return phase;
   }
   ADD_FAILURE() << "no such phase: " << name;
   return Phase::kRcpt;
 }
 
-// Reads a table of replies and what a postmaster reads in each, and demands that it is understood.
-void Understand(const std::string& name, int at_least) {
+// Reads a table of replies and what a postmaster reads in each, and demands that it is understood: where the parties
+// are known, as a session does.
+void Understand(const std::string& name, int at_least, const Parties* parties = nullptr) {
   std::ifstream file(SEALIFT_REPLIES + name);
   ASSERT_TRUE(file.is_open());
   int total = 0, class_right = 0, word_right = 0, hard_right = 0, false_suppressions = 0;
@@ -683,7 +687,9 @@ void Understand(const std::string& name, int at_least) {
     std::getline(columns, classes, '\t');
     std::getline(columns, words, '\t');
     std::getline(columns, text);
-    const Verdict verdict = Classify(PhaseOf(phase), ReplyOf(text));
+    const Reply reply = ReplyOf(text);
+    const Verdict judged = Classify(PhaseOf(phase), reply);
+    const Verdict verdict = parties == nullptr ? judged : Reconsider(judged, reply, *parties);
     ++total;
     const bool class_ok = Holds(classes, ToString(verdict.reason_class));
     const bool word_ok = Holds(words, Word(verdict));
@@ -737,6 +743,15 @@ TEST(ClassificationTest, RepliesOfMailServersByTheirMakersAreUnderstood) { Under
 TEST(ClassificationTest, RepliesThatSayNobodyForNowAreUnderstood) { Understand("replies_for_now.tsv", 190); }
 
 TEST(ClassificationTest, RepliesThatBlameAreUnderstood) { Understand("replies_of_blame.tsv", 480); }
+
+TEST(ClassificationTest, RepliesGatheredElsewhereAreUnderstood) {
+  const std::vector<std::string> domains = {"sender.test"};
+  const Parties parties = {.recipient = "u1@d1.test",
+                           .sender = "b@bounce.sender.test",
+                           .hostname = "mta1.sender.test",
+                           .signed_for = domains};
+  Understand("replies_gathered.tsv", 620, &parties);
+}
 
 // sisimai's reasons and which of our classes say the same.
 const std::map<std::string, std::set<std::string>>& SameClasses() {
