@@ -50,6 +50,9 @@ bool SaysMore(const ReplyRule& code, const ReplyRule& words, bool transient) {
   return !transient || code.reason_class != ReasonClass::kInactive;
 }
 
+// "host mx.d1.test said: 550 5.2.1 account is disabled", "callout verification failed: 550 account is disabled".
+bool QuotesAnother(std::string_view plain) { return plain.contains(" said 5") || plain.contains(" callout "); }
+
 bool IsAboutTheRow(About about) { return about == About::kRecipient || about == About::kContent; }
 
 ReplyRule RuleOf(Phase phase, const Reply& reply, const std::string& plain) {
@@ -59,9 +62,9 @@ ReplyRule RuleOf(Phase phase, const Reply& reply, const std::string& plain) {
   const ReplyRule* words = FindRule(plain, recipient_known);
   if (!reply.enhanced.has_value()) return words != nullptr ? *words : RuleOfCode(phase, reply.code);
   const ReplyRule* code = FindRule(*reply.enhanced, recipient_known);
-  // An inactive address that is also said not to exist.
-  if (words != nullptr && !words->vague && words->reason_class == ReasonClass::kInactive && code != nullptr &&
-      code->reason_class == ReasonClass::kBadMailbox) {
+  // An inactive address that is also said not to exist, by who knows both: not with the code of who asked him.
+  if (words != nullptr && !QuotesAnother(plain) && !words->vague && words->reason_class == ReasonClass::kInactive &&
+      code != nullptr && code->reason_class == ReasonClass::kBadMailbox) {
     ReplyRule sure = *code;
     sure.remark = Remark::kUsual;
     return sure;

@@ -234,6 +234,13 @@ TEST(ClassificationTest, WhatACalloutWasToldDecides) {
   EXPECT_EQ(judged("554 5.7.1 Client host [192.0.2.50] blocked using zen.spamhaus.example"), "defer unavailable host");
   EXPECT_EQ(judged("550 5.7.1 sender address rejected"), "defer unavailable host");
   EXPECT_EQ(Judged(Phase::kRcpt, "550 Callout verification failed"), "bounce other recipient");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 Recipient domain verification failed"), "bounce other recipient");
+  // The code is of the host that asked.
+  for (const std::string_view text :
+       {"550 5.1.1 Callout verification failed: 550 user suspended",
+        "550 5.1.1 <u1@d1.test>: undeliverable address: host d2.test said: 550 5.2.1 account is disabled"}) {
+    EXPECT_EQ(Judged(Phase::kRcpt, text), "bounce inactive recipient") << text;
+  }
   EXPECT_EQ(Judged(Phase::kRcpt, "550 Verification failed for <b@sender.test>"), "defer authentication sender");
 }
 
@@ -478,7 +485,9 @@ TEST(ClassificationTest, WhoIsNamedBesideIsNotBlamed) {
         "550 your host is unknown", "550 5.1.1 mailbox unavailable: policy block of sender network AS64500",
         "550 5.7.1 Access for 192.0.2.7 is locked", "554 5.7.1 192.0.2.7 expired from our allow list, mail is refused",
         "550 5.7.1 Your server is not on our whitelist", "550 5.7.1 IP address blacklisted by recipient",
-        "550 5.7.1 recipient server refuses your IP", "550 5.1.1 user unknown, too many of these from your host"}) {
+        "550 5.7.1 recipient server refuses your IP", "550 Service is disabled for your IP",
+        "550 5.7.1 IP address no longer valid", "550 Invalid recipients from this IP",
+        "550 5.7.1 IP exceeded spam limits", "550 5.1.1 user unknown, too many of these from your host"}) {
     EXPECT_EQ(Judged(Phase::kRcpt, text), "defer reputation source") << text;
   }
 }
@@ -488,8 +497,8 @@ TEST(ClassificationTest, WhatWeSendTooMuchOfIsNoTroubleOfTheRecipient) {
        {"550 Sendelimit ueberschritten", "550 Zu viele Empfaenger von Ihrem Server", "550 Limite de envio excedido",
         "550 Se ha superado el límite de envíos", "550 Limite di invio superato", "550 Przekroczono limit wysyłki",
         "550 Limite d'envoi depassee pour votre serveur", "421 Zbyt wiele polaczen", "421 Demasiadas sesiones",
-        "550 mail quota for host 192.0.2.7 exceeded", "550 your server has exceeded its quota",
-        "552 too many same size mails"}) {
+        "550 mail quota for host 192.0.2.7 exceeded", "550 quota exceeded for your IP",
+        "550 your server has exceeded its quota", "552 too many same size mails"}) {
     EXPECT_EQ(Judged(Phase::kRcpt, text).substr(0, 17), "defer rate source") << text;
   }
   EXPECT_EQ(Judged(Phase::kRcpt, "552 5.2.2 quota for user exceeded"), "bounce full recipient");
@@ -505,6 +514,7 @@ TEST(ClassificationTest, WhatIsSaidOfOurDomainReachesAsFarAsItIsSignedFor) {
   EXPECT_EQ(Judged(Phase::kContent, "550 5.7.1 mails signed by sender.test received too many complaints today"),
             "defer reputation domain");
   EXPECT_EQ(Judged(Phase::kMail, "550 Domain frequency limited"), "defer rate domain");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 5.2.2 storage limit reached for domain d1.test"), "bounce full recipient");
   EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.1 sender.test is in our blocked senders pool"), "defer reputation domain");
   EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.1 192.0.2.7 is in our blocked senders pool"), "defer reputation source");
   EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.1 you are among the recipient's blocked senders"), "bounce policy recipient");
@@ -541,6 +551,8 @@ TEST(ClassificationTest, WhatIsWrongWithTheMessageSaysNothingOfOurSource) {
     EXPECT_EQ(Judged(Phase::kContent, text), "bounce content content") << text;
   }
   EXPECT_EQ(Judged(Phase::kContent, "550 5.7.1 spoofed sender"), "defer authentication domain");
+  EXPECT_EQ(Judged(Phase::kContent, "550 5.7.1 anti-phishing: sender is spoofed"), "defer authentication domain");
+  EXPECT_EQ(Judged(Phase::kContent, "550 5.7.1 SPF passed but mail of your IP is refused").substr(0, 5), "defer");
   EXPECT_EQ(Judged(Phase::kContent, "550 5.7.1 SPF passed, DKIM failed, refused as spam").substr(0, 5), "defer");
   EXPECT_EQ(Judged(Phase::kContent, "550 5.7.1 192.0.2.7 banned for spamming"), "defer reputation source");
 }
