@@ -438,7 +438,7 @@ absl::Duration Session::LimitOf(Phase phase) const {
 Attempt Session::AttemptFrom(const Pipeline::Step& step, const Assignment& assignment) {
   const queue::Row& row = assignment.claim.row();
   Attempt attempt = connection_.FromReply(step.phase, *step.reply, row.recipient);
-  if (attempt.verdict.action == Action::kBounce) {
+  if (attempt.verdict.action == Action::kBounce || (step.reply->IsPermanent() && IsAboutUs(attempt.verdict.about))) {
     std::string sender;
     AppendEnvelopeSender(services_.store, *options_, assignment.lane->campaign->stream,
                          {.lane = assignment.lane->id, .row = row.id}, sender);

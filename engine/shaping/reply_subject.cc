@@ -1,6 +1,7 @@
 #include "engine/shaping/reply_subject.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,6 +53,16 @@ bool EndsWithRefusalOf(std::string_view text) {
   return text.contains("accept") || text.contains("refus") || text.contains("block");
 }
 
+// "joe.doe's black list", "joe.doe has blocked you": what stands behind who has put us there.
+bool BeginsWithRefusal(std::string_view text) {
+  constexpr std::array<std::string_view, 21> kRefusals = {
+      "'s black list",    "'s blacklist",    "'s block list",  "'s blocklist",  "'s deny list",     "'s denylist",
+      "'s reject list",   "'s ignore list",  "'s blocked",     " has banned",   " has blocked",     " has blacklisted",
+      " has blocklisted", " has put you on", " does not want", " doesn't want", " no longer wants", " does not wish",
+      " doesn't wish",    " refuses your",   " rejects your"};
+  return std::ranges::any_of(kRefusals, [&](std::string_view refusal) { return text.starts_with(refusal); });
+}
+
 std::string_view WithoutTag(std::string_view local) { return local.substr(0, local.find('+')); }
 
 // What a reply quotes.
@@ -76,6 +87,18 @@ class Reading {
         sender_(Split(sender_text_)) {
     our_domains_.emplace_back(sender_.domain);
     for (const std::string& domain : parties.signed_for) our_domains_.push_back(Lower(domain));
+  }
+
+  // Whether the recipient is named, without his domain, as who refuses us.
+  bool RefusesByName(std::string_view text) const {
+    const std::string lower = Lower(text);
+    const std::string_view name = recipient_.local;
+    if (name.empty()) return false;
+    for (size_t at = lower.find(name); at != std::string::npos; at = lower.find(name, at + 1)) {
+      if (at > 0 && IsOfLocal(lower[at - 1])) continue;
+      if (BeginsWithRefusal(std::string_view(lower).substr(at + name.size()))) return true;
+    }
+    return false;
   }
 
   Quoted Read(std::string_view text) {
@@ -144,6 +167,16 @@ class Reading {
 }  // namespace
 
 Verdict Reconsider(const Verdict& verdict, const Reply& reply, const Parties& parties) {
+  const bool refuses_us =
+      verdict.reason_class == ReasonClass::kReputation || verdict.reason_class == ReasonClass::kPolicy;
+  if (verdict.action == Action::kDefer && refuses_us && IsAboutUs(verdict.about) && reply.IsPermanent()) {
+    if (!Reading(parties).RefusesByName(reply.Text())) return verdict;
+    return {.action = Action::kBounce,
+            .reason_class = ReasonClass::kPolicy,
+            .about = About::kRecipient,
+            .close = verdict.close,
+            .rule = "names_recipient"};
+  }
   const bool knows_nobody = verdict.reason_class == ReasonClass::kBadMailbox;
   const bool knows_no_domain = verdict.reason_class == ReasonClass::kBadDomain;
   const bool says_not_why = verdict.reason_class == ReasonClass::kOther && verdict.about == About::kRecipient;

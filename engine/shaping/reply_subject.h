@@ -24,6 +24,12 @@ struct Parties {
 // ours. That is of the domain, or, where only the name is quoted that we greeted with, of the source. A mailbox that is
 // switched off is ours unless the address is only where the mail is from. One that quotes somebody else, or a host of
 // ours, is believed only when it is heard again: the recipient's mail may be forwarded to who is gone.
+//
+// Where no words say that there is nobody, and it takes nothing from a host of ours, or names that and nothing of the
+// recipient's, it refuses the host.
+//
+// Where the recipient is named as who has blocked us ("you are on joe's black list"), it is he who does not want the
+// mail, and no list of addresses.
 Verdict Reconsider(const Verdict& verdict, const Reply& reply, const Parties& parties);
 
 }  // namespace sealift::engine

@@ -57,6 +57,23 @@ TEST(ReplySubjectTest, WhoTakesNothingFromOurHostRefusesTheHost) {
   }
 }
 
+TEST(ReplySubjectTest, WhomTheRecipientHasBlockedIsNotOnABlockList) {
+  for (const std::string_view text :
+       {"550 5.7.1 you are on joe.doe's black list", "550 5.7.1 Joe.Doe has banned you",
+        "550 5.7.1 joe.doe no longer wants your newsletter", "550 5.7.1 Blocked: listed on joe.doe's blocklist"}) {
+    const Verdict verdict = Heard(text);
+    EXPECT_EQ(verdict.action, Action::kBounce) << text;
+    EXPECT_EQ(verdict.reason_class, ReasonClass::kPolicy) << text;
+    EXPECT_EQ(verdict.about, About::kRecipient) << text;
+    EXPECT_EQ(verdict.remedy, Remedy::kNone) << text;
+  }
+  for (const std::string_view text :
+       {"550 5.7.1 you are on spamhaus's black list", "550 5.7.1 <joe.doe@c1.test>: blacklisted",
+        "550 5.7.1 big.joe.doe's black list", "450 4.7.1 you are on joe.doe's black list"}) {
+    EXPECT_EQ(Heard(text).action, Action::kDefer) << text;
+  }
+}
+
 // Also where it is a mailbox that is switched off, unless the address only says where the mail is from.
 TEST(ReplySubjectTest, AMailboxOfOursThatIsSwitchedOffIsNotTheRecipients) {
   for (const std::string_view text :
