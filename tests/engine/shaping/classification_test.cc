@@ -471,7 +471,9 @@ TEST(ClassificationTest, WhoIsNamedBesideIsNotBlamed) {
   for (const std::string_view text :
        {"550 5.1.1 User unknown (your server: 192.0.2.7)", "550 unknown user u1 [connection from ip 192.0.2.7]",
         "550 5.1.1 No such user. Your IP will be reported for abuse",
-        "551 5.1.6 u1 has moved to u1@d2.test, please update your address book"}) {
+        "551 5.1.6 u1 has moved to u1@d2.test, please update your address book",
+        "550 5.1.1 User unknown (connecting host 192.0.2.7)", "550 no such user here; your mta was logged",
+        "550 5.1.1 sending server 192.0.2.7: user unknown"}) {
     const Verdict verdict = Classify(Phase::kRcpt, ReplyOf(text));
     EXPECT_EQ(verdict.reason_class, ReasonClass::kBadMailbox) << text;
     EXPECT_EQ(verdict.remedy, Remedy::kSuppressAgain) << text;  // never at once
@@ -482,7 +484,8 @@ TEST(ClassificationTest, WhoIsNamedBesideIsNotBlamed) {
   for (const std::string_view text :
        {"550 5.7.1 Your IP has earned a place on our list", "554 5.7.1 Fix your server", "550 your ip 192.0.2.7",
         "550 5.1.1 User unknown, your IP is blocked", "550 5.2.1 your server has been disabled",
-        "550 your host is unknown", "550 5.1.1 mailbox unavailable: policy block of sender network AS64500",
+        "550 your host is unknown", "550 5.1.1 sending server is unknown",
+        "550 5.1.1 mailbox unavailable: policy block of sender network AS64500",
         "550 5.7.1 Access for 192.0.2.7 is locked", "554 5.7.1 192.0.2.7 expired from our allow list, mail is refused",
         "550 5.7.1 Your server is not on our whitelist", "550 5.7.1 IP address blacklisted by recipient",
         "550 5.7.1 recipient server refuses your IP", "550 Service is disabled for your IP",
@@ -520,6 +523,7 @@ TEST(ClassificationTest, WhatIsSaidOfOurDomainReachesAsFarAsItIsSignedFor) {
   EXPECT_EQ(Judged(Phase::kRcpt, "550 5.7.1 you are among the recipient's blocked senders"), "bounce policy recipient");
   EXPECT_EQ(Judged(Phase::kRcpt, "550 Domena nadawcy nie istnieje"), "defer authentication domain");
   EXPECT_EQ(Judged(Phase::kRcpt, "550 Your email does not exist"), "defer authentication domain");
+  EXPECT_EQ(Judged(Phase::kRcpt, "550 Your address is unknown"), "defer authentication domain");
   EXPECT_EQ(Judged(Phase::kRcpt, "550 sending from sender.test has been suspended for abuse"), "defer policy sender");
   EXPECT_EQ(
       Judged(Phase::kContent, "421 4.7.23 The IP address doesn't have a PTR record. Your email has been rate limited."),
