@@ -500,6 +500,7 @@ TEST(ClassificationTest, WhatWeSendTooMuchOfIsNoTroubleOfTheRecipient) {
        {"550 Sendelimit ueberschritten", "550 Zu viele Empfaenger von Ihrem Server", "550 Limite de envio excedido",
         "550 Se ha superado el límite de envíos", "550 Limite di invio superato", "550 Przekroczono limit wysyłki",
         "550 Limite d'envoi depassee pour votre serveur", "421 Zbyt wiele polaczen", "421 Demasiadas sesiones",
+        "550 Nombre maximal de messages dépassé", "550 Limite de débit dépassée",
         "550 mail quota for host 192.0.2.7 exceeded", "550 quota exceeded for your IP",
         "550 your server has exceeded its quota", "552 too many same size mails"}) {
     EXPECT_EQ(Judged(Phase::kRcpt, text).substr(0, 17), "defer rate source") << text;
@@ -530,6 +531,8 @@ TEST(ClassificationTest, WhatIsSaidOfOurDomainReachesAsFarAsItIsSignedFor) {
       "defer authentication source close");
   EXPECT_EQ(Judged(Phase::kContent,
                    "451 4.7.24 The SPF record of the sending domain is suspicious, mail is temporarily rate limited."),
+            "defer authentication domain");
+  EXPECT_EQ(Judged(Phase::kMail, "451 4.1.8 Domain of sender address b@sender.test does not resolve"),
             "defer authentication domain");
   EXPECT_EQ(Judged(Phase::kMail, "451 4.7.700 PFA agent busy, please try again"), "defer unavailable host");
 }
