@@ -58,7 +58,8 @@ found open within a quarter of an hour.
 
 A suspension lets nothing through for its time, and no later reply shortens it. Then a backoff begins at the floor, or, after a short
 suspension, at one message for each of the ten steps where that is more; it is over after as long again as the suspension lasted, half an
-hour at most. `sealift source resume` ends a suspension of a source before its time, for who knows that the receiver has thought again.
+hour at most. `sealift source resume` ends a suspension of a source before its time, for who knows that the receiver has thought again,
+and `sealift throttle resume` one of any scope, by its name in `throttle list`.
 
 Where a built-in rule would suspend, one row that was refused before for the same reason is not believed alone, nor is a reply to a recipient
 that names IP addresses of which none is in the source's network (its /24, or /64; asked only where the source's own address is public): an
@@ -90,7 +91,8 @@ Events, `explain` and metrics call a rule by its `name`; one without by a number
 the `pool` at that provider; the `stream`; the `campaign`. The pool is the one that sent: the stream's own, or, where `queue route` or a
 warm-up's overflow let a row leave by another, that of the source which got the reply. The built-in scope `signers` is the sources of every
 stream that signs for a domain of this one, those by which a route or a warm-up's overflow lets such a stream leave now, and the source
-which got the reply.
+which got the reply. What SPF, DKIM, DMARC, From or the envelope's domain lack is said of the domain, and slows the signers; a PTR or a HELO is
+the source's.
 
 A `trigger` counts for what the scope names: for a stream wherever it sends, for a pool at a provider whichever stream it sends for, for
 signers at a provider by the domains that are signed for. A reload that puts another `[[rule]]` in front, or changes what this one does,
