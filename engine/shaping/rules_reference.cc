@@ -37,9 +37,9 @@ leads (`550 5.1.1 alias expands to unknown user`), where they quote somebody els
 read, where it is said after the content, and where a provider is known to misreport (below). Who could not look the recipient up, says when
 to try again, or wants encryption, is tried again, whatever his code; mail to who takes none from outside bounces, and he is not suppressed.
 Who refuses a recipient by a policy and says hardly more (`550 5.7.1 recipient rejected`) refuses him and not us: the row bounces, and the
-address may have mail again. A refusal that quotes an address of ours, and not the recipient's, is said of us. While a provider, or a site of none, refuses ten recipients in a hundred, five times what is usual
+address may have mail again. A refusal that quotes an address of ours, and not the recipient's, is said of us. While a provider, or a site of none, refuses for good ten recipients in a hundred, whatever it says of them, five times what is usual
 for it, and at least 50 in ten minutes, nobody there is suppressed or bounced: rows wait, `sealift_hard_bounce_spikes` is above 0, and the
-log says where. Up to 4,096 that refuse are watched at a time. What is usual for a site of none is known once it has had 200 attempts of
+log says where; what a rule of yours bounces does bounce. Up to 4,096 that refuse are watched at a time. What is usual for a site of none is known once it has had 200 attempts of
 which it refused few: one that refuses everybody from the first message on is a dead domain, and its recipients bounce.
 
 ## A backoff
