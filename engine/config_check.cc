@@ -241,9 +241,6 @@ void CheckSources(ConfigDraft& draft) {
         draft.Error(key, fmt::format("source {} stands twice; remove one", TomlString(name)));
       pool.source_indexes.push_back(index);
     }
-    if (pool.sources.empty() && draft.places.contains(key)) {
-      draft.Error(key, "`sources` is empty: nothing could be sent; name at least one source");
-    }
   }
 }
 

@@ -250,6 +250,14 @@ void RateInForce::AwaitOverOthers(absl::Time now, uint8_t standing, absl::Time u
   Wait(now, {.standing = standing, .flow = nullptr, .start = kLast, .since_ns = kLast}, until);
 }
 
+bool RateInForce::IsAwaitedBy(absl::Time now, const Bid& bid, const FairQueueing::Flow* flow) const {
+  const Waiting waiting = waiting_.load(std::memory_order_relaxed);
+  return absl::FromUnixMillis(static_cast<int64_t>(waiting >> 8)) > now &&
+         static_cast<uint8_t>(waiting & 0xff) == bid.standing &&
+         waiting_flow_.load(std::memory_order_relaxed) == flow &&
+         waiting_since_.load(std::memory_order_relaxed) == absl::ToUnixNanos(bid.since);
+}
+
 void RateInForce::AskDisk(absl::Time now) {
   if (NeedsDisk(now) && !asked_.exchange(true, std::memory_order_acq_rel)) limits_.AskCover(*this);
 }
@@ -274,8 +282,10 @@ absl::Time RateInForce::KeptUntil(absl::Time now, const Place& place) const {
   if (until <= now) return absl::InfinitePast();
   const auto standing = static_cast<uint8_t>(waiting & 0xff);
   if (standing != place.standing) return standing > place.standing ? until : absl::InfinitePast();
-  if (waiting_flow_.load(std::memory_order_relaxed) != place.flow) {
-    return waiting_start_.load(std::memory_order_relaxed) < place.start ? until : absl::InfinitePast();
+  // A flow's own start goes on while one of it waits.
+  const int64_t start = waiting_start_.load(std::memory_order_relaxed);
+  if (start != place.start && waiting_flow_.load(std::memory_order_relaxed) != place.flow) {
+    return start < place.start ? until : absl::InfinitePast();
   }
   // Of a fast limit the next permit is there before anybody else could have this one.
   const bool before = slow() && waiting_since_.load(std::memory_order_relaxed) < place.since_ns;

@@ -72,6 +72,8 @@ class RateInForce {
   void Await(absl::Time now, const Bid& bid, const FairQueueing::Flow* flow, absl::Time until);
   // The same, but no equal stands back for it.
   void AwaitOverOthers(absl::Time now, uint8_t standing, absl::Time until);
+  // Whether it is the one that the permit is kept for.
+  bool IsAwaitedBy(absl::Time now, const Bid& bid, const FairQueueing::Flow* flow) const;
   // Whether a permit is free but for the disk; which is asked then.
   bool NeedsDisk(absl::Time now) const { return !IsCovered(now) && throttle_.Peek(now) <= absl::ZeroDuration(); }
   void AskDisk(absl::Time now);
@@ -80,7 +82,9 @@ class RateInForce {
   // Between permits at the steady rate.
   absl::Duration period() const { return throttle_.period(); }
   // Whether each permit is worth waiting for by itself.
-  bool slow() const { return throttle_.period() >= kSlow; }
+  bool slow() const {
+    return throttle_.period() >= kSlow || (HasBudget() && budget_.load(std::memory_order_relaxed) <= 1);
+  }
   // For so long a permit of a slow limit is held for who waits for another limit too. A longer time would cost those
   // behind more than it wins: who comes late for this one waits for half a period, on average.
   absl::Duration HeldFor() const { return slow() ? throttle_.period() / 2 : absl::ZeroDuration(); }

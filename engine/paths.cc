@@ -207,7 +207,7 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
   // A limit said no, and until when; it may have been raised since.
   if (path.refusal.until > now) {
     const bool opens_ahead = path.sessions == 0 && path.refusal.rate->slow();
-    const absl::Duration ahead = opens_ahead ? kWorthConnecting : absl::ZeroDuration();
+    const absl::Duration ahead = opens_ahead ? OpensAhead() : absl::ZeroDuration();
     if (path.refusal.rate->Peek(now) > ahead) {
       WakeAt(path, std::min(path.refusal.until - ahead, now + Scheduler::kLookAfterExpiries));
       return false;
@@ -262,7 +262,10 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     WakeAt(path, std::min(services_.OnTheWall(opens), now + look));
     return false;
   }
-  if (!HasTurn(queue, path)) return false;
+  if (!HasTurn(queue, path)) {
+    RefusedForLong(path);  // as `explain` says it
+    return false;
+  }
   if (RefusedForLong(path)) {
     WakeAt(path, std::min(path.refusal.until, now + Scheduler::kLookAfterExpiries));
     return false;
@@ -451,8 +454,14 @@ bool Paths::GivesWay(const Path& path) {
   return std::ranges::any_of(path.slots, [now](const auto& slots) { return slots->idle_call().Answer(now); });
 }
 
+// A session that waits for longer than it may be idle would end at once.
+absl::Duration Paths::OpensAhead() const {
+  return std::min(kWorthConnecting, services_.options->smtp.idle_timeout / 2);
+}
+
 // Of a limit whose permits are seconds apart each is worth a connection of its own: it is opened by whom the next
-// permit is for, a moment before that is free, and nobody else has one that would carry nothing.
+// permit is for, a moment before that is free, and nobody else has one that would carry nothing. Who that is is
+// known once all that came together have asked.
 bool Paths::HasTurn(SendQueue& queue, Path& path) {
   scheduler_.Restrain(queue);
   const SendPermits& permits = **queue.PermitsOf(path.source);
@@ -467,13 +476,14 @@ bool Paths::HasTurn(SendQueue& queue, Path& path) {
   };
   const RateInForce* last = nullptr;  // of those that it waits for
   absl::Duration wait;
-  bool is_kept = false;  // for another
+  bool is_kept = false, is_ours = false;  // it is kept for another; the last one is kept for us
   each_slow([&](const BoundRate& bound, const Bid& bid) {
     const absl::Duration ours = bound.rate->Look(now, bid, bound.flow.get());
     is_kept = is_kept || ours > std::max(bound.rate->Peek(now), RateInForce::kCommit);
     if (last != nullptr && ours <= wait) return;
     last = bound.rate.get();
     wait = ours;
+    is_ours = last->IsAwaitedBy(now, bid, bound.flow.get());
   });
   if (last == nullptr) return true;
   const auto is_served = [&](const std::unique_ptr<Path>& other) {
@@ -483,18 +493,19 @@ bool Paths::HasTurn(SendQueue& queue, Path& path) {
     return theirs != nullptr && Binds((*theirs)->rates, *last);
   };
   if (path.answering < path.sessions || std::ranges::any_of(path.site.paths, is_served)) return false;
-  const bool opens = !is_kept && wait <= kWorthConnecting;
+  const bool is_near = !is_kept && wait <= OpensAhead();
   const absl::Time until = now + wait + kWorthConnecting;
   each_slow([&](const BoundRate& bound, const Bid& bid) {
-    if (opens || bound.rate.get() == last) {
+    if (is_near || bound.rate.get() == last) {
       bound.rate->Await(now, bid, bound.flow.get(), until);
     } else if (wait <= bound.rate->HeldFor()) {
       bound.rate->AwaitOverOthers(now, bid.standing, until);
     }
   });
-  if (opens) return true;
-  const absl::Duration again = is_kept ? wait : wait - kWorthConnecting;
-  WakeAt(path, now + std::clamp(again, absl::Milliseconds(1), Scheduler::kLookAfterExpiries));
+  if (is_near && is_ours) return true;
+  services_.metrics.counter(Metric::kThrottleWaits, {last->kind()})->Add();
+  const absl::Duration again = is_kept ? wait : wait - OpensAhead();
+  WakeAt(path, now + std::clamp(again, RateInForce::kCommit, Scheduler::kLookAfterExpiries));
   return false;
 }
 

@@ -124,6 +124,7 @@ class Paths {
  private:
   bool PumpPath(SendQueue& queue, Path& path);
   bool HasTurn(SendQueue& queue, Path& path);
+  absl::Duration OpensAhead() const;
   bool RefusedForLong(Path& path) const;
   // As many sessions are open as the shard has for mail of this queue.
   bool HasAll(const SendQueue& queue) const;

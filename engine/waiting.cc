@@ -58,9 +58,11 @@ Refusal Scheduler::WhyPathWaits(const SendQueue& queue, const SendPermits& permi
   Refusal refusal = path.refusal;
   if (refusal.kind == Refusal::Kind::kRate) refusal = RefusalOf(permits, refusal, now);
   if (refusal.kind == Refusal::Kind::kNone && path.sessions == 0) {
+    refusal = RefusalOf(permits, refusal, now);
     for (const auto& [rate, flow] : permits.connection_rates) {
       const absl::Duration wait = rate->Peek(now);
-      if (wait > absl::ZeroDuration()) refusal = {.kind = Refusal::Kind::kRate, .rate = rate, .until = now + wait};
+      if (wait <= absl::ZeroDuration() || now + wait <= refusal.until) continue;
+      refusal = {.kind = Refusal::Kind::kRate, .rate = rate, .until = now + wait};
     }
   }
   // What is durable or signed in a moment is not what an operator would act on where a limit binds besides.

@@ -519,9 +519,9 @@ TEST(ConfigFileTest, ANameThatOtherServersRefuseIsNoneOfOurs) {
     const std::string node = "[node]\nhostname = \"" + std::string(name) + "\"\n" + std::string(kSource);
     EXPECT_THAT(Texts(ParseConfig(node, "test.toml").errors),
                 ElementsAre(HasSubstr("test.toml:2:12: `hostname`: \"" + std::string(name) + "\" is not a name that")));
-    EXPECT_THAT(
-        ErrorsOf(std::string(kPool) + "[[stream]]\nname = \"s\"\npool = \"p\"\nreturn_path = \"" + name + "\"\n"),
-        ElementsAre(HasSubstr("`return_path`")));
+    EXPECT_THAT(ErrorsOf(std::string(kSource) + kPool + "[[stream]]\nname = \"s\"\npool = \"p\"\nreturn_path = \"" +
+                         name + "\"\n"),
+                ElementsAre(HasSubstr("`return_path`")));
   }
 }
 
