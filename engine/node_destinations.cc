@@ -8,16 +8,16 @@
 namespace sealift::engine {
 namespace {
 
-constexpr size_t kNotesMax = 262'144;  // of a kind
+constexpr size_t kKeptMax = 262'144;  // of a kind
 
 }  // namespace
 
 absl::Status NodeImpl::RecallDestinations() {
   const absl::Time now = absl::Now();
-  const absl::StatusOr<std::vector<queue::Note>> policies = store_->ReadNotes(queue::NoteKind::kStsPolicy, kNotesMax);
+  const absl::StatusOr<std::vector<queue::Note>> policies = store_->ReadNotes(queue::NoteKind::kStsPolicy, kKeptMax);
   if (!policies.ok()) return policies.status();
   for (const queue::Note& note : *policies) sts_policies_.Restore(note.name, note.value, now);
-  const absl::StatusOr<std::vector<queue::Note>> hosts = store_->ReadNotes(queue::NoteKind::kTlsHost, kNotesMax);
+  const absl::StatusOr<std::vector<queue::Note>> hosts = store_->ReadNotes(queue::NoteKind::kTlsHost, kKeptMax);
   if (!hosts.ok()) return hosts.status();
   for (const queue::Note& note : *hosts) tls_memory_.Restore(note.name, note.value, now);
   return absl::OkStatus();

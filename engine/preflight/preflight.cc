@@ -23,7 +23,7 @@ namespace {
 constexpr absl::Duration kSenderChecks = absl::Seconds(30);  // all questions to the DNS together
 constexpr absl::Duration kQuestion = absl::Seconds(2);       // one try
 constexpr int kTries = 2;
-constexpr unsigned kRingEntries = 256;
+constexpr unsigned kSurveyEntries = 256;
 
 Task<void> Main(DestinationSurvey& survey, std::vector<DestinationSurvey::Domain> domains, DnsResolver& resolver) {
   co_await survey.Run(std::move(domains));
@@ -113,7 +113,7 @@ absl::Status Preflight::Survey(const StreamOptions& stream, std::vector<Destinat
     break;
   }
   report_.source = source->name;
-  absl::StatusOr<std::unique_ptr<Ring>> ring = Ring::Create({.entries = kRingEntries});
+  absl::StatusOr<std::unique_ptr<Ring>> ring = Ring::Create({.entries = kSurveyEntries});
   if (!ring.ok()) return ring.status();
   absl::StatusOr<std::unique_ptr<DnsResolver>> resolver = DnsResolver::Create(
       **ring, {.servers = options.dns.servers, .timeout = options.dns.timeout, .tries = options.dns.tries},

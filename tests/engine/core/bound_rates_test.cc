@@ -12,13 +12,13 @@
 namespace sealift::engine {
 namespace {
 
-const absl::Time kNow = absl::FromUnixSeconds(1'700'000'000);
+const absl::Time kBegin = absl::FromUnixSeconds(1'700'000'000);
 
 // Mail that always has a row: it asks whenever it was told to, as a session does.
 struct Sender {
   std::vector<BoundRate> rates;
   Bid bid;
-  absl::Time ask_at = kNow;
+  absl::Time ask_at = kBegin;
   int got = 0;
 };
 
@@ -30,11 +30,11 @@ class BoundRatesTest : public testing::Test {
   // Each comes a moment later than the one before.
   Sender& Add(std::vector<BoundRate> rates, uint8_t standing = 1) {
     senders_.push_back(
-        {.rates = std::move(rates), .bid = {.standing = standing, .since = kNow + absl::Nanoseconds(senders_.size())}});
+        {.rates = std::move(rates), .bid = {.standing = standing, .since = kBegin + absl::Nanoseconds(senders_.size())}});
     return senders_.back();
   }
   void Run(absl::Duration time) {
-    for (absl::Time now = kNow; now < kNow + time; now += absl::Milliseconds(1)) {
+    for (absl::Time now = kBegin; now < kBegin + time; now += absl::Milliseconds(1)) {
       for (Sender& sender : senders_) {
         if (sender.ask_at > now) continue;
         absl::Duration wait;
@@ -93,9 +93,9 @@ TEST_F(BoundRatesTest, WhoNeedsTwoThatOthersTakeInTurnIsNotKeptWaitingForEver) {
   const std::shared_ptr<RateInForce> left = RateOf("left", 20), right = RateOf("right", 20);
   Add({{.rate = left, .flow = nullptr}});
   Sender& right_only = Add({{.rate = right, .flow = nullptr}});
-  right_only.ask_at = kNow + absl::Milliseconds(1500);
+  right_only.ask_at = kBegin + absl::Milliseconds(1500);
   Sender& both = Add({{.rate = left, .flow = nullptr}, {.rate = right, .flow = nullptr}});
-  both.ask_at = kNow + absl::Seconds(1);
+  both.ask_at = kBegin + absl::Seconds(1);
   Run(absl::Minutes(30));
   EXPECT_GE(both.got, 30);
 }
