@@ -493,6 +493,10 @@ bool Paths::HasTurn(SendQueue& queue, Path& path) {
     return theirs != nullptr && Binds((*theirs)->rates, *last);
   };
   if (path.answering < path.sessions || std::ranges::any_of(path.site.paths, is_served)) return false;
+  if (path.next_for_slow > steady) {
+    WakeAt(path, services_.OnTheWall(path.next_for_slow));
+    return false;
+  }
   const bool is_near = !is_kept && wait <= OpensAhead();
   const absl::Time until = now + wait + kWorthConnecting;
   each_slow([&](const BoundRate& bound, const Bid& bid) {
@@ -537,6 +541,12 @@ void Paths::WakeAt(Path& path, absl::Time when) {
   if (path.timer.armed() && path.wake_at <= when && path.wake_at > services_.Now()) return;
   path.wake_at = when;
   services_.ArmAt(path.timer, when);
+}
+
+void Paths::OnOpenedInVain(Path& path) {
+  constexpr int kDoublings = 6;
+  path.in_vain = std::min(path.in_vain + 1, kDoublings);
+  path.next_for_slow = services_.SteadyNow() + absl::Seconds(1 << path.in_vain);
 }
 
 void Paths::OnFruitless(Path& path, Attempt attempt) {

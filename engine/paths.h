@@ -60,6 +60,9 @@ class Paths {
   // A host let a session in and then took nothing: one such session is an accident, several in a row are as bad as no
   // answer. The row that met this has its outcome already.
   void OnFruitless(Path& path, Attempt attempt);
+  // A session ends and has begun no message. Where each permit is worth a connection the next one waits, twice as long
+  // each time.
+  void OnOpenedInVain(Path& path);
   // A session ends, in the next moment, because its connection has carried all that one may: another may follow it.
   void OnUsedUp(Path& path);
   // A session has ended, whichever way.

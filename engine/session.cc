@@ -85,6 +85,11 @@ Task<void> Session::Live() {
   } else if (!failure_.has_value() && carriage_.messages >= begun_max_) {
     scheduler_.paths().OnUsedUp(path_);
   }
+  if (carriage_.messages == 0) {
+    scheduler_.paths().OnOpenedInVain(path_);
+  } else {
+    path_.in_vain = 0;
+  }
 }
 
 Task<bool> Session::Open() {

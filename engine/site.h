@@ -187,6 +187,8 @@ struct Path {
   int sessions = 0;
   int reserved_sessions = 0;                           // of `sessions`, those that only transactional mail has
   int fruitless = 0;                                   // sessions in a row that a host let in and took nothing from
+  int in_vain = 0;                                     // ... that had no permit for a message while they were open
+  absl::Time next_for_slow = absl::InfinitePast();     // after these: another may be opened for a slow limit's
   int greeted = 0;                                     // of `sessions`, those that a host has greeted
   int looking = 0;                                     // ... that were turned away and may not ask another host yet
   int answering = 0;                                   // of these, those that it has let in, ready for mail
