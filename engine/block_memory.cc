@@ -46,7 +46,9 @@ void BlockMemory::Restore(std::string_view site, Path& path, absl::Time now) {
   blocks_.erase(found);
   const absl::Time until = absl::FromUnixSeconds(record.until);
   if (until + kRemembered <= now) return;
-  path.block = {.until = until, .failures = record.failures, .lack = record.lack, .attempt = {}};
+  // The site was looked up just now.
+  const bool over = until <= now;
+  path.block = {.until = until, .failures = record.failures, .lack = record.lack, .looked_up = over, .attempt = {}};
   path.block.attempt.verdict = ClassifyFailure(record.reason_class);
   path.block.attempt.text = Describe(path, record.failures);
   auto evidence = std::make_shared<queue::Evidence>();

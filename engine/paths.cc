@@ -95,7 +95,8 @@ absl::Duration LeftToOthers(const Path& path, absl::Time now) {
 
 void Path::OnTimer() {
   const absl::Time now = scheduler.services().Now();
-  if (sessions == 0 && block.failures > 0 && block.until <= now) scheduler.Refresh(site);
+  const bool tries_again = sessions == 0 && block.failures > 0 && block.until <= now;
+  if (tries_again && !std::exchange(block.looked_up, true)) scheduler.Refresh(site);
   if (now >= look_for_expired) {
     look_for_expired = now + Scheduler::kLookAfterExpiries;
     scheduler.Expire(site);
@@ -614,6 +615,7 @@ bool Paths::BlockPath(Path& path, Lack lack, const Attempt& attempt) {
   const absl::Time now = services_.Now();
   path.block.failures = path.block.failures + 1;
   path.block.lack = lack;
+  path.block.looked_up = false;
   path.block.attempt = attempt;
   path.block.until = RetrySchedule({.intervals = path.retry})
                          .Next(path.block.failures, now, absl::InfiniteFuture(), services_.random());

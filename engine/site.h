@@ -70,7 +70,8 @@ struct Block {
   absl::Time until = absl::InfinitePast();
   int failures = 0;  // in a row
   Lack lack = Lack::kNone;
-  Attempt attempt;  // what failed, redacted: "mx1.d1.test [127.0.0.5]: connection refused"
+  bool looked_up = false;  // since it is over, whether the domains have other hosts now
+  Attempt attempt;         // what failed, redacted: "mx1.d1.test [127.0.0.5]: connection refused"
 };
 
 // What one source needs to send for one SendQueue: the rates that must all permit it, and the counters that it adds to.

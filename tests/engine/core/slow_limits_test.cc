@@ -67,6 +67,18 @@ TEST_F(SlowLimitsTest, TransactionalMailWithALimitOfItsOwnHasItBesideBulk) {
   Stop(absl::ZeroDuration());
 }
 
+TEST_F(SlowLimitsTest, WhoIsTurnedAwayLeavesTheNextPermitToOthers) {
+  options_.sources[0].rate = {.rate = kASecond, .origin = "t:1"};
+  StreamOptions& codes = AddStream("codes");
+  codes.kind = StreamKind::kTransactional;
+  codes.retry = {absl::Seconds(1)};
+  AddRows("busy.test", 5, "code", "codes").greeting = "421 4.3.2 busy";
+  const MailServer& bulk = AddRows("bulk.test", 20, "spring");
+  Begin();
+  EXPECT_TRUE(Eventually([&] { return bulk.accepted.size() == 4; }));
+  Stop(absl::ZeroDuration());
+}
+
 TEST_F(SlowLimitsTest, DomainsTakeTurnsAtAnOpeningRate) {
   options_.pools[0].connection_rate = {.rate = kASecond, .origin = "t:1"};
   options_.destinations = {{.domains = {"*"}, .messages_per_connection = 1}};
