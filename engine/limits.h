@@ -74,6 +74,10 @@ class RateInForce {
   void AwaitOverOthers(absl::Time now, uint8_t standing, absl::Time until);
   // Whether it is the one that the permit is kept for.
   bool IsAwaitedBy(absl::Time now, const Bid& bid, const FairQueueing::Flow* flow) const;
+  // It waits no more.
+  void Withdraw(absl::Time now, const Bid& bid, const FairQueueing::Flow* flow) {
+    if (IsAwaitedBy(now, bid, flow)) waiting_.store(0, std::memory_order_relaxed);
+  }
   // Whether a permit is free but for the disk; which is asked then.
   bool NeedsDisk(absl::Time now) const { return !IsCovered(now) && throttle_.Peek(now) <= absl::ZeroDuration(); }
   void AskDisk(absl::Time now);

@@ -544,6 +544,19 @@ void Paths::WakeAt(Path& path, absl::Time when) {
   services_.ArmAt(path.timer, when);
 }
 
+// Nothing is kept for who cannot use it.
+void Paths::Withdraw(const Path& path) {
+  const absl::Time now = services_.Now(), steady = services_.SteadyNow();
+  for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
+    const std::shared_ptr<const SendPermits>* const permits = queue->PermitsOf(path.source);
+    if (permits == nullptr) continue;
+    for (const auto& [rate, flow] : (*permits)->rates) rate->Withdraw(now, queue->BidForMessage(steady), flow.get());
+    for (const auto& [rate, flow] : (*permits)->connection_rates) {
+      rate->Withdraw(now, queue->BidForConnection(steady), flow.get());
+    }
+  }
+}
+
 void Paths::OnOpenedInVain(Path& path) {
   constexpr int kDoublings = 6;
   path.in_vain = std::min(path.in_vain + 1, kDoublings);
@@ -613,6 +626,7 @@ void Paths::OnUsedUp(Path& path) {
 
 bool Paths::BlockPath(Path& path, Lack lack, const Attempt& attempt) {
   const absl::Time now = services_.Now();
+  Withdraw(path);
   path.block.failures = path.block.failures + 1;
   path.block.lack = lack;
   path.block.looked_up = false;

@@ -142,6 +142,7 @@ class Paths {
   void OnFull(Path& path);
   // The receiver says so itself, or may: one of several connections is refused.
   void OnOneTooMany(Path& path, int code);
+  void Withdraw(const Path& path);
   // False: no row was there to have it as its outcome.
   bool BlockPath(Path& path, Lack lack, const Attempt& attempt);
 
