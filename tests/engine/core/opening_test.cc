@@ -57,7 +57,7 @@ TEST_F(OpeningTest, EachHostThatIsCalledCountsInALimitOnConnections) {
   EXPECT_EQ(Calls("mx1.d1.test"), 1u) << "who is passed by for another is not asked first again";
   EXPECT_EQ(Calls("mx2.d1.test"), 9u);
   EXPECT_EQ(second_.contents.size(), 9u);
-  EXPECT_GE(took, absl::Milliseconds(890)) << "ten connections, 100 ms apart";
+  EXPECT_GE(took, absl::Milliseconds(880)) << "ten connections, 100 ms apart, of which the last may be 15 ms early";
   EXPECT_EQ(CountersOf(id).deferrals, 0u);
 }
 
