@@ -40,6 +40,7 @@ std::shared_ptr<RateInForce> Limits::Find(std::string_view kind, std::string_vie
     const bool kept = on_disk_ && keeper == Keeper::kLedger;
     if (kept) rate.covered_ns_.store(std::numeric_limits<int64_t>::min(), std::memory_order_release);
     rate.throttle_.Adopt(options, absl::Now());
+    rate.waiting_.store(0, std::memory_order_relaxed);  // who waits asks again
     const absl::Duration period = rate.throttle_.period();
     if (made && kept) {
       auto before = free_.find(key);

@@ -19,6 +19,7 @@ namespace {
 
 constexpr absl::Duration kFullAgain = absl::Minutes(1);         // one more connection got nothing
 constexpr absl::Duration kWorthConnecting = absl::Seconds(1);   // a permit comes while the session is opened
+constexpr absl::Duration kTurnOfOpening = absl::Seconds(5);     // a host that says nothing for longer serves nobody
 constexpr absl::Duration kSlotsAgain = absl::Milliseconds(50);  // another shard may have freed one
 constexpr absl::Duration kCallAgain = absl::Milliseconds(5);    // transactional mail: one is being given back
 
@@ -75,8 +76,9 @@ Signal* IdleSession(const SendQueue& queue, Path& path) {
   return queue.transactional() && path.idle_reserved.waiting() > 0 ? &path.idle_reserved : nullptr;
 }
 
-bool Binds(const std::vector<BoundRate>& rates, const RateInForce& rate) {
-  return std::ranges::any_of(rates, [&](const BoundRate& bound) { return bound.rate.get() == &rate; });
+bool Binds(const SendPermits& permits, const RateInForce& rate) {
+  const auto is_it = [&](const BoundRate& bound) { return bound.rate.get() == &rate; };
+  return std::ranges::any_of(permits.rates, is_it) || std::ranges::any_of(permits.connection_rates, is_it);
 }
 
 // Whether somebody whose connections are counted with the path's has mail, and none at all. Who waits calls as often as
@@ -206,11 +208,11 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     return false;
   }
   // A limit said no, and until when; it may have been raised since.
-  if (path.refusal.until > now) {
+  if (path.refusal.until > now && Binds(**queue.PermitsOf(path.source), *path.refusal.rate)) {
     const bool opens_ahead = path.sessions == 0 && path.refusal.rate->slow();
     const absl::Duration ahead = opens_ahead ? OpensAhead() : absl::ZeroDuration();
-    if (path.refusal.rate->Peek(now) > ahead) {
-      WakeAt(path, std::min(path.refusal.until - ahead, now + Scheduler::kLookAfterExpiries));
+    if (const absl::Duration wait = path.refusal.rate->Peek(now); wait > ahead) {
+      WakeAt(path, now + std::min(wait - ahead, Scheduler::kLookAfterExpiries));
       return false;
     }
   }
@@ -263,7 +265,10 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     WakeAt(path, std::min(services_.OnTheWall(opens), now + look));
     return false;
   }
-  if (!HasTurn(queue, path)) {
+  const Slots::For most = queue.transactional() ? Slots::For::kReserved : *what;
+  const bool may_connect = may_carry && !HasAll(queue) && FullAmong(path.slots, most) == nullptr &&
+                           (queue.transactional() || path.sessions == 0 || !IsWanted(path, steady));
+  if (may_connect && !HasTurn(queue, path)) {
     RefusedForLong(path);  // as `explain` says it
     return false;
   }
@@ -319,6 +324,8 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     return false;
   }
   queue.had_connection = steady;
+  // For a further host it stands behind those that wait for their first.
+  permits = ConnectionPermits((*queue.PermitsOf(path.source))->connection_rates, queue.BidForConnection(steady));
   path.taken.push_back({path.slots, *what});
   ++path.sessions;
   if (*what == Slots::For::kReserved) ++path.reserved_sessions;
@@ -487,19 +494,27 @@ bool Paths::HasTurn(SendQueue& queue, Path& path) {
     is_ours = last->IsAwaitedBy(now, bid, bound.flow.get());
   });
   if (last == nullptr) return true;
+  // Another session is there for it, or will be in a moment.
   const auto is_served = [&](const std::unique_ptr<Path>& other) {
-    if (other.get() == &path || other->requirement != path.requirement) return false;
-    if (other->answering == other->sessions && other->idle.waiting() == 0) return false;
+    if (other->requirement != path.requirement) return false;
+    const bool opening = other->answering < other->sessions && steady < other->next_added + kTurnOfOpening;
+    const bool idle = other.get() != &path && other->idle.waiting() > 0 && !queue.awaits_connection;
+    if (!opening && !idle) return false;
+    if (other->refusal.until > now && other->refusal.rate.get() != last) return false;
     const std::shared_ptr<const SendPermits>* const theirs = queue.PermitsOf(other->source);
-    return theirs != nullptr && Binds((*theirs)->rates, *last);
+    return theirs != nullptr && Binds(**theirs, *last);
   };
-  if (path.answering < path.sessions || std::ranges::any_of(path.site.paths, is_served)) return false;
-  if (path.next_for_slow > steady) {
+  if (std::ranges::any_of(path.site.paths, is_served)) {
+    WakeAt(path, now + kWorthConnecting);
+    return false;
+  }
+  if (!queue.transactional() && path.next_for_slow > steady) {
     WakeAt(path, services_.OnTheWall(path.next_for_slow));
     return false;
   }
   const bool is_near = !is_kept && wait <= OpensAhead();
-  const absl::Time until = now + wait + kWorthConnecting;
+  // Who greets slowly has it kept for longer, once it has been opened in vain.
+  const absl::Time until = now + wait + kWorthConnecting * (1 << std::min(path.in_vain, 4));
   each_slow([&](const BoundRate& bound, const Bid& bid) {
     if (is_near || bound.rate.get() == last) {
       bound.rate->Await(now, bid, bound.flow.get(), until);
@@ -507,7 +522,8 @@ bool Paths::HasTurn(SendQueue& queue, Path& path) {
       bound.rate->AwaitOverOthers(now, bid.standing, until);
     }
   });
-  if (is_near && is_ours) return true;
+  if (!is_ours) queue.claimed = steady;
+  if (is_near && is_ours && steady - queue.claimed >= RateInForce::kCommit) return true;
   services_.metrics.counter(Metric::kThrottleWaits, {last->kind()})->Add();
   const absl::Duration again = is_kept ? wait : wait - OpensAhead();
   WakeAt(path, now + std::clamp(again, RateInForce::kCommit, Scheduler::kLookAfterExpiries));
@@ -544,16 +560,11 @@ void Paths::WakeAt(Path& path, absl::Time when) {
   services_.ArmAt(path.timer, when);
 }
 
-// Nothing is kept for who cannot use it.
-void Paths::Withdraw(const Path& path) {
+void Paths::Withdraw(const SendQueue& queue, const SendPermits& permits) {
   const absl::Time now = services_.Now(), steady = services_.SteadyNow();
-  for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
-    const std::shared_ptr<const SendPermits>* const permits = queue->PermitsOf(path.source);
-    if (permits == nullptr) continue;
-    for (const auto& [rate, flow] : (*permits)->rates) rate->Withdraw(now, queue->BidForMessage(steady), flow.get());
-    for (const auto& [rate, flow] : (*permits)->connection_rates) {
-      rate->Withdraw(now, queue->BidForConnection(steady), flow.get());
-    }
+  for (const auto& [rate, flow] : permits.rates) rate->Withdraw(now, queue.BidForMessage(steady), flow.get());
+  for (const auto& [rate, flow] : permits.connection_rates) {
+    rate->Withdraw(now, queue.BidForConnection(steady), flow.get());
   }
 }
 
@@ -626,7 +637,10 @@ void Paths::OnUsedUp(Path& path) {
 
 bool Paths::BlockPath(Path& path, Lack lack, const Attempt& attempt) {
   const absl::Time now = services_.Now();
-  Withdraw(path);
+  for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
+    const std::shared_ptr<const SendPermits>* const permits = queue->PermitsOf(path.source);
+    if (permits != nullptr) Withdraw(*queue, **permits);
+  }
   path.block.failures = path.block.failures + 1;
   path.block.lack = lack;
   path.block.looked_up = false;

@@ -60,6 +60,8 @@ class Paths {
   // A host let a session in and then took nothing: one such session is an accident, several in a row are as bad as no
   // answer. The row that met this has its outcome already.
   void OnFruitless(Path& path, Attempt attempt);
+  // Nothing is kept any more for a queue that cannot use it.
+  void Withdraw(const SendQueue& queue, const SendPermits& permits);
   // A session ends and has begun no message. Where each permit is worth a connection the next one waits, twice as long
   // each time.
   void OnOpenedInVain(Path& path);
@@ -142,7 +144,6 @@ class Paths {
   void OnFull(Path& path);
   // The receiver says so itself, or may: one of several connections is refused.
   void OnOneTooMany(Path& path, int code);
-  void Withdraw(const Path& path);
   // False: no row was there to have it as its outcome.
   bool BlockPath(Path& path, Lack lack, const Attempt& attempt);
 

@@ -137,7 +137,8 @@ struct SendQueue {
   Turn turn;                       // among the queues of its standing at the site
   // When it had its last permit for a message and for a connection, or came; of ShardServices::SteadyNow.
   absl::Time had_message = absl::InfinitePast(), had_connection = absl::InfinitePast();
-  Turn signing_turn;  // ... among those that wait for the signers
+  absl::Time claimed = absl::InfinitePast();  // when it began to wait for a slow limit, to open a session
+  Turn signing_turn;                          // ... among those that wait for the signers
   Histogram* delivery_seconds = nullptr;
   SendWindow::Span window;  // of its stream, as it was last asked; `until` is over when it is to be asked again
 
