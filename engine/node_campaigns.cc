@@ -101,9 +101,10 @@ absl::StatusOr<std::unique_ptr<CampaignLoader>> NodeImpl::Load(LoadRequest reque
   const absl::Duration expires_in = request.expires_in.value_or(stream->expires_in);
   if (request.start_at.has_value() && *request.start_at >= absl::Now() + expires_in) {
     if (!notice.empty()) notice += "; ";
-    notice += fmt::format("its rows expire {} after they are loaded, before it starts: load it later, or give "
-                          "--expires-in a longer time",
-                          ToText(expires_in));
+    notice += fmt::format(
+        "its rows expire {} after they are loaded, before it starts: load it later, or give "
+        "--expires-in a longer time",
+        ToText(expires_in));
   }
   const absl::Status admitted = AdmitLoad();
   if (!admitted.ok()) return admitted;

@@ -29,8 +29,8 @@ class BoundRatesTest : public testing::Test {
   }
   // Each comes a moment later than the one before.
   Sender& Add(std::vector<BoundRate> rates, uint8_t standing = 1) {
-    senders_.push_back(
-        {.rates = std::move(rates), .bid = {.standing = standing, .since = kBegin + absl::Nanoseconds(senders_.size())}});
+    senders_.push_back({.rates = std::move(rates),
+                        .bid = {.standing = standing, .since = kBegin + absl::Nanoseconds(senders_.size())}});
     return senders_.back();
   }
   void Run(absl::Duration time) {
