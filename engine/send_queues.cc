@@ -60,7 +60,6 @@ void Scheduler::Leave(Lane& lane) {
   SendQueue& queue = *lane.queue;
   lane.queue = nullptr;
   if (--queue.lanes > 0) return;
-  for (const std::shared_ptr<const SendPermits>& permits : queue.permits) paths_.Withdraw(queue, *permits);
   sign_ahead_.Forget(queue);
   Site& site = *queue.site;
   std::erase_if(site.queues, [&](const std::unique_ptr<SendQueue>& entry) { return entry.get() == &queue; });
