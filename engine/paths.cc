@@ -18,8 +18,6 @@ namespace sealift::engine {
 namespace {
 
 constexpr absl::Duration kFullAgain = absl::Minutes(1);         // one more connection got nothing
-constexpr absl::Duration kWorthConnecting = absl::Seconds(1);   // a permit comes while the session is opened
-constexpr absl::Duration kTurnOfOpening = absl::Seconds(5);     // a host that says nothing for longer serves nobody
 constexpr absl::Duration kSlotsAgain = absl::Milliseconds(50);  // another shard may have freed one
 constexpr absl::Duration kCallAgain = absl::Milliseconds(5);    // transactional mail: one is being given back
 
@@ -74,11 +72,6 @@ bool HasUnanswered(const Path& path) {
 Signal* IdleSession(const SendQueue& queue, Path& path) {
   if (path.idle.waiting() > 0) return &path.idle;
   return queue.transactional() && path.idle_reserved.waiting() > 0 ? &path.idle_reserved : nullptr;
-}
-
-bool Binds(const SendPermits& permits, const RateInForce& rate) {
-  const auto is_it = [&](const BoundRate& bound) { return bound.rate.get() == &rate; };
-  return std::ranges::any_of(permits.rates, is_it) || std::ranges::any_of(permits.connection_rates, is_it);
 }
 
 // Whether somebody whose connections are counted with the path's has mail, and none at all. Who waits calls as often as
@@ -208,7 +201,7 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     return false;
   }
   // A limit said no, and until when; it may have been raised since.
-  if (path.refusal.until > now && Binds(**queue.PermitsOf(path.source), *path.refusal.rate)) {
+  if (path.refusal.until > now && (*queue.PermitsOf(path.source))->Binds(*path.refusal.rate)) {
     const bool opens_ahead = path.sessions == 0 && path.refusal.rate->slow();
     const absl::Duration ahead = opens_ahead ? OpensAhead() : absl::ZeroDuration();
     if (const absl::Duration wait = path.refusal.rate->Peek(now); wait > ahead) {
@@ -462,74 +455,6 @@ bool Paths::GivesWay(const Path& path) {
   return std::ranges::any_of(path.slots, [now](const auto& slots) { return slots->idle_call().Answer(now); });
 }
 
-// A session that waits for longer than it may be idle would end at once.
-absl::Duration Paths::OpensAhead() const {
-  return std::min(kWorthConnecting, services_.options->smtp.idle_timeout / 2);
-}
-
-// Of a limit whose permits are seconds apart each is worth a connection of its own: it is opened by whom the next
-// permit is for, a moment before that is free, and nobody else has one that would carry nothing. Who that is is
-// known once all that came together have asked.
-bool Paths::HasTurn(SendQueue& queue, Path& path) {
-  scheduler_.Restrain(queue);
-  const SendPermits& permits = **queue.PermitsOf(path.source);
-  const absl::Time now = services_.Now(), steady = services_.SteadyNow();
-  const auto each_slow = [&](const auto& visit) {
-    for (const BoundRate& bound : permits.rates) {
-      if (bound.rate->slow()) visit(bound, queue.BidForMessage(steady));
-    }
-    for (const BoundRate& bound : permits.connection_rates) {
-      if (bound.rate->slow()) visit(bound, queue.BidForConnection(steady));
-    }
-  };
-  const RateInForce* last = nullptr;  // of those that it waits for
-  absl::Duration wait;
-  bool is_kept = false, is_ours = false;  // it is kept for another; the last one is kept for us
-  each_slow([&](const BoundRate& bound, const Bid& bid) {
-    const absl::Duration ours = bound.rate->Look(now, bid, bound.flow.get());
-    is_kept = is_kept || ours > std::max(bound.rate->Peek(now), RateInForce::kCommit);
-    if (last != nullptr && ours <= wait) return;
-    last = bound.rate.get();
-    wait = ours;
-    is_ours = last->IsAwaitedBy(now, bid, bound.flow.get());
-  });
-  if (last == nullptr) return true;
-  // Another session is there for it, or will be in a moment.
-  const auto is_served = [&](const std::unique_ptr<Path>& other) {
-    if (other->requirement != path.requirement) return false;
-    const bool opening = other->answering < other->sessions && steady < other->next_added + kTurnOfOpening;
-    const bool idle = other.get() != &path && other->idle.waiting() > 0 && !queue.awaits_connection;
-    if (!opening && !idle) return false;
-    if (other->refusal.until > now && other->refusal.rate.get() != last) return false;
-    const std::shared_ptr<const SendPermits>* const theirs = queue.PermitsOf(other->source);
-    return theirs != nullptr && Binds(**theirs, *last);
-  };
-  if (std::ranges::any_of(path.site.paths, is_served)) {
-    WakeAt(path, now + kWorthConnecting);
-    return false;
-  }
-  if (!queue.transactional() && path.next_for_slow > steady) {
-    WakeAt(path, services_.OnTheWall(path.next_for_slow));
-    return false;
-  }
-  const bool is_near = !is_kept && wait <= OpensAhead();
-  // Who greets slowly has it kept for longer, once it has been opened in vain.
-  const absl::Time until = now + wait + kWorthConnecting * (1 << std::min(path.in_vain, 4));
-  each_slow([&](const BoundRate& bound, const Bid& bid) {
-    if (is_near || bound.rate.get() == last) {
-      bound.rate->Await(now, bid, bound.flow.get(), until);
-    } else if (wait <= bound.rate->HeldFor()) {
-      bound.rate->AwaitOverOthers(now, bid.standing, until);
-    }
-  });
-  if (!is_ours) queue.claimed = steady;
-  if (is_near && is_ours && steady - queue.claimed >= RateInForce::kCommit) return true;
-  services_.metrics.counter(Metric::kThrottleWaits, {last->kind()})->Add();
-  const absl::Duration again = is_kept ? wait : wait - OpensAhead();
-  WakeAt(path, now + std::clamp(again, RateInForce::kCommit, Scheduler::kLookAfterExpiries));
-  return false;
-}
-
 // Nobody is called on without a message for him.
 bool Paths::RefusedForLong(Path& path) const {
   const absl::Time now = services_.Now();
@@ -558,20 +483,6 @@ void Paths::WakeAt(Path& path, absl::Time when) {
   if (path.timer.armed() && path.wake_at <= when && path.wake_at > services_.Now()) return;
   path.wake_at = when;
   services_.ArmAt(path.timer, when);
-}
-
-void Paths::Withdraw(const SendQueue& queue, const SendPermits& permits) {
-  const absl::Time now = services_.Now(), steady = services_.SteadyNow();
-  for (const auto& [rate, flow] : permits.rates) rate->Withdraw(now, queue.BidForMessage(steady), flow.get());
-  for (const auto& [rate, flow] : permits.connection_rates) {
-    rate->Withdraw(now, queue.BidForConnection(steady), flow.get());
-  }
-}
-
-void Paths::OnOpenedInVain(Path& path) {
-  constexpr int kDoublings = 6;
-  path.in_vain = std::min(path.in_vain + 1, kDoublings);
-  path.next_for_slow = services_.SteadyNow() + absl::Seconds(1 << path.in_vain);
 }
 
 void Paths::OnFruitless(Path& path, Attempt attempt) {

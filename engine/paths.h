@@ -33,8 +33,9 @@ class Paths {
   static constexpr absl::Duration kPace = absl::Milliseconds(20);
   // Another shard or another site may have given a connection back by then.
   static constexpr absl::Duration kMoreSlotsAgain = absl::Milliseconds(200);
-  static constexpr int kPromptMax = 8;       // sessions that need not wait for kPace
-  static constexpr int kFruitlessMax = 3;    // sessions in a row
+  static constexpr absl::Duration kWorthConnecting = absl::Seconds(1);  // a permit comes while the session is opened
+  static constexpr int kPromptMax = 8;                                  // sessions that need not wait for kPace
+  static constexpr int kFruitlessMax = 3;                               // sessions in a row
   static constexpr int kSessionsMax = 4096;  // of one shard; marketing mail leaves a sixteenth of them free
 
   Paths(ShardServices& services, Scheduler& scheduler);

@@ -269,7 +269,7 @@ std::optional<Assignment> Scheduler::Next(Path& path, Refusal& refusal, Carriage
       if (refusal.kind == Refusal::Kind::kNoRows) refusal.kind = Refusal::Kind::kSigning;
       continue;
     }
-    if (!carriage.Take(queue.carried_by, services_.SteadyNow())) {
+    if (!carriage.Take(queue.carried_by, steady)) {
       if (refusal.kind != Refusal::Kind::kRate) refusal.kind = Refusal::Kind::kConnections;
       paths_.WakeAt(path, now + Paths::kMoreSlotsAgain);
       continue;

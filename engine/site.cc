@@ -36,6 +36,11 @@ void SendQueue::PushFront(Lane& lane, Claim claim) {
   ready.push_front(&lane);
 }
 
+bool SendPermits::Binds(const RateInForce& rate) const {
+  const auto is_it = [&](const BoundRate& bound) { return bound.rate.get() == &rate; };
+  return std::ranges::any_of(rates, is_it) || std::ranges::any_of(connection_rates, is_it);
+}
+
 uint8_t SendQueue::Standing() const {
   if (stream == nullptr) return 0;
   const int kind = stream->kind == StreamKind::kTransactional ? 128 : 0;

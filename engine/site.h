@@ -86,6 +86,9 @@ struct SendPermits {
   int messages_per_connection = 0;  // a connection that has carried as many carries no more of its mail
   Counter* delivered = nullptr;
   Restraints::Attempts attempts;  // what a backoff is measured by
+
+  // Whether the rate is among those for messages or for connections.
+  bool Binds(const RateInForce& rate) const;
 };
 
 // A row that has left its lane to be signed before a session asks for it: engine/sign_ahead.h.
