@@ -11,6 +11,10 @@ namespace {
 // A rate that had a permit so long ago has all that it may give at once.
 constexpr absl::Duration kFullAgain = absl::Seconds(1);
 
+// Of what says who waits.
+absl::Time UntilOf(uint64_t waiting) { return absl::FromUnixMillis(static_cast<int64_t>(waiting >> 8)); }
+uint8_t StandingOf(uint64_t waiting) { return static_cast<uint8_t>(waiting & 0xff); }
+
 }  // namespace
 
 std::shared_ptr<RateInForce> Limits::Rate(std::string_view kind, std::string_view name, const RateLimit& limit,
@@ -230,8 +234,8 @@ absl::Duration RateInForce::Take(absl::Time now, const Bid& bid, FairQueueing::F
     return wait;
   }
   // Whoever waited had no better claim, or none any more.
-  if (static_cast<uint8_t>(waiting_.load(std::memory_order_relaxed) & 0xff) == bid.standing)
-    waiting_.store(0, std::memory_order_relaxed);
+  const bool is_equal = StandingOf(waiting_.load(std::memory_order_relaxed)) == bid.standing;
+  if (is_equal) waiting_.store(0, std::memory_order_relaxed);
   if (flow != nullptr) flow->Take(place.start);
   return absl::ZeroDuration();
 }
@@ -253,8 +257,7 @@ void RateInForce::AwaitOverOthers(absl::Time now, uint8_t standing, absl::Time u
 
 bool RateInForce::IsAwaitedBy(absl::Time now, const Bid& bid, const FairQueueing::Flow* flow) const {
   const Waiting waiting = waiting_.load(std::memory_order_relaxed);
-  return absl::FromUnixMillis(static_cast<int64_t>(waiting >> 8)) > now &&
-         static_cast<uint8_t>(waiting & 0xff) == bid.standing &&
+  return UntilOf(waiting) > now && StandingOf(waiting) == bid.standing &&
          waiting_flow_.load(std::memory_order_relaxed) == flow &&
          waiting_since_.load(std::memory_order_relaxed) == absl::ToUnixNanos(bid.since);
 }
@@ -279,9 +282,9 @@ RateInForce::Place RateInForce::PlaceOf(const Bid& bid, const FairQueueing::Flow
 
 absl::Time RateInForce::KeptUntil(absl::Time now, const Place& place) const {
   const Waiting waiting = waiting_.load(std::memory_order_relaxed);
-  const absl::Time until = absl::FromUnixMillis(static_cast<int64_t>(waiting >> 8));
+  const absl::Time until = UntilOf(waiting);
   if (until <= now) return absl::InfinitePast();
-  const auto standing = static_cast<uint8_t>(waiting & 0xff);
+  const uint8_t standing = StandingOf(waiting);
   if (standing != place.standing) return standing > place.standing ? until : absl::InfinitePast();
   // A flow's own start goes on while one of it waits.
   const int64_t start = waiting_start_.load(std::memory_order_relaxed);

@@ -327,8 +327,8 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
   path.retry_of = queue.stream->name;
   sessions_.Start(Session::Run(scheduler_, path, *what, Reception::Visit(path.reception, steady), std::move(carriage),
                                std::move(permits)));
-  if (queue.rows_ready > static_cast<size_t>(SessionsFor(queue, path)))
-    WakeAt(path, services_.OnTheWall(path.next_added));
+  const bool wants_more = queue.rows_ready > static_cast<size_t>(SessionsFor(queue, path));
+  if (wants_more) WakeAt(path, services_.OnTheWall(path.next_added));
   return true;
 }
 
