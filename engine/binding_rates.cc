@@ -1,13 +1,11 @@
 #include "engine/binding_rates.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "engine/providers.h"
-#include "queue/siphash.h"
 
 namespace sealift::engine {
 namespace {
@@ -35,18 +33,27 @@ const std::string& KnownBy(const DestinationOptions& block) {
   return block.counts_as.empty() ? PatternsOf(block).front() : block.counts_as;
 }
 
+// By which provider's name a block of one is known.
+const std::string& ProviderKnownBy(const DestinationOptions& block) {
+  return block.counts_as.empty() ? block.provider : block.counts_as;
+}
+
 // Both select by domain, or both by host.
 bool AreAlike(const DestinationOptions& one, const DestinationOptions& other) {
   return one.provider.empty() && other.provider.empty() && one.mx.empty() == other.mx.empty();
 }
 
-// Whether another block before it is known by the same domain or host.
-bool HasNamesake(const Options& options, const DestinationOptions& block) {
+// Blocks that are known by the same domain, host or provider are told apart by their order: each counts for itself.
+std::string NumberOf(const Options& options, const DestinationOptions& block) {
+  int number = 1;
   for (const DestinationOptions& other : options.destinations) {
-    if (&other == &block) return false;
-    if (AreAlike(other, block) && KnownBy(other) == KnownBy(block)) return true;
+    if (&other == &block) break;
+    const bool is_same = block.provider.empty()
+                             ? AreAlike(other, block) && KnownBy(other) == KnownBy(block)
+                             : !other.provider.empty() && ProviderKnownBy(other) == ProviderKnownBy(block);
+    if (is_same) ++number;
   }
-  return false;
+  return number == 1 ? "" : fmt::format(" #{}", number);
 }
 
 // What a block counts at a site: hosts that judge as one share a provider's limit; otherwise each site has its own, of
@@ -55,18 +62,14 @@ struct Counted {
   std::string name, identity;
 };
 Counted CountedAt(const Options& options, std::string_view site, const DestinationOptions& block) {
-  constexpr size_t kPatternsMax = 64;  // bytes; of longer ones their hash is enough
-  if (!block.provider.empty()) return {block.provider, ProviderCountedAs(block)};
-  if (block.domains == std::vector<std::string>{"*"}) return {std::string(site), std::string(site)};
-  std::vector<std::string> patterns = PatternsOf(block);
+  const std::string number = NumberOf(options, block);
+  if (!block.provider.empty()) return {block.provider, ProviderCountedAs(options, block)};
+  if (block.domains == std::vector<std::string>{"*"}) return {std::string(site), std::string(site) + number};
+  const std::vector<std::string>& patterns = PatternsOf(block);
   const std::string_view kind = block.mx.empty() ? "" : "mx ";
   std::string name = fmt::format("{} for {}{}", site, kind, patterns.front());
   if (patterns.size() > 1) name += fmt::format(" and {} more", patterns.size() - 1);
-  if (!HasNamesake(options, block)) patterns = {KnownBy(block)};
-  std::ranges::sort(patterns);
-  std::string all = fmt::format("{}", fmt::join(patterns, ","));
-  if (all.size() > kPatternsMax) all = fmt::format("{:016x}", queue::SipHash64({}, all));
-  return {std::move(name), fmt::format("{} for {}{}", site, kind, all)};
+  return {std::move(name), fmt::format("{} for {}{}{}", site, kind, KnownBy(block), number)};
 }
 
 RateLimit ADay(const CountLimit& messages) {
@@ -117,8 +120,8 @@ std::vector<BindingRate> BindingRates(const Options& options, const Sending& sen
   return rates;
 }
 
-const std::string& ProviderCountedAs(const DestinationOptions& block) {
-  return block.counts_as.empty() ? block.provider : block.counts_as;
+std::string ProviderCountedAs(const Options& options, const DestinationOptions& block) {
+  return ProviderKnownBy(block) + NumberOf(options, block);
 }
 
 void KeepCounts(const Options& before, Options& after) {
@@ -127,7 +130,7 @@ void KeepCounts(const Options& before, Options& after) {
     const std::string now = ProviderNow(after, was.provider, HostsOfProvider(before, was.provider));
     if (now == was.provider && was.counts_as.empty()) continue;
     for (DestinationOptions& block : after.destinations) {
-      if (block.provider == now) block.counts_as = ProviderCountedAs(was);
+      if (block.provider == now) block.counts_as = ProviderKnownBy(was);
     }
   }
   // One that got the name of another is not that.

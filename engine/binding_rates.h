@@ -38,8 +38,8 @@ std::vector<BindingRate> BindingRates(const Options& options, const Sending& sen
 // now, and one of a provider whose group has another name is its block: what was counted of it goes on. For a reload; a
 // start knows a block by what it begins with.
 void KeepCounts(const Options& before, Options& after);
-// By which provider's name a block of one counts.
-const std::string& ProviderCountedAs(const DestinationOptions& block);
+// As what a block of a provider counts, whatever its group is called by now.
+std::string ProviderCountedAs(const Options& options, const DestinationOptions& block);
 
 // The rates at which connections from `source` to the site may be opened for mail of that sending and these settings.
 std::vector<BindingRate> ConnectionRates(const Options& options, const Sending& sending, const SourceOptions& source,

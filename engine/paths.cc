@@ -148,7 +148,7 @@ void Paths::Configure(Path& path) {
     for (const Whose& whose : WhoseAre(options, block.per, source)) {
       path.slots.push_back(services_.limits.Count("provider " + block.provider + whose.name, block.connections,
                                                   block.reserved_for_transactional.Of(block.connections.count),
-                                                  "provider " + ProviderCountedAs(block) + whose.identity));
+                                                  "provider " + ProviderCountedAs(options, block) + whose.identity));
     }
   }
   AdoptSlots(path);

@@ -77,7 +77,7 @@ TEST_F(BindingRatesTest, AReloadKeepsWhatAProviderHasCountedWhateverItsGroupIsCa
     return DestinationOptions{.provider = std::move(provider),
                               .message_rate = {.rate = {.count = 1, .period = absl::Minutes(1)}}};
   };
-  const auto counted = [this](size_t block) { return ProviderCountedAs(options_.destinations[block]); };
+  const auto counted = [this](size_t block) { return ProviderCountedAs(options_, options_.destinations[block]); };
   reload({{.name = "old", .mx = {"*.a.test"}}}, {of("old")});
   EXPECT_EQ(counted(0), "old");
   reload({{.name = "new", .mx = {"*.a.test"}}, {.name = "old", .mx = {"*.b.test"}}}, {of("old"), of("new")});
@@ -96,6 +96,26 @@ TEST_F(BindingRatesTest, BlocksThatBeginWithTheSameDomainAreTwo) {
   EXPECT_THAT(of_both, Contains(Identities("d2.test").at(0)));
   EXPECT_THAT(of_both, Contains(Identities("d3.test").at(0)));
   EXPECT_THAT(Identities("d2.test"), Not(Contains(Identities("d3.test").at(0))));
+}
+
+TEST_F(BindingRatesTest, NoTwoBlocksCountTheSame) {
+  const auto provider = [] {
+    return DestinationOptions{.provider = "group", .message_rate = {.rate = {.count = 1, .period = absl::Hours(1)}}};
+  };
+  options_.providers = {{.name = "group", .mx = {"mx.d1.test"}}};
+  options_.destinations = {Block({"d1.test", "d2.test"}),
+                           Block({"d1.test"}),
+                           Block({"d1.test"}),
+                           Block({"*"}),
+                           Block({"*"}),
+                           provider(),
+                           provider()};
+  const Options before = options_;
+  KeepCounts(before, options_);
+  std::vector<std::string> all = Identities("d1.test");
+  EXPECT_EQ(all.size(), 7u);
+  EXPECT_TRUE(std::ranges::unique(all).empty())
+      << "one value would bind all of those, and a permit be taken of it twice";
 }
 
 TEST_F(BindingRatesTest, ConnectionsAreOpenedAtTheRatesOfAllWhomTheyAreOf) {
