@@ -9,8 +9,8 @@ namespace {
 // without a permit it has one kept until it has all.
 constexpr int kStarved = 16;
 
-void ReturnFirst(const std::vector<BoundRate>& rates, size_t taken, absl::Time now) {
-  for (size_t i = 0; i < taken; ++i) rates[i].rate->Return(now, rates[i].flow.get());
+void ReturnFirst(const std::vector<BoundRate>& rates, size_t count, absl::Time taken, absl::Time now) {
+  for (size_t i = 0; i < count; ++i) rates[i].rate->Return(taken, now, rates[i].flow.get());
 }
 
 // It waits for the last of them that is free, `longest`, for so long, and has the others kept where that costs little.
@@ -40,7 +40,7 @@ const BoundRate* AcquireEach(const std::vector<BoundRate>& rates, const Bid& bid
     return wait > absl::ZeroDuration();
   });
   if (refuses == rates.end()) return nullptr;
-  ReturnFirst(rates, static_cast<size_t>(refuses - rates.begin()), now);
+  ReturnFirst(rates, static_cast<size_t>(refuses - rates.begin()), now, now);
   const BoundRate* longest = &*refuses;
   for (const BoundRate& bound : rates) {
     const absl::Duration other = bound.rate->Look(now, bid, bound.flow.get());
@@ -60,6 +60,8 @@ const BoundRate* AcquireEach(const std::vector<BoundRate>& rates, const Bid& bid
   return longest;
 }
 
-void ReturnEach(const std::vector<BoundRate>& rates, absl::Time taken) { ReturnFirst(rates, rates.size(), taken); }
+void ReturnEach(const std::vector<BoundRate>& rates, absl::Time taken, absl::Time now) {
+  ReturnFirst(rates, rates.size(), taken, now);
+}
 
 }  // namespace sealift::engine

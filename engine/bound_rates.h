@@ -21,6 +21,6 @@ struct BoundRate {
 const BoundRate* AcquireEach(const std::vector<BoundRate>& rates, const Bid& bid, absl::Time now, absl::Duration& wait);
 
 // Gives back what was taken then.
-void ReturnEach(const std::vector<BoundRate>& rates, absl::Time taken);
+void ReturnEach(const std::vector<BoundRate>& rates, absl::Time taken, absl::Time now);
 
 }  // namespace sealift::engine

@@ -47,7 +47,7 @@ void Scheduler::HoldAgain() {
 
 void Scheduler::KeepHeld(const Assignment& assignment) {
   Lane& lane = *assignment.lane;
-  ReturnPermits(assignment);
+  ReturnPermits(assignment, services_.Now());
   ++lane.held_rows;
   settler_.Return(lane);
   lanes_.Want(lane);

@@ -310,9 +310,9 @@ absl::Duration RateInForce::Peek(absl::Time now) const {
   return std::max(wait, absl::Nanoseconds(again_ns_.load(std::memory_order_relaxed) - absl::ToUnixNanos(now)));
 }
 
-void RateInForce::Return(absl::Time taken, FairQueueing::Flow* flow) {
+void RateInForce::Return(absl::Time taken, absl::Time now, FairQueueing::Flow* flow) {
   if (flow != nullptr) flow->GiveBack();
-  if (absl::ToUnixNanos(taken) > fresh_ns_.load(std::memory_order_relaxed)) throttle_.Return();
+  if (absl::ToUnixNanos(taken) > fresh_ns_.load(std::memory_order_relaxed)) throttle_.Return(taken, now);
   Uncount(taken);
 }
 

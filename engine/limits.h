@@ -94,8 +94,8 @@ class RateInForce {
   absl::Duration HeldFor() const { return slow() ? throttle_.period() / 2 : absl::ZeroDuration(); }
   // How long a free permit is kept for who has waited for it: a timer's tick, a turn of a busy shard, and a commit.
   absl::Duration Grace() const;
-  // Gives back a permit that was taken then and not used.
-  void Return(absl::Time taken, FairQueueing::Flow* flow = nullptr);
+  // Gives back a permit that was taken then and not used; it is free again as Throttle::Return says.
+  void Return(absl::Time taken, absl::Time now, FairQueueing::Flow* flow = nullptr);
 
   // What leaves without asking counts against the budget all the same.
   void Count() { budget_.fetch_sub(1, std::memory_order_relaxed); }

@@ -44,10 +44,10 @@ bool BouncesForNoTls(const SendQueue& queue, const Path& path) {
 
 }  // namespace
 
-void ReturnPermits(const Assignment& assignment) {
+void ReturnPermits(const Assignment& assignment, absl::Time now) {
   if (assignment.permits == nullptr) return;
   const SendPermits& permits = *assignment.permits;
-  ReturnEach(permits.rates, assignment.permitted);
+  ReturnEach(permits.rates, assignment.permitted, now);
   if (permits.warmup != nullptr && !permits.waits_for_warmup) permits.warmup->Uncount(assignment.permitted);
 }
 
@@ -331,7 +331,7 @@ void Scheduler::BounceForNoTls(Path& path) {
 
 void Scheduler::Return(const Assignment& assignment) {
   Lane& lane = *assignment.lane;
-  ReturnPermits(assignment);
+  ReturnPermits(assignment, services_.Now());
   settler_.Return(lane);
   if (lane.discarded || lane.queue == nullptr) return lanes_.Want(lane);
   if (assignment.message != nullptr && lane.queue->signer != nullptr) {

@@ -37,7 +37,7 @@ struct Assignment {
 };
 
 // Gives back what was taken for a row that is not sent.
-void ReturnPermits(const Assignment& assignment);
+void ReturnPermits(const Assignment& assignment, absl::Time now);
 
 // Scheduler decides which row goes next, and keeps the account of every row that this shard has claimed.
 //

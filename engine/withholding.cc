@@ -40,7 +40,7 @@ bool Scheduler::Confirm(const Assignment& assignment) {
   if (suppressed_since_.empty()) return true;
   const queue::AddressHash address = services_.store.AddressOf(assignment.claim.row().recipient);
   if (!suppressed_since_.Binds(address, lanes_.MailingOf(lane))) return true;
-  ReturnPermits(assignment);
+  ReturnPermits(assignment, services_.Now());
   Withhold(assignment);
   return false;
 }
@@ -78,7 +78,7 @@ bool Scheduler::PostponeFront(SendQueue& queue, absl::Time now) {
 void Scheduler::Postpone(const Assignment& assignment, absl::Time until, std::string why) {
   const Lane& lane = *assignment.lane;
   const queue::Row& row = assignment.claim.row();
-  ReturnPermits(assignment);
+  ReturnPermits(assignment, services_.Now());
   auto evidence = std::make_shared<queue::Evidence>();
   evidence->stream = lane.campaign->stream;
   queue::Outcome outcome;

@@ -49,7 +49,18 @@ absl::Duration Throttle::Acquire(absl::Time now) {
   }
 }
 
-void Throttle::Return() { next_ns_.fetch_sub(period_ns_.load(std::memory_order_relaxed), std::memory_order_relaxed); }
+void Throttle::Return(absl::Time taken, absl::Time now) {
+  const int64_t period = period_ns_.load(std::memory_order_relaxed);
+  const int64_t tolerance = tolerance_ns_.load(std::memory_order_relaxed);
+  const int64_t after = absl::ToUnixNanos(taken) + period;  // the next one, if it was the last and came in time
+  // What comes back within the tolerance moves the others by no more than the slack of a window.
+  const int64_t late = absl::ToUnixNanos(now) - absl::ToUnixNanos(taken);
+  const bool is_prompt = late >= 0 && late <= tolerance;  // a clock that was set back makes it no earlier
+  int64_t next = next_ns_.load(std::memory_order_relaxed);
+  while (is_prompt || (next >= after && next <= after + tolerance)) {
+    if (next_ns_.compare_exchange_weak(next, next - period, std::memory_order_relaxed)) return;
+  }
+}
 
 void Throttle::Adopt(const Options& options, absl::Time now) {
   const Shape shape = ShapeOf(options);

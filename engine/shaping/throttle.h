@@ -40,8 +40,10 @@ class Throttle {
   // What Acquire would return, taking nothing.
   absl::Duration Peek(absl::Time now) const;
 
-  // Gives back a permit that was taken and not used, so that a path can ask several limits and take from all or none.
-  void Return();
+  // Gives back a permit that was taken then and not used, so that a path can ask several limits and take from all or
+  // none. What comes back late, when others have been taken after it, is lost: those came after it as far apart as they
+  // may, and one more would be too many in a window that begins between it and them.
+  void Return(absl::Time taken, absl::Time now);
 
   // Changes the limit; what was already taken still counts. The next free time stays, but for a limit that allows more:
   // then it is no further away than if the last permit had been taken now.

@@ -217,7 +217,7 @@ TEST(LimitsTest, ATurnThatIsGivenBackComesAgain) {
   const std::shared_ptr<RateInForce> rate = limits.Rate("source", "ip1", AnHour(1));
   const auto flow = rate->FlowOf("spring", 1, 1), other = rate->FlowOf("summer", 1, 1);
   EXPECT_EQ(rate->Acquire(kNow, {1}, flow.get()), absl::ZeroDuration());
-  rate->Return(kNow, flow.get());
+  rate->Return(kNow, kNow, flow.get());
   EXPECT_EQ(rate->Acquire(kNow, {1}, other.get()), absl::ZeroDuration());
   EXPECT_EQ(rate->Acquire(kNow, {1}, flow.get()), absl::Hours(1));
   const absl::Time free = kNow + absl::Hours(1);

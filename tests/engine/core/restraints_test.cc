@@ -490,7 +490,8 @@ TEST_F(RestraintsTest, AfterASuspensionPaceComesBackInAsLongAgainAtMost) {
   Hear("google", "421 4.7.0 wait a minute", kNow);
   const std::shared_ptr<RateInForce> rate =
       restraints_.RatesOn({.source = "ip1", .provider = "google", .stream = "news", .campaign = "c"})[0];
-  for (int i = 0; i < 50; ++i) rate->Return(kNow - absl::Seconds(1));  // what was taken and not used shortens nothing
+  for (int i = 0; i < 50; ++i)
+    rate->Return(kNow - absl::Seconds(1), kNow);  // what was taken and not used shortens nothing
   EXPECT_EQ(rate->Acquire(kNow + absl::Seconds(59), {0}), absl::Seconds(1));
   // The first message leaves before anybody has ticked: it costs one of the first step, and not one of the suspension.
   const absl::Time over = kNow + absl::Minutes(1);

@@ -255,13 +255,13 @@ TEST_F(WarmupsTest, WhatIsGivenBackIsThere) {
   const std::shared_ptr<RateInForce> rate = warmups_->On("ip1", "google");
   Tick(At(1, 0));
   ASSERT_EQ(rate->Acquire(At(1, 0), {kStanding}), absl::ZeroDuration());
-  rate->Return(At(1, 0));
+  rate->Return(At(1, 0), At(1, 0));
   EXPECT_EQ(StatusOf("google", At(1, 1)).standing.sent, 0);
   // What was taken on the day before is not this day's.
   Tick(At(1, 1));
   ASSERT_EQ(rate->Acquire(At(1, 1), {kStanding}), absl::ZeroDuration());
   Tick(At(2, 0));
-  rate->Return(At(1, 1));
+  rate->Return(At(1, 1), At(2, 0));
   EXPECT_EQ(StatusOf("google", At(2, 0)).standing.sent, 0);
   EXPECT_LE(TakeAll("ip1", "google", At(2, 0), At(3, 0)), 4);
 }

@@ -124,9 +124,51 @@ TEST(ThrottleTest, PeekTakesNothing) {
 TEST(ThrottleTest, ReturnedPermitIsFreeAgain) {
   Throttle throttle({.count = 1});
   ASSERT_EQ(throttle.Acquire(kStart), absl::ZeroDuration());
-  throttle.Return();
-  EXPECT_EQ(throttle.Acquire(kStart), absl::ZeroDuration());
-  EXPECT_EQ(throttle.Acquire(kStart), absl::Seconds(1));
+  throttle.Return(kStart, kStart + absl::Milliseconds(300));
+  EXPECT_EQ(throttle.Acquire(kStart + absl::Milliseconds(300)), absl::ZeroDuration());
+  EXPECT_EQ(throttle.Acquire(kStart + absl::Milliseconds(300)), absl::Seconds(1));
+}
+
+TEST(ThrottleTest, APermitThatComesBackBehindOthersIsLost) {
+  Throttle throttle({.count = 1, .per = absl::Minutes(1)});
+  absl::Time now = kStart;
+  for (int i = 0; i < 5; ++i, now += absl::Minutes(1)) ASSERT_EQ(throttle.Acquire(now), absl::ZeroDuration());
+  const absl::Time last = now - absl::Minutes(1);
+  throttle.Return(kStart, now - absl::Seconds(10));
+  EXPECT_EQ(throttle.Peek(now - absl::Seconds(10)), absl::Seconds(10)) << "two would be within a minute";
+  throttle.Return(last, now - absl::Seconds(10));
+  EXPECT_EQ(throttle.Peek(now - absl::Seconds(10)), absl::ZeroDuration()) << "nobody had one after it";
+}
+
+TEST(ThrottleTest, WhatComesBackLateAddsNothingToAWindow) {
+  Throttle throttle({.count = 600, .per = absl::Minutes(1)});
+  std::vector<absl::Time> taken, used;
+  // Every tenth is given back after a second.
+  for (absl::Time now = kStart; now < kStart + absl::Minutes(3); now += absl::Milliseconds(1)) {
+    for (const absl::Time one : taken) {
+      if (one + absl::Seconds(1) == now) throttle.Return(one, now);
+    }
+    std::erase_if(taken, [now](absl::Time one) { return one + absl::Seconds(1) <= now; });
+    if (throttle.Acquire(now) > absl::ZeroDuration()) continue;
+    (used.size() % 10 == 9 && taken.empty() ? taken : used).push_back(now);
+  }
+  ASSERT_GT(used.size(), 1500u);
+  for (size_t i = 600; i < used.size(); ++i) EXPECT_GE(used[i] - used[i - 600], absl::Minutes(1));
+}
+
+TEST(ThrottleTest, APermitOfAnOlderLimitDoesNotComeBackToALongerOne) {
+  Throttle throttle({.count = 200});
+  std::vector<absl::Time> in_flight;
+  absl::Time now = kStart;
+  for (int i = 0; i < 50; ++i, now += absl::Milliseconds(10)) {
+    ASSERT_EQ(throttle.Acquire(now), absl::ZeroDuration());
+    in_flight.push_back(now);
+  }
+  throttle.Adopt({.count = 10, .per = absl::Hours(1)}, now);
+  ASSERT_EQ(throttle.Acquire(now), absl::ZeroDuration());
+  now += absl::Seconds(1);
+  for (const absl::Time taken : in_flight) throttle.Return(taken, now);
+  EXPECT_EQ(throttle.Peek(now), absl::Minutes(6) - absl::Seconds(1));
 }
 
 TEST(ThrottleTest, ClockThatStepsBackOnlyDelays) {
@@ -139,7 +181,7 @@ TEST(ThrottleTest, ClockThatStepsBackOnlyDelays) {
 TEST(ThrottleTest, NoCountIsNoLimit) {
   Throttle throttle;
   for (int i = 0; i < 1000; ++i) EXPECT_EQ(throttle.Acquire(kStart), absl::ZeroDuration());
-  throttle.Return();
+  throttle.Return(kStart, kStart);
   EXPECT_EQ(throttle.Peek(kStart), absl::ZeroDuration());
   EXPECT_EQ(throttle.period(), absl::ZeroDuration());
 }
