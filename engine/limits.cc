@@ -11,6 +11,9 @@ namespace {
 // A rate that had a permit so long ago has all that it may give at once.
 constexpr absl::Duration kFullAgain = absl::Seconds(1);
 
+// A permit may be free again so much later than it would be, after a kill while the disk is slow.
+constexpr absl::Duration kCoverMost = absl::Minutes(1);
+
 // Of what says who waits.
 absl::Time UntilOf(uint64_t waiting) { return absl::FromUnixMillis(static_cast<int64_t>(waiting >> 8)); }
 uint8_t StandingOf(uint64_t waiting) { return static_cast<uint8_t>(waiting & 0xff); }
@@ -109,7 +112,7 @@ void Limits::Wake() {
 
 std::vector<RateInForce::Cover> Limits::AwaitAsked() {
   asked_.wait(nullptr, std::memory_order_acquire);
-  const absl::Time until = absl::Now() + RateInForce::kSlow;
+  const absl::Time until = absl::Now() + covers_for_;
   std::vector<RateInForce::Cover> covers;
   for (RateInForce* rate = asked_.exchange(nullptr, std::memory_order_acquire); rate != nullptr;) {
     RateInForce* const next = rate->next_asked_;
@@ -125,11 +128,15 @@ std::vector<RateInForce::Cover> Limits::AwaitAsked() {
 }
 
 void Limits::Take(const RateInForce::Cover& cover) {
+  // What had run out before it was written covered nothing: the next one is for longer.
+  const bool late = cover.until <= absl::Now();
+  covers_for_ = late ? std::min(2 * covers_for_, kCoverMost) : RateInForce::kSlow;
   {
     const std::lock_guard lock(mutex_);
     RateInForce& rate = *cover.rate;
-    // Unless a reload has made it slower meanwhile: then that was not said of it.
-    if (cover.until + rate.throttle_.period() <= cover.free_again) {
+    const absl::Duration period = rate.throttle_.period();
+    // Unless a reload has made it slower meanwhile: then that was not said of it. Or fast: then it needs none.
+    if (period > RateInForce::kSlow && cover.until + period <= cover.free_again) {
       rate.covered_ns_.store(absl::ToUnixNanos(cover.until), std::memory_order_release);
     }
   }

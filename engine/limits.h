@@ -301,8 +301,9 @@ class Limits {
                                     std::string_view identity, Keeper keeper);
   void AskCover(RateInForce& rate);
 
-  std::atomic<RateInForce*> asked_{nullptr};  // a stack through next_asked_
-  RateInForce awake_{*this, "", ""};          // in it, it ends a wait
+  std::atomic<RateInForce*> asked_{nullptr};        // a stack through next_asked_
+  absl::Duration covers_for_ = RateInForce::kSlow;  // of the ledger alone
+  RateInForce awake_{*this, "", ""};                // in it, it ends a wait
   bool on_disk_ = false;
   absl::Time started_ = absl::InfinitePast();
   Unnamed unnamed_ = Unnamed::kFree;
