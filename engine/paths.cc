@@ -379,6 +379,12 @@ std::optional<Paths::Full> Paths::FullFor(const SendQueue& queue, const Path& pa
   }
   const Slots::For most = queue.transactional() ? Slots::For::kReserved : *what;
   if (const Slots* const full = FullAmong(path.slots, most); full != nullptr) return full_of(*full);
+  if (const absl::Time opens = OpensForSlow(queue, path); opens > services_.SteadyNow()) {
+    return Full{.detail = fmt::format("connections from {} to {}: {} were opened in a row while no message was free",
+                                      path.source_name, path.site.key, path.in_vain),
+                .set_by = "built in",
+                .until = services_.OnTheWall(opens)};
+  }
   const absl::Time now = services_.SteadyNow(), again = path.reception->full_until();
   if (again > now && path.reception->MayOpen(now) == again) {
     return Full{.detail = fmt::format("connections from {} to {}: {} open, and the receiver let no further one in",

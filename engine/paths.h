@@ -130,6 +130,8 @@ class Paths {
  private:
   bool PumpPath(SendQueue& queue, Path& path);
   bool HasTurn(SendQueue& queue, Path& path);
+  // When the next may be opened for a permit of a slow limit: the last ones carried nothing.
+  static absl::Time OpensForSlow(const SendQueue& queue, const Path& path);
   absl::Duration OpensAhead() const;
   bool RefusedForLong(Path& path) const;
   // As many sessions are open as the shard has for mail of this queue.

@@ -57,8 +57,8 @@ bool Paths::HasTurn(SendQueue& queue, Path& path) {
     WakeAt(path, now + kWorthConnecting);
     return false;
   }
-  if (!queue.transactional() && path.next_for_slow > steady) {
-    WakeAt(path, services_.OnTheWall(path.next_for_slow));
+  if (const absl::Time opens = OpensForSlow(queue, path); opens > steady) {
+    WakeAt(path, services_.OnTheWall(opens));
     return false;
   }
   const bool is_near = !is_kept && wait <= OpensAhead();
@@ -77,6 +77,15 @@ bool Paths::HasTurn(SendQueue& queue, Path& path) {
   const absl::Duration again = is_kept ? wait : wait - OpensAhead();
   WakeAt(path, now + std::clamp(again, RateInForce::kCommit, Scheduler::kLookAfterExpiries));
   return false;
+}
+
+absl::Time Paths::OpensForSlow(const SendQueue& queue, const Path& path) {
+  const std::shared_ptr<const SendPermits>* const permits = queue.PermitsOf(path.source);
+  const auto is_slow = [](const BoundRate& bound) { return bound.rate->slow(); };
+  const bool waits =
+      !queue.transactional() && permits != nullptr &&
+      (std::ranges::any_of((*permits)->rates, is_slow) || std::ranges::any_of((*permits)->connection_rates, is_slow));
+  return waits ? path.next_for_slow : absl::InfinitePast();
 }
 
 void Paths::Withdraw(const SendQueue& queue, const SendPermits& permits) {
