@@ -123,6 +123,9 @@ void Paths::Configure(Path& path) {
   path.source = found == nullptr ? -1 : static_cast<int>(found - options.sources.data());
   if (found == nullptr) return;
   const SourceOptions& source = *found;
+  if (path.address != source.address) {
+    for (Path::Taken& taken : path.taken) taken.moved = true;
+  }
   path.address = source.address;
   const DestinationSettings settings = options.DestinationFor(path.site.domain, path.site.hosts.front().name);
   path.slots = {services_.limits.Count("source " + source.name, source.connections,
@@ -156,6 +159,7 @@ void Paths::Configure(Path& path) {
 
 void Paths::AdoptSlots(Path& path) {
   for (Path::Taken& taken : path.taken) {
+    if (taken.moved) continue;
     for (const std::shared_ptr<Slots>& one : path.slots) {
       if (std::ranges::find(taken.slots, one) != taken.slots.end()) continue;
       one->TakeAnyway(taken.what);
@@ -319,13 +323,13 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
   queue.had_connection = steady;
   // For a further host it stands behind those that wait for their first.
   permits = ConnectionPermits((*queue.PermitsOf(path.source))->connection_rates, queue.BidForConnection(steady));
-  path.taken.push_back({path.slots, *what});
+  Path::Taken& taken = path.taken.emplace_back(Path::Taken{.slots = path.slots, .what = *what});
   ++path.sessions;
   if (*what == Slots::For::kReserved) ++path.reserved_sessions;
   if (!std::exchange(path.replaces, false)) path.next_added = steady + kPace;
   path.retry = queue.stream->retry;
   path.retry_of = queue.stream->name;
-  sessions_.Start(Session::Run(scheduler_, path, *what, Reception::Visit(path.reception, steady), std::move(carriage),
+  sessions_.Start(Session::Run(scheduler_, path, taken, Reception::Visit(path.reception, steady), std::move(carriage),
                                std::move(permits)));
   const bool wants_more = queue.rows_ready > static_cast<size_t>(SessionsFor(queue, path));
   if (wants_more) WakeAt(path, services_.OnTheWall(path.next_added));
@@ -441,18 +445,18 @@ bool Paths::IsOverAtSite(const Path& path, Slots::For what) {
          std::ranges::all_of(path.site.queues, [&](const auto& queue) { return is_over(*queue); });
 }
 
-bool Paths::IsTooMany(Path& path, Slots::For what) {
+bool Paths::IsTooMany(Path& path, Path::Taken& taken) {
+  if (taken.moved || taken.leaves) return true;
   if (!path.reloaded) return false;
+  const Slots::For what = taken.what;
   const bool over = path.source < 0 || IsOverAtSite(path, what) ||
                     std::ranges::any_of(path.slots, [what](const auto& slots) { return slots->IsOver(what); });
-  const auto stays = std::ranges::find_if(
-      path.taken, [what](const Path::Taken& taken) { return taken.what == what && !taken.leaves; });
-  if (!over || stays == path.taken.end()) {
+  if (!over) {
     path.reloaded = path.reserved_sessions > 0 && path.reserved_sessions < path.sessions;  // the others may differ
     return false;
   }
-  stays->leaves = true;
-  for (const std::shared_ptr<Slots>& one : stays->slots) one->Leave(what);
+  taken.leaves = true;
+  for (const std::shared_ptr<Slots>& one : taken.slots) one->Leave(what);
   return true;
 }
 
@@ -572,14 +576,12 @@ bool Paths::BlockPath(Path& path, Lack lack, const Attempt& attempt) {
   return head.has_value();
 }
 
-void Paths::OnSessionEnd(Path& path, Slots::For what, bool leaves) {
+void Paths::OnSessionEnd(Path& path, const Path::Taken& taken) {
   --path.sessions;
-  if (what == Slots::For::kReserved) --path.reserved_sessions;
-  const auto taken = std::ranges::find_if(
-      path.taken, [&](const Path::Taken& one) { return one.what == what && one.leaves == leaves; });
-  if (leaves) std::ranges::for_each(taken->slots, [what](const auto& one) { one->HasLeft(what); });
-  ReturnSlots(taken->slots, what);
-  path.taken.erase(taken);
+  if (taken.what == Slots::For::kReserved) --path.reserved_sessions;
+  if (taken.leaves) std::ranges::for_each(taken.slots, [&](const auto& one) { one->HasLeft(taken.what); });
+  ReturnSlots(taken.slots, taken.what);
+  path.taken.remove_if([&](const Path::Taken& one) { return &one == &taken; });
   const absl::Time now = services_.SteadyNow();
   if (path.sessions == 0) {  // it is full no more
     const absl::Time next = now + LeftToOthers(path, now);

@@ -69,15 +69,15 @@ class Paths {
   // A session ends, in the next moment, because its connection has carried all that one may: another may follow it.
   void OnUsedUp(Path& path);
   // A session has ended, whichever way.
-  void OnSessionEnd(Path& path, Slots::For what, bool leaves);
+  void OnSessionEnd(Path& path, const Path::Taken& taken);
 
   // Whether a session that is between two messages is to end, so that transactional mail which has none gets its
   // connection. Asked once for each session that ends: it answers a call.
   bool StandsAside(Path& path, Slots::For what);
 
-  // Whether a session that is between two messages is to end because a reload has left less room than there is open.
-  // It is told so once, and says so when it ends.
-  bool IsTooMany(Path& path, Slots::For what);
+  // Whether a session that is between two messages is to end because a reload has left less room than there is open, or
+  // has moved its source to another address.
+  bool IsTooMany(Path& path, Path::Taken& taken);
 
   // Whether a session that has found no row for a while is to end, because mail to elsewhere waits for its connection.
   // It answers a call too.

@@ -35,34 +35,33 @@ Task<absl::Status> WaitFor(Signal& signal) { co_return co_await signal.Wait(); }
 
 }  // namespace
 
-Task<void> Session::Run(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit visit,
+Task<void> Session::Run(Scheduler& scheduler, Path& path, Path::Taken& taken, Reception::Visit visit,
                         std::unique_ptr<Carriage> carriage, ConnectionPermits permits) {
   ShardServices& services = scheduler.services();
   if (services.options->FindSource(path.source_name) == nullptr) {  // a reload took it away before this began
     carriage->Release();
-    scheduler.paths().OnSessionEnd(path, what, /*leaves=*/false);
+    scheduler.paths().OnSessionEnd(path, taken);
     co_return;
   }
   Gauge* const open = services.metrics.gauge(Metric::kSmtpConnections, {path.source_name});
   open->Add(1);
-  bool leaves = false;
   {
-    Session session(scheduler, path, what, visit, *carriage, std::move(permits));
+    Session session(scheduler, path, taken, visit, *carriage, std::move(permits));
     co_await session.Live();
-    leaves = session.leaves_;
   }
   open->Add(-1);
   visit.End(services.SteadyNow());
   carriage->Release();
-  scheduler.paths().OnSessionEnd(path, what, leaves);
+  scheduler.paths().OnSessionEnd(path, taken);
 }
 
-Session::Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit& visit, Carriage& carriage,
+Session::Session(Scheduler& scheduler, Path& path, Path::Taken& taken, Reception::Visit& visit, Carriage& carriage,
                  ConnectionPermits permits)
     : scheduler_(scheduler),
       services_(scheduler.services()),
       path_(path),
-      what_(what),
+      taken_(taken),
+      what_(taken.what),
       options_(services_.options),
       search_(scheduler, path, visit, options_, std::move(permits)),
       connection_(search_.connection()),
@@ -122,12 +121,11 @@ Task<void> Session::SendAll() {
 // Between two messages: whether others need its connection.
 void Session::LookAround() {
   if (closing_) return;
-  leaves_ = scheduler_.paths().IsTooMany(path_, what_);
   // A site that has none, for want of what several share, gets one of those that have more, or of who has had his turn.
   const bool may_give =
       what_ == Slots::For::kAnything && (path_.sessions > 1 || services_.SteadyNow() - opened_ >= kTurn);
-  closing_ =
-      leaves_ || scheduler_.paths().StandsAside(path_, what_) || (may_give && scheduler_.paths().GivesWay(path_));
+  Paths& paths = scheduler_.paths();
+  closing_ = paths.IsTooMany(path_, taken_) || paths.StandsAside(path_, what_) || (may_give && paths.GivesWay(path_));
 }
 
 bool Session::MayBegin() {

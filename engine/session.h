@@ -41,7 +41,7 @@ class Session {
  public:
   // kReserved: it sends mail of transactional streams alone.
   // `permits`: one of each was taken for its first connection.
-  static Task<void> Run(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit visit,
+  static Task<void> Run(Scheduler& scheduler, Path& path, Path::Taken& taken, Reception::Visit visit,
                         std::unique_ptr<Carriage> carriage, ConnectionPermits permits);
 
  private:
@@ -67,7 +67,7 @@ class Session {
   // Whether this server's replies say themselves what they answer (Pipeline::Fits).
   enum class Telling { kUnknown, kYes, kNo };
 
-  Session(Scheduler& scheduler, Path& path, Slots::For what, Reception::Visit& visit, Carriage& carriage,
+  Session(Scheduler& scheduler, Path& path, Path::Taken& taken, Reception::Visit& visit, Carriage& carriage,
           ConnectionPermits permits);
 
   Task<void> Live();
@@ -117,6 +117,7 @@ class Session {
   Scheduler& scheduler_;
   ShardServices& services_;
   Path& path_;
+  Path::Taken& taken_;
   const Slots::For what_;
   const std::shared_ptr<const Options> options_;  // those in force when it began
   HostSearch search_;
@@ -133,7 +134,6 @@ class Session {
   Telling telling_ = Telling::kUnknown;
   bool reset_due_ = false;                           // a transaction was left unfinished
   bool closing_ = false;                             // nothing more is begun
-  bool leaves_ = false;                              // because a reload has left less room than there was open
   bool over_ = false;                                // nothing more is said, not even QUIT
   int64_t begun_max_ = 0;                            // transactions of this connection
   int answered_ = 0;                                 // those among them that had an answer

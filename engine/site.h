@@ -214,12 +214,14 @@ struct Path {
   Block block;
   Refusal refusal;    // the last one
   SharedSlots slots;  // what a session takes one of each: its source's, its providers'
+  // What an open session has of them.
   struct Taken {
     SharedSlots slots;
     Slots::For what;
+    bool moved = false;   // its source had another address: it leaves from there, and is counted there to its end
     bool leaves = false;  // a reload has left less room than there was open
   };
-  std::vector<Taken> taken;              // by the sessions that are open
+  std::list<Taken> taken;
   Carried carried;                       // what their Carriages have
   std::shared_ptr<Reception> reception;  // of its source, by what judges as one with the site
 
