@@ -140,6 +140,12 @@ absl::Status RecipientFileLoader::Begin(const std::vector<std::string>& text_col
   }
   const absl::Status key_found = FindKeyColumn();
   if (!key_found.ok()) return key_found;
+  std::vector<std::string> there = probe->required_columns();
+  for (const Requirement& each : required_) {
+    if (each.fallback.empty()) there.push_back(each.name);
+  }
+  if (key_.has_value()) there.push_back(request_.key_column);
+  reader_.Require(there);
   absl::StatusOr<Template> content = CompileTemplate(spec_);
   if (!content.ok()) return content.status();
   content_ = *std::move(content);

@@ -311,10 +311,9 @@ void NdjsonReader::ReadObject(std::string_view line) {
     fields_[index] = value;
   }
   if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) return broken(simdjson::TAPE_ERROR);
-  if (!first && found < names_.size() && reason.empty()) {
-    size_t missing = 0;
-    while (seen_in_[missing] == rows_) ++missing;
-    bad(missing, "it is missing: an empty value is \"\" or null");
+  for (size_t i = 0; !first && found < names_.size() && i < names_.size(); ++i) {
+    if (seen_in_[i] == rows_ || may_lack_.contains(i)) continue;
+    bad(i, "it is missing: an empty value is \"\" or null");
   }
   reason_ = reason;
   column_ = column;

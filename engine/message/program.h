@@ -75,7 +75,7 @@ class Program {
   std::vector<Slot> slots;
   std::vector<HeaderSlots> headers;
   std::vector<Caution> cautions;
-  std::vector<std::string> needed_columns;
+  std::vector<std::string> needed_columns, required_columns;
   TemplateFields fields;
   size_t columns = 0;         // of a row
   bool takes_nested = false;  // a row's values may be lists and objects

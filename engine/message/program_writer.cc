@@ -30,6 +30,10 @@ std::vector<std::string> PartsOf(const std::string& name) {
   }
 }
 
+void AddOnce(const std::string& column, std::vector<std::string>& columns) {
+  if (std::ranges::find(columns, column) == columns.end()) columns.push_back(column);
+}
+
 }  // namespace
 
 ProgramWriter::ProgramWriter(const Template::Options& options, Columns columns,
@@ -106,7 +110,8 @@ absl::StatusOr<uint32_t> ProgramWriter::SlotOf(const MustacheToken& tag) {
   for (const auto& [name, value] : options_.defaults) fall_back(name, value);
   if (!known && !(paths && MayBeInItems())) return Unknown(slot);
   if (paths && (slot.parts.size() > 1 || !known)) program_->uses_nested = true;
-  if (!is_email && known) Need(column);
+  if (!is_email && known) AddOnce(column, program_->needed_columns);
+  if (slot.column >= 0 && !slot.has_fallback) AddOnce(column, program_->required_columns);
   program_->slots.push_back(std::move(slot));
   return static_cast<uint32_t>(program_->slots.size() - 1);
 }
@@ -118,11 +123,6 @@ bool ProgramWriter::MayBeInItems() const {
         slot.column == Slot::kEmail || std::ranges::find(text_columns_, slot.parts.front()) != text_columns_.end();
     return !is_text || slot.parts.size() > 1;
   });
-}
-
-void ProgramWriter::Need(const std::string& column) {
-  std::vector<std::string>& needed = program_->needed_columns;
-  if (std::ranges::find(needed, column) == needed.end()) needed.push_back(column);
 }
 
 absl::Status ProgramWriter::Unknown(const Slot& slot) const {

@@ -60,7 +60,6 @@ class ProgramWriter {
   absl::Status Unknown(const Slot& slot) const;
   // Whether a name may be found in an item of a section that is open.
   bool MayBeInItems() const;
-  void Need(const std::string& column);
 
   const Template::Options& options_;
   const Columns columns_;

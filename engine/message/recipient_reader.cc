@@ -136,6 +136,12 @@ absl::Status RecipientReader::NoEmail(const std::vector<std::string>& names) con
                   shown < names.size() ? fmt::format(" and {} more", names.size() - shown) : ""));
 }
 
+void RecipientReader::Require(std::span<const std::string> columns) {
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    if (std::ranges::find(columns, columns_[i]) == columns.end()) rows_->MayLack(FieldOf(i));
+  }
+}
+
 std::string_view RecipientReader::ColumnOf(std::optional<size_t> field) const {
   if (!field.has_value() || *field > columns_.size()) return {};
   if (*field == email_index_) return "email";

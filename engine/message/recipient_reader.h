@@ -20,7 +20,7 @@ namespace sealift::engine {
 
 // RecipientReader turns a recipient file into recipients: a header row that names the columns, `email` among them in
 // any case, then one row a recipient. Names are trimmed; names other than `email` keep their case. In NDJSON the
-// members of the first object are the columns.
+// members of the first object are the columns. A later object must have all of them, but for what Require leaves out.
 //
 // Row numbers count every data row, good or bad, from 1, so that they are the same each time the file is read: a load
 // that was interrupted reads the file again and passes over rows whose `offset` it has already committed.
@@ -72,6 +72,9 @@ class RecipientReader {
   // Every column but `email`, in the file's order.
   const std::vector<std::string>& columns() const { return columns_; }
 
+  // Once the columns are known: an object of NDJSON must have these alone from now on, and the address.
+  void Require(std::span<const std::string> columns);
+
  private:
   absl::Status ReadHeader();
   std::string_view Header() const { return format_ == RecipientFormat::kNdjson ? "object" : "line"; }
@@ -80,6 +83,8 @@ class RecipientReader {
   std::string_view OtherFormat() const;
   // The column that the row's field is of; empty when the row has no such column.
   std::string_view ColumnOf(std::optional<size_t> field) const;
+  // The row's field that a column is.
+  size_t FieldOf(size_t column) const { return column < email_index_ ? column : column + 1; }
   Step Accept();
   Step Reject(std::string_view column, std::string reason);
 

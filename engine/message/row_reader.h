@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,6 +50,9 @@ class RowReader {
 
   virtual absl::StatusOr<Step> Next() = 0;
 
+  // From now on a row may lack this field, which is empty then. Asked by readers whose rows name their fields.
+  void MayLack(size_t field) { may_lack_.insert(field); }
+
   // Of the row that Next returned; valid until the next call.
   std::span<const std::string_view> fields() const { return fields_; }
   std::string_view reason() const { return reason_; }
@@ -64,6 +68,7 @@ class RowReader {
   // What is said of a row beyond them.
   const std::string row_too_long_, field_too_long_, too_many_fields_;
 
+  std::set<size_t> may_lack_;
   std::vector<std::string_view> fields_;
   std::string_view reason_;  // of a text that stays
   std::optional<size_t> column_;

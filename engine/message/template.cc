@@ -36,6 +36,8 @@ absl::Status Template::Render(const Row& row, const Identity& identity, std::str
 
 const std::vector<std::string>& Template::needed_columns() const { return program_->needed_columns; }
 
+const std::vector<std::string>& Template::required_columns() const { return program_->required_columns; }
+
 const TemplateFields& Template::fields() const { return program_->fields; }
 
 WantedField Template::WantedOf(std::string_view column) const { return engine::WantedOf(*program_, column); }

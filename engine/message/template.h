@@ -105,6 +105,9 @@ class Template {
   // The columns whose values are used, in the order of their first use, defaults included, `email` left out.
   const std::vector<std::string>& needed_columns() const;
 
+  // Those of them that some tag names and has no default for.
+  const std::vector<std::string>& required_columns() const;
+
   const TemplateFields& fields() const;
 
   // What the value of this column must be for Check to take it.

@@ -2,9 +2,11 @@
 #include <absl/strings/escaping.h>
 #include <fmt/format.h>
 
+#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "engine/message/date.h"
 #include "engine/message/name_check.h"
@@ -53,17 +55,21 @@ absl::Status NoSuchRow(int row, uint64_t rows, const std::string& path) {
 struct PreviewRow {
   uint64_t line = 0;
   std::string email;
-  std::vector<std::string> columns, fields;
+  std::vector<std::string> fields;
 };
 
-absl::StatusOr<PreviewRow> FindRow(const std::string& path, engine::RecipientFormat format, int row) {
+// `required_of`: the columns that every row must have.
+absl::StatusOr<PreviewRow> FindRow(const std::string& path, engine::RecipientFormat format, int row,
+                                   const std::function<std::vector<std::string>(const RecipientReader&)>& required_of) {
   absl::StatusOr<RowFile> file = RowFile::Open(path, "--recipients");
   if (!file.ok()) return file.status();
   RecipientReader reader(format);
   std::string piece;
   uint64_t rows = 0;
+  bool asked = false;
   for (;;) {
     const absl::StatusOr<RecipientReader::Step> step = reader.Next();
+    if (reader.has_columns() && !std::exchange(asked, true)) reader.Require(required_of(reader));
     if (!step.ok())
       return Fail(ExitCode::kBadData,
                   {"campaign preview: the recipient file cannot be read", path,
@@ -72,7 +78,7 @@ absl::StatusOr<PreviewRow> FindRow(const std::string& path, engine::RecipientFor
       case RecipientReader::Step::kRecipient:
         rows = reader.recipient().row;
         if (rows == static_cast<uint64_t>(row)) {
-          PreviewRow found{reader.recipient().line, std::string(reader.recipient().email), reader.columns(), {}};
+          PreviewRow found{reader.recipient().line, std::string(reader.recipient().email), {}};
           for (const std::string_view field : reader.recipient().fields) found.fields.emplace_back(field);
           return found;
         }
@@ -115,19 +121,25 @@ CommandResult PreviewOffline(const Invocation& call, Console& console, int row, 
   const absl::StatusOr<engine::RecipientFormat> format =
       ParseFormatArgument(call.Value("format"), call.Value("recipients"));
   if (!format.ok()) return format.status();
-  const absl::StatusOr<PreviewRow> found = FindRow(call.Value("recipients"), *format, row);
-  if (!found.ok()) return found.status();
-  engine::Template::Options options{.columns = found->columns, .defaults = {}, .names = engine::NamesOf(*format)};
+  engine::Template::Options options{.columns = {}, .defaults = {}, .names = engine::NamesOf(*format)};
   for (const std::string& given : call.Values("default")) {
     const auto pair = ParsePair("default", given);
     if (!pair.ok()) return pair.status();
     options.defaults.push_back(*pair);
   }
-  const absl::StatusOr<engine::Template> compiled = engine::Template::Compile(*text, options);
-  if (!compiled.ok()) {
+  std::optional<absl::StatusOr<engine::Template>> compiled;
+  const absl::StatusOr<PreviewRow> found =
+      FindRow(call.Value("recipients"), *format, row, [&](const RecipientReader& reader) {
+        options.columns = reader.columns();
+        compiled = engine::Template::Compile(*text, options);
+        return compiled->ok() ? (*compiled)->required_columns() : reader.columns();
+      });
+  if (!found.ok()) return found.status();
+  const absl::StatusOr<engine::Template>& content = *compiled;
+  if (!content.ok()) {
     return Fail(ExitCode::kBadData,
                 {"campaign preview: the template cannot be used", call.Value("template"),
-                 fmt::format("{}.", std::string(compiled.status().message())), "Correct it; a load would be refused."});
+                 fmt::format("{}.", std::string(content.status().message())), "Correct it; a load would be refused."});
   }
   // A load may take one for its --require, which is not known here.
   if (const absl::Status defaults = engine::CheckDefaults(*text, options, {}); !defaults.ok()) {
@@ -137,8 +149,8 @@ CommandResult PreviewOffline(const Invocation& call, Console& console, int row, 
   const engine::Template::Row values{.email = found->email, .fields = fields};
   const std::string id = engine::FormatMessageId(kPreviewId, kPreviewHost);
   std::string message;
-  absl::Status rendered = compiled->Check(values);
-  if (rendered.ok()) rendered = compiled->Render(values, {.message_id = id, .date = date}, message);
+  absl::Status rendered = content->Check(values);
+  if (rendered.ok()) rendered = content->Render(values, {.message_id = id, .date = date}, message);
   if (!rendered.ok()) {
     return Fail(ExitCode::kBadData,
                 {fmt::format("campaign preview: row {} would be rejected", row),

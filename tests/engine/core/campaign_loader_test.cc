@@ -681,6 +681,21 @@ TEST_F(CampaignLoaderTest, EveryFormatMakesTheSameRows) {
   }
 }
 
+TEST_F(CampaignLoaderTest, AnObjectOfNdjsonMayLackWhatHasADefaultOrNoTagNames) {
+  constexpr std::string_view kLines =
+      "{\"email\":\"a1@d1.test\",\"name\":\"Ann\",\"plan\":\"gold\",\"note\":\"x\"}\n"
+      "{\"email\":\"a2@d1.test\",\"name\":\"Bob\"}\n"
+      "{\"email\":\"a3@d1.test\",\"plan\":\"gold\"}\n";
+  LoadRequest request = Request();
+  request.format = RecipientFormat::kNdjson;
+  request.template_text = "From: a@b.test\nSubject: Hi\n\n{{name}} has {{plan}}\n";
+  request.defaults = {{"plan", "basic"}};
+  const absl::StatusOr<Summary> loaded = Load(kLines, request);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(loaded->accepted, 2u);
+  EXPECT_EQ(loaded->rejected, 1u) << "nothing stands in for its name";
+}
+
 TEST_F(CampaignLoaderTest, NdjsonAgainAddsNothingHoweverItsBytesArrive) {
   LoadRequest request = Request();
   request.format = RecipientFormat::kNdjson;

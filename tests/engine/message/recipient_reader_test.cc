@@ -136,6 +136,25 @@ TEST(RecipientReaderTest, NdjsonHasTheMembersOfItsFirstObjectAsColumns) {
               ElementsAre("1@1 jane@d1.test Jane|1.50", "2@2 joe@d1.test true|"));
 }
 
+TEST(RecipientReaderTest, AnObjectOfNdjsonMayLackWhatIsNotRequired) {
+  RecipientReader reader(RecipientFormat::kNdjson);
+  const std::string text =
+      "{\"a\":1,\"email\":\"a@d1.test\",\"b\":2}\n"
+      "{\"b\":3,\"email\":\"b@d1.test\"}\n"
+      "{\"a\":4,\"email\":\"c@d1.test\"}\n"
+      "{\"a\":5,\"b\":6}\n";
+  reader.Feed(text);
+  reader.Finish();
+  ASSERT_EQ(reader.Next().value(), RecipientReader::Step::kRecipient);
+  reader.Require(std::vector<std::string>{"b"});
+  ASSERT_EQ(reader.Next().value(), RecipientReader::Step::kRecipient);
+  EXPECT_THAT(reader.recipient().fields, ElementsAre("", "3"));
+  for (const std::string column : {"b", "email"}) {
+    ASSERT_EQ(reader.Next().value(), RecipientReader::Step::kRejected);
+    EXPECT_EQ(reader.rejection().column, column);
+  }
+}
+
 TEST(RecipientReaderTest, NdjsonRowsAreRejectedWithLineAndColumn) {
   EXPECT_THAT(
       Read("{\"a\":[1,1,1],\"email\":[\"a@d1.test\"],\"b\":2}\n"
