@@ -466,7 +466,7 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& heard) {
       metrics.counter(Metric::kMessagesBounced, {stream_name, source, provider, reason})->Add();
       break;
     case OutcomeKind::kExpired:
-      outcome.reason_class = "expired";
+      outcome.reason_class = attempt.in_doubt ? queue::kInDoubtClass : "expired";
       outcome.rule.clear();
       metrics.counter(Metric::kMessagesExpired, {stream_name})->Add();
       break;

@@ -106,6 +106,7 @@ absl::Status CommitBatch::BuildLate(std::span<const Outcome> outcomes, bool deli
     if (!tally.ok()) return tally.status();
     const Row& row = outcome.pack->rows_[outcome.index];
     if (outcome.received) AddReceived(outcome, row, batch);
+    if (outcome.intended) EndIntent(outcome, row, batch);
     if (absl::Status status = AddFact(outcome, row, delivered, *tally, batch); !status.ok()) return status;
   }
   return Finish(sequence, batch);
@@ -141,7 +142,7 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
   if (!found.ok()) return found.status();
   Tally& tally = **found;
   if (outcome.received) AddReceived(outcome, row, batch);
-  if (outcome.intended) batch->Delete(database_->handle(Column::kIntents), IntentKey(pack.lane().campaign, row.id));
+  if (outcome.intended) EndIntent(outcome, row, batch);
   if (pack.epoch_ < tally.overtaken) {
     if (absl::Status status = LookAgain(&pack); !status.ok()) return status;
   }
@@ -161,9 +162,12 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
 
   if (tally.cancelled) {
     // The cancellation has counted this row and dropped its lane; what really happened to it is worth knowing.
-    if (deferred || outcome.kind == OutcomeKind::kCancelled || tally.counters.cancelled == 0) return absl::OkStatus();
-    --tally.counters.cancelled;
-    ++*CountOf(outcome.kind, &tally.counters);
+    const bool tells = in_doubt || (!deferred && outcome.kind != OutcomeKind::kCancelled);
+    if (!tells || tally.counters.cancelled == 0) return absl::OkStatus();
+    if (!in_doubt) {
+      --tally.counters.cancelled;
+      ++*CountOf(outcome.kind, &tally.counters);
+    }
     tally.changed = true;
     if (tally.erased) return absl::OkStatus();
     const bool was_in_doubt = pack.due() == absl::InfiniteFuture();
@@ -197,6 +201,7 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
   }
   if (pack.pending_ == 0) packs_.push_back(&pack);
   pack.pending_ |= bit;
+  if (tally.cancelled && in_doubt) return ParkInDoubt(outcome, OutcomeKind::kCancelled, row, batch);
   return IsParked(outcome.kind) ? Park(outcome, row, batch) : absl::OkStatus();
 }
 
@@ -207,6 +212,10 @@ void CommitBatch::Learn(const Outcome& outcome, const Row& row, bool late) {
   } else if (outcome.kind == OutcomeKind::kDelivered && suppressions_->MaySuspect(row.recipient)) {
     suppressions_learnt_.push_back(Refutation(outcome, row.recipient));
   }
+}
+
+void CommitBatch::EndIntent(const Outcome& outcome, const Row& row, rocksdb::WriteBatch* batch) {
+  batch->Delete(database_->handle(Column::kIntents), IntentKey(outcome.pack->lane().campaign, row.id));
 }
 
 void CommitBatch::AddReceived(const Outcome& outcome, const Row& row, rocksdb::WriteBatch* batch) {
@@ -223,6 +232,13 @@ absl::Status CommitBatch::Park(const Outcome& outcome, const Row& row, rocksdb::
   if (absl::Status status = EncodeParked(sealer_, outcome, row, key, &value); !status.ok()) return status;
   batch->Put(database_->handle(Column::kParked), key, value);
   return absl::OkStatus();
+}
+
+absl::Status CommitBatch::ParkInDoubt(Outcome outcome, OutcomeKind decided, const Row& row,
+                                      rocksdb::WriteBatch* batch) {
+  outcome.kind = decided;
+  outcome.reason_class = kInDoubtClass;
+  return Park(outcome, row, batch);
 }
 
 absl::Status CommitBatch::LookAgain(Pack* pack) {
@@ -243,7 +259,8 @@ absl::Status CommitBatch::LookAgain(Pack* pack) {
 
 absl::Status CommitBatch::AddOvertaken(const Outcome& outcome, const Row& row, Tally* tally,
                                        rocksdb::WriteBatch* batch) {
-  if (outcome.kind != OutcomeKind::kDelivered && outcome.kind != OutcomeKind::kBounced) return absl::OkStatus();
+  const bool fact = outcome.kind == OutcomeKind::kDelivered || outcome.kind == OutcomeKind::kBounced;
+  if (!fact && outcome.reason_class != kInDoubtClass) return absl::OkStatus();
   return AddFact(outcome, row, /*delivered=*/false, tally, batch);
 }
 
@@ -252,24 +269,23 @@ absl::Status CommitBatch::AddFact(const Outcome& outcome, const Row& row, bool d
   events_.Add(outcome, row, absl::InfiniteFuture());
   Learn(outcome, row, delivered);
   lanes_.emplace_back(outcome.pack->lane(), row.id);
-  const std::string key = ParkedKey(outcome.pack->lane().campaign, row.id);
-  std::string value;
-  const auto parked = database_->get()->Get({}, database_->handle(Column::kParked), key, &value);
-  if (parked.IsNotFound()) {  // decided as delivered, or past its retention
+  const CampaignId campaign = outcome.pack->lane().campaign;
+  const absl::StatusOr<std::optional<ParkedRow>> parked = FindParkedRow(database_, unsealer_, campaign, row.id);
+  if (!parked.ok()) return parked.status();
+  if (!*parked) {  // decided as delivered, or past its retention
     if (!delivered || tally->counters.delivered == 0) return absl::OkStatus();
     --tally->counters.delivered;
     ++*CountOf(outcome.kind, &tally->counters);
     tally->changed = true;
     return absl::OkStatus();
   }
-  if (!parked.ok()) return FromRocks(parked, "read a parked row");
-  const absl::StatusOr<StoredRow> decided = DecodeParked(unsealer_, key, value);
-  if (!decided.ok()) return decided.status();
-  --*CountOf(decided->outcome, &tally->counters);
+  const OutcomeKind decided = (*parked)->kind;
+  if (outcome.reason_class == kInDoubtClass) return ParkInDoubt(outcome, decided, row, batch);
+  --*CountOf(decided, &tally->counters);
   ++*CountOf(outcome.kind, &tally->counters);
   tally->changed = true;
   if (outcome.kind == OutcomeKind::kBounced) return Park(outcome, row, batch);
-  batch->Delete(database_->handle(Column::kParked), key);
+  batch->Delete(database_->handle(Column::kParked), ParkedKey(campaign, row.id));
   return absl::OkStatus();
 }
 

@@ -31,7 +31,7 @@ namespace sealift::queue {
 // nothing is durable. Intents are written beside them.
 //
 // A row that was settled aside since its pack was read keeps what was decided then, unless its outcome is a fact: that
-// it was delivered, or refused for good.
+// it was delivered, or refused for good. One that is in doubt keeps it with the class that no replay takes.
 //
 // Owned by:  the committer.
 // Threads:   the committer's.
@@ -85,14 +85,18 @@ class CommitBatch {
   absl::Status LookAgain(Pack* pack);
   // The row was settled aside.
   absl::Status AddOvertaken(const Outcome& outcome, const Row& row, Tally* tally, rocksdb::WriteBatch* batch);
-  // Of a row that is settled: what really happened to it. `delivered`: how it is counted, when it is not parked.
+  // Of a row that is settled: what really happened to it, or that nobody knows. `delivered`: how it is counted, when it
+  // is not parked.
   absl::Status AddFact(const Outcome& outcome, const Row& row, bool delivered, Tally* tally,
                        rocksdb::WriteBatch* batch);
   // What the outcome says of its recipient; `late`: in a report.
   void Learn(const Outcome& outcome, const Row& row, bool late);
+  void EndIntent(const Outcome& outcome, const Row& row, rocksdb::WriteBatch* batch);
   // It counts among what its recipient has received.
   void AddReceived(const Outcome& outcome, const Row& row, rocksdb::WriteBatch* batch);
   absl::Status Park(const Outcome& outcome, const Row& row, rocksdb::WriteBatch* batch);
+  // It was decided so, and may have arrived.
+  absl::Status ParkInDoubt(Outcome outcome, OutcomeKind decided, const Row& row, rocksdb::WriteBatch* batch);
   // Packs the deferred rows.
   absl::Status PackDeferred(uint64_t sequence);
   // All changes of a column in the order of their keys: each is then inserted beside the one before it.

@@ -3,10 +3,10 @@
 #include <map>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "queue/campaign_table.h"
 #include "queue/committer.h"
 #include "queue/damage.h"
+#include "queue/parked_row.h"
 #include "queue/reading.h"
 #include "queue/rocks.h"
 #include "queue/wire.h"
@@ -19,6 +19,7 @@ constexpr uint8_t kVersion = 1;
 
 struct Found {
   std::string rows_key;
+  LaneId lane;
   RowId row{};
   uint16_t attempt = 0;
   absl::Time date;
@@ -32,7 +33,19 @@ bool Decode(std::string_view key, std::string_view value, Found* found) {
   found->rows_key = in.Bytes();
   found->attempt = static_cast<uint16_t>(in.Varint());
   found->date = in.Time();
-  return in.done() && found->rows_key.size() == RowsKey::kSize && found->rows_key.starts_with(key.substr(0, 4));
+  const std::optional<RowsKey> place = RowsKey::Decode(found->rows_key);
+  if (!place || !in.done() || !found->rows_key.starts_with(key.substr(0, 4))) return false;
+  found->lane = place->lane;
+  return true;
+}
+
+// Of a row that was settled aside while it was sent; null: it is not parked.
+absl::StatusOr<std::shared_ptr<Pack>> ParkedPack(CommitContext& context, const Found& found) {
+  const absl::StatusOr<std::optional<ParkedRow>> parked =
+      FindParkedRow(context.database, &context.unsealer, found.lane.campaign, found.row);
+  if (!parked.ok()) return parked.status();
+  if (!*parked) return nullptr;
+  return PackOf({found.lane, found.row}, (*parked)->row);
 }
 
 }  // namespace
@@ -48,6 +61,14 @@ std::string IntentValue(std::string_view rows_key, uint16_t attempt, absl::Time 
   return value;
 }
 
+absl::StatusOr<bool> HasIntent(const CommitContext& context, CampaignId campaign, RowId row) {
+  std::string value;
+  const auto found =
+      context.database->get()->Get({}, context.database->handle(Column::kIntents), IntentKey(campaign, row), &value);
+  if (!found.ok() && !found.IsNotFound()) return FromRocks(found, "read an intent");
+  return found.ok();
+}
+
 absl::Status HoldInDoubt(CommitContext& context, CampaignTable* campaigns, const KeyFieldOf& key_field,
                          absl::Time now) {
   rocksdb::DB* const db = context.database->get();
@@ -58,8 +79,8 @@ absl::Status HoldInDoubt(CommitContext& context, CampaignTable* campaigns, const
   };
   std::map<CampaignId, Owner> owners;
   std::map<std::string, std::shared_ptr<Pack>> packs;  // null: it has no row any more
-  std::vector<Outcome> outcomes;
-  rocksdb::WriteBatch settled;  // intents whose rows are
+  std::vector<Outcome> outcomes, late;                 // of rows that are queued, and parked
+  rocksdb::WriteBatch settled;                         // intents of others
   const std::unique_ptr<rocksdb::Iterator> it(db->NewIterator({}, intents));
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     Found found;
@@ -77,10 +98,17 @@ absl::Status HoldInDoubt(CommitContext& context, CampaignTable* campaigns, const
         known->second = *std::move(pack);
       }
     }
-    const std::shared_ptr<Pack>& pack = known->second;
+    std::shared_ptr<Pack> pack = known->second;
     size_t index = 0;
     while (pack != nullptr && index < pack->rows().size() && pack->rows()[index].id != found.row) ++index;
-    if (pack == nullptr || index == pack->rows().size()) {
+    const bool queued = pack != nullptr && index < pack->rows().size();
+    if (!queued) {
+      absl::StatusOr<std::shared_ptr<Pack>> parked = ParkedPack(context, found);
+      if (!parked.ok()) return parked.status();
+      pack = *std::move(parked);
+      index = 0;
+    }
+    if (pack == nullptr) {
       settled.Delete(intents, it->key());
       continue;
     }
@@ -109,11 +137,14 @@ absl::Status HoldInDoubt(CommitContext& context, CampaignTable* campaigns, const
     }
     outcome.evidence = owner->second.evidence;
     outcome.intended = true;
-    outcomes.push_back(std::move(outcome));
+    (queued ? outcomes : late).push_back(std::move(outcome));
   }
   if (!it->status().ok()) return FromRocks(it->status(), "read what is in doubt");
   if (settled.Count() > 0) {
     if (absl::Status status = context.Write(&settled); !status.ok()) return status;
+  }
+  if (!late.empty()) {
+    if (absl::Status status = context.SettleLate(late, /*delivered=*/false); !status.ok()) return status;
   }
   return outcomes.empty() ? absl::OkStatus() : context.Settle(outcomes, {});
 }

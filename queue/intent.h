@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "queue/campaign.h"
 #include "queue/keys.h"
@@ -32,11 +33,14 @@ struct Intent {
 std::string IntentKey(CampaignId campaign, RowId row);
 std::string IntentValue(std::string_view rows_key, uint16_t attempt, absl::Time date);
 
+// Whether the row has an intent without an outcome. Threads: the committer's.
+absl::StatusOr<bool> HasIntent(const CommitContext& context, CampaignId campaign, RowId row);
+
 // Which field of a campaign's rows names them in events.
 using KeyFieldOf = std::function<std::optional<size_t>(const Campaign&)>;
 
-// Holds every row whose intent has no outcome: it is in doubt from here on, and no reader finds it. For the start of
-// the committer, before anything is read.
+// Holds every row whose intent has no outcome: it is in doubt from here on, and no reader finds it. One that was
+// settled meanwhile stays so, and no replay takes it. For the start of the committer, before anything is read.
 absl::Status HoldInDoubt(CommitContext& context, CampaignTable* campaigns, const KeyFieldOf& key_field, absl::Time now);
 
 }  // namespace sealift::queue

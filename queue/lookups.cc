@@ -64,14 +64,9 @@ Found FindIn(Unsealer* unsealer, std::string_view key, std::string_view value, R
 }
 
 Found FindParked(Database* database, Unsealer* unsealer, CampaignId campaign, RowId row) {
-  const std::string key = ParkedKey(campaign, row);
-  std::string value;
-  const auto found = database->get()->Get({}, database->handle(Column::kParked), key, &value);
-  if (found.IsNotFound()) return std::nullopt;
-  if (!found.ok()) return FromRocks(found, "read a parked row");
-  absl::StatusOr<StoredRow> stored = DecodeParked(unsealer, key, value);
-  if (!stored.ok()) return stored.status();
-  return *std::move(stored);
+  absl::StatusOr<std::optional<ParkedRow>> parked = FindParkedRow(database, unsealer, campaign, row);
+  if (!parked.ok()) return parked.status();
+  return *parked ? std::optional(std::move((*parked)->row)) : std::nullopt;
 }
 
 // Fresh packs of a lane are in the order of their rows: only the last that does not begin after the row can have it.

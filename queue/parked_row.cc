@@ -7,6 +7,7 @@
 #include "queue/damage.h"
 #include "queue/keys.h"
 #include "queue/pack.h"
+#include "queue/rocks.h"
 #include "queue/wire.h"
 
 namespace sealift::queue {
@@ -65,10 +66,16 @@ absl::StatusOr<ParkedRow> DecodeParkedRow(Unsealer* unsealer, std::string_view k
   return parked;
 }
 
-absl::StatusOr<StoredRow> DecodeParked(Unsealer* unsealer, std::string_view key, std::string_view value) {
+absl::StatusOr<std::optional<ParkedRow>> FindParkedRow(Database* database, Unsealer* unsealer, CampaignId campaign,
+                                                       RowId row) {
+  const std::string key = ParkedKey(campaign, row);
+  std::string value;
+  const auto found = database->get()->Get({}, database->handle(Column::kParked), key, &value);
+  if (found.IsNotFound()) return std::nullopt;
+  if (!found.ok()) return FromRocks(found, "read a parked row");
   absl::StatusOr<ParkedRow> parked = DecodeParkedRow(unsealer, key, value);
   if (!parked.ok()) return parked.status();
-  return std::move(parked->row);
+  return *std::move(parked);
 }
 
 absl::StatusOr<std::shared_ptr<Pack>> PackOf(const MessageKey& message, const StoredRow& row) {

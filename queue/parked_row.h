@@ -1,11 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "queue/database.h"
 #include "queue/event.h"
 #include "queue/key_ring.h"
 #include "queue/outcome.h"
@@ -21,7 +23,10 @@ absl::Status EncodeParked(Sealer* sealer, const Outcome& outcome, const Row& row
                           std::string* value);
 
 absl::StatusOr<ParkedRow> DecodeParkedRow(Unsealer* unsealer, std::string_view key, std::string_view value);
-absl::StatusOr<StoredRow> DecodeParked(Unsealer* unsealer, std::string_view key, std::string_view value);
+
+// Nothing: it is not parked.
+absl::StatusOr<std::optional<ParkedRow>> FindParkedRow(Database* database, Unsealer* unsealer, CampaignId campaign,
+                                                       RowId row);
 
 // A pack as a claim would have it, of a row that is not in the schedule any more.
 absl::StatusOr<std::shared_ptr<Pack>> PackOf(const MessageKey& message, const StoredRow& row);

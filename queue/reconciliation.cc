@@ -181,14 +181,11 @@ bool IsElsewhere(const Campaign& campaign) {
 
 // Of a row that is not queued, if it was settled here and may be sent again: as if it were claimed.
 absl::StatusOr<std::optional<Place>> Parked(CommitContext& context, const MessageKey& message) {
-  const std::string key = ParkedKey(message.lane.campaign, message.row);
-  std::string value;
-  const auto found = context.database->get()->Get({}, context.database->handle(Column::kParked), key, &value);
-  if (found.IsNotFound()) return std::nullopt;
-  if (!found.ok()) return FromRocks(found, "read a parked row");
-  const absl::StatusOr<StoredRow> row = DecodeParked(&context.unsealer, key, value);
+  const absl::StatusOr<std::optional<ParkedRow>> row =
+      FindParkedRow(context.database, &context.unsealer, message.lane.campaign, message.row);
   if (!row.ok()) return row.status();
-  absl::StatusOr<std::shared_ptr<Pack>> pack = PackOf(message, *row);
+  if (!*row) return std::nullopt;
+  absl::StatusOr<std::shared_ptr<Pack>> pack = PackOf(message, (*row)->row);
   if (!pack.ok()) return pack.status();
   return Place{*std::move(pack), 0};
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "queue/intent.h"
 #include "queue/keys.h"
 #include "queue/lane_value.h"
 #include "queue/order_book.h"
@@ -50,15 +51,16 @@ absl::StatusOr<std::vector<Returning>> ReadReturning(CommitContext& context, con
   const auto earliest = std::ranges::min_element(step.rows, {}, &ReplayStep::Row::due);
   const uint64_t floor = context.horizon->Prepare(RoundUpDue(Millis(earliest->due)));
   for (const ReplayStep::Row& wanted : step.rows) {
-    Returning row{.expires = wanted.expires, .key = ParkedKey(step.campaign, wanted.row)};
-    std::string value;
-    const auto found = context.database->get()->Get({}, context.database->handle(Column::kParked), row.key, &value);
-    if (found.IsNotFound()) continue;
-    if (!found.ok()) return FromRocks(found, "read a parked row");
-    absl::StatusOr<ParkedRow> parked = DecodeParkedRow(&context.unsealer, row.key, value);
+    absl::StatusOr<std::optional<ParkedRow>> parked =
+        FindParkedRow(context.database, &context.unsealer, step.campaign, wanted.row);
     if (!parked.ok()) return parked.status();
-    if (step.meant && !step.meant(*parked)) continue;
-    row.parked = *std::move(parked);
+    if (!*parked || (step.meant && !step.meant(**parked))) continue;
+    // Its message may be past the final dot since before it was settled.
+    const absl::StatusOr<bool> intended = HasIntent(context, step.campaign, wanted.row);
+    if (!intended.ok()) return intended.status();
+    if (*intended) continue;
+    Returning row{.expires = wanted.expires, .key = ParkedKey(step.campaign, wanted.row)};
+    row.parked = **std::move(parked);
     row.due_ms = RoundUpDue(std::max(Millis(wanted.due), floor + 1));
     rows.push_back(std::move(row));
   }

@@ -53,8 +53,8 @@ struct ParkedSome {
 };
 
 // Accepts parked rows of one campaign anew, each to be sent at its own time: never tried, with an expiry of its own.
-// One that is not parked any more, or is not meant as it is parked now, or whose recipient is suppressed, stays as it
-// is.
+// One that is not parked any more, or is not meant as it is parked now, or is still under way (Intent), or whose
+// recipient is suppressed, stays as it is.
 struct ReplayStep {
   struct Row {
     RowId row{};

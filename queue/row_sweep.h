@@ -17,7 +17,8 @@ namespace sealift::queue {
 // Settles queued rows of a campaign wherever they stand in the schedule: fresh, deferred, in doubt, claimed or not. It
 // looks for them on the caller's thread, and settles them on the committer's, some thousand a commit, where `judge` is
 // asked again about the rows as they are by then. An outcome that a claim of such a row brings later changes nothing,
-// unless it says that the message was delivered or refused: that is what happened, and the counts follow.
+// unless it says that the message was delivered or refused: that is what happened, and the counts follow; or that it is
+// in doubt, which keeps the row from being replayed.
 //
 // Returns how many rows were settled or moved. Blocks; `stop` ends it early. While the file system is full it returns
 // why.

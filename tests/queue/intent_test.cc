@@ -5,6 +5,8 @@
 namespace sealift::queue {
 namespace {
 
+const absl::Time kExpiry = kNow + absl::Hours(72);  // of the fixture's campaigns
+
 class IntentTest : public StoreTest {
  protected:
   void SetUp() override {
@@ -32,6 +34,39 @@ class IntentTest : public StoreTest {
   static Outcome Intended(Outcome outcome) {
     outcome.intended = true;
     return outcome;
+  }
+
+  // As an expiry does, whoever has claimed them.
+  uint64_t Expire() {
+    const auto expired = store_->Expire(campaign_, kExpiry, [](const Pack& /*pack*/, const Row& row) {
+      Outcome outcome;
+      outcome.kind = OutcomeKind::kExpired;
+      outcome.time = kExpiry;
+      outcome.attempt = row.attempts;
+      outcome.reason_class = "expired";
+      return outcome;
+    });
+    EXPECT_TRUE(expired.ok()) << expired.status();
+    return expired.value_or(0);
+  }
+
+  // Replays all that is parked, but for what is in doubt, and says what is queued.
+  std::vector<uint32_t> Replay() {
+    const auto parked = store_->ListParked(campaign_, RowId{}, 1000);
+    EXPECT_TRUE(parked.ok()) << parked.status();
+    ReplayStep step{.campaign = campaign_, .mailing = {}, .accepted = kExpiry, .rows = {}, .record = nullptr};
+    step.meant = [](const ParkedRow& row) { return row.reason_class != kInDoubtClass; };
+    for (const ParkedRow& row : parked->rows) {
+      step.rows.push_back({row.row.message.row, kExpiry, kExpiry + absl::Hours(1)});
+    }
+    const auto replayed = store_->ReplaySome(step);
+    EXPECT_TRUE(replayed.ok()) << replayed.status();
+    const auto queued = store_->ListRows(campaign_, {}, "", 1000);
+    EXPECT_TRUE(queued.ok()) << queued.status();
+    std::vector<uint32_t> rows;
+    for (const StoredRow& row : queued->rows) rows.push_back(static_cast<uint32_t>(row.message.row));
+    std::ranges::sort(rows);
+    return rows;
   }
 
   std::vector<StoredRow> InDoubt() {
@@ -149,20 +184,72 @@ TEST_F(IntentTest, RowsThatExpireInDoubtAreExpired) {
   const auto pack = ReadAll(campaign_).at(0);
   Intend(pack, {0, 1});
   Reopen();
-  const absl::Time later = kNow + absl::Hours(72);
-  const auto expired = store_->Expire(campaign_, later, [later](const Pack& /*pack*/, const Row& row) {
-    Outcome outcome;
-    outcome.kind = OutcomeKind::kExpired;
-    outcome.time = later;
-    outcome.attempt = row.attempts;
-    return outcome;
-  });
-  ASSERT_TRUE(expired.ok()) << expired.status();
-  EXPECT_EQ(*expired, 5u);
+  EXPECT_EQ(Expire(), 5u);
   EXPECT_EQ(CountersOf(campaign_).in_doubt, 0u);
   EXPECT_EQ(CountersOf(campaign_).expired, 5u);
   EXPECT_TRUE(InDoubt().empty());
   EXPECT_TRUE(Lanes(campaign_).empty());
+}
+
+// What expires while it is past its final dot may arrive all the same: no replay sends it before that is known.
+TEST_F(IntentTest, RowsThatExpireOnTheirWayAreNotReplayedOnceTheyAreInDoubt) {
+  LoadRows(campaign_, 1, 5, 1);
+  const auto pack = ReadAll(campaign_).at(0);
+  Intend(pack, {0, 1, 2});
+  EXPECT_EQ(Expire(), 5u);
+  Intend(pack, {3});  // it was about to be sent
+  EXPECT_EQ(Replay(), std::vector<uint32_t>{5}) << "what is under way stays";
+  Outcome lost = Intended(MakeOutcome(pack, 0, OutcomeKind::kDeferred, kExpiry));
+  Outcome lost_and_expired = Intended(MakeOutcome(pack, 1, OutcomeKind::kExpired, kExpiry));
+  Outcome late = Intended(MakeOutcome(pack, 3, OutcomeKind::kDeferred, kExpiry));
+  for (Outcome* outcome : {&lost, &lost_and_expired, &late}) outcome->reason_class = kInDoubtClass;
+  Settle({std::move(lost), std::move(lost_and_expired), std::move(late),
+          Intended(MakeOutcome(pack, 2, OutcomeKind::kDeferred, kExpiry, kExpiry + absl::Hours(1)))});
+  EXPECT_EQ(Replay(), (std::vector<uint32_t>{3, 5})) << "the server did not take it";
+  EXPECT_EQ(CountersOf(campaign_).expired, 3u);
+  EXPECT_EQ(CountersOf(campaign_).in_doubt, 0u);
+  const auto trace = store_->TraceMessage({pack->lane(), RowId{1}});
+  ASSERT_TRUE(trace.ok());
+  ASSERT_EQ(trace->events.size(), 2u);
+  EXPECT_EQ(trace->events[1].reason_class, kInDoubtClass);
+  Reopen();
+  EXPECT_EQ(CountersOf(campaign_).expired, 3u);
+}
+
+TEST_F(IntentTest, RowsThatExpiredOnTheirWayAreInDoubtAfterARestart) {
+  LoadRows(campaign_, 1, 5, 1);
+  const auto pack = ReadAll(campaign_).at(0);
+  Intend(pack, {0, 1});
+  EXPECT_EQ(Expire(), 5u);
+  for (int start = 0; start < 2; ++start) {
+    Reopen();
+    EXPECT_EQ(CountersOf(campaign_).expired, 5u);
+    const auto trace = store_->TraceMessage({pack->lane(), RowId{2}});
+    ASSERT_TRUE(trace.ok());
+    ASSERT_EQ(trace->events.size(), 2u) << "nothing is done twice";
+    EXPECT_EQ(trace->events[1].reason_class, kInDoubtClass);
+    EXPECT_EQ(trace->events[1].key, "Name2");
+  }
+  EXPECT_EQ(Replay(), (std::vector<uint32_t>{3, 4, 5}));
+}
+
+// A restored node hears of what fell in doubt elsewhere, of rows of a campaign that was cancelled here.
+TEST_F(IntentTest, RowsThatFallInDoubtOnceTheyAreCancelledAreNotReplayed) {
+  LoadRows(campaign_, 1, 5, 1);
+  const auto pack = ReadAll(campaign_).at(0);
+  Intend(pack, {0});
+  ASSERT_TRUE(store_->Cancel(campaign_, false, kNow).ok());
+  Outcome lost = Intended(MakeOutcome(pack, 0, OutcomeKind::kDeferred, kNow));
+  lost.reason_class = kInDoubtClass;
+  Settle({std::move(lost)});
+  EXPECT_EQ(CountersOf(campaign_).cancelled, 5u);
+  Reopen();
+  const auto parked = store_->ParkCancelled(campaign_, "");
+  ASSERT_TRUE(parked.ok() && parked->done) << parked.status();
+  ASSERT_TRUE(store_->Reopen(campaign_, kNow, kNow).ok());
+  EXPECT_EQ(Replay(), (std::vector<uint32_t>{2, 3, 4, 5}));
+  EXPECT_EQ(CountersOf(campaign_).cancelled, 1u);
+  Reopen();
 }
 
 TEST_F(IntentTest, ManyLanesListOnlyWhatIsInDoubt) {

@@ -52,6 +52,26 @@ TEST_F(InDoubtTest, AConnectionLostAfterTheFinalDotIsHeldAndNeverSentAgain) {
   EXPECT_TRUE(rows[0].in_doubt());
 }
 
+TEST_F(InDoubtTest, AConnectionLostAfterTheFinalDotAtTheExpiryStaysInDoubt) {
+  MailServer& mx = AddDomain("d1.test");
+  std::atomic<bool> dot{false};
+  mx.script = [&](const Conversation&, std::string_view said) -> std::optional<Answer> {
+    if (said != ".") return std::nullopt;
+    dot = true;
+    return Answer{"", false};
+  };
+  Start();
+  const queue::CampaignId id = Send("spring", {"jane@d1.test"});
+  ASSERT_TRUE(Eventually([&] { return dot.load(); }));
+  SetClock(absl::Hours(73));
+  Stop(absl::ZeroDuration());
+  EXPECT_EQ(CountersAfterARestart(id).expired, 1u);
+  const std::vector<queue::Event> events = EventsOf(id);
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_EQ(events[0].kind, OutcomeKind::kExpired);
+  EXPECT_EQ(events[0].reason_class, queue::kInDoubtClass) << "a replay would send it again";
+}
+
 TEST_F(InDoubtTest, AReplyLeavesNoDoubt) {
   AddDomain("d1.test").script = AtTheDot("451 4.3.0 later", false);
   AddDomain("d2.test").script = AtTheDot("554 5.6.0 malformed message", false);
