@@ -44,6 +44,7 @@ void Expiry::Stop() {
 }
 
 void Expiry::Look(absl::Time now) {
+  if (store_.restored()) return;
   for (const queue::CampaignId id : store_.Expiring(now)) {
     if (!store_.writable()) return;  // they are settled once there is room
     if (const auto rest = not_before_.find(id); rest != not_before_.end() && rest->second > now) continue;

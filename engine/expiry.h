@@ -16,6 +16,9 @@ namespace sealift::engine {
 // that is not in memory, a path that is blocked, a due time beyond the expiry, or doubt. A shard asks about expiry when
 // it hands a row to a session; rows that are never handed out are settled here.
 //
+// On a restored node nothing expires before what happened since the backup is known: what would expire may have been
+// sent, and a replay of what has expired would send it again.
+//
 // The store knows when the first row of each campaign may expire (queue/expiries.h), so that a campaign is looked
 // through once for each time at which rows of it were accepted. A campaign whose rows expire at many times is looked
 // through at intervals: the looks take a twentieth of the thread's time at most.

@@ -98,10 +98,10 @@ class Search {
   std::map<std::string, std::shared_ptr<Pack>> packs_;
 };
 
-// The message may have arrived, and was held there until somebody decides.
-bool IsInDoubt(const Event& event) {
-  return event.kind == OutcomeKind::kDeferred && event.reason_class == kInDoubtClass;
-}
+bool MayHaveArrived(const Event& event) { return event.reason_class == kInDoubtClass; }
+
+// ... and it was held there until somebody decides.
+bool IsInDoubt(const Event& event) { return event.kind == OutcomeKind::kDeferred && MayHaveArrived(event); }
 
 Outcome OutcomeOf(const Event& event, const Place& place) {
   Outcome outcome;
@@ -179,12 +179,14 @@ bool IsElsewhere(const Campaign& campaign) {
   return campaign.state == CampaignState::kCancelled && campaign.input_rows == 0;
 }
 
-// Of a row that is not queued, if it was settled here and may be sent again: as if it were claimed.
-absl::StatusOr<std::optional<Place>> Parked(CommitContext& context, const MessageKey& message) {
+// Of a row that is not queued, if it was settled here and could be sent again, but for the event: as if it were
+// claimed.
+absl::StatusOr<std::optional<Place>> Parked(CommitContext& context, const Event& event) {
+  const MessageKey& message = event.message;
   const absl::StatusOr<std::optional<ParkedRow>> row =
       FindParkedRow(context.database, &context.unsealer, message.lane.campaign, message.row);
   if (!row.ok()) return row.status();
-  if (!*row) return std::nullopt;
+  if (!*row || (MayHaveArrived(event) && (*row)->reason_class == kInDoubtClass)) return std::nullopt;
   absl::StatusOr<std::shared_ptr<Pack>> pack = PackOf(message, (*row)->row);
   if (!pack.ok()) return pack.status();
   return Place{*std::move(pack), 0};
@@ -267,9 +269,9 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
       outcomes.push_back(OutcomeOf(*event, place->second));
       continue;
     }
-    // Settled here, replayed and delivered there since.
+    // Settled here, replayed there since, and delivered or in doubt.
     absl::StatusOr<std::optional<Place>> parked = std::nullopt;
-    if (event->kind == OutcomeKind::kDelivered) parked = Parked(context, message);
+    if (event->kind == OutcomeKind::kDelivered || MayHaveArrived(*event)) parked = Parked(context, *event);
     if (!parked.ok()) return parked.status();
     if (parked->has_value()) {
       facts.push_back(OutcomeOf(*event, **parked));

@@ -324,6 +324,37 @@ TEST_F(BackupTest, WhatBouncedHereAndWasDeliveredThereSinceIsDelivered) {
   EXPECT_EQ(ReplayAll(campaign), 12u) << "who has it gets it no more";
 }
 
+// A row that had bounced in the backup was replayed there since, and fell in doubt.
+TEST_F(BackupTest, WhatBouncedHereAndFellInDoubtThereSinceIsNotReplayed) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 20, 1);
+  std::vector<Event> events;
+  auto packs = ReadAll(campaign);
+  for (const auto& pack : packs) {
+    for (const Row& row : pack->rows()) {
+      if (events.size() == 8) break;
+      events.push_back(Delivered({pack->lane(), row.id}));
+      events.back().kind = events.size() % 2 == 0 ? OutcomeKind::kDeferred : OutcomeKind::kExpired;
+      events.back().reason_class = kInDoubtClass;
+    }
+    Settle(AllOf(pack, OutcomeKind::kBounced));
+  }
+  packs.clear();
+  Backup();
+  Restore("one", "restored");
+  const auto settled = store_->SettleElsewhere(events, false);
+  ASSERT_TRUE(settled.ok()) << settled.status();
+  EXPECT_EQ(settled->settled, 8u);
+  EXPECT_TRUE(settled->held_of.empty()) << "none is queued";
+  EXPECT_EQ(CountersOf(campaign).bounced, 20u);
+  EXPECT_EQ(store_->SettleElsewhere(events, false)->settled, 0u) << "the same file again settled something";
+  ASSERT_TRUE(store_->Release().ok());
+  const auto parked = store_->ListParked(campaign, RowId{}, 100);
+  ASSERT_TRUE(parked.ok()) << parked.status();
+  EXPECT_EQ(std::ranges::count(parked->rows, std::string(kInDoubtClass), &ParkedRow::reason_class), 8);
+}
+
 // The same of what was cancelled here, whether it is parked or where it stood in the schedule.
 TEST_F(BackupTest, WhatWasCancelledHereAndWasDeliveredThereSinceIsDelivered) {
   Open();

@@ -127,6 +127,26 @@ TEST_F(ExpiryTest, ADeliveryUnderWayIsCountedAsTheDeliveryThatItWas) {
   EXPECT_EQ(counters.queued(), 0u);
 }
 
+TEST_F(ExpiryTest, NothingExpiresOnARestoredNodeBeforeItIsReleased) {
+  const queue::CampaignId id = Load("spring", Recipients(5, "d1.test"));
+  const std::array<uint8_t, 32> key{1};
+  const std::string file = folder_.path() + "/backup";
+  ASSERT_TRUE(store_->Backup({.path = file, .key = key, .label = {.taken = absl::Now()}}).ok());
+  queue::Store::Options options{.path = folder_.path() + "/restored/queue"};
+  options.kek.fill(7);
+  const auto label = queue::RestoreBackup(
+      {.path = file, .key = key, .data_dir = folder_.path() + "/restored", .kek = options.kek, .now = absl::Now()});
+  ASSERT_TRUE(label.ok()) << label.status();
+  const auto restored = queue::Store::Open(std::move(options));
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  Expiry expiry(**restored, [](const queue::Campaign&, uint64_t) {});
+  expiry.Look(absl::Now() + kLife);
+  EXPECT_EQ((*restored)->GetCampaign(id)->counters.expired, 0u) << "they may have been sent since the backup";
+  ASSERT_TRUE((*restored)->Release().ok());
+  expiry.Look(absl::Now() + kLife);
+  EXPECT_EQ((*restored)->GetCampaign(id)->counters.expired, 5u);
+}
+
 TEST_F(ExpiryTest, RowsLoadedLaterStayAndAreSent) {
   AddDomain("d1.test");
   Start();
