@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -122,6 +123,17 @@ Outcome OutcomeOf(const Event& event, const Place& place) {
   return outcome;
 }
 
+// Lines come in any order.
+std::vector<const Event*> OldestFirst(std::span<const Event> events) {
+  std::vector<const Event*> sorted;
+  sorted.reserve(events.size());
+  for (const Event& event : events) sorted.push_back(&event);
+  std::ranges::sort(sorted, {}, [](const Event* event) {
+    return std::tuple(EventCursor::Parse(event->cursor).value_or(EventCursor()), event->time, event);
+  });
+  return sorted;
+}
+
 // Whether the event is in the backup. One without a cursor is taken for one that is not.
 bool IsInBackup(const Event& event, const Restored& restored) {
   const std::optional<EventCursor> cursor = EventCursor::Parse(event.cursor);
@@ -200,10 +212,11 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
   rocksdb::WriteBatch receipts;
   Archive archive(&context, &receipts);
   Search search(context.database, &context.unsealer);
-  std::map<MessageKey, const Event*> wanted;  // the last word on each row
+  std::map<MessageKey, const Event*> wanted;  // the newest word on each row
   std::map<CampaignId, uint32_t> accepted;    // how far the input of each campaign was accepted
   std::map<CampaignId, bool> elsewhere_only;  // campaigns that are not in the backup, and whether they are here since
-  for (const Event& event : events) {
+  for (const Event* of_them : OldestFirst(events)) {
+    const Event& event = *of_them;
     const bool in_doubt = IsInDoubt(event);
     if ((event.kind == OutcomeKind::kDeferred && !in_doubt) || event.of_campaign()) {
       // An operator released it since, and it was tried again.

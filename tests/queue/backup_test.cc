@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "queue/database.h"
+#include "queue/event_block.h"
 #include "queue/keys.h"
 #include "queue/restored.h"
 #include "tests/queue/store_fixture.h"
@@ -266,6 +267,39 @@ TEST_F(BackupTest, WhatFellInDoubtSinceIsHeldHereToo) {
   for (size_t i = 0; i < 9; ++i) {
     EXPECT_EQ(std::ranges::count(left, static_cast<uint32_t>(messages[i].row)), 0) << i << " would be sent twice";
   }
+}
+
+TEST_F(BackupTest, TheNewestEventOfARowCountsInWhateverOrderTheyCome) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 10, 1);
+  auto packs = ReadAll(campaign);
+  std::vector<MessageKey> messages;
+  for (const Row& row : packs[0]->rows()) messages.push_back({packs[0]->lane(), row.id});
+  Backup();
+  packs.clear();
+  Restore("one", "restored");
+  const auto event = [&](size_t row, uint64_t nth, OutcomeKind kind, std::string_view reason_class) {
+    Event made = Delivered(messages[row]);
+    made.cursor = EventCursor{store_->restored()->sequence + nth, 1}.ToString();
+    made.kind = kind;
+    made.reason_class = reason_class;
+    return made;
+  };
+  const std::vector<Event> events = {
+      event(0, 20, OutcomeKind::kDelivered, ""),           event(0, 9, OutcomeKind::kBounced, "mailbox"),
+      event(1, 20, OutcomeKind::kDeferred, kInDoubtClass), event(1, 9, OutcomeKind::kDeferred, "greylisted"),
+      event(2, 20, OutcomeKind::kDeferred, "greylisted"),  event(2, 9, OutcomeKind::kDeferred, kInDoubtClass)};
+  const auto settled = store_->SettleElsewhere(events, false);
+  ASSERT_TRUE(settled.ok()) << settled.status();
+  const Counters counters = CountersOf(campaign);
+  EXPECT_EQ(counters.delivered, 1u);
+  EXPECT_EQ(counters.bounced, 0u) << "it was replayed, and delivered";
+  EXPECT_EQ(counters.in_doubt, 1u);
+  const auto trace = store_->TraceMessage(messages[1]);
+  ASSERT_TRUE(trace.ok() && trace->row.has_value());
+  EXPECT_TRUE(trace->row->in_doubt()) << "it was deferred before that";
+  EXPECT_EQ(store_->SettleElsewhere(std::span(events).subspan(1, 1), false)->settled, 0u) << "delivered it stays";
 }
 
 // A row that bounced, was replayed, and waits: its bounce is in the backup, and it has not been sent since.
