@@ -124,13 +124,11 @@ class Retry : public JobWork {
   // Its records keep no finer time: one that begins again says the same of each row.
   absl::Time From() const { return absl::FromUnixMillis(absl::ToUnixMillis(job_.created)); }
 
-  static bool MayWait(const queue::LaneRecord& lane) { return lane.retrying > lane.in_doubt; }
+  static bool MayWait(const queue::LaneRecord& lane) { return lane.retrying > 0; }
 
   absl::StatusOr<uint64_t> CountIn(const LaneToDo& lane) {
     if (!MayWait(lane.record)) return 0;
-    if (!matcher_.filter().OfRows() && lane.record.next_due > absl::Now()) {
-      return lane.record.retrying - lane.record.in_doubt;
-    }
+    if (!matcher_.filter().OfRows() && lane.record.next_due > absl::Now()) return lane.record.retrying;
     uint64_t rows = 0;
     const absl::StatusOr<uint64_t> looked = services_.store.SweepRows(
         lane.campaign->id, lane.record.lane.destination,

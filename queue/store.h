@@ -75,7 +75,7 @@ struct LaneWindow {
 struct LaneRecord {
   LaneId lane;
   std::string domain;
-  uint64_t queued = 0, retrying = 0, in_doubt = 0;  // the latter two are parts of the first
+  uint64_t queued = 0, retrying = 0, in_doubt = 0;  // the latter two are parts of the first, and none of each other
   uint64_t sated = 0;                               // of retrying: their recipients have had enough
   absl::Time next_due = absl::InfiniteFuture();     // of the retries: not later than the first, possibly earlier
 };

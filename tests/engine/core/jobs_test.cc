@@ -213,6 +213,22 @@ TEST_F(JobsTest, WhatWasInDoubtWhenItExpiredIsNotReplayed) {
   EXPECT_EQ(jobs_->Count(all)->rows, 43u) << "five of them may have arrived";
 }
 
+TEST_F(JobsTest, ARetryMovesWhatWaitsBesideRowsInDoubt) {
+  const absl::Time now = absl::Now();
+  const std::shared_ptr<queue::Pack> pack = ReadAll(campaign_, now).at(0);
+  std::vector<queue::Outcome> outcomes;
+  for (size_t row = 0; row < 5; ++row) {
+    const bool in_doubt = row > 1;
+    outcomes.push_back(MakeOutcome(pack, row, queue::OutcomeKind::kDeferred, now,
+                                   in_doubt ? absl::InfiniteFuture() : now + absl::Hours(1)));
+  }
+  Settle(std::move(outcomes));
+  const Job job = Ended(Order({.kind = Job::Kind::kRetry, .filter = {.everything = true}}));
+  EXPECT_EQ(job.total, 2u);
+  EXPECT_EQ(job.moved, 2u);
+  EXPECT_EQ(CountersOf(campaign_).in_doubt, 3u);
+}
+
 TEST_F(JobsTest, APacedRetryMovesWhatIsDueAndItsEndLeavesTheRest) {
   DeferAll(absl::Hours(1));
   const Jobs::Request slow{
