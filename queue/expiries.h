@@ -14,7 +14,8 @@ namespace sealift::queue {
 // earlier. All rows that were accepted together expire together, so a look at a campaign's rows is worth its price only
 // at these times, and one time a campaign is all there is to remember.
 //
-// Whoever gives rows a time to expire notes it before they are committed: loads, and replays.
+// Whoever gives rows a time to expire notes it once they are committed: loads, a chunk at a time, and replays. A look
+// that was taken before has not seen them.
 //
 // Threads: any; the mutex is never held across I/O.
 class Expiries {

@@ -41,10 +41,10 @@ absl::StatusOr<LateBounce> SettleLateBounce(Database* database, KeyRing* ring, C
     const RowJudge judge = [&](const Pack&, const Row& other) {
       return other.id == message.row ? std::optional(outcome) : std::nullopt;
     };
-    const absl::StatusOr<uint64_t> settled =
+    const absl::StatusOr<Swept> swept =
         SweepRows(database, ring, committer, message.lane.campaign, message.lane.destination, judge, nullptr);
-    if (!settled.ok()) return settled.status();
-    if (*settled > 0) return LateBounce::kSettled;
+    if (!swept.ok()) return swept.status();
+    if (swept->rows > 0) return LateBounce::kSettled;
     row.reset();  // it was settled meanwhile, or its campaign is cancelled
   }
   const bool delivered = !row && last.kind == OutcomeKind::kDelivered;

@@ -175,6 +175,7 @@ absl::StatusOr<Campaign> Load::CommitPart(Part part, const Campaign& before) {
     context_->failure->Note(status);
     return status;
   }
+  if (chunk.rows() > 0) context_->expiries->Note(next.id, context_->expires);
   context_->roll = roll;
   context_->loaded_rows->fetch_add(chunk.rows(), std::memory_order_relaxed);
   return next;

@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "queue/campaign_table.h"
 #include "queue/database.h"
+#include "queue/expiries.h"
 #include "queue/failure.h"
 #include "queue/key_ring.h"
 #include "queue/sealer.h"
@@ -23,6 +24,7 @@ struct LoadContext {
   CampaignTable* campaigns;
   SuppressionList* suppressions;
   Failure* failure;
+  Expiries* expiries;
   std::atomic<uint64_t>* loaded_rows;
   std::shared_ptr<CampaignGate> gate;
   Campaign campaign;  // as it was when the load began

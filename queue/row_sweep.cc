@@ -9,6 +9,7 @@
 #include "queue/keys.h"
 #include "queue/reading.h"
 #include "queue/rocks.h"
+#include "rocksdb/snapshot.h"
 
 namespace sealift::queue {
 namespace {
@@ -43,17 +44,19 @@ absl::StatusOr<uint64_t> SettleFound(CommitContext& context, CampaignId campaign
 
 }  // namespace
 
-absl::StatusOr<uint64_t> SweepRows(Database* database, KeyRing* ring, Committer* committer, CampaignId campaign,
-                                   std::optional<DestinationId> destination, const RowJudge& judge,
-                                   const std::atomic<bool>* stop) {
+absl::StatusOr<Swept> SweepRows(Database* database, KeyRing* ring, Committer* committer, CampaignId campaign,
+                                std::optional<DestinationId> destination, const RowJudge& judge,
+                                const std::atomic<bool>* stop) {
   Unsealer unsealer(ring);
   const std::string prefix = destination ? LaneKey({campaign, *destination}) : CampaignPrefix(campaign);
   const std::string end = PrefixEnd(prefix);
   const rocksdb::Slice upper(end);
+  rocksdb::ManagedSnapshot snapshot(database->get());  // a row that moves meanwhile is where it was
   rocksdb::ReadOptions options;
+  options.snapshot = snapshot.snapshot();
   options.iterate_upper_bound = &upper;
   options.fill_cache = false;  // what the schedule reads must not make room for it
-  uint64_t settled = 0;
+  Swept swept;
   std::string from = prefix;
   for (bool more = true; more;) {
     std::vector<std::string> keys;
@@ -62,7 +65,7 @@ absl::StatusOr<uint64_t> SweepRows(Database* database, KeyRing* ring, Committer*
       const std::unique_ptr<rocksdb::Iterator> it(
           database->get()->NewIterator(options, database->handle(Column::kRows)));
       for (it->Seek(from); it->Valid() && rows < kRowsACommit; it->Next()) {
-        if (stop != nullptr && *stop) return settled;
+        if (stop != nullptr && *stop) return swept;
         const absl::StatusOr<std::shared_ptr<Pack>> pack = OpenPack(&unsealer, ToView(it->key()), ToView(it->value()));
         if (!pack.ok()) return pack.status();
         size_t meant = 0;
@@ -80,9 +83,10 @@ absl::StatusOr<uint64_t> SweepRows(Database* database, KeyRing* ring, Committer*
     committer->Do([&](CommitContext& context) { done.set_value(SettleFound(context, campaign, keys, judge)); });
     const absl::StatusOr<uint64_t> count = done.get_future().get();
     if (!count.ok()) return count.status();
-    settled += *count;
+    swept.rows += *count;
+    swept.overtaken = swept.overtaken || *count < rows;
   }
-  return settled;
+  return swept;
 }
 
 }  // namespace sealift::queue

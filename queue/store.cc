@@ -329,7 +329,6 @@ absl::StatusOr<std::unique_ptr<Load>> Store::BeginLoad(CampaignId id, absl::Time
     return status;
   }
   const absl::Duration expires_in = campaign->spec.expires_in;
-  parts_->expiries.Note(id, now + expires_in);
   Mailing mailing{.campaign = campaign->spec.name,
                   .stream = campaign->spec.stream,
                   .transactional = transactional,
@@ -339,6 +338,7 @@ absl::StatusOr<std::unique_ptr<Load>> Store::BeginLoad(CampaignId id, absl::Time
                                                               .campaigns = parts_->campaigns.get(),
                                                               .suppressions = parts_->suppressions.get(),
                                                               .failure = &parts_->failure,
+                                                              .expiries = &parts_->expiries,
                                                               .loaded_rows = &parts_->loaded_rows,
                                                               .gate = *std::move(gate),
                                                               .campaign = *std::move(campaign),
@@ -355,8 +355,10 @@ absl::StatusOr<std::unique_ptr<Load>> Store::BeginLoad(CampaignId id, absl::Time
 
 absl::StatusOr<uint64_t> Store::SweepRows(CampaignId campaign, std::optional<DestinationId> destination,
                                           const RowJudge& judge, const std::atomic<bool>* stop) {
-  return parts_->Noted(queue::SweepRows(parts_->database.get(), parts_->ring.get(), parts_->committer.get(), campaign,
-                                        destination, judge, stop));
+  const absl::StatusOr<Swept> swept = parts_->Noted(queue::SweepRows(
+      parts_->database.get(), parts_->ring.get(), parts_->committer.get(), campaign, destination, judge, stop));
+  if (!swept.ok()) return swept.status();
+  return swept->rows;
 }
 
 absl::StatusOr<LateBounce> Store::SettleLateBounce(const MessageKey& message, Outcome outcome) {
@@ -380,9 +382,11 @@ absl::StatusOr<uint64_t> Store::Expire(CampaignId campaign, absl::Time now,
     next = std::min(next, pack.expires());
     return std::nullopt;
   };
-  const absl::StatusOr<uint64_t> expired = SweepRows(campaign, std::nullopt, judge, stop);
-  parts_->expiries.Note(campaign, expired.ok() ? next : now);
-  return expired;
+  const absl::StatusOr<Swept> expired = parts_->Noted(queue::SweepRows(
+      parts_->database.get(), parts_->ring.get(), parts_->committer.get(), campaign, std::nullopt, judge, stop));
+  parts_->expiries.Note(campaign, expired.ok() && !expired->overtaken ? next : now);
+  if (!expired.ok()) return expired.status();
+  return expired->rows;
 }
 
 absl::StatusOr<EventsPage> Store::ReadEvents(std::string_view after, int max, const EventFilter& filter) {
@@ -553,14 +557,15 @@ absl::StatusOr<SettledRows> Store::SettleSome(SettleStep step) {
 }
 
 absl::StatusOr<ReplayedRows> Store::ReplaySome(ReplayStep step) {
-  for (const ReplayStep::Row& row : step.rows) parts_->expiries.Note(step.campaign, row.expires);
-  std::promise<absl::StatusOr<ReplayedRows>> replayed;
+  std::promise<absl::StatusOr<ReplayedRows>> promise;
   parts_->committer->Do([&](CommitContext& context) {
     absl::StatusOr<ReplayedRows> rows = ReplayRows(context, step);
     context.horizon->Publish();
-    replayed.set_value(std::move(rows));
+    promise.set_value(std::move(rows));
   });
-  return replayed.get_future().get();
+  absl::StatusOr<ReplayedRows> replayed = promise.get_future().get();
+  for (const ReplayStep::Row& row : step.rows) parts_->expiries.Note(step.campaign, row.expires);
+  return replayed;
 }
 
 absl::StatusOr<ParkedPage> Store::ListParked(CampaignId campaign, RowId after, int max) {

@@ -103,6 +103,48 @@ TEST_F(RowSweepTest, WhatWasLoadedLaterExpiresLater) {
   EXPECT_EQ(CountersOf(campaign_).expired, 150u);
 }
 
+TEST_F(RowSweepTest, WhatIsLoadedAfterItsExpiryExpiresToo) {
+  const auto load = store_->BeginLoad(campaign_, kNow);
+  ASSERT_TRUE(load.ok()) << load.status();
+  for (uint32_t id = 1; id <= 10; ++id) ASSERT_TRUE(Add(**load, MakeRow(id)).ok());
+  ASSERT_TRUE((*load)->Commit(100, "digest", false).ok());
+  EXPECT_EQ(Expire(kNow + kLife), 10u);
+  EXPECT_TRUE(store_->Expiring(kNow + kLife * 10).empty());
+  for (uint32_t id = 11; id <= 20; ++id) ASSERT_TRUE(Add(**load, MakeRow(id)).ok());
+  ASSERT_TRUE((*load)->Commit(200, "digest", true).ok());
+  EXPECT_EQ(store_->Expiring(kNow + kLife), std::vector{campaign_});
+  EXPECT_EQ(Expire(kNow + kLife), 10u);
+}
+
+TEST_F(RowSweepTest, WhatIsReplayedWhileALookIsTakenExpires) {
+  LoadRows(campaign_, 1, 10);
+  EXPECT_EQ(Expire(kNow + kLife), 10u);
+  ReplayStep step{.campaign = campaign_, .mailing = {}, .accepted = kNow, .rows = {}, .record = nullptr};
+  step.rows.push_back({RowId{3}, kNow + kLife, kNow + kLife * 2});
+  step.meant = [&](const ParkedRow&) { return Expire(kNow + kLife) == 0; };  // finds nothing: it is not committed yet
+  ASSERT_TRUE(store_->ReplaySome(step).ok());
+  EXPECT_EQ(store_->Expiring(kNow + kLife * 2), std::vector{campaign_});
+  EXPECT_EQ(Expire(kNow + kLife * 2), 1u);
+}
+
+TEST_F(RowSweepTest, ARowThatMovesBeforeItIsSettledIsLookedForAgain) {
+  LoadRows(campaign_, 1, 16, 1);
+  const auto pack = ReadAll(campaign_).at(0);
+  bool moved = false;
+  const auto expired = store_->Expire(campaign_, kNow + kLife, [&](const Pack& /*pack*/, const Row& /*row*/) {
+    if (!std::exchange(moved, true)) {
+      Settle({MakeOutcome(pack, 3, OutcomeKind::kDeferred, kNow, kNow + absl::Hours(1000))});
+    }
+    return Expired(kNow + kLife);
+  });
+  ASSERT_TRUE(expired.ok()) << expired.status();
+  EXPECT_EQ(*expired, 15u);
+  ASSERT_EQ(store_->Expiring(kNow + kLife), std::vector{campaign_});
+  EXPECT_EQ(Expire(kNow + kLife), 1u);
+  EXPECT_TRUE(store_->Expiring(kNow + kLife * 10).empty());
+  ExpectConserved();
+}
+
 TEST_F(RowSweepTest, AnOutcomeThatComesTooLateChangesNothing) {
   LoadRows(campaign_, 1, 16, 1);
   const auto pack = ReadAll(campaign_).at(0);
