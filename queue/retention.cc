@@ -90,21 +90,34 @@ bool Has(Database* database, Column column, CampaignId campaign) {
   return !it->status().ok() || (it->Valid() && it->key().starts_with(prefix));
 }
 
+bool HasRows(Database* database, CampaignId campaign) {
+  return Has(database, Column::kRows, campaign) || Has(database, Column::kParked, campaign);
+}
+
+// Forgets all that the column has of the campaign, unless a row is left of it. That is asked on the committer's thread,
+// too: a replay may have moved the last one meanwhile. Returns whether it did.
+absl::StatusOr<bool> ForgetWithoutRows(Database* database, Committer* committer, Column column, CampaignId campaign) {
+  if (!Has(database, column, campaign) || HasRows(database, campaign)) return false;
+  bool forgotten = false;
+  const absl::Status status = WriteOn(committer, [&](CommitContext&, rocksdb::WriteBatch* batch) {
+    if (HasRows(database, campaign)) return;
+    const std::string prefix = CampaignPrefix(campaign);
+    batch->DeleteRange(database->handle(column), prefix, PrefixEnd(prefix));
+    forgotten = true;
+  });
+  if (!status.ok()) return status;
+  return forgotten;
+}
+
 // What the rows that are left may still get, or show, stays.
 absl::Status ForgetBodies(Database* database, Committer* committer, CampaignTable* campaigns) {
   absl::StatusOr<std::vector<Campaign>> all = campaigns->List();
   if (!all.ok()) return all.status();
   for (const Campaign& campaign : *all) {
     if (!campaign.load_complete && campaign.state != CampaignState::kCancelled) continue;
-    if (!Has(database, Column::kBodies, campaign.id) || Has(database, Column::kRows, campaign.id) ||
-        Has(database, Column::kParked, campaign.id)) {
-      continue;
-    }
-    const absl::Status status = WriteOn(committer, [&](CommitContext&, rocksdb::WriteBatch* batch) {
-      const std::string prefix = CampaignPrefix(campaign.id);
-      batch->DeleteRange(database->handle(Column::kBodies), prefix, PrefixEnd(prefix));
-    });
-    if (!status.ok()) return status;
+    const absl::StatusOr<bool> forgotten = ForgetWithoutRows(database, committer, Column::kBodies, campaign.id);
+    if (!forgotten.ok()) return forgotten.status();
+    if (!*forgotten) continue;
     if (absl::Status dropped = DropBodyFiles(database, campaign.id); !dropped.ok()) return dropped;
   }
   return absl::OkStatus();
@@ -114,14 +127,9 @@ absl::Status ForgetBodies(Database* database, Committer* committer, CampaignTabl
 absl::Status ForgetSeen(Database* database, Committer* committer, CampaignTable* campaigns, absl::Time before) {
   absl::StatusOr<std::vector<Campaign>> all = campaigns->List();
   if (!all.ok()) return all.status();
-  rocksdb::ColumnFamilyHandle* const seen = database->handle(Column::kSeen);
   for (const Campaign& campaign : *all) {
-    if (campaign.ended >= before || !Has(database, Column::kSeen, campaign.id)) continue;
-    if (Has(database, Column::kRows, campaign.id) || Has(database, Column::kParked, campaign.id)) continue;
-    const absl::Status status = WriteOn(committer, [&](CommitContext&, rocksdb::WriteBatch* batch) {
-      const std::string prefix = CampaignPrefix(campaign.id);
-      batch->DeleteRange(seen, prefix, PrefixEnd(prefix));
-    });
+    if (campaign.ended >= before) continue;
+    const absl::Status status = ForgetWithoutRows(database, committer, Column::kSeen, campaign.id).status();
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
