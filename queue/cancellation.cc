@@ -64,8 +64,8 @@ absl::StatusOr<Counters> CancelCampaign(CommitContext& context, CampaignTable* c
   const Evidence evidence{.stream = campaign->spec.stream};
   EventBlock events;
   events.AddCancellation(id, campaign->erased, now, evidence);
-  if (absl::Status status =
-          AddEventBlock(database, context.ring, &context.sealer, context.NextSequence(), &events, &batch);
+  if (absl::Status status = AddEventBlock(database, context.ring, &context.sealer, context.NextSequence(), &events,
+                                          &context.newest_block, &batch);
       !status.ok()) {
     return status;
   }

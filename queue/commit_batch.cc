@@ -130,7 +130,8 @@ absl::Status CommitBatch::Finish(uint64_t sequence, rocksdb::WriteBatch* batch) 
   AddPacks(batch);
   AddLanes(sequence, batch);
   if (absl::Status status = tallies_->Write(batch); !status.ok()) return status;
-  return lanes_.empty() ? absl::OkStatus() : AddEventBlock(database_, ring_, sealer_, sequence, &events_, batch);
+  return lanes_.empty() ? absl::OkStatus()
+                        : AddEventBlock(database_, ring_, sealer_, sequence, &events_, newest_block_, batch);
 }
 
 absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, rocksdb::WriteBatch* batch) {

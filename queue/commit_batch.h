@@ -38,7 +38,7 @@ namespace sealift::queue {
 class CommitBatch {
  public:
   CommitBatch(Database* database, KeyRing* ring, Sealer* sealer, Unsealer* unsealer, Tallies* tallies,
-              DueHorizon* horizon, ClaimEpoch* epoch, SuppressionList* suppressions)
+              DueHorizon* horizon, ClaimEpoch* epoch, SuppressionList* suppressions, absl::Time* newest_block)
       : database_(database),
         ring_(ring),
         sealer_(sealer),
@@ -46,7 +46,8 @@ class CommitBatch {
         tallies_(tallies),
         horizon_(horizon),
         epoch_(epoch),
-        suppressions_(suppressions) {}
+        suppressions_(suppressions),
+        newest_block_(newest_block) {}
 
   // Adds everything to `batch`. `sequence` is this commit's own. The caller calls Settled, and horizon->Publish, once
   // it is written.
@@ -111,6 +112,7 @@ class CommitBatch {
   DueHorizon* const horizon_;
   ClaimEpoch* const epoch_;
   SuppressionList* const suppressions_;
+  absl::Time* const newest_block_;  // of events
 
   // Of the commit that is being built.
   std::vector<Pack*> packs_;

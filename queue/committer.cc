@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "queue/damage.h"
+#include "queue/event_log.h"
 #include "queue/keys.h"
 #include "queue/order_book.h"
 #include "queue/rocks.h"
@@ -27,6 +28,9 @@ constexpr size_t kBatchOutcomes = 512;
 }  // namespace
 
 absl::Status CommitContext::Open() {
+  const absl::StatusOr<absl::Time> newest = NewestBlockTime(database);
+  if (!newest.ok()) return newest.status();
+  newest_block = *newest;
   std::string value;
   const auto found = database->get()->Get({}, ToSlice(kSequenceKey), &value);
   if (found.IsNotFound()) return absl::OkStatus();

@@ -45,9 +45,9 @@ class CommitContext {
         unsealer(ring),
         tallies(database, campaigns, &sealer),
         callbacks_(std::move(callbacks)),
-        batch_(database, ring, &sealer, &unsealer, &tallies, horizon, epoch, suppressions) {}
+        batch_(database, ring, &sealer, &unsealer, &tallies, horizon, epoch, suppressions, &newest_block) {}
 
-  // Reads the number of the newest commit.
+  // Reads the number of the newest commit, and the time of the newest block of events.
   absl::Status Open();
 
   // One synced write. While the file system is full it waits (WaitForRoom); a failure is final.
@@ -76,6 +76,7 @@ class CommitContext {
   Sealer sealer;
   Unsealer unsealer;
   Tallies tallies;
+  absl::Time newest_block;  // of events; see AddEventBlock
 
  private:
   // Writes what batch_ has built, unless `built` says why it could not, and tells who has to hear of it.

@@ -33,6 +33,7 @@ absl::StatusOr<std::vector<Event>> OpenBlock(Unsealer* unsealer, std::string_vie
   const std::string additional = std::string(key) + std::string(value.substr(0, kTimeSize));
   absl::StatusOr<std::string> block =
       unsealer->Open(KeyName::OfEvents(BlockTime(value)), Seal::kEvents, additional, value.substr(kTimeSize));
+  if (absl::IsNotFound(block.status())) return std::vector<Event>();  // forgotten with its month's key
   if (!block.ok()) return block.status();
   return EventBlock::Decode(Fixed64(key.data() + 1), *block);
 }
@@ -102,15 +103,15 @@ absl::Status ForgetEventsBefore(Database* database, Unsealer* unsealer, uint64_t
 }
 
 absl::Status AddEventBlock(Database* database, KeyRing* ring, Sealer* sealer, uint64_t sequence, EventBlock* events,
-                           rocksdb::WriteBatch* batch) {
-  const absl::Time newest = std::max(events->newest(), absl::UnixEpoch());
+                           absl::Time* newest, rocksdb::WriteBatch* batch) {
+  *newest = std::max(*newest, events->newest());
   std::string block;
   events->Finish(&block);
-  const KeyName name = KeyName::OfEvents(newest);
+  const KeyName name = KeyName::OfEvents(*newest);
   ring->Add(name, batch);
   const std::string key = EventKey(sequence);
   std::string value;
-  PutFixed64(static_cast<uint64_t>(absl::ToUnixMillis(newest)), &value);
+  PutFixed64(static_cast<uint64_t>(absl::ToUnixMillis(*newest)), &value);
   const std::string additional = key + value;
   if (absl::Status status = sealer->Seal(name, Seal::kEvents, additional, block, &value); !status.ok()) return status;
   batch->Put(database->handle(Column::kEvents), key, value);
@@ -216,6 +217,15 @@ absl::StatusOr<std::vector<MessageKey>> MessagesInEvents(Database* database, Uns
       });
   if (!read.ok()) return read;
   return std::vector<MessageKey>(found.begin(), found.end());
+}
+
+absl::StatusOr<absl::Time> NewestBlockTime(Database* database) {
+  Blocks blocks(database);
+  blocks->SeekToLast();
+  if (auto status = blocks->status(); !status.ok()) return FromRocks(status, "read events");
+  if (!blocks->Valid()) return absl::UnixEpoch();
+  if (!blocks.well_formed()) return Damage("a block of events is cut short");
+  return BlockTime(ToView(blocks->value()));
 }
 
 absl::StatusOr<uint64_t> FirstBlockSince(Database* database, absl::Time time) {

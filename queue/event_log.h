@@ -21,11 +21,15 @@ class WriteBatch;
 
 namespace sealift::queue {
 
-// Seals what a commit has to remember, and adds it to the commit.
+// Seals what a commit has to remember, and adds it to the commit. Retention cuts the log at a time: no block is older
+// than the `newest` before it, whatever the clock says and whenever its events were, and it is the newest from here on.
 //
 // Threads: the committer's.
 absl::Status AddEventBlock(Database* database, KeyRing* ring, Sealer* sealer, uint64_t sequence, EventBlock* events,
-                           rocksdb::WriteBatch* batch);
+                           absl::Time* newest, rocksdb::WriteBatch* batch);
+
+// Of the newest block; the epoch when there is none.
+absl::StatusOr<absl::Time> NewestBlockTime(Database* database);
 
 // Reads the evidence: blocks in the order of the commits, or those that concern one message. No campaign's key is
 // needed.

@@ -1,3 +1,5 @@
+#include "queue/database.h"
+#include "queue/keys.h"
 #include "tests/queue/store_fixture.h"
 
 namespace sealift::queue {
@@ -99,6 +101,39 @@ TEST_F(RetentionTest, OldEventsAreForgottenAndTheCursorGoesOn) {
   const auto pack = ReadAll(campaign_).at(0);
   Settle({MakeOutcome(pack, 0, OutcomeKind::kDelivered, kNow + absl::Hours(24 * 300))});
   EXPECT_EQ(store_->ReadEvents(cursor, 100, {})->events.size(), 1u);
+}
+
+// A clock that was years back for one commit.
+TEST_F(RetentionTest, EventsOfAClockThatWasSetBackTakeNoOthersWithThem) {
+  const auto settle = [&](size_t pack, size_t row, absl::Time time) {
+    Settle({MakeOutcome(packs_[pack], row, OutcomeKind::kDelivered, time)});
+  };
+  for (size_t row = 0; row < 4; ++row) settle(0, row, kNow);
+  Reopen();
+  packs_ = ReadAll(campaign_);
+  settle(1, 0, absl::FromUnixSeconds(1000));
+  for (size_t row = 0; row < 4; ++row) settle(2, row, kNow);
+  ASSERT_TRUE(store_->Sweep(kNow + absl::Hours(24 * 30), absl::Hours(24 * 14), absl::Hours(24 * 40)).ok());
+  const auto left = store_->ReadEvents("", 100, {});
+  ASSERT_TRUE(left.ok()) << left.status();
+  EXPECT_EQ(left->events.size(), 9u);
+}
+
+TEST_F(RetentionTest, EventsWhoseKeyIsGoneAreForgottenAndOthersRead) {
+  Settle({MakeOutcome(packs_[0], 0, OutcomeKind::kDelivered, kNow)});
+  store_.reset();
+  {
+    const auto database = Database::Open({.path = path_, .memory_bytes = 32 << 20});
+    ASSERT_TRUE(database.ok()) << database.status();
+    const std::string begin(kEventKeyPrefix), end = PrefixEnd(begin);
+    ASSERT_TRUE((*database)->get()->DeleteRange({}, (*database)->handle(Column::kMeta), begin, end).ok());
+  }
+  Open();
+  Settle({MakeOutcome(ReadAll(campaign_).at(0), 0, OutcomeKind::kDelivered, kNow + absl::Hours(24 * 40))});
+  const auto left = store_->ReadEvents("", 100, {});
+  ASSERT_TRUE(left.ok()) << left.status();
+  EXPECT_EQ(left->events.size(), 1u);
+  EXPECT_TRUE(store_->TraceMessage({packs_[0]->lane(), RowId{1}})->events.empty());
 }
 
 TEST_F(RetentionTest, RecipientsAreForgottenWithTheLastThatIsKnownOfTheirCampaign) {
