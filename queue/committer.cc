@@ -240,8 +240,9 @@ void Committer::GoOn() {
   if (context_.database->room().waits()) return;
   absl::Status status = context_.database->reserve().Take();
   if (status.ok()) status = context_.Probe();
-  if (status.ok()) return failure_->Clear();
-  failure_->Note(status);
+  if (!status.ok()) return failure_->Note(status);
+  // Whoever found no room meanwhile, the probe itself perhaps, was given the reserve.
+  if (context_.database->reserve().held() && !context_.database->room().waits()) failure_->Clear();
 }
 
 }  // namespace sealift::queue

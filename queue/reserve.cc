@@ -41,7 +41,7 @@ bool Reserve::Release() {
 
 bool Reserve::held() const {
   const std::lock_guard lock(mutex_);
-  return held_;
+  return held_ || bytes_ == 0;
 }
 
 }  // namespace sealift::queue

@@ -1,6 +1,8 @@
 // The disk fails at every point of a fixed life that changes it: nothing acknowledged is lost, nothing is accepted that
 // could be, what is there can be looked at, and a full disk is over when there is room.
+#include <chrono>
 #include <cstdlib>
+#include <filesystem>
 
 #include "tests/queue/fault_fixture.h"
 
@@ -117,6 +119,43 @@ TEST_P(DiskFaultTest, AFailedSyncEndsAcceptanceUntilARestart) {
 
 TEST_P(DiskFaultTest, ADiskThatBecomesReadOnlyEndsAcceptanceUntilARestart) {
   Everywhere([](Life& life, uint64_t point) { return life.BreakAt(Fault::kReadOnly, point); });
+}
+
+class ReserveTest : public StoreTest {
+ protected:
+  void Configure(Store::Options& options) override {
+    options.file_system = disk_;
+    options.reserve_bytes = 1 << 20;
+    options.on_failure = [this](const absl::Status& status) {
+      const std::lock_guard lock(mutex_);
+      ++(status.ok() ? ends_ : stops_);
+      if (status.ok()) EXPECT_TRUE(std::filesystem::exists(path_ + "/reserve"));
+      changed_.notify_all();
+    };
+  }
+
+  const std::shared_ptr<FaultFileSystem> disk_ = std::make_shared<FaultFileSystem>(root_ + "/graveyard");
+  int stops_ = 0, ends_ = 0;  // of a full disk; guarded by mutex_
+};
+
+// The write that is to show the end finds no room either, and is given the reserve.
+TEST_F(ReserveTest, AFullDiskIsOverOnceTheReserveIsHeldAgain) {
+  bool stopped = false;
+  for (uint64_t point = 1; !stopped; ++point) {  // until it is the ingestion that finds none
+    ASSERT_LT(point, 200u);
+    path_ = fmt::format("{}/queue{}", root_, point);
+    Open();
+    const auto load = store_->BeginLoad(Create(), kNow);
+    ASSERT_TRUE(load.ok()) << load.status();
+    for (uint32_t id = 1; id <= 4'100; ++id) ASSERT_TRUE(Add(**load, MakeRow(id)).ok());
+    disk_->Arm(Fault::kNoSpace, point, /*syncs_only=*/false);
+    (void)(*load)->Commit(1, "", true);
+    std::unique_lock lock(mutex_);
+    EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds(30), [this] { return ends_ == stops_; }));
+    stopped = stops_ > 0;
+    lock.unlock();
+    disk_->Heal();
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Points, DiskFaultTest, ::testing::Range(0, kProcesses));
