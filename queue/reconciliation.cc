@@ -159,21 +159,27 @@ class Archive {
   // Nothing where it is kept already.
   absl::Status Add(const Event& event) {
     if (event.recipient.empty() || !added_.emplace(event.message, event.time).second) return absl::OkStatus();
-    const absl::StatusOr<std::vector<Event>> kept = EventsOf(context_->database, &context_->unsealer, event.message);
-    if (!kept.ok()) return kept.status();
-    const bool known = std::ranges::any_of(
-        *kept, [&](const Event& other) { return other.kind == event.kind && other.time == event.time; });
-    if (known) return absl::OkStatus();
+    std::string scratch, value;
+    const AddressHash address = HashAddress(*context_->ring, event.recipient, &scratch);
+    const std::string seen = SeenNameKey(event.message.lane.campaign, address, event.message.row);
+    // Without it none is kept: it is written first. To look through the events of a lane for each of its rows is dear.
+    const auto found = context_->database->get()->Get({}, context_->database->handle(Column::kSeen), seen, &value);
+    if (!found.ok() && !found.IsNotFound()) return FromRocks(found, "look for a name");
+    if (found.ok()) {
+      const absl::StatusOr<std::vector<Event>> kept = EventsOf(context_->database, &context_->unsealer, event.message);
+      if (!kept.ok()) return kept.status();
+      const bool known = std::ranges::any_of(
+          *kept, [&](const Event& other) { return other.kind == event.kind && other.time == event.time; });
+      if (known) return absl::OkStatus();
+    }
     absl::StatusOr<std::shared_ptr<Pack>> pack =
         PackOf(event.message, StoredRow{.message = event.message, .recipient = event.recipient});
     if (!pack.ok()) return pack.status();
     outcomes_.push_back(OutcomeOf(event, {*std::move(pack), 0}));
-    std::string scratch, value;
-    const AddressHash address = HashAddress(*context_->ring, event.recipient, &scratch);
+    value.clear();
     PutFixed32(static_cast<uint32_t>(event.message.row), &value);
     PutFixed64(static_cast<uint64_t>(event.message.lane.destination), &value);
-    batch_->Put(context_->database->handle(Column::kSeen),
-                SeenNameKey(event.message.lane.campaign, address, event.message.row), value);
+    batch_->Put(context_->database->handle(Column::kSeen), seen, value);
     return absl::OkStatus();
   }
 
