@@ -76,10 +76,13 @@ std::optional<SuppressionEntry> ToRecord(const SuppressionRecord& record, Suppre
 }
 
 // Upper and lower case are one mailbox here, as they are to the list.
-uint64_t FingerprintOf(std::string_view recipient) {
+std::array<size_t, 4> BitsOf(std::string_view recipient) {
   std::string lower(recipient);
   absl::AsciiStrToLower(&lower);
-  return absl::HashOf(lower);
+  const uint64_t hash = absl::HashOf(lower), step = hash >> 32 | 1;
+  std::array<size_t, 4> bits;
+  for (size_t i = 0; i < bits.size(); ++i) bits[i] = (hash + i * step) % SuppressionList::kSuspectedBits;
+  return bits;
 }
 
 }  // namespace
@@ -93,15 +96,17 @@ absl::Status SuppressionList::Open() {
 }
 
 void SuppressionList::Suspect(std::string_view recipient) const {
-  const std::lock_guard lock(mutex_);
-  suspected_.insert(FingerprintOf(recipient));
+  for (const size_t bit : BitsOf(recipient)) {
+    suspected_[bit / 64].fetch_or(uint64_t{1} << bit % 64, std::memory_order_relaxed);
+  }
   any_suspected_.store(true, std::memory_order_release);
 }
 
 bool SuppressionList::MaySuspect(std::string_view recipient) const {
   if (!any_suspected_.load(std::memory_order_acquire)) return false;
-  const std::lock_guard lock(mutex_);
-  return suspected_.contains(FingerprintOf(recipient));
+  return std::ranges::all_of(BitsOf(recipient), [&](size_t bit) {
+    return (suspected_[bit / 64].load(std::memory_order_relaxed) >> bit % 64 & 1) != 0;
+  });
 }
 
 absl::StatusOr<SuppressionRecord> SuppressionList::Decode(Unsealer* unsealer, std::string_view key,

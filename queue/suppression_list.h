@@ -1,16 +1,15 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "queue/database.h"
@@ -47,7 +46,8 @@ struct SuppressionsPage {
 // Errors:    what cannot be read is an error and never "not suppressed".
 class SuppressionList {
  public:
-  static constexpr size_t kTogether = 512;  // questions that are asked at once
+  static constexpr size_t kTogether = 512;                   // questions that are asked at once
+  static constexpr size_t kSuspectedBits = size_t{1} << 21;  // for 100,000 of whom one in a thousand others looks alike
 
   struct Question {
     AddressHash address;
@@ -90,8 +90,8 @@ class SuppressionList {
   KeyRing* const ring_;
   std::atomic<bool> any_ = false;
   mutable std::atomic<bool> any_suspected_ = false;
-  mutable std::mutex mutex_;
-  mutable absl::flat_hash_set<uint64_t> suspected_;  // by the hash of their addresses
+  // A Bloom filter of their addresses. Where they are so many that it is full, deliveries ask the list in vain.
+  mutable std::array<std::atomic<uint64_t>, kSuspectedBits / 64> suspected_{};
 };
 
 }  // namespace sealift::queue

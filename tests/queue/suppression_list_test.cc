@@ -281,6 +281,19 @@ TEST_F(SuppressionListTest, WhoHasTakenMailSinceIsSuspectedAnew) {
   EXPECT_TRUE(InForce(address(8)).empty());
 }
 
+TEST_F(SuppressionListTest, WhoIsSuspectedIsRememberedAndFewOthersLookAlike) {
+  const auto list = std::make_unique<SuppressionList>(nullptr, nullptr);
+  EXPECT_FALSE(list->MaySuspect("patient1@d1.test"));
+  constexpr int kSuspects = 10'000;
+  for (int i = 0; i < kSuspects; ++i) list->Suspect(fmt::format("patient{}@d1.test", i));
+  int alike = 0;
+  for (int i = 0; i < kSuspects; ++i) {
+    EXPECT_TRUE(list->MaySuspect(fmt::format("Patient{}@D1.test", i)));
+    alike += list->MaySuspect(fmt::format("patient{}@d2.test", i)) ? 1 : 0;
+  }
+  EXPECT_LT(alike, kSuspects / 1000);
+}
+
 TEST_F(SuppressionListTest, AListIsReadPageByPageFromCursors) {
   std::vector<SuppressionChange> changes;
   for (int i = 0; i < 25; ++i) changes.push_back(Adding(fmt::format("p{}@d1.test", i)));
