@@ -1,10 +1,14 @@
 #include "engine/config_show.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <optional>
+#include <set>
 #include <string_view>
 
 #include "engine/config_walk.h"
+#include "engine/providers.h"
 #include "fmt/format.h"
 
 namespace sealift::engine {
@@ -36,6 +40,42 @@ std::string FieldTable(const Section& section) {
     out += fmt::format("| `{}` | {} | {} | {} |\n", field.name, Cell(TypeText(value)), Cell(given), Cell(what));
   });
   return out;
+}
+
+// Patterns of hosts by which some block or group of these options tells hosts apart. Each stands for the hosts that no
+// narrower one takes: it matches itself, and whatever is wider. "*" stands for those of no other.
+std::set<std::string, std::less<>> HostPatterns(const Options& options) {
+  std::set<std::string, std::less<>> patterns = {"*"};
+  for (const ProviderOptions& provider : options.providers) patterns.insert(provider.mx.begin(), provider.mx.end());
+  for (const DestinationOptions& block : options.destinations) patterns.insert(block.mx.begin(), block.mx.end());
+  for (const BuiltInProvider& provider : kBuiltInProviders) patterns.insert(provider.mx.begin(), provider.mx.end());
+  patterns.erase("");
+  return patterns;
+}
+
+// Hosts that are of another provider than before, by what a [[provider]] says, and lose the TLS of its blocks.
+void AddRegrouped(const Options& before, const Options& after, std::vector<WeakerPolicy>& weaker) {
+  const auto same = [](const ProviderOptions& one, const ProviderOptions& other) {
+    return one.name == other.name && one.mx == other.mx;
+  };
+  if (std::ranges::equal(before.providers, after.providers, same)) return;
+  std::set<std::string, std::less<>> hosts = HostPatterns(before);
+  hosts.merge(HostPatterns(after));
+  for (const std::string& host : hosts) {
+    const std::string_view was = before.ProviderOf(host), is = after.ProviderOf(host);
+    if (was == is) continue;
+    const std::optional<TlsPolicy> tls_was = before.DestinationFor("", host).tls;
+    const std::optional<TlsPolicy> tls_is = after.DestinationFor("", host).tls;
+    if (tls_is >= tls_was) continue;
+    // Either its own list has them no more, or another takes them first.
+    const std::vector<std::string> listed = HostsOfProvider(after, was);
+    const bool given_up = (!listed.empty() || !HostsOfProvider(before, was).empty()) &&
+                          std::ranges::none_of(listed, [&](const auto& one) { return MatchesHostPattern(one, host); });
+    weaker.push_back({fmt::format("provider[{}]", given_up ? was : is),
+                      fmt::format("provider {}: tls of its hosts {} was \"{}\", would be {} as those of {}", was, host,
+                                  ToString(*tls_was),
+                                  tls_is ? fmt::format("\"{}\"", ToString(*tls_is)) : "that of each stream", is)});
+  }
 }
 
 }  // namespace
@@ -142,6 +182,7 @@ std::vector<WeakerPolicy> WeakerPolicies(const Options& before, const Options& a
         {fmt::format("destination[{}]", i),
          fmt::format("destination ({}): tls was \"{}\", would be weaker or gone", about, ToString(*block.tls))});
   }
+  AddRegrouped(before, after, weaker);
   if (after.tls.min_version < before.tls.min_version) {
     note("tls.min_version", "tls.min_version", ToString(before.tls.min_version), ToString(after.tls.min_version));
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/config_file.h"
+#include "fmt/format.h"
 
 namespace sealift::engine {
 namespace {
@@ -136,6 +137,40 @@ TEST(ConfigShowTest, AWeakerPolicyIsNamed) {
   EXPECT_THAT(WeakerPolicies(*restricted, *before, NoneQueued),
               ElementsAre(testing::Field(&WeakerPolicy::text, HasSubstr("tls.fips was true"))));
   EXPECT_THAT(WeakerPolicies(*before, *restricted, NoneQueued), IsEmpty());
+}
+
+// What takes hosts from a provider takes the TLS of its blocks from them.
+TEST(ConfigShowTest, AHostThatIsOfAnotherProviderKeepsItsTls) {
+  const auto with = [](std::string_view groups) {
+    return Parsed(
+        fmt::format("{}[[provider]]\nname = \"group\"\nmx = [\"*.mx.test\", \"mx.other.test\"]\n"
+                    "[[destination]]\nprovider = \"group\"\ntls = \"verify\"\n"
+                    "[[destination]]\nprovider = \"google\"\ntls = \"dane\"\n{}",
+                    kBase, groups));
+  };
+  const auto before = with("");
+  EXPECT_THAT(WeakerPolicies(*before, *with("[[provider]]\nname = \"new\"\nmx = [\"*.new.test\"]\n"), NoneQueued),
+              IsEmpty());
+  const std::string takes = "[[provider]]\nname = \"new\"\nmx = [\"*.a.google.com\"]\n";
+  EXPECT_THAT(
+      WeakerPolicies(*before, *with(takes), NoneQueued),
+      ElementsAre(testing::FieldsAre(
+          "provider[new]",
+          "provider google: tls of its hosts *.a.google.com was \"dane\", would be that of each stream as those "
+          "of new")));
+  const std::string weak = takes + "[[destination]]\nprovider = \"new\"\ntls = \"verify\"\n";
+  EXPECT_THAT(WeakerPolicies(*before, *with(weak), NoneQueued),
+              ElementsAre(testing::Field(&WeakerPolicy::text, HasSubstr("would be \"verify\" as those of new"))));
+  EXPECT_THAT(WeakerPolicies(*before, *with(Replaced(weak, "verify", "dane")), NoneQueued), IsEmpty());
+
+  const std::string text = ShowEffective(*before);
+  const auto narrower = Parsed(Replaced(text, "\"*.mx.test\"", "\"*.b.mx.test\""));
+  const auto policies = WeakerPolicies(*before, *narrower, NoneQueued);
+  ASSERT_THAT(policies, ElementsAre(testing::Field(&WeakerPolicy::text, HasSubstr("its hosts *.mx.test was"))));
+  const ConfigDiff diff{.changes = DiffOptions(*before, *narrower), .keys = {}, .weaker = policies};
+  ASSERT_EQ(diff.changes.size(), 1u);
+  EXPECT_TRUE(diff.Weakens(diff.changes[0]));
+  EXPECT_THAT(WeakerPolicies(*narrower, *before, NoneQueued), IsEmpty());
 }
 
 TEST(ConfigShowTest, AStreamThatGoesWhileItsRowsWaitIsWeakerForItCouldComeBackSo) {
