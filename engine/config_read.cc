@@ -211,11 +211,18 @@ void ReadValue(const toml::node& node, const Field& field, const Report& report,
                  ReadValue(at, key, report, share);
                  value.rate_percent = share.percent;
                }},
-              {"min", [&](const toml::node& at, const Field& key) { ReadValue(at, key, report, value.min); }},
+              {"min",
+               [&](const toml::node& at, const Field& key) {
+                 ReadValue(at, Field{.name = key.name, .help = "", .min = 1}, report, value.min);
+               }},
               {"action", [&](const toml::node& at, const Field& key) {
                  ReadValue(at, key, report, value.action);
                  if (at.is_string() && value.action != "pause") report(at, WrongType(key, "one of \"pause\""));
                }}});
+  const toml::table* const table = node.as_table();
+  if (table != nullptr && !table->contains("rate")) {
+    report(node, fmt::format("`{}` has no `rate`; add the share of messages, as in rate = \"5%\"", field.name));
+  }
   out = std::move(value);
 }
 

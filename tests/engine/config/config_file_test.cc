@@ -278,6 +278,19 @@ TEST(ConfigFileTest, APercentageOutOfRangeIsToldSo) {
               ElementsAre(HasSubstr("`reserved_for_transactional`: \"100%\" is not a percentage above 0")));
 }
 
+// Without a share it would never pause anything.
+TEST(ConfigFileTest, ABoundOfHardBouncesHasARateAndAMinimum) {
+  const auto errors = [](const std::string& value) {
+    return ErrorsOf(std::string(kSource) + kPool +
+                    "[[stream]]\nname = \"s\"\npool = \"p\"\nmax_hard_bounces = " + value + "\n");
+  };
+  for (const char* const value : {"{ min = 100 }", "{}"}) {
+    EXPECT_THAT(errors(value), ElementsAre(HasSubstr("`max_hard_bounces` has no `rate`"))) << value;
+  }
+  EXPECT_THAT(errors("{ rate = \"5%\", min = 0 }"), ElementsAre(HasSubstr("`min` is 0; it takes 1 to")));
+  EXPECT_THAT(errors("{ rate = \"5%\", min = 1 }"), IsEmpty());
+}
+
 TEST(ConfigFileTest, AMistakeInARuleStandsWhereItIs) {
   const auto errors = [](const std::string& lines) { return ErrorsOf("[[rule]]\n" + lines); };
   EXPECT_THAT(errors("match = \"x\"\nactions = [\"backoff\"]\nfactor = 2.0\n"), Contains(StartsWith("test.toml:6:")));
