@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <ranges>
 #include <utility>
 
 #include "engine/exit_code.h"
 #include "engine/filter_names.h"
 #include "engine/log.h"
+#include "engine/message_identity.h"
 #include "engine/providers.h"
 #include "engine/suppressions.h"
 
@@ -149,16 +151,12 @@ absl::StatusOr<std::vector<Hold>> Holds::End(const Which& which, const Given& gi
   if (given.reason.empty()) return Usage("it needs --reason TEXT, which stands in its history");
   if (absl::Status fits = CheckSuppressionReason(given.reason); !fits.ok()) return fits;
   const std::lock_guard decision(decision_);
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [number, hold] : holds_) {
-      if (hold->ended) continue;
-      const bool meant = which.id.empty() ? std::ranges::find(which.kinds, hold->kind) != which.kinds.end() &&
-                                                filter.Covers(hold->filter)
-                                          : number == NumberOf(which.id);
-      if (!meant) continue;
-      ended.push_back(*hold);
-    }
+  const std::vector<Hold> in_force = List(/*ended=*/false);
+  for (const Hold& hold : std::views::reverse(in_force)) {  // the oldest first
+    const bool meant = which.id.empty() ? std::ranges::find(which.kinds, hold.kind) != which.kinds.end() &&
+                                              filter.Covers(Implied(hold.filter))
+                                        : hold.number == NumberOf(which.id);
+    if (meant) ended.push_back(hold);
   }
   if (ended.empty()) {
     return WithExit(absl::NotFoundError("nothing that is in force lies within it; `sealift queue holds` shows what is, "
@@ -173,6 +171,22 @@ absl::StatusOr<std::vector<Hold>> Holds::End(const Which& which, const Given& gi
   if (absl::Status written = Write(ended); !written.ok()) return written;
   Announce();
   return ended;
+}
+
+QueueFilter Holds::Implied(QueueFilter filter) const {
+  if (filter.id.has_value()) {
+    const absl::StatusOr<queue::MessageKey> message = ParseMessageName(store_, *filter.id);
+    if (message.ok() && !filter.campaign.has_value()) {
+      const absl::StatusOr<queue::Campaign> campaign = store_.GetCampaign(message->lane.campaign);
+      if (campaign.ok()) filter.campaign = campaign->spec.name;
+    }
+  }
+  if (filter.recipient.has_value()) filter.domain = filter.recipient->substr(filter.recipient->rfind('@') + 1);
+  if (filter.campaign.has_value() && !filter.stream.has_value()) {
+    const absl::StatusOr<queue::Campaign> campaign = store_.FindCampaign(*filter.campaign);
+    if (campaign.ok()) filter.stream = campaign->spec.stream;
+  }
+  return filter;
 }
 
 void Holds::EndDue(absl::Time now) {

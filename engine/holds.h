@@ -79,6 +79,8 @@ class Holds {
   void KeepFor(uint32_t job, std::vector<std::shared_ptr<const Hold>> holds);
 
  private:
+  // With what its terms say beside themselves: which domain a recipient is of, which stream a campaign.
+  QueueFilter Implied(QueueFilter filter) const;
   absl::Status Write(const std::vector<Hold>& holds);
   std::shared_ptr<const HoldSet> Assemble();  // decision_ is held
   void Announce();

@@ -42,6 +42,33 @@ class HoldsTest : public queue::StoreTest {
   std::unique_ptr<Holds> holds_;
 };
 
+// What lies within the filter is a question of rows, not of how they were named.
+TEST_F(HoldsTest, AReleaseEndsWhatLiesWithinItHoweverItWasNamed) {
+  const queue::CampaignId campaign = Create();
+  const queue::MessageKey message{{campaign, store_->DestinationOf("d1.test")}, queue::RowId{1}};
+  const auto releases = [&](QueueFilter released, QueueFilter held) {
+    const absl::StatusOr<Hold> hold = holds_->Place({.kind = Hold::Kind::kHold, .filter = std::move(held)},
+                                                    {.reason = "a", .by = "ops"}, absl::Now());
+    EXPECT_TRUE(hold.ok()) << hold.status();
+    const bool ended = holds_
+                           ->End({.id = {}, .kinds = {Hold::Kind::kHold}, .filter = std::move(released)},
+                                 {.reason = "a", .by = "ops"}, absl::Now(), /*dry_run=*/false)
+                           .ok();
+    if (!ended) {
+      EXPECT_TRUE(holds_->End({.id = hold->Id()}, {.reason = "a", .by = "ops"}, absl::Now(), false).ok());
+    }
+    return ended;
+  };
+  EXPECT_TRUE(releases({.domain = "d1.test"}, {.recipient = "jane@D1.test"}));
+  EXPECT_FALSE(releases({.domain = "d2.test"}, {.recipient = "jane@d1.test"}));
+  EXPECT_FALSE(releases({.recipient = "jane@d1.test"}, {.domain = "d1.test"}));
+  EXPECT_TRUE(releases({.stream = "newsletter"}, {.campaign = "spring"}));
+  EXPECT_FALSE(releases({.stream = "statements"}, {.campaign = "spring"}));
+  EXPECT_FALSE(releases({.stream = "newsletter"}, {.campaign = "unknown"}));
+  EXPECT_TRUE(releases({.stream = "newsletter"}, {.id = store_->EncodeMessageId(message)}));
+  EXPECT_TRUE(releases({.campaign = "spring"}, {.id = store_->EncodeMessageId(message)}));
+}
+
 TEST_F(HoldsTest, ASuspensionFollowsItsSourcesAddressOverAReload) {
   Place({.source = "ip1"});
   Options after = options_;
