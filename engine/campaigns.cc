@@ -383,6 +383,7 @@ void Campaigns::FinishCancelling() {
 
 absl::Status Campaigns::Reopen(const Campaign& cancelled, const PauseCause& cause) {
   const std::lock_guard lock(decision_);
+  if (absl::Status mode = CheckMode(cancelled); !mode.ok()) return mode;
   if (absl::Status may = surroundings_.may_send(); !may.ok()) return may;
   absl::Status reopened = store_.Reopen(cancelled.id, cancelled.ended, absl::Now());
   if (!reopened.ok()) return reopened;

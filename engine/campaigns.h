@@ -67,6 +67,7 @@ class Campaigns {
   void FinishCancelling();
 
   // The campaign that was cancelled then runs again, with nothing queued yet, for a replay of what was cancelled.
+  // Denied as CheckMode says.
   absl::Status Reopen(const queue::Campaign& cancelled, const PauseCause& cause);
   // Rows came back to a campaign: if it runs, they are sent.
   absl::Status Refilled(queue::CampaignId id);

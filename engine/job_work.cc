@@ -1,6 +1,7 @@
 #include "engine/job_work.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <future>
@@ -12,6 +13,11 @@ constexpr int kPageLanes = 1024;
 constexpr absl::Duration kAsksFor = absl::Seconds(15);       // the DNS, about a page
 constexpr absl::Duration kAsksAtLeast = absl::Seconds(1);    // ... once it has not answered in time again and again
 constexpr absl::Duration kCountsWithin = absl::Seconds(15);  // all of them, where only a number is wanted
+
+uint64_t CountOf(queue::OutcomeKind outcome, const queue::Counters& counters) {
+  if (outcome == queue::OutcomeKind::kBounced) return counters.bounced;
+  return outcome == queue::OutcomeKind::kExpired ? counters.expired : counters.cancelled;
+}
 
 }  // namespace
 
@@ -47,10 +53,17 @@ absl::StatusOr<RowCount> JobWork::Count() {
 }
 
 std::string JobWork::Remark() const {
-  if (unplaced_ == 0) return "";
-  return fmt::format(
-      "{}{} rows are left whose provider is not known: the DNS does not say which hosts take their domains' mail",
-      matcher_.filter().OfRows() && job_.kind != Job::Kind::kReplay ? "up to " : "", unplaced_);
+  std::vector<std::string> remarks;
+  if (unplaced_ > 0) {
+    remarks.push_back(fmt::format(
+        "{}{} rows are left whose provider is not known: the DNS does not say which hosts take their domains' mail",
+        matcher_.filter().OfRows() && job_.kind != Job::Kind::kReplay ? "up to " : "", unplaced_));
+  }
+  if (other_mode_ > 0) {
+    remarks.push_back(fmt::format("{} campaign{} left that {} loaded under the other delivery mode", other_mode_,
+                                  other_mode_ == 1 ? " is" : "s are", other_mode_ == 1 ? "was" : "were"));
+  }
+  return fmt::format("{}", fmt::join(remarks, "; "));
 }
 
 absl::Status JobWork::ListCampaigns() {
@@ -66,6 +79,13 @@ absl::Status JobWork::ListCampaigns() {
     if (filter.campaign.has_value() && campaign.spec.name != *filter.campaign) continue;
     if (filter.stream.has_value() && campaign.spec.stream != *filter.stream) continue;
     if (filter.source.has_value() && !services_.node.leaves_from(campaign, *filter.source)) continue;
+    if (job_.kind == Job::Kind::kReplay) {
+      if (absl::Status may = services_.node.check_mode(campaign); !may.ok()) {
+        if (filter.campaign.has_value()) return may;
+        other_mode_ += CountOf(job_.outcome, campaign.counters) > 0 ? 1 : 0;
+        continue;
+      }
+    }
     campaigns_.push_back(std::move(campaign));
   }
   listed_ = true;

@@ -46,6 +46,8 @@ struct JobNode {
       find_providers;
   // The lowest rate at which mail of the campaign may go to the domain.
   std::function<Rate(const queue::Campaign&, const std::string& domain)> limit_of;
+  // Ok, or why nothing of the campaign is ever sent here: it was loaded under the other delivery mode.
+  std::function<absl::Status(const queue::Campaign&)> check_mode;
   // Whether the pool of the campaign's stream has that source.
   std::function<bool(const queue::Campaign&, const std::string& source)> leaves_from;
   // What a campaign's rows are sent as.
@@ -117,7 +119,7 @@ class JobWork {
   // Counts what it means in rows, and adds to unplaced_.
   virtual absl::StatusOr<uint64_t> CountMeant() = 0;
 
-  absl::Status ListCampaigns();  // once
+  absl::Status ListCampaigns();  // once; denied where the one that the filter names is never sent here
   // Finds out whose hosts these domains have, where the filter asks.
   void FindProviders(const std::set<std::string>& domains);
   // Its provider is null while nobody knows it.
@@ -135,6 +137,7 @@ class JobWork {
   std::vector<queue::Campaign> campaigns_;  // of the job
   size_t campaign_ = 0;                     // the one in work
   uint64_t unplaced_ = 0;                   // rows to domains that nobody knows the provider of
+  uint64_t other_mode_ = 0;                 // campaigns that would be of a replay under the other delivery mode
 
  private:
   bool listed_ = false;

@@ -54,6 +54,7 @@ std::unique_ptr<Jobs> NodeImpl::MakeJobs() {
                                std::map<std::string, std::string>& providers) {
     return FindProviders(domains, absl::Now() + patience, providers);
   };
+  node.check_mode = [this](const queue::Campaign& campaign) { return campaigns_->CheckMode(campaign); };
   node.leaves_from = [this](const queue::Campaign& campaign, const std::string& source) {
     return LeavesFrom(campaign.spec.stream, source);
   };

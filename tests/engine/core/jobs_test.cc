@@ -46,6 +46,9 @@ class JobsTest : public queue::StoreTest {
     node.leaves_from = [](const queue::Campaign& campaign, const std::string& source) {
       return campaign.spec.stream == "newsletter" && source == "ip1";
     };
+    node.check_mode = [this](const queue::Campaign& campaign) {
+      return campaign.spec.mode == mode_ ? absl::OkStatus() : absl::FailedPreconditionError("of another mode");
+    };
     node.may_send = [this] { return may_send_; };
     node.has_room = [this] { return has_room_ ? absl::OkStatus() : absl::ResourceExhaustedError("almost full"); };
     node.check_names = [](const QueueFilter&) { return absl::OkStatus(); };
@@ -152,6 +155,7 @@ class JobsTest : public queue::StoreTest {
   std::atomic<bool> full_ = false;                     // the queue takes nothing
   std::atomic<bool> has_room_ = true;                  // the disk has as much as a load asks for
   std::atomic<bool> resolved_ = false;                 // the domains' sites are known, and google's
+  std::string mode_ = "sink";                          // of the node; changed between orders only
   absl::Status may_send_;                              // changed between starts only
   std::vector<absl::Duration> asked_for_;              // the DNS; read between jobs only
 };
@@ -568,6 +572,31 @@ TEST_F(JobsTest, AReplayLeavesWhatIsOfNoProviderThatIsKnown) {
     EXPECT_THAT(Ended(Order(request)).why, ::testing::HasSubstr("rows are left whose provider is not known"));
   }
   EXPECT_EQ(Parked(), parked);
+}
+
+// What is never sent here would only wait for its expiry.
+TEST_F(JobsTest, AReplayLeavesSettledWhatWasLoadedUnderTheOtherMode) {
+  const queue::CampaignId cancelled = Create("cancelled");
+  LoadRows(cancelled, 1, 4, 3);
+  ASSERT_TRUE(store_->Cancel(cancelled, /*erase=*/false, absl::Now()).ok());
+  ExpireAll();
+  mode_ = "live";
+  for (const queue::OutcomeKind outcome : {queue::OutcomeKind::kExpired, queue::OutcomeKind::kCancelled}) {
+    Jobs::Request request{.kind = Job::Kind::kReplay, .filter = {.everything = true}, .outcome = outcome};
+    EXPECT_EQ(jobs_->Count(request)->rows, 0u);
+    const Job left = Ended(Order(request));
+    EXPECT_EQ(left.moved, 0u);
+    EXPECT_EQ(left.why, "1 campaign is left that was loaded under the other delivery mode");
+    request.filter = {.campaign = outcome == queue::OutcomeKind::kExpired ? "spring" : "cancelled"};
+    EXPECT_EQ(jobs_->Count(request).status().message(), "of another mode");
+  }
+  EXPECT_EQ(store_->GetCampaign(cancelled)->state, queue::CampaignState::kCancelled);
+  mode_ = "sink";
+  const Job moved = Ended(Order({.kind = Job::Kind::kReplay,
+                                 .filter = {.campaign = "cancelled"},
+                                 .outcome = queue::OutcomeKind::kCancelled,
+                                 .rate = {.count = 1000, .period = absl::Seconds(1)}}));
+  EXPECT_EQ(moved.moved, 4u);
 }
 
 TEST_F(JobsTest, ABounceBySourceKeepsOnlyTheStreamsThatLeaveFromIt) {

@@ -194,6 +194,7 @@ void FakeNode::OpenStore() {
   engine::Jobs::Node node;
   node.has_room = [] { return absl::OkStatus(); };
   node.may_send = [] { return absl::OkStatus(); };
+  node.check_mode = [](const queue::Campaign&) { return absl::OkStatus(); };
   node.check_names = [this](const engine::QueueFilter& filter) {
     const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
     return campaigns.ok() ? engine::CheckNames(filter, *options_, *campaigns) : campaigns.status();
