@@ -364,6 +364,7 @@ absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
     LogWarning("a provider has another name: warm-ups there and what triggers count begin anew, all else goes on",
                {{"before", was.name}, {"now", now}, {"next", "take the old name back if it was not meant"}});
   }
+  SetLogLevel(next->log.level);
   for (const std::unique_ptr<Shard>& shard : shards_) {
     shard->Ask([&](Scheduler& scheduler) { scheduler.Adopt(next, candidate->keys); });
   }

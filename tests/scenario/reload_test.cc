@@ -55,6 +55,29 @@ TEST_F(ReloadTest, ABadFileChangesNothingAndSaysWhy) {
   StopDaemon();
 }
 
+TEST_F(ReloadTest, TheLogsLevelIsAdoptedWhoeverAsks) {
+  settings.tables = "[log]\nlevel = \"warning\"\n";
+  StartDaemon();
+  settings.tables = "[log]\nlevel = \"info\"\n";
+  WriteConfig();
+  EXPECT_EQ(Sealift({"reload"}).exit_code, 0);
+  StopDaemon();
+  EXPECT_THAT(daemon->Err(), HasSubstr("finishing what is in flight"));
+}
+
+// A stop that has begun has nothing to reload, and goes on.
+TEST_F(ReloadTest, AReloadDuringAStopChangesNothing) {
+  const Sink sink(dir, Script() + "[[provider.rule]]\nat = \"body\"\npause = \"1h\"\n", net.Address(2, 5353));
+  settings.node += "\ndrain = \"5s\"\n";
+  StartDaemon();
+  Load("spring", Template(), Recipients(1, Domains(1)), {"--start"});
+  ASSERT_TRUE(Eventually(kSoon, [&] { return Metric("sealift_smtp_connections{source=\"ip1\"}") == 1; }));
+  daemon->Signal(SIGTERM);
+  ASSERT_TRUE(Eventually(kSoon, [this] { return daemon->Err().find("finishing what is") != std::string::npos; }));
+  daemon->Signal(SIGHUP);
+  EXPECT_EQ(daemon->WaitFor(kSoon).value_or(-1), 0) << daemon->Err();
+}
+
 TEST_F(ReloadTest, AWeakerTlsPolicyTakesAReason) {
   settings.streams = {{"news", "tls = \"require\""}};
   StartDaemon();

@@ -91,7 +91,6 @@ void ReloadFor(engine::Node& node, engine::Audit& audit, const signalfd_siginfo&
                      {{"why", changes.status()}});
     return;
   }
-  engine::SetLogLevel(node.options()->log.level);
   engine::LogInfo("the configuration was read again", {{"changes", changes->size()}});
   for (const std::string& change : *changes) engine::LogInfo("changed", {{"key", change}});
 }
@@ -159,7 +158,8 @@ ExitCode RunDaemon(const std::string& config) {
   engine::LogInfo("stopping: finishing what is in flight; a second signal stops at once");
   // The queue is crash-safe: stopping at once costs at most what a crash would.
   std::thread([&signals] {
-    signals.Wait();
+    while (signals.Wait().ssi_signo == SIGHUP) {  // there is nothing to reload any more
+    }
     _exit(static_cast<int>(ExitCode::kInterrupted));
   }).detach();
   const absl::Duration drain = (*node)->options()->node.drain;
