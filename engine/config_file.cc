@@ -65,7 +65,8 @@ class Reader {
   void ReadText(std::string_view text, const std::string& name, int depth, bool may_include);
 
   std::vector<std::string> files;
-  bool parsed = true;  // false: a file is not TOML, and what it says is not known
+  bool parsed = true;     // false: a file is not TOML, and what it says is not known
+  bool all_there = true;  // false: nor is what another says, that cannot be read
 
  private:
   void ReadDocument(const toml::table& document, int depth, bool may_include);
@@ -109,6 +110,7 @@ bool Reader::ReadFile(const std::string& path, int depth, const ConfigDraft::Pla
   absl::StatusOr<std::string> text = ReadWhole(path);
   if (!text.ok()) {
     error(fmt::format("{} {}", path, std::string(text.status().message())));
+    all_there = false;
     return !absl::IsNotFound(text.status());
   }
   files.push_back(path);
@@ -252,8 +254,8 @@ void CheckRequired(ConfigDraft& draft) {
   });
 }
 
-Config Finish(ConfigDraft& draft, bool parsed, std::vector<std::string> files, uint64_t generation) {
-  if (parsed) {  // else keys would be missing that are there
+Config Finish(ConfigDraft& draft, Reader& reader, std::vector<std::string> files, uint64_t generation) {
+  if (reader.parsed) {  // else keys would be missing that are there
     CheckRequired(draft);
     // Cross-checks of what could not be read would only repeat the mistake in other words.
     CheckConfig(draft);
@@ -262,6 +264,8 @@ Config Finish(ConfigDraft& draft, bool parsed, std::vector<std::string> files, u
   config.errors = std::move(draft.errors);
   config.warnings = std::move(draft.warnings);
   config.files = std::move(files);
+  const bool knows_data_dir = (reader.parsed && reader.all_there) || draft.places.contains("node.data_dir");
+  if (knows_data_dir) config.data_dir = draft.options.node.data_dir;
   if (config.errors.empty()) {
     draft.options.generation = generation;
     config.options = std::make_shared<const Options>(std::move(draft.options));
@@ -295,7 +299,7 @@ Config LoadConfig(const std::string& path, uint64_t generation) {
     }
     return config;
   }
-  return Finish(draft, reader.parsed, std::move(reader.files), generation);
+  return Finish(draft, reader, reader.files, generation);
 }
 
 Config ParseConfig(std::string_view text, const std::string& name, uint64_t generation) {
@@ -303,7 +307,7 @@ Config ParseConfig(std::string_view text, const std::string& name, uint64_t gene
   draft.whole.file = name;
   Reader reader(draft);
   reader.ReadText(text, name, 0, false);
-  return Finish(draft, reader.parsed, {name}, generation);
+  return Finish(draft, reader, {name}, generation);
 }
 
 }  // namespace sealift::engine

@@ -28,6 +28,7 @@ struct Config {
   std::vector<ConfigProblem> errors;
   std::vector<ConfigProblem> warnings;  // settings that sink mode lets pass and live mode refuses
   std::vector<std::string> files;       // that were read, the named one first
+  std::string data_dir;  // node.data_dir, whatever else is wrong; empty: it may stand in what is not read
 
   // Ok, or InvalidArgument with every error on a line of its own; NotFound when the named file is not there.
   absl::Status status() const;

@@ -4,7 +4,6 @@
 #include <httplib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <toml++/toml.h>
 #include <unistd.h>
 
 #include <cctype>
@@ -12,6 +11,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "engine/config_file.h"
 #include "tools/sealift/failure.h"
 
 namespace sealift::tools {
@@ -20,7 +20,6 @@ namespace {
 using engine::ExitCode;
 using nlohmann::json;
 
-constexpr char kDefaultDataDir[] = "/var/lib/sealift";
 constexpr size_t kLineBytesMax = 1 << 20;
 constexpr time_t kAnswerSeconds = 3600;  // a load of a large file is checked and synced before it is answered
 
@@ -134,17 +133,14 @@ absl::StatusOr<DaemonClient> DaemonClient::For(const Invocation& call) {
          "Name the file with --config or SEALIFT_CONFIG, or the socket with --socket DATA_DIR/control.sock. "
          "`sealift demo` needs neither."});
   }
-  std::string data_dir;
-  try {  // Debian's library is built to throw
-    const toml::table config = toml::parse_file(call.config);
-    data_dir = config["node"]["data_dir"].value_or(std::string(kDefaultDataDir));
-  } catch (const toml::parse_error& error) {
-    return Fail(ExitCode::kConfig,
-                {"the configuration cannot be read",
-                 fmt::format("{}:{}:{}", call.config, error.source().begin.line, error.source().begin.column),
-                 std::string(error.description()) + ".", "See `sealift config check`."});
+  const engine::Config config = engine::LoadConfig(call.config);
+  if (config.data_dir.empty()) {
+    const engine::ConfigProblem& problem = config.errors.front();
+    return Fail(ExitCode::kConfig, {"the configuration cannot be read",
+                                    fmt::format("{}:{}:{}", problem.file, problem.line, problem.column),
+                                    problem.text + ".", "See `sealift config check`."});
   }
-  return DaemonClient(data_dir + "/control.sock");
+  return DaemonClient(config.data_dir + "/control.sock");
 }
 
 absl::Status DaemonClient::Unreachable() const {

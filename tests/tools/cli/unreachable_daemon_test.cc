@@ -42,6 +42,23 @@ TEST(UnreachableDaemonTest, TheConfigurationLeadsToTheSocketThoughTheRestOfItIsN
   EXPECT_EQ(RunSealift({"--config", config, "campaign", "list"}, console), 0) << err.str();
 }
 
+TEST(UnreachableDaemonTest, TheDataDirectoryMayStandInAnIncludedFile) {
+  ControlSocket socket;
+  const std::string data_dir = std::filesystem::path(socket.socket()).parent_path().string();
+  socket.WriteFile("data.toml", "[node]\ndata_dir = \"" + data_dir + "\"\n");
+  const auto list = [&](const std::string& text) {
+    std::ostringstream out, err;
+    std::istringstream in;
+    Console console(out, err, in, {});
+    return RunSealift({"--config", socket.WriteFile("sealift.toml", text), "campaign", "list"}, console);
+  };
+  EXPECT_EQ(list("include = [\"data.toml\"]\n"), 0);
+  EXPECT_EQ(list("include = [\"data.toml\"]\nunknown = 1\n"), 0);
+  EXPECT_EQ(list("include = [\"data.toml\", \"nowhere.toml\"]\n"), 0) << "it is known all the same";
+  socket.WriteFile("data.toml", "[node\n");
+  EXPECT_EQ(list("include = [\"data.toml\"]\n"), 78);
+}
+
 TEST(UnreachableDaemonTest, AConfigurationThatIsNotThereIsExit66) {
   std::ostringstream out, err;
   std::istringstream in;
