@@ -25,8 +25,11 @@ std::string SiteKeyOf(const std::vector<dns::MxHost>& hosts) {
   return fmt::format("{}", fmt::join(names, ","));
 }
 
-// The same after every restart, whatever order the hosts come in.
-std::string JudgeOf(const std::vector<dns::MxHost>& hosts) {
+std::string JudgeOf(const Options& options, const std::vector<dns::MxHost>& hosts) {
+  if (const std::string_view provider = options.ProviderOf(hosts.front().name); provider != "other") {
+    return std::string(provider);
+  }
+  // The same after every restart, whatever order the hosts come in.
   const auto first =
       std::ranges::min_element(hosts, {}, [](const dns::MxHost& host) { return std::tie(host.preference, host.name); });
   return std::string(Restraints::kSitePrefix) + first->name;
@@ -175,7 +178,7 @@ Site& Directory::SiteOf(const SiteIdentity& identity, const std::string& domain)
 
 void Directory::Group(Site& site) const {
   site.provider = std::string(services_.options->ProviderOf(site.hosts.front().name));
-  site.judge = site.provider != "other" ? site.provider : JudgeOf(site.hosts);
+  site.judge = JudgeOf(*services_.options, site.hosts);
 }
 
 bool Directory::Regroup() {

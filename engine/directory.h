@@ -19,6 +19,9 @@ namespace sealift::engine {
 // What names a site: domains with the same hosts at the same preferences have one.
 std::string SiteKeyOf(const std::vector<dns::MxHost>& hosts);
 
+// Who judges senders there: the provider where it is a known one, else the site itself, "site mx.d1.test".
+std::string JudgeOf(const Options& options, const std::vector<dns::MxHost>& hosts);
+
 // What becomes of mail to a domain whose MX answer names no host.
 LaneVerdict VerdictOf(const dns::MxAnswer& answer);
 

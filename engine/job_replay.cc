@@ -22,7 +22,8 @@ constexpr size_t kKeptLookedAtMax = 256;   // of one pace, each time
 constexpr size_t kPacedDomainsMax = 1000;  // apart; the others share a pace
 constexpr absl::Duration kAhead = absl::Milliseconds(500);      // that a row goes back before it is due
 constexpr absl::Duration kStatesFor = absl::Milliseconds(200);  // that the campaigns' states are believed
-constexpr absl::Duration kProvidersFor = absl::Seconds(5);      // that a domain is believed to be of a provider
+constexpr absl::Duration kPaceFor = absl::Minutes(10);  // that a pace is kept: a warm-up, or a reload, brings another
+constexpr absl::Duration kProvidersFor = absl::Seconds(5);  // that a domain is believed to be of a provider
 constexpr Rate kUnlimitedPace{.count = 100, .period = absl::Seconds(1)};  // where nothing limits a destination
 
 // Empty: there was none. What expired, or an operator settled, was not replied to then.
@@ -103,6 +104,7 @@ class Replay : public JobWork {
   struct Pace {
     std::deque<Waiting> rows;
     double per_second = 0;
+    absl::Time measured = absl::InfinitePast();
   };
 
   static bool IsCancelled(const queue::Campaign& campaign) {
@@ -208,11 +210,15 @@ class Replay : public JobWork {
   Pace& PaceOf(const queue::Campaign& campaign, const std::string& domain) {
     const bool apart = job_.rate.unlimited() && (paces_.contains(domain) || paces_.size() < kPacedDomainsMax);
     Pace& pace = paces_[apart ? domain : ""];
-    if (pace.per_second > 0) return pace;
+    if (pace.per_second == 0) Measure(pace, campaign, domain, absl::Now());
+    return pace;
+  }
+
+  void Measure(Pace& pace, const queue::Campaign& campaign, const std::string& domain, absl::Time now) {
     const Rate limit = job_.rate.unlimited() ? services_.node.limit_of(campaign, domain) : job_.rate;
     const bool tenth = job_.rate.unlimited() && !limit.unlimited();
     pace.per_second = (limit.unlimited() ? kUnlimitedPace : limit).PerSecond() / (tenth ? 10 : 1);
-    return pace;
+    pace.measured = now;
   }
 
   // Why the row would not be sent if it went back; empty: it would.
@@ -256,6 +262,10 @@ class Replay : public JobWork {
     job_.why.clear();
     for (auto& [whose, pace] : paces_) {
       if (pace.rows.empty()) continue;
+      if (now - pace.measured > kPaceFor) {
+        const Waiting& first = pace.rows.front();
+        Measure(pace, campaigns_[first.campaign], *domains_[first.domain], now);
+      }
       absl::Time& next = job_.paced[whose];
       const size_t looked_at_max = std::min(pace.rows.size(), kKeptLookedAtMax);
       for (size_t kept = 0; kept < looked_at_max && taken < kStepRows && next <= now + kAhead && !pace.rows.empty();) {

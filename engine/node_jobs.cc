@@ -72,11 +72,13 @@ std::unique_ptr<Jobs> NodeImpl::MakeJobs() {
     if (pool == nullptr) return Rate();
     std::string site = domain;
     std::string host = domain;
+    std::string judge = std::string(Restraints::kSitePrefix) + domain;
     AskShards([&](Scheduler& scheduler) {
       const Site* const known = scheduler.directory().FindSite(domain);
       if (known == nullptr) return;
       site = known->key;
       host = known->hosts.front().name;
+      judge = known->judge;
     });
     const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign.spec.settings_json);
     const Sending sending{*stream, campaign.spec.name, settings.ok() ? settings->limits : CampaignLimits()};
@@ -88,7 +90,12 @@ std::unique_ptr<Jobs> NodeImpl::MakeJobs() {
         lowest = Lower(lowest, binding.limit.rate);
       }
     }
-    return lowest;
+    if (stream->kind == StreamKind::kTransactional) return lowest;
+    int64_t a_day = 0;
+    for (const Warmups::Status& status : warmups_->Binding(*options, *pool, judge)) {
+      a_day += status.standing.day == 0 ? status.plan.per_day.front() : status.quota;
+    }
+    return a_day == 0 ? lowest : Lower(lowest, {.count = a_day, .period = absl::Hours(24)});
   };
   // It writes as much as a load, and through the log.
   node.has_room = [this] { return HasRoom(store_->Unflushed()); };

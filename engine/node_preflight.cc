@@ -122,6 +122,7 @@ absl::StatusOr<PreflightReport> NodeImpl::RunPreflight(std::string_view name) {
                        .https = *https_,
                        .sts_policies = sts_policies_,
                        .tls = tls_,
+                       .warmups = *warmups_,
                        .stop = interrupted_});
   absl::StatusOr<PreflightReport> report = preflight.Run(std::move(subject));
   if (report.ok()) report->state = StatusOf(*campaign).state;  // as `campaign show` says it

@@ -94,18 +94,8 @@ std::vector<int> Scheduler::SourcesOf(const SendQueue& queue) {
   const std::string& routed = queue.placement.pool;
   const PoolOptions* const pool = options.FindPool(routed.empty() ? queue.stream->pool : routed);
   if (pool == nullptr) return {};  // a reload took away the pool of a route
-  std::vector<int> sources = pool->source_indexes;
-  if (queue.transactional()) return sources;
-  for (const int index : pool->source_indexes) {
-    const SourceOptions& source = options.sources[static_cast<size_t>(index)];
-    if (services_.warmups.On(source.name, queue.site->judge) == nullptr) continue;
-    if (const PoolOptions* const other = options.FindPool(source.warmup.overflow); other != nullptr) {
-      for (const int more : other->source_indexes) {
-        if (std::ranges::find(sources, more) == sources.end()) sources.push_back(more);
-      }
-    }
-  }
-  return sources;
+  if (queue.transactional()) return pool->source_indexes;
+  return services_.warmups.SourcesOf(options, *pool, queue.site->judge);
 }
 
 void Scheduler::Configure(SendQueue& queue) {

@@ -365,23 +365,72 @@ bool Warmups::TakeTurns() {
   return std::exchange(turned_, false);
 }
 
+Warmups::Status Warmups::StatusOf(const Key& key, const Entry& entry) const {
+  const Planned& planned = plans_.at(key.first);
+  Status status{.source = planned.source,
+                .judge = key.second,
+                .plan = entry.warmup.plan(),
+                .standing = entry.warmup.standing(),
+                .quota = entry.warmup.quota(),
+                .over = entry.warmup.over(),
+                .origin = OriginOf(planned, entry)};
+  status.standing.sent = SentOf(entry);
+  return status;
+}
+
 std::vector<Warmups::Status> Warmups::List() {
   const std::lock_guard lock(mutex_);
   std::vector<Status> list;
   for (const auto& [key, entry] : entries_) {
-    if (PlanOf(key.first, key.second) == nullptr) continue;
-    const Planned& planned = plans_.at(key.first);
-    Status status{.source = planned.source,
-                  .judge = key.second,
-                  .plan = entry.warmup.plan(),
-                  .standing = entry.warmup.standing(),
-                  .quota = entry.warmup.quota(),
-                  .over = entry.warmup.over(),
-                  .origin = OriginOf(planned, entry)};
-    status.standing.sent = SentOf(entry);
-    list.push_back(std::move(status));
+    if (PlanOf(key.first, key.second) != nullptr) list.push_back(StatusOf(key, entry));
   }
   return list;
+}
+
+const Warmups::Entry* Warmups::FindKnown(const std::string& address, const std::string& judge) const {
+  const auto known = entries_.find({address, judge});
+  if (known != entries_.end()) return &known->second;
+  const auto judges = judges_.find(address);
+  if (judges == judges_.end() || judges->second < kJudgesMax) return nullptr;
+  const auto others = entries_.find({address, std::string(kOtherSites)});
+  return others == entries_.end() ? nullptr : &others->second;
+}
+
+bool Warmups::IsWarm(const std::string& address, const std::string& judge) const {
+  if (PlanOf(address, judge) == nullptr) return true;
+  const Entry* const known = FindKnown(address, judge);
+  return known != nullptr && known->warmup.over();
+}
+
+std::vector<int> Warmups::SourcesOf(const Options& options, const PoolOptions& pool, const std::string& judge) {
+  const std::lock_guard lock(mutex_);
+  std::vector<int> sources = pool.source_indexes;
+  for (const int index : pool.source_indexes) {
+    const SourceOptions& source = options.sources[static_cast<size_t>(index)];
+    const PoolOptions* const other = options.FindPool(source.warmup.overflow);
+    if (other == nullptr || IsWarm(AddressOf(source.name), judge)) continue;
+    for (const int more : other->source_indexes) {
+      if (std::ranges::find(sources, more) == sources.end()) sources.push_back(more);
+    }
+  }
+  return sources;
+}
+
+std::vector<Warmups::Status> Warmups::Binding(const Options& options, const PoolOptions& pool,
+                                              const std::string& judge) {
+  const std::vector<int> sources = SourcesOf(options, pool, judge);
+  const std::lock_guard lock(mutex_);
+  std::vector<Status> binding;
+  for (const int index : sources) {
+    const std::string& address = AddressOf(options.sources[static_cast<size_t>(index)].name);
+    if (IsWarm(address, judge)) return {};
+    const Entry* known = FindKnown(address, judge);
+    Entry fresh{.warmup = Warmup(*PlanOf(address, judge))};
+    const auto frozen = frozen_.find(address);
+    if (frozen != frozen_.end()) fresh.warmup.SetFrozen(true, frozen->second);
+    binding.push_back(StatusOf({address, judge}, known == nullptr ? fresh : *known));
+  }
+  return binding;
 }
 
 absl::StatusOr<int> Warmups::Apply(const std::string& source, const std::string& judge, const Order& order,

@@ -72,6 +72,12 @@ class Warmups {
   // As of the last Tick.
   std::vector<Status> List();
 
+  // By which sources marketing mail of a pool leaves to that judge: its own, and those that a warm-up's overflow names.
+  std::vector<int> SourcesOf(const Options& options, const PoolOptions& pool, const std::string& judge);
+  // The warm-ups of these sources there, also where they have not begun; none where one of the sources is warm: it
+  // takes what the others may not.
+  std::vector<Status> Binding(const Options& options, const PoolOptions& pool, const std::string& judge);
+
   // What an operator orders of a source's plan: for one judge, or all, which a freeze means of those that begin later
   // too. Returns for how many.
   struct Order {
@@ -111,6 +117,11 @@ class Warmups {
 
   // Null: nothing is said of it.
   const Warmup::Plan* PlanOf(const std::string& address, const std::string& judge) const;
+  // Whether nothing limits the source there.
+  bool IsWarm(const std::string& address, const std::string& judge) const;
+  // Null: nobody has asked for it.
+  const Entry* FindKnown(const std::string& address, const std::string& judge) const;
+  Status StatusOf(const Key& key, const Entry& entry) const;
   using Place = std::map<Key, Entry>::value_type;
 
   // Null: there is no plan for it.

@@ -1,11 +1,13 @@
 #include "engine/preflight/preflight.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
 #include <utility>
 
+#include "engine/directory.h"
 #include "engine/exit_code.h"
 #include "engine/message/template.h"
 #include "engine/preflight/projection.h"
@@ -321,6 +323,11 @@ void Preflight::CheckFinish(const StreamOptions& stream, const Subject& subject)
     finding.what = "no rate binds it; the receivers and the connections decide";
     if (finish.start > finish.expires) finish.rows_late = finish.rows;
   }
+  if (std::string what = CheckWarmups(stream); !what.empty()) {
+    finding.state = "in_time";
+    finding.about = finish.limit;
+    finding.what = std::move(what);
+  }
   if (finish.rows_late > 0) {
     finding.severity = Severity::kFail;
     finding.state = "expires";
@@ -328,6 +335,49 @@ void Preflight::CheckFinish(const StreamOptions& stream, const Subject& subject)
                                absl::FormatTime(absl::RFC3339_sec, finish.expires, absl::UTCTimeZone()), finding.what);
   }
   report_.findings.push_back(std::move(finding));
+}
+
+std::string Preflight::CheckWarmups(const StreamOptions& stream) {
+  if (stream.kind == StreamKind::kTransactional) return "";
+  const Options& options = *context_.options;
+  const PoolOptions& pool = options.pools[static_cast<size_t>(stream.pool_index)];
+  std::map<std::string, uint64_t> rows_to;  // by who judges
+  for (const DestinationSurvey::Site& site : sites_) {
+    if (site.found.fate == Fate::kHold || site.found.fate == Fate::kBounce || site.identity.hosts.empty()) continue;
+    rows_to[JudgeOf(options, site.identity.hosts)] += site.found.rows - RowsUnfit(site.found);
+  }
+  PreflightFinish& finish = report_.finish;
+  std::string what;
+  uint64_t late = 0;
+  for (const auto& [judge, rows] : rows_to) {
+    const std::vector<Warmups::Status> binding = context_.warmups.Binding(options, pool, judge);
+    if (binding.empty() || rows == 0) continue;
+    std::vector<Warmup> sources;
+    std::vector<std::string> names, values;
+    for (const Warmups::Status& status : binding) {
+      sources.emplace_back(status.plan, status.standing);
+      names.push_back(status.source);
+      values.push_back(
+          status.standing.day == 0
+              ? fmt::format("nothing before {}", absl::FormatCivilTime(status.plan.first))
+              : fmt::format("{} on day {} of {}", status.quota, status.standing.day, status.plan.per_day.size()));
+    }
+    const WarmupProjection projection = ProjectWarmup(rows, std::move(sources), finish.start, finish.expires);
+    late += projection.late;
+    const absl::Time ends =
+        stream.opens != nullptr ? stream.opens->After(projection.finish, absl::ZeroDuration()) : projection.finish;
+    if (ends <= finish.finish.value_or(finish.start)) continue;
+    finish.finish = ends;
+    finish.limit = fmt::format("warm-up of {} to {}", fmt::join(names, ", "), judge);
+    finish.value = fmt::format("{}", fmt::join(values, " + "));
+    finish.set_by = binding.front().origin;
+    what = fmt::format(
+        "{} under a warm-up with {} take {}; deferrals, other campaigns and days that are repeated are "
+        "not counted",
+        Rows(rows), finish.value, absl::FormatDuration(absl::Trunc(ends - finish.start, absl::Seconds(1))));
+  }
+  finish.rows_late = std::max(finish.rows_late, late);
+  return what;
 }
 
 }  // namespace sealift::engine

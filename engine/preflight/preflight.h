@@ -13,6 +13,7 @@
 #include "engine/preflight/report.h"
 #include "engine/signing_keys.h"
 #include "engine/units.h"
+#include "engine/warmups.h"
 #include "queue/campaign.h"
 #include "tls/client_context.h"
 
@@ -36,6 +37,7 @@ class Preflight {
     HttpsFetcher& https;
     StsPolicies& sts_policies;
     std::shared_ptr<tls::ClientContext> tls;
+    Warmups& warmups;
     const std::atomic<bool>& stop;
     DestinationSurvey::Limits limits = {};
   };
@@ -61,6 +63,8 @@ class Preflight {
   void CheckExtensions(PreflightSite& found);
   void CheckDestinations();
   void CheckFinish(const StreamOptions& stream, const Subject& subject);
+  // What sources that warm up make of the finish that the rates allow; empty: nothing.
+  std::string CheckWarmups(const StreamOptions& stream);
 
   const Context context_;
   std::vector<DestinationSurvey::Site> sites_;

@@ -1,6 +1,7 @@
 #include "engine/preflight/projection.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -43,6 +44,38 @@ std::optional<Projection> Project(const std::vector<ProjectedRows>& groups) {
     if (!slowest.has_value() || rate.takes > slowest->takes) slowest = rate;
   }
   return slowest;
+}
+
+WarmupProjection ProjectWarmup(uint64_t rows, std::vector<Warmup> sources, absl::Time start, absl::Time expires) {
+  constexpr absl::Duration kLooksAhead = absl::Hours(24 * 3650);
+  WarmupProjection projection{.finish = start, .late = expires <= start ? rows : 0};
+  auto left = static_cast<double>(rows);
+  for (absl::Time at = start;;) {
+    absl::Time until = expires > at ? expires : absl::InfiniteFuture();
+    double per_second = 0;
+    std::vector<double> each;
+    for (Warmup& source : sources) {
+      if (source.IsNewDay(at)) source.Advance(at);
+      if (source.over()) return projection;  // it takes all that is left
+      const int64_t of_today = std::max<int64_t>(source.quota() - source.standing().sent, 0);
+      each.push_back(of_today == 0 ? 0 : 1 / absl::ToDoubleSeconds(source.TimeFor(of_today, at) / of_today));
+      per_second += each.back();
+      until = std::min(until, source.Ends(at));
+    }
+    const double goes = per_second * absl::ToDoubleSeconds(until - at);
+    if (left < goes + 0.5) {  // messages are whole
+      projection.finish = std::min(at + absl::Seconds(std::round(left / per_second)), until);
+      return projection;
+    }
+    left -= goes;
+    for (size_t i = 0; i < sources.size(); ++i) {
+      const int64_t sent = std::llround(each[i] * absl::ToDoubleSeconds(until - at));
+      sources[i].SetSent(sources[i].standing().sent + sent);
+    }
+    at = projection.finish = until;
+    if (at == expires) projection.late = static_cast<uint64_t>(std::llround(left));
+    if (at > start + kLooksAhead) return projection;
+  }
 }
 
 }  // namespace sealift::engine

@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "engine/binding_rates.h"
+#include "engine/shaping/warmup.h"
 
 namespace sealift::engine {
 
@@ -31,5 +32,13 @@ struct Projection {
 
 // Nothing when no rate binds any of them.
 std::optional<Projection> Project(const std::vector<ProjectedRows>& groups);
+
+// When rows have left to one who judges senders, where all sources that may carry them warm up. Each day to come goes
+// well.
+struct WarmupProjection {
+  absl::Time finish;
+  uint64_t late = 0;  // rows that have not left when they expire
+};
+WarmupProjection ProjectWarmup(uint64_t rows, std::vector<Warmup> sources, absl::Time start, absl::Time expires);
 
 }  // namespace sealift::engine

@@ -54,6 +54,13 @@ TEST_F(WarmupTest, ADayHasItsMessagesWhateverEndsTheDaemon) {
   EXPECT_TRUE(
       Eventually(kSoon, [&] { return Metric("sealift_queue_waiting{reason=\"warmup\",provider=\"other\"}") == 49; }));
 
+  // A preflight counts the days.
+  Load("summer", Template(), Recipients(50, {"d1.test"}, "summer.csv"), {"--expires-in", "10h"});
+  const Json finish = Sealift({"campaign", "preflight", "summer"}).json["finish"];
+  EXPECT_EQ(finish["limit"].Text(), "warm-up of ip1 to site mx.all.test") << finish.Dump();
+  EXPECT_GE(finish["rows_late"].Number(), 48) << finish.Dump();
+  ASSERT_EQ(Sealift({"campaign", "cancel", "summer", "--yes"}).exit_code, 0);
+
   // A restart, and a kill, begin no new day; the second message has its time later.
   for (int round = 0; round < 3; ++round) {
     KillDaemon();

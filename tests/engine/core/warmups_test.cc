@@ -87,6 +87,28 @@ TEST_F(WarmupsTest, ADayHasItsMessagesAndNoMore) {
   EXPECT_EQ(warmups_->On("ip1", "google"), nullptr) << "what is warm has no limit";
 }
 
+TEST_F(WarmupsTest, WarmUpsBindAPoolWhereNoneOfItsSourcesIsWarm) {
+  options_.pools = {{.name = "new", .sources = {"ip1"}, .source_indexes = {0}},
+                    {.name = "both", .sources = {"ip1", "ip2"}, .source_indexes = {0, 1}}};
+  Adopt();
+  const auto binding = [&](int pool, const char* judge) {
+    return warmups_->Binding(options_, options_.pools[static_cast<size_t>(pool)], judge);
+  };
+  ASSERT_EQ(binding(0, "google").size(), 1u);
+  ASSERT_EQ(binding(0, "site d1.test").size(), 1u) << "where it has not begun";
+  EXPECT_EQ(binding(0, "site d1.test")[0].plan.per_day, std::vector<int>{2});
+  EXPECT_EQ(binding(0, "site d1.test")[0].standing.day, 0);
+  EXPECT_TRUE(binding(1, "google").empty()) << "the other takes it all";
+  warmups_->On("ip1", "google");
+  TakeAll("ip1", "google", At(1, 0), At(2, 0));
+  Tick(At(2, 0));
+  EXPECT_EQ(binding(0, "google")[0].quota, 8);
+  options_.sources[0].warmup.overflow = "both";
+  Adopt();
+  EXPECT_EQ(warmups_->SourcesOf(options_, options_.pools[0], "google"), (std::vector<int>{0, 1}));
+  EXPECT_TRUE(binding(0, "google").empty());
+}
+
 TEST_F(WarmupsTest, WhoAsksAndWhoLooksAreToldTheSameOfADayThatIsUsedUp) {
   Adopt();
   const std::shared_ptr<RateInForce> rate = warmups_->On("ip1", "google");

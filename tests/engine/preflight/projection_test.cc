@@ -82,5 +82,44 @@ TEST_F(ProjectionTest, SitesOfAProviderShareItsRate) {
   EXPECT_EQ(projection->takes, absl::Seconds(30));
 }
 
+absl::Time At(int day, int hour) { return absl::FromCivil(absl::CivilHour(2026, 12, day, hour), absl::UTCTimeZone()); }
+
+// A source on the first day of a plan, of which so much was sent.
+Warmup Warming(std::vector<int> per_day, int64_t sent, bool repeats_last = false) {
+  const absl::CivilDay first(2026, 12, 1);
+  return Warmup(
+      {.first = first, .zone = absl::UTCTimeZone(), .per_day = std::move(per_day), .repeats_last = repeats_last},
+      {.day = 1, .date = first, .sent = sent});
+}
+
+TEST(WarmupProjectionTest, WhatOneDayDoesNotAllowLeavesOnTheNext) {
+  const absl::Time never = absl::InfiniteFuture();
+  EXPECT_EQ(ProjectWarmup(24, {Warming({48, 96}, 0)}, At(1, 0), never).finish, At(1, 12));
+  EXPECT_EQ(ProjectWarmup(48 - 24 + 48, {Warming({48, 96}, 24)}, At(1, 12), never).finish, At(2, 12));
+  EXPECT_EQ(ProjectWarmup(48 + 96 + 1'000'000, {Warming({48, 96}, 0)}, At(1, 0), never).finish, At(3, 0)) << "no limit";
+  EXPECT_EQ(ProjectWarmup(48 + 3 * 96, {Warming({48, 96}, 0, true)}, At(1, 0), never).finish, At(5, 0));
+}
+
+TEST(WarmupProjectionTest, SourcesThatWarmUpShareTheWorkUntilOneIsWarm) {
+  const WarmupProjection both =
+      ProjectWarmup(72, {Warming({24, 48}, 0), Warming({48, 96}, 0)}, At(1, 0), absl::InfiniteFuture());
+  EXPECT_EQ(both.finish, At(2, 0));
+  EXPECT_EQ(ProjectWarmup(1000, {Warming({24}, 0), Warming({48, 96}, 0)}, At(1, 0), At(1, 12)).finish, At(2, 0));
+}
+
+TEST(WarmupProjectionTest, RowsThatHaveNotLeftWhenTheyExpireAreCounted) {
+  EXPECT_EQ(ProjectWarmup(1000, {Warming({48, 96}, 0)}, At(1, 0), At(2, 12)).late, 1000u - 48 - 48);
+  EXPECT_EQ(ProjectWarmup(40, {Warming({48, 96}, 0)}, At(1, 0), At(2, 12)).late, 0u);
+  EXPECT_EQ(ProjectWarmup(40, {Warming({48, 96}, 0)}, At(1, 0), At(1, 0)).late, 40u);
+}
+
+TEST(WarmupProjectionTest, ItBeginsOnTheDayOnWhichTheCampaignDoes) {
+  const Warmup used = Warming({48, 96, 200}, 48), unused = Warming({48, 96, 200}, 0);
+  EXPECT_EQ(ProjectWarmup(96, {used}, At(4, 0), absl::InfiniteFuture()).finish, At(5, 0)) << "its second day";
+  EXPECT_EQ(ProjectWarmup(48, {unused}, At(4, 0), absl::InfiniteFuture()).finish, At(5, 0)) << "its first again";
+  const Warmup later({.first = absl::CivilDay(2026, 12, 3), .zone = absl::UTCTimeZone(), .per_day = {24}});
+  EXPECT_EQ(ProjectWarmup(24, {later}, At(1, 0), absl::InfiniteFuture()).finish, At(4, 0));
+}
+
 }  // namespace
 }  // namespace sealift::engine
