@@ -95,7 +95,10 @@ absl::StatusOr<PreflightReport> NodeImpl::RunPreflight(std::string_view name) {
   const std::shared_ptr<const Options> options = this->options();
   const absl::StatusOr<std::optional<std::map<std::string, RowsNeeding>>> needs = CountNeeds(*campaign);
   if (!needs.ok()) return needs.status();
-  Preflight::Subject subject{.campaign = *campaign, .limits = settings->limits, .start_at = settings->start_at};
+  Preflight::Subject subject{.campaign = *campaign, .limits = settings->limits};
+  const bool starts_by_itself =
+      campaign->state == queue::CampaignState::kLoading || campaign->state == queue::CampaignState::kReady;
+  if (starts_by_itself) subject.start_at = settings->start_at;
   subject.needs_counted = needs->has_value();
   const absl::StatusOr<uint64_t> read = ForEachLane(
       {.campaign = std::string(name)}, absl::Now(), [&](const queue::Campaign&, const queue::LaneRecord& lane) {

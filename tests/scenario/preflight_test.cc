@@ -330,6 +330,20 @@ TEST_F(PreflightTest, WhatBouncesForWantOfAnExtensionIsToldAndDoes) {
   StopDaemon();
 }
 
+TEST_F(PreflightTest, WhatWasStartedByHandWaitsForNoTime) {
+  const Sink sink(dir, SinkScript(), net.Address(2, 5353));
+  settings.streams = {{"news", "tls = \"opportunistic\""}};
+  StartDaemon();
+  Load("spring", Template(), Recipients(2, {"right.test"}), {"--start-at", "2099-01-01T00:00:00Z"});
+  const auto start = [this] {
+    return Sealift({"campaign", "preflight", "spring"}).json["finish"]["start"].Text().substr(0, 4);
+  };
+  EXPECT_EQ(start(), "2099");
+  EXPECT_EQ(Sealift({"campaign", "start", "spring"}).exit_code, 0);
+  EXPECT_NE(start(), "2099");
+  StopDaemon();
+}
+
 TEST_F(PreflightTest, ATestGoesToWhoIsAllowedAndMovesNoCounter) {
   const Sink sink(dir, SinkScript(), net.Address(2, 5353));
   settings.node = "test_recipients = [\"qa@right.test\", \"@clear.test\"]";
