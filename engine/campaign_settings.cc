@@ -19,6 +19,7 @@ std::string CampaignSettings::ToText() const {
   if (start) json["start"] = true;
   if (erase_after > absl::ZeroDuration()) json["erase_after"] = absl::ToInt64Milliseconds(erase_after);
   if (tls_report) json["tls_report"] = true;
+  if (!test_of.empty()) json["test_of"] = test_of;
   if (names == Template::Names::kPaths) json["paths"] = true;
   if (!key_column.empty()) json["key_column"] = key_column;
   if (format != RecipientFormat::kCsv) json["format"] = engine::ToString(format);
@@ -73,9 +74,11 @@ absl::StatusOr<CampaignSettings> CampaignSettings::Parse(std::string_view text) 
     if (!found->is_boolean()) return unreadable;
     if (found->get<bool>()) settings.names = Template::Names::kPaths;
   }
-  if (const auto found = json.find("key_column"); found != json.end()) {
+  for (const auto& [name, into] : {std::pair{"key_column", &settings.key_column}, {"test_of", &settings.test_of}}) {
+    const auto found = json.find(name);
+    if (found == json.end()) continue;
     if (!found->is_string()) return unreadable;
-    settings.key_column = found->get<std::string>();
+    *into = found->get<std::string>();
   }
   if (const auto found = json.find("format"); found != json.end()) {
     const auto format = ParseRecipientFormat(found->is_string() ? found->get<std::string>() : "");

@@ -29,6 +29,7 @@ struct CampaignSettings {
   Template::Names names = Template::Names::kColumns;
 
   bool tls_report = false;  // of the engine's own reports about TLS
+  std::string test_of;      // the campaign that this is a test of; empty: of none
 
   // What a load that resumes must have been begun with, beside the spec.
   std::string key_column;  // --key-column; "": events name rows by their number

@@ -203,9 +203,26 @@ absl::Status NodeImpl::StartCampaign(std::string_view name, std::optional<absl::
 absl::StatusOr<CampaignStatus> NodeImpl::Cancel(std::string_view name, bool erase) {
   // An erasure rewrites files, and would wait for room with its answer.
   if (absl::Status room = erase ? HasRoom(store_->Unflushed()) : absl::OkStatus(); !room.ok()) return room;
+  const absl::Status tests = erase ? EraseTestsOf(name) : absl::OkStatus();
   const absl::StatusOr<queue::Campaign> campaign = campaigns_->Cancel(name, erase, kCancelPatience);
   if (!campaign.ok()) return campaign.status();
+  if (!tests.ok()) return tests;
   return StatusOf(*campaign);
+}
+
+absl::Status NodeImpl::EraseTestsOf(std::string_view name) {
+  absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
+  if (!campaigns.ok()) return campaigns.status();
+  absl::Status erased;
+  for (const queue::Campaign& listed : *campaigns) {
+    if (listed.erased || !listed.spec.name.starts_with(name)) continue;
+    const absl::StatusOr<queue::Campaign> campaign = store_->GetCampaign(listed.id);
+    if (!campaign.ok()) continue;
+    const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign->spec.settings_json);
+    if (!settings.ok() || settings->test_of != name) continue;
+    erased.Update(campaigns_->Cancel(listed.spec.name, /*erase=*/true, kCancelPatience).status());
+  }
+  return erased;
 }
 
 absl::StatusOr<std::string> NodeImpl::Preview(std::string_view name, uint32_t row, std::optional<absl::Time> date) {

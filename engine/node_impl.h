@@ -181,6 +181,8 @@ class NodeImpl final : public Node {
   // Tells every shard whom a commit has suppressed.
   void Announce(const queue::SuppressionNews& news);
   std::unique_ptr<Jobs> MakeJobs();
+  // They have its template, and perhaps a row's values.
+  absl::Status EraseTestsOf(std::string_view name);
   std::unique_ptr<TlsReports> MakeTlsReports();
   // Where what is slowed binds a source: "everywhere", "to google", "stream news". Empty: nowhere.
   std::string WhereSlowed(const std::string& source, const Restraints::Slowed& slowed) const;

@@ -101,7 +101,9 @@ absl::StatusOr<queue::Campaign> TestMailer::Create(const queue::Campaign& campai
   queue::CampaignSpec spec = campaign.spec;
   const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(spec.settings_json);
   if (!settings.ok()) return settings.status();
-  spec.settings_json = CampaignSettings{.names = settings->names}.ToText();
+  const CampaignSettings of_test{
+      .erase_after = settings->erase_after, .names = settings->names, .test_of = campaign.spec.name};
+  spec.settings_json = of_test.ToText();
   spec.expires_in = std::min(spec.expires_in, kExpiresIn);
   for (int number = 1; number <= kTestsMax; ++number) {
     spec.name = fmt::format("{}.test-{}", campaign.spec.name, number);

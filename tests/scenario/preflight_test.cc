@@ -393,6 +393,14 @@ TEST_F(PreflightTest, ATestGoesToWhoIsAllowedAndMovesNoCounter) {
   EXPECT_EQ(held.json["outcome"].Text(), "deferred");
   EXPECT_EQ(held.json["class"].Text(), "tls");
   EXPECT_EQ(sink.arrivals(), 2u);
+
+  // They have what is erased with it.
+  Load("spring.test-0", Template(), Recipients(2, {"right.test"}));
+  ASSERT_EQ(Sealift({"campaign", "cancel", "spring", "--erase", "--yes", "--reason", "over"}).exit_code, 0);
+  for (int test = 1; test <= 4; ++test) {
+    EXPECT_EQ(Show(fmt::format("spring.test-{}", test))["erased"].Text(), "true") << test;
+  }
+  EXPECT_EQ(Show("spring.test-0")["erased"].Text(), "false") << "is called so by somebody";
   StopDaemon();
 }
 
