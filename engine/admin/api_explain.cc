@@ -38,15 +38,16 @@ json SourceJson(const SourceStatus& source) {
                  {"limits", json::array()},     {"suspended", source.suspended},
                  {"restraints", json::array()}, {"blocks", json::array()},
                  {"replies", json::array()},    {"blocked", source.blocks.size()},
-                 {"state", StateOf(source)}};
+                 {"warmups", json::array()},    {"state", StateOf(source)}};
   if (!source.available) {
     answer["unavailable"] = "its address is not one of this machine: add it to an interface, then `sealift reload`";
   }
   for (const LimitStatus& limit : source.limits) {
     answer["limits"].push_back(LimitJson(limit));
-    answer[limit.kind == "connections"  ? "connections"
-           : limit.kind == "source_day" ? "messages_per_day"
-                                        : "rate"] = limit.value;
+    if (limit.kind == "source") answer["rate"] = limit.value;
+    if (limit.kind == "source_day") answer["messages_per_day"] = limit.value;
+    if (limit.kind == "connections") answer["connections"] = limit.value;
+    if (limit.kind == "warmup") answer["warmups"].push_back({{"name", limit.name}, {"value", limit.value}});
   }
   for (const SourceStatus::Restraint& restraint : source.restraints) {
     answer["restraints"].push_back({{"where", restraint.where},

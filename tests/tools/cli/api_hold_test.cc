@@ -170,6 +170,13 @@ TEST(WarmupCommandsTest, ItIsShownMovedAndFrozen) {
   EXPECT_EQ(socket.node.calls().size(), 3u);
 }
 
+TEST(ExplainCommandsTest, ASourcesRateIsItsOwnAndNoWarmUps) {
+  ControlSocket socket;
+  const nlohmann::json source = socket.Run({"source", "show", "ip1", "--json"}).Json();
+  EXPECT_EQ(source["rate"], "20000/h");
+  EXPECT_EQ(source["warmups"], nlohmann::json::parse(R"([{"name": "ip1 to google", "value": "100 on day 2 of 3"}])"));
+}
+
 TEST(ExplainCommandsTest, ASourceSaysWhatKeepsItAndALimitWhoSetIt) {
   ControlSocket socket;
   const Ran shown = socket.Run({"source", "show", "ip1"});

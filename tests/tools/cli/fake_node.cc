@@ -93,7 +93,9 @@ std::vector<engine::SourceStatus::Restraint> FakeNode::EndSuspension(const std::
 
 std::vector<engine::SourceStatus> FakeNode::Sources() {
   engine::SourceStatus source{.name = "ip1", .address = "203.0.113.10", .hostname = "mta1.example.com"};
-  source.limits = {Throttles()[0]};
+  source.limits = {
+      Throttles()[0],
+      {.kind = "warmup", .name = "ip1 to google", .value = "100 on day 2 of 3", .set_by = "sealift.toml:7"}};
   source.suspended = {"h1 provider=microsoft source=ip1: S3150"};
   source.restraints = {{.where = "to google",
                         .value = "5/m of 10/m",
