@@ -115,7 +115,8 @@ struct SourceStatus {
   // What replies have put on it.
   struct Restraint {
     std::string where;  // "everywhere", "to google"
-    std::string value;  // "suspended", "12.5/m of 100/m"
+    std::string value;  // "suspended", "12.5/m of 100/m", "12.5/m, growing to 100/m"
+    bool slows = true;  // false: another was refused, whose load it takes over in steps
     std::string rule, set_by;
     absl::Time since, until;  // from when, and when it is over unless more such replies come
   };

@@ -46,10 +46,15 @@ WaitReason Restored(const Restoration& restoration, uint64_t rows) {
 }
 
 SourceStatus::Restraint AsTold(std::string where, const Restraints::Slowed& slowed) {
+  const bool slows = slowed.top_per_second <= slowed.base_per_second;
+  std::string value = "suspended";
+  if (!slowed.suspended) {
+    value = fmt::format("{:.3g}/m{} {:.3g}/m", 60 * slowed.rate_per_second, slows ? " of" : ", growing to",
+                        60 * (slows ? slowed.base_per_second : slowed.top_per_second));
+  }
   return {.where = std::move(where),
-          .value = slowed.suspended
-                       ? "suspended"
-                       : fmt::format("{:.3g}/m of {:.3g}/m", 60 * slowed.rate_per_second, 60 * slowed.base_per_second),
+          .value = std::move(value),
+          .slows = slows,
           .rule = slowed.rule,
           .set_by = slowed.origin,
           .since = slowed.since,

@@ -544,6 +544,7 @@ Restraints::Slowed Restraints::AsListed(const Key& key, const Slowdown& slowdown
           .suspended = slowdown.suspended,
           .rate_per_second = slowdown.suspended ? 0 : slowdown.now,
           .base_per_second = slowdown.base,
+          .top_per_second = slowdown.top,
           .since = slowdown.since,
           .last = slowdown.last,
           .duration = slowdown.duration};

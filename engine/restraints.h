@@ -93,6 +93,7 @@ class Restraints {
     std::string kind, name, rule, origin;
     bool suspended = false;
     double rate_per_second = 0, base_per_second = 0;
+    double top_per_second = 0;  // more than the base: it is a refused source's sibling, and was not refused itself
     absl::Time since, last;
     absl::Duration duration;  // from `last` until it is over
   };
@@ -132,7 +133,7 @@ class Restraints {
   std::vector<Slowed> EndSuspensions(std::string_view source, std::string_view provider, bool dry_run, absl::Time now);
   // The same of one suspension, by the name of its rate, whatever its scope.
   std::vector<Slowed> EndSuspension(std::string_view name, bool dry_run, absl::Time now);
-  // Sources and where replies slow them now; "": everywhere.
+  // Sources and where replies to them slow them now; "": everywhere.
   std::set<std::pair<std::string, std::string>> SlowedSources() const;
 
   // What is to be known after a restart, as far as it has changed since the last call.
@@ -162,6 +163,8 @@ class Restraints {
     bool changed = false;  // it is to be written
 
     absl::Time Over() const { return last + duration; }
+    // A sibling's, whose pace grows in steps.
+    bool Spares() const { return top > base; }
   };
   struct Pace {
     std::shared_ptr<Counter> attempts = std::make_shared<Counter>();

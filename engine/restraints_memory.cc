@@ -218,7 +218,7 @@ std::set<std::pair<std::string, std::string>> Restraints::SlowedSources() const 
   std::set<std::pair<std::string, std::string>> slowed;
   const std::lock_guard lock(mutex_);
   for (const auto& [key, slowdown] : slowdowns_) {
-    if (slowdown.base <= 0) continue;
+    if (slowdown.base <= 0 || slowdown.Spares()) continue;
     const bool of_a_source = key.first == kSourceKind || key.first == kPairKind || key.first == kProviderKind;
     if (of_a_source) slowed.emplace(SourceOf(key), ProviderOf(key));
   }

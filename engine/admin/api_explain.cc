@@ -29,7 +29,7 @@ json LimitJson(const LimitStatus& limit) {
 std::string_view StateOf(const SourceStatus& source) {
   if (!source.available) return "unavailable";
   if (!source.suspended.empty()) return "suspended";
-  return source.restraints.empty() ? "sends" : "slowed";
+  return std::ranges::any_of(source.restraints, &SourceStatus::Restraint::slows) ? "slowed" : "sends";
 }
 
 json SourceJson(const SourceStatus& source) {

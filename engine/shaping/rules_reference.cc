@@ -76,7 +76,7 @@ and the guard above go on where they were; that of a site of no known provider b
 When a source is refused, the other sources of its pools, and those by which a route or a warm-up's overflow lets the same streams leave, do
 not take over its load at once. Each goes on at the pace that it has (one message
 a second if it has not sent there yet, and never under the floor), and in ten equal steps over the rule's time grows by the pace that the
-refused one had. What is not one of the known providers is judged by itself.
+refused one had. They were not refused: their warm-ups go on. What is not one of the known providers is judged by itself.
 
 ## Rules of your own
 
