@@ -298,6 +298,8 @@ class Restraints {
   std::map<Key, Slowdown> slowdowns_;  // each has its rate
   std::map<Gauge*, int64_t> shown_;    // what their gauges have
   std::vector<Key> outdated_;          // to be written: nothing is known by these names any more
+  std::vector<queue::Note> offered_;   // given to be written by the last call
+  std::vector<queue::Note> refused_;   // ... and not written
   std::atomic<uint64_t> generation_{0};
   std::map<Key, Pace> paces_;                      // of pairs, streams and campaigns
   std::map<std::string, Acceptance> acceptances_;  // by provider, or site

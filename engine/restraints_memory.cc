@@ -1,8 +1,11 @@
 // What replies have put on our sending, as it is known after a restart.
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -144,15 +147,18 @@ std::vector<queue::Note> Restraints::TakeChanged() {
     }
     put(kMatches, what, "", value);
   }
+  // What was not written is, unless there is something newer.
+  std::set<std::string_view> names;
+  for (const queue::Note& note : notes) names.insert(note.name);
+  std::erase_if(refused_, [&](const queue::Note& note) { return names.contains(note.name); });
+  std::ranges::move(std::exchange(refused_, {}), std::back_inserter(notes));
+  offered_ = notes;
   return notes;
 }
 
 void Restraints::Refused() {
   const std::lock_guard lock(mutex_);
-  for (auto& [key, slowdown] : slowdowns_) slowdown.changed = true;
-  for (auto& [provider, acceptance] : acceptances_) acceptance.changed = true;
-  for (auto& [campaign, tally] : tallies_) tally.changed = true;
-  for (auto& [what, matches] : matches_) matches.changed = true;
+  refused_ = std::move(offered_);
 }
 
 void Restraints::Recall(std::string_view name, std::string_view value, absl::Time now) {

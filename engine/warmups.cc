@@ -324,6 +324,7 @@ std::vector<queue::Note> Warmups::Tick(absl::Time now, const std::set<std::pair<
     }
     queue::Note gone = NoteOf(place->first, place->second, 0, absl::InfinitePast());
     gone.value.clear();
+    offered_.push_back(gone);  // nothing else would write it again
     notes.push_back(std::move(gone));
     recalled_.erase(place->first);
     --judges_[place->first.first];

@@ -156,7 +156,7 @@ class Warmups {
   std::map<std::string, Planned> plans_;          // by address
   std::map<std::string, size_t> judges_;          // how many of an address are in `entries_`
   std::vector<queue::Note> beside_;               // to be written beside what is of entries
-  std::vector<queue::Note> offered_;              // ... and was given to be written
+  std::vector<queue::Note> offered_;              // ... and was given to be written, and what entries that went leave
   struct Recalled {
     Warmup::Standing standing;
     int64_t doubtful = 0;
