@@ -392,7 +392,10 @@ void NodeImpl::CountBounce(const ReturnedMail::Bounce& bounce) {
       ->Add();
   if (!bounce.bad_mailbox) return;
   // It was counted as taken before: one settled message too many makes the share of hard ones smaller, never larger.
-  restraints_.Count({.source = {}, .provider = {}, .stream = bounce.stream, .campaign = bounce.campaign}, true);
+  const std::shared_ptr<const Options> options = this->options();
+  if (const StreamOptions* const stream = options->FindStream(bounce.stream); stream != nullptr) {
+    restraints_.Count(*stream, bounce.campaign, true);
+  }
 }
 
 void NodeImpl::AskShards(const std::function<void(Scheduler&)>& question) {

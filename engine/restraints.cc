@@ -23,7 +23,8 @@ constexpr int kPauseShare = 8;  // a pause is such a part of the time for that n
 constexpr absl::Duration kGraceMax = absl::Seconds(60);  // for replies to what was under way
 constexpr const char* kEverySource = "all";              // in the metric, of what binds all of them
 constexpr const char* kEveryProvider = "all";
-constexpr size_t kMatchesMax = 4096;  // rules and scopes whose triggers are counted
+constexpr size_t kMatchesMax = 4096;    // rules and scopes whose triggers are counted; then no more by a site
+constexpr size_t kPacesATick = 16'384;  // that are measured: whoever is heard meanwhile waits for it
 
 std::string NameOfStream(std::string_view stream) { return fmt::format("stream {}", stream); }
 std::string NameOfCampaign(std::string_view campaign) { return fmt::format("campaign {}", campaign); }
@@ -195,7 +196,9 @@ std::string Restraints::WhatCounts(const ResponseRule& rule, const Place& place)
 bool Restraints::Triggered(const ResponseRule& rule, const Place& place, absl::Time now) {
   if (rule.trigger_count <= 1) return true;
   std::string what = WhatCounts(rule, place);
-  if (matches_.size() >= kMatchesMax && !matches_.contains(what)) return false;  // the others' time will be over
+  // There may be very many sites, and of all else as many as are configured. The others' time will be over.
+  const bool by_site = !IsKnownProvider(place.provider) && what.ends_with(place.provider);
+  if (by_site && matches_.size() >= kMatchesMax && !matches_.contains(what)) return false;
   Matches& matches = matches_[std::move(what)];
   matches.changed = true;
   matches.period = rule.trigger_period;
@@ -399,7 +402,7 @@ double Restraints::Measured(const Key& key) const {
 void Restraints::Tick(absl::Time now) {
   const std::lock_guard lock(mutex_);
   const absl::Duration since = now - ticked_;
-  if (ticked_ != absl::InfinitePast() && since > absl::ZeroDuration()) TickPaces(since);
+  if (ticked_ != absl::InfinitePast() && since > absl::ZeroDuration()) TickPaces(since, now);
   if (ticked_ == absl::InfinitePast() || since > absl::ZeroDuration()) ticked_ = now;
   TickSlowdowns(now);
   TickProviders(now);
@@ -416,11 +419,15 @@ void Restraints::TickMatches(absl::Time now) {
   }
 }
 
-void Restraints::TickPaces(absl::Duration since) {
-  const double seconds = absl::ToDoubleSeconds(since);
-  const double usual_weight = 1 - std::exp(-seconds / absl::ToDoubleSeconds(kMeasuredOver));
-  for (auto entry = paces_.begin(); entry != paces_.end();) {
+void Restraints::TickPaces(absl::Duration of_tick, absl::Time now) {
+  auto entry = paces_.lower_bound(next_pace_);
+  for (size_t left = std::min(paces_.size(), kPacesATick); left > 0; --left) {
+    if (entry == paces_.end()) entry = paces_.begin();
     Pace& pace = entry->second;
+    const absl::Duration since = pace.measured == absl::InfinitePast() ? of_tick : now - pace.measured;
+    pace.measured = now;
+    const double seconds = absl::ToDoubleSeconds(since);
+    const double usual_weight = 1 - std::exp(-seconds / absl::ToDoubleSeconds(kMeasuredOver));
     std::erase_if(pace.streams, [](const auto& stream) { return stream.second.expired(); });
     const uint64_t attempts = pace.attempts->value();
     // What began three seconds ago has had no time to make up for the seven before.
@@ -436,6 +443,7 @@ void Restraints::TickPaces(absl::Duration since) {
     const bool unused = pace.attempts.use_count() == 1 && pace.per_second < kForgottenPerSecond;
     entry = unused && !stays ? paces_.erase(entry) : std::next(entry);
   }
+  next_pace_ = entry == paces_.end() ? Key() : entry->first;
 }
 
 void Restraints::TickSlowdowns(absl::Time now) {

@@ -108,8 +108,8 @@ class Restraints {
   // What attempts there are to be counted by: a backoff begins at their pace. Kept for as long as somebody has them.
   using Attempts = std::array<std::shared_ptr<Counter>, 3>;  // of the source there, of the stream, of the campaign
   Attempts AttemptsAt(const Place& place);
-  // A campaign's row has its last outcome.
-  void Count(const Place& place, bool hard_bounce);
+  // A row of a campaign of that stream has its last outcome. Locks only where hard bounces may pause it.
+  void Count(const StreamOptions& stream, const std::string& campaign, bool hard_bounce);
 
   // The rates that bind mail there: of what is slowed, and of what was for as long as somebody has them.
   std::vector<std::shared_ptr<RateInForce>> RatesOn(const Place& place) const;
@@ -174,6 +174,7 @@ class Restraints {
     double per_second = 0;  // of the last ten seconds or so; of the time since it began, while that is less
     absl::Duration began;   // so long ago
     absl::Duration idle;    // since the last attempt, in whole ticks
+    absl::Time measured = absl::InfinitePast();
     // The last reply that was not believed: what row heard it, and after how many attempts.
     uint64_t doubted_row = 0, doubted_at = 0;
   };
@@ -261,7 +262,8 @@ class Restraints {
   // A step nearer to what it was, or over.
   void Recover(Slowdown& slowdown, absl::Time now);
   double Measured(const Key& key) const;
-  void TickPaces(absl::Duration since);
+  // Some of them, if there are many: the others have their turn with the next ticks.
+  void TickPaces(absl::Duration of_tick, absl::Time now);
   void TickSlowdowns(absl::Time now);
   void ShowSlowdowns();
   // Where it is to be seen, with others that have the same labels.
@@ -302,6 +304,7 @@ class Restraints {
   std::vector<queue::Note> refused_;   // ... and not written
   std::atomic<uint64_t> generation_{0};
   std::map<Key, Pace> paces_;                      // of pairs, streams and campaigns
+  Key next_pace_;                                  // to be measured
   std::map<std::string, Acceptance> acceptances_;  // by provider, or site
   std::map<std::string, Tally> tallies_;           // by campaign
   std::map<std::string, Matches> matches_;         // by rule and what it acts on

@@ -21,12 +21,11 @@ constexpr size_t kJudgesMax = 4096;  // that are watched; sites that refuse nobo
 
 }  // namespace
 
-void Restraints::Count(const Place& place, bool hard_bounce) {
+void Restraints::Count(const StreamOptions& stream, const std::string& campaign, bool hard_bounce) {
+  if (stream.kind != StreamKind::kMarketing || stream.max_hard_bounces.rate_percent <= 0) return;
   const std::lock_guard lock(mutex_);
-  const StreamOptions* const stream = options_ != nullptr ? options_->FindStream(place.stream) : nullptr;
-  if (stream == nullptr || stream->kind != StreamKind::kMarketing || stream->max_hard_bounces.rate_percent <= 0) return;
-  Tally& tally = tallies_[place.campaign];
-  tally.stream = place.stream;
+  Tally& tally = tallies_[campaign];
+  tally.stream = stream.name;
   ++tally.settled;
   tally.hard += hard_bounce ? 1 : 0;
   tally.changed = true;

@@ -481,8 +481,9 @@ void Scheduler::Conclude(const Assignment& assignment, const Attempt& heard) {
                         .Next(std::max<int>(outcome.attempt, 1), now, pack.expires(), services_.random());
       break;
   }
-  if (outcome.kind == OutcomeKind::kDelivered || outcome.kind == OutcomeKind::kBounced) {
-    services_.restraints.Count({.source = {}, .provider = {}, .stream = stream_name, .campaign = lane.campaign->name},
+  const bool is_settled = outcome.kind == OutcomeKind::kDelivered || outcome.kind == OutcomeKind::kBounced;
+  if (is_settled && stream != nullptr) {
+    services_.restraints.Count(*stream, lane.campaign->name,
                                outcome.bad_mailbox || attempt.verdict.reason_class == ReasonClass::kBadDomain);
   }
   Settle(assignment, std::move(outcome));

@@ -869,9 +869,9 @@ TEST_F(RestraintsTest, TooManyHardBouncesPauseAMarketingCampaignOnly) {
   int called = 0;
   restraints_.OnPause([&] { ++called; });
   for (int i = 0; i < 200; ++i) {
-    restraints_.Count({.stream = "news", .campaign = "good"}, i % 25 == 0);
-    restraints_.Count({.stream = "news", .campaign = "bad"}, i % 10 == 0);
-    restraints_.Count({.stream = "alerts", .campaign = "alert"}, true);
+    restraints_.Count(options_.streams[0], "good", i % 25 == 0);
+    restraints_.Count(options_.streams[0], "bad", i % 10 == 0);
+    restraints_.Count(options_.streams[1], "alert", true);
   }
   const auto pauses = restraints_.Pauses();
   ASSERT_EQ(pauses.size(), 1u);
@@ -883,7 +883,7 @@ TEST_F(RestraintsTest, TooManyHardBouncesPauseAMarketingCampaignOnly) {
 TEST_F(RestraintsTest, APauseIsAskedForUntilItIsMadeAfterARestartToo) {
   options_.streams[0].max_hard_bounces = {.rate_percent = 5, .min = 4};
   Adopt();
-  for (int i = 0; i < 4; ++i) restraints_.Count({.stream = "news", .campaign = "bad"}, true);
+  for (int i = 0; i < 4; ++i) restraints_.Count(options_.streams[0], "bad", true);
   ASSERT_EQ(restraints_.Pauses().size(), 1u);
 
   Restraints after(limits_, metrics_);  // the node was killed before it could pause
@@ -895,7 +895,7 @@ TEST_F(RestraintsTest, APauseIsAskedForUntilItIsMadeAfterARestartToo) {
 
   after.CountAnew("bad");
   EXPECT_TRUE(after.Pauses().empty());
-  after.Count({.stream = "news", .campaign = "bad"}, true);
+  after.Count(options_.streams[0], "bad", true);
   EXPECT_TRUE(after.Pauses().empty()) << "who resumes it begins to count anew";
 }
 
@@ -903,7 +903,7 @@ TEST_F(RestraintsTest, BouncesOfACampaignThatHasEndedAreForgotten) {
   options_.streams[0].max_hard_bounces = {.rate_percent = 5, .min = 400};
   Adopt();
   for (const char* const campaign : {"spring", "summer"}) {
-    restraints_.Count({.stream = "news", .campaign = campaign}, true);
+    restraints_.Count(options_.streams[0], campaign, true);
   }
   EXPECT_EQ(restraints_.TakeChanged().size(), 2u);
   EXPECT_THAT(restraints_.Counted(), testing::ElementsAre("spring", "summer"));
@@ -992,6 +992,39 @@ TEST_F(RestraintsTest, WhatANameLeavesBehindIsTakenAwayOnceThatCanBeWritten) {
   EXPECT_THAT(restraints_.TakeChanged(), testing::IsEmpty());
 }
 
+TEST_F(RestraintsTest, SitesThatRefuseLeaveTheTriggersOfKnownProvidersRoom) {
+  options_.rules = {
+      {.name = "many", .match = "too many", .trigger = {.rate = {2, absl::Hours(1)}}, .actions = {"alert"}}};
+  Adopt();
+  for (int i = 1; i <= 5000; ++i) Hear(fmt::format("site mx.d{}.test", i), "450 4.7.0 too many", kNow);
+  Hear("site mx.d1.test", "450 4.7.0 too many", kNow);
+  EXPECT_EQ(Hits("many"), 1u);
+  for (int i = 0; i < 2; ++i) Hear("google", "450 4.7.0 too many", kNow);
+  EXPECT_EQ(Hits("many"), 2u);
+}
+
+// A tick looks at some of them, so that nobody waits long for it.
+TEST_F(RestraintsTest, ThePaceOfEachOfVeryManySitesIsMeasured) {
+  Adopt();
+  std::vector<Restraints::Attempts> others;
+  for (int i = 0; i < 20'000; ++i) others.push_back(AttemptsAt("ip2", fmt::format("site mx.d{}.test", i)));
+  const Restraints::Attempts attempts = AttemptsAt("ip1", "google"), last = AttemptsAt("ip2", "site mx.z.test");
+  for (absl::Time now = kNow - absl::Minutes(2); now <= kNow; now += absl::Seconds(1)) {
+    restraints_.Tick(now);
+    attempts[0]->Add(20);
+    last[0]->Add(10);
+  }
+  Hear("google", kRateOfSource, kNow);
+  Hear("site mx.z.test", "421 4.7.0 too many messages, slow down", kNow, Phase::kContent, absl::InfinitePast(), "ip2");
+  const auto base_of = [this](const char* name) {
+    const std::vector<Restraints::Slowed> slowed = restraints_.List();
+    const auto found = std::ranges::find(slowed, name, &Restraints::Slowed::name);
+    return found == slowed.end() ? 0 : found->base_per_second;
+  };
+  EXPECT_NEAR(base_of("ip1 to google"), 20, 1);
+  EXPECT_NEAR(base_of("ip2 to site mx.z.test"), 10, 0.5);
+}
+
 TEST_F(RestraintsTest, AProviderOfAnotherNameIsSlowedAsItWas) {
   options_.providers = {{.name = "group", .mx = {"*.group.test"}}};
   options_.rules = {{.match = "all of you", .scope = "provider", .actions = {"suspend"}, .duration = absl::Hours(4)}};
@@ -1030,7 +1063,7 @@ TEST_F(RestraintsTest, ARestartChangesNothing) {
   Hear("google", kRateOfSource, kNow);
   Hear("yahoo", "421 4.7.0 too many today", kNow);
   const Restraints::Place place{.source = "ip1", .provider = "google", .stream = "news", .campaign = "c"};
-  for (int i = 0; i < 3; ++i) restraints_.Count(place, /*hard_bounce=*/true);
+  for (int i = 0; i < 3; ++i) restraints_.Count(options_.streams[0], "c", /*hard_bounce=*/true);
 
   Limits limits;
   Restraints after(limits, metrics_);
@@ -1044,7 +1077,7 @@ TEST_F(RestraintsTest, ARestartChangesNothing) {
   EXPECT_NEAR(found->rate_per_second, 10, 0.5);
   EXPECT_NEAR(found->base_per_second, 20, 1);
   EXPECT_THAT(after.SlowedSources(), testing::Contains(testing::Pair("ip1", "google")));
-  after.Count(place, /*hard_bounce=*/true);
+  after.Count(options_.streams[0], "c", /*hard_bounce=*/true);
   EXPECT_EQ(after.Pauses().size(), 1u) << "the bounces of before count";
 
   // The second of the hour: the first was heard before.
