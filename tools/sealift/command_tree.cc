@@ -240,7 +240,8 @@ std::vector<Command> MakeTree() {
        "NAME",
        "End a campaign: its queued rows are not sent",
        "They stay sealed for retention.settled_rows, while `queue replay --outcome cancelled` sends them after all; "
-       "--erase cannot be undone. What is being sent ends first: where that takes longer than half a minute the answer "
+       "--erase cannot be undone, and erases what was sent of it by `campaign test` too. What is being sent ends "
+       "first: where that takes longer than half a minute the answer "
        "is exit code 75, and it is cancelled by itself then. Asks first on a terminal; without one it needs --yes.",
        "sealift campaign cancel spring --dry-run",
        {Switch("erase", "also forget the campaign's data key, which makes its content unreadable for good"),
@@ -293,7 +294,8 @@ std::vector<Command> MakeTree() {
        RunQueueRoute},
       {"queue", "release", "", "End holds and routes",
        "Every one whose rows all lie within the filter: --campaign spring also ends one on --campaign spring --domain "
-       "d1.test, not one on everything. Backoff, limits and windows still bind. Asks first on a terminal. With --state "
+       "d1.test, and --domain d1.test one on a recipient there, but none of them one on everything. Backoff, limits "
+       "and windows still bind. Asks first on a terminal. With --state "
        "in_doubt no hold is ended: rows that are kept because they may have arrived are sent again, which without a "
        "terminal needs --yes; on a node that was restored from a backup, where every row is in doubt, all of them.",
        "sealift queue release --campaign spring --reason 'link is mended'",
@@ -325,11 +327,11 @@ std::vector<Command> MakeTree() {
        "Rows that bounced, expired or were cancelled with their campaign are accepted anew while "
        "retention.settled_rows keeps them: never whom a suppression binds, never the class bad_mailbox, never what was "
        "in doubt when it expired or was cancelled. A campaign that was cancelled, and not erased, runs again with the "
-       "first of its rows; what the filter does not name of it stays cancelled. They go one after "
-       "another at --rate; by default, to each destination, at a tenth of the lowest rate that limits it (100/s where "
-       "none does). Those whose time has not come stay settled: the job's progress tells of those that went, "
-       "cancelling "
-       "it leaves the rest, and a stop, a pause or a hold is not made up for. What was kept when it was ordered is "
+       "first of its rows; what the filter does not name of it stays cancelled. One that was loaded under the other "
+       "delivery mode is left. They go one after another at --rate; by default, to each destination, at a tenth of the "
+       "lowest rate that limits it, a warm-up's day among them (100/s where none does). Those whose time has not come "
+       "stay settled: the job's progress tells of those that went, cancelling it leaves the rest, and a stop, a pause "
+       "or a hold is not made up for. What was kept when it was ordered is "
        "kept "
        "until it ends; `gone` counts rows that were not there any more, as of an erased campaign. The same command "
        "again sends nothing twice. Asks first on a terminal; without one it needs --yes.",
