@@ -183,10 +183,14 @@ Task<Connection::Opened> Connection::Greet() {
   co_return co_await StartTls();
 }
 
+bool Connection::IsKnownForTls() const {
+  return services_.tls_memory != nullptr && options_->delivery == Delivery::kLive &&
+         services_.tls_memory->Knows(host_, services_.ring.Now());
+}
+
 // The server offers no TLS. Where it did before, the offer may have been taken out on the way.
 Task<Connection::Opened> Connection::GoOnInClear() {
-  const bool stripped = services_.tls_memory != nullptr && options_->delivery == Delivery::kLive &&
-                        services_.tls_memory->Knows(host_, services_.ring.Now());
+  const bool stripped = IsKnownForTls();
   if (stripped && services_.metrics != nullptr) {
     services_.metrics->counter(Metric::kTlsStripped, {tls::ToString(policy_.policy)})->Add();
   }
@@ -201,7 +205,7 @@ Task<Connection::Opened> Connection::GoOnInClear() {
   } else if (stripped) {
     why += ", as it did before: somebody may take the offer out on the way";
   }
-  co_return Failed(stripped || offered_tls_ ? Opened::kNoPromisedTls : Lacking(),
+  co_return Failed(offered_tls_ ? Opened::kNoPromisedTls : LackingTls(),
                    FromFailure(ReasonClass::kTls, std::move(why)));
 }
 
@@ -233,7 +237,7 @@ Task<Connection::Opened> Connection::StartTls() {
     const bool later = (*ready)->IsTransient();
     NoteTry(TlsTry::Failure{.reason = fmt::format("STARTTLS was answered with {}", (*ready)->code)});
     co_await Quit();
-    co_return Failed(later ? Opened::kNo : Lacking(), std::move(refused));
+    co_return Failed(later ? Opened::kNo : LackingTls(), std::move(refused));
   }
   // What came in clear is not taken for what comes encrypted: RFC 3207 5.
   replies_.Clear();
@@ -257,10 +261,9 @@ Task<Connection::Opened> Connection::StartTls() {
     std::optional<TlsTry::Failure> fault = FailureOf(tls.channel());
     if (!fault.has_value()) fault = TlsTry::Failure{.reason = std::string(shaken.message())};
     if (!absl::IsCancelled(shaken)) NoteTry(std::move(fault));
-    // What must come back where TLS is missing does not for a connection that was lost.
-    const bool no_answer = waited || (requirement_.requiretls && absl::IsUnavailable(shaken));
-    co_return Failed(no_answer ? Opened::kNo : Lacking(),
-                     FromFailure(waited ? ReasonClass::kTimeout : ReasonClass::kTls, why));
+    Opened opened = Opened::kNo;  // a connection that was lost says nothing of TLS
+    if (tls.channel().failed()) opened = absl::IsUnauthenticated(shaken) ? Lacking() : LackingTls();
+    co_return Failed(opened, FromFailure(waited ? ReasonClass::kTimeout : ReasonClass::kTls, why));
   }
   in_tls_ = true;
   NoteTry(std::nullopt, FailureOf(tls.channel()));

@@ -126,7 +126,12 @@ class Connection {
   void NoteTry(std::optional<TlsTry::Failure> failure, std::optional<TlsTry::Failure> fault = std::nullopt);
   void NoteRefusal();
   Opened Failed(Opened how, Attempt attempt);
+  // The host has spoken TLS before.
+  bool IsKnownForTls() const;
+  // What it is that the host offers less than is asked of it, or no TLS at all: where it has spoken TLS before,
+  // somebody may have broken that on the way.
   Opened Lacking() const { return policy_.promised ? Opened::kNoPromisedTls : Opened::kNoTls; }
+  Opened LackingTls() const { return IsKnownForTls() ? Opened::kNoPromisedTls : Lacking(); }
 
   const Services services_;
   const std::shared_ptr<const Options> options_;  // those in force when it began

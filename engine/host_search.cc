@@ -133,8 +133,8 @@ Task<bool> HostSearch::Ask(const std::vector<dns::MxHost>& hosts, size_t admitte
     if (suspended) break;
   }
   if (!suspended) failure_ = connection_.failure();
-  // One that was passed over may offer it.
-  if (lack == Lack::kRequireTls && (suspended || hosts.size() < admitted)) lack = Lack::kNone;
+  // One that was not asked may offer it.
+  if (suspended || hosts.size() < admitted) lack = Lack::kNone;
   NoneFound(lack);
   co_return false;
 }

@@ -114,6 +114,9 @@ class Channel {
 
   bool handshake_done() const { return handshake_done_; }
 
+  // TLS itself has failed. Where it has not, what ended the conversation is the connection's.
+  bool failed() const { return !failure_.ok(); }
+
   // What the peer has shown; nothing before the handshake is done, or where it showed none.
   std::optional<PeerCertificate> peer_certificate() const;
 

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "engine/explain.h"
 #include "tests/engine/core/shard_world.h"
 #include "tls/self_signed.h"
@@ -162,6 +164,62 @@ TEST_F(SessionTlsTest, RowsThatMayNotWaitDoNotBounceWhileAHostMayHaveTls) {
   Stop();
   EXPECT_EQ(CountersOf(id).bounced, 0u);
   EXPECT_EQ(CountersOf(id).queued(), 3u);
+}
+
+TEST_F(SessionTlsTest, RowsThatMayNotWaitDoNotBounceWhileAHostThatMayHaveTlsIsPassedOver) {
+  Require(TlsPolicy::kRequire);
+  options_.streams[0].on_no_tls = OnNoTls::kBounce;
+  options_.streams[0].retry = {absl::Milliseconds(50)};
+  internet_->AddHost("mx1.d1.test");
+  const MailServer& second = internet_->AddHost("mx2.d1.test");
+  internet_->SetMx("d1.test", {{10, "mx1.d1.test"}, {20, "mx2.d1.test"}});
+  internet_->SetRefusing("mx1.d1.test", true);
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(Eventually([&] { return CountersOf(id).deferrals >= 3 || CountersOf(id).bounced > 0; }));
+  Stop();
+  EXPECT_EQ(CountersOf(id).bounced, 0u);
+  EXPECT_EQ(CountersOf(id).queued(), 3u);
+  EXPECT_GE(second.conversations.size(), 3u);
+  EXPECT_EQ(std::ranges::count(internet_->connects, "mx1.d1.test", [](const auto& one) { return one.first; }), 1);
+}
+
+TEST_F(SessionTlsTest, AConnectionThatIsLostInTheHandshakeIsNoLackOfTls) {
+  Require(TlsPolicy::kRequire);
+  options_.streams[0].on_no_tls = OnNoTls::kBounce;
+  MailServer& mx = AddDomain("d1.test");
+  mx.tls = Certified("mx.d1.test");
+  mx.script = [](const Conversation&, std::string_view command) -> std::optional<Answer> {
+    if (command == "STARTTLS") return Answer{"220 2.0.0 ready", true};
+    return std::nullopt;
+  };
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  Stop();
+  EXPECT_EQ(CountersOf(id).bounced, 0u);
+  EXPECT_EQ(CountersOf(id).queued(), 3u);
+}
+
+TEST_F(SessionTlsTest, RowsThatMayNotWaitBounceWhereTlsFails) {
+  Require(TlsPolicy::kRequire);
+  options_.streams[0].on_no_tls = OnNoTls::kBounce;
+  MailServer& mx = AddDomain("d1.test");
+  mx.instead_of_handshake = "this is no TLS\r\n";
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(3, "d1.test"));
+  ASSERT_TRUE(Eventually([&] { return CountersOf(id).bounced == 3; }));
+}
+
+// Whoever is on the way may have broken it.
+TEST_F(SessionTlsTest, TlsThatFailsWhereItWasSpokenBeforeIsNoLackOfIt) {
+  Require(TlsPolicy::kRequire);
+  options_.streams[0].on_no_tls = OnNoTls::kBounce;
+  tls_memory_.Note("mx.d1.test", absl::Now());
+  MailServer& mx = AddDomain("d1.test");
+  mx.instead_of_handshake = "this is no TLS\r\n";
+  Start();
+  ExpectHeld(Send("spring", Recipients(3, "d1.test")));
 }
 
 TEST_F(SessionTlsTest, ATemporaryRefusalOfStartTlsIsNoLackOfIt) {
