@@ -7,16 +7,21 @@
 #include <cerrno>
 #include <cstring>
 
+#include "absl/strings/match.h"
+
 namespace sealift::engine {
 namespace {
 
 constexpr size_t kBufferBytes = 64 << 10;
+constexpr char kRange[] = "range:";
 
 }  // namespace
 
 void ConnectionStream::BeginHead() {
   in_head_ = true;
   head_bytes_ = 0;
+  line_.clear();
+  line_taken_ = 0;
   head_end_ = Clock::now() + absl::ToChronoNanoseconds(limits_.head_timeout);
 }
 
@@ -36,6 +41,27 @@ bool ConnectionStream::is_readable() const { return buffered() || Wait(POLLIN, l
 bool ConnectionStream::is_writable() const { return Wait(POLLOUT, limits_.write_timeout); }
 
 ssize_t ConnectionStream::read(char* out, size_t size) {
+  if (!in_head_) return Take(out, size);
+  while (line_taken_ == line_.size() || absl::StartsWithIgnoreCase(line_, kRange)) {
+    if (const ssize_t n = NextLine(); n <= 0) return n;
+  }
+  const size_t n = line_.copy(out, size, line_taken_);
+  line_taken_ += n;
+  return static_cast<ssize_t>(n);
+}
+
+ssize_t ConnectionStream::NextLine() {
+  line_.clear();
+  line_taken_ = 0;
+  ssize_t n = 1;
+  for (char byte = 0; n > 0 && byte != '\n';) {
+    n = Take(&byte, 1);
+    if (n > 0) line_ += byte;
+  }
+  return n;
+}
+
+ssize_t ConnectionStream::Take(char* out, size_t size) {
   if (in_head_ && head_bytes_ >= limits_.head_bytes_max) return -1;
   if (!buffered()) {
     absl::Duration wait = limits_.read_timeout;

@@ -11,7 +11,8 @@
 namespace sealift::engine {
 
 // ConnectionStream bounds what a peer may cost: every wait has a limit, and so has the head of a request as a whole, in
-// bytes and in time, against a peer that drips.
+// bytes and in time, against a peer that drips. It leaves `Range` out of the head (RFC 9110 14.2: a server may):
+// httplib would answer with a copy of the body for each of thousands of ranges.
 //
 // Owned by:  the thread that serves the connection, with the socket.
 class ConnectionStream : public httplib::Stream {
@@ -39,6 +40,10 @@ class ConnectionStream : public httplib::Stream {
   using Clock = std::chrono::steady_clock;
 
   bool Wait(short events, absl::Duration at_most) const;
+  // Of what was received, at most so many bytes; waits for some.
+  ssize_t Take(char* out, size_t size);
+  // The next line of the head becomes line_; what Take says, where it has no end.
+  ssize_t NextLine();
 
   const int fd_;
   const Limits limits_;
@@ -48,6 +53,8 @@ class ConnectionStream : public httplib::Stream {
   // httplib reads heads a byte at a time; a system call a byte would be most of the cost of a small request.
   std::string buffer_;
   size_t taken_ = 0;
+  std::string line_;  // of the head
+  size_t line_taken_ = 0;
 
  public:
   // Whether bytes of a next request have already been read.

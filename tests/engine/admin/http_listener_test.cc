@@ -87,6 +87,17 @@ TEST_F(HttpListenerTest, ABodyIsNotReadAndClosesTheConnection) {
   EXPECT_EQ(answer.find("HTTP/1.1", 5), std::string::npos) << "the body was taken for a request";
 }
 
+// Each would be a copy of the page.
+TEST_F(HttpListenerTest, RangesAreNotAnswered) {
+  std::string many = "bytes=0-";
+  while (many.size() < 8000) many += ",0-";
+  for (const std::string& header : std::vector<std::string>{"Range: bytes=0-1", "rAngE:" + many}) {
+    const std::string answer =
+        Ask("GET /metrics HTTP/1.1\r\n" + header + "\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    EXPECT_THAT(answer, testing::AllOf(StartsWith("HTTP/1.1 200"), testing::EndsWith("\r\n\r\nsealift_x 1\n")));
+  }
+}
+
 TEST_F(HttpListenerTest, AHeadWithoutEndIsCut) {
   RawClient client = RawClient::ToPort(listener_->port());
   client.Send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n");
