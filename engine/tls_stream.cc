@@ -6,6 +6,8 @@ namespace sealift::engine {
 namespace {
 
 constexpr size_t kIncomingBytes = 16 * 1024;  // about one TLS record
+// A record that is not complete yet, and what a server has to say about its keys and tickets.
+constexpr size_t kTextlessMax = 64 * 1024;
 
 }  // namespace
 
@@ -28,9 +30,15 @@ Task<absl::StatusOr<bool>> TlsStream::Fill() {
   const absl::StatusOr<size_t> received = co_await lower_->Read(incoming_);
   if (!received.ok()) co_return received.status();
   if (*received == 0) co_return false;
-  const absl::Status fed = channel_->Feed(std::span<const char>(incoming_.data(), *received));
+  const absl::Status fed = Feed(*received);
   if (!fed.ok()) co_return fed;
   co_return true;
+}
+
+absl::Status TlsStream::Feed(size_t received) {
+  if (channel_->handshake_done()) textless_ += received;
+  if (textless_ > kTextlessMax) return absl::InvalidArgumentError("the server sends TLS records with nothing to read");
+  return channel_->Feed(std::span<const char>(incoming_.data(), received));
 }
 
 Task<absl::Status> TlsStream::Handshake() {
@@ -50,7 +58,10 @@ Task<absl::Status> TlsStream::Handshake() {
 Task<absl::StatusOr<size_t>> TlsStream::Read(std::span<char> into) {
   while (true) {
     const absl::StatusOr<size_t> plain = channel_->Read(into);
-    if (!plain.ok() || *plain > 0) co_return plain;
+    if (!plain.ok() || *plain > 0) {
+      textless_ = 0;
+      co_return plain;
+    }
     if (channel_->closed()) co_return size_t{0};
     const absl::Status flushed = co_await Flush();
     if (!flushed.ok()) co_return flushed;
@@ -64,10 +75,13 @@ absl::StatusOr<std::optional<size_t>> TlsStream::TryRead(std::span<char> into) {
   while (true) {
     const absl::StatusOr<size_t> plain = channel_->Read(into);
     if (!plain.ok()) return plain.status();
-    if (*plain > 0 || channel_->closed()) return *plain;
+    if (*plain > 0 || channel_->closed()) {
+      textless_ = 0;
+      return *plain;
+    }
     const absl::StatusOr<std::optional<size_t>> received = lower_->TryRead(incoming_);
     if (!received.ok() || !received->has_value() || **received == 0) return received;
-    const absl::Status fed = channel_->Feed(std::span<const char>(incoming_.data(), **received));
+    const absl::Status fed = Feed(**received);
     if (!fed.ok()) return fed;
   }
 }

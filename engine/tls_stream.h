@@ -17,7 +17,9 @@ namespace sealift::engine {
 //
 // Owned by:  the session that upgraded its connection.
 // Threads:   the ring's. One Read and one Write at a time, never both at once.
-// Errors:    the connection's, or the TLS alert as a sentence; after one the stream is only good to be closed.
+// Errors:    the connection's, or the TLS alert as a sentence; InvalidArgument for a peer that sends records without
+// end
+//            and nothing in them. After one the stream is only good to be closed.
 class TlsStream final : public Stream {
  public:
   TlsStream(std::unique_ptr<Stream> lower, std::unique_ptr<tls::Channel> channel);
@@ -35,10 +37,12 @@ class TlsStream final : public Stream {
  private:
   Task<absl::Status> Flush();
   Task<absl::StatusOr<bool>> Fill();  // false: the peer closed the connection
+  absl::Status Feed(size_t received);
 
   std::unique_ptr<Stream> lower_;
   std::unique_ptr<tls::Channel> channel_;
   std::vector<char> incoming_;
+  size_t textless_ = 0;  // bytes received since anything in them was for us to read
 };
 
 }  // namespace sealift::engine
