@@ -37,6 +37,11 @@ bool Scheduler::Confirm(const Assignment& assignment) {
     Return(assignment);
     return false;
   }
+  if (assignment.claim.pack().expires() <= services_.Now()) {
+    ReturnPermits(assignment, services_.Now());
+    Conclude({.claim = assignment.claim, .lane = &lane, .queue = assignment.queue}, {.begun = false});
+    return false;
+  }
   if (suppressed_since_.empty()) return true;
   const queue::AddressHash address = services_.store.AddressOf(assignment.claim.row().recipient);
   if (!suppressed_since_.Binds(address, lanes_.MailingOf(lane))) return true;

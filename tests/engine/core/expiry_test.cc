@@ -147,6 +147,28 @@ TEST_F(ExpiryTest, NothingExpiresOnARestoredNodeBeforeItIsReleased) {
   EXPECT_EQ((*restored)->GetCampaign(id)->counters.expired, 5u);
 }
 
+TEST_F(ExpiryTest, ARowThatExpiresWhileAResetIsAwaitedIsNotSent) {
+  Signal expired;
+  MailServer& mx = AddDomain("d1.test");
+  mx.offers = {"SIZE 1000000"};
+  // The first is refused, so that a RSET stands before the next MAIL.
+  mx.script = [&](const Conversation&, std::string_view said) -> std::optional<Answer> {
+    if (said.find("<a1@") != std::string_view::npos) return Answer{"450 4.2.1 later"};
+    if (said == "RSET") return Answer{.text = "250 2.0.0 ok", .after = &expired};
+    return std::nullopt;
+  };
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(2, "d1.test"));
+  ASSERT_TRUE(Eventually([&] { return expired.waiting() == 1; }));
+  SetClock(kLife);
+  OnShard([&](Scheduler&) { expired.NotifyAll(); });
+  ASSERT_TRUE(Eventually([&] { return CountersOf(id).expired + CountersOf(id).delivered > 0; }));
+  Stop();
+  EXPECT_EQ(CountersOf(id).delivered, 0u);
+  ASSERT_THAT(mx.conversations, SizeIs(1));
+  EXPECT_THAT(mx.conversations[0].clear, testing::Not(testing::HasSubstr("a2@d1.test")));
+}
+
 TEST_F(ExpiryTest, RowsLoadedLaterStayAndAreSent) {
   AddDomain("d1.test");
   Start();
