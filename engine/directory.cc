@@ -70,8 +70,8 @@ void Directory::Resolve(Lane& lane) {
 }
 
 void Directory::StartLookups() {
-  while (lookups_ < kLookupsMax + kTransactionalMax && !urgent_.empty()) StartLast(urgent_);
-  while (lookups_ < kLookupsMax && !waiting_.empty()) StartLast(waiting_);
+  while (Busy() < kLookupsMax + kTransactionalMax && !urgent_.empty()) StartLast(urgent_);
+  while (Busy() < kLookupsMax && !waiting_.empty()) StartLast(waiting_);
 }
 
 void Directory::StartLast(std::vector<std::string>& waiting) {
@@ -88,16 +88,37 @@ Task<void> Directory::LookUp(std::string domain) {
   StsFinding sts;
   if (answer.verdict == dns::Verdict::kFound && !answer.null_mx) {
     answer.hosts = co_await Allowed(std::move(answer.hosts));
-    const StsSearch search{services_.resolver, services_.web, services_.sts_policies, services_.options};
-    sts = co_await search.Find(domain, services_.Now());
+    sts = co_await Search().Look(domain, services_.Now());
   }
   --lookups_;
   const Scope& scope = co_await CurrentScope();
   if (scope.ended()) co_return;
+  if (sts.IsOpen()) sts = co_await FetchPolicy(domain, std::move(sts));
+  if (scope.ended()) co_return;
   CountStsFailure(services_, domain, sts);
   Answer(domain, answer, sts.record);
   StartLookups();
+  if (sts.id.empty() || fetches_ >= kRefreshesMax) co_return;
+  services_.sts_policies.NoteFailure(domain, sts.id, services_.Now());  // until it succeeds: nobody else tries it now
+  sts = co_await FetchPolicy(domain, std::move(sts));
+  CountStsFailure(services_, domain, sts);
 }
+
+Task<StsFinding> Directory::FetchPolicy(std::string domain, StsFinding looked) {
+  const auto asked = resolving_.find(domain);
+  const bool urgent = asked != resolving_.end() && std::ranges::any_of(asked->second.lanes, &Lane::transactional);
+  ++fetches_;
+  StartLookups();
+  StsFinding found = co_await Search().Fetch(std::move(domain), std::move(looked), services_.Now(), urgent);
+  --fetches_;
+  co_return found;
+}
+
+StsSearch Directory::Search() const {
+  return {services_.resolver, services_.web, services_.sts_policies, services_.options};
+}
+
+size_t Directory::Busy() const { return lookups_ + (fetches_ > kFetchesMax ? fetches_ - kFetchesMax : 0); }
 
 Task<std::vector<dns::MxHost>> Directory::Allowed(std::vector<dns::MxHost> hosts) {
   const std::shared_ptr<const Options> options = services_.options;

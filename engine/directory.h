@@ -36,7 +36,10 @@ class Directory {
  public:
   static constexpr size_t kLookupsMax = 256;       // at once
   static constexpr size_t kTransactionalMax = 32;  // and so many more for transactional mail, which asks first
-  static constexpr size_t kUnusedMax = 1024;       // sites that are kept though nothing refers to them
+  // Web servers that are asked for a policy may take their time: so many are waited for while others are looked up.
+  static constexpr size_t kFetchesMax = 4096;
+  static constexpr size_t kRefreshesMax = 16;  // no policy in force is fetched again while so many are under way
+  static constexpr size_t kUnusedMax = 1024;   // sites that are kept though nothing refers to them
 
   struct Callbacks {
     std::function<void(Lane&, Site&)> resolved;
@@ -72,10 +75,14 @@ class Directory {
  private:
   void Group(Site& site) const;
   Task<void> LookUp(std::string domain);
+  Task<StsFinding> FetchPolicy(std::string domain, StsFinding looked);
+  StsSearch Search() const;
   // Of these hosts the ones that the configuration allows to be mailed.
   Task<std::vector<dns::MxHost>> Allowed(std::vector<dns::MxHost> hosts);
   void Answer(const std::string& domain, dns::MxAnswer answer, const StsPolicies::RecordPtr& sts);
   void StartLookups();
+  // Look-ups that are counted in kLookupsMax.
+  size_t Busy() const;
 
   ShardServices& services_;
   TaskGroup& tasks_;
@@ -92,7 +99,8 @@ class Directory {
 
   std::unordered_map<std::string, Question> resolving_;  // by domain
   std::vector<std::string> urgent_, waiting_;            // domains to be looked up; one may stand in both
-  size_t lookups_ = 0;
+  size_t lookups_ = 0;                                   // under way, but for those that wait for a policy
+  size_t fetches_ = 0;                                   // of policies
 };
 
 }  // namespace sealift::engine

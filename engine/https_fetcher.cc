@@ -45,6 +45,7 @@ struct HttpsFetcher::Transfer {
   std::unique_ptr<curl_slist, FreeList> resolve, headers;
   WebDocument document;
 
+  dns::Address address() const { return request.addresses.empty() ? dns::Address() : request.addresses.front(); }
   static size_t OnBody(char* bytes, size_t size, size_t count, void* transfer) {
     auto* const self = static_cast<Transfer*>(transfer);
     std::string& body = self->document.body;
@@ -105,9 +106,44 @@ void HttpsFetcher::Fetch(WebRequest request, Done done) {
       transfer->done(absl::ResourceExhaustedError("too many documents are being fetched; it is tried again later"));
       return;
     }
-    waiting_.push_back(std::move(transfer));
+    waiting_.insert(transfer->request.urgent ? waiting_.begin() : waiting_.end(), std::move(transfer));
+    some_may_begin_ = true;
   }
   curl_multi_wakeup(multi_);
+}
+
+std::vector<HttpsFetcher::Transfer*> HttpsFetcher::TakeFresh() {
+  std::vector<Transfer*> fresh;
+  const std::lock_guard lock(mutex_);
+  if (!std::exchange(some_may_begin_, false)) return fresh;
+  std::vector<dns::Address> full;
+  const auto look_at = [&](const dns::Address& address) {
+    const auto there = std::ranges::count(running_, address, [](const auto& one) { return one->address(); });
+    if (std::cmp_greater_equal(there, options_.at_once_an_address)) full.push_back(address);
+  };
+  for (const std::unique_ptr<Transfer>& one : running_) look_at(one->address());
+  for (auto next = waiting_.begin(); next != waiting_.end();) {
+    if (running_.size() >= options_.at_once + ((*next)->request.urgent ? options_.at_once_urgent : 0)) break;
+    const dns::Address address = (*next)->address();
+    if (std::ranges::find(full, address) != full.end()) {
+      ++next;
+      continue;
+    }
+    fresh.push_back(next->get());
+    running_.push_back(std::move(*next));
+    next = waiting_.erase(next);
+    look_at(address);
+  }
+  return fresh;
+}
+
+std::unique_ptr<HttpsFetcher::Transfer> HttpsFetcher::TakeRunning(const void* which) {
+  const auto found = std::ranges::find(running_, which, [](const auto& one) { return one.get(); });
+  std::unique_ptr<Transfer> taken = std::move(*found);
+  running_.erase(found);
+  const std::lock_guard lock(mutex_);
+  some_may_begin_ = true;
+  return taken;
 }
 
 bool HttpsFetcher::Begin(Transfer& transfer) {
@@ -120,8 +156,9 @@ bool HttpsFetcher::Begin(Transfer& transfer) {
     const bool v6 = address.ToString().find(':') != std::string::npos;
     addresses += fmt::format(fmt::runtime(v6 ? "{}[{}]" : "{}{}"), addresses.empty() ? "" : ",", address.ToString());
   }
+  // With the plus it is forgotten in time, as what libcurl has looked up itself is.
   transfer.resolve.reset(
-      curl_slist_append(nullptr, fmt::format("{}:{}:{}", request.host, request.port, addresses).c_str()));
+      curl_slist_append(nullptr, fmt::format("+{}:{}:{}", request.host, request.port, addresses).c_str()));
   if (!request.post.empty()) {
     transfer.headers.reset(curl_slist_append(nullptr, fmt::format("Content-Type: {}", request.post_type).c_str()));
   }
@@ -136,6 +173,7 @@ bool HttpsFetcher::Begin(Transfer& transfer) {
          (options_.ca_file.empty() || set(CURLOPT_CAINFO, options_.ca_file.c_str())) &&
          (options_.ca_file.empty() || set(CURLOPT_CAPATH, static_cast<const char*>(nullptr))) &&
          set(CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(options_.limit))) &&
+         set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(options_.connect_limit))) &&
          set(CURLOPT_MAXFILESIZE, static_cast<long>(options_.bytes_max)) &&
          set(CURLOPT_WRITEFUNCTION, &Transfer::OnBody) && set(CURLOPT_WRITEDATA, &transfer) &&
          (request.post.empty() || SetPost(easy, request, transfer.headers.get())) &&
@@ -160,34 +198,18 @@ void HttpsFetcher::End(std::unique_ptr<Transfer> transfer, int curl_code) {
 }
 
 void HttpsFetcher::Run() {
-  std::vector<std::unique_ptr<Transfer>> running;
-  const auto take = [&](const void* which) {
-    const auto found =
-        std::ranges::find_if(running, [which](const std::unique_ptr<Transfer>& one) { return one.get() == which; });
-    std::unique_ptr<Transfer> taken = std::move(*found);
-    running.erase(found);
-    return taken;
-  };
   while (true) {
-    std::vector<std::unique_ptr<Transfer>> fresh;
     {
       const std::lock_guard lock(mutex_);
       if (stopping_) break;
-      while (!waiting_.empty() && running.size() + fresh.size() < options_.at_once) {
-        fresh.push_back(std::move(waiting_.front()));
-        waiting_.pop_front();
-      }
     }
-    for (std::unique_ptr<Transfer>& transfer : fresh) {
-      if (Begin(*transfer)) {
-        running.push_back(std::move(transfer));
-      } else {
-        transfer->done(absl::UnavailableError("the fetch cannot begin"));
-      }
+    for (Transfer* const transfer : TakeFresh()) {
+      if (!Begin(*transfer)) TakeRunning(transfer)->done(absl::UnavailableError("the fetch cannot begin"));
     }
     int active = 0;
     curl_multi_perform(multi_, &active);
     int left = 0;
+    bool ended = false;
     while (const CURLMsg* const message = curl_multi_info_read(multi_, &left)) {
       if (message->msg != CURLMSG_DONE) continue;
       CURL* const easy = message->easy_handle;
@@ -195,11 +217,12 @@ void HttpsFetcher::Run() {
       void* which = nullptr;
       curl_easy_getinfo(easy, CURLINFO_PRIVATE, &which);
       curl_multi_remove_handle(multi_, easy);
-      End(take(which), code);
+      End(TakeRunning(which), code);
+      ended = true;
     }
-    curl_multi_poll(multi_, nullptr, 0, kPollMillis, nullptr);
+    if (!ended) curl_multi_poll(multi_, nullptr, 0, kPollMillis, nullptr);
   }
-  for (const std::unique_ptr<Transfer>& transfer : running) {
+  for (const std::unique_ptr<Transfer>& transfer : running_) {
     curl_multi_remove_handle(multi_, transfer->easy.get());
     transfer->done(absl::CancelledError("the fetcher is going"));
   }

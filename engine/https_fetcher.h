@@ -25,6 +25,7 @@ struct WebRequest {
   std::vector<dns::Address> addresses;  // where the host is; at least one: nobody else is asked for it
   std::string post;                     // what it is given (POST); empty: it is asked (GET)
   std::string post_type;                // of that: "application/json"
+  bool urgent = false;                  // goes before those that wait
 };
 struct WebDocument {
   int status = 0;
@@ -40,7 +41,8 @@ struct WebDocument {
 //
 // Owned by:  the node; outlives who asks it.
 // Threads:   Fetch from any; `done` runs on the fetcher's own, which it must not hold up.
-// Time:      `limit` for a whole request.
+// Time:      `limit` for a whole request once it has begun. A server that takes its time keeps no others waiting but
+//            those of its own address.
 // Errors:    Unauthenticated: the certificate. ResourceExhausted: too long, or too many requests wait. Unavailable: the
 //            rest, in libcurl's words: nothing that the server wrote. Cancelled: the fetcher is going.
 class HttpsFetcher {
@@ -49,9 +51,12 @@ class HttpsFetcher {
     std::string ca_file = {};  // PEM; empty: the system's
     bool fips = false;         // nothing but the algorithms of NIST SP 800-52r2
     absl::Duration limit = absl::Seconds(15);
+    absl::Duration connect_limit = absl::Seconds(5);  // with the handshake
     size_t bytes_max = size_t{64} * 1024;
     size_t at_once = 32;
-    size_t waiting_max = 4096;
+    size_t at_once_urgent = 4;      // more of these
+    size_t at_once_an_address = 8;  // of all
+    size_t waiting_max = 65'536;
   };
   using Done = std::move_only_function<void(absl::StatusOr<WebDocument>)>;
 
@@ -66,6 +71,9 @@ class HttpsFetcher {
   struct Transfer;
 
   void Run();
+  // Of those that wait the ones that may begin now; they are among running_.
+  std::vector<Transfer*> TakeFresh();
+  std::unique_ptr<Transfer> TakeRunning(const void* which);
   bool Begin(Transfer& transfer);
   void End(std::unique_ptr<Transfer> transfer, int curl_code);
 
@@ -73,7 +81,9 @@ class HttpsFetcher {
   void* const multi_;  // CURLM
   std::mutex mutex_;
   std::deque<std::unique_ptr<Transfer>> waiting_;
+  bool some_may_begin_ = false;  // one came or ended
   bool stopping_ = false;
+  std::vector<std::unique_ptr<Transfer>> running_;  // the thread's
   std::thread thread_;
 };
 

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <utility>
 
+#include "engine/smtp/utf8.h"
 #include "engine/source_address.h"
 
 namespace sealift::engine {
@@ -29,9 +30,12 @@ Task<std::vector<dns::Address>> WebServerOf(Resolver& resolver, std::shared_ptr<
   co_return usable;
 }
 
-// 3.2 and 3.3: 200, and text.
+// 3.2 and 3.3: 200, and text, whatever its parameters are.
 bool IsPolicyDocument(const WebDocument& document) {
-  return document.status == 200 && document.content_type.starts_with("text/plain");
+  std::string_view type(document.content_type);
+  type = type.substr(0, type.find(';'));
+  type = type.substr(0, type.find_last_not_of(" \t") + 1);
+  return document.status == 200 && EqualsIgnoreCase(type, "text/plain");
 }
 
 StsFinding::Failure FailureOf(const absl::Status& status) {
@@ -108,12 +112,22 @@ void StsPolicies::Restore(const std::string& domain, std::string_view value, abs
 }
 
 Task<StsFinding> StsSearch::Find(std::string domain, absl::Time now) const {
+  StsFinding finding = co_await Look(domain, now);
+  if (finding.id.empty()) co_return finding;
+  co_return co_await Fetch(std::move(domain), std::move(finding), now);
+}
+
+Task<StsFinding> StsSearch::Look(std::string domain, absl::Time now) const {
   const dns::TxtAnswer txt = co_await resolver.ResolveTxt("_mta-sts." + domain);
   const StsPolicies::RecordPtr known = policies.Find(domain, now);
   const std::optional<std::string> id = dns::StsId(txt.texts);
   if (!id.has_value()) co_return StsFinding{.record = known};
   const bool fresh = known != nullptr && known->id == *id && now - known->fetched < kRefetch;
   if (fresh || !policies.MayFetch(domain, *id, now)) co_return StsFinding{.record = known};
+  co_return StsFinding{.record = known, .id = *id};
+}
+
+Task<StsFinding> StsSearch::Fetch(std::string domain, StsFinding looked, absl::Time now, bool urgent) const {
   const std::string host = "mta-sts." + domain;
   std::vector<dns::Address> addresses = co_await WebServerOf(resolver, options, host);
   absl::StatusOr<WebDocument> document = absl::UnavailableError("the web server has no usable address");
@@ -121,22 +135,23 @@ Task<StsFinding> StsSearch::Find(std::string domain, absl::Time now) const {
     document = co_await web.Get({.host = host,
                                  .port = options->tls.mta_sts_port,
                                  .path = std::string(kPath),
-                                 .addresses = std::move(addresses)});
+                                 .addresses = std::move(addresses),
+                                 .urgent = urgent});
   }
-  StsFinding finding{.record = known};
+  StsFinding finding{.record = looked.record};
   if (absl::IsCancelled(document.status())) co_return finding;
   if (!document.ok() || !IsPolicyDocument(*document)) {
     finding.failure = document.ok() ? StsFinding::Failure::kFetch : FailureOf(document.status());
   } else if (absl::StatusOr<dns::StsPolicy> policy = dns::StsPolicy::Parse(document->body); !policy.ok()) {
     finding.failure = StsFinding::Failure::kInvalid;
   } else {
-    StsRecord record{.id = *id, .fetched = now, .expires = now + policy->max_age};
+    StsRecord record{.id = looked.id, .fetched = now, .expires = now + policy->max_age};
     record.policy = *std::move(policy);
     policies.Keep(domain, std::move(record));
     finding.record = policies.Find(domain, now);
     co_return finding;
   }
-  policies.NoteFailure(domain, *id, now);
+  policies.NoteFailure(domain, looked.id, now);
   co_return finding;
 }
 

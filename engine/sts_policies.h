@@ -76,6 +76,10 @@ struct StsFinding {
   enum class Failure : uint8_t { kNone, kFetch, kInvalid, kCertificate };  // of the last fetch: RFC 8460 4.3.2.2
   StsPolicies::RecordPtr record;                                           // in force; null: none
   Failure failure = Failure::kNone;
+  std::string id;  // of the policy that is to be fetched; empty: none is
+
+  // What is in force is not known before that is fetched. Else it is `record`, which only grows old.
+  bool IsOpen() const { return !id.empty() && (record == nullptr || record->id != id); }
 };
 
 // Finds the policy of a domain (RFC 8461 3): its TXT record tells whether the one that is kept is the newest; a newer
@@ -86,6 +90,10 @@ struct StsSearch {
   StsPolicies& policies;
   std::shared_ptr<const Options> options;
 
+  // What the records say, and what they say is to be fetched.
+  Task<StsFinding> Look(std::string domain, absl::Time now) const;
+  Task<StsFinding> Fetch(std::string domain, StsFinding looked, absl::Time now, bool urgent = false) const;
+  // The policy in force, which is fetched where it has to be.
   Task<StsFinding> Find(std::string domain, absl::Time now) const;
 };
 

@@ -4,13 +4,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <netinet/in.h>
 #include <openssl/ssl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <future>
 #include <optional>
 
 #include "engine/runtime/check.h"
+#include "engine/runtime/endpoint.h"
 #include "tests/engine/core/temporary_folder.h"
 #include "tls/self_signed.h"
 
@@ -50,7 +54,16 @@ class HttpsFetcherTest : public ::testing::Test {
   std::string Path(const std::string& name) const { return folder_.path() + "/" + name; }
 
   absl::StatusOr<WebDocument> Fetch(WebRequest request, const std::string& roots = "certificate") {
-    HttpsFetcher fetcher({.ca_file = Path(roots), .fips = fips_, .limit = absl::Minutes(2)});
+    HttpsFetcher::Options options = Patient();
+    options.ca_file = Path(roots);
+    options.fips = fips_;
+    HttpsFetcher fetcher(options);
+    return Fetch(fetcher, std::move(request));
+  }
+  HttpsFetcher::Options Patient() const {
+    return {.ca_file = Path("certificate"), .limit = absl::Minutes(2), .connect_limit = absl::Minutes(2)};
+  }
+  absl::StatusOr<WebDocument> Fetch(HttpsFetcher& fetcher, WebRequest request) const {
     if (request.host.empty()) request.host = "reports.test";
     request.port = port_;
     request.addresses = {*dns::Address::Parse("127.0.0.1")};
@@ -94,6 +107,54 @@ TEST_F(HttpsFetcherTest, PostsWhatItIsGivenByteForByte) {
   EXPECT_EQ(answer->status, 201);
   EXPECT_EQ(posted_, body);
   EXPECT_EQ(posted_type_, "application/tlsrpt+gzip");
+}
+
+// A socket that takes connections, and nobody says anything.
+class SilentServer {
+ public:
+  SilentServer() {
+    const Endpoint endpoint = *Endpoint::Parse("127.0.0.2:0");
+    socklen_t size = sizeof(address_);
+    CHECK(bind(fd_, reinterpret_cast<const sockaddr*>(&endpoint.addr), endpoint.size) == 0, "a port is free");
+    CHECK(listen(fd_, 64) == 0 && getsockname(fd_, reinterpret_cast<sockaddr*>(&address_), &size) == 0, "it listens");
+  }
+  ~SilentServer() { close(fd_); }
+  SilentServer(const SilentServer&) = delete;
+  SilentServer& operator=(const SilentServer&) = delete;
+
+  void Ask(HttpsFetcher& fetcher, int times) const {
+    for (int i = 0; i < times; ++i) {
+      fetcher.Fetch({.host = "silent.test",
+                     .port = ntohs(address_.sin_port),
+                     .path = "/",
+                     .addresses = {*dns::Address::Parse("127.0.0.2")}},
+                    [](const absl::StatusOr<WebDocument>&) {});
+    }
+  }
+
+ private:
+  const int fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address_ = {};
+};
+
+TEST_F(HttpsFetcherTest, AServerThatSaysNothingKeepsNoOthersWaiting) {
+  const SilentServer silent;
+  HttpsFetcher::Options options = Patient();
+  options.at_once = 4;
+  options.at_once_an_address = 3;
+  HttpsFetcher fetcher(options);
+  silent.Ask(fetcher, 8);
+  EXPECT_TRUE(Fetch(fetcher, {.path = "/policy"}).ok());
+}
+
+TEST_F(HttpsFetcherTest, WhatIsUrgentGoesBeforeWhatWaits) {
+  const SilentServer silent;
+  HttpsFetcher::Options options = Patient();
+  options.at_once = 4;
+  options.at_once_an_address = 4;
+  HttpsFetcher fetcher(options);
+  silent.Ask(fetcher, 8);
+  EXPECT_TRUE(Fetch(fetcher, {.path = "/policy", .urgent = true}).ok());
 }
 
 // RFC 7905's suite is sound, and none of NIST's.

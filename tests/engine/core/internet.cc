@@ -101,8 +101,17 @@ void Internet::SetDocument(const std::string& host, absl::StatusOr<WebDocument> 
   documents_.insert_or_assign(host, std::move(document));
 }
 
+void Internet::SetSilentWeb(const std::string& host) {
+  SetDocument(host, absl::UnavailableError("nothing was said"));
+  silent_webs_.insert(host);
+}
+
 Task<absl::StatusOr<WebDocument>> Internet::Get(WebRequest request) {
   fetches.push_back(request);
+  if (silent_webs_.contains(request.host)) {
+    const absl::Status given_up = co_await never_.Wait();
+    if (!given_up.ok()) co_return given_up;
+  }
   const absl::Status yielded = co_await ring_.Yield();
   if (!yielded.ok()) co_return yielded;
   const auto found = documents_.find(request.host);

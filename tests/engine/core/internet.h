@@ -48,6 +48,8 @@ class Internet final : public Network, public Resolver, public Web {
   void SetTxt(const std::string& name, std::vector<std::string> texts);
   // What the web server `host` has, at whatever path; an address for it is made.
   void SetDocument(const std::string& host, absl::StatusOr<WebDocument> document);
+  // The web server takes what it is asked, and says nothing.
+  void SetSilentWeb(const std::string& host);
 
   Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(Endpoint to, std::optional<Endpoint> from) override;
   Task<dns::MxAnswer> ResolveMx(std::string domain) override;
@@ -82,6 +84,7 @@ class Internet final : public Network, public Resolver, public Web {
   std::map<std::string, dns::TxtAnswer> txt_;           // by name
   std::map<std::string, std::string> aliases_;
   std::map<std::string, absl::StatusOr<WebDocument>> documents_;  // by host
+  std::set<std::string> silent_webs_;
   bool signed_ = false, silent_ = false;
   Signal never_;
 };

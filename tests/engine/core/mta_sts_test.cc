@@ -45,8 +45,9 @@ class MtaStsTest : public ShardWorld {
     internet_->SetDocument("mta-sts." + domain, std::move(document));
   }
 
-  void KeepPolicy(const std::string& domain, const std::string& id, const std::string& text, absl::Time expires) {
-    StsRecord record{.id = id, .fetched = absl::Now(), .expires = expires};
+  void KeepPolicy(const std::string& domain, const std::string& id, const std::string& text, absl::Time expires,
+                  absl::Time fetched = absl::Now()) {
+    StsRecord record{.id = id, .fetched = fetched, .expires = expires};
     record.policy = *dns::StsPolicy::Parse(text);
     sts_policies_.Keep(domain, std::move(record));
   }
@@ -161,6 +162,7 @@ TEST_F(MtaStsTest, AKeptPolicyBindsWhateverFails) {
       {"gone.test", absl::UnavailableError("no answer")},
       {"redirect.test", WebDocument{.status = 301, .content_type = "text/plain"}},
       {"html.test", WebDocument{.status = 200, .content_type = "text/html", .body = PolicyText("none", "a.test")}},
+      {"other.test", WebDocument{.status = 200, .content_type = "text/plainer", .body = PolicyText("none", "a.test")}},
       {"broken.test", Text("version: STSv2\n")}};
   std::ofstream(options_.tls.ca_file) << tls::SelfSigned::Make({.names = {"root.test"}})->certificate;
   std::vector<std::string> recipients = {"jane@unannounced.test"};
@@ -212,6 +214,64 @@ TEST_F(MtaStsTest, APolicyIsFetchedOnceAndAgainWhenItsIdChanges) {
   Stop();
   EXPECT_THAT(internet_->fetches, SizeIs(2));
   EXPECT_EQ(EventsOf(third).at(0).evidence.policy, "opportunistic");
+}
+
+TEST_F(MtaStsTest, APolicyIsTextHoweverItsTypeIsWritten) {
+  MailServer& mx = AddDomain("d1.test");
+  mx.tls = Certificate({"mx.d1.test"}, true);
+  WebDocument document = Text(PolicyText("enforce", "mx.d1.test"));
+  document.content_type = "Text/Plain ;charset=utf-8";
+  Publish("d1.test", "1", document);
+  Start();
+  const queue::CampaignId id = Send("spring", {"jane@d1.test"});
+  ASSERT_TRUE(EventuallyDelivered(id, 1));
+  Stop();
+  EXPECT_EQ(EventsOf(id).at(0).evidence.policy, "mta-sts");
+}
+
+TEST_F(MtaStsTest, NobodyWaitsForAPolicyInForceToBeFetchedAgain) {
+  MailServer& mx = AddDomain("d1.test");
+  mx.tls = Certificate({"mx.d1.test"}, true);
+  Publish("d1.test", "1", Text(""));
+  internet_->SetSilentWeb("mta-sts.d1.test");
+  KeepPolicy("d1.test", "1", PolicyText("enforce", "mx.d1.test"), absl::Now() + absl::Hours(24),
+             absl::Now() - absl::Hours(25));
+  Start();
+  const queue::CampaignId id = Send("spring", {"jane@d1.test"});
+  ASSERT_TRUE(EventuallyDelivered(id, 1));
+  ASSERT_TRUE(EventuallyDelivered(Send("summer", {"john@d1.test"}), 1));
+  Stop();
+  EXPECT_EQ(EventsOf(id).at(0).evidence.policy, "mta-sts");
+  EXPECT_THAT(internet_->fetches, SizeIs(1)) << "it is fetched once, without anybody waiting";
+}
+
+TEST_F(MtaStsTest, APolicyInForceIsFetchedAgainOnceADay) {
+  MailServer& mx = AddDomain("d1.test");
+  mx.tls = Certificate({"mx.d1.test"}, true);
+  Publish("d1.test", "1", Text(PolicyText("enforce", "mx.d1.test")));
+  KeepPolicy("d1.test", "1", PolicyText("enforce", "mx.d1.test"), absl::Now() + absl::Hours(1),
+             absl::Now() - absl::Hours(25));
+  Start();
+  ASSERT_TRUE(EventuallyDelivered(Send("spring", {"jane@d1.test"}), 1));
+  EXPECT_TRUE(Eventually([&] { return sts_policies_.Find("d1.test", absl::Now() + absl::Hours(2)) != nullptr; }));
+}
+
+TEST_F(MtaStsTest, WebServersThatSayNothingKeepNoOtherDomainsWaiting) {
+  constexpr size_t kSilent = Directory::kLookupsMax + Directory::kTransactionalMax + 1;
+  std::vector<std::string> recipients;
+  for (size_t i = 0; i < kSilent; ++i) {
+    const std::string domain = fmt::format("silent{}.test", i);
+    recipients.push_back("jane@" + domain);
+    AddDomain(domain);
+    internet_->SetTxt("_mta-sts." + domain, {"v=STSv1; id=1;"});
+    internet_->SetSilentWeb("mta-sts." + domain);
+  }
+  AddDomain("d1.test");
+  std::ofstream(options_.tls.ca_file) << tls::SelfSigned::Make({.names = {"root.test"}})->certificate;
+  Start();
+  Send("slow", recipients);
+  ASSERT_TRUE(Eventually([&] { return internet_->fetches.size() >= Directory::kLookupsMax; }));
+  EXPECT_TRUE(EventuallyDelivered(Send("spring", {"jane@d1.test"}), 1));
 }
 
 TEST_F(MtaStsTest, APolicyDoesNotStandInForDaneThatFails) {
