@@ -8,11 +8,36 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "engine/runtime/endpoint.h"
 
 namespace sealift::engine {
+namespace {
+
+// Nothing: the kernel does not say, as where no descriptor is left to ask it by.
+std::optional<std::vector<dns::Address>> ReadInterfaces() {
+  ifaddrs* found = nullptr;
+  if (getifaddrs(&found) != 0) return std::nullopt;
+  const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owned(found, freeifaddrs);
+  std::vector<dns::Address> addresses;
+  for (const ifaddrs* one = found; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr) continue;
+    dns::Address address{.family = one->ifa_addr->sa_family};
+    if (address.family == AF_INET) {
+      std::memcpy(address.bytes.data(), &reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr, 4);
+    } else if (address.family == AF_INET6) {
+      std::memcpy(address.bytes.data(), &reinterpret_cast<const sockaddr_in6*>(one->ifa_addr)->sin6_addr, 16);
+    } else {
+      continue;
+    }
+    addresses.push_back(address);
+  }
+  return addresses;
+}
+
+}  // namespace
 
 bool HasAddressOf(const SourceOptions& source) {
   if (!source.proxy.empty()) return true;
@@ -35,17 +60,18 @@ bool IsOwnAddress(const dns::Address& address, const Options& options) {
   if (std::ranges::any_of(options.sources, [&](const SourceOptions& source) { return source.address == text; })) {
     return true;
   }
-  ifaddrs* found = nullptr;
-  if (getifaddrs(&found) != 0) return false;
-  const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owned(found, freeifaddrs);
-  for (const ifaddrs* one = found; one != nullptr; one = one->ifa_next) {
-    if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != address.family) continue;
-    const void* bytes = address.family == AF_INET
-                            ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr)
-                            : &reinterpret_cast<const sockaddr_in6*>(one->ifa_addr)->sin6_addr;
-    if (std::memcmp(bytes, address.bytes.data(), address.family == AF_INET ? 4 : 16) == 0) return true;
+  static InterfaceAddresses interfaces;
+  return interfaces.MayHave(address, std::chrono::steady_clock::now());
+}
+
+bool InterfaceAddresses::MayHave(const dns::Address& address, Time now) {
+  const std::lock_guard lock(mutex_);
+  if (!addresses_.has_value() || now - read_ >= kFresh) {
+    read_ = now;
+    if (std::optional<std::vector<dns::Address>> read = ReadInterfaces(); read.has_value())
+      addresses_ = std::move(read);
   }
-  return false;
+  return !addresses_.has_value() || std::ranges::find(*addresses_, address) != addresses_->end();
 }
 
 }  // namespace sealift::engine

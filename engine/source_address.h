@@ -1,9 +1,32 @@
 #pragma once
 
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <vector>
+
 #include "dns/address.h"
 #include "engine/options.h"
 
 namespace sealift::engine {
+
+// InterfaceAddresses knows what addresses this machine's interfaces have.
+//
+// Threads:   any; one lock, held for a look-up.
+// Time:      the caller passes `now`; what was read is relied on for kFresh.
+// Errors:    where the kernel does not say, what it said last stands; where it has never said, any address may be ours.
+class InterfaceAddresses {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  static constexpr std::chrono::seconds kFresh{1};
+
+  bool MayHave(const dns::Address& address, Time now);
+
+ private:
+  std::mutex mutex_;
+  std::optional<std::vector<dns::Address>> addresses_;
+  Time read_;
+};
 
 // Whether mail can leave from the address of a source: this machine has it, or a proxy does.
 bool HasAddressOf(const SourceOptions& source);

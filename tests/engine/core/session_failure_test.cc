@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -315,6 +316,25 @@ TEST(SourceAddressTest, AnAddressOfThisMachineOrOfASourceIsItsOwn) {
   EXPECT_TRUE(IsOwnAddress(*dns::Address::Parse("127.0.0.1"), options));
   EXPECT_FALSE(IsOwnAddress(*dns::Address::Parse("203.0.113.11"), options));
   EXPECT_FALSE(IsOwnAddress(*dns::Address::Parse("2001:db8::1"), options));
+}
+
+TEST(SourceAddressTest, WhereTheKernelDoesNotSayWhatItSaidLastStands) {
+  const dns::Address ours = *dns::Address::Parse("127.0.0.1"), foreign = *dns::Address::Parse("203.0.113.11");
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  InterfaceAddresses interfaces;
+  InterfaceAddresses::Time now;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  EXPECT_TRUE(interfaces.MayHave(foreign, now)) << "nobody knows";
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  now += InterfaceAddresses::kFresh;
+  EXPECT_FALSE(interfaces.MayHave(foreign, now));
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  now += InterfaceAddresses::kFresh;
+  EXPECT_TRUE(interfaces.MayHave(ours, now));
+  EXPECT_FALSE(interfaces.MayHave(foreign, now));
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 // Mail servers' and web servers' alike: whatever a stranger's records name.
