@@ -291,10 +291,22 @@ Task<Connection::Opened> Connection::GreetAgain() {
 }
 
 Task<void> Connection::Quit() {
-  if (stream_ == nullptr) co_return;
-  const Answer bye = co_await Command(std::string(kQuit), options_->smtp.quit_timeout);
-  (void)bye;  // whatever it is, the conversation is over
+  const bool said = co_await SayQuit();
+  if (said) co_await HearBye();
   Close();
+}
+
+Task<bool> Connection::SayQuit() {
+  if (stream_ == nullptr || Unasked().has_value()) co_return false;
+  const absl::Status sent = co_await Send(kQuit, options_->smtp.quit_timeout);
+  co_return sent.ok();
+}
+
+Task<void> Connection::HearBye() {
+  const Answer bye = co_await WithDeadline(services_.ring, options_->smtp.quit_timeout, ReadReply());
+  if (!bye.ok()) co_return;  // else whatever it is, the conversation is over
+  const absl::Status ended = co_await WithDeadline(services_.ring, options_->smtp.quit_timeout, stream_->End());
+  (void)ended;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

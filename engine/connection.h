@@ -75,6 +75,9 @@ class Connection {
   // Tries the addresses of `host`, one after the other, until one lets it in. May be called again after it did not.
   Task<Opened> Open(std::string host);
   Task<void> Quit();
+  // Its parts, but for Close. True: it is on its way, and may be answered.
+  Task<bool> SayQuit();
+  Task<void> HearBye();
   void Close();
 
   // The reply to `line`. It is not sent where something has come before it: that answers nothing but is a 421, or an

@@ -595,15 +595,15 @@ void Paths::OnSessionEnd(Path& path, const Path::Taken& taken) {
   scheduler_.directory().MayBeUnused(path.site);
 }
 
-Paths::Opening::Opening(Paths& paths, Scope& session) : paths_(paths), scope_(session.ring(), &session) {
-  paths_.openings_.insert(this);
+Paths::Stoppable::Stoppable(Paths& paths, Scope& session) : paths_(paths), scope_(session.ring(), &session) {
+  paths_.stoppable_.insert(this);
   if (paths_.scheduler_.draining()) scope_.Cancel();
 }
 
-Paths::Opening::~Opening() { paths_.openings_.erase(this); }
+Paths::Stoppable::~Stoppable() { paths_.stoppable_.erase(this); }
 
-void Paths::StopOpening() {
-  for (Opening* const opening : openings_) opening->scope().Cancel();
+void Paths::EndStoppable() {
+  for (Stoppable* const one : stoppable_) one->scope().Cancel();
 }
 
 void Paths::WakeAll() {

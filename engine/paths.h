@@ -97,14 +97,14 @@ class Paths {
   // After a reload.
   void Configure(Path& path);
 
-  // The scope in which a session looks for a host that lets it in: it ends at once when the shard is to stop, for
-  // nothing is in flight yet.
-  class Opening {
+  // The scope in which a session waits while it has nothing in flight, as when it looks for a host that lets it in: it
+  // ends at once when the shard is to stop.
+  class Stoppable {
    public:
-    Opening(Paths& paths, Scope& session);
-    Opening(const Opening&) = delete;
-    Opening& operator=(const Opening&) = delete;
-    ~Opening();
+    Stoppable(Paths& paths, Scope& session);
+    Stoppable(const Stoppable&) = delete;
+    Stoppable& operator=(const Stoppable&) = delete;
+    ~Stoppable();
 
     Scope& scope() { return scope_; }
 
@@ -112,7 +112,7 @@ class Paths {
     Paths& paths_;
     Scope scope_;
   };
-  void StopOpening();
+  void EndStoppable();
 
   // Wakes every idle session: there may be work, or it is time to say goodbye.
   void WakeAll();
@@ -155,7 +155,7 @@ class Paths {
   FailedHosts failed_hosts_;
   BlockMemory blocks_;
   TaskGroup sessions_;
-  absl::flat_hash_set<Opening*> openings_;
+  absl::flat_hash_set<Stoppable*> stoppable_;
 };
 
 }  // namespace sealift::engine

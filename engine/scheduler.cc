@@ -564,7 +564,7 @@ void Scheduler::OnRoom() {
 
 Task<void> Scheduler::Drain() {
   draining_ = true;
-  paths_.StopOpening();
+  paths_.EndStoppable();
   paths_.WakeAll();
   lookups_.Cancel();
   co_await lookups_.Join();

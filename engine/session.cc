@@ -92,7 +92,7 @@ Task<void> Session::Live() {
 }
 
 Task<bool> Session::Open() {
-  Paths::Opening opening(scheduler_.paths(), co_await CurrentScope());
+  Paths::Stoppable opening(scheduler_.paths(), co_await CurrentScope());
   co_return co_await search_.Run().In(opening.scope());
 }
 
@@ -114,8 +114,15 @@ Task<void> Session::SendAll() {
   if (over_ || connection_.Unasked().has_value()) {
     connection_.Close();
   } else {
-    co_await connection_.Quit();
+    co_await Quit();
   }
+}
+
+Task<void> Session::Quit() {
+  const bool said = co_await connection_.SayQuit();
+  Paths::Stoppable waiting(scheduler_.paths(), co_await CurrentScope());
+  if (said) co_await connection_.HearBye().In(waiting.scope());
+  connection_.Close();
 }
 
 // Between two messages: whether others need its connection.
@@ -265,9 +272,12 @@ Task<void> Session::Transact(Assignment assignment) {
 }
 
 Task<bool> Session::Reset() {
-  const Connection::Answer answer = co_await connection_.Command(std::string(kReset), options_->smtp.reset_timeout);
+  Paths::Stoppable waiting(scheduler_.paths(), co_await CurrentScope());
+  const Connection::Answer answer =
+      co_await connection_.Command(std::string(kReset), options_->smtp.reset_timeout).In(waiting.scope());
   if (answer.ok() && (*answer)->IsPositive()) co_return true;
   over_ = true;
+  if (waiting.scope().ended()) co_return false;
   failure_ = answer.ok() ? connection_.FromReply(Phase::kReset, **answer, {})
                          : connection_.FromStatus(Phase::kReset, answer.status());
   co_return false;

@@ -74,6 +74,8 @@ class Session {
   Task<bool> Open();
   void OnSlowOpening();
   Task<void> SendAll();
+  // A stop does not wait for the answer.
+  Task<void> Quit();
 
   // Sends the next transaction, as far as it goes without a reply. False: there is none, or not now.
   Task<bool> Begin();

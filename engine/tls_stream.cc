@@ -93,6 +93,11 @@ Task<absl::Status> TlsStream::Write(std::span<const char> bytes) {
   co_return flushed;
 }
 
+Task<absl::Status> TlsStream::End() {
+  channel_->Shutdown();
+  co_return co_await Flush();
+}
+
 void TlsStream::Close() {
   channel_->Shutdown();
   lower_->Close();

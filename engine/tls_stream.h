@@ -30,6 +30,7 @@ class TlsStream final : public Stream {
   Task<absl::StatusOr<size_t>> Read(std::span<char> into) override;
   absl::StatusOr<std::optional<size_t>> TryRead(std::span<char> into) override;
   Task<absl::Status> Write(std::span<const char> bytes) override;
+  Task<absl::Status> End() override;
   void Close() override;
 
   const tls::Channel& channel() const { return *channel_; }

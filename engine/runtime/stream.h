@@ -33,6 +33,10 @@ class Stream {
   // All of `bytes`; after an error it is unknown how many arrived.
   virtual Task<absl::Status> Write(std::span<const char> bytes) = 0;
 
+  // Says that nothing more will be written, where a connection has words for it: so that a close is not taken for a
+  // cut.
+  virtual Task<absl::Status> End() { co_return absl::OkStatus(); }
+
   // At once and both ways; a pending Read or Write returns FailedPrecondition. May be called again.
   virtual void Close() = 0;
 };

@@ -90,6 +90,7 @@ Task<void> MailServer::Serve(std::unique_ptr<Stream> stream) {
   std::vector<char> buffer(64 << 10);
   bool in_content = false;
   bool over = false;
+  const TlsStream* secure = nullptr;
   const bool is_one_too_many = std::ranges::count(conversations, false, &Conversation::ended) > connections_max;
   const absl::Status greeted = co_await Say(*stream, is_one_too_many ? "421 4.7.0 too many connections" : greeting);
   over = !greeted.ok();
@@ -143,6 +144,7 @@ Task<void> MailServer::Serve(std::unique_ptr<Stream> stream) {
       } else if (tls != nullptr) {
         auto secured = std::make_unique<TlsStream>(std::move(stream), *tls::Channel::Server(tls));
         TlsStream& under = *secured;
+        secure = &under;
         stream = std::move(secured);
         const absl::Status shaken = co_await under.Handshake();
         over = !shaken.ok();
@@ -150,6 +152,7 @@ Task<void> MailServer::Serve(std::unique_ptr<Stream> stream) {
       }
     }
   }
+  conversation.tls_closed = secure != nullptr && secure->channel().closed();
   stream->Close();
   conversation.ended = true;
 }

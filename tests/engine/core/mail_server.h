@@ -35,6 +35,7 @@ class MailServer {
     std::vector<std::string> reads;     // what came, a string a Write of the client; deciphered
     std::vector<std::string> commands;  // one each; "." for the end of the content, "BDAT" for that and its command
     bool in_tls = false;
+    bool tls_closed = false;  // by a word of the client, not by the end of the connection alone
     bool ended = false;
     std::string sender, recipient;  // of the transaction, as far as they were accepted; with what follows them
   };

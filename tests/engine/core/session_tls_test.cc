@@ -291,6 +291,20 @@ TEST_F(SessionTlsTest, OpportunisticTlsTakesWhatIsOffered) {
   EXPECT_EQ(EventsOf(id).at(0).evidence.tls_version, "TLSv1.3");
 }
 
+TEST_F(SessionTlsTest, TlsIsClosedOnceQuitIsAnswered) {
+  MailServer& mx = AddDomain("d1.test");
+  mx.tls = Certified("mx.d1.test");
+  mx.script = [](const Conversation&, std::string_view command) -> std::optional<Answer> {
+    if (command == "QUIT") return Answer{"221 2.0.0 bye"};  // and does not hang up
+    return std::nullopt;
+  };
+  Start();
+  ASSERT_TRUE(EventuallyDelivered(Send("spring", {"jane@d1.test"}), 1));
+  ASSERT_TRUE(Eventually([&] { return mx.conversations.at(0).ended; }));
+  Stop();
+  EXPECT_TRUE(mx.conversations.at(0).tls_closed);
+}
+
 TEST_F(SessionTlsTest, NearlyEveryNewConnectionToAKnownHostIsResumed) {
   Require(TlsPolicy::kRequire);
   options_.smtp.messages_per_connection = 1;

@@ -64,6 +64,33 @@ TEST_F(StoppingTest, AHostThatDoesNotBeginTlsIsNotWaitedFor) {
   ExpectUntouched(id);
 }
 
+TEST_F(StoppingTest, TheAnswerToQuitIsNotWaitedFor) {
+  const MailServer& server = AddSilentAt("QUIT");
+  Start();
+  const queue::CampaignId id = Send("spring", {"jane@silent.test"});
+  ASSERT_TRUE(EventuallyDelivered(id, 1));
+  EXPECT_LT(TimeToStop(), kAtOnce);
+  EXPECT_EQ(server.conversations.at(0).commands.back(), "QUIT");
+}
+
+TEST_F(StoppingTest, TheAnswerToResetIsNotWaitedFor) {
+  MailServer& server = AddDomain("silent.test");
+  server.offers = {"SIZE 1000000"};
+  server.script = [](const Conversation&, std::string_view said) -> std::optional<Answer> {
+    if (said.starts_with("RCPT")) return Answer{"450 4.2.1 later"};
+    if (said == "RSET") return Answer{""};
+    return std::nullopt;
+  };
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(2, "silent.test"));
+  ASSERT_TRUE(Eventually(
+      [&] { return server.conversations.size() == 1 && server.conversations[0].commands.back() == "RSET"; }));
+  EXPECT_LT(TimeToStop(), kAtOnce);
+  ReopenStore();
+  EXPECT_EQ(CountersOf(id).queued(), 2u);
+  EXPECT_EQ(CountersOf(id).deferrals, 1u) << "the second was not tried";
+}
+
 TEST_F(StoppingTest, ATransactionInFlightEndsWhileThoseWithoutOneAreNotWaitedFor) {
   Signal drains;
   MailServer& busy = AddDomain("busy.test");
