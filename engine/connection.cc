@@ -247,6 +247,7 @@ Task<Connection::Opened> Connection::StartTls() {
       tls::Channel::Client(services_.tls, {.sni = policy_.name,
                                            .policy = look_only_ ? tls::Policy::kRequire : policy_.policy,
                                            .verify_name = verify ? policy_.name : std::string(),
+                                           .other_name = verify ? policy_.other_name : std::string(),
                                            .tlsa = policy_.tlsa,
                                            .sessions = services_.tls_sessions,
                                            .session_key = fmt::format("{}:{}", host_, options_->smtp.port)});

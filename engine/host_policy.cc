@@ -92,7 +92,7 @@ Task<HostPolicy> HostPolicy::Find(Resolver& resolver, std::shared_ptr<const tls:
   if (!policy.tlsa.empty()) {
     policy.promised = !dane_only;
     policy.policy = tls::Policy::kDane;
-    policy.name = std::move(published.base);
+    if (published.base != policy.name) policy.other_name = std::exchange(policy.name, std::move(published.base));
     policy.set_by = tls::ToString(tls::Policy::kDane);
     co_return policy;
   }

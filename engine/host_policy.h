@@ -39,6 +39,7 @@ struct HostPolicy {
 
   tls::Policy policy = tls::Policy::kRequire;
   std::string name;                   // the SNI, and with kVerify and kDane what the certificate is checked for
+  std::string other_name;             // with kDane: the host's own, which does too where `name` is what it stands for
   std::vector<tls::TlsaRecord> tlsa;  // usable ones, with kDane
   bool tlsa_unusable = false;         // there are some, and none of them can be used
   std::string_view set_by;            // the word for events: a stream's policy, "requiretls", "dane" or "mta-sts"

@@ -116,18 +116,23 @@ absl::Status Channel::Prepare(const ClientOptions& options) {
   sessions_ = options.sessions;
   const std::string trust =
       policy_ == Policy::kDane ? DigestOf(options.tlsa) + "/" + client_->roots() : client_->roots();
-  session_key_ = SessionCache::MakeKey(options.session_key, policy_, verify_name_, trust);
+  session_key_ = SessionCache::MakeKey(
+      options.session_key, policy_,
+      options.other_name.empty() ? verify_name_ : fmt::format("{} or {}", verify_name_, options.other_name), trust);
   const SslSessionPtr session = sessions_->Take(session_key_);
   if (session != nullptr && SSL_set_session(ssl_.get(), session.get()) != 1)
     ERR_clear_error();  // a full handshake, then
   return absl::OkStatus();
 }
 
-// RFC 7672: the records decide and no trusted root does; the base domain is the name that DANE-TA asks for, and the
-// SNI. For DANE-EE neither a name nor a date matters (3.1.1): OpenSSL leaves out the date by itself.
+// RFC 7672: the records decide and no trusted root does; the base domain is the name that DANE-TA asks for, beside the
+// other one, and the SNI. For DANE-EE neither a name nor a date matters (3.1.1): OpenSSL leaves out the date by itself.
 absl::Status Channel::PrepareDane(const ClientOptions& options) {
   if (SSL_dane_enable(ssl_.get(), verify_name_.c_str()) != 1) {
     return LocalError(absl::StatusCode::kInvalidArgument, "the name to verify is not usable");
+  }
+  if (!options.other_name.empty() && SSL_add1_host(ssl_.get(), options.other_name.c_str()) != 1) {
+    return LocalError(absl::StatusCode::kInvalidArgument, "the other name to verify is not usable");
   }
   SSL_dane_set_flags(ssl_.get(), DANE_FLAG_NO_DANE_EE_NAMECHECKS);
   int usable = 0;

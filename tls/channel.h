@@ -66,6 +66,7 @@ class Channel {
     Policy policy = Policy::kOpportunistic;
     // With kVerify: the DNS name that the certificate must carry. With kDane: the TLSA base domain.
     std::string verify_name = {};
+    std::string other_name = {};        // with kDane: another that does; empty: none
     std::vector<TlsaRecord> tlsa = {};  // with kDane: usable ones (dane.h), at least one; one of them must match
     SessionCache* sessions = nullptr;   // of this shard; null never resumes
     std::string session_key = {};       // who is at the other end: "host:port". Policy, name and trust are added here

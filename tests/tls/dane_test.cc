@@ -134,6 +134,15 @@ TEST(DaneTest, UnderATrustAnchorNameAndDateDo) {
   EXPECT_FALSE(other.done());
 }
 
+TEST(DaneTest, UnderATrustAnchorTheOtherNameDoesAsWell) {
+  const SelfSigned anchor = Named("anchor.test");
+  Channel::ClientOptions options = Dane({RecordOf(anchor, kTrustAnchor, kWhole, kSha256)});
+  options.other_name = "mx.alias.test";
+  EXPECT_TRUE(Connect(SignedBy(anchor, Named("mx.alias.test")), options).done());
+  EXPECT_TRUE(Connect(SignedBy(anchor, Named(kServerName)), options).done());
+  EXPECT_FALSE(Connect(SignedBy(anchor, Named("mx.elsewhere.test")), options).done());
+}
+
 TEST(DaneTest, TheBaseDomainIsTheNameThatIsAskedFor) {
   Channel::ClientOptions options = Dane({RecordOf(ServerCertificate(), kEndEntity, kKey, kSha256)});
   options.sni.clear();
