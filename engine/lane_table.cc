@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/log.h"
+#include "engine/runtime/check.h"
 #include "engine/runtime/pooled.h"
 #include "engine/site.h"
 
@@ -318,7 +319,8 @@ void LaneTable::Want(Lane& lane) {
   if (lane.discarded || lane.reading || lane.frozen) return MaybeForget(lane);
   if (GivesWayToOthers(lane)) return;
   if (!lane.more || lane.hold != nullptr) return MaybeForget(lane);
-  if (lane.queue == nullptr && !lane.verdict.has_value()) return;  // its site is not known: nobody would take the rows
+  // Nobody would take the rows before its site is known.
+  if (lane.queue == nullptr && !lane.verdict.has_value()) return callbacks_.found(lane);
   if (lane.verdict.has_value() && !lane.verdict->Bounces() && lane.verdict->tried && !lane.recount) return;
   if (!lane.withheld.empty()) return;  // they go first: nothing else bounds them
   if (lane.window.size() <= static_cast<size_t>(lane.packs_next) * queue::Pack::kRowsMax / 2) {
@@ -549,6 +551,11 @@ void LaneTable::Forget(Lane& lane) {
   if (std::exchange(page_waits_, false)) {
     for (auto& [id, waiting] : pagers_) NextPage(*waiting);
   }
+}
+
+void LaneTable::GiveAway(Lane& lane) {
+  CHECK(lane.Idle(), "a lane that goes to another shard has claimed nothing here");
+  Forget(lane);
 }
 
 void LaneTable::Stop(queue::CampaignId campaign, std::function<void()> done) {

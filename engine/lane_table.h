@@ -39,7 +39,7 @@ class LaneTable {
   static constexpr size_t kWindowMax = static_cast<size_t>(kPacksMax) * queue::Pack::kRowsMax;
 
   struct Callbacks {
-    std::function<void(Lane&)> found;      // a lane was taken up: it needs its site
+    std::function<void(Lane&)> found;      // a lane needs its site: it was taken up, or has lost it; perhaps again
     std::function<void(Lane&)> rows;       // rows came into its window
     std::function<void(Lane&)> emptied;    // its window was given back: nothing of it is ready any more
     std::function<void(Lane&)> rewound;    // it begins anew, and has claimed nothing: it may go another way from here
@@ -65,8 +65,8 @@ class LaneTable {
   void HandedBack(queue::CampaignId campaign, absl::Time when);
   // The store shows this of a lane that is here: it may have fresh rows that it does not know of.
   void Compare(Lane& lane, const queue::LaneRecord& record);
-  // The lane has gone to another shard. It has claimed nothing.
-  void GiveAway(Lane& lane) { Forget(lane); }
+  // The lane has gone to another shard. It is idle.
+  void GiveAway(Lane& lane);
   Lane* Find(const queue::LaneId& id);
 
   // The lane may have room: reads on if so, or forgets it if there is nothing left of it.

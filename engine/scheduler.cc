@@ -83,7 +83,9 @@ Scheduler::Scheduler(ShardServices& services, int unsettled_share)
 
 Scheduler::~Scheduler() = default;
 
-void Scheduler::OnFound(Lane& lane) { directory_.Resolve(lane); }
+void Scheduler::OnFound(Lane& lane) {
+  if (!draining_) directory_.Resolve(lane);
+}
 
 void Scheduler::OnResolved(Lane& lane, Site& site) {
   lane.verdict.reset();
@@ -99,7 +101,13 @@ void Scheduler::OnResolved(Lane& lane, Site& site) {
 }
 
 void Scheduler::OnElsewhere(Lane& lane, const SiteIdentity& identity, int shard) {
-  if (lane.frozen) return;  // its rows are being moved: it goes once they have their place
+  // What is on its way to the store comes back to it here, and rows that are being moved have their place first: then
+  // its site is asked for again.
+  if (lane.unsettled > 0 || lane.reading || lane.frozen) {
+    lane.more = true;
+    return;
+  }
+  if (!lane.Idle()) lanes_.Rewind(lane);  // rows of its window are the other shard's to read
   // A lane that has something due now says so; infinity would mean that nothing of it is ever due.
   queue::LaneRecord record{.lane = lane.id,
                            .domain = lane.domain,
@@ -530,7 +538,7 @@ void Scheduler::MakeDue(const queue::LaneRecord& record, std::shared_ptr<ActiveC
 }
 
 void Scheduler::Refresh(Site& site) {
-  if (services_.options->delivery == Delivery::kSink) return;
+  if (draining_ || services_.options->delivery == Delivery::kSink) return;
   std::vector<Lane*> lanes;
   lanes_.ForEach([&](Lane& lane) {
     if (lane.queue != nullptr && lane.queue->site == &site && lane.unsettled == 0 && !lane.reading)

@@ -87,6 +87,51 @@ TEST_F(SchedulerChangeTest, ALaneWhoseRowsAreBeingMovedGoesToItsShardOnceTheyAre
   EXPECT_THAT(early, IsEmpty());
 }
 
+TEST_F(SchedulerChangeTest, ALaneGoesToItsShardOnceWhatItHasBegunIsDurable) {
+  shards_ = 2;
+  std::vector<std::string> domains, recipients;  // that this shard looks after until their site is known
+  for (int n = 1; n <= 40; ++n) {
+    std::string domain = fmt::format("d{}.test", n);
+    if (static_cast<uint64_t>(store_->DestinationOf(domain)) % 2 != 0) continue;
+    internet_->SetVerdict(domain, dns::Verdict::kServFail);
+    for (int row = 1; row <= 2; ++row) recipients.push_back(fmt::format("a{}@{}", row, domain));
+    domains.push_back(std::move(domain));
+  }
+  std::set<std::string> gone;
+  on_handover_ = [&](LaneHandover lane) {
+    EXPECT_TRUE(gone.insert(lane.record.domain).second) << "a lane goes once";
+    EXPECT_TRUE(store_->writable()) << lane.record.domain << " has an outcome that is not durable";
+    EXPECT_EQ(lane.record.queued, 2u);
+  };
+  Start();
+  OnShard([](Scheduler& scheduler) { scheduler.AllowSending(false); });
+  const queue::CampaignId id = Send("spring", recipients);
+  ASSERT_TRUE(Eventually([&] {
+    size_t ready = 0;
+    scheduler().lanes().ForEach([&](const Lane& lane) { ready += lane.window.size(); });
+    return ready == recipients.size();
+  }));
+  disk_->Arm(queue::FaultFileSystem::Fault::kNoSpace, 1, /*syncs_only=*/false);
+  OnShard([&](Scheduler& scheduler) {
+    scheduler.AllowSending(true);
+    EXPECT_EQ(scheduler.settler().begun(), static_cast<int>(domains.size())) << "a row each";
+  });
+  while (store_->writable()) OnShard([](Scheduler&) {});
+
+  SetClock(absl::Hours(2));
+  OnShard([&](Scheduler& scheduler) {
+    for (const std::string& domain : domains) AddDomain(domain);
+    scheduler.OnClockSet();
+  });
+  const auto is_resolving = [&](const std::string& domain) { return scheduler().directory().Resolving(domain); };
+  ASSERT_TRUE(Eventually(
+      [&] { return internet_->lookups.size() == 2 * domains.size() && std::ranges::none_of(domains, is_resolving); }));
+  disk_->Heal();
+  EXPECT_TRUE(Eventually([&] { return CountersOf(id).delivered + 2 * gone.size() == recipients.size(); }));
+  Stop();
+  EXPECT_THAT(gone, Not(IsEmpty()));
+}
+
 TEST_F(SchedulerChangeTest, ALaneThatGoesToAnotherShardIsNotForgottenWhileItsRetriesAreDue) {
   constexpr int kDomains = 16;  // half of them are found here, and half of those belong to the other shard
   shards_ = 2;
