@@ -16,6 +16,7 @@ constexpr int kReadPacksMax = 64;                         // in one request to a
 constexpr absl::Duration kReadAgain = absl::Seconds(30);  // after a failed read
 constexpr absl::Duration kPassesApart = absl::Milliseconds(250);
 constexpr absl::Duration kFullAgain = absl::Seconds(1);  // another shard may have room
+constexpr absl::Duration kMakeRoomAfter = absl::Seconds(2);
 // Longer than kFullAgain. Passes over many lanes are further apart: to read one costs a reader a microsecond.
 constexpr absl::Duration kSoon = absl::Seconds(2), kSoonALane = absl::Microseconds(10);
 
@@ -45,7 +46,7 @@ void LaneTable::Pager::OnTimer() {
 }
 
 LaneTable::LaneTable(ShardServices& services, Callbacks callbacks)
-    : services_(services), callbacks_(std::move(callbacks)) {}
+    : services_(services), callbacks_(std::move(callbacks)), room_timer_(Timer::Calling<&LaneTable::MakeRoom>(this)) {}
 
 void LaneTable::Run(std::shared_ptr<ActiveCampaign> campaign) {
   std::unique_ptr<Pager>& pager = pagers_[Number(campaign->id)];
@@ -84,6 +85,7 @@ void LaneTable::NextPage(Pager& pager) {
   // For a whole page: as many as stay here come from the pages of the others, who would find no room.
   if (!HasRoom(*pager.campaign, kPageLanes)) {
     page_waits_ = true;
+    if (!room_timer_.armed()) services_.ArmAt(room_timer_, services_.Now() + kMakeRoomAfter);
     return;
   }
   if (pager.next_page > services_.Now()) return services_.ArmAt(pager.timer, pager.next_page);
@@ -95,6 +97,21 @@ void LaneTable::NextPage(Pager& pager) {
         post([this, id, page = std::move(page)]() mutable { OnPage(id, std::move(page)); });
       },
       IsTransactional(*pager.campaign) ? queue::ReadTurn::kFirst : queue::ReadTurn::kInOrder);
+}
+
+// What keeps a lane may have come after it did, and nothing of it happens then.
+void LaneTable::MakeRoom() {
+  std::vector<queue::LaneId> ids;
+  ids.reserve(lanes_.size());
+  for (const auto& [id, lane] : lanes_) ids.push_back(id);
+  for (const queue::LaneId& id : ids) {
+    if (Lane* const lane = Find(id); lane != nullptr) GivesWayToOthers(*lane);
+  }
+  if (page_waits_) services_.ArmAt(room_timer_, services_.Now() + kMakeRoomAfter);
+}
+
+void LaneTable::LookAgain() {
+  for (const auto& [id, pager] : pagers_) Run(pager->campaign);
 }
 
 void LaneTable::PassOver(Pager& pager, absl::Time due) {
@@ -431,6 +448,7 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
   }
   lane.window.Add(std::move(retries_), std::move(fresh_));
   ArmDue(lane);
+  if (GivesWayToOthers(lane)) return;
   if (!lane.window.empty() || !lane.withheld.empty()) {
     callbacks_.rows(lane);
   } else {
@@ -533,9 +551,8 @@ bool LaneTable::GiveWay(Lane& lane, absl::Time until) {
 }
 
 bool LaneTable::GivesWayToOthers(Lane& lane) {
-  if (!Crowded(lane.transactional) || lane.queue == nullptr || lane.hold != nullptr || !lane.withheld.empty())
-    return false;
-  if (lane.ahead > 0 || lane.unsettled > 0) return false;
+  if (!Crowded(lane.transactional) || lane.queue == nullptr || lane.hold != nullptr || lane.discarded) return false;
+  if (!lane.withheld.empty() || lane.ahead > 0 || lane.unsettled > 0 || lane.reading || lane.frozen) return false;
   const absl::Time until = callbacks_.blocked_until(lane);
   return until > services_.Now() + kAWhile && GiveWay(lane, until);
 }

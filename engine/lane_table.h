@@ -21,8 +21,9 @@ namespace sealift::engine {
 // rows in batches, a batch a turn of the ring. However long the queue, about kLanesMax lanes are here, and those of
 // transactional mail beside them, which never waits behind the others: when the table is full the pages wait, and a
 // shard that receives lanes from another hands back what is too much. Beyond kWaitingMax those of which nothing can be
-// sent for a while give way: they are not due, or no host of their site answers. A later pass finds them again; the
-// shard that looks after the lane's destination makes it, wherever its site is.
+// sent for a while give way: they are not due, no host of their site answers, their window is closed, or a limit is
+// spent. A later pass finds them again; the shard that looks after the lane's destination makes it, wherever its site
+// is.
 //
 // Owned by:  the scheduler.
 // Threads:   the shard's; the store's answers arrive through its inbox.
@@ -31,7 +32,7 @@ class LaneTable {
   static constexpr size_t kLanesMax = 16'384;
   static constexpr size_t kTransactionalMax = 2'048;  // lanes of transactional mail: they have room of their own
   static constexpr size_t kWaitingMax = kLanesMax / 4;
-  // How long one that no host answers must wait to give way. One that is not due gives way for less (Soon): with ten
+  // How long one that has rows must wait to give way. One that is not due gives way for less (Soon): with ten
   // thousand that wait a minute each there was no room for those that were due.
   static constexpr absl::Duration kAWhile = absl::Minutes(1);
   static constexpr int kPacksMax = 8;  // of one read
@@ -44,7 +45,7 @@ class LaneTable {
     std::function<void(Lane&)> emptied;    // its window was given back: nothing of it is ready any more
     std::function<void(Lane&)> rewound;    // it begins anew, and has claimed nothing: it may go another way from here
     std::function<void(Lane&)> forgotten;  // it is about to go: nothing may refer to it any more
-    // Until when no row of a lane can be sent, whatever it has: InfinitePast where that is not so.
+    // Until when no row of a lane can be sent, whatever it has: a time that is past where that is not so.
     std::function<absl::Time(Lane&)> blocked_until;
   };
 
@@ -87,6 +88,9 @@ class LaneTable {
 
   // Gives back the window of a lane that has nothing under way, to read it again from the start.
   void Rewind(Lane& lane);
+
+  // Makes another pass over all lanes: those that were passed over may be sent now.
+  void LookAgain();
 
   // Reads the campaign's lanes again, also those that wait for a due time: rows of theirs were settled or moved whoever
   // has claimed them.
@@ -158,8 +162,10 @@ class LaneTable {
   int HomeOf(const queue::LaneId& id) const;
   // Nothing of the lane can be sent before `until`: it is found again then. False: nobody would find it.
   bool GiveWay(Lane& lane, absl::Time until);
-  // The same for one that has rows at a site whose hosts do not answer, where there is no room for it.
+  // The same for one that has rows of which none can be sent, where there is no room for it.
   bool GivesWayToOthers(Lane& lane);
+  // Pages have waited for room for a while.
+  void MakeRoom();
   void Forget(Lane& lane);
   void CheckStopped();
 
@@ -170,6 +176,7 @@ class LaneTable {
   std::unordered_map<uint32_t, int> lanes_of_;                   // by campaign, of those in memory
   size_t transactional_ = 0;                                     // of the lanes
   bool page_waits_ = false;                                      // for room
+  Timer room_timer_;                                             // then
   std::vector<Claim> retries_, fresh_;                           // of the window that has come; else empty
   std::vector<queue::LaneRead> reads_, urgent_reads_;            // of this turn; urgent: transactional
   std::vector<Stopping> stopping_;

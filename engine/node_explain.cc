@@ -30,7 +30,9 @@ WaitReason Unread(uint64_t rows, bool retrying) {
             .rows = rows};
   }
   return {.reason = "unread",
-          .detail = "not in memory: other rows go before them, or their hosts did not answer and are tried later",
+          .detail =
+              "not in memory: other rows go before them, or something keeps them for minutes at least: no host that "
+              "answers, a window, a limit",
           .set_by = "nothing refuses them",
           .until = std::nullopt,
           .rows = rows};

@@ -191,12 +191,19 @@ void Scheduler::OnForgotten(Lane& lane) {
 
 absl::Time Scheduler::BlockedUntil(const Lane& lane) {
   SendQueue& queue = *lane.queue;
-  if (queue.permits.empty()) return absl::InfinitePast();
+  const absl::Time now = services_.Now(), looked_at_again = now + kLookAgain;
+  if (const absl::Time opens = queue.ClosedUntil(now); opens > now) return std::min(opens, looked_at_again);
+  if (queue.permits.empty()) return looked_at_again;  // its stream has gone, or a hold bars each source
+  Restrain(queue);
   absl::Time first = absl::InfiniteFuture();
   for (const std::shared_ptr<const SendPermits>& permits : queue.permits) {
     const Path& path = paths_.PathOf(*queue.site, permits->source, queue.requirement);
-    if (path.block.until <= services_.Now() || BouncesForNoTls(queue, path)) return absl::InfinitePast();
-    first = std::min(first, path.block.until);
+    if (path.block.until > now && BouncesForNoTls(queue, path)) return absl::InfinitePast();
+    absl::Time until = path.block.until;
+    for (const auto& [rate, flow] : permits->rates) {
+      until = std::max(until, std::min(now + rate->Peek(now), looked_at_again));
+    }
+    first = std::min(first, until);
   }
   return first;
 }

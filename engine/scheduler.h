@@ -54,6 +54,9 @@ class Scheduler {
   static constexpr uint8_t kNoStanding = 255;
   // How often rows that a limit keeps waiting for long are looked through for those whose time is over.
   static constexpr absl::Duration kLookAfterExpiries = absl::Seconds(5);
+  // A lane that has made room for others is looked at again by then, but where no host answers: what keeps it may have
+  // been lifted.
+  static constexpr absl::Duration kLookAgain = absl::Minutes(5);
 
   Scheduler(ShardServices& services, int unsettled_share);
   ~Scheduler();
@@ -182,7 +185,8 @@ class Scheduler {
   void OnRows(Lane& lane);
   void OnRewound(Lane& lane);
   void OnForgotten(Lane& lane);
-  // When the first path that the lane's rows may take is tried again; InfinitePast: one is not blocked.
+  // Until when no path that the lane's rows may take is open to them: it is blocked, their window is closed, a limit is
+  // spent. A time that is past: one is open.
   absl::Time BlockedUntil(const Lane& lane);
   void OnRoom();
 

@@ -188,6 +188,7 @@ void Scheduler::Adopt(std::shared_ptr<const Options> options, std::shared_ptr<co
   if (kinds_change) JudgeAgain();
   if (directory_.Regroup()) HoldAgain();  // what names a provider may name other sites
   Reconfigure();
+  lanes_.LookAgain();
 }
 
 void Scheduler::OnClockSet() {

@@ -1,4 +1,5 @@
 // A stream with a send window: nothing is begun outside it, whatever was claimed, and rows say when it opens.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -55,6 +56,29 @@ TEST_F(WindowTest, NobodyIsCalledOnBeforeItOpensAndRowsSayWhenThatIs) {
     SetWindow(scheduler, options_, WindowInHours(-6, 6));
   });
   EXPECT_TRUE(EventuallyDelivered(id, 3));
+}
+
+TEST_F(WindowTest, LanesThatWaitForItLeaveRoomForOthersAndAreFoundAgain) {
+  constexpr size_t kFull = LaneTable::kLanesMax - 2048;  // or nearly so
+  AddStream("offers");
+  options_.smtp.connections = 0;
+  options_.destinations = {{.domains = {"open.test"}, .connections = {.count = 1, .origin = "t:1"}}};
+  AddDomain("open.test");
+  std::vector<std::string> recipients;
+  for (size_t i = 0; i < LaneTable::kLanesMax + 2048; ++i) {
+    const std::string domain = fmt::format("d{}.test", i);
+    internet_->SetMx(domain, {{10, "mx.d.test"}});
+    recipients.push_back("a@" + domain);
+  }
+  Start();
+  Send("spring", recipients);
+  ASSERT_TRUE(Eventually([&] { return scheduler().lanes().size() > kFull; }));
+  OnShard([&](Scheduler& scheduler) { SetWindow(scheduler, options_, WindowInHours(6, 12)); });
+  EXPECT_TRUE(EventuallyDelivered(Send("summer", {"a1@open.test"}, {.stream = "offers"}), 1));
+  EXPECT_TRUE(Eventually([&] { return scheduler().lanes().size() <= LaneTable::kWaitingMax; }));
+  OnShard([&](Scheduler& scheduler) { SetWindow(scheduler, options_, WindowInHours(-6, 6)); });
+  EXPECT_TRUE(Eventually([&] { return scheduler().lanes().size() > kFull; }));
+  Stop(absl::ZeroDuration());
 }
 
 using WindowRowsTest = RowTaker<ShardWorld>;
