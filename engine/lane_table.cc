@@ -285,9 +285,13 @@ void LaneTable::Reread(queue::CampaignId campaign) {
 }
 
 void LaneTable::GiveBack() {
+  GiveBack([](const Lane& lane) { return !lane.Idle(); });
+}
+
+void LaneTable::GiveBack(const std::function<bool(Lane&)>& concerned) {
   std::vector<queue::LaneId> ids;
   for (const auto& [id, lane] : lanes_) {
-    if (!lane->Idle()) ids.push_back(id);
+    if (concerned(*lane)) ids.push_back(id);
   }
   for (const queue::LaneId& id : ids) {
     if (Lane* const lane = Find(id); lane != nullptr) GiveBack(*lane);
@@ -300,15 +304,8 @@ void LaneTable::GiveBack(Lane& lane) {
 }
 
 void LaneTable::HoldsChanged(const std::function<bool(Lane&)>& concerned) {
-  std::vector<queue::LaneId> ids;
-  for (const auto& [id, lane] : lanes_) {
-    if (concerned(*lane)) ids.push_back(id);
-  }
-  for (const queue::LaneId& id : ids) {
-    if (Lane* const lane = Find(id); lane != nullptr) GiveBack(*lane);
-  }
-  // Lanes that were held are not here: another pass finds them.
-  for (const auto& [id, pager] : pagers_) Run(pager->campaign);
+  GiveBack(concerned);
+  LookAgain();  // lanes that were held are not here
 }
 
 queue::Mailing LaneTable::MailingOf(const Lane& lane) const {

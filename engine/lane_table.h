@@ -98,6 +98,7 @@ class LaneTable {
 
   // Gives back every row that is not being sent; each lane is read again once what it is sending is durable.
   void GiveBack();
+  void GiveBack(const std::function<bool(Lane&)>& concerned);
   void GiveBack(Lane& lane);
 
   // Other holds are in force. `concerned`: what binds a lane has changed, so that it is given back and judged anew.

@@ -203,6 +203,9 @@ class Scheduler {
   Refusal WhyPathWaits(const SendQueue& queue, const SendPermits& permits, const Path& path);
   // What keeps the lane from a source that a hold bars for longest: the hold, or a block or limit that outlasts it.
   Refusal WhyBarred(const Lane& lane, const SendPermits& permits);
+  // Every queue and path is as the options in force say.
+  void ConfigureAll();
+  void PumpAll();
   void Order(Site& site);
   void List(Lane& lane);
   void Unlist(Lane& lane);

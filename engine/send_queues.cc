@@ -185,10 +185,18 @@ void Scheduler::Adopt(std::shared_ptr<const Options> options, std::shared_ptr<co
   const bool kinds_change = KindsChange(*services_.options, *options);
   services_.options = std::move(options);
   services_.signing_keys = std::move(keys);
+  const bool regrouped = directory_.Regroup();
+  // Queues first: lanes that begin anew are placed by what their settings are now.
+  ConfigureAll();
   if (kinds_change) JudgeAgain();
-  if (directory_.Regroup()) HoldAgain();  // what names a provider may name other sites
-  Reconfigure();
+  if (regrouped) HoldAgain();  // what names a provider may name other sites
+  lanes_.GiveBack([this](const Lane& lane) {
+    if (lane.queue == nullptr) return false;
+    const std::string& host = lane.queue->site->hosts.front().name;
+    return services_.options->DestinationFor(lane.domain, host).blocks != lane.queue->settings.blocks;
+  });
   lanes_.LookAgain();
+  PumpAll();
 }
 
 void Scheduler::OnClockSet() {
@@ -207,6 +215,11 @@ void Scheduler::OnClockSet() {
 }
 
 void Scheduler::Reconfigure() {
+  ConfigureAll();
+  PumpAll();
+}
+
+void Scheduler::ConfigureAll() {
   directory_.ForEach([this](Site& site) {
     for (const std::unique_ptr<SendQueue>& queue : site.queues) Configure(*queue);
     for (const std::unique_ptr<Path>& path : site.paths) {
@@ -214,8 +227,11 @@ void Scheduler::Reconfigure() {
       paths_.Configure(*path);
     }
     Order(site);
-    paths_.Pump(site);
   });
+}
+
+void Scheduler::PumpAll() {
+  directory_.ForEach([this](Site& site) { paths_.Pump(site); });
 }
 
 }  // namespace sealift::engine

@@ -42,6 +42,51 @@ TEST_F(SchedulerChangeTest, ASourceThatAReloadTakesAwayBeforeItsSessionBeginsSen
   for (const queue::Event& event : EventsOf(id)) EXPECT_EQ(event.evidence.source, "ip2");
 }
 
+// Whichever domain's lane made the queue that both had.
+TEST_F(SchedulerChangeTest, AReloadThatGivesOneDomainOfASiteItsOwnSettingsBindsItsRowsAlone) {
+  options_.smtp.connections = 0;
+  AddDomain("d1.test");
+  internet_->SetMx("d2.test", {{10, "mx.d1.test"}});
+  Start();
+  std::vector<std::string> recipients = Recipients(3, "d1.test");
+  for (const std::string& other : Recipients(3, "d2.test")) recipients.push_back(other);
+  const queue::CampaignId id = Send("spring", recipients);
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 6; }));
+  const auto lane = [&](const std::string& domain) -> Lane& {
+    return *scheduler().lanes().Find({id, store_->DestinationOf(domain)});
+  };
+  OnShard([&](Scheduler&) { EXPECT_EQ(lane("d1.test").queue, lane("d2.test").queue); });
+
+  for (const auto& [bound, other] : {std::pair("d2.test", "d1.test"), std::pair("d1.test", "d2.test")}) {
+    Options changed = options_;
+    changed.destinations = {{.domains = {bound}, .tls = TlsPolicy::kRequire}};
+    OnShard([&](Scheduler& scheduler) {
+      Path& path = PathTo(scheduler, "d1.test", lane(bound).queue->requirement.policy);
+      Refusal refusal;
+      std::vector<Assignment> taken;
+      while (taken.empty() || taken.back().lane != &lane(bound)) {
+        std::optional<Assignment> next = NextFor(scheduler, path, refusal);
+        ASSERT_TRUE(next.has_value());
+        taken.push_back(*std::move(next));
+      }
+      for (; taken.size() > 1; taken.erase(taken.begin())) scheduler.Return(taken.front());
+      scheduler.Adopt(std::make_shared<const Options>(changed), scheduler.services().signing_keys);
+      // While a row is under way as before nothing more of its lane begins, unless the queue is bound as the lane is.
+      EXPECT_TRUE(lane(bound).window.empty() || lane(bound).queue->requirement.policy == tls::Policy::kRequire);
+      EXPECT_TRUE(lane(other).window.empty() || lane(other).queue->requirement.policy == tls::Policy::kOpportunistic);
+      scheduler.Return(taken.front());
+    });
+    ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 6; }));
+    OnShard([&](Scheduler&) {
+      EXPECT_EQ(lane(bound).queue->requirement.policy, tls::Policy::kRequire) << bound;
+      EXPECT_EQ(lane(bound).queue->rows_ready, 3u);
+      EXPECT_EQ(lane(other).queue->requirement.policy, tls::Policy::kOpportunistic) << other;
+      EXPECT_EQ(lane(other).queue->rows_ready, 3u);
+    });
+  }
+  Stop(absl::ZeroDuration());
+}
+
 TEST_F(SchedulerChangeTest, ALaneWhoseRowsAreBeingMovedGoesToItsShardOnceTheyAre) {
   shards_ = 2;
   std::vector<std::string> domains, recipients;  // those that this shard looks after until their site is known
