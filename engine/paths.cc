@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 #include "engine/binding_rates.h"
@@ -239,11 +238,7 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
   }
   std::optional<Slots::For> what = RoomAtSite(queue, path);
   if (!what.has_value()) {
-    if (queue.transactional()) {
-      path.site.precedence.Call(steady);
-      WakeIdle(path);
-      WakeAt(path, now + kCallAgain);
-    }
+    if (queue.transactional() && OthersHaveRoomAtSite(queue, path)) Call(path.site.precedence, queue, path);
     return false;
   }
   if (HasUnanswered(path) || path.looking > 0) {
@@ -291,9 +286,7 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     full = TakeSlots(path.slots, *what);
   }
   if (full != nullptr && queue.transactional()) {
-    full->precedence().Call(steady);
-    WakeIdle(path);
-    WakeAt(path, now + kCallAgain);
+    Call(full->precedence(), queue, path);
     return false;
   }
   if (full != nullptr) {
@@ -325,6 +318,7 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
   permits = ConnectionPermits((*queue.PermitsOf(path.source))->connection_rates, queue.BidForConnection(steady));
   Path::Taken& taken = path.taken.emplace_back(Path::Taken{.slots = path.slots, .what = *what});
   ++path.sessions;
+  path.next_call = absl::InfinitePast();
   if (*what == Slots::For::kReserved) ++path.reserved_sessions;
   if (!std::exchange(path.replaces, false)) path.next_added = steady + kPace;
   path.retry = queue.stream->retry;
@@ -403,15 +397,36 @@ bool Paths::HasAll(const SendQueue& queue) const {
   return sessions_.size() >= static_cast<size_t>(queue.transactional() ? kSessionsMax : kSessionsMax * 15 / 16);
 }
 
-void Paths::WakeIdle(const Path& path) {
-  scheduler_.directory().ForEach([&](Site& site) {
-    for (const std::unique_ptr<Path>& other : site.paths) {
-      const bool shares = &site == &path.site || std::ranges::any_of(other->slots, [&](const auto& slots) {
-        return std::ranges::find(path.slots, slots) != path.slots.end();
-      });
-      if (shares && other->idle.waiting() > 0) other->idle.NotifyOne();
-    }
+bool Paths::OthersHaveRoomAtSite(const SendQueue& queue, const Path& path) {
+  // A session of the path itself has its next row from this queue.
+  return std::ranges::any_of(path.site.paths, [&](const std::unique_ptr<Path>& other) {
+    return other.get() != &path && path.CountsWith(*other, queue.settings.per) &&
+           other->sessions > other->reserved_sessions;
   });
+}
+
+void Paths::Call(Precedence& precedence, SendQueue& queue, Path& path) {
+  const absl::Time now = services_.Now(), steady = services_.SteadyNow();
+  if (const Refusal refused = RefusedForLong(queue, path); refused.kind != Refusal::Kind::kNone) {
+    return WakeAt(path, std::min(refused.until, now + Scheduler::kLookAfterExpiries));
+  }
+  if (steady >= path.next_call) {
+    const bool goes_on = steady < path.next_call + Precedence::kHeard;
+    path.calls_apart = goes_on ? std::min(2 * path.calls_apart, kSlotsAgain) : kCallAgain;
+    path.next_call = steady + path.calls_apart;
+    precedence.Call(steady);
+    WakeIdle(path);
+  }
+  WakeAt(path, services_.OnTheWall(path.next_call));
+}
+
+void Paths::WakeIdle(const Path& path) {
+  for (Path* const other : idle_) {
+    const bool shares = &other->site == &path.site || std::ranges::any_of(other->slots, [&](const auto& slots) {
+      return std::ranges::find(path.slots, slots) != path.slots.end();
+    });
+    if (shares) other->idle.NotifyOne();
+  }
 }
 
 bool Paths::StandsAside(Path& path, Slots::For what) {
@@ -465,24 +480,30 @@ bool Paths::GivesWay(const Path& path) {
   return std::ranges::any_of(path.slots, [now](const auto& slots) { return slots->idle_call().Answer(now); });
 }
 
+Refusal Paths::RefusedForLong(SendQueue& queue, const Path& path) const {
+  const absl::Time now = services_.Now();
+  scheduler_.Restrain(queue);
+  Refusal refusal;
+  for (const auto& [rate, flow] : (*queue.PermitsOf(path.source))->rates) {
+    const absl::Duration wait = rate->Peek(now);
+    const bool is_long = wait >= (rate->kind() == Restraints::kRateKind ? absl::Nanoseconds(1) : kWorthConnecting);
+    if (is_long && now + wait > refusal.until) {
+      refusal = {.kind = Refusal::Kind::kRate, .rate = rate, .until = now + wait};
+    }
+  }
+  return refusal;
+}
+
 // Nobody is called on without a message for him.
 bool Paths::RefusedForLong(Path& path) const {
   const absl::Time now = services_.Now();
   Refusal first{.kind = Refusal::Kind::kRate, .until = absl::InfiniteFuture()};
   for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
     if (!queue->HasRows() || queue->requirement != path.requirement || queue->ClosedUntil(now) > now) continue;
-    scheduler_.Restrain(*queue);
-    const std::shared_ptr<const SendPermits>* const permits = queue->PermitsOf(path.source);
-    if (permits == nullptr) continue;
-    std::shared_ptr<RateInForce> slowest;
-    absl::Duration longest;
-    for (const auto& [rate, flow] : (*permits)->rates) {
-      const absl::Duration wait = rate->Peek(now);
-      const bool is_long = wait >= (rate->kind() == Restraints::kRateKind ? absl::Nanoseconds(1) : kWorthConnecting);
-      if (is_long && wait > longest) std::tie(slowest, longest) = std::tie(rate, wait);
-    }
-    if (slowest == nullptr) return false;
-    if (now + longest < first.until) std::tie(first.rate, first.until) = std::pair(slowest, now + longest);
+    if (queue->PermitsOf(path.source) == nullptr) continue;
+    Refusal refusal = RefusedForLong(*queue, path);
+    if (refusal.kind == Refusal::Kind::kNone) return false;
+    if (refusal.until < first.until) first = std::move(refusal);
   }
   if (first.rate == nullptr) return false;
   path.refusal = first;
@@ -584,6 +605,7 @@ void Paths::OnSessionEnd(Path& path, const Path::Taken& taken) {
   path.taken.remove_if([&](const Path::Taken& one) { return &one == &taken; });
   const absl::Time now = services_.SteadyNow();
   if (path.sessions == 0) {  // it is full no more
+    idle_.erase(&path);
     const absl::Time next = now + LeftToOthers(path, now);
     path.next_open = IsWanted(path, now) ? next : std::min(path.next_open, next);
   }

@@ -45,6 +45,9 @@ class Paths {
 
   Path& PathOf(Site& site, int source, const TlsRequirement& requirement);
 
+  // A session of the path begins to wait for a row that any mail may have.
+  void OnIdle(Path& path) { idle_.insert(&path); }
+
   // Calls Pump again at that time.
   void WakeAt(Path& path, absl::Time when);
 
@@ -134,9 +137,16 @@ class Paths {
   static absl::Time OpensForSlow(const SendQueue& queue, const Path& path);
   absl::Duration OpensAhead() const;
   bool RefusedForLong(Path& path) const;
+  // The limit that keeps the queue's mail from the path so long that it is not worth connecting. kNone: none does.
+  Refusal RefusedForLong(SendQueue& queue, const Path& path) const;
   // As many sessions are open as the shard has for mail of this queue.
   bool HasAll(const SendQueue& queue) const;
-  // Transactional mail has no connection: whoever waits idly on one of these is asked whether it still needs it.
+  // Transactional mail has no connection, and one that others have is called off; not while a limit of the queue's own
+  // keeps it waiting anyway. The next call comes later each time: who hears one stands back for a while.
+  void Call(Precedence& precedence, SendQueue& queue, Path& path);
+  // Whether one that the site counts with the path's may go to other mail than the path's.
+  static bool OthersHaveRoomAtSite(const SendQueue& queue, const Path& path);
+  // Whoever waits idly on one of these is asked whether it still needs it.
   void WakeIdle(const Path& path);
   // For what the queue's next session may be opened, as far as the site's own limit goes; nothing: it has enough.
   static std::optional<Slots::For> RoomAtSite(const SendQueue& queue, const Path& path);
@@ -156,6 +166,7 @@ class Paths {
   BlockMemory blocks_;
   TaskGroup sessions_;
   absl::flat_hash_set<Stoppable*> stoppable_;
+  absl::flat_hash_set<Path*> idle_;  // whose sessions wait for rows, or have waited
 };
 
 }  // namespace sealift::engine

@@ -188,6 +188,7 @@ Task<std::optional<Assignment>> Session::NextAssignment() {
     if (refusal.kind == Refusal::Kind::kRate && refusal.until - services_.Now() > left) break;
     const bool last = std::ranges::any_of(path_.slots, [](const auto& slots) { return slots->IsFull(); });
     const absl::Duration nap = std::min(left, last ? kLookAround : kSeldomLookAround);
+    if (what_ == Slots::For::kAnything) scheduler_.paths().OnIdle(path_);
     const absl::Status woken = co_await WithDeadline(services_.ring, nap, WaitFor(work));
     if (woken.ok()) continue;
     if (nap == left || !absl::IsDeadlineExceeded(woken)) break;

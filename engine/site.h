@@ -205,6 +205,8 @@ struct Path {
   absl::Time look_for_expired = absl::InfinitePast();  // when it looks for rows whose time is over
   absl::Time next_open = absl::InfinitePast();         // another session may be opened; by the steady clock
   absl::Time next_added = absl::InfinitePast();        // one more than there are may be; likewise
+  absl::Time next_call = absl::InfinitePast();         // for a connection that others have; likewise
+  absl::Duration calls_apart;                          // the last two
   bool reloaded = false;                               // there may be more open than a reload has left room for
   bool replaces = false;                               // one that is used up has just ended: its successor adds none
   std::vector<int> pool_mates;                         // sources that share a pool with its own

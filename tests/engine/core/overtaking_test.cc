@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "engine/precedence.h"
 #include "tests/engine/core/shard_world.h"
@@ -73,6 +75,50 @@ TEST_F(OvertakingTest, AConnectionOfTheSiteIsGivenBackToIt) {
   bulk_ = &AddDomain("d1.test");
   internet_->SetMx("code.test", {{10, "mx.d1.test"}});
   ExpectToOvertake(*bulk_, "a1@code.test");
+}
+
+TEST_F(OvertakingTest, WhatItsOwnRateKeepsWaitingCallsNobodyOff) {
+  options_.sources.push_back({.name = "ip2", .address = "127.0.0.3", .family = AF_INET, .hostname = "b.sender.test"});
+  options_.sources[1].rate.rate = {.count = 1, .period = absl::Hours(1)};
+  options_.pools.push_back({.name = "other", .sources = {"ip2"}, .source_indexes = {1}});
+  options_.streams[1].pool = "other";
+  options_.destinations = {{.domains = {"*"}, .connections = {.count = 1, .origin = "t:1"}, .per = Per::kNode}};
+  AddDomain("d1.test");
+  Start();
+  ASSERT_TRUE(EventuallyDelivered(Send("code", {"a1@d1.test"}, {.stream = "codes"}), 1));
+  const queue::CampaignId bulk = Send("spring", Recipients(kBulk, "d1.test"));
+  ASSERT_TRUE(EventuallyDelivered(bulk, 10));
+  Send("code 2", {"a2@d1.test"}, {.stream = "codes"});
+  const auto site = [&]() -> Site& { return *scheduler().directory().FindSite("d1.test"); };
+  ASSERT_TRUE(Eventually([&] {
+    return std::ranges::any_of(site().queues,
+                               [](const auto& queue) { return queue->transactional() && queue->HasRows(); });
+  }));
+  for (int turn = 0; turn < 20; ++turn) {
+    OnShard([&](Scheduler& scheduler) {
+      scheduler.paths().Pump(site());
+      EXPECT_FALSE(site().precedence.Called(scheduler.services().SteadyNow()));
+    });
+  }
+  EXPECT_LT(CountersOf(bulk).delivered, static_cast<uint64_t>(kBulk));
+  Stop(absl::ZeroDuration());
+}
+
+TEST_F(OvertakingTest, ItDoesNotCallOnItself) {
+  options_.smtp.connections = 1;
+  AddDomain("d1.test");
+  Start();
+  const queue::CampaignId id = Send("code", Recipients(2000, "d1.test"), {.stream = "codes"});
+  bool full = false, called = false;
+  EXPECT_TRUE(Eventually([&] {
+    const Site* const site = scheduler().directory().FindSite("d1.test");
+    if (site == nullptr || site->paths.empty()) return false;
+    full = full || (site->paths[0]->sessions == 1 && RowsReady("d1.test") > 1);
+    called = called || site->precedence.Called(scheduler().services().SteadyNow());
+    return CountersOf(id).delivered == 2000;
+  }));
+  EXPECT_TRUE(full);
+  EXPECT_FALSE(called);
 }
 
 TEST_F(OvertakingTest, ASessionWithoutWorkGivesItsConnectionBack) {
