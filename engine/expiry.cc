@@ -47,10 +47,11 @@ void Expiry::Look(absl::Time now) {
   if (store_.restored()) return;
   for (const queue::CampaignId id : store_.Expiring(now)) {
     if (!store_.writable()) return;  // they are settled once there is room
-    if (const auto rest = not_before_.find(id); rest != not_before_.end() && rest->second > now) continue;
     const auto begin = std::chrono::steady_clock::now();
+    if (const auto rest = not_before_.find(id); rest != not_before_.end() && rest->second > begin) continue;
     ExpireRowsOf(id, now);
-    not_before_[id] = now + kRestForWork * absl::FromChrono(std::chrono::steady_clock::now() - begin);
+    const auto end = std::chrono::steady_clock::now();
+    not_before_[id] = end + kRestForWork * (end - begin);
   }
 }
 

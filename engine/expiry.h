@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -41,7 +42,7 @@ class Expiry {
 
   queue::Store& store_;
   const std::function<void(const queue::Campaign&, uint64_t rows)> expired_;
-  std::map<queue::CampaignId, absl::Time> not_before_;  // of those that were looked through
+  std::map<queue::CampaignId, std::chrono::steady_clock::time_point> not_before_;  // of those that were looked through
   std::atomic<bool> stopping_ = false;
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -69,6 +69,7 @@ void Scheduler::Revise(const queue::LaneId& id, int64_t queued, int64_t retrying
   lane->retrying += retrying;
   if (lane->sated > 0) lane->recount = true;  // some of them may have been among these
   lanes_.DueAt(*lane, due);
+  lanes_.Want(*lane);
 }
 
 }  // namespace sealift::engine

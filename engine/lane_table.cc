@@ -7,6 +7,7 @@
 #include "engine/runtime/check.h"
 #include "engine/runtime/pooled.h"
 #include "engine/site.h"
+#include "queue/retry_cursor.h"
 
 namespace sealift::engine {
 namespace {
@@ -31,6 +32,10 @@ int PacksToAsk(const Lane& lane) {
   const int all = static_cast<int>(std::clamp<int64_t>(lane.queued, 1, LaneTable::kPacksMax));
   return small ? std::max(all, lane.packs_next) : lane.packs_next;
 }
+
+// A row that is due then lies where the lane does not look again: it was read by a clock that ran ahead
+// (queue/due_horizon.h).
+bool IsBehind(const Lane& lane, absl::Time due) { return due < queue::ReadUntil(lane.retry_cursor); }
 
 }  // namespace
 
@@ -410,8 +415,8 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
     LogError("cannot read rows of the queue",
              {{"campaign", lane.campaign->name}, {"why", std::string(window.status.message())}});
     lane.more = false;
-    DueAt(lane, services_.Now() + kReadAgain);
-    return;
+    lane.next_due = std::min(lane.next_due, services_.Now() + kReadAgain);
+    return ArmDue(lane);
   }
   if (std::exchange(lane.recount, false)) {
     lane.queued = static_cast<int64_t>(window.queued);
@@ -421,6 +426,7 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
   lane.fresh_cursor = std::move(window.fresh);
   lane.retry_cursor = std::move(window.retry);
   lane.next_due = std::min(lane.next_due, window.next_due);
+  if (IsBehind(lane, lane.next_due)) return GiveBack(lane);
   lane.more = lane.fresh || lane.next_due <= services_.Now();
   auto sated = window.sated.begin();  // in the order of the rows
   for (size_t pack = 0; pack < window.packs.size(); ++pack) {
@@ -460,6 +466,7 @@ bool LaneTable::IsHeld(const Lane& lane, const Claim& claim) const {
 }
 
 void LaneTable::DueAt(Lane& lane, absl::Time due) {
+  if (IsBehind(lane, due)) return Discard(lane);
   if (due >= lane.next_due) return;
   lane.next_due = due;
   if (!lane.reading) ArmDue(lane);

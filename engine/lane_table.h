@@ -73,7 +73,7 @@ class LaneTable {
   // The lane may have room: reads on if so, or forgets it if there is nothing left of it.
   void Want(Lane& lane);
 
-  // A deferred row of the lane is durable and due then.
+  // A row of the lane is durable and due then. The caller wants the lane afterwards: it may have to begin anew.
   void DueAt(Lane& lane, absl::Time due);
 
   // What is due at a time of the clock is looked for when it is that, by the clock as it is now.

@@ -89,7 +89,7 @@ absl::Status CommitBatch::Build(std::span<const Outcome> outcomes, std::span<con
     earliest = std::min(earliest, Millis(RoundDue(outcome.due, outcome.time)));
   }
   uint64_t floor_ms = 0;
-  if (earliest != std::numeric_limits<uint64_t>::max()) floor_ms = horizon_->Prepare(earliest);
+  if (earliest != std::numeric_limits<uint64_t>::max()) floor_ms = horizon_->Prepare(earliest, Millis(absl::Now()));
 
   for (const Outcome& outcome : outcomes) {
     if (absl::Status status = AddOutcome(outcome, floor_ms, batch); !status.ok()) return status;

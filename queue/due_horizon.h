@@ -16,6 +16,9 @@ namespace sealift::queue {
 // committed with a due time up to which somebody has read or is reading: the committer moves such a due time past the
 // horizon, and while its batch is on the way to the disk readers stop short of the batch's earliest.
 //
+// What lies in the future nobody has read, unless by a clock that ran ahead and was set back. No row waits for that: it
+// is committed with its own due time, and a lane that was read beyond it begins anew when it hears of the row.
+//
 // Threads: any; the mutex is never held across I/O.
 class DueHorizon {
  public:
@@ -29,8 +32,9 @@ class DueHorizon {
 
   // Committer, before it builds a batch whose earliest due time is `wanted_ms`: every due time must be later than what
   // is returned. Ended by Publish, once the batch is visible.
-  uint64_t Prepare(uint64_t wanted_ms) {
+  uint64_t Prepare(uint64_t wanted_ms, uint64_t now_ms) {
     const std::lock_guard lock(mutex_);
+    horizon_ = std::min(horizon_, now_ms);
     pending_ = std::max(wanted_ms, horizon_ + 1);
     return horizon_;
   }

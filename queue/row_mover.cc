@@ -49,7 +49,7 @@ absl::StatusOr<std::vector<Returning>> ReadReturning(CommitContext& context, con
   std::vector<Returning> rows;
   if (step.rows.empty()) return rows;
   const auto earliest = std::ranges::min_element(step.rows, {}, &ReplayStep::Row::due);
-  const uint64_t floor = context.horizon->Prepare(RoundUpDue(Millis(earliest->due)));
+  const uint64_t floor = context.horizon->Prepare(RoundUpDue(Millis(earliest->due)), Millis(absl::Now()));
   for (const ReplayStep::Row& wanted : step.rows) {
     absl::StatusOr<std::optional<ParkedRow>> parked =
         FindParkedRow(context.database, &context.unsealer, step.campaign, wanted.row);

@@ -8,15 +8,24 @@ namespace {
 TEST(DueHorizonTest, ACommitIsPushedBehindWhatWasGranted) {
   DueHorizon horizon;
   EXPECT_EQ(horizon.Grant(1000), 1000u);
-  EXPECT_EQ(horizon.Prepare(500), 1000u) << "every due time must be later than this";
+  EXPECT_EQ(horizon.Prepare(500, 1001), 1000u) << "every due time must be later than this";
   horizon.Publish();
-  EXPECT_EQ(horizon.Grant(400), 400u) << "a clock that stepped back reads less";
-  EXPECT_EQ(horizon.Prepare(500), 1000u) << "and frees nothing";
+  EXPECT_EQ(horizon.Grant(400), 400u) << "who asks late reads less";
+  EXPECT_EQ(horizon.Prepare(500, 1001), 1000u) << "and frees nothing";
+}
+
+TEST(DueHorizonTest, WhatAClockThatRanAheadGrantedPushesNothing) {
+  DueHorizon horizon;
+  EXPECT_EQ(horizon.Grant(3'600'000), 3'600'000u);
+  EXPECT_EQ(horizon.Prepare(500, 1000), 1000u) << "it is set back";
+  horizon.Publish();
+  EXPECT_EQ(horizon.Grant(3'600'000), 3'600'000u) << "somebody asked before that";
+  EXPECT_EQ(horizon.Prepare(2000, 1100), 1100u);
 }
 
 TEST(DueHorizonTest, ReadersStopShortOfACommitOnItsWay) {
   DueHorizon horizon;
-  EXPECT_EQ(horizon.Prepare(500), 0u);
+  EXPECT_EQ(horizon.Prepare(500, 400), 0u);
   EXPECT_EQ(horizon.Grant(1000), 499u);
   horizon.Publish();
   EXPECT_EQ(horizon.Grant(1000), 1000u);

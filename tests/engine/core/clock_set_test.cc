@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "tests/engine/core/row_taker.h"
 
 namespace sealift::engine {
@@ -135,6 +137,44 @@ TEST_F(ClockSetTest, TransactionalMailThatCalledBeforeTheClockWasSetBackIsNotWai
   SetClock(-absl::Hours(1));
   Notice(-absl::Hours(1));
   EXPECT_TRUE(EventuallyOpen(1));
+}
+
+// Its lane has read beyond that, by the clock that ran ahead.
+TEST_F(ClockSetTest, ARowThatIsDeferredSinceAClockThatRanAheadWasSetBackIsDueInItsTime) {
+  options_.streams[0].retry = {absl::Minutes(1)};
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(2, "d1.test"));
+  ASSERT_TRUE(Eventually([this] { return RowsReady("d1.test") == 2; }));
+  std::optional<Assignment> first, second;
+  const auto defer = [this](const Assignment& assignment) {
+    scheduler().Conclude(assignment, {.verdict = {.action = Action::kDefer}, .code = 450, .date = absl::Now()});
+  };
+  OnShard([&](Scheduler&) {
+    first = Take();
+    second = Take();
+  });
+  SetClock(absl::Hours(1));
+  OnShard([&](Scheduler&) { defer(*first); });
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  SetClock(absl::Hours(1));
+  Notice(absl::Hours(1));
+  ASSERT_TRUE(Eventually([&] { return (first = Take()).has_value(); }));
+
+  SetClock(-absl::Hours(2));
+  Notice(-absl::Hours(2));
+  OnShard([&](Scheduler&) { defer(*second); });
+  ASSERT_TRUE(EventuallyTried(id, 2));
+  for (const queue::StoredRow& row : RowsOf(id)) {
+    if (row.recipient == "a2@d1.test") {
+      EXPECT_LT(row.due, absl::Now() + absl::Minutes(2));
+    }
+  }
+  SetClock(absl::Minutes(2));
+  Notice(absl::Minutes(2));
+  OnShard([&](Scheduler&) { Deliver(*first); });
+  ASSERT_TRUE(Eventually([&] { return (second = Take()).has_value(); })) << "once what the lane had begun is durable";
+  OnShard([&](Scheduler&) { Deliver(*second); });
+  EXPECT_TRUE(EventuallyDelivered(id, 2));
 }
 
 }  // namespace

@@ -169,6 +169,19 @@ TEST_F(ExpiryTest, ARowThatExpiresWhileAResetIsAwaitedIsNotSent) {
   EXPECT_THAT(mx.conversations[0].clear, testing::Not(testing::HasSubstr("a2@d1.test")));
 }
 
+// A campaign that was looked through rests, for as long as that took and not until a time of the clock.
+TEST_F(ExpiryTest, ALookByAClockThatRanAheadPutsOffNone) {
+  Start();
+  const queue::CampaignId id = Load("spring", Recipients(10, "d1.test"));
+  expiry_.Look(absl::Now() + 2 * kLife);
+  EXPECT_EQ(CountersOf(id).expired, 10u);
+  LoadMore(id, 11, Recipients(10, "d2.test"), {}, absl::Now() - kLife);
+  for (const absl::Time began = absl::Now(); CountersOf(id).expired < 20 && absl::Now() < began + absl::Seconds(30);) {
+    expiry_.Look(absl::Now());
+  }
+  EXPECT_EQ(CountersOf(id).expired, 20u);
+}
+
 TEST_F(ExpiryTest, RowsLoadedLaterStayAndAreSent) {
   AddDomain("d1.test");
   Start();
