@@ -98,6 +98,7 @@ class TlsStreamTest : public OnRing {
   Task<void> ReadAFlood() {
     co_await Connect();
     co_await server_->Rekey(kFlood);
+    co_await server_->Say("250 too late\r\n");
     const absl::StatusOr<size_t> count = co_await client_->Read(buffer_);
     EXPECT_TRUE(absl::IsInvalidArgument(count.status())) << count.status();
   }
