@@ -53,6 +53,11 @@ class DueHorizon {
   uint64_t pending_ = kNone;
 };
 
+// A due time as keys have it: 0 says of a row that it is fresh.
+inline uint64_t DueMillis(absl::Time due) {
+  return static_cast<uint64_t>(std::max<int64_t>(absl::ToUnixMillis(due), 1));
+}
+
 // What is due within one step is due together: deferred rows of one lane can then share a pack, and cost a sixteenth of
 // what each would alone. Whoever waits long can wait a little longer: a sixty-fourth of the wait at most, in whole
 // seconds, each step twice the one before, so that those who begin to wait at different times meet too.

@@ -17,8 +17,6 @@ namespace {
 
 constexpr int kPacksAStep = 256;
 
-uint64_t Millis(absl::Time time) { return static_cast<uint64_t>(std::max<int64_t>(absl::ToUnixMillis(time), 1)); }
-
 }  // namespace
 
 void DueMove::Start(Committer* committer, LaneId lane, std::string_view after, absl::Time due, Done done) {
@@ -37,8 +35,8 @@ void DueMove::Step(std::unique_ptr<DueMove> move, CommitContext& context) {
 }
 
 absl::StatusOr<bool> DueMove::MoveSome(CommitContext& context) {
-  const uint64_t wanted = RoundUpDue(Millis(due_));
-  const uint64_t due_ms = RoundUpDue(std::max(wanted, context.horizon->Prepare(wanted, Millis(absl::Now())) + 1));
+  const uint64_t wanted = RoundUpDue(DueMillis(due_));
+  const uint64_t due_ms = RoundUpDue(std::max(wanted, context.horizon->Prepare(wanted, DueMillis(absl::Now())) + 1));
   const uint64_t sequence = context.NextSequence();
 
   const std::string end = PrefixEnd(LaneKey(lane_));

@@ -33,8 +33,6 @@ uint64_t* CountOf(OutcomeKind kind, Counters* counters) {
   return &counters->cancelled;
 }
 
-uint64_t Millis(absl::Time time) { return static_cast<uint64_t>(std::max<int64_t>(absl::ToUnixMillis(time), 1)); }
-
 // A parked row on its way back.
 struct Returning {
   ParkedRow parked;
@@ -49,7 +47,7 @@ absl::StatusOr<std::vector<Returning>> ReadReturning(CommitContext& context, con
   std::vector<Returning> rows;
   if (step.rows.empty()) return rows;
   const auto earliest = std::ranges::min_element(step.rows, {}, &ReplayStep::Row::due);
-  const uint64_t floor = context.horizon->Prepare(RoundUpDue(Millis(earliest->due)), Millis(absl::Now()));
+  const uint64_t floor = context.horizon->Prepare(RoundUpDue(DueMillis(earliest->due)), DueMillis(absl::Now()));
   for (const ReplayStep::Row& wanted : step.rows) {
     absl::StatusOr<std::optional<ParkedRow>> parked =
         FindParkedRow(context.database, &context.unsealer, step.campaign, wanted.row);
@@ -61,7 +59,7 @@ absl::StatusOr<std::vector<Returning>> ReadReturning(CommitContext& context, con
     if (*intended) continue;
     Returning row{.expires = wanted.expires, .key = ParkedKey(step.campaign, wanted.row)};
     row.parked = **std::move(parked);
-    row.due_ms = RoundUpDue(std::max(Millis(wanted.due), floor + 1));
+    row.due_ms = RoundUpDue(std::max(DueMillis(wanted.due), floor + 1));
     rows.push_back(std::move(row));
   }
   if (!step.mailing.has_value()) return rows;
