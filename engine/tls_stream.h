@@ -17,9 +17,8 @@ namespace sealift::engine {
 //
 // Owned by:  the session that upgraded its connection.
 // Threads:   the ring's. One Read and one Write at a time, never both at once.
-// Errors:    the connection's, or the TLS alert as a sentence; InvalidArgument for a peer that sends records without
-// end
-//            and nothing in them. After one the stream is only good to be closed.
+// Errors:    the connection's, or the TLS alert as a sentence; InvalidArgument for a peer whose records
+//            have nothing in them for too long. After one the stream is only good to be closed.
 class TlsStream final : public Stream {
  public:
   TlsStream(std::unique_ptr<Stream> lower, std::unique_ptr<tls::Channel> channel);
