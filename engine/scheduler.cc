@@ -566,11 +566,14 @@ void Scheduler::AllowSending(bool allowed) {
 void Scheduler::OnRoom() {
   if (!std::exchange(starved_, false)) return;
   directory_.ForEach([this](Site& site) {
+    // Each of them gives a turn; a turn may make the site a path more.
+    size_t starved = 0;
     for (const std::unique_ptr<Path>& path : site.paths) {
       if (path->refusal.kind != Refusal::Kind::kUnsettled && path->refusal.kind != Refusal::Kind::kStorage) continue;
       path->refusal = Refusal{};
-      paths_.Pump(site);
+      ++starved;
     }
+    for (; starved > 0; --starved) paths_.Pump(site);
   });
   lanes_.ForEach([this](Lane& lane) {
     if (!lane.withheld.empty() || (lane.verdict.has_value() && !lane.window.empty())) OnRows(lane);

@@ -292,6 +292,36 @@ TEST_F(SchedulerFailureTest, BelowTheWatermarkNothingBeginsAndTheReasonIsShown) 
   EXPECT_TRUE(EventuallyDelivered(id, 10));
 }
 
+TEST_F(SchedulerFailureTest, RoomForOutcomesMayOpenAConnectionFromASourceThatTheSiteHasNotSeen) {
+  AddDomain("d1.test");
+  for (const char* name : {"ip2", "ip3"}) {
+    options_.pools[0].source_indexes.push_back(static_cast<int>(options_.sources.size()));
+    options_.sources.push_back({.name = name, .address = "127.0.0.3", .family = AF_INET, .hostname = "b.sender.test"});
+    options_.pools[0].sources.emplace_back(name);
+  }
+  Start();
+  OnShard([](Scheduler& scheduler) { scheduler.AllowSending(false); });
+  const queue::CampaignId id = Send("spring", Recipients(10, "d1.test"));
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 10; }));
+  OnShard([](Scheduler& scheduler) {
+    Site& site = *scheduler.directory().FindSite("d1.test");
+    ASSERT_THAT(site.queues, SizeIs(1));
+    SendQueue& queue = *site.queues[0];
+    for (int source = 0; source < 2; ++source) {
+      Path& path = scheduler.paths().PathOf(site, source, queue.requirement);
+      EXPECT_FALSE(NextFor(scheduler, path, path.refusal).has_value());
+      EXPECT_EQ(path.refusal.kind, Refusal::Kind::kStorage);
+    }
+    ASSERT_THAT(site.paths, SizeIs(2));
+    site.paths.shrink_to_fit();
+    queue.next_source = 2;
+    scheduler.AllowSending(true);
+    EXPECT_THAT(site.paths, SizeIs(3));
+    for (const std::unique_ptr<Path>& path : site.paths) EXPECT_NE(path->refusal.kind, Refusal::Kind::kStorage);
+  });
+  EXPECT_TRUE(EventuallyDelivered(id, 10));
+}
+
 TEST_F(SchedulerFailureTest, ADrainEndsWithEveryOutcomeDurable) {
   MailServer& mx = AddDomain("d1.test");
   Start();
