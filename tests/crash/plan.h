@@ -33,11 +33,12 @@ struct Plan {
   std::string Recipients() const;  // the CSV
   std::string MailboxOf(uint32_t row) const;
 
-  // One row in so many is unknown to its server and bounces.
-  static constexpr uint32_t kBounceEvery = 25;
+  // One row in so many is unknown to its server and bounces. With those below, half of what makes a provider's refusals
+  // doubtful (then they would wait, an hour).
+  static constexpr uint32_t kBounceEvery = 50;
   static bool Bounces(uint32_t row) { return row % kBounceEvery == 0; }
   // One row in so many is refused the first time for a policy: it bounces, and is delivered once it is replayed.
-  static constexpr uint32_t kReplayEvery = 20;
+  static constexpr uint32_t kReplayEvery = 40;
   static bool IsReplayed(uint32_t row) { return row % kReplayEvery == 7 && !Bounces(row); }
   uint32_t replayed() const { return rows / kReplayEvery + 1; }  // at most
   static std::optional<Place> PlaceOf(std::string_view mailbox);
