@@ -5,9 +5,9 @@
 namespace sealift::engine {
 namespace {
 
-constexpr size_t kIncomingBytes = 16 * 1024;  // about one TLS record
+constexpr size_t kIncomingBytes = size_t{16} * 1024;  // about one TLS record
 // A record that is not complete yet, and what a server has to say about its keys and tickets.
-constexpr size_t kTextlessMax = 64 * 1024;
+constexpr size_t kTextlessMax = size_t{64} * 1024;
 
 }  // namespace
 

@@ -41,7 +41,7 @@ class WarmupTest : public World {
 
 TEST_F(WarmupTest, ADayHasItsMessagesWhateverEndsTheDaemon) {
   const Sink sink(dir, Internet(), net.Address(2, 5353));
-  settings.source = Plan("[2, 1000]", "pool");
+  settings.source = Plan("[2, 2]", "pool");
   StartDaemon();
   Load("spring", Template(), Recipients(50, {"d1.test"}), {"--start"});
   ASSERT_TRUE(ShowsUntil("spring", kSoon, [](const Json& now) { return now["delivered"].Number() == 1; }));
@@ -54,11 +54,11 @@ TEST_F(WarmupTest, ADayHasItsMessagesWhateverEndsTheDaemon) {
   EXPECT_TRUE(
       Eventually(kSoon, [&] { return Metric("sealift_queue_waiting{reason=\"warmup\",provider=\"other\"}") == 49; }));
 
-  // A preflight counts the days.
+  // A preflight counts the days. (Ten hours may reach into a second one.)
   Load("summer", Template(), Recipients(50, {"d1.test"}, "summer.csv"), {"--expires-in", "10h"});
   const Json finish = Sealift({"campaign", "preflight", "summer"}).json["finish"];
   EXPECT_EQ(finish["limit"].Text(), "warm-up of ip1 to site mx.all.test") << finish.Dump();
-  EXPECT_GE(finish["rows_late"].Number(), 48) << finish.Dump();
+  EXPECT_GE(finish["rows_late"].Number(), 46) << finish.Dump();
   ASSERT_EQ(Sealift({"campaign", "cancel", "summer", "--yes"}).exit_code, 0);
 
   // A restart, and a kill, begin no new day; the second message has its time later.
