@@ -9,7 +9,32 @@
 namespace sealift::dns {
 namespace {
 
+// What an entry takes beside its strings: itself, its nodes in the list and the table, the answer and its block.
+constexpr size_t kEntryBytes = 320;
+
 std::string Key(QueryType type, std::string_view name) { return fmt::format("{}/{}", ToString(type), name); }
+
+size_t BytesOf(const MxAnswer& answer) {
+  size_t bytes = answer.hosts.size() * sizeof(MxHost);
+  for (const MxHost& host : answer.hosts) bytes += host.name.size();
+  return bytes;
+}
+
+size_t BytesOf(const AddressAnswer& answer) {
+  return answer.canonical.size() + answer.addresses.size() * sizeof(Address);
+}
+
+size_t BytesOf(const TlsaAnswer& answer) {
+  size_t bytes = answer.records.size() * sizeof(Tlsa);
+  for (const Tlsa& record : answer.records) bytes += record.data.size();
+  return bytes;
+}
+
+size_t BytesOf(const TxtAnswer& answer) {
+  size_t bytes = answer.texts.size() * sizeof(std::string);
+  for (const std::string& text : answer.texts) bytes += text.size();
+  return bytes;
+}
 
 }  // namespace
 
@@ -29,8 +54,7 @@ std::string_view ToString(QueryType type) {
   return "unknown";
 }
 
-Cache::Cache(const Options& options)
-    : options_(options), stripe_entries_max_(std::max<size_t>(1, options.entries_max / kStripes)) {}
+Cache::Cache(const Options& options) : options_(options), stripe_bytes_max_(options.bytes_max / kStripes) {}
 
 absl::Duration Cache::Lifetime(Verdict verdict, absl::Duration ttl) const {
   switch (verdict) {
@@ -56,6 +80,7 @@ void Cache::Clear() {
     const std::lock_guard lock(stripe.mutex);
     stripe.by_key.clear();
     stripe.entries.clear();
+    stripe.bytes = 0;
   }
 }
 
@@ -78,6 +103,7 @@ std::shared_ptr<const Answer> Cache::Find(QueryType type, std::string_view name,
   const auto entry = found->second;
   const auto& answer = std::get<std::shared_ptr<const Answer>>(entry->answer);
   if (answer->expires <= now) {
+    stripe.bytes -= entry->bytes;
     stripe.by_key.erase(found);
     stripe.entries.erase(entry);
     return nullptr;
@@ -104,13 +130,18 @@ void Cache::PutAny(std::string key, AnyAnswer answer) {
   Stripe& stripe = StripeOf(key);
   const std::lock_guard lock(stripe.mutex);
   if (const auto found = stripe.by_key.find(key); found != stripe.by_key.end()) {
-    found->second->answer = std::move(answer);
     stripe.entries.splice(stripe.entries.begin(), stripe.entries, found->second);
-    return;
+  } else {
+    stripe.entries.push_front({.key = std::move(key)});
+    stripe.by_key.emplace(stripe.entries.front().key, stripe.entries.begin());
   }
-  stripe.entries.push_front({.key = std::move(key), .answer = std::move(answer)});
-  stripe.by_key.emplace(stripe.entries.front().key, stripe.entries.begin());
-  if (stripe.entries.size() > stripe_entries_max_) {
+  Entry& entry = stripe.entries.front();
+  stripe.bytes -= entry.bytes;
+  entry.bytes = kEntryBytes + entry.key.size() + std::visit([](const auto& kept) { return BytesOf(*kept); }, answer);
+  entry.answer = std::move(answer);
+  stripe.bytes += entry.bytes;
+  while (stripe.bytes > stripe_bytes_max_ && stripe.entries.size() > 1) {
+    stripe.bytes -= stripe.entries.back().bytes;
     stripe.by_key.erase(stripe.entries.back().key);
     stripe.entries.pop_back();
   }

@@ -31,19 +31,19 @@ std::string_view ToString(QueryType type);  // "mx", "a", "aaaa", "tlsa", "txt"
 // Owned by:  the node; every shard's Resolver holds a shared_ptr.
 // Threads:   any; striped locks, held for a look-up.
 // Time:      the caller passes `now`.
-// Memory:    at most `entries_max` answers, each bounded by answer.h; in each stripe the one not used for longest gives
-// way. Errors:    none.
+// Memory:    about `bytes_max`; in each stripe the answers that were not used for longest give way.
+// Errors:    none.
 class Cache {
  public:
   struct Options {
-    size_t entries_max = 200'000;
+    size_t bytes_max = size_t{32} << 20;
     absl::Duration ttl_min = absl::Seconds(30);
     absl::Duration ttl_max = absl::Hours(24);
     absl::Duration negative_ttl_min = absl::Seconds(30);
     absl::Duration negative_ttl_max = absl::Minutes(15);
     absl::Duration negative_ttl_default = absl::Minutes(5);  // where no SOA came with it
-    absl::Duration failure_ttl =
-        absl::Seconds(5);  // SERVFAIL, timeout, refused, nonsense: RFC 9520 asks for 1 s to 5 min
+    // SERVFAIL, timeout, refused, nonsense: RFC 9520 asks for 1 s to 5 min.
+    absl::Duration failure_ttl = absl::Seconds(5);
   };
 
   explicit Cache(const Options& options);
@@ -63,7 +63,7 @@ class Cache {
   template <typename Answer>
   void Put(QueryType type, std::string_view name, std::shared_ptr<const Answer> answer);
 
-  // Forgets everything, for an operator who has just mended a zone.
+  // Forgets everything: times are the wall clock's, and mean nothing once it was set back.
   void Clear();
 
   size_t size() const;
@@ -74,9 +74,11 @@ class Cache {
   struct Entry {
     std::string key;
     AnyAnswer answer;
+    size_t bytes = 0;
   };
   struct Stripe {
     mutable std::mutex mutex;
+    size_t bytes = 0;                                                         // of all entries
     std::list<Entry> entries;                                                 // the latest used first
     std::unordered_map<std::string_view, std::list<Entry>::iterator> by_key;  // views of the entries' own keys
   };
@@ -86,7 +88,7 @@ class Cache {
   Stripe& StripeOf(std::string_view key);
 
   const Options options_;
-  const size_t stripe_entries_max_;
+  const size_t stripe_bytes_max_;
   std::array<Stripe, kStripes> stripes_;
 };
 

@@ -30,24 +30,22 @@ namespace sealift::dns {
 // one answer.
 //
 // Owned by:  one shard; outlived by its Reactor. May be destroyed with questions outstanding: their callbacks are
-// destroyed uncalled.
-//            Not from inside a callback.
+//            destroyed uncalled. Not from inside a callback.
 // Threads:   its shard's alone; counts() from any.
 // Callbacks: run exactly once, outside c-ares: before Resolve… returns when the cache knows or the name is bad, else
-// from OnReady
-//            or OnTimer. They may ask again.
+//            from OnReady or OnTimer. They may ask again.
 // Time:      the Reactor's, for the cache; c-ares measures its own timeouts by the monotonic clock.
 // Errors:    Create: InvalidArgument for a server that is none. Afterwards every failure is a Verdict.
 class Resolver {
  public:
   struct Options {
     std::vector<std::string> servers = {};  // "192.0.2.1", "127.0.0.1:5353", "[2001:db8::1]:53"; empty: the system's
-    absl::Duration timeout =
-        absl::Seconds(3);  // of the first try of each server; each further round waits twice as long
+    // Of the first try of each server; each further round waits twice as long.
+    absl::Duration timeout = absl::Seconds(3);
     // Of each server. One that failed or refused is not asked again; one that is silent is.
-    int tries = 3;  // of each server
-    size_t queries_max =
-        500;  // in flight; more wait their turn, so that a burst does not overflow the servers' socket buffers
+    int tries = 3;
+    // In flight; more wait their turn, so that a burst does not overflow the servers' socket buffers.
+    size_t queries_max = 500;
   };
 
   template <typename Answer>

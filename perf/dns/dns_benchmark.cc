@@ -46,7 +46,7 @@ BENCHMARK(AnswerFromTheCache)->Arg(1000)->Arg(100'000)->Threads(1)->Threads(2);
 
 // One more than it holds: each answer that is put in drives one out.
 void AnswerIntoAFullCache(benchmark::State& state) {
-  Cache cache({.entries_max = 10'000});
+  Cache cache({.bytes_max = size_t{4} << 20});
   const std::vector<std::string> names = Names(20'000);
   std::vector<std::shared_ptr<const MxAnswer>> answers;
   answers.reserve(names.size());
