@@ -147,8 +147,7 @@ absl::Status NodeImpl::Open() {
   if (absl::Status followed = holds_->FollowNames(*options, absl::Now(), Holds::Since::kStart); !followed.ok())
     return followed;
   holds_->Followed();
-  dns_cache_ = std::make_shared<dns::Cache>(dns::Cache::Options{
-      .entries_max = std::max<size_t>(options->dns.cache.bytes / 512, 1024)});  // an answer has some hundred bytes
+  dns_cache_ = std::make_shared<dns::Cache>(dns::Cache::Options{.bytes_max = options->dns.cache.bytes});
   https_ =
       std::make_unique<HttpsFetcher>(HttpsFetcher::Options{.ca_file = options->tls.ca_file, .fips = options->tls.fips});
   // One a core, as the shards: where mail is signed, that is what the cores do most.
@@ -437,7 +436,11 @@ void NodeImpl::WatchClock() {
   if (absl::AbsDuration(step) < kStep) return;
   LogWarning(step < absl::ZeroDuration() ? "the clock was set back" : "the clock was set forward",
              {{"by", absl::Trunc(absl::AbsDuration(step), absl::Seconds(1))}});
-  if (step < absl::ZeroDuration()) limits_.StepBack(-step, now - since_last, now);
+  if (step < absl::ZeroDuration()) {
+    limits_.StepBack(-step, now - since_last, now);
+    dns_cache_->Clear();
+    sts_policies_.ForgetFailures();
+  }
   AskShards([](Scheduler& scheduler) { scheduler.OnClockSet(); });
 }
 

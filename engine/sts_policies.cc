@@ -78,6 +78,11 @@ void StsPolicies::NoteFailure(const std::string& domain, const std::string& id, 
   failures_[domain] = {.id = id, .until = now + kAgain};
 }
 
+void StsPolicies::ForgetFailures() {
+  const std::lock_guard lock(mutex_);
+  failures_.clear();
+}
+
 // Three numbers and words in a line, then the policy as it was published.
 std::vector<StsPolicies::Written> StsPolicies::TakeChanged() {
   const std::lock_guard lock(mutex_);

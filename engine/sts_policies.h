@@ -48,6 +48,8 @@ class StsPolicies {
   // Whether the policy may be fetched: a fetch of the same id has not failed just now.
   bool MayFetch(const std::string& domain, const std::string& id, absl::Time now);
   void NoteFailure(const std::string& domain, const std::string& id, absl::Time now);
+  // The clock was set back: they would be kept for longer than kAgain.
+  void ForgetFailures();
 
   // To be written to disk: the policies that were kept since the last call, each as Encode makes it.
   struct Written {
