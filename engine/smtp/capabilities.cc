@@ -32,6 +32,8 @@ std::optional<uint64_t> PositiveNumber(std::string_view text) {
   return value;
 }
 
+constexpr size_t kLimitDigitsMax = 6;  // RFC 9422 4
+
 void TakeLimits(std::string_view parameters, Capabilities& capabilities) {
   while (true) {
     const std::string_view limit = TakeWord(parameters);
@@ -39,7 +41,9 @@ void TakeLimits(std::string_view parameters, Capabilities& capabilities) {
     const size_t equals = limit.find('=');
     if (equals == std::string_view::npos) continue;
     const std::string_view name = limit.substr(0, equals);
-    const std::optional<uint64_t> value = PositiveNumber(limit.substr(equals + 1));
+    const std::string_view digits = limit.substr(equals + 1);
+    if (digits.size() > kLimitDigitsMax) continue;
+    const std::optional<uint64_t> value = PositiveNumber(digits);
     if (IsKeyword(name, "MAILMAX")) capabilities.limit_mail_max = value;
     if (IsKeyword(name, "RCPTMAX")) capabilities.limit_rcpt_max = value;
     if (IsKeyword(name, "RCPTDOMAINMAX")) capabilities.limit_domains_max = value;

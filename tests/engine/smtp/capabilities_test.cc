@@ -51,7 +51,10 @@ TEST(CapabilitiesTest, LimitsAreRead) {
   EXPECT_EQ(offered.limit_mail_max, 20U);
   EXPECT_EQ(offered.limit_rcpt_max, 100U);
   EXPECT_EQ(offered.limit_domains_max, 1U);
-  EXPECT_EQ(Offered({"mx", "LIMITS MAILMAX=0"}).limit_mail_max, std::nullopt);
+  EXPECT_EQ(Offered({"mx", "LIMITS MAILMAX=999999"}).limit_mail_max, 999'999U);
+  for (const char* line : {"LIMITS MAILMAX=0", "LIMITS MAILMAX=1000000", "LIMITS MAILMAX=18446744073709551615"}) {
+    EXPECT_EQ(Offered({"mx", line}).limit_mail_max, std::nullopt) << line;
+  }
 }
 
 }  // namespace
