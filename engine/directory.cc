@@ -15,6 +15,12 @@ namespace {
 
 constexpr size_t kDomainsMax = 65'536;  // remembered with their site, for `domain explain`
 
+std::set<int> FamiliesOf(const Options& options) {
+  std::set<int> families;
+  for (const SourceOptions& source : options.sources) families.insert(source.family);
+  return families;
+}
+
 }  // namespace
 
 std::string SiteKeyOf(const std::vector<dns::MxHost>& hosts) {
@@ -46,7 +52,8 @@ LaneVerdict VerdictOf(const dns::MxAnswer& answer) {
     case Verdict::kBadName:
       return {ClassifyFailure(ReasonClass::kBadDomain), "the domain is not a valid name"};
     case Verdict::kUnusable:
-      return {ClassifyFailure(ReasonClass::kNoMx), "the domain's MX records name no usable host"};
+      return {ClassifyFailure(ReasonClass::kNoMx), answer.implicit ? "the domain has neither MX records nor an address"
+                                                                   : "the domain's MX records name no usable host"};
     default:
       return {ClassifyFailure(ReasonClass::kDns),
               fmt::format("the MX lookup failed ({})", dns::ToString(answer.verdict))};
@@ -88,7 +95,9 @@ Task<void> Directory::LookUp(std::string domain) {
   StsFinding sts;
   if (answer.verdict == dns::Verdict::kFound && !answer.null_mx) {
     answer.hosts = co_await Allowed(std::move(answer.hosts));
-    sts = co_await Search().Look(domain, services_.Now());
+    const bool reachable = answer.hosts.empty() || co_await HaveAddress(answer.hosts);
+    if (!reachable) answer.verdict = dns::Verdict::kUnusable;
+    if (reachable) sts = co_await Search().Look(domain, services_.Now());
   }
   --lookups_;
   const Scope& scope = co_await CurrentScope();
@@ -126,8 +135,7 @@ Task<std::vector<dns::MxHost>> Directory::Allowed(std::vector<dns::MxHost> hosts
   if (!filter.active()) co_return hosts;
   std::erase_if(hosts, [&](const dns::MxHost& host) { return filter.Denies(host.name); });
   if (!filter.asks_addresses()) co_return hosts;
-  std::set<int> families;
-  for (const SourceOptions& source : options->sources) families.insert(source.family);
+  const std::set<int> families = FamiliesOf(*options);
   std::vector<dns::MxHost> allowed;
   for (dns::MxHost& host : hosts) {
     bool found = false, any = false;
@@ -142,6 +150,21 @@ Task<std::vector<dns::MxHost>> Directory::Allowed(std::vector<dns::MxHost> hosts
     if (any || !found) allowed.push_back(std::move(host));
   }
   co_return allowed;
+}
+
+Task<bool> Directory::HaveAddress(const std::vector<dns::MxHost>& hosts) {
+  const std::shared_ptr<const Options> options = services_.options;
+  const std::set<int> families = FamiliesOf(*options);
+  for (const dns::MxHost& host : hosts) {
+    for (const int family : families) {
+      const dns::AddressAnswer answer = co_await services_.resolver.ResolveAddresses(host.name, family);
+      if (dns::IsTemporary(answer.verdict)) co_return true;
+      for (const dns::Address& address : answer.addresses) {
+        if (!address.IsLoopback() || options->dns.allow_private_addresses) co_return true;
+      }
+    }
+  }
+  co_return false;
 }
 
 void Directory::Answer(const std::string& domain, dns::MxAnswer answer, const StsPolicies::RecordPtr& sts) {

@@ -79,6 +79,9 @@ class Directory {
   StsSearch Search() const;
   // Of these hosts the ones that the configuration allows to be mailed.
   Task<std::vector<dns::MxHost>> Allowed(std::vector<dns::MxHost> hosts);
+  // Whether one of them can be reached. Not, where the DNS says for good that it has no address of a source's family,
+  // or only such as lead back to this machine.
+  Task<bool> HaveAddress(const std::vector<dns::MxHost>& hosts);
   void Answer(const std::string& domain, dns::MxAnswer answer, const StsPolicies::RecordPtr& sts);
   void StartLookups();
   // Look-ups that are counted in kLookupsMax.

@@ -109,7 +109,7 @@ std::vector<Domain> HostileNamesTest::Lies() const {
        {{"lieandtruth.test", "MX", {lie("lieandtruth.test"), {0, {Mx("lieandtruth.test", "10 mx.lieandtruth.test")}}}},
         Host("mx.lieandtruth.test")}},
       {"foreign.test",  // records of somebody else's
-       {{"deferred", "dns", ""}},
+       {{"bounced", "no_mx", "no usable host"}},
        {{"foreign.test", "MX", {{0, {Mx("foreign.test", "10 mx.foreign.test"), A("mx.foreign.test", kEvil)}}}},
         {"mx.foreign.test", "A", {{0, {A("mx.evil.test", kEvil)}}}}}},
       {"nul.test",

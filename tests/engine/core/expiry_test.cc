@@ -73,7 +73,8 @@ TEST_F(ExpiryTest, DeferredRowsExpireLongBeforeTheyAreDue) {
 }
 
 TEST_F(ExpiryTest, RowsOfADestinationThatNobodyReachesExpire) {
-  internet_->SetMx("d1.test", {{10, "mx.d1.test"}});  // there is no such host
+  AddDomain("d1.test");
+  internet_->SetRefusing("mx.d1.test", true);
   Start();
   const queue::CampaignId id = Send("spring", Recipients(300, "d1.test"));
   ASSERT_TRUE(EventuallyTried(id, 1));

@@ -35,6 +35,19 @@ TEST_F(SchedulerFailureTest, RowsOfADomainThatTakesNoMailBounce) {
   EXPECT_THAT(EventsOf(id), Each(Field(&queue::Event::reason_class, "no_mx")));
 }
 
+TEST_F(SchedulerFailureTest, RowsOfADomainWhoseHostsHaveNoAddressBounce) {
+  internet_->SetMx("parked.test", {{10, "mx1.parked.test"}, {20, "mx2.parked.test"}});
+  AddDomain("d1.test");
+  internet_->SetMx("half.test", {{10, "mx1.parked.test"}, {20, "mx.d1.test"}});
+  Start();
+  const queue::CampaignId parked = Send("spring", Recipients(20, "parked.test"));
+  ASSERT_TRUE(Eventually([&] { return CountersOf(parked).bounced == 20; }));
+  const queue::CampaignId half = Send("summer", Recipients(20, "half.test"));
+  ASSERT_TRUE(EventuallyDelivered(half, 20)) << "one of them has";
+  Stop();
+  EXPECT_THAT(EventsOf(parked), Each(Field(&queue::Event::reason_class, "no_mx")));
+}
+
 TEST_F(SchedulerFailureTest, AFailedLookupDefersOneRowAndKeepsTheOthersUntouched) {
   internet_->SetVerdict("d1.test", dns::Verdict::kServFail);
   Start();

@@ -64,6 +64,7 @@ TEST_F(WindowTest, LanesThatWaitForItLeaveRoomForOthersAndAreFoundAgain) {
   options_.smtp.connections = 0;
   options_.destinations = {{.domains = {"open.test"}, .connections = {.count = 1, .origin = "t:1"}}};
   AddDomain("open.test");
+  internet_->AddHost("mx.d.test");
   std::vector<std::string> recipients;
   for (size_t i = 0; i < LaneTable::kLanesMax + 2048; ++i) {
     const std::string domain = fmt::format("d{}.test", i);
