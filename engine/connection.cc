@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <random>
 #include <span>
 #include <utility>
 
@@ -20,6 +21,9 @@ namespace {
 
 constexpr int kReadyForTls = 220;     // RFC 3207 4
 constexpr int kServiceClosing = 421;  // RFC 5321 3.8: at any time, whatever is asked
+
+// Of a host, drawn by lot: each may be silent for minutes, and they are the same server.
+constexpr size_t kAddressesMax = 4;
 
 std::optional<TlsTry::Failure> FailureOf(const tls::Channel& channel) {
   const std::optional<tls::CertificateFault> fault = channel.certificate_fault();
@@ -118,7 +122,11 @@ Task<std::vector<Endpoint>> Connection::Endpoints() {
         FromFailure(ReasonClass::kDns, fmt::format("the address lookup failed ({})", dns::ToString(answer.verdict)));
   }
   const MxFilter filter(options_->dns);
-  for (const dns::Address& address : answer.addresses) {
+  thread_local std::minstd_rand random(std::random_device{}());
+  std::vector<dns::Address> addresses = answer.addresses;
+  if (addresses.size() > kAddressesMax) std::ranges::shuffle(addresses, random);
+  for (const dns::Address& address : addresses) {
+    if (endpoints.size() == kAddressesMax) break;
     if (!MayBeOfOthers(address, *options_)) {
       failure_ = FromFailure(
           ReasonClass::kNoMx,

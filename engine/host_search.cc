@@ -10,6 +10,9 @@ namespace sealift::engine {
 namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(10);  // with a limit on connections, where a host has turned it away
+// No further host is asked after that, however many there are: it holds a connection of its source. The next search
+// passes over those that this one has asked.
+constexpr absl::Duration kSearchMax = absl::Minutes(10);
 
 // The shard-wide words for how a session ended; values of sealift_smtp_sessions_total's label.
 std::string_view ResultOf(const std::optional<Attempt>& failure) {
@@ -95,7 +98,8 @@ Task<bool> HostSearch::Run() {
 
 Task<bool> HostSearch::Ask(const std::vector<dns::MxHost>& hosts, size_t admitted) {
   Lack lack = hosts.empty() ? Lack::kNone : Lack::kRequireTls;  // of every host
-  bool suspended = false;
+  bool left_some = false;
+  const absl::Time last = services_.SteadyNow() + kSearchMax;
   for (const dns::MxHost& host : hosts) {
     const absl::Time begun = services_.Now();
     const int connections = connections_;
@@ -129,12 +133,12 @@ Task<bool> HostSearch::Ask(const std::vector<dns::MxHost>& hosts, size_t admitte
     }
     left_.push_back(host.name);
     if (&host == &hosts.back()) break;
-    suspended = !GoesOn(host.name, begun);
-    if (suspended) break;
+    left_some = !GoesOn(host.name, begun) || services_.SteadyNow() >= last;
+    if (left_some) break;
   }
-  if (!suspended) failure_ = connection_.failure();
+  if (!left_some) failure_ = connection_.failure();
   // One that was not asked may offer it.
-  if (suspended || hosts.size() < admitted) lack = Lack::kNone;
+  if (left_some || hosts.size() < admitted) lack = Lack::kNone;
   NoneFound(lack);
   co_return false;
 }

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "engine/runtime/check.h"
 #include "tests/engine/core/memory_stream.h"
 
@@ -23,6 +26,14 @@ void Internet::AddIPv6(const std::string& host, const std::string& address) {
   Host& known = *hosts_.at(host);
   known.address6 = dns::Address::Parse(address);
   at_[Endpoint::Ip(AF_INET6, known.address6.value().bytes, 25).ToString()] = &known;
+}
+
+void Internet::AddAddresses(const std::string& host, int count) {
+  Host& known = *hosts_.at(host);
+  for (int i = 0; i < count; ++i) {
+    known.more.push_back(*dns::Address::Parse(fmt::format("127.1.{}.{}", hosts_.size() % 256, i + 1)));
+    at_[Endpoint::Ip(AF_INET, std::span(known.more.back().bytes).first(4), 25).ToString()] = &known;
+  }
 }
 
 void Internet::SetRefusing(const std::string& host, bool refusing) { hosts_.at(host)->refusing = refusing; }
@@ -129,6 +140,7 @@ Task<dns::AddressAnswer> Internet::ResolveAddresses(std::string host, int family
   answer.authenticated = signed_;
   answer.canonical = host;
   answer.addresses.push_back(family == AF_INET ? found->second->address : *found->second->address6);
+  if (family == AF_INET) std::ranges::copy(found->second->more, std::back_inserter(answer.addresses));
   co_return answer;
 }
 

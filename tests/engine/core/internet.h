@@ -31,6 +31,8 @@ class Internet final : public Network, public Resolver, public Web {
   MailServer& AddHost(const std::string& name);
   // The host has that address as well.
   void AddIPv6(const std::string& host, const std::string& address);
+  // The host has so many addresses more.
+  void AddAddresses(const std::string& host, int count);
   // The host's machine is gone, or back: connections are refused.
   void SetRefusing(const std::string& host, bool refusing);
   void SetMx(const std::string& domain, std::vector<dns::MxHost> hosts);
@@ -71,6 +73,7 @@ class Internet final : public Network, public Resolver, public Web {
     std::string name;
     dns::Address address;
     std::optional<dns::Address> address6;
+    std::vector<dns::Address> more;
     bool refusing = false;
     MailServer server;
   };

@@ -153,6 +153,16 @@ TEST_F(SessionFailureTest, AReplyThatIsNoneEndsTheSession) {
   EXPECT_EQ(event.reason_class, "protocol");
 }
 
+TEST_F(SessionFailureTest, OfAHostOfManyAddressesAFewAreTried) {
+  AddDomain("d1.test");
+  internet_->AddAddresses("mx.d1.test", 31);
+  internet_->SetRefusing("mx.d1.test", true);
+  Start();
+  EXPECT_EQ(Deferral(Send("spring", {"jane@d1.test"})).reason_class, "connection");
+  Stop();
+  EXPECT_THAT(internet_->connects, SizeIs(4));
+}
+
 TEST_F(SessionFailureTest, AfterARefusedGreetingTheNextHostIsTried) {
   MailServer& first = internet_->AddHost("mx1.d1.test");
   MailServer& second = internet_->AddHost("mx2.d1.test");
@@ -245,7 +255,10 @@ TEST_F(SessionFailureTest, AnAddressOnThisMachineIsNotConnectedToUnlessAllowed) 
   options_.dns.allow_private_addresses = false;
   MailServer& mx = AddDomain("d1.test");
   Start();
-  const queue::Event event = Deferral(Send("spring", {"jane@d1.test"}));
+  const queue::CampaignId id = Send("spring", {"jane@d1.test"});
+  ASSERT_TRUE(Eventually([&] { return CountersOf(id).bounced == 1; })) << "a way to say that it takes no mail";
+  Stop();
+  EXPECT_EQ(EventsOf(id).at(0).reason_class, "no_mx");
   EXPECT_THAT(mx.conversations, IsEmpty());
   EXPECT_THAT(internet_->connects, IsEmpty());
 }
