@@ -132,7 +132,7 @@ absl::Status Campaigns::Activate(const Campaign& campaign) {
   }
   active->sending = true;
   for (const std::unique_ptr<Shard>& shard : shards_) {
-    shard->Ask([&](Scheduler& scheduler) { scheduler.Run(active); });
+    shard->Tell([active](Scheduler& scheduler) { scheduler.Run(active); });
   }
   return absl::OkStatus();
 }

@@ -154,6 +154,10 @@ void Shard::Ask(const std::function<void(Scheduler&)>& question) {
   }
 }
 
+void Shard::Tell(std::function<void(Scheduler&)> what) {
+  Post([this, what = std::move(what)] { what(*scheduler_); });
+}
+
 void Shard::OnDurable(uint64_t number) {
   durable_.store(number, std::memory_order_release);
   // Only to wake the ring. A full inbox means that it is awake, and it looks at the number at the end of every turn.
@@ -162,7 +166,7 @@ void Shard::OnDurable(uint64_t number) {
 }
 
 void Shard::Hear(std::shared_ptr<const queue::SuppressionNews> news) {
-  Post([this, news = std::move(news)] { scheduler_->Hear(*news); });
+  Tell([news = std::move(news)](Scheduler& scheduler) { scheduler.Hear(*news); });
 }
 
 void Shard::SendTo(int shard, std::function<void(Scheduler&)> what) {

@@ -22,7 +22,7 @@ namespace sealift::engine {
 // Nothing in it locks, blocks or waits on a disk.
 //
 // Owned by:  the node.
-// Threads:   its own. From others: Post, Ask, TryPost, OnDurable, Drain, and the metrics.
+// Threads:   its own. From others: Post, Ask, Tell, OnDurable, Drain, and the metrics.
 class Shard {
  public:
   struct Setup {
@@ -57,6 +57,8 @@ class Shard {
   bool Post(ShardServices::Message message);
   // Runs `question` on this shard and waits until it has run. After the shard has stopped it is not run.
   void Ask(const std::function<void(Scheduler&)>& question);
+  // Runs it there, after all that was posted before, and does not wait for it.
+  void Tell(std::function<void(Scheduler&)> what);
 
   // The store has made this shard's outcomes durable up to that number.
   void OnDurable(uint64_t number);
