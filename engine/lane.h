@@ -68,12 +68,12 @@ struct Lane {
   bool reading_fresh = false;              // and it asks for fresh rows too
   bool fresh = true;                       // the store may have fresh rows behind the cursor
   bool more = true;                        // the store may have rows that are due and not in the window
-  bool listed = false;                     // stands in its queue's list of lanes with rows
-  bool frozen = false;                     // an operator's command is moving its rows: no reads
-  bool recount = false;                    // how many rows it has is to be read again
-  std::shared_ptr<const Hold> hold;        // keeps the whole lane: nothing of it is read
-  bool holds_rows = false;                 // some of its rows may be held: each is asked about
-  uint64_t held_rows = 0;                  // read since the last Rewind, and passed over because they are held
+  std::optional<std::list<Lane*>::iterator> listed;  // where it stands in its queue's list of lanes with rows
+  bool frozen = false;                               // an operator's command is moving its rows: no reads
+  bool recount = false;                              // how many rows it has is to be read again
+  std::shared_ptr<const Hold> hold;                  // keeps the whole lane: nothing of it is read
+  bool holds_rows = false;                           // some of its rows may be held: each is asked about
+  uint64_t held_rows = 0;              // read since the last Rewind, and passed over because they are held
   bool discarded = false;              // its window was given back: to be forgotten, and found again, once it is idle
   std::optional<LaneVerdict> verdict;  // its domain has no site
   int lookup_failures = 0;             // in a row

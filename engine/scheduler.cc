@@ -161,6 +161,7 @@ void Scheduler::ConcludeVerdict(Lane& lane) {
     verdict.tried = true;
     Conclude({.claim = claim, .lane = &lane}, {.verdict = verdict.verdict, .text = verdict.text, .evidence = evidence});
   }
+  if (!lane.window.empty() && (bounces || !verdict.tried)) starved_lanes_.insert(lane.id);
   if (bounces) {
     lanes_.Want(lane);
   } else if (verdict.tried && !looked_up_later && stream != nullptr) {
@@ -575,9 +576,9 @@ void Scheduler::OnRoom() {
     }
     for (; starved > 0; --starved) paths_.Pump(site);
   });
-  lanes_.ForEach([this](Lane& lane) {
-    if (!lane.withheld.empty() || (lane.verdict.has_value() && !lane.window.empty())) OnRows(lane);
-  });
+  for (const queue::LaneId& id : std::exchange(starved_lanes_, {})) {
+    if (Lane* const lane = lanes_.Find(id); lane != nullptr) OnRows(*lane);
+  }
 }
 
 Task<void> Scheduler::Drain() {

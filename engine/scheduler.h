@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
 #include "engine/attempt.h"
 #include "engine/carriage.h"
@@ -240,7 +241,8 @@ class Scheduler {
   int64_t queues_made_ = 0;
   bool draining_ = false;
   bool allowed_ = true;
-  bool starved_ = false;  // something waits for outcomes to become durable
+  bool starved_ = false;                              // something waits for outcomes to become durable
+  absl::flat_hash_set<queue::LaneId> starved_lanes_;  // whose rows do, that no session asks for
   Signal settled_;
 };
 

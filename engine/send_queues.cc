@@ -40,9 +40,8 @@ void Scheduler::List(Lane& lane) {
   // Rows enter a window only through here, so the difference is what is new.
   queue.rows_ready += lane.window.size() - lane.rows_listed;
   lane.rows_listed = lane.window.size();
-  if (lane.listed || lane.window.empty()) return;
-  lane.listed = true;
-  queue.ready.push_back(&lane);
+  if (lane.listed.has_value() || lane.window.empty()) return;
+  lane.listed = queue.ready.insert(queue.ready.end(), &lane);
 }
 
 void Scheduler::Unlist(Lane& lane) {
@@ -50,9 +49,7 @@ void Scheduler::Unlist(Lane& lane) {
   queue.rows_ready -= lane.rows_listed + lane.ahead;
   lane.rows_listed = 0;
   sign_ahead_.Drop(queue, lane);
-  if (!lane.listed) return;
-  lane.listed = false;
-  std::erase(queue.ready, &lane);
+  if (lane.listed.has_value()) queue.ready.erase(*std::exchange(lane.listed, std::nullopt));
 }
 
 void Scheduler::Leave(Lane& lane) {

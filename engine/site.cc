@@ -18,7 +18,7 @@ std::pair<Lane*, Claim> SendQueue::PopFront() {
   --lane.rows_listed;
   ++taken_of_front;
   if (lane.window.empty()) {
-    lane.listed = false;
+    lane.listed.reset();
     ready.pop_front();
     taken_of_front = 0;
   } else if (lane.window.front().open != claim.open && taken_of_front >= queue::Pack::kRowsMax) {
@@ -31,9 +31,7 @@ std::pair<Lane*, Claim> SendQueue::PopFront() {
 void SendQueue::PushFront(Lane& lane, Claim claim) {
   lane.window.push_front(std::move(claim));
   ++lane.rows_listed;
-  if (lane.listed) return;
-  lane.listed = true;
-  ready.push_front(&lane);
+  if (!lane.listed.has_value()) lane.listed = ready.insert(ready.begin(), &lane);
 }
 
 bool SendPermits::Binds(const RateInForce& rate) const {

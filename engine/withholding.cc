@@ -118,6 +118,7 @@ void Scheduler::SettleWithheld(Lane& lane) {
       Postpone(assignment, wait.again, std::move(wait.why));
     }
   }
+  if (!lane.withheld.empty()) starved_lanes_.insert(lane.id);
 }
 
 void Scheduler::Withhold(const Assignment& assignment) {
