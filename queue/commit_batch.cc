@@ -118,6 +118,7 @@ void CommitBatch::Begin() {
   deferred_packs_.clear();
   lanes_.clear();
   suppressions_learnt_.clear();
+  moved_.clear();
   news_.clear();
 }
 
@@ -142,12 +143,12 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
   absl::StatusOr<Tally*> found = tallies_->Of(pack.lane().campaign);
   if (!found.ok()) return found.status();
   Tally& tally = **found;
-  if (outcome.received) AddReceived(outcome, row, batch);
-  if (outcome.intended) EndIntent(outcome, row, batch);
   if (pack.epoch_ < tally.overtaken) {
     if (absl::Status status = LookAgain(&pack); !status.ok()) return status;
   }
   if (tally.overtaken > 0 && (pack.settled_ & bit) != 0) return AddOvertaken(outcome, row, &tally, batch);
+  if (outcome.received) AddReceived(outcome, row, batch);
+  if (outcome.intended) EndIntent(outcome, row, batch);
   assert(((pack.settled_ | pack.pending_) & bit) == 0 && "a row has one outcome a claim");
   const bool deferred = outcome.kind == OutcomeKind::kDeferred, in_doubt = outcome.in_doubt();
   uint64_t due_ms = 0;
@@ -260,9 +261,20 @@ absl::Status CommitBatch::LookAgain(Pack* pack) {
 
 absl::Status CommitBatch::AddOvertaken(const Outcome& outcome, const Row& row, Tally* tally,
                                        rocksdb::WriteBatch* batch) {
-  const bool fact = outcome.kind == OutcomeKind::kDelivered || outcome.kind == OutcomeKind::kBounced;
-  if (!fact && outcome.reason_class != kInDoubtClass) return absl::OkStatus();
-  return AddFact(outcome, row, /*delivered=*/false, tally, batch);
+  const bool fact = outcome.kind == OutcomeKind::kDelivered || outcome.kind == OutcomeKind::kBounced ||
+                    outcome.reason_class == kInDoubtClass;
+  if (fact) {
+    const absl::StatusOr<std::optional<ParkedRow>> parked =
+        FindParkedRow(database_, unsealer_, outcome.pack->lane().campaign, row.id);
+    if (!parked.ok()) return parked.status();
+    if (!*parked) {
+      moved_.push_back(outcome);
+      return absl::OkStatus();
+    }
+  }
+  if (outcome.received) AddReceived(outcome, row, batch);
+  if (outcome.intended) EndIntent(outcome, row, batch);
+  return fact ? AddFact(outcome, row, /*delivered=*/false, tally, batch) : absl::OkStatus();
 }
 
 absl::Status CommitBatch::AddFact(const Outcome& outcome, const Row& row, bool delivered, Tally* tally,

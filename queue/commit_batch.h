@@ -31,7 +31,8 @@ namespace sealift::queue {
 // nothing is durable. Intents are written beside them.
 //
 // A row that was settled aside since its pack was read keeps what was decided then, unless its outcome is a fact: that
-// it was delivered, or refused for good. One that is in doubt keeps it with the class that no replay takes.
+// it was delivered, or refused for good. One that is in doubt keeps it with the class that no replay takes. A fact of a
+// row that was moved since, or brought back by a replay, is the caller's to settle where the row stands by now.
 //
 // Owned by:  the committer.
 // Threads:   the committer's.
@@ -62,6 +63,9 @@ class CommitBatch {
   // Marks the rows in the packs, which now lack them.
   void Settled();
 
+  // Facts of rows that are neither where they were claimed nor parked.
+  std::vector<Outcome> TakeMoved() { return std::exchange(moved_, {}); }
+
   // Whom this commit has suppressed.
   const SuppressionNews& news() const { return news_; }
 
@@ -84,7 +88,7 @@ class CommitBatch {
   absl::Status AddOutcome(const Outcome& outcome, uint64_t floor_ms, rocksdb::WriteBatch* batch);
   // Reads again which rows of the pack are settled.
   absl::Status LookAgain(Pack* pack);
-  // The row was settled aside.
+  // The row was settled aside, or moved.
   absl::Status AddOvertaken(const Outcome& outcome, const Row& row, Tally* tally, rocksdb::WriteBatch* batch);
   // Of a row that is settled: what really happened to it, or that nobody knows. `delivered`: how it is counted, when it
   // is not parked.
@@ -121,6 +125,7 @@ class CommitBatch {
   std::vector<LaneChange> lanes_;
   EventBlock events_;
   std::vector<SuppressionChange> suppressions_learnt_;
+  std::vector<Outcome> moved_;
   SuppressionNews news_;
   std::string scratch_;
 };

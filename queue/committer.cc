@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "queue/damage.h"
@@ -10,6 +12,7 @@
 #include "queue/keys.h"
 #include "queue/order_book.h"
 #include "queue/rocks.h"
+#include "queue/row_search.h"
 #include "queue/store.h"
 #include "queue/wire.h"
 #include "rocksdb/write_batch.h"
@@ -56,11 +59,48 @@ absl::Status CommitContext::Settle(std::span<const Outcome> outcomes, std::span<
   if (status.ok() && order != nullptr) status = AddOrder(database, &sealer, *order, &batch);
   if (absl::Status committed = Commit(status, &batch); !committed.ok()) return committed;
   if (bytes != nullptr) *bytes = batch.GetDataSize();
-  return absl::OkStatus();
+  const std::vector<Outcome> moved = batch_.TakeMoved();
+  return moved.empty() ? absl::OkStatus() : SettleMoved(moved);
+}
+
+absl::Status CommitContext::SettleMoved(const std::vector<Outcome>& moved) {
+  const auto message_of = [](const Outcome& outcome) {
+    return MessageKey{outcome.pack->lane(), outcome.pack->rows()[outcome.index].id};
+  };
+  std::map<LaneId, std::set<RowId>> wanted;
+  for (const Outcome& outcome : moved) wanted[outcome.pack->lane()].insert(message_of(outcome).row);
+  RowSearch search(database, &unsealer);
+  std::map<MessageKey, RowPlace> places;
+  for (const auto& [lane, rows] : wanted) {
+    if (absl::Status status = search.Retrying(lane, rows, &places); !status.ok()) {
+      failure->Note(status);
+      return status;
+    }
+  }
+  std::map<CampaignId, std::vector<Outcome>> queued;
+  std::vector<Outcome> settled;  // as the same, or past their retention
+  for (const Outcome& outcome : moved) {
+    const auto place = places.extract(message_of(outcome));
+    if (place.empty()) {
+      settled.push_back(outcome);
+      continue;
+    }
+    Outcome& there = queued[outcome.pack->lane().campaign].emplace_back(outcome);
+    there.pack = place.mapped().pack;
+    there.index = place.mapped().index;
+  }
+  for (const auto& [campaign, outcomes] : queued) {
+    if (absl::Status status = SettleAside(campaign, outcomes); !status.ok()) return status;
+  }
+  return settled.empty() ? absl::OkStatus() : CommitLate(settled, /*delivered=*/false);
 }
 
 absl::Status CommitContext::SettleLate(std::span<const Outcome> outcomes, bool delivered) {
   if (absl::Status status = failure->status(); !status.ok()) return status;
+  return CommitLate(outcomes, delivered);
+}
+
+absl::Status CommitContext::CommitLate(std::span<const Outcome> outcomes, bool delivered) {
   rocksdb::WriteBatch batch;
   const absl::Status built = batch_.BuildLate(outcomes, delivered, NextSequence(), &batch);
   return Commit(built, &batch);

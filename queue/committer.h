@@ -79,6 +79,9 @@ class CommitContext {
   absl::Time newest_block;  // of events; see AddEventBlock
 
  private:
+  // Commits facts of rows that were moved since they were claimed: where they stand by now.
+  absl::Status SettleMoved(const std::vector<Outcome>& moved);
+  absl::Status CommitLate(std::span<const Outcome> outcomes, bool delivered);
   // Writes what batch_ has built, unless `built` says why it could not, and tells who has to hear of it.
   absl::Status Commit(const absl::Status& built, rocksdb::WriteBatch* batch);
 

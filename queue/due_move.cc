@@ -79,7 +79,10 @@ absl::StatusOr<bool> DueMove::MoveSome(CommitContext& context) {
     std::string newest;
     PutFixed64(sequence, &newest);
     batch.Put(context.database->handle(Column::kMeta), std::string(kSequenceKey), newest);
+    const absl::StatusOr<Tally*> tally = context.tallies.Of(lane_.campaign);
+    if (!tally.ok()) return tally.status();
     if (absl::Status status = context.Write(&batch); !status.ok()) return status;
+    (*tally)->overtaken = context.epoch->Advance();
   }
   rows_ += moved;
   return more;

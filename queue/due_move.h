@@ -15,7 +15,8 @@ namespace sealift::queue {
 
 // DueMove gives the retries of a lane a new due time, a bounded number of packs a commit, so that other outcomes are
 // committed in between and a crash leaves every row where it was or where it goes. Packs up to the cursor are claimed
-// and stay.
+// and stay. Behind it, too, some may be claimed, if they were read by a clock that ran ahead: what becomes of them is
+// settled at their new place (CommitBatch).
 //
 // Owned by:  itself, as work of the committer, until it calls `done`.
 class DueMove {

@@ -7,8 +7,8 @@
 #include "queue/committer.h"
 #include "queue/damage.h"
 #include "queue/parked_row.h"
-#include "queue/reading.h"
 #include "queue/rocks.h"
+#include "queue/row_search.h"
 #include "queue/wire.h"
 #include "rocksdb/write_batch.h"
 
@@ -78,36 +78,31 @@ absl::Status HoldInDoubt(CommitContext& context, CampaignTable* campaigns, const
     std::optional<size_t> key_field;
   };
   std::map<CampaignId, Owner> owners;
-  std::map<std::string, std::shared_ptr<Pack>> packs;  // null: it has no row any more
-  std::vector<Outcome> outcomes, late;                 // of rows that are queued, and parked
-  rocksdb::WriteBatch settled;                         // intents of others
+  RowSearch search(context.database, &context.unsealer);
+  std::vector<Outcome> outcomes, late;  // of rows that are queued, and parked
+  rocksdb::WriteBatch settled;          // intents of others
   const std::unique_ptr<rocksdb::Iterator> it(db->NewIterator({}, intents));
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     Found found;
     if (!Decode(ToView(it->key()), ToView(it->value()), &found)) {
       return Damage("an intent of the queue is cut short");
     }
-    const auto [known, fresh] = packs.try_emplace(found.rows_key);
-    if (fresh) {
-      std::string value;
-      const rocksdb::Status read = db->Get({}, context.database->handle(Column::kRows), found.rows_key, &value);
-      if (!read.ok() && !read.IsNotFound()) return FromRocks(read, "read a row that is in doubt");
-      if (read.ok()) {
-        absl::StatusOr<std::shared_ptr<Pack>> pack = OpenPack(&context.unsealer, found.rows_key, value);
-        if (!pack.ok()) return pack.status();
-        known->second = *std::move(pack);
-      }
+    absl::StatusOr<std::optional<RowPlace>> place = search.At(found.rows_key, found.row);
+    if (!place.ok()) return place.status();
+    std::shared_ptr<Pack> parked;
+    if (!*place) {
+      absl::StatusOr<std::shared_ptr<Pack>> pack = ParkedPack(context, found);
+      if (!pack.ok()) return pack.status();
+      parked = *std::move(pack);
     }
-    std::shared_ptr<Pack> pack = known->second;
-    size_t index = 0;
-    while (pack != nullptr && index < pack->rows().size() && pack->rows()[index].id != found.row) ++index;
-    const bool queued = pack != nullptr && index < pack->rows().size();
-    if (!queued) {
-      absl::StatusOr<std::shared_ptr<Pack>> parked = ParkedPack(context, found);
-      if (!parked.ok()) return parked.status();
-      pack = *std::move(parked);
-      index = 0;
+    if (!*place && parked == nullptr) {  // it may have been moved
+      std::map<MessageKey, RowPlace> places;
+      if (absl::Status status = search.Retrying(found.lane, {found.row}, &places); !status.ok()) return status;
+      if (!places.empty()) *place = places.begin()->second;
     }
+    const bool queued = place->has_value();
+    const std::shared_ptr<Pack> pack = queued ? (*place)->pack : parked;
+    const uint8_t index = queued ? (*place)->index : uint8_t{0};
     if (pack == nullptr) {
       settled.Delete(intents, it->key());
       continue;
@@ -124,7 +119,7 @@ absl::Status HoldInDoubt(CommitContext& context, CampaignTable* campaigns, const
     const Row& row = pack->rows()[index];
     Outcome outcome;
     outcome.pack = pack;
-    outcome.index = static_cast<uint8_t>(index);
+    outcome.index = index;
     outcome.kind = OutcomeKind::kDeferred;
     outcome.time = now;
     outcome.due = absl::InfiniteFuture();

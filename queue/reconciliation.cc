@@ -16,95 +16,20 @@
 #include "queue/keys.h"
 #include "queue/pack.h"
 #include "queue/parked_row.h"
-#include "queue/reading.h"
 #include "queue/rocks.h"
+#include "queue/row_search.h"
 #include "queue/wire.h"
 #include "rocksdb/write_batch.h"
 
 namespace sealift::queue {
 namespace {
 
-// Where a queued row is.
-struct Place {
-  std::shared_ptr<Pack> pack;
-  uint8_t index = 0;
-};
-
-// Search finds queued rows by their keys; each pack is opened once, so that all that is settled of it is settled in the
-// same one.
-class Search {
- public:
-  Search(Database* database, Unsealer* unsealer) : database_(database), unsealer_(unsealer) {}
-
-  // Fresh packs of a lane are in the order of their rows: only the last that does not begin after the row can have it.
-  absl::StatusOr<std::optional<Place>> Fresh(const MessageKey& message) {
-    const std::string begin = RowsKey{message.lane, RowsKey::kFresh, 0}.Encode();
-    const std::string end = RowsKey{message.lane, RowsKey::kFresh + 1, 0}.Encode();
-    const Bounded it(database_, begin, end);
-    it->SeekForPrev(RowsKey{message.lane, RowsKey::kFresh, static_cast<uint32_t>(message.row)}.Encode());
-    if (!it->Valid()) return it.status().ok() ? absl::StatusOr<std::optional<Place>>(std::nullopt) : it.status();
-    const absl::StatusOr<std::shared_ptr<Pack>> pack = Open(it->key().ToString(), ToView(it->value()));
-    if (!pack.ok()) return pack.status();
-    for (size_t i = 0; i < (*pack)->rows().size(); ++i) {
-      if ((*pack)->rows()[i].id == message.row) return Place{*pack, static_cast<uint8_t>(i)};
-    }
-    return std::nullopt;
-  }
-
-  // Those of the lane's rows that wait for another try, wherever they are: one pass for all that are wanted.
-  absl::Status Retrying(LaneId lane, const std::set<RowId>& wanted, std::map<MessageKey, Place>* found) {
-    const std::string begin = RowsKey{lane, RowsKey::kFresh + 1, 0}.Encode(), end = PrefixEnd(LaneKey(lane));
-    const Bounded it(database_, begin, end);
-    for (it->SeekToFirst(); it->Valid(); it->Next()) {
-      const absl::StatusOr<std::shared_ptr<Pack>> pack = Open(it->key().ToString(), ToView(it->value()));
-      if (!pack.ok()) return pack.status();
-      bool any = false;
-      for (size_t i = 0; i < (*pack)->rows().size(); ++i) {
-        const RowId row = (*pack)->rows()[i].id;
-        if (!wanted.contains(row)) continue;
-        any = true;
-        found->emplace(MessageKey{lane, row}, Place{*pack, static_cast<uint8_t>(i)});
-      }
-      if (!any) packs_.erase(it->key().ToString());
-    }
-    return it.status();
-  }
-
- private:
-  class Bounded {
-   public:
-    Bounded(Database* database, const std::string& begin, const std::string& end) : lower_(begin), upper_(end) {
-      rocksdb::ReadOptions options;
-      options.iterate_lower_bound = &lower_;
-      options.iterate_upper_bound = &upper_;
-      it_.reset(database->get()->NewIterator(options, database->handle(Column::kRows)));
-    }
-    rocksdb::Iterator* operator->() const { return it_.get(); }
-    absl::Status status() const { return FromRocks(it_->status(), "read rows"); }
-
-   private:
-    const rocksdb::Slice lower_, upper_;
-    std::unique_ptr<rocksdb::Iterator> it_;
-  };
-
-  absl::StatusOr<std::shared_ptr<Pack>> Open(const std::string& key, std::string_view value) {
-    if (const auto known = packs_.find(key); known != packs_.end()) return known->second;
-    absl::StatusOr<std::shared_ptr<Pack>> pack = OpenPack(unsealer_, key, value);
-    if (pack.ok()) packs_.emplace(key, *pack);
-    return pack;
-  }
-
-  Database* const database_;
-  Unsealer* const unsealer_;
-  std::map<std::string, std::shared_ptr<Pack>> packs_;
-};
-
 bool MayHaveArrived(const Event& event) { return event.reason_class == kInDoubtClass; }
 
 // ... and it was held there until somebody decides.
 bool IsInDoubt(const Event& event) { return event.kind == OutcomeKind::kDeferred && MayHaveArrived(event); }
 
-Outcome OutcomeOf(const Event& event, const Place& place) {
+Outcome OutcomeOf(const Event& event, const RowPlace& place) {
   Outcome outcome;
   outcome.pack = place.pack;
   outcome.index = place.index;
@@ -199,7 +124,7 @@ bool IsElsewhere(const Campaign& campaign) {
 
 // Of a row that is not queued, if it was settled here and could be sent again, but for the event: as if it were
 // claimed.
-absl::StatusOr<std::optional<Place>> Parked(CommitContext& context, const Event& event) {
+absl::StatusOr<std::optional<RowPlace>> Parked(CommitContext& context, const Event& event) {
   const MessageKey& message = event.message;
   const absl::StatusOr<std::optional<ParkedRow>> row =
       FindParkedRow(context.database, &context.unsealer, message.lane.campaign, message.row);
@@ -207,7 +132,7 @@ absl::StatusOr<std::optional<Place>> Parked(CommitContext& context, const Event&
   if (!*row || (MayHaveArrived(event) && (*row)->reason_class == kInDoubtClass)) return std::nullopt;
   absl::StatusOr<std::shared_ptr<Pack>> pack = PackOf(message, (*row)->row);
   if (!pack.ok()) return pack.status();
-  return Place{*std::move(pack), 0};
+  return RowPlace{*std::move(pack), 0};
 }
 
 }  // namespace
@@ -217,7 +142,7 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
   Reconciled result;
   rocksdb::WriteBatch receipts;
   Archive archive(&context, &receipts);
-  Search search(context.database, &context.unsealer);
+  RowSearch search(context.database, &context.unsealer);
   std::map<MessageKey, const Event*> wanted;  // the newest word on each row
   std::map<CampaignId, uint32_t> accepted;    // how far the input of each campaign was accepted
   std::map<CampaignId, bool> elsewhere_only;  // campaigns that are not in the backup, and whether they are here since
@@ -262,10 +187,10 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
     }
     wanted[event.message] = &event;
   }
-  std::map<MessageKey, Place> places;
+  std::map<MessageKey, RowPlace> places;
   std::map<LaneId, std::set<RowId>> elsewhere;
   for (const auto& [message, event] : wanted) {
-    const absl::StatusOr<std::optional<Place>> place = search.Fresh(message);
+    const absl::StatusOr<std::optional<RowPlace>> place = search.Fresh(message);
     if (!place.ok()) return place.status();
     if (*place) {
       places.emplace(message, **place);
@@ -289,7 +214,7 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
       continue;
     }
     // Settled here, replayed there since, and delivered or in doubt.
-    absl::StatusOr<std::optional<Place>> parked = std::nullopt;
+    absl::StatusOr<std::optional<RowPlace>> parked = std::nullopt;
     if (event->kind == OutcomeKind::kDelivered || MayHaveArrived(*event)) parked = Parked(context, *event);
     if (!parked.ok()) return parked.status();
     if (parked->has_value()) {

@@ -138,6 +138,18 @@ TEST_F(IntentTest, ARetryOfEverythingDoesNotMoveThem) {
   EXPECT_EQ(InDoubt().size(), 1u);
 }
 
+TEST_F(IntentTest, ARowThatWasMovedSinceIsInDoubtAfterACrash) {
+  LoadRows(campaign_, 1, 3, 1);
+  const absl::Time now = absl::Now(), ahead = now + absl::Hours(1);
+  Settle(AllOf(ReadAll(campaign_).at(0), OutcomeKind::kDeferred, now, now + absl::Minutes(10)));
+  const auto pack = ReadAll(campaign_, ahead).at(0);
+  Intend(pack, {0, 1});
+  EXPECT_EQ(MoveDue(pack->lane(), {}, now), 3u);
+  Reopen();
+  EXPECT_EQ(CountersOf(campaign_).in_doubt, 2u);
+  EXPECT_EQ(RowIds(ReadAll(campaign_, ahead)), std::vector<uint32_t>{3});
+}
+
 TEST_F(IntentTest, ReleasedRowsAreReadAgainUnderTheirDate) {
   LoadRows(campaign_, 1, 3, 1);
   const auto pack = ReadAll(campaign_).at(0);

@@ -178,6 +178,38 @@ TEST_F(RowSweepTest, AnOutcomeThatIsAFactIsCountedAsWhatHappened) {
   ExpectConserved();
 }
 
+TEST_F(RowSweepTest, AFactSettlesARowThatWasReplayedSinceItsMessageWasBegun) {
+  LoadRows(campaign_, 1, 16, 1);
+  const auto pack = ReadAll(campaign_).at(0);
+  EXPECT_EQ(Expire(kNow + kLife), 16u);
+  const absl::Time later = kNow + kLife;
+  ReplayStep step{.campaign = campaign_, .mailing = {}, .accepted = later, .rows = {}, .record = nullptr};
+  for (uint32_t row = 1; row <= 8; ++row) step.rows.push_back({RowId{row}, later, later + kLife});
+  ASSERT_TRUE(store_->ReplaySome(step).ok());
+  const auto again = ReadAll(campaign_, later + absl::Seconds(1));
+  ASSERT_EQ(RowIds(again), Range(1, 8));
+
+  Outcome in_doubt = MakeOutcome(pack, 2, OutcomeKind::kDeferred, kNow, absl::InfiniteFuture());
+  in_doubt.reason_class = kInDoubtClass;
+  Settle({MakeOutcome(pack, 0, OutcomeKind::kDelivered), MakeOutcome(pack, 1, OutcomeKind::kBounced),
+          MakeOutcome(pack, 3, OutcomeKind::kDeferred, kNow, kNow + kLife * 2), std::move(in_doubt)});
+  EXPECT_EQ(EventsOf(1), (std::vector{OutcomeKind::kExpired, OutcomeKind::kDelivered}));
+  EXPECT_EQ(RowIds(ReadAll(campaign_, later + kLife * 3)), Range(4, 8));
+  ExpectConserved();
+  // Whoever claimed it once more tells that it arrived twice.
+  Settle({MakeOutcome(again[0], 0, OutcomeKind::kDelivered), MakeOutcome(again[0], 3, OutcomeKind::kDelivered)});
+  EXPECT_EQ(EventsOf(1), (std::vector{OutcomeKind::kExpired, OutcomeKind::kDelivered, OutcomeKind::kDelivered}));
+  const Counters counters = CountersOf(campaign_);
+  EXPECT_EQ(counters.delivered, 2u);
+  EXPECT_EQ(counters.bounced, 1u);
+  EXPECT_EQ(counters.expired, 8u);
+  EXPECT_EQ(counters.in_doubt, 1u);
+  EXPECT_EQ(counters.queued(), 5u);
+  ExpectConserved();
+  Reopen();
+  EXPECT_EQ(CountersOf(campaign_), counters);
+}
+
 TEST_F(RowSweepTest, AClaimOfRowsThatStayIsAsGoodAsBefore) {
   LoadRows(campaign_, 1, 64, 2);
   const auto packs = ReadAll(campaign_);

@@ -207,6 +207,39 @@ TEST_F(SettleTest, MovedRetriesAreDueAtOnceAndClaimedOnesStay) {
   EXPECT_EQ(RowIds(ReadAll(campaign_, kNow + absl::Seconds(11))), Range(1, 48));
 }
 
+// They were read by a clock that ran ahead, and nothing says so any more.
+TEST_F(SettleTest, WhatBecameOfClaimedRowsThatWereMovedIsSettledWhereTheyStand) {
+  LoadRows(campaign_, 1, 32, 1);
+  const absl::Time now = absl::Now(), ahead = now + absl::Hours(1);
+  const auto fresh = ReadAll(campaign_);
+  ASSERT_EQ(fresh.size(), 2u);
+  for (const auto& pack : fresh) Settle(AllOf(pack, OutcomeKind::kDeferred, now, now + absl::Minutes(10)));
+  const auto claimed = ReadAll(campaign_, ahead);
+  ASSERT_EQ(RowIds(claimed), Range(1, 32));
+  EXPECT_EQ(MoveDue(claimed[0]->lane(), {}, now), 32u);
+
+  Outcome in_doubt = MakeOutcome(claimed[0], 3, OutcomeKind::kDeferred, now, absl::InfiniteFuture());
+  in_doubt.reason_class = kInDoubtClass;
+  Settle({MakeOutcome(claimed[0], 0, OutcomeKind::kDelivered), MakeOutcome(claimed[0], 1, OutcomeKind::kBounced),
+          MakeOutcome(claimed[0], 2, OutcomeKind::kDeferred, now, now + absl::Hours(4)), std::move(in_doubt)});
+  for (Outcome& outcome : AllOf(claimed[1], OutcomeKind::kDelivered)) Settle({std::move(outcome)});
+  const auto expect_settled = [&] {
+    const Counters counters = CountersOf(campaign_);
+    EXPECT_EQ(counters.delivered, 17u);
+    EXPECT_EQ(counters.bounced, 1u);
+    EXPECT_EQ(counters.queued(), 14u);
+    EXPECT_EQ(counters.retrying, 13u);
+    EXPECT_EQ(counters.in_doubt, 1u);
+    EXPECT_EQ(Lanes(campaign_).at(0).queued, 14u);
+    std::vector<uint32_t> left = Range(5, 16);
+    left.insert(left.begin(), 3);
+    EXPECT_EQ(RowIds(ReadAll(campaign_, ahead)), left) << "nothing is sent again";
+  };
+  expect_settled();
+  Reopen();
+  expect_settled();
+}
+
 TEST_F(SettleTest, ManyRetriesMoveInSeveralCommits) {
   LoadRows(campaign_, 1, 16 * 600, 1);
   std::vector<Outcome> outcomes;
