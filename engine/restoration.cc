@@ -116,6 +116,7 @@ absl::Status Reconciliation::Take(std::string_view line) {
   if (!absl::ParseTime(absl::RFC3339_full, Text(parsed, "time"), &event.time, &error)) {
     return BadLine(line_, "has no time");
   }
+  event.time = std::min(event.time, absl::Now());  // the clock there may have run ahead
   event.attempt = static_cast<uint16_t>(std::clamp(Number(parsed, "attempt"), 0, 65'535));
   event.code = Number(parsed, "code");
   event.reason_class = Text(parsed, "class");

@@ -21,6 +21,8 @@ constexpr int kBlocksAPage = 2'000;
 // Shards hand over their outcomes a little after they happened: blocks are in the order of commits, not exactly of
 // events.
 constexpr absl::Duration kDisorder = absl::Minutes(10);
+// How far retention looks behind what is old for more of it.
+constexpr int kBlocksLookedAtBehind = 10'000;
 
 absl::Time BlockTime(std::string_view value) {
   return absl::FromUnixMillis(static_cast<int64_t>(Fixed64(&value.front())));
@@ -102,9 +104,27 @@ absl::Status ForgetEventsBefore(Database* database, Unsealer* unsealer, uint64_t
   return absl::OkStatus();
 }
 
+namespace {
+
+// `newest`, unless a clock that ran ahead gave it: then what the time is by now. A clock that shows a time from before
+// the whole log has been set back.
+absl::StatusOr<absl::Time> Believed(Database* database, absl::Time newest, absl::Time now) {
+  if (newest <= now) return newest;
+  Blocks blocks(database);
+  blocks->Seek(EventKey(0));
+  if (auto status = blocks->status(); !status.ok()) return FromRocks(status, "read events");
+  if (!blocks->Valid()) return now;
+  if (!blocks.well_formed()) return Damage("a block of events is cut short");
+  return BlockTime(ToView(blocks->value())) <= now ? now : newest;
+}
+
+}  // namespace
+
 absl::Status AddEventBlock(Database* database, KeyRing* ring, Sealer* sealer, uint64_t sequence, EventBlock* events,
                            absl::Time* newest, rocksdb::WriteBatch* batch) {
-  *newest = std::max(*newest, events->newest());
+  const absl::StatusOr<absl::Time> before = Believed(database, *newest, absl::Now());
+  if (!before.ok()) return before.status();
+  *newest = std::max(*before, events->newest());
   std::string block;
   events->Finish(&block);
   const KeyName name = KeyName::OfEvents(*newest);
@@ -226,6 +246,26 @@ absl::StatusOr<absl::Time> NewestBlockTime(Database* database) {
   if (!blocks->Valid()) return absl::UnixEpoch();
   if (!blocks.well_formed()) return Damage("a block of events is cut short");
   return BlockTime(ToView(blocks->value()));
+}
+
+absl::StatusOr<uint64_t> FirstBlockKept(Database* database, absl::Time before, absl::Time now) {
+  uint64_t first = 0;
+  int64_t old = 0, old_max = 0;  // more than there are of the others
+  int behind = 0;
+  Blocks blocks(database);
+  for (blocks->Seek(EventKey(0)); blocks->Valid() && behind < kBlocksLookedAtBehind; blocks->Next()) {
+    if (!blocks.well_formed()) return Damage("a block of events is cut short");
+    const absl::Time time = BlockTime(ToView(blocks->value()));
+    if (time < before) ++old;
+    if (time >= before && time <= now) --old;
+    ++behind;
+    if (old <= old_max) continue;
+    first = blocks.sequence() + 1;
+    old_max = old;
+    behind = 0;
+  }
+  if (auto status = blocks->status(); !status.ok()) return FromRocks(status, "read events");
+  return first;
 }
 
 absl::StatusOr<uint64_t> FirstBlockSince(Database* database, absl::Time time) {

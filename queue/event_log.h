@@ -22,7 +22,8 @@ class WriteBatch;
 namespace sealift::queue {
 
 // Seals what a commit has to remember, and adds it to the commit. Retention cuts the log at a time: no block is older
-// than the `newest` before it, whatever the clock says and whenever its events were, and it is the newest from here on.
+// than the `newest` before it, whenever its events were, and it is the newest from here on. Only what a clock that ran
+// ahead has left, once it is set, makes none of those that follow younger than they are.
 //
 // Threads: the committer's.
 absl::Status AddEventBlock(Database* database, KeyRing* ring, Sealer* sealer, uint64_t sequence, EventBlock* events,
@@ -50,6 +51,10 @@ absl::StatusOr<EventCursor> LastEventBefore(Database* database, Unsealer* unseal
 
 // Forgets the events of the commits before `sequence`, and notes which was the newest of them.
 absl::Status ForgetEventsBefore(Database* database, Unsealer* unsealer, uint64_t sequence, rocksdb::WriteBatch* batch);
+
+// Behind what is older than `before`. The times of a clock that was wrong for a while stand between right ones: those
+// that have not come by `now` say nothing, and of the others most are right.
+absl::StatusOr<uint64_t> FirstBlockKept(Database* database, absl::Time before, absl::Time now);
 
 // The first block whose newest event is not before `time`; one beyond the last when there is none.
 absl::StatusOr<uint64_t> FirstBlockSince(Database* database, absl::Time time);

@@ -135,8 +135,8 @@ absl::Status ForgetSeen(Database* database, Committer* committer, CampaignTable*
   return absl::OkStatus();
 }
 
-absl::Status ForgetEvents(Database* database, Committer* committer, absl::Time before) {
-  const absl::StatusOr<uint64_t> first_kept = FirstBlockSince(database, before);
+absl::Status ForgetEvents(Database* database, Committer* committer, absl::Time before, absl::Time now) {
+  const absl::StatusOr<uint64_t> first_kept = FirstBlockKept(database, before, now);
   if (!first_kept.ok()) return first_kept.status();
   database->events_cut().first_kept = *first_kept;
   const std::unique_ptr<rocksdb::Iterator> it(database->get()->NewIterator({}, database->handle(Column::kEvents)));
@@ -155,12 +155,12 @@ absl::Status ForgetEvents(Database* database, Committer* committer, absl::Time b
 }  // namespace
 
 absl::Status ForgetOld(Database* database, Committer* committer, CampaignTable* campaigns, const IsOld& is_old,
-                       absl::Time events_before) {
+                       absl::Time events_before, absl::Time now) {
   if (absl::Status status = ForgetParked(database, committer, is_old); !status.ok()) return status;
   if (absl::Status status = ForgetCancelled(database, committer, campaigns, is_old); !status.ok()) return status;
   if (absl::Status status = ForgetBodies(database, committer, campaigns); !status.ok()) return status;
   if (absl::Status status = ForgetSeen(database, committer, campaigns, events_before); !status.ok()) return status;
-  return ForgetEvents(database, committer, events_before);
+  return ForgetEvents(database, committer, events_before, now);
 }
 
 }  // namespace sealift::queue

@@ -15,6 +15,6 @@ namespace sealift::queue {
 // and have no row left. Finds on the caller's thread, deletes on the
 // committer's, which is the only writer of these columns. Blocks.
 absl::Status ForgetOld(Database* database, Committer* committer, CampaignTable* campaigns,
-                       const std::function<bool(absl::Time settled)>& is_old, absl::Time events_before);
+                       const std::function<bool(absl::Time settled)>& is_old, absl::Time events_before, absl::Time now);
 
 }  // namespace sealift::queue

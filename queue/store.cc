@@ -698,7 +698,7 @@ absl::Status Store::Sweep(absl::Time now, absl::Duration settled_rows, absl::Dur
            std::ranges::none_of(
                kept_of, [&](absl::Time then) { return settled <= then && settled >= then - settled_rows; });
   };
-  return ForgetOld(parts_->database.get(), parts_->committer.get(), parts_->campaigns.get(), is_old, now - events);
+  return ForgetOld(parts_->database.get(), parts_->committer.get(), parts_->campaigns.get(), is_old, now - events, now);
 }
 
 StoreStats Store::Stats() const {

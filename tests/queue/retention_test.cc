@@ -13,6 +13,27 @@ class RetentionTest : public StoreTest {
     LoadRows(campaign_, 1, 48, 1);
     packs_ = ReadAll(campaign_);
   }
+
+  // A commit's clock was so far ahead. That it is set is seen by the machine's.
+  void ExpectInTimeSince(int days_ahead) {
+    const absl::Time now = absl::Now();
+    const auto day = [&](int days) { return now + absl::Hours(24 * days); };
+    const auto left = [&](absl::Time then) {
+      EXPECT_TRUE(store_->Sweep(then, absl::Hours(24 * 14), absl::Hours(24 * 400)).ok());
+      const auto events = store_->ReadEvents("", 100, {});
+      EXPECT_TRUE(events.ok()) << events.status();
+      return events->events.size();
+    };
+    Settle({MakeOutcome(packs_[0], 0, OutcomeKind::kDelivered, day(-10))});
+    Settle({MakeOutcome(packs_[0], 1, OutcomeKind::kDelivered, day(days_ahead))});
+    Reopen();
+    packs_ = ReadAll(campaign_);
+    for (size_t row = 0; row < 3; ++row) Settle({MakeOutcome(packs_[0], row, OutcomeKind::kDelivered, day(0))});
+    EXPECT_EQ(left(day(385)), 5u);
+    EXPECT_EQ(left(day(395)), 4u);
+    EXPECT_EQ(left(day(405)), 0u);
+  }
+
   CampaignId campaign_{};
   std::vector<std::shared_ptr<Pack>> packs_;
 };
@@ -118,6 +139,10 @@ TEST_F(RetentionTest, EventsOfAClockThatWasSetBackTakeNoOthersWithThem) {
   ASSERT_TRUE(left.ok()) << left.status();
   EXPECT_EQ(left->events.size(), 9u);
 }
+
+TEST_F(RetentionTest, WhatFollowsAClockThatWasYearsAheadIsForgottenInItsTime) { ExpectInTimeSince(4000); }
+
+TEST_F(RetentionTest, WhatFollowsAClockThatWasMonthsAheadIsForgottenInItsTime) { ExpectInTimeSince(200); }
 
 TEST_F(RetentionTest, EventsWhoseKeyIsGoneAreForgottenAndOthersRead) {
   Settle({MakeOutcome(packs_[0], 0, OutcomeKind::kDelivered, kNow)});
