@@ -33,9 +33,12 @@ int PacksToAsk(const Lane& lane) {
   return small ? std::max(all, lane.packs_next) : lane.packs_next;
 }
 
-// A row that is due then lies where the lane does not look again: it was read by a clock that ran ahead
-// (queue/due_horizon.h).
-bool IsBehind(const Lane& lane, absl::Time due) { return due < queue::ReadUntil(lane.retry_cursor); }
+// A row that is due then may lie where the lane does not look again. Only a lane that was read by a clock that ran
+// ahead has such rows, and only until the clock is there again (queue/due_horizon.h).
+bool IsBehind(const Lane& lane, absl::Time due, absl::Time now) {
+  const absl::Time until = queue::ReadUntil(lane.retry_cursor);
+  return due < until && now < until;
+}
 
 }  // namespace
 
@@ -426,7 +429,7 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
   lane.fresh_cursor = std::move(window.fresh);
   lane.retry_cursor = std::move(window.retry);
   lane.next_due = std::min(lane.next_due, window.next_due);
-  if (IsBehind(lane, lane.next_due)) return GiveBack(lane);
+  if (IsBehind(lane, lane.next_due, services_.Now())) return GiveBack(lane);
   lane.more = lane.fresh || lane.next_due <= services_.Now();
   auto sated = window.sated.begin();  // in the order of the rows
   for (size_t pack = 0; pack < window.packs.size(); ++pack) {
@@ -466,7 +469,7 @@ bool LaneTable::IsHeld(const Lane& lane, const Claim& claim) const {
 }
 
 void LaneTable::DueAt(Lane& lane, absl::Time due) {
-  if (IsBehind(lane, due)) return Discard(lane);
+  if (IsBehind(lane, due, services_.Now())) return Discard(lane);
   if (due >= lane.next_due) return;
   lane.next_due = due;
   if (!lane.reading) ArmDue(lane);

@@ -16,8 +16,9 @@ namespace sealift::queue {
 // committed with a due time up to which somebody has read or is reading: the committer moves such a due time past the
 // horizon, and while its batch is on the way to the disk readers stop short of the batch's earliest.
 //
-// What lies a second in the future nobody has read, unless by a clock that ran ahead and was set back. No row waits for
-// that: it is committed with its own due time, and a lane that was read beyond it begins anew when it hears of the row.
+// What lies a minute in the future nobody has read, unless by a clock that ran ahead and was set back. No row waits for
+// that: it is committed with its own due time, and a lane that was read beyond it begins anew when it hears of the row
+// before that minute is over.
 //
 // Threads: any; the mutex is never held across I/O.
 class DueHorizon {
@@ -34,7 +35,7 @@ class DueHorizon {
   // is returned. Ended by Publish, once the batch is visible.
   uint64_t Prepare(uint64_t wanted_ms, uint64_t now_ms) {
     const std::lock_guard lock(mutex_);
-    horizon_ = std::min(horizon_, now_ms + kAsksLate);
+    horizon_ = std::min(horizon_, now_ms + kHeardLate);
     pending_ = std::max(wanted_ms, horizon_ + 1);
     return horizon_;
   }
@@ -45,7 +46,9 @@ class DueHorizon {
   }
 
  private:
-  static constexpr uint64_t kAsksLate = 1000;  // a reader may have its turn before a committer that had the time first
+  // A lane hears of a row when the sweep that moved it has ended; and a reader may have its turn before a committer
+  // that had the time first.
+  static constexpr uint64_t kHeardLate = 60'000;
   static constexpr uint64_t kNone = std::numeric_limits<uint64_t>::max();
 
   std::mutex mutex_;

@@ -21,10 +21,11 @@ class ClockSetTest : public RowTaker<ShardWorld> {
       return command == "." ? std::optional(MailServer::Answer{""}) : std::nullopt;
     };
   }
-  void Begin() {
+  queue::CampaignId Begin() {
     Start();
-    Send("spring", Recipients(10, "d1.test"));
-    ASSERT_TRUE(Eventually([this] { return RowsReady("d1.test") == 10; }));
+    const queue::CampaignId id = Send("spring", Recipients(10, "d1.test"));
+    EXPECT_TRUE(Eventually([this] { return RowsReady("d1.test") == 10; }));
+    return id;
   }
   static Path& LetOpen(Scheduler& scheduler) {
     Path& path = PathTo(scheduler, "d1.test");
@@ -175,6 +176,26 @@ TEST_F(ClockSetTest, ARowThatIsDeferredSinceAClockThatRanAheadWasSetBackIsDueInI
   ASSERT_TRUE(Eventually([&] { return (second = Take()).has_value(); })) << "once what the lane had begun is durable";
   OnShard([&](Scheduler&) { Deliver(*second); });
   EXPECT_TRUE(EventuallyDelivered(id, 2));
+}
+
+TEST_F(ClockSetTest, ARowThatIsDueBeforeWhatALaneHasReadByARightClockTakesNothingFromIt) {
+  options_.streams[0].retry = {absl::Minutes(1)};
+  const queue::CampaignId id = Begin();
+  std::optional<Assignment> row;
+  OnShard([&](Scheduler& scheduler) {
+    row = Take();
+    scheduler.Conclude(*row, {.verdict = {.action = Action::kDefer}, .code = 450, .date = absl::Now()});
+  });
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  SetClock(absl::Minutes(2));
+  Notice(absl::Minutes(2));
+  ASSERT_TRUE(Eventually([this] { return RowsReady("d1.test") == 10; })) << "the retry is read";
+  OnShard([&](Scheduler& scheduler) {
+    row = Take();
+    scheduler.Revise({id, store_->DestinationOf("d1.test")}, 0, 0, absl::Now() - absl::Hours(1));
+  });
+  EXPECT_EQ(RowsReady("d1.test"), 9u);
+  OnShard([&](Scheduler&) { Deliver(*row); });
 }
 
 }  // namespace
