@@ -17,6 +17,8 @@ using nlohmann::json;
 
 constexpr size_t kLineBytesMax = 256 << 10;
 constexpr size_t kEventsACommit = 500;
+constexpr size_t kDoubtsMax = 16'384;
+constexpr size_t kReleasedMax = 262'144;
 
 std::string Text(const json& event, const char* member) {
   const auto found = event.find(member);
@@ -45,6 +47,14 @@ std::optional<std::string> DomainOf(std::string_view recipient) {
   if (at == std::string_view::npos) return std::nullopt;
   const absl::StatusOr<Mailbox> mailbox = ParseMailbox(fmt::format("x{}", recipient.substr(at)));
   return mailbox.ok() ? std::optional(mailbox->domain) : std::nullopt;
+}
+
+queue::EventCursor CursorOf(const queue::Event& event) {
+  return queue::EventCursor::Parse(event.cursor).value_or(queue::EventCursor());
+}
+
+bool IsNewer(const queue::Event& event, const queue::Event& than) {
+  return std::pair(CursorOf(event), event.time) > std::pair(CursorOf(than), than.time);
 }
 
 absl::Status BadLine(uint64_t line, std::string_view why) {
@@ -159,8 +169,39 @@ absl::Status Reconciliation::Take(std::string_view line) {
   // Who has a cap on what he is sent, has it for what he was sent there; a masked address names nobody.
   if (recipient.find("***@") == std::string::npos) event.recipient = recipient;
   if (event.recipient.empty()) ++summary_.masked;
+  if (event.kind == queue::OutcomeKind::kDeferred) return TakeDeferral(std::move(event));
+  if (const auto doubt = doubts_.find(event.message); doubt != doubts_.end() && IsNewer(event, doubt->second)) {
+    doubts_.erase(doubt);
+  }
   events_.push_back(std::move(event));
   return events_.size() < kEventsACommit ? absl::OkStatus() : Commit();
+}
+
+// A row leaves its doubt by an outcome, or by an operator's word; then it may be tried again.
+absl::Status Reconciliation::TakeDeferral(queue::Event event) {
+  const auto doubt = doubts_.find(event.message);
+  const bool newer = doubt == doubts_.end() || IsNewer(event, doubt->second);
+  if (event.reason_class != queue::kInDoubtClass) {
+    if (doubt != doubts_.end() && newer) doubts_.erase(doubt);
+    if (event.reason_class == "operator" && (released_.size() < kReleasedMax || released_.contains(event.message))) {
+      queue::EventCursor& released = released_[event.message];
+      released = std::max(released, CursorOf(event));
+    }
+    return absl::OkStatus();
+  }
+  const auto released = released_.find(event.message);
+  if (!newer || (released != released_.end() && released->second > CursorOf(event))) return absl::OkStatus();
+  doubts_.insert_or_assign(event.message, std::move(event));
+  return doubts_.size() < kDoubtsMax ? absl::OkStatus() : CommitDoubts();
+}
+
+absl::Status Reconciliation::CommitDoubts() {
+  for (auto& [message, event] : std::exchange(doubts_, {})) {
+    events_.push_back(std::move(event));
+    if (events_.size() < kEventsACommit) continue;
+    if (absl::Status committed = Commit(); !committed.ok()) return committed;
+  }
+  return Commit();
 }
 
 absl::Status Reconciliation::Commit() {
@@ -286,6 +327,7 @@ absl::StatusOr<Reconciliation::Summary> Reconciliation::Finish() {
   if (!rest_.empty()) return BadLine(line_ + 1, "is cut short");
   if (absl::Status committed = Commit(); !committed.ok()) return committed;
   if (absl::Status whole = CheckWhole(); !whole.ok()) return whole;
+  if (absl::Status committed = CommitDoubts(); !committed.ok()) return committed;
   for (const queue::CampaignId campaign : lacking_of_) {
     if (absl::Status ended = EndLoad(campaign); !ended.ok()) return ended;
   }

@@ -55,7 +55,12 @@ class Restoration {
 //
 //  - A row that is queued here and has an outcome there since is settled with that outcome and its evidence. What is in
 //    the backup already, as the event's cursor says, settles nothing: the row may have been replayed before the backup.
-//  - A row that bounced or expired here, and was replayed and delivered there since, is delivered here too.
+//  - A row that bounced or expired here, and was replayed and delivered there since, is delivered here too; one that
+//  was
+//    delivered, and came back, is bounced.
+//  - A row that fell in doubt there, and that nobody released, is held in doubt here too. That is known when all lines
+//    have come: until then such words are kept back, and who was released. Beyond some ten thousand doubts, and a
+//    multiple of that released, a row may be held that was released there.
 //  - A campaign that was loaded since is not here. Its name is taken by a cancelled campaign without rows, so that
 //    loading it once more, which would mail everybody twice, is refused.
 //  - A campaign that was cancelled since, or erased, is cancelled or erased here too, after all that was settled.
@@ -90,7 +95,9 @@ class Reconciliation {
 
  private:
   absl::Status Take(std::string_view line);
+  absl::Status TakeDeferral(queue::Event event);
   absl::Status Commit();
+  absl::Status CommitDoubts();
   absl::Status EndLoad(queue::CampaignId campaign);
   // Of a campaign that is not in the backup, unless it stands here already.
   absl::Status Adopt(queue::CampaignId campaign);
@@ -105,6 +112,9 @@ class Reconciliation {
   std::string rest_;  // of a line
   uint64_t line_ = 0;
   std::vector<queue::Event> events_;
+  std::map<queue::MessageKey, queue::Event> doubts_;  // the newest of each row
+  std::map<queue::MessageKey, queue::EventCursor>
+      released_;  // rows that an operator has had tried again, and when last
   EventChain chain_;
   std::map<queue::CampaignId, std::pair<std::string, std::string>> names_;  // and streams, as the lines have them
   std::set<queue::CampaignId> lacking_of_, foreign_of_;

@@ -122,15 +122,44 @@ bool IsElsewhere(const Campaign& campaign) {
   return campaign.state == CampaignState::kCancelled && campaign.input_rows == 0;
 }
 
-// Of a row that is not queued, if it was settled here and could be sent again, but for the event: as if it were
-// claimed.
-absl::StatusOr<std::optional<RowPlace>> Parked(CommitContext& context, const Event& event) {
+// When what was taken over of the row says that it happened; InfinitePast: nothing was.
+absl::StatusOr<absl::Time> TakenOver(CommitContext& context, const Restored& restored, const MessageKey& message) {
+  const absl::StatusOr<std::vector<Event>> events = EventsOf(context.database, &context.unsealer, message);
+  if (!events.ok()) return events.status();
+  absl::Time newest = absl::InfinitePast();
+  for (const Event& event : *events) {
+    if (!IsInBackup(event, restored)) newest = std::max(newest, event.time);
+  }
+  return newest;
+}
+
+// Of a row that is not queued, if it was settled here before the event, and could be sent again: as if it were claimed.
+absl::StatusOr<std::optional<RowPlace>> Parked(CommitContext& context, const Restored& restored, const Event& event) {
   const MessageKey& message = event.message;
   const absl::StatusOr<std::optional<ParkedRow>> row =
       FindParkedRow(context.database, &context.unsealer, message.lane.campaign, message.row);
   if (!row.ok()) return row.status();
   if (!*row || (MayHaveArrived(event) && (*row)->reason_class == kInDoubtClass)) return std::nullopt;
+  if ((*row)->settled >= event.time) {
+    if ((*row)->settled == event.time && (*row)->kind == event.kind) return std::nullopt;  // by this one
+    const absl::StatusOr<absl::Time> newest = TakenOver(context, restored, message);
+    if (!newest.ok()) return newest.status();
+    if (*newest >= event.time) return std::nullopt;
+  }
   absl::StatusOr<std::shared_ptr<Pack>> pack = PackOf(message, (*row)->row);
+  if (!pack.ok()) return pack.status();
+  return RowPlace{*std::move(pack), 0};
+}
+
+// Of a row that was delivered before the event, as if it were claimed.
+absl::StatusOr<std::optional<RowPlace>> DeliveredBefore(CommitContext& context, const Event& event) {
+  const absl::StatusOr<std::vector<Event>> events = EventsOf(context.database, &context.unsealer, event.message);
+  if (!events.ok()) return events.status();
+  if (events->empty()) return std::nullopt;
+  const Event& last = events->back();
+  if (last.kind != OutcomeKind::kDelivered || last.time >= event.time) return std::nullopt;
+  absl::StatusOr<std::shared_ptr<Pack>> pack =
+      PackOf(event.message, StoredRow{.message = event.message, .recipient = last.recipient});
   if (!pack.ok()) return pack.status();
   return RowPlace{*std::move(pack), 0};
 }
@@ -201,25 +230,42 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
   for (const auto& [lane, rows] : elsewhere) {
     if (absl::Status status = search.Retrying(lane, rows, &places); !status.ok()) return status;
   }
-  std::vector<Outcome> outcomes, facts;
+  std::vector<Outcome> outcomes, facts, late;
   for (const auto& [message, event] : wanted) {
     if (const auto place = places.find(message); place != places.end()) {
+      const bool held = place->second.pack->due() == absl::InfiniteFuture();
       if (IsInDoubt(*event)) {
-        if (place->second.pack->due() == absl::InfiniteFuture()) continue;  // it is held here too
+        if (held) continue;  // here too
         ++result.held_of[message.lane.campaign];
       } else {
+        const absl::StatusOr<absl::Time> newest =
+            held ? TakenOver(context, restored, message) : absl::StatusOr<absl::Time>(absl::InfinitePast());
+        if (!newest.ok()) return newest.status();
+        if (*newest >= event->time) {  // it was replayed since, and is held by what became of it then
+          ++result.known;
+          continue;
+        }
         ++result.dequeued_of[message.lane.campaign];
       }
       outcomes.push_back(OutcomeOf(*event, place->second));
       continue;
     }
-    // Settled here, replayed there since, and delivered or in doubt.
-    absl::StatusOr<std::optional<RowPlace>> parked = std::nullopt;
-    if (event->kind == OutcomeKind::kDelivered || MayHaveArrived(*event)) parked = Parked(context, *event);
+    // Settled here, replayed there since, and delivered, refused or in doubt.
+    const bool bounced = event->kind == OutcomeKind::kBounced;
+    const bool lacking = static_cast<uint32_t>(message.row) > accepted.at(message.lane.campaign);
+    absl::StatusOr<std::optional<RowPlace>> parked = std::nullopt, delivered = std::nullopt;
+    if (event->kind == OutcomeKind::kDelivered || bounced || MayHaveArrived(*event)) {
+      parked = Parked(context, restored, *event);
+    }
     if (!parked.ok()) return parked.status();
+    if (bounced && !lacking && !parked->has_value())
+      delivered = DeliveredBefore(context, *event);  // and reported since
+    if (!delivered.ok()) return delivered.status();
     if (parked->has_value()) {
       facts.push_back(OutcomeOf(*event, **parked));
-    } else if (static_cast<uint32_t>(message.row) > accepted.at(message.lane.campaign)) {
+    } else if (delivered->has_value()) {
+      late.push_back(OutcomeOf(*event, **delivered));
+    } else if (lacking) {
       ++result.lacking;
       if (absl::Status status = dry_run ? absl::OkStatus() : archive.Add(*event); !status.ok()) return status;
       result.lacking_of.insert(message.lane.campaign);
@@ -227,7 +273,7 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
       ++result.known;
     }
   }
-  result.settled += outcomes.size() + facts.size();
+  result.settled += outcomes.size() + facts.size() + late.size();
   for (const auto& [campaign, rows] : result.held_of) result.settled -= rows;
   if (dry_run) return result;
   if (receipts.Count() > 0) {
@@ -236,6 +282,9 @@ absl::StatusOr<Reconciled> SettleElsewhere(CommitContext& context, const Campaig
   facts.insert(facts.end(), archive.outcomes().begin(), archive.outcomes().end());
   if (!facts.empty()) {
     if (absl::Status status = context.SettleLate(facts, /*delivered=*/false); !status.ok()) return status;
+  }
+  if (!late.empty()) {
+    if (absl::Status status = context.SettleLate(late, /*delivered=*/true); !status.ok()) return status;
   }
   if (outcomes.empty()) return result;
   // They are read and settled between two commits: nothing can have overtaken them.

@@ -302,6 +302,59 @@ TEST_F(BackupTest, TheNewestEventOfARowCountsInWhateverOrderTheyCome) {
   EXPECT_EQ(store_->SettleElsewhere(std::span(events).subspan(1, 1), false)->settled, 0u) << "delivered it stays";
 }
 
+TEST_F(BackupTest, TheNewestEventOfARowCountsInWhateverCallItComes) {
+  Open();
+  const CampaignId campaign = Create();
+  LoadRows(campaign, 1, 10, 1);
+  std::vector<MessageKey> messages;
+  {
+    const auto pack = ReadAll(campaign).at(0);
+    for (const Row& row : pack->rows()) messages.push_back({pack->lane(), row.id});
+    Settle({MakeOutcome(pack, 4, OutcomeKind::kDelivered), MakeOutcome(pack, 5, OutcomeKind::kExpired)});
+  }
+  Backup();
+  Restore("one", "restored");
+  const auto settle = [&](size_t row, int minutes, OutcomeKind kind, std::string_view reason_class = "mailbox") {
+    Event event = Delivered(messages[row]);
+    event.recipient = fmt::format("patient{}@d0.test", row + 1);
+    event.time = kNow + absl::Minutes(minutes);
+    event.cursor = EventCursor{store_->restored()->sequence + static_cast<uint64_t>(minutes), 1}.ToString();
+    event.kind = kind;
+    event.reason_class = reason_class;
+    const auto settled = store_->SettleElsewhere({{event}}, false);
+    EXPECT_TRUE(settled.ok()) << settled.status();
+  };
+  const auto last_of = [&](size_t row) { return store_->TraceMessage(messages[row])->events.back().kind; };
+  // Replayed since it bounced, and held.
+  settle(0, 20, OutcomeKind::kDeferred, kInDoubtClass);
+  settle(0, 10, OutcomeKind::kBounced);
+  EXPECT_TRUE(store_->TraceMessage(messages[0])->row->in_doubt());
+  settle(1, 10, OutcomeKind::kBounced);
+  settle(1, 20, OutcomeKind::kDeferred, kInDoubtClass);
+  EXPECT_EQ(store_->ListParked(campaign, RowId{}, 1)->rows.at(0).reason_class, kInDoubtClass) << "no replay takes it";
+  // Delivered, and reported to have come to nobody.
+  settle(2, 10, OutcomeKind::kDelivered);
+  settle(2, 20, OutcomeKind::kBounced);
+  settle(3, 20, OutcomeKind::kBounced);
+  settle(3, 10, OutcomeKind::kDelivered);
+  settle(4, 20, OutcomeKind::kBounced);
+  settle(5, 20, OutcomeKind::kBounced);
+  settle(5, 10, OutcomeKind::kDelivered);
+  for (const size_t row : {2, 3, 4, 5}) EXPECT_EQ(last_of(row), OutcomeKind::kBounced) << row;
+  const Counters counters = CountersOf(campaign);
+  EXPECT_EQ(counters.in_doubt, 1u);
+  EXPECT_EQ(counters.bounced, 5u);
+  EXPECT_EQ(counters.delivered, 0u);
+  EXPECT_EQ(counters.expired, 0u);
+  EXPECT_EQ(counters.queued(), 5u);
+  settle(2, 20, OutcomeKind::kBounced);
+  settle(0, 20, OutcomeKind::kDeferred, kInDoubtClass);
+  EXPECT_EQ(CountersOf(campaign), counters) << "the same again";
+  settle(0, 30, OutcomeKind::kDelivered);
+  EXPECT_EQ(CountersOf(campaign).delivered, 1u) << "an operator knew";
+  Reopen();
+}
+
 // A row that bounced, was replayed, and waits: its bounce is in the backup, and it has not been sent since.
 TEST_F(BackupTest, WhatIsInTheBackupSettlesNothingThatWasReplayedSince) {
   Open();
