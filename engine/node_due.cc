@@ -82,6 +82,7 @@ absl::StatusOr<uint64_t> NodeImpl::MakeRowsDue(queue::CampaignId id, const queue
     outcome.date = row.date;
     outcome.attempt = row.attempts;
     outcome.reason_class = "operator";
+    outcome.keeps_class = !in_doubt;  // a doubt is over, and it is not to be taken for one again
     if (key.has_value() && *key < row.fields.size()) outcome.key = row.fields[*key];
     outcome.evidence = evidence;
     return outcome;

@@ -46,6 +46,11 @@ uint64_t* CountOf(OutcomeKind kind, Counters* counters) {
   return &counters->deferrals;
 }
 
+// That of the row, once it is deferred.
+std::string_view ClassOf(const Outcome& outcome, const Row& row) {
+  return outcome.keeps_class || outcome.reason_class.empty() ? row.reason_class : outcome.reason_class;
+}
+
 SuppressionChange HardBounce(const Outcome& outcome, std::string_view recipient) {
   SuppressionChange change{.address = std::string(recipient), .entry = {}};
   change.entry.what = {.kind = outcome.doubtful ? SuppressionKind::kSuspected : SuppressionKind::kHardBounce,
@@ -180,7 +185,7 @@ absl::Status CommitBatch::AddOutcome(const Outcome& outcome, uint64_t floor_ms, 
     const bool was_in_doubt = pack.due() == absl::InfiniteFuture();
     const bool was_retrying = pack.due() != absl::InfinitePast() && !was_in_doubt;
     const int64_t retrying = (deferred && !in_doubt ? 1 : 0) - (was_retrying ? 1 : 0);
-    const bool is_sated = deferred && !in_doubt && outcome.reason_class == kSatedClass;
+    const bool is_sated = deferred && !in_doubt && ClassOf(outcome, row) == kSatedClass;
     const int64_t sated = (is_sated ? 1 : 0) - (was_retrying && row.reason_class == kSatedClass ? 1 : 0);
     const int64_t doubts = (in_doubt ? 1 : 0) - (was_in_doubt ? 1 : 0);
     tally.counters.retrying += static_cast<uint64_t>(retrying);
@@ -325,7 +330,7 @@ absl::Status CommitBatch::PackDeferred(uint64_t sequence) {
       Row row = outcome.pack->rows_[outcome.index];
       row.attempts = std::max(row.attempts, outcome.attempt);
       if (row.date == absl::InfinitePast()) row.date = outcome.date;
-      if (!outcome.reason_class.empty()) row.reason_class = outcome.reason_class;
+      row.reason_class = ClassOf(outcome, row);
       rows.push_back(row);
     }
     plaintext.clear();

@@ -46,6 +46,8 @@ struct Outcome {
   absl::Time date = absl::InfinitePast();  // the Date header that was or will be sent
   uint16_t attempt = 0;                    // counted from 1; 0 when none was made
   std::string reason_class;
+  // kDeferred: no attempt was made. The class is the event's; the row's stays that of its last attempt.
+  bool keeps_class = false;
   std::string rule;                          // that gave the class, by name
   int code = 0;                              // of the reply; 0 when there was none
   std::string enhanced;                      // x.y.z

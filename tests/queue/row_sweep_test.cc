@@ -89,6 +89,34 @@ TEST_F(RowSweepTest, RowsExpireWhereverTheyStand) {
   EXPECT_TRUE(expired->parked);
 }
 
+TEST_F(RowSweepTest, WhatIsPutOffWithoutAnAttemptKeepsTheClassOfItsLast) {
+  LoadRows(campaign_, 1, 2, 1);
+  std::vector<Outcome> outcomes = AllOf(ReadAll(campaign_)[0], OutcomeKind::kDeferred, kNow, kNow + absl::Hours(4));
+  outcomes[0].reason_class = kSatedClass;
+  outcomes[1].reason_class = "greylisted";
+  Settle(std::move(outcomes));
+  const auto put_off = [](const Pack& /*pack*/, const Row& row) -> std::optional<Outcome> {
+    Outcome outcome;
+    outcome.kind = OutcomeKind::kDeferred;
+    outcome.time = kNow;
+    outcome.due = kNow + absl::Hours(1);
+    outcome.attempt = row.attempts;
+    outcome.reason_class = "operator";
+    outcome.keeps_class = true;
+    return outcome;
+  };
+  ASSERT_EQ(store_->SweepRows(campaign_, std::nullopt, put_off).value_or(0), 2u);
+  const auto rows = store_->ListRows(campaign_, {}, "", 10);
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  ASSERT_EQ(rows->rows.size(), 2u);
+  EXPECT_EQ(rows->rows[0].reason_class, kSatedClass);
+  EXPECT_EQ(rows->rows[1].reason_class, "greylisted");
+  EXPECT_EQ(CountersOf(campaign_).sated, 1u);
+  const auto events = store_->ReadEvents("", 10, {});
+  ASSERT_TRUE(events.ok()) << events.status();
+  EXPECT_EQ(events->events.back().reason_class, "operator") << "which says what was done";
+}
+
 TEST_F(RowSweepTest, WhatWasLoadedLaterExpiresLater) {
   LoadRows(campaign_, 1, 100);
   LoadRows(campaign_, 101, 150, 3, kNow + absl::Hours(5));

@@ -82,5 +82,31 @@ TEST_F(QueueRetryTest, RowsThatWaitForAnotherTryGoOutNow) {
   StopDaemon();
 }
 
+TEST_F(QueueRetryTest, WhatAHoldOnAClassKeepsStaysKeptWhenItIsMadeDue) {
+  const Sink sink(dir,
+                  fmt::format("[[provider]]\nname = \"all\"\ndomains = [\"d{{1..2}}.test\"]\n"
+                              "mx = [{{ host = \"mx.all.test\", address = \"{}\" }}]\n"
+                              "[[provider.rule]]\nat = \"rcpt\"\nfirst = 1\nreply = \"450 4.2.0 Greylisted\"\n",
+                              net.Address(10)),
+                  net.Address(2, 5353));
+  settings.streams = {{"news", "tls = \"opportunistic\"\nretry = [\"4h\"]"}};
+  StartDaemon();
+  Load("spring", Template(), Recipients(20, Domains(2)), {"--start"});
+  ASSERT_TRUE(ShowsUntil("spring", kInTime, [](const Json& now) { return now["deferrals"].Number() == 20; }));
+  const Answer hold =
+      Sealift({"queue", "hold", "--domain", "d1.test", "--class", "greylisted", "--reason", "they look into it"});
+  ASSERT_EQ(hold.exit_code, 0) << hold.Describe();
+  EXPECT_EQ(hold.json["queued"].Number(), 10) << hold.Describe();
+  const Answer retry = Sealift({"queue", "retry", "--older-than", "0s", "--reason", "all of them"});
+  ASSERT_EQ(retry.exit_code, 0) << retry.Describe();
+  ASSERT_TRUE(ShowsUntil("spring", kSoon, [](const Json& now) { return now["delivered"].Number() == 10; }));
+  EXPECT_EQ(Sealift({"queue", "list", "--domain", "d1.test", "--state", "held"}).json["rows"].Items().size(), 10u);
+  EXPECT_EQ(Sealift({"queue", "list", "--class", "greylisted"}).json["rows"].Items().size(), 10u);
+  EXPECT_EQ(sink.arrivals(), 10u);
+  ASSERT_EQ(Sealift({"queue", "release", "--domain", "d1.test", "--reason", "they have"}).exit_code, 0);
+  ASSERT_TRUE(ShowsUntil("spring", kSoon, [](const Json& now) { return now["delivered"].Number() == 20; }));
+  StopDaemon();
+}
+
 }  // namespace
 }  // namespace sealift::scenario
