@@ -54,7 +54,7 @@ struct JobNode {
   std::function<queue::Mailing(const queue::Campaign&)> mailing_of;
   // Ok, or why nothing may be written now that need not be: the disk is full, or nearly so.
   std::function<absl::Status()> has_room;
-  // Ok, or why nothing is sent, and so nothing replayed: the node was restored.
+  // Ok, or why nothing is sent, and so nothing settled by a filter or replayed: the node was restored.
   std::function<absl::Status()> may_send;
   // Whether somebody has the names that a filter says.
   std::function<absl::Status(const QueueFilter&)> check_names;

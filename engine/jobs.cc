@@ -22,6 +22,9 @@ constexpr queue::OutcomeKind kReplayed[] = {queue::OutcomeKind::kBounced, queue:
 
 absl::Status Usage(const std::string& why) { return WithExit(absl::InvalidArgumentError(why), ExitCode::kUsage); }
 
+// On a node that was restored every row may have been sent since: what is settled by a filter could be replayed.
+bool WaitsForReconciliation(Job::Kind kind) { return kind != Job::Kind::kRetry; }
+
 uint32_t NumberOf(std::string_view id) {
   uint32_t number = 0;
   if (!id.starts_with('j')) return 0;
@@ -59,7 +62,7 @@ absl::Status Jobs::Open() {
     // What was checked when it was ordered is understood again.
     absl::StatusOr<std::unique_ptr<JobWork>> work = JobWork::Of(*std::move(job), services_);
     if (!work.ok()) continue;
-    if ((*work)->job().kind == Job::Kind::kReplay && !node_.may_send().ok()) {
+    if (WaitsForReconciliation((*work)->job().kind) && !node_.may_send().ok()) {
       End(**work, Job::State::kCancelled, "a backup was restored while it ran: order it again for what is left");
       continue;
     }
@@ -128,9 +131,10 @@ absl::StatusOr<RowCount> Jobs::Count(const Request& request) {
 absl::StatusOr<Job> Jobs::Start(const Request& request, const Holds::Given& given, absl::Time now) {
   if (given.reason.empty()) return Usage("it needs --reason TEXT, which stands in its record");
   if (absl::Status fits = CheckSuppressionReason(given.reason); !fits.ok()) return fits;
-  if (request.kind == Job::Kind::kReplay) {
+  if (WaitsForReconciliation(request.kind)) {
     if (absl::Status may = node_.may_send(); !may.ok()) return may;
-    // It accepts rows, as a load does.
+  }
+  if (request.kind == Job::Kind::kReplay) {  // it accepts rows, as a load does
     if (absl::Status room = node_.has_room(); !room.ok()) return room;
   }
   Job job{.kind = request.kind,

@@ -506,6 +506,24 @@ TEST_F(JobsTest, AReplayThatABackupHasRunningEndsOnTheRestoredNode) {
   EXPECT_EQ(Parked(), 47u);
 }
 
+// ... and what was bounced there could be replayed once it sends again.
+TEST_F(JobsTest, NothingIsSettledByAFilterOnARestoredNode) {
+  const Job running = Order({.kind = Job::Kind::kBounce, .filter = {.everything = true}});
+  jobs_.reset();
+  may_send_ = absl::FailedPreconditionError("restored");
+  Begin();
+  EXPECT_EQ(jobs_->Find(running.Id())->state, Job::State::kCancelled);
+  EXPECT_THAT(holds_->in_force()->holds(), IsEmpty());
+  const auto order = [&](Job::Kind kind) {
+    const Jobs::Request request{.kind = kind, .filter = {.everything = true}, .outcome = queue::OutcomeKind::kExpired};
+    return jobs_->Start(request, {.reason = "a test", .by = "ops"}, absl::Now()).status();
+  };
+  for (const Job::Kind kind : {Job::Kind::kBounce, Job::Kind::kExpire, Job::Kind::kReplay}) {
+    EXPECT_EQ(order(kind), may_send_) << ToString(kind);
+  }
+  EXPECT_TRUE(order(Job::Kind::kRetry).ok()) << "it settles nothing";
+}
+
 TEST_F(JobsTest, AReplayWaitsWhileWhatItWouldMoveIsKept) {
   ExpireAll();
   const Job job = OrderWhilePaused();
