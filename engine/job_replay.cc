@@ -1,6 +1,7 @@
 // Settled rows go back into the queue when their time comes, at the pace that was asked for or at a tenth of what
 // limits each destination. Until then a row stays settled: a cancellation leaves it so, and what a stop, a paused
-// campaign or a hold has kept up goes on at the same pace.
+// campaign or a hold has kept up goes on at the same pace. What is kept waits where it is parked, so that however much
+// there is of it, others are come to: it is read again once nothing keeps it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,14 +17,15 @@ namespace sealift::engine {
 namespace {
 
 constexpr int kPageParked = 256;
-constexpr size_t kWaitingMax = 262'144;    // rows that are known to be of it, and whose time has not come
-constexpr size_t kStepRows = 256;          // a commit
-constexpr size_t kKeptLookedAtMax = 256;   // of one pace, each time
-constexpr size_t kPacedDomainsMax = 1000;  // apart; the others share a pace
-constexpr absl::Duration kAhead = absl::Milliseconds(500);      // that a row goes back before it is due
+constexpr size_t kWaitingMax = 262'144;                     // rows whose time has not come, and domains that are kept
+constexpr size_t kStepRows = 256;                           // that go back in a commit, or are found to be kept
+constexpr size_t kPacedDomainsMax = 1000;                   // apart; the others share a pace
+constexpr absl::Duration kAhead = absl::Milliseconds(500);  // that a row goes back before it is due
 constexpr absl::Duration kStatesFor = absl::Milliseconds(200);  // that the campaigns' states are believed
+constexpr absl::Duration kKeptFor = absl::Seconds(1);           // that what is kept is believed to be so still
 constexpr absl::Duration kPaceFor = absl::Minutes(10);  // that a pace is kept: a warm-up, or a reload, brings another
 constexpr absl::Duration kProvidersFor = absl::Seconds(5);  // that a domain is believed to be of a provider
+constexpr uint32_t kWhole = UINT32_MAX;                     // instead of a domain: all of a campaign
 constexpr Rate kUnlimitedPace{.count = 100, .period = absl::Seconds(1)};  // where nothing limits a destination
 
 // Empty: there was none. What expired, or an operator settled, was not replied to then.
@@ -49,11 +51,10 @@ class Replay : public JobWork {
 
   bool GiveUp(queue::CampaignId campaign) override {
     if (!job_.given_up.insert(campaign).second) return false;
-    for (auto& [whose, pace] : paces_) {
-      const auto gone = static_cast<size_t>(
-          std::erase_if(pace.rows, [&](const Waiting& row) { return campaigns_[row.campaign].id == campaign; }));
-      waiting_ -= gone;
-      job_.gone += gone;
+    for (uint32_t number = 0; number < readings_.size(); ++number) {
+      if (campaigns_[number].id != campaign) continue;
+      queue::RowId first{};
+      job_.gone += Forget(number, &first) + std::exchange(readings_[number].owed, 0);
     }
     return true;
   }
@@ -86,14 +87,18 @@ class Replay : public JobWork {
   }
 
   absl::StatusOr<Progress> Move() override {
-    const bool looks = campaign_ < campaigns_.size() && waiting_ < kWaitingMax;
+    const absl::Time now = absl::Now();
+    readings_.resize(campaigns_.size());
+    if (now - looked_at_kept_ > kKeptFor) LookAtKept(now);
+    const bool looks = campaign_ < campaigns_.size() && waiting_ + kept_ < kWaitingMax;
     if (looks) {
       if (absl::Status looked = LookFurther(); !looked.ok()) return looked;
     }
     const absl::StatusOr<bool> moved = MoveDue(absl::Now());
     if (!moved.ok()) return moved.status();
+    job_.why = kept_ == 0 ? "" : why_kept_;
     if (looks || *moved) return Progress::kMoved;
-    return waiting_ == 0 ? Progress::kDone : Progress::kWaits;
+    return waiting_ + kept_ == 0 ? Progress::kDone : Progress::kWaits;
   }
 
  private:
@@ -105,6 +110,20 @@ class Replay : public JobWork {
     std::deque<Waiting> rows;
     double per_second = 0;
     absl::Time measured = absl::InfinitePast();
+  };
+  struct Kept {
+    queue::RowId first{};
+    uint64_t rows = 0;
+  };
+  // How far the settled rows of a campaign are read.
+  struct Reading {
+    bool all_parked = false;  // of one that is cancelled; how far, if not
+    std::string parked_to;
+    queue::RowId after{};
+    bool done = false;
+    std::map<uint32_t, Kept> kept;  // by domain, or kWhole: what was read and is kept
+    queue::RowId again_to{};        // what is up to there was read before
+    uint64_t owed = 0;              // rows that it had there, and that are not found again yet
   };
 
   static bool IsCancelled(const queue::Campaign& campaign) {
@@ -170,41 +189,98 @@ class Replay : public JobWork {
     return !unplaced;
   }
 
-  // Reads the next settled rows, and keeps those that are its own.
+  // Reads the next settled rows, and takes those that are its own.
   absl::Status LookFurther() {
     const queue::Campaign& campaign = campaigns_[campaign_];
+    Reading& reading = readings_[campaign_];
     if (job_.given_up.contains(campaign.id)) {
-      NextCampaign();
+      EndReading();
       return absl::OkStatus();
     }
-    if (IsCancelled(campaign) && !all_parked_) {
-      const absl::StatusOr<queue::ParkedSome> parked = services_.store.ParkCancelled(campaign.id, parked_to_);
+    if (IsCancelled(campaign) && !reading.all_parked) {
+      const absl::StatusOr<queue::ParkedSome> parked = services_.store.ParkCancelled(campaign.id, reading.parked_to);
       if (!parked.ok()) return parked.status();
-      parked_to_ = parked->after;
-      all_parked_ = parked->done;
+      reading.parked_to = parked->after;
+      reading.all_parked = parked->done;
       return absl::OkStatus();
     }
-    const absl::StatusOr<queue::ParkedPage> page = services_.store.ListParked(campaign.id, after_, kPageParked);
+    const absl::StatusOr<queue::ParkedPage> page = services_.store.ListParked(campaign.id, reading.after, kPageParked);
     if (!page.ok()) return page.status();
     FindProvidersOf(page->rows);
     for (const queue::ParkedRow& row : page->rows) {
-      if (!Means(campaign, row)) continue;
+      const bool again = row.row.message.row <= reading.again_to;
+      const uint64_t unplaced = unplaced_;
+      const bool meant = Means(campaign, row);
+      if (again) unplaced_ = unplaced;  // it was counted then
+      if (!meant) continue;
+      if (again && reading.owed > 0) --reading.owed;
       const std::string domain = DomainOf(row.row.recipient);
       const auto [known, fresh] = domain_numbers_.try_emplace(domain, static_cast<uint32_t>(domains_.size()));
       if (fresh) domains_.push_back(&known->first);
       PaceOf(campaign, domain).rows.push_back({row.row.message.row, static_cast<uint32_t>(campaign_), known->second});
       ++waiting_;
     }
-    after_ = page->after;
-    if (page->done) NextCampaign();
+    reading.after = page->after;
+    if (page->done || reading.after >= reading.again_to) job_.gone += std::exchange(reading.owed, 0);
+    if (page->done) EndReading();
     return absl::OkStatus();
   }
 
-  void NextCampaign() {
-    ++campaign_;
-    after_ = queue::RowId{};
-    all_parked_ = false;
-    parked_to_.clear();
+  void EndReading() {
+    readings_[campaign_].done = true;
+    while (campaign_ < campaigns_.size() && readings_[campaign_].done) ++campaign_;
+  }
+
+  // Leaves the campaign's rows that it had taken to be found again: how many there are, and the first if it is before
+  // `first`.
+  uint64_t Forget(uint32_t number, queue::RowId* first) {
+    uint64_t rows = 0;
+    for (auto& [whose, pace] : paces_) {
+      rows += std::erase_if(pace.rows, [&](const Waiting& row) {
+        if (row.campaign == number) *first = std::min(*first, row.row);
+        return row.campaign == number;
+      });
+    }
+    waiting_ -= rows;
+    for (const auto& [domain, kept] : readings_[number].kept) {
+      *first = std::min(*first, kept.first);
+      rows += kept.rows;
+    }
+    kept_ -= readings_[number].kept.size();
+    readings_[number].kept.clear();
+    return rows;
+  }
+
+  void KeepBack(const Waiting& row, uint32_t domain) {
+    const auto [kept, fresh] = readings_[row.campaign].kept.try_emplace(domain, Kept{.first = row.row});
+    kept->second.first = std::min(kept->second.first, row.row);
+    ++kept->second.rows;
+    kept_ += fresh ? 1 : 0;
+    --waiting_;
+  }
+
+  // Reads the campaigns again of which something is not kept any more.
+  void LookAtKept(absl::Time now) {
+    looked_at_kept_ = now;
+    for (uint32_t number = 0; number < readings_.size(); ++number) {
+      Reading& reading = readings_[number];
+      if (reading.kept.empty()) continue;
+      std::string why = KeepsAll(number, now);
+      const bool is_over = why.empty() && std::ranges::any_of(reading.kept, [&](const auto& kept) {
+                             if (kept.first != kWhole) why = Keeps(number, kept.first, now);
+                             return why.empty();
+                           });
+      if (!is_over) {
+        why_kept_ = std::move(why);
+        continue;
+      }
+      reading.again_to = std::max(reading.again_to, reading.after);
+      queue::RowId first{static_cast<uint32_t>(reading.after) + 1};
+      reading.owed += Forget(number, &first);
+      reading.after = queue::RowId{static_cast<uint32_t>(first) - 1};
+      reading.done = false;
+      campaign_ = std::min<size_t>(campaign_, number);
+    }
   }
 
   Pace& PaceOf(const queue::Campaign& campaign, const std::string& domain) {
@@ -221,14 +297,14 @@ class Replay : public JobWork {
     pace.measured = now;
   }
 
-  // Why the row would not be sent if it went back; empty: it would.
-  std::string Keeps(const Waiting& row, absl::Time now) {
-    const queue::Campaign& campaign = campaigns_[row.campaign];
+  // Why nothing of the campaign would be sent if it went back; empty: something would.
+  std::string KeepsAll(uint32_t number, absl::Time now) {
+    const queue::Campaign& campaign = campaigns_[number];
     if (now - states_read_ > kStatesFor) {
       states_.clear();
       states_read_ = now;
     }
-    const auto [state, fresh] = states_.try_emplace(row.campaign, queue::CampaignState::kRunning);
+    const auto [state, fresh] = states_.try_emplace(number, queue::CampaignState::kRunning);
     if (fresh) {
       const absl::StatusOr<queue::Campaign> read = services_.store.GetCampaign(campaign.id);
       if (read.ok()) state->second = read->state;
@@ -236,30 +312,37 @@ class Replay : public JobWork {
     if (state->second == queue::CampaignState::kPaused) {
       return fmt::format("campaign '{}' is paused", campaign.spec.name);
     }
-    const std::shared_ptr<const HoldSet> holds = services_.holds.in_force();
-    if (holds->empty()) return "";
+    return WhatKeeps({{campaign.id, {}}, campaign.spec.name, campaign.spec.stream, {}});
+  }
+
+  // ... of what the campaign has to the domain.
+  std::string Keeps(uint32_t number, uint32_t domain_number, absl::Time now) {
+    if (services_.holds.in_force()->empty()) return "";
     // A domain whose site is not known yet may turn out to be of a provider that is held.
     if (now - providers_read_ > kProvidersFor) {
       providers_.clear();
       providers_read_ = now;
     }
-    const std::string& domain = *domains_[row.domain];
-    const auto [provider, unknown] = providers_.try_emplace(row.domain);
+    const queue::Campaign& campaign = campaigns_[number];
+    const std::string& domain = *domains_[domain_number];
+    const auto [provider, unknown] = providers_.try_emplace(domain_number);
     if (unknown) provider->second = services_.node.provider_of(domain);
-    const LaneFacts facts{{campaign.id, services_.store.DestinationOf(domain)},
-                          campaign.spec.name,
-                          campaign.spec.stream,
-                          domain,
-                          &provider->second};
-    const std::shared_ptr<const Hold> hold = holds->OnLane(facts);
+    return WhatKeeps({{campaign.id, services_.store.DestinationOf(domain)},
+                      campaign.spec.name,
+                      campaign.spec.stream,
+                      domain,
+                      &provider->second});
+  }
+
+  std::string WhatKeeps(const LaneFacts& lane) const {
+    const std::shared_ptr<const Hold> hold = services_.holds.in_force()->OnLane(lane);
     return hold == nullptr ? "" : fmt::format("{} keeps some of its rows", hold->Id());
   }
 
-  // Moves the rows whose time has come, some of them; false: there were none.
+  // Moves the rows whose time has come, or keeps them back, some of them; false: there were none.
   absl::StatusOr<bool> MoveDue(absl::Time now) {
     std::map<uint32_t, queue::ReplayStep> steps;  // by campaign
-    size_t taken = 0;
-    job_.why.clear();
+    size_t taken = 0, kept = 0;
     for (auto& [whose, pace] : paces_) {
       if (pace.rows.empty()) continue;
       if (now - pace.measured > kPaceFor) {
@@ -267,13 +350,15 @@ class Replay : public JobWork {
         Measure(pace, campaigns_[first.campaign], *domains_[first.domain], now);
       }
       absl::Time& next = job_.paced[whose];
-      const size_t looked_at_max = std::min(pace.rows.size(), kKeptLookedAtMax);
-      for (size_t kept = 0; kept < looked_at_max && taken < kStepRows && next <= now + kAhead && !pace.rows.empty();) {
+      while (taken + kept < kStepRows && next <= now + kAhead && !pace.rows.empty()) {
         const Waiting row = pace.rows.front();
         pace.rows.pop_front();
-        if (std::string why = Keeps(row, now); !why.empty()) {
-          job_.why = std::move(why);
-          pace.rows.push_back(row);
+        uint32_t domain = kWhole;
+        std::string why = KeepsAll(row.campaign, now);
+        if (why.empty()) why = Keeps(row.campaign, domain = row.domain, now);
+        if (!why.empty()) {
+          why_kept_ = std::move(why);
+          KeepBack(row, domain);
           ++kept;
           continue;
         }
@@ -291,7 +376,7 @@ class Replay : public JobWork {
     for (auto& [number, step] : steps) {
       if (absl::Status moved = Commit(campaigns_[number], step, now); !moved.ok()) return moved;
     }
-    return taken > 0;
+    return taken + kept > 0;
   }
 
   absl::Status Commit(queue::Campaign& campaign, queue::ReplayStep& step, absl::Time now) {
@@ -329,13 +414,13 @@ class Replay : public JobWork {
     return absl::OkStatus();
   }
 
-  std::unique_ptr<RE2> matching_;  // null: any reply
-  queue::RowId after_{};
-  // Of the campaign in work, where it is cancelled: how far its rows are parked.
-  std::string parked_to_;
-  bool all_parked_ = false;
+  std::unique_ptr<RE2> matching_;      // null: any reply
+  std::vector<Reading> readings_;      // of campaigns_; campaign_ is the first that is not done
   std::map<std::string, Pace> paces_;  // by domain; "" is that of all others
   size_t waiting_ = 0;                 // rows in paces_
+  size_t kept_ = 0;                    // entries of that name in readings_
+  std::string why_kept_;               // one of them
+  absl::Time looked_at_kept_ = absl::InfinitePast();
   std::map<std::string, uint32_t> domain_numbers_;
   std::vector<const std::string*> domains_;    // names of domain_numbers_
   std::map<uint32_t, std::string> providers_;  // by domain

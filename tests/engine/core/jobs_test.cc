@@ -524,6 +524,34 @@ TEST_F(JobsTest, NothingIsSettledByAFilterOnARestoredNode) {
   EXPECT_TRUE(order(Job::Kind::kRetry).ok()) << "it settles nothing";
 }
 
+TEST_F(JobsTest, AReplayComesToWhatStandsBehindMoreKeptRowsThanItHasInMemory) {
+  LoadRows(campaign_, 49, 262'500, 1);
+  const queue::CampaignId other = Create("summer");
+  LoadRows(other, 1, 4, 1);
+  for (const queue::CampaignId campaign : {campaign_, other}) {
+    const auto expire = [](const queue::Pack&, const queue::Row&) -> std::optional<queue::Outcome> {
+      queue::Outcome outcome;
+      outcome.kind = queue::OutcomeKind::kExpired;
+      outcome.time = absl::Now() - absl::Minutes(1);
+      return outcome;
+    };
+    ASSERT_TRUE(store_->SweepRows(campaign, std::nullopt, expire).ok());
+  }
+  const absl::StatusOr<Hold> hold = holds_->Place({.kind = Hold::Kind::kHold, .filter = {.campaign = "spring"}},
+                                                  {.reason = "a test", .by = "ops"}, absl::Now());
+  ASSERT_TRUE(hold.ok()) << hold.status();
+  const Job job = Order({.kind = Job::Kind::kReplay,
+                         .filter = {.everything = true},
+                         .outcome = queue::OutcomeKind::kExpired,
+                         .rate = {.count = 100, .period = absl::Seconds(1)}});
+  EXPECT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->moved == 4; }));
+  EXPECT_EQ(CountersOf(other).queued(), 4u);
+  EXPECT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->why == hold->Id() + " keeps some of its rows"; }));
+  ASSERT_TRUE(holds_->End({.id = hold->Id()}, {.reason = "over", .by = "ops"}, absl::Now(), false).ok());
+  EXPECT_TRUE(Eventually([&] { return jobs_->Find(job.Id())->moved > 4; })) << "they are read again";
+  EXPECT_EQ(jobs_->Find(job.Id())->gone, 0u);
+}
+
 TEST_F(JobsTest, AReplayWaitsWhileWhatItWouldMoveIsKept) {
   ExpireAll();
   const Job job = OrderWhilePaused();
