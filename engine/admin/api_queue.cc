@@ -75,13 +75,14 @@ absl::StatusOr<json> Api::TraceMessage(Call& call) {
 absl::StatusOr<json> Api::FindMessages(Call& call) {
   // Whom was looked for stays out of the audit file: it says that somebody was.
   call.entry.target = "recipient";
+  const absl::StatusOr<bool> reveal = call.Truth("reveal");
+  if (!reveal.ok()) return reveal.status();
+  if (*reveal) call.entry.command += " --reveal";
   if (call.entry.reason.empty())
     return Usage("To look for a person needs --reason TEXT; it is written to the audit file.");
   const absl::StatusOr<std::string> recipient = call.Text("recipient");
   if (!recipient.ok()) return recipient.status();
   if (recipient->empty()) return Usage("Whose messages? Say --recipient ADDR.");
-  const absl::StatusOr<bool> reveal = call.Truth("reveal");
-  if (!reveal.ok()) return reveal.status();
   const absl::StatusOr<std::vector<MessageTrace>> found = node_.FindMessages(*recipient);
   if (!found.ok()) return found.status();
   json answer = {{"messages", json::array()}};

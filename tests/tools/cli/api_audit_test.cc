@@ -34,6 +34,9 @@ INSTANTIATE_TEST_SUITE_P(
         Audited{{"message", "trace", "abc@mta1.example.com", "--reveal"}, "message trace --reveal", "abc"},
         Audited{{"message", "show", "abc@mta1.example.com", "--reveal"}, "message show --reveal", "abc"},
         Audited{{"message", "find", "--recipient", "a@d1.test", "--reason", "r"}, "message find", "recipient"},
+        Audited{{"message", "find", "--recipient", "a@d1.test", "--reveal", "--reason", "r"},
+                "message find --reveal",
+                "recipient"},
         Audited{{"events", "--campaign", "spring", "--reveal"}, "events --reveal", "campaign=spring"},
         Audited{{"backup", "create"}, "backup create", "mta1.backup"}, Audited{{"audit", "export"}, "audit export", ""},
         Audited{{"reload"}, "reload", ""}));
