@@ -21,7 +21,7 @@ bool CountedHere(const Lane& lane) {
   return lane.hold == nullptr || lane.hold->filter.provider.has_value();
 }
 
-WaitReason Sending(uint64_t rows) {
+WaitReason UnderWay(uint64_t rows) {
   return {.reason = "sending",
           .detail = "in turn: sessions are sending or being opened",
           .set_by = "nothing refuses it",
@@ -46,6 +46,18 @@ absl::Time NotBefore(Scheduler& scheduler, const Lane& lane, absl::Time time) {
     default:
       return time;
   }
+}
+
+// Whether a row of the lane that is due was handed to a session: all of them were read, and it does not wait.
+bool IsUnderWay(const Lane& lane, queue::RowId row) {
+  if (lane.unsettled == 0 || lane.more || lane.reading) return false;
+  const auto is_it = [row](const Claim& claim) { return claim.row().id == row; };
+  if (std::ranges::any_of(lane.window, is_it) || std::ranges::any_of(lane.withheld, is_it, &WithheldClaim::claim)) {
+    return false;
+  }
+  return lane.queue == nullptr || std::ranges::none_of(lane.queue->ahead, [&](const ReadyRow& ready) {
+           return ready.lane == &lane && is_it(ready.claim);
+         });
 }
 
 // What those rows of a lane wait for that are due and that no hold keeps one by one.
@@ -143,7 +155,7 @@ WaitReason ReasonOf(Scheduler& scheduler, const Lane& lane, uint64_t rows) {
       break;
     }
     default:
-      return Sending(rows);
+      return UnderWay(rows);
   }
   return wait;
 }
@@ -186,7 +198,7 @@ std::vector<WaitReason> ReasonsOf(Scheduler& scheduler, const Lane& lane) {
     // Those that have a connection do not wait for one.
     const uint64_t going = std::min(Rows(lane.unsettled), wait.rows);
     wait.rows -= going;
-    if (going > 0) reasons.push_back(Sending(going));
+    if (going > 0) reasons.push_back(UnderWay(going));
   }
   if (wait.rows > 0) reasons.push_back(std::move(wait));
   return reasons;
@@ -378,9 +390,11 @@ void ExplainDomain(Scheduler& scheduler, const std::string& domain, DomainExplan
   });
 }
 
-std::optional<WaitReason> ExplainDueRow(Scheduler& scheduler, const queue::LaneId& id) {
+std::optional<WaitReason> ExplainDueRow(Scheduler& scheduler, const queue::LaneId& id,
+                                        std::optional<queue::RowId> row) {
   const Lane* const lane = scheduler.lanes().Find(id);
   if (lane == nullptr) return std::nullopt;
+  if (row.has_value() && IsUnderWay(*lane, *row)) return UnderWay(1);
   return ReasonOf(scheduler, *lane, 1);
 }
 

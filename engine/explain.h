@@ -44,7 +44,8 @@ std::optional<absl::Time> KnownTime(absl::Time time);
 void ExplainDomain(Scheduler& scheduler, const std::string& domain, DomainExplanation& into);
 
 // Why a row of this lane that is due, and that nobody holds, is not sent; nothing when the lane is not in memory here.
-std::optional<WaitReason> ExplainDueRow(Scheduler& scheduler, const queue::LaneId& id);
+// `row`: which it is; nothing: one that will be due.
+std::optional<WaitReason> ExplainDueRow(Scheduler& scheduler, const queue::LaneId& id, std::optional<queue::RowId> row);
 
 // Adds what this shard knows of each source: what blocks it, and what it was told last.
 void ExplainSources(Scheduler& scheduler, std::vector<SourceStatus>& into);

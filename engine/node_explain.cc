@@ -302,7 +302,6 @@ absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
 
 WaitReason NodeImpl::WhyRowWaits(const queue::Campaign& campaign, const queue::StoredRow& row) {
   if (restoration_->pending()) return Restored(*restoration_, 1);
-  if (!Runs(campaign)) return NotRunning(campaign, 1);
   if (row.in_doubt()) {
     return {.reason = "in_doubt",
             .detail = "it may have arrived: the connection was lost behind the final dot",
@@ -310,6 +309,7 @@ WaitReason NodeImpl::WhyRowWaits(const queue::Campaign& campaign, const queue::S
             .until = std::nullopt,
             .rows = 1};
   }
+  if (!Runs(campaign)) return NotRunning(campaign, 1);
   const absl::Time now = absl::Now();
   const std::string domain = row.recipient.substr(row.recipient.rfind('@') + 1);
   const std::string provider = ProviderOf(domain);
@@ -324,7 +324,8 @@ WaitReason NodeImpl::WhyRowWaits(const queue::Campaign& campaign, const queue::S
   if (of_row != nullptr && row.due <= now) return HoldReason(*of_row, 1, kept);
   std::optional<WaitReason> then;  // once it is due
   AskShards([&](Scheduler& scheduler) {
-    if (!then.has_value()) then = ExplainDueRow(scheduler, row.message.lane);
+    if (then.has_value()) return;
+    then = ExplainDueRow(scheduler, row.message.lane, row.due <= now ? std::optional(row.message.row) : std::nullopt);
   });
   if (row.due <= now) return then.value_or(Unread(1, /*retrying=*/false));
   WaitReason wait = CapReason(*options(), campaign.spec.stream, 1);

@@ -103,6 +103,11 @@ TEST_F(ExplainTest, TheLimitThatRefusesIsNamedWithItsValueAndWhoSetIt) {
     EXPECT_EQ(explanation.waits[0].until, refusal.until);
     EXPECT_EQ(explanation.limits.at(0).name, "source rate of ip1");
     EXPECT_EQ(explanation.limits.at(0).until.has_value(), true);
+    // Of its rows each: the one that is going out, and the one that waits.
+    const Lane& lane = *sent->lane;
+    EXPECT_EQ(ExplainDueRow(scheduler, lane.id, sent->claim.row().id)->reason, "sending");
+    EXPECT_EQ(ExplainDueRow(scheduler, lane.id, lane.window.front().row().id)->reason, "source");
+    EXPECT_EQ(ExplainDueRow(scheduler, lane.id, std::nullopt)->reason, "source");
   });
 }
 
