@@ -168,9 +168,18 @@ std::vector<WaitReason> ReasonsOf(Scheduler& scheduler, const Lane& lane) {
   const HoldSet& holds = *scheduler.services().holds;
   const Site* const site = lane.queue == nullptr ? nullptr : lane.queue->site;
   const std::shared_ptr<const Hold> of_rows = whole || holds.empty() ? nullptr : holds.OfRows(FactsOf(lane, site));
-  if (const uint64_t held = std::min(lane.held_rows, rows); of_rows != nullptr && held > 0) {
-    reasons.push_back(HoldReason(*of_rows, held, of_rows->until));
-    rows -= held;
+  uint64_t retrying = Rows(lane.retrying);
+  const auto add = [&](WaitReason wait, uint64_t tried) {
+    if (wait.rows == 0) return;
+    wait.retrying = std::min({tried, wait.rows, retrying});
+    retrying -= wait.retrying;
+    rows -= wait.rows;
+    reasons.push_back(std::move(wait));
+  };
+  if (!whole) {
+    for (const HeldRows& held : lane.held) {
+      add(HoldReason(*held.hold, std::min(held.rows, rows), held.hold->until), held.retrying);
+    }
   }
   const bool all_here = lane.window.empty() && lane.ahead == 0 && !lane.more && !lane.reading && lane.unsettled == 0;
   if (!whole && (all_here || lane.next_due > scheduler.services().Now())) {
@@ -182,14 +191,12 @@ std::vector<WaitReason> ReasonsOf(Scheduler& scheduler, const Lane& lane) {
       if (of_rows != nullptr && of_rows->until > lane.next_due) wait.detail += "; " + KeepsLonger(*of_rows);
       wait.set_by = SetByStream(*scheduler.services().options, lane.campaign->stream, "retry");
       wait.until = KnownTime(NotBefore(scheduler, lane, lane.next_due));
-      rows -= not_due;
-      if (const uint64_t capped = std::min(Rows(lane.sated), not_due); capped > 0) {
-        WaitReason cap = CapReason(*scheduler.services().options, lane.campaign->stream, capped);
-        cap.until = wait.until;
-        reasons.push_back(std::move(cap));
-        wait.rows -= capped;
-      }
-      if (wait.rows > 0) reasons.push_back(std::move(wait));
+      const uint64_t capped = std::min(Rows(lane.sated), not_due);
+      WaitReason cap = CapReason(*scheduler.services().options, lane.campaign->stream, capped);
+      cap.until = wait.until;
+      wait.rows -= capped;
+      add(std::move(cap), capped);
+      add(std::move(wait), not_due);
     }
   }
   if (rows == 0) return reasons;
@@ -198,9 +205,9 @@ std::vector<WaitReason> ReasonsOf(Scheduler& scheduler, const Lane& lane) {
     // Those that have a connection do not wait for one.
     const uint64_t going = std::min(Rows(lane.unsettled), wait.rows);
     wait.rows -= going;
-    if (going > 0) reasons.push_back(UnderWay(going));
+    add(UnderWay(going), going);
   }
-  if (wait.rows > 0) reasons.push_back(std::move(wait));
+  add(std::move(wait), rows);
   return reasons;
 }
 
@@ -297,12 +304,16 @@ BlockedRows CountBlocked(Scheduler& scheduler, queue::CampaignId campaign) {
   scheduler.lanes().ForEach([&](Lane& lane) {
     if (lane.id.campaign != campaign) return;
     if (!CountedHere(lane)) return;
-    if (lane.hold != nullptr || lane.held_rows > 0) {
-      const uint64_t held = lane.hold != nullptr ? Rows(lane.queued) : std::min(lane.held_rows, Rows(lane.queued));
-      blocked.held += held;
-      blocked.held_retrying += std::min(held, Rows(lane.retrying));
+    if (lane.hold != nullptr) {
+      blocked.held += Rows(lane.queued);
+      blocked.held_retrying += Rows(lane.retrying);
       return;
     }
+    for (const HeldRows& held : lane.held) {
+      blocked.held += held.rows;
+      blocked.held_retrying += held.retrying;
+    }
+    if (!lane.held.empty()) return;
     const Refusal::Kind kind = scheduler.WhyWaiting(lane).kind;
     if (kind == Refusal::Kind::kNoTls) {
       blocked.held += Rows(lane.queued);
@@ -355,6 +366,7 @@ void AddWait(WaitReason wait, std::vector<WaitReason>& waits) {
   for (WaitReason& known : waits) {
     if (known.reason != wait.reason || known.detail != wait.detail || known.set_by != wait.set_by) continue;
     known.rows += wait.rows;
+    known.retrying += wait.retrying;
     if (wait.until.has_value() && (!known.until.has_value() || *wait.until < *known.until)) known.until = wait.until;
     return;
   }
@@ -433,19 +445,21 @@ void ExplainConnections(Scheduler& scheduler, std::vector<LimitStatus>& into) {
 }
 
 std::vector<WaitingRows> CountWaiting(Scheduler& scheduler) {
-  std::map<std::tuple<queue::CampaignId, std::string, std::string, std::string>, uint64_t> rows;
+  std::map<std::tuple<queue::CampaignId, std::string, std::string, std::string>, std::pair<uint64_t, uint64_t>> rows;
   scheduler.lanes().ForEach([&](Lane& lane) {
     if (!CountedHere(lane)) return;
     const std::string provider = lane.queue != nullptr ? lane.queue->site->provider : "other";
     for (const WaitReason& wait : ReasonsOf(scheduler, lane)) {
-      rows[{lane.id.campaign, wait.reason, provider, wait.limit}] += wait.rows;
+      auto& [all, retrying] = rows[{lane.id.campaign, wait.reason, provider, wait.limit}];
+      all += wait.rows;
+      retrying += wait.retrying;
     }
   });
   std::vector<WaitingRows> waiting;
   waiting.reserve(rows.size());
   for (const auto& [key, count] : rows) {
     const auto& [campaign, reason, provider, limit] = key;
-    waiting.push_back({reason, provider, count, campaign, limit});
+    waiting.push_back({reason, provider, count.first, campaign, limit, count.second});
   }
   return waiting;
 }

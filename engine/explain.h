@@ -59,7 +59,8 @@ struct WaitingRows {
   std::string reason, provider;
   uint64_t rows = 0;
   queue::CampaignId campaign{};
-  std::string limit;  // WaitReason::limit
+  std::string limit;      // WaitReason::limit
+  uint64_t retrying = 0;  // of the rows, those that were tried
 };
 std::vector<WaitingRows> CountWaiting(Scheduler& scheduler);
 

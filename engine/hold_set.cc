@@ -114,10 +114,10 @@ std::shared_ptr<const Hold> HoldSet::OfRows(const LaneFacts& lane) const {
   return nullptr;
 }
 
-const Hold* HoldSet::OnRow(const LaneFacts& lane, const RowFacts& row, absl::Time now) const {
+std::shared_ptr<const Hold> HoldSet::OnRow(const LaneFacts& lane, const RowFacts& row, absl::Time now) const {
   for (const Order& order : orders_) {
     if (!Keeps(*order.hold) || !order.hold->filter.OfRows()) continue;
-    if (order.matcher.MayMean(lane) && order.matcher.Means(row, now)) return order.hold.get();
+    if (order.matcher.MayMean(lane) && order.matcher.Means(row, now)) return order.hold;
   }
   return nullptr;
 }

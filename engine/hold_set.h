@@ -72,7 +72,7 @@ class HoldSet {
   std::shared_ptr<const Hold> OnLane(const LaneFacts& lane) const;
   // The first that keeps some rows of the lane, which must be asked about one by one. Null: none.
   std::shared_ptr<const Hold> OfRows(const LaneFacts& lane) const;
-  const Hold* OnRow(const LaneFacts& lane, const RowFacts& row, absl::Time now) const;
+  std::shared_ptr<const Hold> OnRow(const LaneFacts& lane, const RowFacts& row, absl::Time now) const;
   // When the last of those that keep the lane, or this row of it (null: no row is asked about), ends. InfinitePast:
   // none keeps it.
   absl::Time KeptUntil(const LaneFacts& lane, const RowFacts* row, absl::Time now) const;

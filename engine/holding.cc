@@ -48,7 +48,6 @@ void Scheduler::HoldAgain() {
 void Scheduler::KeepHeld(const Assignment& assignment) {
   Lane& lane = *assignment.lane;
   ReturnPermits(assignment, services_.Now());
-  ++lane.held_rows;
   settler_.Return(lane);
   lanes_.Want(lane);
 }

@@ -37,6 +37,12 @@ struct WithheldClaim {
   std::optional<absl::Time> sated_since;  // the first message of those that recipient_cap counts
 };
 
+// Rows that an operator keeps.
+struct HeldRows {
+  std::shared_ptr<const Hold> hold;
+  uint64_t rows = 0, retrying = 0;  // the latter are part of the first
+};
+
 // Lane is what one campaign has for one destination, and the bounded window of its rows that is in memory.
 //
 // A lane is forgotten only when every row that it claimed is settled and durable; before that, reading its rows again
@@ -68,12 +74,13 @@ struct Lane {
   bool reading_fresh = false;              // and it asks for fresh rows too
   bool fresh = true;                       // the store may have fresh rows behind the cursor
   bool more = true;                        // the store may have rows that are due and not in the window
-  std::optional<std::list<Lane*>::iterator> listed;  // where it stands in its queue's list of lanes with rows
-  bool frozen = false;                               // an operator's command is moving its rows: no reads
-  bool recount = false;                              // how many rows it has is to be read again
-  std::shared_ptr<const Hold> hold;                  // keeps the whole lane: nothing of it is read
-  bool holds_rows = false;                           // some of its rows may be held: each is asked about
-  uint64_t held_rows = 0;              // read since the last Rewind, and passed over because they are held
+  // Where it stands in its queue's list of lanes with rows.
+  std::optional<std::list<Lane*>::iterator> listed;
+  bool frozen = false;                 // an operator's command is moving its rows: no reads
+  bool recount = false;                // how many rows it has is to be read again
+  std::shared_ptr<const Hold> hold;    // keeps the whole lane: nothing of it is read
+  bool holds_rows = false;             // some of its rows may be held: each is asked about
+  std::vector<HeldRows> held;          // by hold: read since the last Rewind, and passed over
   bool discarded = false;              // its window was given back: to be forgotten, and found again, once it is idle
   std::optional<LaneVerdict> verdict;  // its domain has no site
   int lookup_failures = 0;             // in a row

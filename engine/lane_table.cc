@@ -326,7 +326,7 @@ queue::Mailing LaneTable::MailingOf(const Lane& lane) const {
 void LaneTable::Rewind(Lane& lane) {
   lane.window.clear();
   lane.withheld.clear();
-  lane.held_rows = 0;
+  lane.held.clear();
   lane.fresh_cursor.clear();
   lane.retry_cursor.clear();
   lane.fresh = lane.more = true;
@@ -443,8 +443,8 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
       if (sated != window.sated.end() && sated->pack == pack && sated->row == i) sated_since = (sated++)->first;
       if ((suppressed >> i & 1) != 0) {
         lane.withheld.push_back({.claim = std::move(claim), .sated_since = std::nullopt});
-      } else if (IsHeld(lane, claim)) {
-        ++lane.held_rows;
+      } else if (Keep(lane, claim)) {
+        continue;
       } else if (sated_since.has_value()) {
         lane.withheld.push_back({.claim = std::move(claim), .sated_since = sated_since});
       } else {
@@ -462,10 +462,16 @@ void LaneTable::OnWindow(Lane& lane, queue::LaneWindow window) {
   }
 }
 
-bool LaneTable::IsHeld(const Lane& lane, const Claim& claim) const {
+bool LaneTable::Keep(Lane& lane, const Claim& claim) {
   if (!lane.holds_rows) return false;
   const LaneFacts facts = FactsOf(lane, lane.queue == nullptr ? nullptr : lane.queue->site);
-  return services_.holds->OnRow(facts, FactsOf(claim), services_.Now()) != nullptr;
+  std::shared_ptr<const Hold> hold = services_.holds->OnRow(facts, FactsOf(claim), services_.Now());
+  if (hold == nullptr) return false;
+  auto held = std::ranges::find(lane.held, hold, &HeldRows::hold);
+  if (held == lane.held.end()) held = lane.held.insert(held, {.hold = std::move(hold)});
+  ++held->rows;
+  held->retrying += claim.waited() ? 1 : 0;
+  return true;
 }
 
 void LaneTable::DueAt(Lane& lane, absl::Time due) {
@@ -512,7 +518,7 @@ void LaneTable::Discard(Lane& lane) {
   lane.discarded = true;
   lane.window.clear();
   lane.withheld.clear();
-  lane.held_rows = 0;
+  lane.held.clear();
   services_.ring.timers().Disarm(lane.due_timer);
   callbacks_.emptied(lane);
 }
@@ -535,7 +541,7 @@ void LaneTable::MaybeForget(Lane& lane) {
     if (!room || !lane.hold->filter.provider.has_value()) Forget(lane);
     return;
   }
-  if (lane.more || (lane.held_rows > 0 && room)) return;
+  if (lane.more || (!lane.held.empty() && room)) return;
   if (lane.next_due == absl::InfiniteFuture()) return Forget(lane);
   if (!Crowded(lane.transactional)) return;
   const auto pager = pagers_.find(Number(lane.id.campaign));

@@ -104,8 +104,8 @@ class LaneTable {
   // Other holds are in force. `concerned`: what binds a lane has changed, so that it is given back and judged anew.
   void HoldsChanged(const std::function<bool(Lane&)>& concerned);
 
-  // Whether an operator keeps this row.
-  bool IsHeld(const Lane& lane, const Claim& claim) const;
+  // Whether an operator keeps this row: it is counted as held then.
+  bool Keep(Lane& lane, const Claim& claim);
 
   // What the lane's rows are sent as.
   queue::Mailing MailingOf(const Lane& lane) const;

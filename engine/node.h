@@ -77,7 +77,8 @@ struct WaitReason {
   std::string set_by;  // the configuration's file:line, "default", or an operator's command
   std::optional<absl::Time> until;
   uint64_t rows = 0;
-  std::string limit;  // the name of the limit (LimitStatus::name), where it is one
+  std::string limit;      // the name of the limit (LimitStatus::name), where it is one
+  uint64_t retrying = 0;  // of the rows, those that were tried
 };
 
 struct DomainExplanation {

@@ -160,9 +160,9 @@ CampaignStatus NodeImpl::StatusOf(const queue::Campaign& campaign) {
       blocked.held_retrying += here.held_retrying;
     });
   }
-  for (const auto& [hold, rows] : CountHeld(campaign)) {
-    blocked.held += rows;
-    if (rows == campaign.counters.queued()) blocked.held_retrying = campaign.counters.retrying;
+  for (const HeldRows& held : CountHeld(campaign)) {
+    blocked.held += held.rows;
+    blocked.held_retrying += held.retrying;
   }
   // The shards were asked after the counts were read, so what moved in between is kept within them.
   const uint64_t queued = campaign.counters.queued();

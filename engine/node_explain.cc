@@ -108,13 +108,15 @@ WaitReason NodeImpl::NotRunning(const queue::Campaign& campaign, uint64_t rows) 
   return wait;
 }
 
-std::map<std::shared_ptr<const Hold>, uint64_t> NodeImpl::CountHeld(const queue::Campaign& campaign) {
-  std::map<std::shared_ptr<const Hold>, uint64_t> held;
+std::vector<HeldRows> NodeImpl::CountHeld(const queue::Campaign& campaign) {
+  std::vector<HeldRows> held;
   const std::shared_ptr<const HoldSet> holds = holds_->in_force();
   if (holds->empty() || campaign.counters.queued() == 0) return held;
   const LaneFacts whole{{campaign.id, {}}, campaign.spec.name, campaign.spec.stream, {}};
-  if (const std::shared_ptr<const Hold> hold = holds->OnLane(whole); hold != nullptr) {
-    held[hold] = campaign.counters.queued() - campaign.counters.in_doubt;
+  if (std::shared_ptr<const Hold> hold = holds->OnLane(whole); hold != nullptr) {
+    held.push_back({.hold = std::move(hold),
+                    .rows = campaign.counters.queued() - campaign.counters.in_doubt,
+                    .retrying = campaign.counters.retrying});
     return held;
   }
   std::set<std::string> domains;
@@ -124,18 +126,20 @@ std::map<std::shared_ptr<const Hold>, uint64_t> NodeImpl::CountHeld(const queue:
   for (const std::string& domain : domains) {
     const LaneFacts facts{
         {campaign.id, store_->DestinationOf(domain)}, campaign.spec.name, campaign.spec.stream, domain};
-    const std::shared_ptr<const Hold> hold = holds->OnLane(facts);
+    std::shared_ptr<const Hold> hold = holds->OnLane(facts);
     if (hold == nullptr) continue;
     const absl::StatusOr<std::optional<queue::LaneRecord>> lane = store_->FindLane(facts.id);
-    if (lane.ok() && lane->has_value()) held[hold] += (*lane)->queued - (*lane)->in_doubt;
+    if (!lane.ok() || !lane->has_value()) continue;
+    held.push_back(
+        {.hold = std::move(hold), .rows = (*lane)->queued - (*lane)->in_doubt, .retrying = (*lane)->retrying});
   }
   return held;
 }
 
 void NodeImpl::CountElsewhere(const queue::Campaign& campaign, std::vector<WaitingRows>& waiting) {
   const uint64_t queued = campaign.counters.queued() - campaign.counters.in_doubt;
-  const auto add = [&](std::string reason, uint64_t rows) {
-    if (rows > 0) waiting.push_back({std::move(reason), kAnyProvider, rows, campaign.id, ""});
+  const auto add = [&](std::string reason, uint64_t rows, uint64_t retrying = 0) {
+    if (rows > 0) waiting.push_back({std::move(reason), kAnyProvider, rows, campaign.id, "", retrying});
   };
   const auto alone = [&] {  // what the shards had of it until just now is of that too
     std::erase_if(waiting, [&](const WaitingRows& rows) { return rows.campaign == campaign.id; });
@@ -149,18 +153,21 @@ void NodeImpl::CountElsewhere(const queue::Campaign& campaign, std::vector<Waiti
   if (!Runs(campaign)) {
     return add(IsOfOtherMode(campaign) ? kOtherMode : std::string(queue::ToString(campaign.state)), queued);
   }
-  uint64_t counted = 0, sated_here = 0;
+  uint64_t counted = 0, retrying_here = 0, sated_here = 0;
   for (const WaitingRows& rows : waiting) {
     if (rows.campaign != campaign.id || rows.reason == "in_doubt") continue;
     counted += rows.rows;
+    retrying_here += rows.retrying;
     if (rows.reason == kRecipientCapClass) sated_here += rows.rows;
   }
-  for (const auto& [hold, rows] : CountHeld(campaign)) {
-    add("hold", rows);
-    counted += rows;
+  for (const HeldRows& held : CountHeld(campaign)) {
+    add("hold", held.rows, held.retrying);
+    counted += held.rows;
+    retrying_here += held.retrying;
   }
   if (counted <= queued) {
-    const uint64_t retrying = std::min(campaign.counters.retrying, queued - counted);
+    const uint64_t retrying =
+        std::min(campaign.counters.retrying - std::min(campaign.counters.retrying, retrying_here), queued - counted);
     const uint64_t sated = std::min(campaign.counters.sated - std::min(campaign.counters.sated, sated_here), retrying);
     add(std::string(kRecipientCapClass), sated);
     add("due", retrying - sated);
@@ -220,6 +227,8 @@ absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
       }
     }
   }
+  uint64_t retrying_here = 0;  // in memory
+  for (const WaitReason& wait : explanation.waits) retrying_here += wait.retrying;
   const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
   if (!campaigns.ok()) return campaigns.status();
   const std::shared_ptr<const HoldSet> holds = holds_->in_force();
@@ -258,6 +267,7 @@ absl::StatusOr<DomainExplanation> NodeImpl::Explain(std::string_view text) {
       if ((*lane)->sated > 0) sated[campaign.spec.stream] += (*lane)->sated;
     }
   }
+  retrying -= std::min(retrying, retrying_here);
   uint64_t explained = 0;
   for (const WaitReason& wait : explanation.waits) explained += wait.rows;
   for (const auto& [stream, rows] : sated) {
@@ -320,7 +330,7 @@ WaitReason NodeImpl::WhyRowWaits(const queue::Campaign& campaign, const queue::S
   if (const std::shared_ptr<const Hold> hold = holds->OnLane(lane); hold != nullptr) {
     return HoldReason(*hold, 1, std::max(kept, row.due));
   }
-  const Hold* const of_row = holds->OnRow(lane, facts, now);
+  const std::shared_ptr<const Hold> of_row = holds->OnRow(lane, facts, now);
   if (of_row != nullptr && row.due <= now) return HoldReason(*of_row, 1, kept);
   std::optional<WaitReason> then;  // once it is due
   AskShards([&](Scheduler& scheduler) {

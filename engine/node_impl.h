@@ -165,7 +165,7 @@ class NodeImpl final : public Node {
   void ForgetBouncesOfEnded();
   // How many of a campaign's queued rows a hold keeps that does not depend on their site, and which holds: all of them,
   // or those of single domains.
-  std::map<std::shared_ptr<const Hold>, uint64_t> CountHeld(const queue::Campaign& campaign);
+  std::vector<HeldRows> CountHeld(const queue::Campaign& campaign);
   // Adds what keeps the rows of a campaign that no shard knows of.
   void CountElsewhere(const queue::Campaign& campaign, std::vector<WaitingRows>& waiting);
   bool IsOfOtherMode(const queue::Campaign& campaign) const;  // it was loaded under the other `delivery`

@@ -37,21 +37,27 @@ void NodeImpl::AddMetrics() {
     // What waits, below, is of the same count.
     CountQueue();
     const std::lock_guard lock(counted_mutex_);
-    std::map<std::string, uint64_t> held;
+    struct Held {
+      uint64_t fresh = 0, retrying = 0;
+    };
+    std::map<std::string, Held> held;
     for (const WaitingRows& rows : counted_.waiting) {
-      if (rows.reason == "hold" || rows.reason == "no_tls") held[counted_.stream_of[rows.campaign]] += rows.rows;
+      if (rows.reason != "hold" && rows.reason != "no_tls") continue;
+      Held& of_stream = held[counted_.stream_of[rows.campaign]];
+      of_stream.retrying += std::min(rows.retrying, rows.rows);
+      of_stream.fresh += rows.rows - std::min(rows.retrying, rows.rows);
     }
     std::vector<Sample> samples;
     const bool in_doubt = restoration_->pending().has_value();
     for (const auto& [stream, sum] : counted_.streams) {
       // Since a restore everything is in doubt.
       const uint64_t doubted = in_doubt ? sum.accepted : sum.in_doubt, retrying = in_doubt ? 0 : sum.retrying;
-      const uint64_t kept = std::min(held[stream], sum.accepted - doubted);
       const uint64_t fresh = sum.accepted - doubted - retrying;
-      const uint64_t kept_fresh = std::min(kept, fresh);
+      const uint64_t kept_fresh = std::min(held[stream].fresh, fresh);
+      const uint64_t kept_retrying = std::min(held[stream].retrying, retrying);
       samples.push_back({{stream, "queued"}, static_cast<double>(fresh - kept_fresh)});
-      samples.push_back({{stream, "retrying"}, static_cast<double>(retrying - (kept - kept_fresh))});
-      samples.push_back({{stream, "held"}, static_cast<double>(kept)});
+      samples.push_back({{stream, "retrying"}, static_cast<double>(retrying - kept_retrying)});
+      samples.push_back({{stream, "held"}, static_cast<double>(kept_fresh + kept_retrying)});
       samples.push_back({{stream, "in_doubt"}, static_cast<double>(doubted)});
     }
     return samples;

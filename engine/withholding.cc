@@ -29,7 +29,7 @@ bool Scheduler::Confirm(const Assignment& assignment) {
     Return(assignment);
     return false;
   }
-  if (lanes_.IsHeld(lane, assignment.claim)) {
+  if (lanes_.Keep(lane, assignment.claim)) {
     KeepHeld(assignment);
     return false;
   }

@@ -45,7 +45,7 @@ const std::vector<Column>& CampaignDetails() {
                                               {"cancelled", "cancelled"},
                                               {"queued", "queued"},
                                               {"deferred", "  of these deferred (wait for another try)"},
-                                              {"held", "  of these held (no TLS where it is required)"},
+                                              {"held", "  of these held (by an order, or for no TLS)"},
                                               {"in_doubt", "  of these in doubt (may have arrived)"},
                                               {"rejected", "rejected at load"},
                                               {"duplicates", "duplicates at load"},

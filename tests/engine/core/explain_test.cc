@@ -74,8 +74,12 @@ TEST_F(ExplainTest, RowsOfAllReasonsAddUpToWhatIsQueued) {
   OnShard([&](Scheduler& scheduler) {
     EXPECT_THAT(Reasons("d1.test"), ElementsAre(Pair("campaign", 4), Pair("due", 3), Pair("stream", 2)));
     EXPECT_THAT(Reasons("d2.test"), ElementsAre(Pair("dns", 4)));
-    uint64_t waiting = 0;
-    for (const WaitingRows& rows : CountWaiting(scheduler)) waiting += rows.rows;
+    uint64_t waiting = 0, retrying = 0;
+    for (const WaitingRows& rows : CountWaiting(scheduler)) {
+      waiting += rows.rows;
+      retrying += rows.retrying;
+    }
+    EXPECT_EQ(retrying, 4u) << "those of the first campaign, and one that the look-up has failed";
     uint64_t queued = 0;
     for (const queue::CampaignId id : {tried, orphans, slow, lost}) queued += CountersOf(id).queued();
     EXPECT_EQ(waiting, queued);

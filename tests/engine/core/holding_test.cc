@@ -165,6 +165,26 @@ TEST_F(HoldingTest, OneHeldRowOfAPackDoesNotHoldTheOthers) {
   EXPECT_TRUE(EventuallyDelivered(id, 16));
 }
 
+TEST_F(HoldingTest, AnOrderIsToldOfTheRowsThatItKeepsAlone) {
+  AddDomain("d1.test");
+  Start();
+  const auto others = MakeHold({.domain = "d1.test", .reason_class = "full"});
+  const auto two = MakeHold({.recipient = "a3@d1.test"}), three = MakeHold({.recipient = "a4@d1.test"});
+  Adopt({others, two, three});
+  const queue::CampaignId id = Send("spring", Recipients(16, "d1.test"));
+  ASSERT_TRUE(EventuallyDelivered(id, 14));
+  ASSERT_TRUE(EventuallyStill());
+  OnShard([&](Scheduler& scheduler) {
+    DomainExplanation explanation;
+    ExplainDomain(scheduler, "d1.test", explanation);
+    std::map<std::string, uint64_t> rows;
+    for (const WaitReason& wait : explanation.waits) rows[wait.detail] += wait.rows;
+    EXPECT_THAT(rows, UnorderedElementsAre(Pair("hold h2: recipient=(one)", 1), Pair("hold h3: recipient=(one)", 1)));
+    EXPECT_EQ(CountBlocked(scheduler, id).held, 2u);
+    EXPECT_EQ(CountBlocked(scheduler, id).held_retrying, 0u);
+  });
+}
+
 TEST_F(HoldingTest, ARowThatBecomesOldEnoughWhileItIsClaimedIsKeptBeforeMail) {
   options_.streams[0].rate.rate = {.count = 1, .period = absl::Hours(1)};
   AddDomain("d1.test");
@@ -397,6 +417,8 @@ TEST_F(HoldingTest, ByClassOnlyRowsWhoseLastAttemptEndedSoAreHeld) {
   ASSERT_TRUE(EventuallyStill());
   EXPECT_EQ(CountersOf(id).deferrals, 1u);
   EXPECT_EQ(CountersOf(id).queued(), 1u);
+  ASSERT_TRUE(Eventually([&] { return CountBlocked(scheduler(), id).held == 1; }));
+  OnShard([&](Scheduler& scheduler) { EXPECT_EQ(CountBlocked(scheduler, id).held_retrying, 1u); });
 }
 
 }  // namespace
