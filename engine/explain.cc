@@ -393,7 +393,7 @@ void ExplainDomain(Scheduler& scheduler, const std::string& domain, DomainExplan
     into.hosts.clear();
     for (const dns::MxHost& host : site->hosts) into.hosts.push_back(fmt::format("{} {}", host.preference, host.name));
     for (const std::unique_ptr<Path>& path : site->paths) into.sessions += path->sessions;
-    for (const auto& reply : site->replies) into.replies.push_back(reply);
+    for (const Site::Heard& heard : site->replies) into.replies.emplace_back(heard.time, heard.reply);
     AddLimits(scheduler, *site, into);
   }
   scheduler.lanes().ForEach([&](Lane& lane) {
@@ -419,10 +419,10 @@ void ExplainSources(Scheduler& scheduler, std::vector<SourceStatus>& into) {
       if (path->block.until > now) {
         source->blocks.push_back({.site = site.domain, .text = path->block.attempt.text, .until = path->block.until});
       }
-      // A site does not say which source it answered: where only one sends to it, that is known.
-      const bool only = std::ranges::all_of(
-          site.paths, [&](const std::unique_ptr<Path>& other) { return other->source_name == path->source_name; });
-      if (only) source->replies.insert(source->replies.end(), site.replies.begin(), site.replies.end());
+    }
+    for (const Site::Heard& heard : site.replies) {
+      const auto source = std::ranges::find(into, heard.source, &SourceStatus::name);
+      if (source != into.end()) source->replies.emplace_back(heard.time, heard.reply);
     }
   });
 }

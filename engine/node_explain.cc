@@ -440,7 +440,8 @@ std::vector<SourceStatus> NodeImpl::Sources() {
     for (const LimitStatus& limit : limits) {
       const bool its_rate = (limit.kind == "source" || limit.kind == "source_day") && limit.name == source.name;
       const bool its_warmup = limit.kind == "warmup" && limit.name.starts_with(source.name + " to ");
-      if (its_rate || its_warmup || (limit.kind == "connections" && limit.name == "source " + source.name)) {
+      const bool of_connections = limit.kind == "connections" || limit.kind == "connection_rate";
+      if (its_rate || its_warmup || (of_connections && limit.name == "source " + source.name)) {
         source.limits.push_back(limit);
       }
     }

@@ -538,7 +538,7 @@ void Paths::OnTaken(Path& path) {
 }
 
 void Paths::OnUnreachable(Path& path, Lack lack, const Attempt& attempt) {
-  path.site.Remember(services_.Now(), queue::ReplyLine(attempt.code, attempt.enhanced, attempt.text));
+  path.site.Remember(services_.Now(), path, queue::ReplyLine(attempt.code, attempt.enhanced, attempt.text));
   // One that was greeted and refused later was let in, unless the reply is about how many there are.
   if (attempt.verdict.reason_class == ReasonClass::kRate) OnOneTooMany(path, attempt.code);
   // Where it is the path's only one, others of the provider's sites are well.
@@ -551,7 +551,7 @@ void Paths::OnUnreachable(Path& path, Lack lack, const Attempt& attempt) {
 }
 
 absl::Time Paths::OnTurnedAway(Path& path, Attempt& attempt, absl::Time begun) {
-  path.site.Remember(services_.Now(), queue::ReplyLine(attempt.code, attempt.enhanced, attempt.text));
+  path.site.Remember(services_.Now(), path, queue::ReplyLine(attempt.code, attempt.enhanced, attempt.text));
   attempt.verdict.action = Action::kDefer;  // whatever a host says before MAIL is not about the row
   return scheduler_.HearOpening(path, attempt, begun);
 }

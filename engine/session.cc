@@ -464,7 +464,7 @@ Attempt Session::AttemptFrom(const Pipeline::Step& step, const Assignment& assig
   }
   if (attempt.verdict.action != Action::kDeliver) {
     path_.site.Remember(
-        services_.Now(),
+        services_.Now(), path_,
         fmt::format("{} ({})", queue::ReplyLine(attempt.code, attempt.enhanced, attempt.text), ToString(step.phase)));
   }
   return attempt;

@@ -57,9 +57,9 @@ StreamOptions SendQueue::RoutedStream() const {
   return routed;
 }
 
-void Site::Remember(absl::Time now, std::string reply) {
+void Site::Remember(absl::Time now, const Path& by, std::string reply) {
   if (replies.size() == kRepliesMax) replies.pop_front();
-  replies.emplace_back(now, std::move(reply));
+  replies.push_back({.time = now, .source = by.source_name, .reply = std::move(reply)});
 }
 
 bool Site::Unused() const {

@@ -245,10 +245,14 @@ struct Site {
   std::vector<std::unique_ptr<Path>> paths;
   Precedence precedence;      // of transactional mail that finds the site's own connections taken
   bool maybe_unused = false;  // the directory looks at it again
-  std::list<std::pair<absl::Time, std::string>> replies;  // the last ones, redacted
+  struct Heard {
+    absl::Time time;
+    std::string source, reply;
+  };
+  std::list<Heard> replies;  // the last ones, redacted
 
   static constexpr size_t kRepliesMax = 8;
-  void Remember(absl::Time now, std::string reply);
+  void Remember(absl::Time now, const Path& by, std::string reply);
   // Nothing has rows for it and nobody is connected to it.
   bool Unused() const;
   // Sessions that are counted with the path's, over all requirements.

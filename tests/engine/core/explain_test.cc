@@ -174,6 +174,28 @@ TEST_F(ExplainTest, ALimitThatLastsIsNamedRatherThanWhatPassesByItself) {
   });
 }
 
+// A pool has several sources.
+class ExplainSourcesTest : public ShardWorld {};
+
+TEST_F(ExplainSourcesTest, AReplyIsToldOfTheSourceThatHeardIt) {
+  options_.sources.push_back({.name = "ip2", .address = "127.0.0.2", .family = AF_INET, .hostname = "b.sender.test"});
+  options_.pools[0] = {.name = "main", .sources = {"ip1", "ip2"}, .source_indexes = {0, 1}};
+  MailServer& mx = AddDomain("d1.test");
+  mx.script = [](const MailServer::Conversation&, std::string_view command) -> std::optional<MailServer::Answer> {
+    if (!command.starts_with("RCPT TO:")) return std::nullopt;
+    return MailServer::Answer{.text = "450 4.2.2 Mailbox full"};
+  };
+  Start();
+  const queue::CampaignId id = Send("spring", Recipients(1, "d1.test"));
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  const std::string source = EventsOf(id).at(0).evidence.source;
+  OnShard([&](Scheduler& scheduler) {
+    std::vector<SourceStatus> sources = {{.name = "ip1"}, {.name = "ip2"}};
+    ExplainSources(scheduler, sources);
+    for (const SourceStatus& told : sources) EXPECT_EQ(told.replies.size(), told.name == source ? 1u : 0u) << told.name;
+  });
+}
+
 // Of a site whose host is gone: what was tried, and what waits behind it.
 class ExplainBlockedTest : public ShardWorld {};
 

@@ -186,7 +186,7 @@ TEST_F(SessionFailureTest, ARefusedGreetingIsAmongTheLastRepliesAsItCame) {
   Send("spring", {"jane@d1.test"});
   EXPECT_TRUE(Eventually([&] {
     const Site* const site = scheduler().directory().FindSite("d1.test");
-    return site != nullptr && !site->replies.empty() && site->replies.back().second == "554 5.3.2 no mail here";
+    return site != nullptr && !site->replies.empty() && site->replies.back().reply == "554 5.3.2 no mail here";
   }));
 }
 
