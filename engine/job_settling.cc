@@ -49,6 +49,7 @@ class Settling : public JobWork {
       absl::StatusOr<std::optional<std::vector<LaneToDo>>> more = NextLanes();
       if (!more.ok()) return more.status();
       if (more->has_value()) {
+        for (const LaneToDo& lane : **more) in_doubt_ += lane.record.in_doubt;
         std::ranges::move(**more, std::back_inserter(lanes_));
         return Progress::kMoved;
       }

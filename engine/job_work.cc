@@ -59,6 +59,10 @@ std::string JobWork::Remark() const {
         "{}{} rows are left whose provider is not known: the DNS does not say which hosts take their domains' mail",
         matcher_.filter().OfRows() && job_.kind != Job::Kind::kReplay ? "up to " : "", unplaced_));
   }
+  if (in_doubt_ > 0) {
+    remarks.push_back(fmt::format("{}{} rows are left that are in doubt: they may have arrived",
+                                  matcher_.filter().OfRows() ? "up to " : "", in_doubt_));
+  }
   if (other_mode_ > 0) {
     remarks.push_back(fmt::format("{} campaign{} left that {} loaded under the other delivery mode", other_mode_,
                                   other_mode_ == 1 ? " is" : "s are", other_mode_ == 1 ? "was" : "were"));

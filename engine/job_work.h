@@ -58,7 +58,7 @@ struct JobNode {
   std::function<absl::Status()> may_send;
   // Whether somebody has the names that a filter says.
   std::function<absl::Status(const QueueFilter&)> check_names;
-  // How many queued rows a filter means.
+  // How many queued rows a filter means, without those in doubt.
   std::function<absl::StatusOr<RowCount>(const QueueFilter&, absl::Duration patience)> count;
   // Rows of a stream have been settled.
   std::function<void(const std::string& stream, Job::Kind, uint64_t rows)> settled;
@@ -137,6 +137,7 @@ class JobWork {
   std::vector<queue::Campaign> campaigns_;  // of the job
   size_t campaign_ = 0;                     // the one in work
   uint64_t unplaced_ = 0;                   // rows to domains that nobody knows the provider of
+  uint64_t in_doubt_ = 0;                   // rows that may have arrived, where they are left
   uint64_t other_mode_ = 0;                 // campaigns that would be of a replay under the other delivery mode
 
  private:

@@ -268,8 +268,8 @@ class Node {
   // FailedPrecondition: since a restore everything is in doubt.
   virtual absl::StatusOr<RowCount> ReleaseInDoubt(const QueueFilter& filter) = 0;
 
-  // How many queued rows a filter means, exactly. With a source: those of streams whose pool has it. With a provider
-  // the DNS is asked for so long.
+  // How many queued rows a filter means, exactly, without those in doubt where it does not ask for them. With a source:
+  // those of streams whose pool has it. With a provider the DNS is asked for so long.
   virtual absl::StatusOr<RowCount> CountRows(const QueueFilter& filter, absl::Duration patience) = 0;
 
   virtual Suppressions& suppressions() = 0;

@@ -141,17 +141,22 @@ absl::StatusOr<RowCount> NodeImpl::CountRows(const QueueFilter& filter, absl::Du
   const absl::Time until = absl::Now() + patience;
   RowCount count;
   if (!filter.OfRows()) {
-    const absl::StatusOr<uint64_t> unplaced = ForEachLane(
-        filter, until, [&](const queue::Campaign&, const queue::LaneRecord& lane) { count.rows += lane.queued; });
+    const absl::StatusOr<uint64_t> unplaced =
+        ForEachLane(filter, until, [&](const queue::Campaign&, const queue::LaneRecord& lane) {
+          count.rows += lane.queued - std::min(lane.in_doubt, lane.queued);
+        });
     if (!unplaced.ok()) return unplaced.status();
     count.unplaced = *unplaced;
     return count;
   }
+  const bool in_doubt_too = filter.state == kInDoubtState || restoration_->pending();
   std::string cursor;
   do {
     const absl::StatusOr<QueuePage> page = ListRowsWithin(filter, cursor, kCountedPage, until);
     if (!page.ok()) return page.status();
-    count.rows += page->rows.size();
+    count.rows += in_doubt_too ? page->rows.size()
+                               : static_cast<uint64_t>(std::ranges::count_if(
+                                     page->rows, [](const QueueRow& row) { return row.state != kInDoubtState; }));
     count.unplaced += page->unplaced;
     cursor = page->cursor;
   } while (!cursor.empty());

@@ -60,6 +60,15 @@ TEST_F(InDoubtTest, KillAfterKillNobodyGetsItTwice) {
   }
   EXPECT_EQ(static_cast<int64_t>(arrived), kRows - doubts) << "each that is not in doubt has arrived";
 
+  // They are of no order that settles rows, and nothing else is what they wait for.
+  EXPECT_EQ(Sealift({"queue", "bounce", "--everything", "--reason", "r", "--dry-run"}).json["queued"].Number(), 0);
+  EXPECT_EQ(Sealift({"queue", "bounce", "--older-than", "0s", "--reason", "r", "--dry-run"}).json["queued"].Number(),
+            0);
+  ASSERT_EQ(Sealift({"campaign", "pause", "spring", "--reason", "r"}).exit_code, 0);
+  const std::string one = listed.json["rows"].At(0)["id"].Text();
+  EXPECT_EQ(Sealift({"message", "trace", one}).json["waits"]["reason"].Text(), "in_doubt");
+  ASSERT_EQ(Sealift({"campaign", "resume", "spring", "--reason", "r"}).exit_code, 0);
+
   // An operator rather sends them twice.
   const auto release = [&](const std::string& yes) {
     return Sealift(

@@ -29,7 +29,11 @@ class JobsTest : public queue::StoreTest {
   // The jobs of another start of the node.
   void Begin() {
     Jobs::Node node;
-    node.claimed = [](const std::vector<queue::LaneId>& lanes) { return std::vector<bool>(lanes.size(), true); };
+    node.claimed = [this](const std::vector<queue::LaneId>& lanes) {
+      return std::vector<bool>(lanes.size(), claimed_);
+    };
+    node.revise = [](const queue::LaneId&, int64_t, int64_t) {};
+    node.settled = [](const std::string&, Job::Kind, uint64_t) {};
     node.reopen = [this](const queue::Campaign& cancelled, const Job& job) {
       EXPECT_EQ(job.outcome, queue::OutcomeKind::kCancelled);
       return store_->Reopen(cancelled.id, cancelled.ended, absl::Now());
@@ -151,6 +155,7 @@ class JobsTest : public queue::StoreTest {
   std::unique_ptr<Holds> holds_;
   std::unique_ptr<Jobs> jobs_;
   std::atomic<int> refilled_ = 0;
+  std::atomic<bool> claimed_ = true;                   // some shard has every lane claimed
   std::atomic<bool> endless_ = false, swept_ = false;  // no sweep of a lane ends by itself; one has begun
   std::atomic<bool> full_ = false;                     // the queue takes nothing
   std::atomic<bool> has_room_ = true;                  // the disk has as much as a load asks for
@@ -643,6 +648,19 @@ TEST_F(JobsTest, AReplayLeavesSettledWhatWasLoadedUnderTheOtherMode) {
                                  .outcome = queue::OutcomeKind::kCancelled,
                                  .rate = {.count = 1000, .period = absl::Seconds(1)}}));
   EXPECT_EQ(moved.moved, 4u);
+}
+
+TEST_F(JobsTest, ABounceLeavesWhatMayHaveArrivedAndSaysSo) {
+  const queue::CampaignId id = Create("summer");
+  LoadRows(id, 1, 48, 3, absl::Now() - absl::Minutes(1));
+  const std::shared_ptr<queue::Pack> pack = ReadAll(id, absl::Now()).at(0);
+  std::vector<queue::Outcome> outcomes = AllOf(pack, queue::OutcomeKind::kDeferred, absl::Now());
+  outcomes.resize(5);
+  Settle(std::move(outcomes));
+  claimed_ = false;
+  const Job ended = Ended(Order({.kind = Job::Kind::kBounce, .filter = {.campaign = "summer"}}));
+  EXPECT_EQ(ended.moved, 43u);
+  EXPECT_EQ(ended.why, "5 rows are left that are in doubt: they may have arrived");
 }
 
 TEST_F(JobsTest, ABounceBySourceKeepsOnlyTheStreamsThatLeaveFromIt) {
