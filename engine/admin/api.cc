@@ -26,6 +26,9 @@ using nlohmann::json;
 
 constexpr size_t kBodyBytesMax = 64 << 10;
 constexpr int64_t kTailBytesMax = 1 << 20;
+// Of the control socket's connections, those whose requests may last: the others are for commands that are answered at
+// once.
+constexpr int kLastingMax = 24;
 
 absl::Status Usage(const std::string& why) { return WithExit(absl::InvalidArgumentError(why), ExitCode::kUsage); }
 
@@ -213,8 +216,7 @@ void Api::Answer(const char* command, Audited audited, Act act, AdminRequest& re
   // What of its room is left is for what was begun: while there is no more, a refusal gets no entry either.
   if (call.audited) call.entry_refused = audit_.CanAppend();
 
-  if (request.method == "POST" && act != &Api::LoadCampaign && act != &Api::ImportSuppressions &&
-      act != &Api::ReconcileBackup && act != &Api::IngestBounces) {
+  if (request.method == "POST" && !TakesPieces(act)) {
     absl::StatusOr<std::string> body = request.Body(kBodyBytesMax);
     if (!body.ok()) return Respond(call, body.status(), response);
     call.body = body->empty() ? json::object() : json::parse(*body, nullptr, false);
@@ -228,7 +230,35 @@ void Api::Answer(const char* command, Audited audited, Act act, AdminRequest& re
   if (Changes(act, call)) {
     if (const absl::Status admitted = node_.AdmitChange(); !admitted.ok()) return Respond(call, admitted, response);
   }
+  if (request.method == "POST" && request.gone()) {
+    return Respond(call, absl::CancelledError("who asked has gone: nothing was done"), response);
+  }
+  if (!Lasts(act, call)) return Respond(call, (this->*act)(call), response);
+  const std::shared_ptr<void> place = PlaceForLasting();
+  if (place == nullptr) {
+    const std::string why = fmt::format(
+        "{} loads, imports and `events --follow` are under way, which are as many as may be at once", kLastingMax);
+    const absl::Status full = WithExit(absl::UnavailableError(why), ExitCode::kTryLater);
+    return Respond(call, WithNext(full, "End some of them, or give the same command again later."), response);
+  }
   Respond(call, (this->*act)(call), response);
+  if (!response.stream) return;
+  response.stream = [place, stream = std::move(response.stream)](AdminWriter& writer) { stream(writer); };
+}
+
+std::shared_ptr<void> Api::PlaceForLasting() {
+  if (lasting_.fetch_add(1) < kLastingMax) return {this, [](Api* api) { --api->lasting_; }};
+  --lasting_;
+  return nullptr;
+}
+
+bool Api::TakesPieces(Act act) {
+  constexpr Act kActs[] = {&Api::LoadCampaign, &Api::ImportSuppressions, &Api::ReconcileBackup, &Api::IngestBounces};
+  return std::ranges::find(kActs, act) != std::end(kActs);
+}
+
+bool Api::Lasts(Act act, const Call& call) {
+  return TakesPieces(act) || (act == &Api::StreamEvents && call.request.Query("follow") == "1");
 }
 
 bool Api::Changes(Act act, const Call& call) {

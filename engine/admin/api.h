@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -23,6 +25,9 @@ namespace sealift::engine {
 // to see whole never leaves the daemon. While the audit file takes no entry, whatever needs one is refused before it
 // does anything, without an entry. Where one cannot be written after all, nothing is revealed, and a change is answered
 // with an error that says it was made.
+//
+// Requests that may last as long as their sender likes, loads and followers of events, leave some of the listener's
+// connections to the others. What waited in the backlog until its sender had gone is not done.
 //
 // Owned by:  sealiftd; outlives the listener that it was added to.
 // Threads:   the listener's, any number at once.
@@ -51,6 +56,12 @@ class Api {
   // Whether it writes to the queue, and is refused while that cannot be written. Loads and backups ask for themselves.
   static bool Changes(Act act, const Call& call);
   static bool DryRun(const Call& call);
+  // Whether it reads its body as it comes.
+  static bool TakesPieces(Act act);
+  // Whether it may go on for as long as whoever asks likes.
+  static bool Lasts(Act act, const Call& call);
+  // While it is kept, one more of these is under way. Null: there are as many as may be.
+  std::shared_ptr<void> PlaceForLasting();
   void Respond(Call& call, absl::StatusOr<nlohmann::json> result, AdminResponse& response);
 
   absl::StatusOr<nlohmann::json> DescribeNode(Call& call);
@@ -130,6 +141,7 @@ class Api {
   Node& node_;
   Audit& audit_;
   const Options options_;
+  std::atomic<int> lasting_ = 0;
   std::mutex names_mutex_;
   std::map<queue::CampaignId, std::string> names_;  // a campaign's name never changes
 };

@@ -22,7 +22,7 @@ void ConnectionStream::BeginHead() {
   head_bytes_ = 0;
   line_.clear();
   line_taken_ = 0;
-  head_end_ = Clock::now() + absl::ToChronoNanoseconds(limits_.head_timeout);
+  EndReadsIn(limits_.head_timeout);
 }
 
 bool ConnectionStream::Wait(short events, absl::Duration at_most) const {
@@ -64,8 +64,7 @@ ssize_t ConnectionStream::NextLine() {
 ssize_t ConnectionStream::Take(char* out, size_t size) {
   if (in_head_ && head_bytes_ >= limits_.head_bytes_max) return -1;
   if (!buffered()) {
-    absl::Duration wait = limits_.read_timeout;
-    if (in_head_) wait = std::min(wait, absl::FromChrono(head_end_ - Clock::now()));
+    const absl::Duration wait = std::min(limits_.read_timeout, absl::FromChrono(end_ - Clock::now()));
     if (wait <= absl::ZeroDuration() || !Wait(POLLIN, wait)) return -1;
     buffer_.resize(kBufferBytes);
     taken_ = 0;

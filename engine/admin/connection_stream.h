@@ -26,7 +26,12 @@ class ConnectionStream : public httplib::Stream {
 
   // From here to EndHead the head's limits hold.
   void BeginHead();
-  void EndHead() { in_head_ = false; }
+  void EndHead() {
+    in_head_ = false;
+    end_ = Clock::time_point::max();
+  }
+  // What is read until the next head has to come within that time.
+  void EndReadsIn(absl::Duration time) { end_ = Clock::now() + absl::ToChronoNanoseconds(time); }
 
   bool is_readable() const override;
   bool is_writable() const override;
@@ -49,7 +54,7 @@ class ConnectionStream : public httplib::Stream {
   const Limits limits_;
   bool in_head_ = false;
   size_t head_bytes_ = 0;
-  Clock::time_point head_end_;
+  Clock::time_point end_ = Clock::time_point::max();  // of reading
   // httplib reads heads a byte at a time; a system call a byte would be most of the cost of a small request.
   std::string buffer_;
   size_t taken_ = 0;

@@ -29,6 +29,8 @@ thread_local HttpServer::Conversation* HttpServer::conversation_ = nullptr;
 
 void HttpServer::CloseAfterAnswer() { conversation_->close = true; }
 
+void HttpServer::EndReadsIn(absl::Duration time) { conversation_->stream->EndReadsIn(time); }
+
 HttpServer::HttpServer(const Limits& limits) : limits_(limits) {
   set_pre_routing_handler([](const httplib::Request&, httplib::Response& response) {
     const std::optional<Refusal>& refusal = conversation_->refusal;
@@ -135,7 +137,7 @@ void HttpServer::Converse(int fd) {
       const auto idle = static_cast<int>(absl::ToInt64Milliseconds(limits_.idle_timeout));
       if (::poll(ready.data(), ready.size(), idle) <= 0 || (ready[0].revents & POLLIN) == 0) break;
     }
-    conversation = {};
+    conversation = {.stream = &stream};
     admitted = false;
     stream.BeginHead();
     bool closed = false;

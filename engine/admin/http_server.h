@@ -50,6 +50,9 @@ class HttpServer : public httplib::Server {
   // Closes the listening socket, lets requests in flight end for `drain`, cuts the rest, joins.
   void StopServing();
 
+  // The body of the request that this thread answers has to come within that time.
+  static void EndReadsIn(absl::Duration time);
+
   bool stopping() const { return stop_.load(std::memory_order_relaxed); }
 
  protected:
@@ -67,6 +70,7 @@ class HttpServer : public httplib::Server {
  private:
   // What the answering thread knows of its connection beside httplib's request.
   struct Conversation {
+    ConnectionStream* stream = nullptr;
     std::optional<Refusal> refusal;
     bool close = false;
   };

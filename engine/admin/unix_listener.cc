@@ -52,8 +52,8 @@ std::string ErrorBody(std::string_view text) { return fmt::format("{{\"error\":\
 
 class Incoming : public AdminRequest {
  public:
-  Incoming(const httplib::Request& request, const httplib::ContentReader* reader)
-      : request_(request), reader_(reader) {}
+  Incoming(const httplib::Request& request, const httplib::ContentReader* reader, int fd, absl::Duration body_timeout)
+      : request_(request), reader_(reader), fd_(fd), body_timeout_(body_timeout) {}
 
   std::string Header(const std::string& name) const override { return request_.get_header_value(name); }
 
@@ -76,15 +76,26 @@ class Incoming : public AdminRequest {
     return absl::OkStatus();
   }
 
+  // One that only sends no more still listens.
+  bool gone() const override {
+    pollfd ready{.fd = fd_, .events = 0, .revents = 0};
+    return ::poll(&ready, 1, 0) > 0 && (ready.revents & (POLLHUP | POLLERR)) != 0;
+  }
+
   // After the answer: true when the connection can carry another request.
   bool Finish() {
     if (!read_) (void)ReadBody([](std::string_view) { return false; });
     return reader_ == nullptr || whole_;
   }
 
+ protected:
+  void LimitBodyTime() override { HttpServer::EndReadsIn(body_timeout_); }
+
  private:
   const httplib::Request& request_;
   const httplib::ContentReader* const reader_;
+  const int fd_;
+  const absl::Duration body_timeout_;
   bool read_ = false;
   bool whole_ = false;
 };
@@ -125,6 +136,7 @@ std::string AdminRequest::Param(const std::string& name) const {
 
 absl::StatusOr<std::string> AdminRequest::Body(size_t bytes_max) {
   std::string body;
+  LimitBodyTime();
   const absl::Status status = ReadBody([&](std::string_view piece) {
     if (body.size() + piece.size() > bytes_max) return false;
     body += piece;
@@ -147,7 +159,8 @@ class UnixListener::Impl : public HttpServer {
                     .write_timeout = options.write_timeout,
                     .idle_timeout = options.idle_timeout,
                     .drain = options.drain}),
-        socket_(options.path) {
+        socket_(options.path),
+        body_timeout_(options.body_timeout) {
     const auto plain = [this](const httplib::Request& request, httplib::Response& response) {
       Answer(request, response, nullptr);
     };
@@ -185,6 +198,7 @@ class UnixListener::Impl : public HttpServer {
   static thread_local Found found_;
 
   ControlSocket socket_;
+  const absl::Duration body_timeout_;
 };
 
 thread_local UnixListener::Impl::Found UnixListener::Impl::found_;
@@ -226,7 +240,7 @@ std::optional<HttpServer::Refusal> UnixListener::Impl::Admit(int fd, const httpl
 void UnixListener::Impl::Answer(const httplib::Request& request, httplib::Response& response,
                                 const httplib::ContentReader* reader) {
   const int fd = found_.fd;
-  Incoming ours(request, reader);
+  Incoming ours(request, reader, fd, body_timeout_);
   ours.method = request.method;
   ours.path = request.path;
   for (const auto& [name, value] : request.params) ours.query.emplace(name, value);

@@ -43,8 +43,15 @@ class AdminRequest {
   // Errors: Cancelled, Unavailable (the peer went away, or sent nothing for read_timeout).
   virtual absl::Status ReadBody(const std::function<bool(std::string_view piece)>& piece) = 0;
 
-  // The whole body. Errors: ResourceExhausted over bytes_max, and those of ReadBody.
+  // The whole body, which has to come within body_timeout. Errors: ResourceExhausted over bytes_max, and those of
+  // ReadBody.
   absl::StatusOr<std::string> Body(size_t bytes_max);
+
+  // Nobody would hear the answer any more.
+  virtual bool gone() const = 0;
+
+ protected:
+  virtual void LimitBodyTime() = 0;
 };
 
 // The writing end of a streamed answer.
@@ -84,6 +91,7 @@ class UnixListener {
     std::string path;                                  // of the socket; shorter than 108 bytes
     int connections_max = 32;                          // further ones wait in the backlog
     absl::Duration read_timeout = absl::Seconds(60);   // for the next byte of a request that began
+    absl::Duration body_timeout = absl::Seconds(10);   // for a whole body, where it is not taken piece by piece
     absl::Duration write_timeout = absl::Seconds(60);  // for a peer that does not read
     absl::Duration idle_timeout = absl::Seconds(30);   // between two requests
     absl::Duration drain = absl::Seconds(2);           // for requests in flight when it stops

@@ -169,6 +169,36 @@ TEST_F(UnixListenerTest, AChunkedBodyIsReadAndATruncatedOneIsAnError) {
   EXPECT_EQ(truncated.get_future().get().code(), absl::StatusCode::kUnavailable);
 }
 
+TEST_F(UnixListenerTest, ABodyThatIsTakenWholeHasToComeInTime) {
+  listener_ =
+      std::make_unique<UnixListener>(UnixListener::Options{.path = path_, .body_timeout = absl::Milliseconds(50)});
+  listener_->Route("POST", "/start", [](AdminRequest& request, AdminResponse& response) {
+    response.status = absl::IsUnavailable(request.Body(100).status()) ? 408 : 200;
+  });
+  Start();
+  RawClient client = RawClient::ToSocket(path_);
+  ASSERT_TRUE(client.Send("POST /start HTTP/1.1\r\nContent-Length: 100\r\n\r\nx"));
+  EXPECT_THAT(client.ReadUntil("\r\n\r\n"), StartsWith("HTTP/1.1 408")) << "sooner than the next byte has to come";
+  EXPECT_TRUE(client.WaitClosed());
+}
+
+TEST_F(UnixListenerTest, WhoHasGoneIsKnownToHave) {
+  std::promise<void> closed;
+  std::promise<bool> before, after;
+  listener_->Route("POST", "/start", [&](AdminRequest& request, AdminResponse&) {
+    before.set_value(request.gone());
+    closed.get_future().wait();
+    after.set_value(request.gone());
+  });
+  Start();
+  RawClient client = RawClient::ToSocket(path_);
+  ASSERT_TRUE(client.Send("POST /start HTTP/1.1\r\nContent-Length: 0\r\n\r\n"));
+  EXPECT_FALSE(before.get_future().get());
+  client.Close();
+  closed.set_value();
+  EXPECT_TRUE(after.get_future().get());
+}
+
 TEST_F(UnixListenerTest, AnAnswerBeforeTheBodysEndArrivesAndTheConnectionGoesOn) {
   listener_->Route("POST", "/no", [](AdminRequest&, AdminResponse& response) { response.status = 409; });
   listener_->Route("POST", "/some", [](AdminRequest& request, AdminResponse& response) {

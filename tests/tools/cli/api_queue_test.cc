@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/engine/admin/raw_client.h"
 #include "tests/tools/cli/control_socket.h"
 
 namespace sealift::tools {
@@ -143,6 +144,26 @@ TEST(EventsTest, FollowSeesWhatHappensLater) {
   socket.node.events.push_back(later);
   const Ran ran = socket.Run({"events", "--follow", "--limit", "2"});
   EXPECT_EQ(std::count(ran.out.begin(), ran.out.end(), '\n'), 2);
+}
+
+// Others wait for an answer.
+TEST(EventsTest, SoManyFollowThatConnectionsAreLeftForCommands) {
+  ControlSocket socket;
+  std::vector<engine::RawClient> followers;
+  const auto follow = [&] {
+    followers.push_back(engine::RawClient::ToSocket(socket.socket()));
+    EXPECT_TRUE(followers.back().Send("GET /api/v1/events?follow=1 HTTP/1.1\r\n\r\n"));
+    return followers.back().ReadUntil("\r\n\r\n").substr(0, 12);
+  };
+  for (int i = 0; i < 24; ++i) EXPECT_EQ(follow(), "HTTP/1.1 200");
+  const Ran one_more = socket.Run({"events", "--follow"});
+  EXPECT_EQ(one_more.code, 75);
+  EXPECT_THAT(one_more.err, HasSubstr("as many as may be at once"));
+  EXPECT_EQ(socket.Run({"campaign", "start", "spring"}).code, 0);
+  followers.clear();
+  int code = 75;  // until it is noticed that they have gone
+  for (int i = 0; i < 10'000 && code == 75; ++i) code = socket.Run({"events", "--follow", "--limit", "1"}).code;
+  EXPECT_EQ(code, 0);
 }
 
 TEST(EventsTest, CsvHasOneHeaderAndARowAnEvent) {
