@@ -261,6 +261,14 @@ bool Api::Lasts(Act act, const Call& call) {
   return TakesPieces(act) || (act == &Api::StreamEvents && call.request.Query("follow") == "1");
 }
 
+absl::Status Api::Begin(const Call& call) {
+  if (!call.audited) return absl::OkStatus();
+  AuditEntry begun = call.entry;
+  begun.result = "begun";
+  const absl::Status written = audit_.Append(begun);
+  return written.ok() ? absl::OkStatus() : WithExit(written, ExitCode::kIo);
+}
+
 bool Api::Changes(Act act, const Call& call) {
   constexpr Act kOthers[] = {
       &Api::LoadCampaign,     &Api::PreflightCampaign,      &Api::TestCampaign, &Api::ProbeTls,    &Api::FindMessages,

@@ -24,7 +24,8 @@ namespace sealift::engine {
 // kernel, before it is answered: refused and failed ones too. Addresses are masked here, so that one that nobody asked
 // to see whole never leaves the daemon. While the audit file takes no entry, whatever needs one is refused before it
 // does anything, without an entry. Where one cannot be written after all, nothing is revealed, and a change is answered
-// with an error that says it was made.
+// with an error that says it was made. What takes long, or cannot be undone, has an entry before it begins as well: a
+// crash comes between.
 //
 // Requests that may last as long as their sender likes, loads and followers of events, leave some of the listener's
 // connections to the others. What waited in the backlog until its sender had gone is not done.
@@ -62,6 +63,8 @@ class Api {
   static bool Lasts(Act act, const Call& call);
   // While it is kept, one more of these is under way. Null: there are as many as may be.
   std::shared_ptr<void> PlaceForLasting();
+  // Writes down that it begins, where it is audited.
+  absl::Status Begin(const Call& call);
   void Respond(Call& call, absl::StatusOr<nlohmann::json> result, AdminResponse& response);
 
   absl::StatusOr<nlohmann::json> DescribeNode(Call& call);

@@ -74,7 +74,7 @@ absl::StatusOr<json> Api::ReconcileBackup(Call& call) {
           ExitCode::kUsage);
     }
     reconciliation = std::make_unique<Reconciliation>(node_.restoration(), dry_run, *incomplete);
-    return absl::OkStatus();
+    return Begin(call);
   };
   const auto take = [&](std::string_view piece) -> absl::Status {
     if (reconciliation == nullptr) {
@@ -138,11 +138,9 @@ absl::StatusOr<json> Api::RotateKey(Call& call) {
   const absl::StatusOr<std::string> file = call.Text("file");
   if (!file.ok()) return file.status();
   if (!file->starts_with('/')) return Usage("Which file holds the next key? Its absolute path.");
-  // From when it is done the present key may be thrown away: the file tells of it even if a crash comes first.
-  AuditEntry begun = call.entry;
-  begun.target = "file=" + *file;
-  begun.result = "begun";
-  if (absl::Status written = audit_.Append(begun); !written.ok()) return WithExit(written, ExitCode::kIo);
+  call.entry.target = "file=" + *file;
+  if (absl::Status begun = Begin(call); !begun.ok())
+    return begun;  // once it is done the present key may be thrown away
   const absl::StatusOr<queue::KeyReport> keys = node_.RotateKey(*file);
   if (!keys.ok()) return keys.status();
   call.entry.target = fmt::format("from={} to={}", keys->kek, keys->next.value_or(""));

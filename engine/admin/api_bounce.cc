@@ -57,7 +57,8 @@ absl::StatusOr<json> Api::IngestBounces(Call& call) {
       absl::StatusOr<std::string> reason = call.Text("reason");
       if (!reason.ok()) return reason.status();
       call.entry.reason = *std::move(reason);
-      return CheckSuppressionReason(call.entry.reason);
+      if (absl::Status fits = CheckSuppressionReason(call.entry.reason); !fits.ok()) return fits;
+      return Begin(call);
     }
     const std::optional<ReturnedReport> report = DecodeReturnedReport(line);
     if (!report) return Usage("A line of the request is no report.");

@@ -84,10 +84,7 @@ absl::StatusOr<json> Api::CancelCampaign(Call& call) {
   }
   if (*erase) {
     call.entry.command = "campaign cancel --erase";
-    // Of what cannot be undone the file tells even if a crash comes before it is answered.
-    AuditEntry begun = call.entry;
-    begun.result = "begun";
-    if (absl::Status written = audit_.Append(begun); !written.ok()) return WithExit(written, ExitCode::kIo);
+    if (absl::Status begun = Begin(call); !begun.ok()) return begun;
   }
   const absl::StatusOr<CampaignStatus> status = node_.Cancel(call.Name(), *erase);
   if (!status.ok()) return status.status();

@@ -27,7 +27,7 @@ absl::StatusOr<json> Api::LoadCampaign(Call& call) {
         loader->OnRejection([&spool](const CampaignLoader::Rejection& rejection) {
           (*spool)->Add(rejection.line, rejection.column, rejection.reason);
         });
-        return absl::OkStatus();
+        return Begin(call);
       },
       [&loader](std::string_view piece) { return loader->Feed(std::span<const char>(piece.data(), piece.size())); });
 

@@ -112,6 +112,7 @@ absl::StatusOr<json> Api::TestCampaign(Call& call) {
   const absl::StatusOr<queue::SuppressionRecord> known = node_.suppressions().History(request.to);
   if (!known.ok()) return known.status();
   call.entry.target += " key=" + queue::ToHex(known->key);
+  if (absl::Status begun = Begin(call); !begun.ok()) return begun;
   const absl::StatusOr<TestMail> mail = node_.SendTestMail(call.Name(), request);
   if (!mail.ok()) return mail.status();
   call.entry.target += fmt::format(" as={} outcome={}", mail->campaign, mail->outcome);

@@ -262,6 +262,7 @@ absl::StatusOr<json> Api::UndoSuppressions(Call& call) {
     if (!parsed.ok()) return parsed.status();
     *time = *parsed;
   }
+  if (absl::Status begun = Begin(call); !begun.ok()) return begun;
   const absl::StatusOr<uint64_t> removed =
       node_.suppressions().TakeBack(undo, {call.entry.reason, call.entry.user}, *dry_run);
   if (!removed.ok()) return removed.status();
@@ -301,7 +302,7 @@ absl::StatusOr<json> Api::ImportSuppressions(Call& call) {
     import->OnRejection([&spool](const SuppressionImport::Rejection& rejection) {
       (*spool)->Add(rejection.line, rejection.column, rejection.reason);
     });
-    return absl::OkStatus();
+    return Begin(call);
   };
   const auto take = [&](std::string_view piece) -> absl::Status {
     if (import == nullptr) {

@@ -84,8 +84,11 @@ TEST(AuditTest, ALoadIsWrittenDown) {
   const std::string eml = socket.WriteFile("t.eml", "Subject: x\n\nx\n"), csv = socket.WriteFile("r.csv", "email\n");
   EXPECT_EQ(socket.Run({"campaign", "load", "spring", "--stream", "n", "--template", eml, "--recipients", csv}).code,
             0);
-  ASSERT_EQ(socket.AuditEntries().size(), 1u);
-  EXPECT_EQ(socket.AuditEntries()[0]["command"], "campaign load");
+  const std::vector<nlohmann::json> entries = socket.AuditEntries();
+  ASSERT_EQ(entries.size(), 2u);
+  for (const nlohmann::json& entry : entries) EXPECT_EQ(entry["command"], "campaign load");
+  EXPECT_EQ(entries[0]["result"], "begun") << "before its first row was accepted";
+  EXPECT_EQ(entries[1]["result"], "ok");
 }
 
 TEST(AuditTest, WhatFailedIsWrittenDownWithItsReason) {
