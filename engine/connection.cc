@@ -188,7 +188,9 @@ Task<Connection::Opened> Connection::Greet() {
   if (hello != Opened::kYes || forgo_tls_) co_return hello;
   if (!capabilities_.starttls) co_return co_await GoOnInClear();
   offered_tls_ = true;
-  co_return co_await StartTls();
+  const Opened opened = co_await StartTls();
+  // However TLS failed: mail that goes all the same does without it the next time.
+  co_return requirement_.despite_tls && !in_tls_ ? Opened::kNoTls : opened;
 }
 
 bool Connection::IsKnownForTls() const {

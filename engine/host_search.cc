@@ -97,7 +97,9 @@ Task<bool> HostSearch::Run() {
 }
 
 Task<bool> HostSearch::Ask(const std::vector<dns::MxHost>& hosts, size_t admitted) {
-  Lack lack = hosts.empty() ? Lack::kNone : Lack::kRequireTls;  // of every host
+  // Of every host; where mail goes whatever the TLS, of any: the next session does without it.
+  const bool of_any = path_.requirement.despite_tls;
+  Lack lack = hosts.empty() || of_any ? Lack::kNone : Lack::kRequireTls;
   bool left_some = false;
   const absl::Time last = services_.SteadyNow() + kSearchMax;
   for (const dns::MxHost& host : hosts) {
@@ -121,7 +123,7 @@ Task<bool> HostSearch::Ask(const std::vector<dns::MxHost>& hosts, size_t admitte
       co_return false;
     }
     tls_account_.Failed(OpenedFor(), connection_.tls_tries());
-    lack = std::min(lack, LackOf(opened));
+    lack = of_any ? std::max(lack, LackOf(opened)) : std::min(lack, LackOf(opened));
     const Scope& scope = co_await CurrentScope();
     if (scope.ended()) {
       counted_ = true;  // it ended for us, whatever the host would have said
@@ -138,7 +140,7 @@ Task<bool> HostSearch::Ask(const std::vector<dns::MxHost>& hosts, size_t admitte
   }
   if (!left_some) failure_ = connection_.failure();
   // One that was not asked may offer it.
-  if (left_some || hosts.size() < admitted) lack = Lack::kNone;
+  if (!of_any && (left_some || hosts.size() < admitted)) lack = Lack::kNone;
   NoneFound(lack);
   co_return false;
 }

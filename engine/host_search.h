@@ -57,7 +57,7 @@ class HostSearch {
   bool GoesOn(const std::string& host, absl::Time begun);
   // None of the hosts is one that the domain's MTA-STS policy names.
   void NoneAdmitted();
-  // None of those that were asked does; `lack` is all of theirs.
+  // None of those that were asked does; `lack` is theirs.
   void NoneFound(Lack lack);
   // The next sessions ask these last, until some minutes after `since`.
   void PassOverLeft(absl::Time since);

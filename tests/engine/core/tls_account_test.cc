@@ -210,5 +210,34 @@ TEST_F(TlsAccountTest, WhereTlsItselfIsBrokenAReportGoesWithoutItTheNextTime) {
   EXPECT_EQ(EventsOf(id).back().evidence.tls_version, "none");
 }
 
+// What bounces nothing keeps no report either.
+TEST_F(TlsAccountTest, WhereTheHandshakeIsCutAReportGoesWithoutItTheNextTime) {
+  options_.streams[0].retry = {absl::Milliseconds(1)};
+  for (const std::string domain : {"d1.test", "d2.test"}) {
+    MailServer& mx = AddDomain(domain);
+    mx.tls = Certified({.names = {"mx." + domain}}, false);
+    const std::string ready = domain == "d1.test" ? "220 2.0.0 ready" : "454 4.7.0 not now";
+    mx.script = [ready](const MailServer::Conversation&,
+                        std::string_view command) -> std::optional<MailServer::Answer> {
+      if (command == "STARTTLS") return MailServer::Answer{ready, true};
+      return std::nullopt;
+    };
+  }
+  Start();
+  const queue::CampaignId id = Send("report", {"tls@d1.test", "tls@d2.test"}, {.tls_report = true});
+  EXPECT_TRUE(EventuallyDelivered(id, 2));
+}
+
+TEST_F(TlsAccountTest, AHostThatIsDownKeepsNoReportFromAnotherWhoseTlsIsBroken) {
+  options_.streams[0].retry = {absl::Milliseconds(1)};
+  internet_->AddHost("mx1.d1.test");
+  internet_->AddHost("mx2.d1.test").instead_of_handshake = "this is no TLS\r\n";
+  internet_->SetMx("d1.test", {{10, "mx1.d1.test"}, {20, "mx2.d1.test"}});
+  internet_->SetRefusing("mx1.d1.test", true);
+  Start();
+  const queue::CampaignId id = Send("report", {"tls@d1.test"}, {.tls_report = true});
+  EXPECT_TRUE(EventuallyDelivered(id, 1));
+}
+
 }  // namespace
 }  // namespace sealift::engine
