@@ -93,8 +93,7 @@ void LaneTable::NextPage(Pager& pager) {
   // For a whole page: as many as stay here come from the pages of the others, who would find no room.
   if (!HasRoom(*pager.campaign, kPageLanes)) {
     page_waits_ = true;
-    if (!room_timer_.armed()) services_.ArmAt(room_timer_, services_.Now() + kMakeRoomAfter);
-    return;
+    return MakeRoomSoon();
   }
   if (pager.next_page > services_.Now()) return services_.ArmAt(pager.timer, pager.next_page);
   pager.reading = true;
@@ -107,6 +106,10 @@ void LaneTable::NextPage(Pager& pager) {
       IsTransactional(*pager.campaign) ? queue::ReadTurn::kFirst : queue::ReadTurn::kInOrder);
 }
 
+void LaneTable::MakeRoomSoon() {
+  if (!room_timer_.armed()) services_.ArmAt(room_timer_, services_.Now() + kMakeRoomAfter);
+}
+
 // What keeps a lane may have come after it did, and nothing of it happens then.
 void LaneTable::MakeRoom() {
   std::vector<queue::LaneId> ids;
@@ -115,7 +118,7 @@ void LaneTable::MakeRoom() {
   for (const queue::LaneId& id : ids) {
     if (Lane* const lane = Find(id); lane != nullptr) GivesWayToOthers(*lane);
   }
-  if (page_waits_) services_.ArmAt(room_timer_, services_.Now() + kMakeRoomAfter);
+  if (page_waits_) MakeRoomSoon();
 }
 
 void LaneTable::LookAgain() {
@@ -206,6 +209,7 @@ Lane& LaneTable::Create(const queue::LaneRecord& record, std::shared_ptr<ActiveC
 Lane* LaneTable::Receive(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign) {
   if (HasRoom(*campaign, 1) || HomeOf(record.lane) == services_.index) return &Create(record, std::move(campaign));
   services_.send_home(HomeOf(record.lane), record.lane.campaign, services_.Now() + kFullAgain);
+  MakeRoomSoon();
   return nullptr;
 }
 

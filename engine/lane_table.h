@@ -165,8 +165,9 @@ class LaneTable {
   bool GiveWay(Lane& lane, absl::Time until);
   // The same for one that has rows of which none can be sent, where there is no room for it.
   bool GivesWayToOthers(Lane& lane);
-  // Pages have waited for room for a while.
+  // Pages, or lanes from elsewhere, have waited for room for a while.
   void MakeRoom();
+  void MakeRoomSoon();
   void Forget(Lane& lane);
   void CheckStopped();
 
@@ -177,7 +178,7 @@ class LaneTable {
   std::unordered_map<uint32_t, int> lanes_of_;                   // by campaign, of those in memory
   size_t transactional_ = 0;                                     // of the lanes
   bool page_waits_ = false;                                      // for room
-  Timer room_timer_;                                             // then
+  Timer room_timer_;                                             // then, or where lanes were handed back
   std::vector<Claim> retries_, fresh_;                           // of the window that has come; else empty
   std::vector<queue::LaneRead> reads_, urgent_reads_;            // of this turn; urgent: transactional
   std::vector<Stopping> stopping_;

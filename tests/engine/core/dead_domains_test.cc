@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "tests/engine/core/shard_world.h"
+#include "tests/engine/core/window_in_hours.h"
 
 namespace sealift::engine {
 namespace {
@@ -43,6 +45,31 @@ class DeadDomainsTest : public ShardWorld {
       for (const std::string& domain : domains) recipients.push_back(fmt::format("row{}@{}", row, domain));
     }
     return recipients;
+  }
+
+  // Domains that the other of two shards looks after.
+  std::vector<std::string> OfTheOtherShard(size_t count) {
+    std::vector<std::string> domains;
+    for (int i = 0; domains.size() < count; ++i) {
+      std::string domain = fmt::format("d{}.test", i);
+      if (static_cast<uint64_t>(store_->DestinationOf(domain)) % 2 == 1) domains.push_back(std::move(domain));
+    }
+    return domains;
+  }
+  // As the other shard does that has resolved the domains. Empty: each has a host of its own.
+  void Hand(queue::CampaignId id, std::span<const std::string> domains, const std::string& host = "") {
+    OnShard([&](Scheduler& scheduler) {
+      active_.at(id)->sending = true;
+      for (const std::string& domain : domains) {
+        const queue::LaneRecord record{.lane = {id, store_->DestinationOf(domain)},
+                                       .domain = domain,
+                                       .queued = 1,
+                                       .next_due = absl::InfinitePast()};
+        const std::string mx = host.empty() ? "mx." + domain : host;
+        const SiteIdentity site{.key = "10 " + mx, .hosts = {{10, mx}}};
+        scheduler.Receive({record, active_.at(id), site, scheduler.services().holds});
+      }
+    });
   }
 
   size_t Connects() {
@@ -131,24 +158,12 @@ TEST_F(DeadDomainsTest, LanesOfAnotherShardAreHandedBackWithTheTimeAtWhichTheyAr
     first = std::min(first, when);
     last = std::max(last, when);
   };
-  std::vector<std::string> domains;  // that the other shard looks after
-  for (int i = 0; domains.size() < kDomains; ++i) {
-    std::string domain = fmt::format("d{}.test", i);
-    if (static_cast<uint64_t>(store_->DestinationOf(domain)) % 2 == 1) domains.push_back(std::move(domain));
-  }
+  const std::vector<std::string> domains = OfTheOtherShard(kDomains);
   AddDead(domains);
   Start();
   const queue::CampaignId id = Load("spring", Rows(domains, 1));
   const absl::Time began = absl::Now();
-  OnShard([&](Scheduler& scheduler) {
-    active_.at(id)->sending = true;
-    for (const std::string& domain : domains) {
-      const queue::LaneRecord record{
-          .lane = {id, store_->DestinationOf(domain)}, .domain = domain, .queued = 1, .next_due = absl::InfinitePast()};
-      const SiteIdentity site{.key = "10 mx." + domain, .hosts = {{10, "mx." + domain}}};
-      scheduler.Receive({record, active_.at(id), site, scheduler.services().holds});
-    }
-  });
+  Hand(id, domains);
   ASSERT_TRUE(EventuallyTried(id, kDomains));
   EXPECT_TRUE(Eventually([&] { return scheduler().lanes().size() <= LaneTable::kWaitingMax; }));
   OnShard([&](Scheduler& scheduler) {
@@ -180,6 +195,28 @@ TEST_F(DeadDomainsTest, AFullShardHandsBackWhatItIsGiven) {
     EXPECT_EQ(scheduler.lanes().size(), LaneTable::kLanesMax);
     EXPECT_THAT(handed_back, SizeIs(kBeyond));
   });
+}
+
+// Its own pages are read to the end, so that none of them waits for room.
+TEST_F(DeadDomainsTest, AFullShardMakesRoomForWhatItIsGiven) {
+  shards_ = 2;
+  options_.smtp.connections = 0;
+  bool handed_back = false;
+  on_handed_back_ = [&](queue::CampaignId, absl::Time) { handed_back = true; };
+  AddDomain("d.test");
+  const std::vector<std::string> domains = OfTheOtherShard(LaneTable::kLanesMax + 1);
+  Start();
+  const queue::CampaignId id = Load("spring", Rows(domains, 1));
+  Hand(id, std::span(domains).first(LaneTable::kLanesMax), "mx.d.test");
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d.test") == LaneTable::kLanesMax; }, absl::Minutes(2)));
+  OnShard([&](Scheduler& scheduler) {
+    options_.streams[0].opens = WindowInHours(6, 12);
+    scheduler.Adopt(std::make_shared<const Options>(options_), scheduler.services().signing_keys);
+    EXPECT_EQ(scheduler.lanes().size(), LaneTable::kLanesMax);
+    EXPECT_FALSE(handed_back);
+  });
+  Hand(id, std::span(domains).last(1), "mx.d.test");
+  EXPECT_TRUE(Eventually([&] { return scheduler().lanes().size() <= LaneTable::kWaitingMax; }));
 }
 
 }  // namespace

@@ -4,23 +4,13 @@
 #include <gtest/gtest.h>
 
 #include "engine/explain.h"
-#include "engine/shaping/send_window.h"
 #include "tests/engine/core/row_taker.h"
+#include "tests/engine/core/window_in_hours.h"
 
 namespace sealift::engine {
 namespace {
 
 using ::testing::HasSubstr;
-
-// Of a day that begins so many hours from now: it stays open, or closed, for hours, however long a test takes.
-std::shared_ptr<const SendWindow> WindowInHours(int from, int to) {
-  const auto wall = [](int hours) {
-    return absl::FormatTime("%H:%M", absl::Now() + absl::Hours(hours), absl::UTCTimeZone());
-  };
-  const absl::StatusOr<SendWindow> window = SendWindow::Of({}, wall(from), wall(to), "UTC");
-  EXPECT_TRUE(window.ok()) << window.status();
-  return std::make_shared<const SendWindow>(*window);
-}
 
 // As a reload does.
 void SetWindow(Scheduler& scheduler, Options& options, std::shared_ptr<const SendWindow> window) {
