@@ -93,6 +93,9 @@ struct Lane {
   // Every row that was read of it has an outcome.
   bool Answered() const { return window.empty() && ahead == 0 && unanswered == 0; }
 
+  // Its domain could not be resolved, and is looked up again at lookup_at.
+  bool AwaitsLookUp() const { return verdict.has_value() && verdict->tried && !verdict->Bounces(); }
+
   // Nothing of it is in use: it can be forgotten and found again in the store.
   bool Idle() const {
     return window.empty() && withheld.empty() && ahead == 0 && unsettled == 0 && !reading && !frozen;

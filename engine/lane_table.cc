@@ -263,8 +263,7 @@ void LaneTable::OnDue(Lane& lane) {
 
 void LaneTable::OnClockSet() {
   for (const auto& [id, lane] : lanes_) {
-    const bool looks_up = lane->verdict.has_value() && lane->verdict->tried;
-    if (lane->due_timer.armed()) services_.ArmAt(lane->due_timer, looks_up ? lane->lookup_at : lane->next_due);
+    if (lane->due_timer.armed()) ArmDue(*lane);
   }
   for (const auto& [campaign, pager] : pagers_) {
     pager->next_page = std::min(pager->next_page, services_.Now() + kFullAgain);  // a pause, whatever the clock says
@@ -274,7 +273,7 @@ void LaneTable::OnClockSet() {
 
 void LaneTable::LookUpAt(Lane& lane, absl::Time when) {
   lane.lookup_at = when;
-  services_.ArmAt(lane.due_timer, when);
+  ArmDue(lane);
 }
 
 void LaneTable::Reread(queue::CampaignId campaign) {
@@ -347,7 +346,7 @@ void LaneTable::Want(Lane& lane) {
   if (!lane.more || lane.hold != nullptr) return MaybeForget(lane);
   // Nobody would take the rows before its site is known.
   if (lane.queue == nullptr && !lane.verdict.has_value()) return callbacks_.found(lane);
-  if (lane.verdict.has_value() && !lane.verdict->Bounces() && lane.verdict->tried && !lane.recount) return;
+  if (lane.AwaitsLookUp() && !lane.recount) return;
   if (!lane.withheld.empty()) return;  // they go first: nothing else bounds them
   if (lane.window.size() <= static_cast<size_t>(lane.packs_next) * queue::Pack::kRowsMax / 2) {
     Read(lane, lane.fresh);
@@ -486,10 +485,9 @@ void LaneTable::DueAt(Lane& lane, absl::Time due) {
 }
 
 void LaneTable::ArmDue(Lane& lane) {
-  if (lane.next_due == absl::InfiniteFuture()) return;
   // Until it has been asked again, the timer of a domain that could not be resolved is the look-up's.
-  if (lane.verdict.has_value() && !lane.verdict->Bounces() && lane.verdict->tried) return;
-  services_.ArmAt(lane.due_timer, lane.next_due);
+  const absl::Time when = lane.AwaitsLookUp() ? lane.lookup_at : lane.next_due;
+  if (when != absl::InfiniteFuture()) services_.ArmAt(lane.due_timer, when);
 }
 
 void LaneTable::MakeDue(const queue::LaneRecord& record, std::shared_ptr<ActiveCampaign> campaign, absl::Time due,
@@ -535,7 +533,7 @@ void LaneTable::MaybeForget(Lane& lane) {
     lane.discarded = false;
     Rewind(lane);
     callbacks_.rewound(lane);
-    if (lane.verdict.has_value() && lane.verdict->tried) services_.ArmAt(lane.due_timer, lane.lookup_at);
+    if (lane.AwaitsLookUp()) ArmDue(lane);
     return Want(lane);
   }
   // What a hold keeps is found again when it has ended. Who is held by its provider stays, to be counted, while there

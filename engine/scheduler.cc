@@ -164,8 +164,8 @@ void Scheduler::ConcludeVerdict(Lane& lane) {
   if (!lane.window.empty() && (bounces || !verdict.tried)) starved_lanes_.insert(lane.id);
   if (bounces) {
     lanes_.Want(lane);
-  } else if (verdict.tried && !looked_up_later && stream != nullptr) {
-    const RetrySchedule schedule({.intervals = stream->retry});
+  } else if (verdict.tried && !looked_up_later) {
+    const RetrySchedule schedule({.intervals = stream != nullptr ? stream->retry : StreamOptions().retry});
     lanes_.LookUpAt(lane,
                     schedule.Next(++lane.lookup_failures, services_.Now(), absl::InfiniteFuture(), services_.random()));
   }

@@ -125,6 +125,26 @@ TEST_F(SchedulerFailureTest, OutcomesOfOthersDoNotPutOffALookup) {
   });
 }
 
+TEST_F(SchedulerFailureTest, ALookupThatIsDueWhileItsLaneIsReadIsMadeAfterwards) {
+  AddDomain("d1.test");
+  internet_->SetVerdict("d1.test", dns::Verdict::kServFail);
+  Start();
+  const queue::CampaignId id = Send("spring", {"jane@d1.test"});
+  ASSERT_TRUE(EventuallyTried(id, 1));
+  const queue::LaneId lane{id, store_->DestinationOf("d1.test")};
+  ASSERT_TRUE(Eventually([&] { return scheduler().lanes().Find(lane)->Idle(); }));
+  OnShard([&](Scheduler& scheduler) {
+    scheduler.Reread(active_.at(id));
+    Lane& read = *scheduler.lanes().Find(lane);
+    ASSERT_TRUE(read.reading);
+    read.lookup_at = scheduler.services().Now();
+    ring_->timers().Disarm(read.due_timer);  // as it is once it has fired
+    read.OnDue();
+    EXPECT_EQ(internet_->lookups.size(), 1u);
+  });
+  EXPECT_TRUE(Eventually([&] { return internet_->lookups.size() == 2; }));
+}
+
 TEST_F(SchedulerFailureTest, AnExpiredRowIsNeverOffered) {
   MailServer& mx = AddDomain("d1.test");
   Start();
