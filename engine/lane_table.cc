@@ -157,6 +157,10 @@ void LaneTable::OnPage(queue::CampaignId campaign, queue::LanesPage page) {
     if (record.queued <= record.in_doubt) continue;
     const LaneFacts facts{record.lane, pager.campaign->name, pager.campaign->stream, record.domain};
     if (services_.holds->OnLane(facts) != nullptr) continue;  // found again when the hold has ended
+    if (const absl::Time again = lookups_.NotBefore(record.lane); again > now) {
+      PassOver(pager, again);
+      continue;
+    }
     if (!HasFresh(record) && record.next_due > now + Soon(pager) &&
         (pager.crowded || Crowded(IsTransactional(*pager.campaign)))) {
       PassOver(pager, record.next_due);
@@ -193,6 +197,7 @@ Lane& LaneTable::Create(const queue::LaneRecord& record, std::shared_ptr<ActiveC
   lane.queued = static_cast<int64_t>(record.queued - std::min(record.queued, record.in_doubt));
   lane.retrying = static_cast<int64_t>(record.retrying);
   lane.sated = static_cast<int64_t>(record.sated);
+  lookups_.Restore(lane);
   const LaneFacts facts = FactsOf(lane, nullptr);
   lane.hold = services_.holds->OnLane(facts);
   lane.holds_rows = services_.holds->OfRows(facts) != nullptr;
@@ -218,6 +223,9 @@ void LaneTable::TakeUp(const queue::LaneRecord& record, std::shared_ptr<ActiveCa
   if (found == pagers_.end() || !campaign->sending || Find(record.lane) != nullptr) return;
   const LaneFacts facts{record.lane, campaign->name, campaign->stream, record.domain};
   if (services_.holds->OnLane(facts) != nullptr) return;  // found again when the hold has ended
+  if (const absl::Time again = lookups_.NotBefore(record.lane); again > services_.Now()) {
+    return PassOver(*found->second, again);
+  }
   if (HasRoom(*campaign, 1)) {
     callbacks_.found(Create(record, std::move(campaign)));
     return;
@@ -556,6 +564,7 @@ bool LaneTable::GiveWay(Lane& lane, absl::Time until) {
   if (HomeOf(lane.id) != services_.index) {
     services_.send_home(HomeOf(lane.id), campaign, until);
   } else if (const auto pager = pagers_.find(Number(campaign)); pager != pagers_.end()) {
+    if (lane.AwaitsLookUp()) lookups_.Keep(lane, services_.Now());
     PassOver(*pager->second, until);
   } else {
     return false;
@@ -566,9 +575,10 @@ bool LaneTable::GiveWay(Lane& lane, absl::Time until) {
 }
 
 bool LaneTable::GivesWayToOthers(Lane& lane) {
-  if (!Crowded(lane.transactional) || lane.queue == nullptr || lane.hold != nullptr || lane.discarded) return false;
+  if (!Crowded(lane.transactional) || lane.hold != nullptr || lane.discarded) return false;
   if (!lane.withheld.empty() || lane.ahead > 0 || lane.unsettled > 0 || lane.reading || lane.frozen) return false;
-  const absl::Time until = callbacks_.blocked_until(lane);
+  if (lane.queue == nullptr && !lane.AwaitsLookUp()) return false;
+  const absl::Time until = lane.AwaitsLookUp() ? lane.lookup_at : callbacks_.blocked_until(lane);
   return until > services_.Now() + kAWhile && GiveWay(lane, until);
 }
 
@@ -617,6 +627,7 @@ void LaneTable::CheckStopped() {
     if (pager != pagers_.end() && !pager->second->campaign->sending) {
       services_.ring.timers().Disarm(pager->second->timer);
       pagers_.erase(pager);
+      lookups_.Forget(stopping_[i].campaign);
     }
     const std::function<void()> done = std::move(stopping_[i].done);
     stopping_.erase(stopping_.begin() + static_cast<std::ptrdiff_t>(i));

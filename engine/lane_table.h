@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "engine/active_campaign.h"
 #include "engine/lane.h"
+#include "engine/lookup_memory.h"
 #include "engine/shard_services.h"
 #include "queue/store.h"
 
@@ -21,9 +22,9 @@ namespace sealift::engine {
 // rows in batches, a batch a turn of the ring. However long the queue, about kLanesMax lanes are here, and those of
 // transactional mail beside them, which never waits behind the others: when the table is full the pages wait, and a
 // shard that receives lanes from another hands back what is too much. Beyond kWaitingMax those of which nothing can be
-// sent for a while give way: they are not due, no host of their site answers, their window is closed, or a limit is
-// spent. A later pass finds them again; the shard that looks after the lane's destination makes it, wherever its site
-// is.
+// sent for a while give way: they are not due, their domain does not resolve, no host of their site answers, their
+// window is closed, or a limit is spent. A later pass finds them again; the shard that looks after the lane's
+// destination makes it, wherever its site is.
 //
 // Owned by:  the scheduler.
 // Threads:   the shard's; the store's answers arrive through its inbox.
@@ -179,6 +180,7 @@ class LaneTable {
   size_t transactional_ = 0;                                     // of the lanes
   bool page_waits_ = false;                                      // for room
   Timer room_timer_;                                             // then, or where lanes were handed back
+  LookupMemory lookups_;                                         // of lanes that gave way
   std::vector<Claim> retries_, fresh_;                           // of the window that has come; else empty
   std::vector<queue::LaneRead> reads_, urgent_reads_;            // of this turn; urgent: transactional
   std::vector<Stopping> stopping_;

@@ -94,6 +94,30 @@ TEST_F(DeadDomainsTest, LanesAndSitesThatWaitAreBoundedAndEachIsTriedOnce) {
   EXPECT_EQ(CountersOf(id).deferrals, static_cast<uint64_t>(kDomains)) << "one row a domain";
 }
 
+// Of a domain that does not resolve either, whatever else makes a pass over the lanes.
+TEST_F(DeadDomainsTest, LanesThatWaitForALookUpAreBoundedAndOneRowOfEachIsTried) {
+  constexpr int kDomains = static_cast<int>(LaneTable::kWaitingMax) + kMore;
+  std::vector<std::string> domains;
+  domains.reserve(kDomains);
+  for (int i = 0; i < kDomains; ++i) {
+    domains.push_back(fmt::format("d{}.test", i));
+    internet_->SetVerdict(domains.back(), dns::Verdict::kServFail);
+  }
+  internet_->SetVerdict("last.test", dns::Verdict::kServFail);
+  Start();
+  const queue::CampaignId id = Send("spring", Rows(domains, 2));
+  ASSERT_TRUE(EventuallyTried(id, kDomains));
+  const auto bounded = [&] { return scheduler().lanes().size() <= LaneTable::kWaitingMax; };
+  EXPECT_TRUE(Eventually(bounded)) << scheduler().lanes().size();
+  // Another pass, which finds a lane more.
+  LoadMore(id, 2 * kDomains + 1, {"a1@last.test"});
+  OnShard([](Scheduler& scheduler) { scheduler.lanes().LookAgain(); });
+  ASSERT_TRUE(EventuallyTried(id, kDomains + 1));
+  EXPECT_TRUE(Eventually(bounded));
+  EXPECT_EQ(CountersOf(id).deferrals, static_cast<uint64_t>(kDomains) + 1) << "one row a domain";
+  OnShard([&](Scheduler&) { EXPECT_EQ(internet_->lookups.size(), static_cast<size_t>(kDomains) + 1); });
+}
+
 // Those that wait half a minute would keep those out that are due meanwhile.
 TEST_F(DeadDomainsTest, WhatIsDueWithinAMinuteLeavesRoomForWhatIsDue) {
   constexpr int kDomains = static_cast<int>(LaneTable::kWaitingMax) + kMore;
