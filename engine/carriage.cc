@@ -24,6 +24,12 @@ bool Carriage::MayTake(const SharedSlots& counts, const Carried& of_path, absl::
                               [&](const auto& count) { return count->IsFull() || IsLeft(*count, of_path, now); });
 }
 
+bool Carriage::MayTake(const SharedSlots& counts, absl::Time now) const {
+  return std::ranges::all_of(counts, [&](const auto& count) {
+    return Contains(has_, count) || (!count->IsFull() && !IsLeft(*count, of_path_, now));
+  });
+}
+
 bool Carriage::Take(const SharedSlots& counts, absl::Time now) {
   if (counts.empty()) return true;
   if (has_.empty()) since_ = now;

@@ -33,6 +33,8 @@ class Carriage {
 
   // Whether it may carry mail that is counted in these: takes one of each that it has not yet, or none and calls.
   bool Take(const SharedSlots& counts, absl::Time now);
+  // Whether Take would do so.
+  bool MayTake(const SharedSlots& counts, absl::Time now) const;
   // It carries no other mail any more.
   void KeepOnly(const SharedSlots& counts);
   void Release() { KeepOnly({}); }

@@ -429,17 +429,22 @@ void Paths::WakeIdle(const Path& path) {
   }
 }
 
-bool Paths::StandsAside(Path& path, Slots::For what) {
+bool Paths::StandsAside(Path& path, Slots::For what, const Carriage& carriage) {
   const absl::Time now = services_.SteadyNow();
   if (what != Slots::For::kAnything || !IsCalledFor(path, now)) return false;
   for (const std::unique_ptr<SendQueue>& queue : path.site.queues) {
-    if (!queue->transactional()) break;  // they stand in front
-    if (queue->HasRows() && queue->requirement == path.requirement && queue->PermitsOf(path.source) != nullptr) {
-      return false;  // it has the next row of these itself
-    }
+    if (!queue->transactional()) break;                  // they stand in front
+    if (MayCarry(*queue, path, carriage)) return false;  // it has the next row of these itself
   }
   if (path.site.precedence.Answer(now)) return true;
   return std::ranges::any_of(path.slots, [now](const auto& slots) { return slots->precedence().Answer(now); });
+}
+
+bool Paths::MayCarry(SendQueue& queue, const Path& path, const Carriage& carriage) const {
+  if (!queue.HasRows() || queue.requirement != path.requirement || !queue.campaign->sending) return false;
+  if (queue.PermitsOf(path.source) == nullptr || queue.ClosedUntil(services_.Now()) > services_.Now()) return false;
+  return RefusedForLong(queue, path).kind == Refusal::Kind::kNone &&
+         carriage.MayTake(queue.carried_by, services_.SteadyNow());
 }
 
 bool Paths::IsOverAtSite(const Path& path, Slots::For what) {

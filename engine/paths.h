@@ -76,7 +76,7 @@ class Paths {
 
   // Whether a session that is between two messages is to end, so that transactional mail which has none gets its
   // connection. Asked once for each session that ends: it answers a call.
-  bool StandsAside(Path& path, Slots::For what);
+  bool StandsAside(Path& path, Slots::For what, const Carriage& carriage);
 
   // Whether a session that is between two messages is to end because a reload has left less room than there is open, or
   // has moved its source to another address.
@@ -139,6 +139,8 @@ class Paths {
   bool RefusedForLong(Path& path) const;
   // The limit that keeps the queue's mail from the path so long that it is not worth connecting. kNone: none does.
   Refusal RefusedForLong(SendQueue& queue, const Path& path) const;
+  // Whether a session of the path may have the queue's next row.
+  bool MayCarry(SendQueue& queue, const Path& path, const Carriage& carriage) const;
   // As many sessions are open as the shard has for mail of this queue.
   bool HasAll(const SendQueue& queue) const;
   // Transactional mail has no connection, and one that others have is called off; not while a limit of the queue's own

@@ -132,7 +132,8 @@ void Session::LookAround() {
   const bool may_give =
       what_ == Slots::For::kAnything && (path_.sessions > 1 || services_.SteadyNow() - opened_ >= kTurn);
   Paths& paths = scheduler_.paths();
-  closing_ = paths.IsTooMany(path_, taken_) || paths.StandsAside(path_, what_) || (may_give && paths.GivesWay(path_));
+  closing_ = paths.IsTooMany(path_, taken_) || paths.StandsAside(path_, what_, carriage_) ||
+             (may_give && paths.GivesWay(path_));
 }
 
 bool Session::MayBegin() {

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "engine/precedence.h"
 #include "tests/engine/core/shard_world.h"
+#include "tests/engine/core/window_in_hours.h"
 
 namespace sealift::engine {
 namespace {
@@ -46,6 +47,7 @@ class OvertakingTest : public ShardWorld {
       return std::nullopt;
     };
     Start();
+    if (before_bulk_) before_bulk_();
     Send("spring", Recipients(kBulk, "d1.test"));
     ASSERT_TRUE(Eventually([&] { return bulk.accepted.size() > 10; }));
     const queue::CampaignId code = Send("code", {to}, {.stream = "codes"});
@@ -58,12 +60,28 @@ class OvertakingTest : public ShardWorld {
 
   static constexpr int kBulk = 20'000;
   MailServer* bulk_ = nullptr;
+  std::function<void()> before_bulk_;
 };
 
 TEST_F(OvertakingTest, AConnectionOfTheSourceIsGivenBackToIt) {
   options_.sources[0].connections = {.count = 1, .origin = "t:1"};
   bulk_ = &AddDomain("d1.test");
   ExpectToOvertake(AddDomain("code.test"), "a1@code.test");
+}
+
+// What waits for its window there will not have the next row.
+TEST_F(OvertakingTest, AConnectionIsGivenBackThoughOtherTransactionalMailWaitsThere) {
+  options_.sources[0].connections = {.count = 1, .origin = "t:1"};
+  StreamOptions& alerts = AddStream("alerts");
+  alerts.kind = StreamKind::kTransactional;
+  alerts.opens = WindowInHours(6, 12);
+  bulk_ = &AddDomain("d1.test");
+  MailServer& mx = AddDomain("code.test");
+  before_bulk_ = [this] {
+    Send("alert", {"a1@d1.test"}, {.stream = "alerts"});
+    ASSERT_TRUE(Eventually([&] { return RowsReady("d1.test") == 1; }));
+  };
+  ExpectToOvertake(mx, "a1@code.test");
 }
 
 TEST_F(OvertakingTest, AConnectionOfTheSiteIsGivenBackToIt) {
