@@ -10,13 +10,15 @@ absl::StatusOr<FinishedMessage> FinishedOf(const queue::Row& row) {
 
 void PieceReader::Ask(uint32_t piece) {
   read_ = std::make_shared<Read>();
-  services_.store.ReadPiece(campaign_, queue::BodyId{message_}, piece,
-                            [read = read_, post = services_.post](absl::StatusOr<std::string> got) {
-                              post([read, got = std::move(got)]() mutable {
-                                read->piece = std::move(got);
-                                read->arrived.NotifyAll();
-                              });
-                            });
+  services_.store.ReadPiece(
+      campaign_, queue::BodyId{message_}, piece,
+      [read = read_, post = services_.post](absl::StatusOr<std::string> got) {
+        post([read, got = std::move(got)]() mutable {
+          read->piece = std::move(got);
+          read->arrived.NotifyAll();
+        });
+      },
+      turn_);
 }
 
 Task<absl::StatusOr<std::string>> PieceReader::Take() {

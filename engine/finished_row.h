@@ -24,8 +24,8 @@ absl::StatusOr<FinishedMessage> FinishedOf(const queue::Row& row);
 // Threads:   the shard's.
 class PieceReader {
  public:
-  PieceReader(ShardServices& services, queue::CampaignId campaign, uint32_t message)
-      : services_(services), campaign_(campaign), message_(message) {}
+  PieceReader(ShardServices& services, queue::CampaignId campaign, uint32_t message, queue::ReadTurn turn)
+      : services_(services), campaign_(campaign), message_(message), turn_(turn) {}
 
   // Begins to read a piece. Nothing else is being read.
   void Ask(uint32_t piece);
@@ -42,6 +42,7 @@ class PieceReader {
   ShardServices& services_;
   const queue::CampaignId campaign_;
   const uint32_t message_;
+  const queue::ReadTurn turn_;
   std::shared_ptr<Read> read_;  // shared with the reader's answer, which may find the session gone
 };
 

@@ -103,7 +103,7 @@ void LaneTable::NextPage(Pager& pager) {
       [this, post = services_.post, id](queue::LanesPage page) {
         post([this, id, page = std::move(page)]() mutable { OnPage(id, std::move(page)); });
       },
-      IsTransactional(*pager.campaign) ? queue::ReadTurn::kFirst : queue::ReadTurn::kInOrder);
+      queue::TurnOf(IsTransactional(*pager.campaign)));
 }
 
 void LaneTable::MakeRoomSoon() {

@@ -67,7 +67,8 @@ Task<absl::Status> OutgoingMessage::Fetch(Assignment assignment) {
     content_ = {};
     co_return absl::OkStatus();
   }
-  pieces_.emplace(services_, assignment.lane->id.campaign, finished->number);
+  pieces_.emplace(services_, assignment.lane->id.campaign, finished->number,
+                  queue::TurnOf(assignment.queue->transactional()));
   if (signed_ == nullptr) {
     pieces_->Ask(0);
     const absl::StatusOr<std::string> first = co_await pieces_->Take();

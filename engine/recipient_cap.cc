@@ -44,13 +44,15 @@ Task<absl::StatusOr<RecipientCap::Answer>> RecipientCap::Ask(const StreamOptions
 
   const absl::Time now = services_.Now();
   const auto read = std::make_shared<Read>();
-  services_.store.ReadReceived(name, std::move(recipient), now - cap.period, static_cast<size_t>(cap.count),
-                               [read, post = services_.post](absl::StatusOr<std::vector<absl::Time>> got) {
-                                 post([read, got = std::move(got)]() mutable {
-                                   read->times = std::move(got);
-                                   read->arrived.NotifyAll();
-                                 });
-                               });
+  services_.store.ReadReceived(
+      name, std::move(recipient), now - cap.period, static_cast<size_t>(cap.count),
+      [read, post = services_.post](absl::StatusOr<std::vector<absl::Time>> got) {
+        post([read, got = std::move(got)]() mutable {
+          read->times = std::move(got);
+          read->arrived.NotifyAll();
+        });
+      },
+      queue::TurnOf(stream.kind == StreamKind::kTransactional));
   while (!read->times.has_value()) {
     const absl::Status waited = co_await read->arrived.Wait();
     if (!waited.ok()) co_return waited;

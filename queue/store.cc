@@ -206,20 +206,24 @@ void Store::ReadLanes(CampaignId campaign, std::string cursor, int max, int shar
 }
 
 void Store::ReadPiece(CampaignId campaign, BodyId body, uint32_t piece,
-                      std::move_only_function<void(absl::StatusOr<std::string>)> done) {
-  parts_->readers->Do([=, parts = parts_.get(), done = std::move(done)](Unsealer& unsealer) mutable {
-    done(parts->Noted(ReadBodyPiece(parts->database.get(), &unsealer, campaign, body, piece)));
-  });
+                      std::move_only_function<void(absl::StatusOr<std::string>)> done, ReadTurn turn) {
+  parts_->readers->Do(
+      [=, parts = parts_.get(), done = std::move(done)](Unsealer& unsealer) mutable {
+        done(parts->Noted(ReadBodyPiece(parts->database.get(), &unsealer, campaign, body, piece)));
+      },
+      turn);
 }
 
 void Store::ReadReceived(std::string stream, std::string recipient, absl::Time since, size_t max,
-                         std::move_only_function<void(absl::StatusOr<std::vector<absl::Time>>)> done) {
-  parts_->readers->Do([parts = parts_.get(), stream = std::move(stream), recipient = std::move(recipient), since, max,
-                       done = std::move(done)](Unsealer&) mutable {
-    std::string scratch;
-    const AddressHash of = HashName(*parts->ring, stream, &scratch);
-    done(Receipts(parts->database.get()).Of(of, HashAddress(*parts->ring, recipient, &scratch), since, max));
-  });
+                         std::move_only_function<void(absl::StatusOr<std::vector<absl::Time>>)> done, ReadTurn turn) {
+  parts_->readers->Do(
+      [parts = parts_.get(), stream = std::move(stream), recipient = std::move(recipient), since, max,
+       done = std::move(done)](Unsealer&) mutable {
+        std::string scratch;
+        const AddressHash of = HashName(*parts->ring, stream, &scratch);
+        done(Receipts(parts->database.get()).Of(of, HashAddress(*parts->ring, recipient, &scratch), since, max));
+      },
+      turn);
 }
 
 absl::StatusOr<std::string> Store::ReadPiece(CampaignId campaign, BodyId body, uint32_t piece) {

@@ -195,13 +195,14 @@ class Store {
 
   // A piece of a finished message, as its load gave it. NotFound: it is not kept.
   void ReadPiece(CampaignId campaign, BodyId body, uint32_t piece,
-                 std::move_only_function<void(absl::StatusOr<std::string>)> done);
+                 std::move_only_function<void(absl::StatusOr<std::string>)> done, ReadTurn turn = ReadTurn::kInOrder);
 
   // When the recipient (of an A-label domain) has received messages of the stream since `since`, oldest first, of those
   // that count (Outcome::received); the newest `max` of them. What is committed when this is called is among them.
   // Kept for a day.
   void ReadReceived(std::string stream, std::string recipient, absl::Time since, size_t max,
-                    std::move_only_function<void(absl::StatusOr<std::vector<absl::Time>>)> done);
+                    std::move_only_function<void(absl::StatusOr<std::vector<absl::Time>>)> done,
+                    ReadTurn turn = ReadTurn::kInOrder);
 
   // Gives the lane's retries that lie after the cursor `after` (empty: all) and are due later than `due` the new due
   // time. Rows move in chunks; a crash between two leaves the rest where it was. `done` runs on the committer's thread.

@@ -40,6 +40,7 @@ enum class ReadTurn : uint8_t {
   kInOrder,
   kFirst,  // before all that are in order: for what must go out now
 };
+constexpr ReadTurn TurnOf(bool transactional) { return transactional ? ReadTurn::kFirst : ReadTurn::kInOrder; }
 
 // What a token of a message is given out for; see MessageTokens.
 enum class TokenPurpose : uint8_t {

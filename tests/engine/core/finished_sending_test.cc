@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "engine/finished_loader.h"
+#include "tests/engine/core/busy_readers.h"
 #include "tests/engine/core/message_frames.h"
 #include "tests/engine/core/shard_world.h"
 
@@ -71,6 +72,24 @@ class FinishedSendingTest : public ShardWorld {
     return all;
   }
 };
+
+TEST_F(FinishedSendingTest, ATransactionalMessageIsReadBeforeWhatOthersRead) {
+  options_.streams[0].kind = StreamKind::kTransactional;
+  Signal hello;
+  AddDomain("d2.test").script = [&](const MailServer::Conversation&,
+                                    std::string_view command) -> std::optional<MailServer::Answer> {
+    if (command.starts_with("EHLO")) return MailServer::Answer{.text = "250 mx", .after = &hello};
+    return std::nullopt;
+  };
+  Start();
+  const queue::CampaignId id = SendMessages({"From: a@s.test\r\nTo: one@d2.test\r\n\r\nx\r\n"});
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d2.test") == 1 && hello.waiting() == 1; }));
+  BusyReaders readers(*store_);
+  OnShard([&](Scheduler&) { hello.NotifyAll(); });
+  ASSERT_TRUE(Eventually([&] { return RowsReady("d2.test") == 0; }));
+  readers.GoOn();
+  EXPECT_TRUE(EventuallyDelivered(id, 1));
+}
 
 TEST_F(FinishedSendingTest, AMessageGetsTheListFieldsOfItsStreamThatItLacks) {
   MailServer& server = AddDomain("d2.test");

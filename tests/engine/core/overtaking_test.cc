@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "engine/precedence.h"
+#include "tests/engine/core/busy_readers.h"
 #include "tests/engine/core/shard_world.h"
 #include "tests/engine/core/window_in_hours.h"
 
@@ -157,6 +158,25 @@ TEST_F(OvertakingTest, MarketingMailGetsTheConnectionOfASessionWithoutWorkToo) {
   Start();
   ASSERT_TRUE(EventuallyDelivered(Send("spring", {"a1@d1.test"}), 1));
   EXPECT_TRUE(EventuallyDelivered(Send("summer", {"a1@d2.test"}), 1));
+}
+
+// Just before MAIL the disk is asked what the recipient has received.
+TEST_F(OvertakingTest, WhatItReadsUnderACapGoesBeforeWhatOthersRead) {
+  options_.streams[1].recipient_cap = {.rate = {.count = 1, .period = absl::Hours(24)}, .origin = "t:1"};
+  Signal hello;
+  AddDomain("code.test").script = [&](const MailServer::Conversation&,
+                                      std::string_view command) -> std::optional<MailServer::Answer> {
+    if (command.starts_with("EHLO")) return MailServer::Answer{.text = "250 mx", .after = &hello};
+    return std::nullopt;
+  };
+  Start();
+  const queue::CampaignId code = Send("code", {"a1@code.test"}, {.stream = "codes"});
+  ASSERT_TRUE(Eventually([&] { return RowsReady("code.test") == 1 && hello.waiting() == 1; }));
+  BusyReaders readers(*store_);
+  OnShard([&](Scheduler&) { hello.NotifyAll(); });
+  ASSERT_TRUE(Eventually([&] { return RowsReady("code.test") == 0; }));
+  readers.GoOn();
+  EXPECT_TRUE(EventuallyDelivered(code, 1));
 }
 
 TEST_F(OvertakingTest, NeitherAFullTableNorLookUpsThatHangKeepItWaiting) {
