@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "engine/providers.h"
@@ -28,31 +29,45 @@ const std::vector<std::string>& PatternsOf(const DestinationOptions& block) {
   return block.mx.empty() ? block.domains : block.mx;
 }
 
-// By which of its domains or hosts a block is known: what it begins with, or began with before a reload.
+// By which of its domains or hosts, or by which provider, a block is known: what it begins with, or began with before a
+// reload.
 const std::string& KnownBy(const DestinationOptions& block) {
-  return block.counts_as.empty() ? PatternsOf(block).front() : block.counts_as;
+  if (!block.counts_as.empty()) return block.counts_as;
+  return block.provider.empty() ? PatternsOf(block).front() : block.provider;
 }
 
-// By which provider's name a block of one is known.
-const std::string& ProviderKnownBy(const DestinationOptions& block) {
-  return block.counts_as.empty() ? block.provider : block.counts_as;
-}
-
-// Both select by domain, or both by host.
+// Both select by domain, by host, or by provider.
 bool AreAlike(const DestinationOptions& one, const DestinationOptions& other) {
-  return one.provider.empty() && other.provider.empty() && one.mx.empty() == other.mx.empty();
+  return one.provider.empty() == other.provider.empty() && one.mx.empty() == other.mx.empty();
+}
+
+bool AreNamesakes(const DestinationOptions& one, const DestinationOptions& other) {
+  return AreAlike(one, other) && KnownBy(one) == KnownBy(other);
+}
+
+auto CountedBy(const DestinationOptions& block) {
+  return std::tuple(block.message_rate.rate, block.messages_per_day.count, block.connection_rate.rate,
+                    block.connections.count, block.per);
+}
+
+bool CountsAnything(const DestinationOptions& block) {
+  return !block.message_rate.rate.unlimited() || block.messages_per_day.count > 0 ||
+         !block.connection_rate.rate.unlimited() || block.connections.count > 0;
 }
 
 // Blocks that are known by the same domain, host or provider are told apart by their order: each counts for itself.
-std::string NumberOf(const Options& options, const DestinationOptions& block) {
+int NamesakeOf(const Options& options, const DestinationOptions& block) {
+  if (block.namesake > 0) return block.namesake;
   int number = 1;
   for (const DestinationOptions& other : options.destinations) {
     if (&other == &block) break;
-    const bool is_same = block.provider.empty()
-                             ? AreAlike(other, block) && KnownBy(other) == KnownBy(block)
-                             : !other.provider.empty() && ProviderKnownBy(other) == ProviderKnownBy(block);
-    if (is_same) ++number;
+    if (CountsAnything(other) && AreNamesakes(other, block)) ++number;
   }
+  return number;
+}
+
+std::string NumberOf(const Options& options, const DestinationOptions& block) {
+  const int number = NamesakeOf(options, block);
   return number == 1 ? "" : fmt::format(" #{}", number);
 }
 
@@ -121,46 +136,50 @@ std::vector<BindingRate> BindingRates(const Options& options, const Sending& sen
 }
 
 std::string ProviderCountedAs(const Options& options, const DestinationOptions& block) {
-  return ProviderKnownBy(block) + NumberOf(options, block);
+  return KnownBy(block) + NumberOf(options, block);
 }
 
 void KeepCounts(const Options& before, Options& after) {
-  for (const DestinationOptions& was : before.destinations) {
-    if (was.provider.empty()) continue;
-    const std::string now = ProviderNow(after, was.provider, HostsOfProvider(before, was.provider));
-    if (now == was.provider && was.counts_as.empty()) continue;
+  std::vector<const DestinationOptions*> left;
+  for (const DestinationOptions& block : before.destinations) {
+    if (CountsAnything(block)) left.push_back(&block);
+  }
+  // How much speaks for it that this block was that one; 0: they have nothing in common.
+  const auto likeness = [&](const DestinationOptions& block, const DestinationOptions& was) {
+    if (!AreAlike(was, block)) return 0;
+    const int limits = CountedBy(was) == CountedBy(block) ? 1 : 0;
+    if (!block.provider.empty()) {
+      const std::string now = ProviderNow(after, was.provider, HostsOfProvider(before, was.provider));
+      return block.provider == now ? 3 + limits : 0;
+    }
+    const std::vector<std::string>&patterns = PatternsOf(block), &once = PatternsOf(was);
+    if (patterns == once) return 3 + limits;
+    const bool shares = std::ranges::any_of(
+        once, [&](const std::string& pattern) { return std::ranges::find(patterns, pattern) != patterns.end(); });
+    if (!shares) return 0;
+    return patterns.front() == KnownBy(was) ? 2 : 1;
+  };
+  for (int least = 4; least > 0; --least) {
     for (DestinationOptions& block : after.destinations) {
-      if (block.provider == now) block.counts_as = ProviderKnownBy(was);
+      if (!CountsAnything(block) || block.namesake > 0) continue;
+      const auto was = std::ranges::find_if(left, [&](const auto* one) { return likeness(block, *one) >= least; });
+      if (was == left.end()) continue;
+      block.counts_as = KnownBy(**was);
+      block.namesake = NamesakeOf(before, **was);
+      left.erase(was);
     }
   }
   // One that got the name of another is not that.
   for (DestinationOptions& block : after.destinations) {
-    if (block.provider.empty() || !block.counts_as.empty()) continue;
-    const bool taken = std::ranges::any_of(after.destinations, [&](const DestinationOptions& other) {
-      return other.provider != block.provider && other.counts_as == block.provider;
-    });
-    if (taken) block.counts_as = block.provider + " anew";
-  }
-  std::vector<const DestinationOptions*> left;
-  for (const DestinationOptions& block : before.destinations) {
-    if (block.provider.empty()) left.push_back(&block);
-  }
-  // Whoever begins with what a block was known by has the first claim on it.
-  for (const bool first_only : {true, false}) {
-    for (DestinationOptions& block : after.destinations) {
-      if (!block.provider.empty() || !block.counts_as.empty()) continue;
-      const std::vector<std::string>& patterns = PatternsOf(block);
-      const auto is_it = [&](const DestinationOptions* was) {
-        if (!AreAlike(*was, block) || (first_only && KnownBy(*was) != patterns.front())) return false;
-        return std::ranges::any_of(PatternsOf(*was), [&](const std::string& pattern) {
-          return std::ranges::find(patterns, pattern) != patterns.end();
-        });
-      };
-      const auto was = std::ranges::find_if(left, is_it);
-      if (was == left.end()) continue;
-      block.counts_as = KnownBy(**was);
-      left.erase(was);
-    }
+    if (!CountsAnything(block) || block.namesake > 0) continue;
+    const auto is_taken = [&](int number) {
+      return std::ranges::any_of(after.destinations, [&](const DestinationOptions& other) {
+        return other.namesake == number && AreNamesakes(other, block);
+      });
+    };
+    int number = 1;
+    while (is_taken(number)) ++number;
+    block.namesake = number;
   }
 }
 

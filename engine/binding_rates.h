@@ -35,8 +35,9 @@ std::vector<BindingRate> BindingRates(const Options& options, const Sending& sen
                                       std::string_view site, const DestinationSettings& settings);
 
 // A block of `after` that has a domain or host of one of `before` is that block, whatever stands first in its list by
-// now, and one of a provider whose group has another name is its block: what was counted of it goes on. For a reload; a
-// start knows a block by what it begins with.
+// now, and one of a provider whose group has another name is its block: what was counted of it goes on. Of several it
+// is the one that it is most like, and keeps its number among its namesakes. For a reload; a start knows a block by
+// what it begins with, and by its place among those.
 void KeepCounts(const Options& before, Options& after);
 // As what a block of a provider counts, whatever its group is called by now.
 std::string ProviderCountedAs(const Options& options, const DestinationOptions& block);

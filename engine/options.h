@@ -262,7 +262,8 @@ struct DestinationOptions {          // [[destination]]: one of domains, mx, pro
   std::optional<TlsPolicy> tls;      // may only tighten a stream's
   Per per = Per::kSource;            // what connections and the rates are counted for
   std::string origin = "default";    // where the block stands
-  std::string counts_as;             // not of the file: see KeepCounts
+  std::string counts_as;             // not of the file, as the next: see KeepCounts
+  int namesake = 0;                  // which of those that count as that; 0: by their order
 };
 
 struct RuleOptions {  // [[rule]]: what a reply that matches does

@@ -82,10 +82,43 @@ TEST_F(BindingRatesTest, AReloadKeepsWhatAProviderHasCountedWhateverItsGroupIsCa
   EXPECT_EQ(counted(0), "old");
   reload({{.name = "new", .mx = {"*.a.test"}}, {.name = "old", .mx = {"*.b.test"}}}, {of("old"), of("new")});
   EXPECT_EQ(counted(1), "old");
-  EXPECT_NE(counted(0), "old") << "that one is another";
+  const std::string other = counted(0);
+  EXPECT_NE(other, "old") << "that one is another";
   reload({{.name = "old", .mx = {"*.a.test"}}, {.name = "b", .mx = {"*.b.test"}}}, {of("old"), of("b")});
   EXPECT_EQ(counted(0), "old");
-  EXPECT_EQ(counted(1), "old anew") << "as before";
+  EXPECT_EQ(counted(1), other) << "as before";
+}
+
+TEST_F(BindingRatesTest, AReloadThatPutsABlockBeforeItsNamesakeOrTakesOneAwayKeepsWhatTheOthersCount) {
+  const auto reload = [this](std::vector<DestinationOptions> blocks) {
+    const Options before = options_;
+    options_.destinations = std::move(blocks);
+    KeepCounts(before, options_);
+  };
+  const DestinationOptions secured{.provider = "group", .tls = TlsPolicy::kVerify};
+  const DestinationOptions hourly{.provider = "group",
+                                  .message_rate = {.rate = {.count = 1, .period = absl::Hours(1)}}};
+  const DestinationOptions daily{.provider = "group", .messages_per_day = {.count = 1}};
+  const auto counted = [this](size_t block) { return ProviderCountedAs(options_, options_.destinations[block]); };
+  options_.providers = {{.name = "group", .mx = {"mx.d1.test"}}};
+  options_.destinations = {hourly};
+  EXPECT_EQ(counted(0), "group");
+  reload({secured, hourly});
+  EXPECT_EQ(counted(1), "group");
+  reload({secured, daily, hourly});
+  EXPECT_EQ(counted(2), "group");
+  const std::string of_the_day = counted(1);
+  EXPECT_NE(of_the_day, "group");
+  reload({daily});
+  EXPECT_EQ(counted(0), of_the_day);
+
+  options_.destinations = {Block({"d1.test", "d2.test"}), Block({"d1.test", "d3.test"})};
+  const std::vector<std::string> second = Identities("d3.test");
+  reload({Block({"d1.test", "d3.test"})});
+  EXPECT_EQ(Identities("d3.test"), second);
+  reload({Block({"d1.test", "d2.test"}), Block({"d1.test", "d3.test"})});
+  EXPECT_EQ(Identities("d3.test"), second);
+  EXPECT_THAT(Identities("d2.test"), Not(Contains(second.at(0))));
 }
 
 TEST_F(BindingRatesTest, BlocksThatBeginWithTheSameDomainAreTwo) {
