@@ -38,7 +38,7 @@ const Slots* FullAmong(const SharedSlots& counts, Slots::For what = Slots::For::
 
 // Transactional mail has called for a connection, and nobody else takes one now.
 bool IsCalledFor(const Path& path, absl::Time now) {
-  return path.site.precedence.Called(now) ||
+  return path.site.precedence.Called(now) || path.reception->precedence().Called(now) ||
          std::ranges::any_of(path.slots, [now](const auto& slots) { return slots->precedence().Called(now); });
 }
 
@@ -252,8 +252,17 @@ bool Paths::PumpPath(SendQueue& queue, Path& path) {
     return false;
   }
   if (const absl::Time opens = path.reception->MayOpen(steady); opens > steady) {
+    Precedence& precedence = path.reception->precedence();
+    const bool is_full = opens == path.reception->full_until();
+    if (queue.transactional() && is_full) {
+      Call(precedence, queue, path);
+      return false;
+    }
+    const bool claims = queue.transactional() && RefusedForLong(queue, path).kind == Refusal::Kind::kNone;
+    if (claims) precedence.Claim(steady);
     // Other sites of the provider may hear its greeting first.
-    const absl::Duration look = path.site.provider == "other" ? Scheduler::kLookAfterExpiries : kSlotsAgain;
+    const bool looks = claims || path.site.provider != "other";
+    const absl::Duration look = looks ? kSlotsAgain : Scheduler::kLookAfterExpiries;
     WakeAt(path, std::min(services_.OnTheWall(opens), now + look));
     return false;
   }
@@ -422,9 +431,10 @@ void Paths::Call(Precedence& precedence, SendQueue& queue, Path& path) {
 
 void Paths::WakeIdle(const Path& path) {
   for (Path* const other : idle_) {
-    const bool shares = &other->site == &path.site || std::ranges::any_of(other->slots, [&](const auto& slots) {
-      return std::ranges::find(path.slots, slots) != path.slots.end();
-    });
+    const bool shares = &other->site == &path.site || other->reception == path.reception ||
+                        std::ranges::any_of(other->slots, [&](const auto& slots) {
+                          return std::ranges::find(path.slots, slots) != path.slots.end();
+                        });
     if (shares) other->idle.NotifyOne();
   }
 }
@@ -436,7 +446,7 @@ bool Paths::StandsAside(Path& path, Slots::For what, const Carriage& carriage) {
     if (!queue->transactional()) break;                  // they stand in front
     if (MayCarry(*queue, path, carriage)) return false;  // it has the next row of these itself
   }
-  if (path.site.precedence.Answer(now)) return true;
+  if (path.site.precedence.Answer(now) || path.reception->precedence().Answer(now)) return true;
   return std::ranges::any_of(path.slots, [now](const auto& slots) { return slots->precedence().Answer(now); });
 }
 

@@ -14,7 +14,7 @@ namespace sealift::engine {
 // the call has died away none is opened for marketing mail, which could otherwise take at once what was just given
 // back. Marketing mail calls on those who have nothing to send.
 //
-// Owned by:  what limits connections: a Slots, a Site.
+// Owned by:  what limits connections: a Slots, a Site, a Reception.
 // Threads:   any.
 // Time:      the caller passes `now`, by the steady clock: a call does not outlast its time when the other is set.
 class Precedence {
@@ -23,9 +23,11 @@ class Precedence {
   static constexpr absl::Duration kHeard = absl::Milliseconds(100);
 
   void Call(absl::Time now) {
-    until_ns_.store(absl::ToUnixNanos(now + kHeard), std::memory_order_relaxed);
+    Claim(now);
     called_.store(true, std::memory_order_relaxed);
   }
+  // Nobody's connection ends: one is about to be free, which others leave to who calls.
+  void Claim(absl::Time now) { until_ns_.store(absl::ToUnixNanos(now + kHeard), std::memory_order_relaxed); }
   bool Called(absl::Time now) const { return absl::ToUnixNanos(now) < until_ns_.load(std::memory_order_relaxed); }
   // True for one of those that ask after a call: it ends its connection.
   bool Answer(absl::Time now) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "engine/precedence.h"
 
 namespace sealift::engine {
 
@@ -54,8 +55,11 @@ class Reception {
   absl::Time full_until() const;
   int most() const;
   int let_in() const;
+  // What is transactional and may open none calls here, or claims the next.
+  Precedence& precedence() { return precedence_; }
 
  private:
+  Precedence precedence_;
   mutable std::mutex mutex_;
   int waiting_ = 0, let_in_ = 0;  // for a greeting; greeted
   int most_ = 0;                  // let in at once, since one was refused

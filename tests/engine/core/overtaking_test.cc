@@ -12,6 +12,7 @@
 #include "tests/engine/core/busy_readers.h"
 #include "tests/engine/core/shard_world.h"
 #include "tests/engine/core/window_in_hours.h"
+#include "tls/self_signed.h"
 
 namespace sealift::engine {
 namespace {
@@ -28,6 +29,15 @@ TEST(PrecedenceTest, OneAnswersACallAndOthersStandBackUntilItHasDiedAway) {
   EXPECT_FALSE(precedence.Called(now + Precedence::kHeard));
   precedence.Call(now);
   EXPECT_FALSE(precedence.Answer(now + Precedence::kHeard)) << "nobody waits any more";
+}
+
+TEST(PrecedenceTest, OthersStandBackFromWhatIsClaimedAndNobodyEnds) {
+  const absl::Time now = absl::FromUnixSeconds(1'800'000'000);
+  Precedence precedence;
+  precedence.Claim(now);
+  EXPECT_TRUE(precedence.Called(now));
+  EXPECT_FALSE(precedence.Answer(now));
+  EXPECT_FALSE(precedence.Called(now + Precedence::kHeard));
 }
 
 class OvertakingTest : public ShardWorld {
@@ -50,7 +60,8 @@ class OvertakingTest : public ShardWorld {
     Start();
     if (before_bulk_) before_bulk_();
     Send("spring", Recipients(kBulk, "d1.test"));
-    ASSERT_TRUE(Eventually([&] { return bulk.accepted.size() > 10; }));
+    const auto is_met = [&bulk] { return bulk.connections_max == INT_MAX || bulk.turned_away > 0; };
+    ASSERT_TRUE(Eventually([&] { return bulk.accepted.size() > 10 && is_met(); }));
     const queue::CampaignId code = Send("code", {to}, {.stream = "codes"});
     ASSERT_TRUE(EventuallyDelivered(code, 1));
     ASSERT_TRUE(Eventually([&] { return bulk.accepted.size() > before + 100; })) << "marketing mail goes on";
@@ -92,6 +103,19 @@ TEST_F(OvertakingTest, AConnectionOfTheSiteIsGivenBackToIt) {
   options_.streams[1].pool = "other";
   options_.destinations = {{.domains = {"*"}, .connections = {.count = 1, .origin = "t:1"}, .per = Per::kNode}};
   bulk_ = &AddDomain("d1.test");
+  internet_->SetMx("code.test", {{10, "mx.d1.test"}});
+  ExpectToOvertake(*bulk_, "a1@code.test");
+}
+
+// By another policy of TLS, so that no session of the bulk may carry it.
+TEST_F(OvertakingTest, AConnectionThatTheReceiverAllowsIsGivenBackToIt) {
+  options_.smtp.connections = 5;
+  options_.streams[1].tls = TlsPolicy::kRequire;
+  bulk_ = &AddDomain("d1.test");
+  bulk_->connections_max = 2;
+  const absl::StatusOr<tls::SelfSigned> certificate = tls::SelfSigned::Make({.names = {"mx.d1.test"}});
+  ASSERT_TRUE(certificate.ok());
+  bulk_->tls = *tls::ServerContext::Create({.certificate = certificate->certificate, .key = certificate->key});
   internet_->SetMx("code.test", {{10, "mx.d1.test"}});
   ExpectToOvertake(*bulk_, "a1@code.test");
 }
