@@ -71,6 +71,7 @@ void Directory::Resolve(Lane& lane) {
   Question& question = resolving_[lane.domain];
   if (std::ranges::find(question.lanes, &lane) != question.lanes.end()) return;
   question.lanes.push_back(&lane);
+  if (question.fetches && lane.transactional) Search().Urge(lane.domain);
   if (question.begun || (question.lanes.size() > 1 && !lane.transactional)) return;
   (lane.transactional ? urgent_ : waiting_).push_back(lane.domain);
   StartLookups();
@@ -115,12 +116,18 @@ Task<void> Directory::LookUp(std::string domain) {
 
 Task<StsFinding> Directory::FetchPolicy(std::string domain, StsFinding looked) {
   const auto asked = resolving_.find(domain);
-  const bool urgent = asked != resolving_.end() && std::ranges::any_of(asked->second.lanes, &Lane::transactional);
+  if (asked != resolving_.end()) asked->second.fetches = true;
+  const auto is_urgent = [this, domain] { return IsUrgent(domain); };
   ++fetches_;
   StartLookups();
-  StsFinding found = co_await Search().Fetch(std::move(domain), std::move(looked), services_.Now(), urgent);
+  StsFinding found = co_await Search().Fetch(std::move(domain), std::move(looked), services_.Now(), is_urgent);
   --fetches_;
   co_return found;
+}
+
+bool Directory::IsUrgent(const std::string& domain) const {
+  const auto question = resolving_.find(domain);
+  return question != resolving_.end() && std::ranges::any_of(question->second.lanes, &Lane::transactional);
 }
 
 StsSearch Directory::Search() const {

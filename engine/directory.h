@@ -76,6 +76,8 @@ class Directory {
   void Group(Site& site) const;
   Task<void> LookUp(std::string domain);
   Task<StsFinding> FetchPolicy(std::string domain, StsFinding looked);
+  // Transactional mail waits for the answer.
+  bool IsUrgent(const std::string& domain) const;
   StsSearch Search() const;
   // Of these hosts the ones that the configuration allows to be mailed.
   Task<std::vector<dns::MxHost>> Allowed(std::vector<dns::MxHost> hosts);
@@ -96,6 +98,7 @@ class Directory {
   struct Question {
     std::vector<Lane*> lanes;  // that wait
     bool begun = false;
+    bool fetches = false;  // the domain's policy, which it waits for
   };
   // Begins the look-up of the last domain of the list, unless it has begun.
   void StartLast(std::vector<std::string>& waiting);

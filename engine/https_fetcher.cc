@@ -112,6 +112,19 @@ void HttpsFetcher::Fetch(WebRequest request, Done done) {
   curl_multi_wakeup(multi_);
 }
 
+void HttpsFetcher::Urge(const std::string& host) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto one = waiting_.begin(); one != waiting_.end(); ++one) {
+      if ((*one)->request.host != host) continue;
+      (*one)->request.urgent = true;
+      std::rotate(waiting_.begin(), one, std::next(one));
+    }
+    some_may_begin_ = true;
+  }
+  curl_multi_wakeup(multi_);
+}
+
 std::vector<HttpsFetcher::Transfer*> HttpsFetcher::TakeFresh() {
   std::vector<Transfer*> fresh;
   const std::lock_guard lock(mutex_);

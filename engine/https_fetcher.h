@@ -40,7 +40,7 @@ struct WebDocument {
 // environment is used, and size and time are capped.
 //
 // Owned by:  the node; outlives who asks it.
-// Threads:   Fetch from any; `done` runs on the fetcher's own, which it must not hold up.
+// Threads:   Fetch and Urge from any; `done` runs on the fetcher's own, which it must not hold up.
 // Time:      `limit` for a whole request once it has begun. A server that takes its time keeps no others waiting but
 //            those of its own address.
 // Errors:    Unauthenticated: the certificate. ResourceExhausted: too long, or too many requests wait. Unavailable: the
@@ -66,6 +66,9 @@ class HttpsFetcher {
   HttpsFetcher& operator=(const HttpsFetcher&) = delete;
 
   void Fetch(WebRequest request, Done done);
+
+  // What waits of that host is urgent from now on.
+  void Urge(const std::string& host);
 
  private:
   struct Transfer;

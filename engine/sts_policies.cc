@@ -17,6 +17,8 @@ constexpr absl::Duration kRefetch = absl::Hours(24);  // 3.3 and 10.2: before it
 constexpr size_t kFailuresMax = 65'536;
 constexpr std::string_view kPath = "/.well-known/mta-sts.txt";
 
+std::string HostOf(const std::string& domain) { return "mta-sts." + domain; }
+
 // Where the domain's web server is, as far as it may be asked.
 Task<std::vector<dns::Address>> WebServerOf(Resolver& resolver, std::shared_ptr<const Options> options,
                                             std::string host) {
@@ -116,6 +118,8 @@ void StsPolicies::Restore(const std::string& domain, std::string_view value, abs
   MakeRoom();
 }
 
+void StsSearch::Urge(const std::string& domain) const { web.Urge(HostOf(domain)); }
+
 Task<StsFinding> StsSearch::Find(std::string domain, absl::Time now) const {
   StsFinding finding = co_await Look(domain, now);
   if (finding.id.empty()) co_return finding;
@@ -132,8 +136,9 @@ Task<StsFinding> StsSearch::Look(std::string domain, absl::Time now) const {
   co_return StsFinding{.record = known, .id = *id};
 }
 
-Task<StsFinding> StsSearch::Fetch(std::string domain, StsFinding looked, absl::Time now, bool urgent) const {
-  const std::string host = "mta-sts." + domain;
+Task<StsFinding> StsSearch::Fetch(std::string domain, StsFinding looked, absl::Time now,
+                                  std::function<bool()> urgent) const {
+  const std::string host = HostOf(domain);
   std::vector<dns::Address> addresses = co_await WebServerOf(resolver, options, host);
   absl::StatusOr<WebDocument> document = absl::UnavailableError("the web server has no usable address");
   if (!addresses.empty()) {
@@ -141,7 +146,7 @@ Task<StsFinding> StsSearch::Fetch(std::string domain, StsFinding looked, absl::T
                                  .port = options->tls.mta_sts_port,
                                  .path = std::string(kPath),
                                  .addresses = std::move(addresses),
-                                 .urgent = urgent});
+                                 .urgent = urgent != nullptr && urgent()});
   }
   StsFinding finding{.record = looked.record};
   if (absl::IsCancelled(document.status())) co_return finding;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -94,7 +95,11 @@ struct StsSearch {
 
   // What the records say, and what they say is to be fetched.
   Task<StsFinding> Look(std::string domain, absl::Time now) const;
-  Task<StsFinding> Fetch(std::string domain, StsFinding looked, absl::Time now, bool urgent = false) const;
+  // `urgent`: asked when the fetch begins.
+  Task<StsFinding> Fetch(std::string domain, StsFinding looked, absl::Time now,
+                         std::function<bool()> urgent = nullptr) const;
+  // A fetch that is under way for the domain is urgent by now.
+  void Urge(const std::string& domain) const;
   // The policy in force, which is fetched where it has to be.
   Task<StsFinding> Find(std::string domain, absl::Time now) const;
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "engine/https_fetcher.h"
@@ -18,6 +19,8 @@ class Web {
  public:
   virtual ~Web() = default;
   virtual Task<absl::StatusOr<WebDocument>> Get(WebRequest request) = 0;
+  // What is being asked of that host, and waits, is urgent by now.
+  virtual void Urge(const std::string& host) = 0;
 };
 
 // HttpsWeb has the node's fetcher, a thread of its own, do it, and makes the answer something to await.
@@ -27,6 +30,7 @@ class HttpsWeb final : public Web {
   ~HttpsWeb() override;
 
   Task<absl::StatusOr<WebDocument>> Get(WebRequest request) override;
+  void Urge(const std::string& host) override { fetcher_.Urge(host); }
 
  private:
   struct Mailbox;

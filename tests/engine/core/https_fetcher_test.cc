@@ -157,6 +157,21 @@ TEST_F(HttpsFetcherTest, WhatIsUrgentGoesBeforeWhatWaits) {
   EXPECT_TRUE(Fetch(fetcher, {.path = "/policy", .urgent = true}).ok());
 }
 
+TEST_F(HttpsFetcherTest, WhatBecomesUrgentGoesBeforeWhatWaits) {
+  const SilentServer silent;
+  HttpsFetcher::Options options = Patient();
+  options.at_once = 4;
+  options.at_once_an_address = 4;
+  HttpsFetcher fetcher(options);
+  silent.Ask(fetcher, 8);
+  std::promise<bool> answered;
+  fetcher.Fetch(
+      {.host = "reports.test", .port = port_, .path = "/policy", .addresses = {*dns::Address::Parse("127.0.0.1")}},
+      [&](const absl::StatusOr<WebDocument>& answer) { answered.set_value(answer.ok()); });
+  fetcher.Urge("reports.test");
+  EXPECT_TRUE(answered.get_future().get());
+}
+
 // RFC 7905's suite is sound, and none of NIST's.
 TEST_F(HttpsFetcherTest, WithFipsAServerOfOtherAlgorithmsIsNotAsked) {
   ASSERT_EQ(SSL_CTX_set_ciphersuites(server_->ssl_context(), "TLS_CHACHA20_POLY1305_SHA256"), 1);

@@ -59,6 +59,7 @@ class Internet final : public Network, public Resolver, public Web {
   Task<dns::TlsaAnswer> ResolveTlsa(std::string service) override;
   Task<dns::TxtAnswer> ResolveTxt(std::string name) override;
   Task<absl::StatusOr<WebDocument>> Get(WebRequest request) override;
+  void Urge(const std::string& host) override { urged.push_back(host); }
 
   // Ends every conversation.
   Task<void> Stop();
@@ -67,6 +68,7 @@ class Internet final : public Network, public Resolver, public Web {
   std::vector<std::string> lookups;                          // domains, of MX
   std::vector<std::string> tlsa_lookups;                     // services
   std::vector<WebRequest> fetches;
+  std::vector<std::string> urged;  // hosts
 
  private:
   struct Host {

@@ -274,6 +274,22 @@ TEST_F(MtaStsTest, WebServersThatSayNothingKeepNoOtherDomainsWaiting) {
   EXPECT_TRUE(EventuallyDelivered(Send("spring", {"jane@d1.test"}), 1));
 }
 
+TEST_F(MtaStsTest, TransactionalMailMakesTheFetchThatMarketingMailBeganUrgent) {
+  AddStream("codes").kind = StreamKind::kTransactional;
+  std::ofstream(options_.tls.ca_file) << tls::SelfSigned::Make({.names = {"root.test"}})->certificate;
+  AddDomain("d1.test");
+  internet_->SetTxt("_mta-sts.d1.test", {"v=STSv1; id=1;"});
+  internet_->SetSilentWeb("mta-sts.d1.test");
+  Start();
+  Send("spring", {"jane@d1.test"});
+  ASSERT_TRUE(Eventually([&] { return internet_->fetches.size() == 1; }));
+  Send("summer", {"john@d1.test"});
+  Send("code", {"joe@d1.test"}, {.stream = "codes"});
+  EXPECT_TRUE(Eventually([&] { return !internet_->urged.empty(); }));
+  Stop();
+  EXPECT_THAT(internet_->urged, ElementsAre("mta-sts.d1.test"));
+}
+
 TEST_F(MtaStsTest, APolicyDoesNotStandInForDaneThatFails) {
   options_.dns.trust_ad = true;
   internet_->SetSigned(true);
