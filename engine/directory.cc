@@ -14,6 +14,7 @@ namespace sealift::engine {
 namespace {
 
 constexpr size_t kDomainsMax = 65'536;  // remembered with their site, for `domain explain`
+constexpr size_t kWokenATurn = 32;      // of the answers that wait; those that find it spent wait again
 
 std::set<int> FamiliesOf(const Options& options) {
   std::set<int> families;
@@ -61,7 +62,7 @@ LaneVerdict VerdictOf(const dns::MxAnswer& answer) {
 }
 
 Directory::Directory(ShardServices& services, TaskGroup& tasks, Callbacks callbacks)
-    : services_(services), tasks_(tasks), callbacks_(std::move(callbacks)) {}
+    : services_(services), tasks_(tasks), callbacks_(std::move(callbacks)), budget_(services.ring, kAnswersATurn) {}
 
 void Directory::Resolve(Lane& lane) {
   if (services_.options->delivery == Delivery::kSink) {
@@ -104,14 +105,28 @@ Task<void> Directory::LookUp(std::string domain) {
   const Scope& scope = co_await CurrentScope();
   if (scope.ended()) co_return;
   if (sts.IsOpen()) sts = co_await FetchPolicy(domain, std::move(sts));
+  while (!scope.ended() && budget_.IsSpent() && !IsUrgent(domain)) {
+    if (!std::exchange(wakes_answers_, true)) tasks_.Start(WakeAnswers());
+    const absl::Status woken = co_await answers_.Wait();
+    if (!woken.ok()) co_return;
+  }
   if (scope.ended()) co_return;
   CountStsFailure(services_, domain, sts);
-  Answer(domain, answer, sts.record);
+  budget_.Spend([&] { Answer(domain, answer, sts.record); });
   StartLookups();
   if (sts.id.empty() || fetches_ >= kRefreshesMax) co_return;
   services_.sts_policies.NoteFailure(domain, sts.id, services_.Now());  // until it succeeds: nobody else tries it now
   sts = co_await FetchPolicy(domain, std::move(sts));
   CountStsFailure(services_, domain, sts);
+}
+
+Task<void> Directory::WakeAnswers() {
+  while (answers_.waiting() > 0) {
+    const absl::Status yielded = co_await services_.ring.Yield();
+    if (!yielded.ok()) break;
+    for (size_t i = 0; i < kWokenATurn && answers_.waiting() > 0; ++i) answers_.NotifyOne();
+  }
+  wakes_answers_ = false;
 }
 
 Task<StsFinding> Directory::FetchPolicy(std::string domain, StsFinding looked) {
@@ -134,7 +149,9 @@ StsSearch Directory::Search() const {
   return {services_.resolver, services_.web, services_.sts_policies, services_.options};
 }
 
-size_t Directory::Busy() const { return lookups_ + (fetches_ > kFetchesMax ? fetches_ - kFetchesMax : 0); }
+size_t Directory::Busy() const {
+  return lookups_ + answers_.waiting() + (fetches_ > kFetchesMax ? fetches_ - kFetchesMax : 0);
+}
 
 Task<std::vector<dns::MxHost>> Directory::Allowed(std::vector<dns::MxHost> hosts) {
   const std::shared_ptr<const Options> options = services_.options;

@@ -11,6 +11,7 @@
 #include "dns/answer.h"
 #include "engine/lane.h"
 #include "engine/runtime/task_group.h"
+#include "engine/runtime/turn_budget.h"
 #include "engine/shard_services.h"
 #include "engine/site.h"
 
@@ -40,6 +41,8 @@ class Directory {
   static constexpr size_t kFetchesMax = 4096;
   static constexpr size_t kRefreshesMax = 16;  // no policy in force is fetched again while so many are under way
   static constexpr size_t kUnusedMax = 1024;   // sites that are kept though nothing refers to them
+  // For lanes whose domains are known at once, as thousands may be; those of transactional mail wait for no turn.
+  static constexpr absl::Duration kAnswersATurn = absl::Milliseconds(1);
 
   struct Callbacks {
     std::function<void(Lane&, Site&)> resolved;
@@ -75,6 +78,8 @@ class Directory {
  private:
   void Group(Site& site) const;
   Task<void> LookUp(std::string domain);
+  // Lets those go on in the turns to come whose answer this turn had no time for.
+  Task<void> WakeAnswers();
   Task<StsFinding> FetchPolicy(std::string domain, StsFinding looked);
   // Transactional mail waits for the answer.
   bool IsUrgent(const std::string& domain) const;
@@ -92,6 +97,7 @@ class Directory {
   ShardServices& services_;
   TaskGroup& tasks_;
   Callbacks callbacks_;
+  TurnBudget budget_;
   std::unordered_map<std::string, std::shared_ptr<Site>> sites_;  // by key
   std::unordered_map<std::string, std::weak_ptr<Site>> site_of_domain_;
   std::deque<std::weak_ptr<Site>> unused_;  // perhaps; the one that became so first in front
@@ -105,6 +111,8 @@ class Directory {
 
   std::unordered_map<std::string, Question> resolving_;  // by domain
   std::vector<std::string> urgent_, waiting_;            // domains to be looked up; one may stand in both
+  Signal answers_;                                       // look-ups that wait for a later turn
+  bool wakes_answers_ = false;                           // somebody does
   size_t lookups_ = 0;                                   // under way, but for those that wait for a policy
   size_t fetches_ = 0;                                   // of policies
 };

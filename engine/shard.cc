@@ -10,6 +10,7 @@
 
 #include "engine/log.h"
 #include "engine/runtime/deadline.h"
+#include "engine/runtime/run_messages.h"
 #include "engine/runtime/task_group.h"
 #include "engine/runtime/tcp_network.h"
 
@@ -18,6 +19,7 @@ namespace {
 
 constexpr size_t kInboxMessages = 4096;
 constexpr absl::Duration kHousekeeping = absl::Seconds(30);
+constexpr absl::Duration kMessagesATurn = absl::Milliseconds(1);  // thousands may come at once
 
 }  // namespace
 
@@ -94,7 +96,7 @@ void Shard::Start(std::vector<Shard*> peers) {
 Task<void> Shard::Main() {
   TaskGroup reading(*ring_);
   TaskGroup housekeeping(*ring_);
-  reading.Start(ReadInbox());
+  reading.Start(RunMessages(*ring_, *inbox_, kMessagesATurn));
   housekeeping.Start(Housekeep());
   while (!stopping_) {
     const absl::Status woken = co_await stop_.Wait();
@@ -107,16 +109,6 @@ Task<void> Shard::Main() {
   housekeeping.Cancel();
   co_await housekeeping.Join();
   co_await resolver_->Stop();
-}
-
-Task<void> Shard::ReadInbox() {
-  std::vector<ShardServices::Message> messages;
-  while (true) {
-    messages.clear();
-    const absl::Status popped = co_await inbox_->PopAll(messages);
-    if (!popped.ok()) co_return;
-    for (ShardServices::Message& message : messages) message();
-  }
 }
 
 Task<void> Shard::Housekeep() {

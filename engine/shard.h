@@ -82,7 +82,6 @@ class Shard {
 
   absl::Status Prepare();
   Task<void> Main();
-  Task<void> ReadInbox();
   Task<void> Housekeep();
   void EndOfTurn();
   // Runs `what` on another shard; kept and tried again while its inbox is full.

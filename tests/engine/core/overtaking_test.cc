@@ -84,6 +84,7 @@ TEST_F(OvertakingTest, AConnectionOfTheSourceIsGivenBackToIt) {
 // What waits for its window there will not have the next row.
 TEST_F(OvertakingTest, AConnectionIsGivenBackThoughOtherTransactionalMailWaitsThere) {
   options_.sources[0].connections = {.count = 1, .origin = "t:1"};
+  options_.smtp.idle_timeout = absl::Hours(1);
   StreamOptions& alerts = AddStream("alerts");
   alerts.kind = StreamKind::kTransactional;
   alerts.opens = WindowInHours(6, 12);
@@ -110,6 +111,7 @@ TEST_F(OvertakingTest, AConnectionOfTheSiteIsGivenBackToIt) {
 // By another policy of TLS, so that no session of the bulk may carry it.
 TEST_F(OvertakingTest, AConnectionThatTheReceiverAllowsIsGivenBackToIt) {
   options_.smtp.connections = 5;
+  options_.smtp.idle_timeout = absl::Hours(1);
   options_.streams[1].tls = TlsPolicy::kRequire;
   bulk_ = &AddDomain("d1.test");
   bulk_->connections_max = 2;

@@ -10,6 +10,7 @@
 #include "engine/campaigns.h"
 #include "engine/runtime/check.h"
 #include "engine/runtime/deadline.h"
+#include "engine/runtime/run_messages.h"
 #include "engine/runtime/task_group.h"
 
 namespace sealift::engine {
@@ -137,7 +138,7 @@ void ShardWorld::ReceiveLater(LaneHandover lane) {
 
 Task<void> ShardWorld::Main() {
   TaskGroup reading(*ring_);
-  reading.Start(ReadInbox());
+  reading.Start(RunMessages(*ring_, *inbox_, absl::Milliseconds(1)));
   while (!stopping_) {
     const absl::Status woken = co_await stop_.Wait();
     if (!woken.ok()) break;
@@ -146,16 +147,6 @@ Task<void> ShardWorld::Main() {
   co_await internet_->Stop();
   inbox_->Close();
   co_await reading.Join();
-}
-
-Task<void> ShardWorld::ReadInbox() {
-  std::vector<Message> messages;
-  while (true) {
-    messages.clear();
-    const absl::Status popped = co_await inbox_->PopAll(messages);
-    if (!popped.ok()) co_return;
-    for (Message& message : messages) message();
-  }
 }
 
 void ShardWorld::EndOfTurn() {

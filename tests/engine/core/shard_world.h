@@ -134,7 +134,6 @@ class ShardWorld : public testing::Test {
   void CloseStore();
   void ReceiveLater(LaneHandover lane);
   Task<void> Main();
-  Task<void> ReadInbox();
   void EndOfTurn();
 
   std::unique_ptr<tls::SessionCache> tls_sessions_;
