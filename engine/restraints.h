@@ -185,7 +185,7 @@ class Restraints {
     std::deque<std::pair<uint64_t, uint64_t>> minutes;  // attempts, hard bounces
     uint64_t attempts_seen = 0, hard = 0;
     uint64_t usual = 0;  // attempts of the time in which it refused few: what its norm is known from
-    double norm = 0.02;
+    double norm = 0.02;  // the share that it refused in that time
     absl::Time minute, spike_until = absl::InfinitePast();
     bool changed = false;
 

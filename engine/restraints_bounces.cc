@@ -146,10 +146,11 @@ void Restraints::TickProviders(absl::Time now) {
     const uint64_t hard = std::exchange(acceptance.hard, 0);
     acceptance.minutes.emplace_back(minute, hard);
     if (acceptance.minutes.size() > kSpikeMinutes) acceptance.minutes.pop_front();
-    if (minute > 0) {
-      const double refused = static_cast<double>(hard) / static_cast<double>(minute);
+    const double refused = minute == 0 ? 0 : static_cast<double>(hard) / static_cast<double>(minute);
+    // An outage does not become the norm, however long it lasts, or however little is sent meanwhile.
+    if (minute > 0 && refused <= kSpikeShare && acceptance.spike_until <= now) {
       acceptance.norm += kNormWeight * (refused - acceptance.norm);
-      if (refused <= kSpikeShare) acceptance.usual += minute;
+      acceptance.usual += minute;
     }
     if (acceptance.spike_until != absl::InfinitePast()) ShowSpikes(provider, now);
     // Of a site nothing is known on the disk any more once it is over.

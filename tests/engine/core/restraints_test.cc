@@ -795,6 +795,17 @@ TEST_F(RestraintsTest, ASpikeOfHardBouncesEndsSuppression) {
   EXPECT_EQ(ruling.rule, "guard.hard_bounces");
   EXPECT_EQ(metrics_.gauge(Metric::kHardBounceSpikes, {"google"})->value(), 1);
   EXPECT_EQ(Hear("yahoo", "550 5.1.1 user unknown", now, Phase::kRcpt).remedy, Remedy::kSuppress);
+  for (int i = 0; i < 300; ++i) {
+    minute(1000, 600);
+    ASSERT_EQ(Hear("google", "550 5.1.1 user unknown", now, Phase::kRcpt).remedy, Remedy::kNone)
+        << "an outage of hours is none that is usual: minute " << i;
+  }
+  for (int i = 0; i < 90; ++i) minute(1000, 10);
+  EXPECT_EQ(Hear("google", "550 5.1.1 user unknown", now, Phase::kRcpt).remedy, Remedy::kSuppress) << "it is over";
+  for (int i = 0; i < 90; ++i) minute(7, 4);
+  for (int i = 0; i < 5; ++i) minute(1000, 600);
+  EXPECT_EQ(Hear("google", "550 5.1.1 user unknown", now, Phase::kRcpt).remedy, Remedy::kNone)
+      << "nor is one that begins while little is sent";
 }
 
 TEST_F(RestraintsTest, ASpikeIsSeenWhileItLastsAndNotAMinuteLater) {
