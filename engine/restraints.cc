@@ -34,6 +34,8 @@ bool Shares(const std::set<std::string>& ones, const std::set<std::string>& othe
   return std::ranges::any_of(ones, [&](const std::string& one) { return others.contains(one); });
 }
 
+bool Suppresses(Remedy remedy) { return remedy == Remedy::kSuppress || remedy == Remedy::kSuppressAgain; }
+
 Rate ToRate(double per_second) {
   return {.count = std::max<int64_t>(1, std::llround(per_second * 3600)), .period = absl::Hours(1)};
 }
@@ -73,32 +75,23 @@ Restraints::Ruling Restraints::Hear(const Place& place, const HeardReply& reply,
   const std::lock_guard lock(mutex_);
   if (rule != nullptr) {
     const ResponseActions& actions = rule->actions;
-    const bool of_us = IsAboutUs(reply.verdict.about);
-    const bool for_good = reply.code / 100 == 5;
-    if (actions.defer) {
-      // What the built-in rules defer is about us, and deferred already.
-      ruling.action = Action::kDefer;
-    } else if (actions.bounce || actions.suppress) {
-      ruling.action = Action::kBounce;
+    if (actions.defer || actions.bounce || actions.suppress) {
+      ruling.action = actions.defer ? Action::kDefer : Action::kBounce;
+      ruling.rule = rule->name;
+      if (Suppresses(ruling.remedy)) ruling.remedy = Remedy::kNone;
+      // Whatever a rule says: nobody is suppressed for a 4xx, nor for what was said of us, or before he was named.
+      const bool may_suppress = reply.code / 100 == 5 && !IsAboutUs(reply.verdict.about) && told.row != 0;
+      if (actions.suppress && may_suppress) ruling.remedy = Remedy::kSuppress;
     }
-    // Whatever a rule says: nobody is suppressed for a 4xx, nor for what was said of us.
-    const bool may_suppress = actions.suppress && for_good && !of_us;
-    if (may_suppress) ruling.remedy = Remedy::kSuppress;
-    if (ruling.action == Action::kDefer &&
-        (ruling.remedy == Remedy::kSuppress || ruling.remedy == Remedy::kSuppressAgain)) {
-      ruling.remedy = Remedy::kNone;
-    }
-    if (actions.defer || actions.bounce || actions.suppress) ruling.rule = rule->name;
     const bool is_of_number = told.crowded && !rule->why.empty() && rule->reply_rule.empty();
     if (!is_of_number && !AsksAnother(*rule, place, reply, told)) {
       Act(*rule, place, {.permitted = permitted, .heard = now});
       ruling.suspended_until = SuspendedUntil(place);
     }
   }
-  const bool suppresses = ruling.remedy == Remedy::kSuppress || ruling.remedy == Remedy::kSuppressAgain;
   // Whatever is said of so many recipients, they have not all gone. What a rule of the configuration bounces, bounces.
   const bool of_recipient = reply.verdict.about == About::kRecipient && ruling.rule.empty();
-  const bool hard = suppresses || (ruling.action == Action::kBounce && of_recipient);
+  const bool hard = Suppresses(ruling.remedy) || (ruling.action == Action::kBounce && of_recipient);
   if (hard && IsDoubted(place.provider, now)) {
     ruling = {.action = Action::kDefer, .remedy = Remedy::kNone, .rule = "guard.hard_bounces"};
   }

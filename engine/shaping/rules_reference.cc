@@ -28,7 +28,8 @@ Every negative reply gets a *class*, says whom it is *about*, and has a *verdict
 | `slow` | it is tried again, and what it is about sends less |
 | `stop` | it is tried again, and what it is about sends nothing for a while |
 
-Nobody is suppressed for a 4xx, nor for what was said of us: where a rule of yours says `suppress` of such a reply the row bounces, and no more. A mailbox is only *suspected* to be nobody, and suppressed when that is heard
+Nobody is suppressed for a 4xx, nor for what was said of us, or before he was named: where a rule of yours says `suppress` of such a reply
+the row bounces, and no more. One that says `bounce` alone suppresses nobody. A mailbox is only *suspected* to be nobody, and suppressed when that is heard
 again on another day (within 30 days, and without its taking mail in between), where the words and the enhanced code contradict each other (`550 5.7.1 user unknown`), where they speak of us too
 (`550 5.1.1 no such user, or the sender is blocked`), where only the code says it and the words say something else that is not understood
 (`550 5.1.1 not offered to your country`; of a bare `550 5.1.1 address rejected` it is believed), where the words say it and two of them or

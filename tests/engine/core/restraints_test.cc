@@ -770,10 +770,18 @@ TEST_F(RestraintsTest, ConfiguredRulesDecideTheRow) {
   EXPECT_EQ(deferred.remedy, Remedy::kNone);
   EXPECT_EQ(deferred.rule, "busy");
   EXPECT_EQ(Hear("google", "450 4.2.0 bounceme", kNow, Phase::kRcpt).action, Action::kBounce);
-  EXPECT_EQ(Hear("google", "550 5.0.0 nobody", kNow, Phase::kRcpt).remedy, Remedy::kSuppress);
-  EXPECT_NE(Hear("google", "450 4.0.0 nobody", kNow, Phase::kRcpt).remedy, Remedy::kSuppress) << "never for a 4xx";
-  EXPECT_NE(Hear("google", "550 5.7.1 nobody: your IP is blacklisted", kNow, Phase::kRcpt).remedy, Remedy::kSuppress)
+  for (const char* said : {"550 5.1.1 user unknown bounceme", "550 5.7.1 user unknown bounceme"}) {
+    const auto bounced = HearOfRow(said, {.row = 1}, kNow);
+    EXPECT_EQ(bounced.action, Action::kBounce) << said;
+    EXPECT_EQ(bounced.remedy, Remedy::kNone) << said;
+  }
+  EXPECT_EQ(HearOfRow("550 5.0.0 nobody", {.row = 1}, kNow).remedy, Remedy::kSuppress);
+  EXPECT_NE(HearOfRow("450 4.0.0 nobody", {.row = 1}, kNow).remedy, Remedy::kSuppress) << "never for a 4xx";
+  EXPECT_NE(HearOfRow("550 5.7.1 nobody: your IP is blacklisted", {.row = 1}, kNow).remedy, Remedy::kSuppress)
       << "never for what is said of us";
+  const auto unnamed = Hear("google", "503 5.5.1 nobody: bad sequence of commands", kNow, Phase::kMail);
+  EXPECT_EQ(unnamed.action, Action::kBounce);
+  EXPECT_NE(unnamed.remedy, Remedy::kSuppress) << "never before anybody was named";
 }
 
 TEST_F(RestraintsTest, ASpikeOfHardBouncesEndsSuppression) {
@@ -837,7 +845,9 @@ TEST_F(RestraintsTest, ASpikeIsOfWhateverIsSaidOfRecipients) {
       bounced += Hear(site, said, kNow + absl::Milliseconds(i), Phase::kRcpt).action == Action::kBounce ? 1 : 0;
     }
     EXPECT_EQ(bounced, 49) << said;
-    EXPECT_EQ(Hear(site, "550 bounceme", kNow, Phase::kRcpt).action, Action::kBounce) << "that is the operator's rule";
+    for (const char* wanted : {"550 bounceme", "550 5.1.1 user unknown bounceme"}) {
+      EXPECT_EQ(Hear(site, wanted, kNow, Phase::kRcpt).action, Action::kBounce) << "that is the operator's rule";
+    }
     EXPECT_EQ(Hear(site, "552 5.3.4 message too large", kNow, Phase::kContent).action, Action::kBounce)
         << "the message is refused, and no recipient";
   }
