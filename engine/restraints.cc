@@ -297,13 +297,20 @@ void Restraints::Slow(const Key& key, double factor, const ResponseRule& rule, c
   if (IsKnown(slowdown, factor, rule, reply)) return;
   const bool active = slowdown.base > 0;
   const bool at_floor = active && !slowdown.suspended && slowdown.now <= slowdown.floor;
+  // Nothing is over sooner for what is said besides.
+  const absl::Duration left = active && !slowdown.suspended ? slowdown.Over() - now : absl::ZeroDuration();
+  const double floor = active ? std::min(slowdown.floor, rule.floor_per_second) : rule.floor_per_second;
   if (!active) Begin(key, slowdown, rule, now);
   slowdown.suspended = factor <= 0;
   slowdown.base = slowdown.top = std::max(slowdown.base, slowdown.now);  // a sibling may have grown beyond it
-  slowdown.floor = std::min(rule.floor_per_second, slowdown.base);
+  slowdown.floor = std::min(floor, slowdown.base);
   slowdown.last = slowdown.acted = now;
   slowdown.duration = std::max(rule.duration, absl::Seconds(1));
-  slowdown.recovery = slowdown.suspended ? std::min(slowdown.duration, kAfterSuspension) : slowdown.duration;
+  if (slowdown.suspended) {
+    slowdown.recovery = std::max(std::min(slowdown.duration, kAfterSuspension), left - slowdown.duration);
+  } else {
+    slowdown.recovery = slowdown.duration = std::max(slowdown.duration, left);
+  }
   slowdown.lowest =
       slowdown.suspended ? AfterSuspension(slowdown) : std::max(slowdown.floor, slowdown.now * std::min(factor, 1.0));
   slowdown.now = slowdown.lowest;
@@ -346,7 +353,7 @@ void Restraints::Enforce(Slowdown& slowdown, const ResponseRule& rule) {
 // Whoever blocks us for an hour is not asked every ten seconds whether he still does, nor found an hour late.
 void Restraints::PauseAtFloor(Slowdown& slowdown, const ResponseRule& rule, absl::Time now) {
   slowdown.refused_since = std::min(slowdown.refused_since, now);
-  const absl::Duration most = std::max(slowdown.duration, (now - slowdown.refused_since) / kPauseShare);
+  const absl::Duration most = std::max(rule.duration, (now - slowdown.refused_since) / kPauseShare);
   slowdown.pause = std::clamp(2 * slowdown.pause, std::min(kGraceMax, rule.duration / kSteps), most);
   slowdown.suspended = true;
   slowdown.duration = slowdown.pause;

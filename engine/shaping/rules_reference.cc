@@ -48,14 +48,14 @@ attempts: one that refuses everybody from the first message on is a dead domain,
 
 A backoff begins at the rate that was measured, times the rule's factor, and never goes under the rule's floor, six messages a
 minute by default. It comes back in ten equal steps until its time is over. Replies to what was under way do not slow it again; one to what was begun since does, by the same factor
-again, and its time begins anew. So nobody is let down twice within one backoff. `sealift domain explain` names it with its rule;
+again, and its time begins anew; by another rule of less time or a higher floor it is over no sooner, and keeps its floor. So nobody is let down twice within one backoff. `sealift domain explain` names it with its rule;
 `sealift_source_backoff{source,provider}` says by how many percent a source is slowed: with the provider `all` one that is slowed
 everywhere, with the source `all` all of them. `sealift_stream_backoff{stream}` says the same of a stream, and
 `sealift_campaign_backoffs` how many campaigns are slowed. `sealift source show` lists what slows a source, what slows its streams and
 their campaigns included.
 
 Where even the floor is refused, nothing is tried for a tenth of the backoff's time (a minute at most), then for twice as long each time,
-up to that time, or an eighth of how long nothing was taken if that is more. So who blocks a source for an hour is asked some ten times, and
+up to the rule's time, or an eighth of how long nothing was taken if that is more. So who blocks a source for an hour is asked some ten times, and
 found open within a quarter of an hour.
 
 A suspension lets nothing through for its time, and no later reply shortens it. Then a backoff begins at the floor, or, after a short

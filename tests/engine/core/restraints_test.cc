@@ -185,6 +185,47 @@ TEST_F(RestraintsTest, WhatWasBegunSinceIsNotRefusedTwiceOfOneBackoff) {
   EXPECT_NEAR(RateOf("ip1 to google"), 5, 0.3);
 }
 
+TEST_F(RestraintsTest, NoLaterReplyShortensABackoffOrRaisesItsFloor) {
+  options_.rules = {{.match = "far too much",
+                     .actions = {"backoff"},
+                     .factor = 0.25,
+                     .floor = {.rate = {1, absl::Minutes(1)}},
+                     .duration = absl::Hours(2)}};
+  Adopt();
+  Send("ip1", "google", 20, kNow);
+  Hear("google", "421 4.7.0 far too much", kNow);
+  absl::Time now = kNow;
+  const auto later = [&](std::string_view said) {
+    now += absl::Minutes(2);
+    restraints_.Tick(now);
+    Hear("google", said, now, Phase::kContent, now);
+  };
+  later("421 4.7.0 slow down");
+  EXPECT_NEAR(RateOf("ip1 to google"), 2.5, 0.2);
+  restraints_.Tick(kNow + absl::Minutes(90));
+  EXPECT_NEAR(RateOf("ip1 to google"), 15, 1) << "seven of the ten steps of two hours";
+  now = kNow + absl::Minutes(90);
+  for (int i = 0; i < 4; ++i) later("421 4.7.0 far too much");
+  later("421 4.7.0 slow down");
+  EXPECT_NEAR(RateOf("ip1 to google"), 0.03, 0.005) << "the lower floor stays";
+}
+
+TEST_F(RestraintsTest, ASuspensionWithinABackoffLeavesItItsTime) {
+  options_.rules = {{.match = "closed", .actions = {"suspend"}, .duration = absl::Minutes(20)}};
+  Adopt();
+  Send("ip1", "google", 20, kNow);
+  for (int i = 0; i < 5; ++i) Hear("google", "550 5.7.1 very low reputation of the sending IP address", kNow);
+  ASSERT_NEAR(RateOf("ip1 to google"), 5, 0.2) << "for two hours";
+  Hear("google", "421 closed", kNow + absl::Minutes(10), Phase::kContent, kNow + absl::Minutes(10));
+  for (absl::Time now = kNow + absl::Minutes(10); now < kNow + absl::Minutes(119); now += absl::Minutes(1)) {
+    restraints_.Tick(now);
+  }
+  EXPECT_GT(RateOf("ip1 to google"), 1) << "the suspension was over after its own time";
+  EXPECT_LT(RateOf("ip1 to google"), 20);
+  restraints_.Tick(kNow + absl::Minutes(121));
+  EXPECT_EQ(RateOf("ip1 to google"), -1);
+}
+
 TEST_F(RestraintsTest, WhoBlocksUsForAnHourIsAskedSeldomAndFoundOpenInTime) {
   for (const auto& [blocked, questions] : {std::pair{absl::Hours(1), 20}, {absl::Hours(24), 40}}) {
     Limits limits;
