@@ -248,7 +248,9 @@ void Restraints::Act(const ResponseRule& rule, const Place& place, const Reply& 
   }
   if (rule.spares_siblings) {
     // Its load is not what they are trusted with yet.
-    const double refused = At({std::string(kPairKind), NameOfPair(place.source, place.provider)}, reply.heard).base;
+    const Key pair{std::string(kPairKind), NameOfPair(place.source, place.provider)};
+    const auto slowed = slowdowns_.find(pair);
+    const double refused = slowed != slowdowns_.end() && slowed->second.base > 0 ? slowed->second.base : PaceOf(pair);
     for (const std::string& sibling : SiblingsOf(place)) {
       Spare({std::string(kPairKind), NameOfPair(sibling, place.provider)}, refused, rule, reply.heard);
     }
@@ -285,8 +287,7 @@ double Restraints::AfterSuspension(const Slowdown& slowdown) {
 }
 
 void Restraints::Begin(const Key& key, Slowdown& slowdown, const ResponseRule& rule, absl::Time now) const {
-  const double measured = Measured(key);
-  slowdown.base = std::max(measured > 0 ? measured : kFirstPerSecond, rule.floor_per_second);
+  slowdown.base = std::max(PaceOf(key), rule.floor_per_second);
   slowdown.now = slowdown.base;
   slowdown.since = now;
 }
@@ -397,6 +398,11 @@ double Restraints::Measured(const Key& key) const {
     if (counts) per_second += pace.per_second;
   }
   return per_second;
+}
+
+double Restraints::PaceOf(const Key& key) const {
+  const double measured = Measured(key);
+  return measured > 0 ? measured : kFirstPerSecond;
 }
 
 void Restraints::Tick(absl::Time now) {

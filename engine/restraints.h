@@ -262,6 +262,8 @@ class Restraints {
   // A step nearer to what it was, or over.
   void Recover(Slowdown& slowdown, absl::Time now);
   double Measured(const Key& key) const;
+  // Where nothing was measured yet, what a backoff begins at.
+  double PaceOf(const Key& key) const;
   // Some of them, if there are many: the others have their turn with the next ticks.
   void TickPaces(absl::Duration of_tick, absl::Time now);
   void TickSlowdowns(absl::Time now);

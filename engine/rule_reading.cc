@@ -105,6 +105,8 @@ absl::StatusOr<ResponseRule> ReadRule(const RuleOptions& rule, std::string_view 
     read.trigger_period = rule.trigger.rate.period;
   }
   if (rule.duration > absl::ZeroDuration()) read.duration = rule.duration;
+  const bool of_source = read.scope == ResponseScope::kSourceProvider || read.scope == ResponseScope::kSource;
+  read.spares_siblings = of_source && (read.actions.backoff || read.actions.suspend);
   read.counted_as = ConditionsOf(read);
   if (read.name.empty()) read.name = "rule." + NumberOf(read.counted_as);
   return read;

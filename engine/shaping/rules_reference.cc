@@ -75,9 +75,9 @@ others are let in, slows nothing: the number is learnt, and the built-in rules t
 A restart, or a crash, changes none of this: backoffs, suspensions, what triggers have counted, the bounces that `max_hard_bounces` counts
 and the guard above go on where they were; that of a site of no known provider begins anew with a restart, and after a day without mail. What was counted in the last second before a crash may be missing.
 
-When a source is refused, the other sources of its pools, and those by which a route or a warm-up's overflow lets the same streams leave, do
-not take over its load at once. Each goes on at the pace that it has (one message
-a second if it has not sent there yet, and never under the floor), and in ten equal steps over the rule's time grows by the pace that the
+When a source is refused, or a rule of yours slows or suspends it (there, or everywhere), the other sources of its pools, and those by
+which a route or a warm-up's overflow lets the same streams leave, do not at once take over its load at the provider that said it. Each goes
+on at the pace that it has (one message a second if it has not sent there yet, and never under the floor), and in ten equal steps over the rule's time grows by the pace that the
 refused one had. They were not refused: their warm-ups go on. What is not one of the known providers is judged by itself.
 
 ## Rules of your own
