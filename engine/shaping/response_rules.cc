@@ -18,7 +18,6 @@ constexpr std::array<std::string_view, 7> kScopes = {"source", "source_provider"
 struct Do {
   ResponseActions actions;
   bool spares = false;
-  Do() { actions.defer = true; }
   Do Backoff() const {
     return With([](Do& it) { it.actions.backoff = true; });
   }

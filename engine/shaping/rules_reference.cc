@@ -145,7 +145,8 @@ std::string_view RemarkOf(const RuleEntry& entry) {
 
 std::string RulesReference() {
   std::string page(kOpening);
-  page += fmt::format("\n## Built-in rules\n\nAs of {}.\n\n", kRulesDate);
+  page += fmt::format("\n## Built-in rules\n\nAs of {}. What becomes of the row they leave to its verdict.\n\n",
+                      kRulesDate);
   page += "| rule | provider | when | acts on | from | does | why |\n";
   page += "| --- | --- | --- | --- | --- | --- | --- |\n";
   const auto rules = ResponseRules::Compile({});

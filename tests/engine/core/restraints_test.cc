@@ -847,6 +847,21 @@ TEST_F(RestraintsTest, ConfiguredRulesDecideTheRow) {
   EXPECT_NE(unnamed.remedy, Remedy::kSuppress) << "never before anybody was named";
 }
 
+// Of a message that is refused for what it says, each further attempt would be one more refusal.
+TEST_F(RestraintsTest, BuiltInRulesLeaveTheRowToItsVerdict) {
+  Adopt();
+  constexpr std::string_view kRefused = "554 5.7.1 [CS01] Message rejected due to local policy";
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(RateOf("ip1 to apple"), -1);
+    const auto ruling = Hear("apple", kRefused, kNow);
+    EXPECT_EQ(ruling.action, Action::kBounce);
+    EXPECT_EQ(ruling.rule, "");
+  }
+  EXPECT_GT(RateOf("ip1 to apple"), 0);
+  EXPECT_EQ(Hear("apple", "421 4.7.1 [CS01] Message rejected due to local policy", kNow).action, Action::kDefer);
+  EXPECT_EQ(Hear("google", kRateOfSource, kNow).action, Action::kDefer);
+}
+
 TEST_F(RestraintsTest, ASpikeOfHardBouncesEndsSuppression) {
   Adopt();
   const std::shared_ptr<Counter> attempts = AttemptsAt("ip1", "google")[0];
