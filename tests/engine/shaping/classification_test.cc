@@ -763,6 +763,8 @@ TEST(ClassificationTest, RepliesThatSayNobodyForNowAreUnderstood) { Understand("
 
 TEST(ClassificationTest, RepliesThatBlameAreUnderstood) { Understand("replies_of_blame.tsv", 480); }
 
+TEST(ClassificationTest, RepliesThatWereMistakenAreUnderstood) { Understand("replies_mistaken.tsv", 24); }
+
 TEST(ClassificationTest, RepliesGatheredElsewhereAreUnderstood) {
   const std::vector<std::string> domains = {"sender.test"};
   const Parties parties = {.recipient = "u1@d1.test",
