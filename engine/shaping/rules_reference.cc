@@ -33,7 +33,7 @@ the row bounces, and no more. One that says `bounce` alone suppresses nobody. A 
 again on another day (within 30 days, and without its taking mail in between), where the words and the enhanced code contradict each other (`550 5.7.1 user unknown`), where they speak of us too
 (`550 5.1.1 no such user, or the sender is blocked`), where only the code says it and the words say something else that is not understood
 (`550 5.1.1 not offered to your country`; of a bare `550 5.1.1 address rejected` it is believed), where the words say it and two of them or
-more are none that are usual beside it (`550 5.1.1 user unknown, replicas lagging`), where they say it of now, of a list or of where an alias
+more are none that are usual beside it (`550 5.1.1 user unknown, replicas lagging`), where they offer another reason (`550 5.1.1 user unknown or access denied`), say it of now, of a list or of where an alias
 leads (`550 5.1.1 alias expands to unknown user`), where they quote somebody else's address and not the recipient's, where they cannot be
 read, where it is said after the content, and where a provider is known to misreport (below). Who could not look the recipient up, says when
 to try again, or wants encryption, is tried again, whatever his code; mail to who takes none from outside bounces, and he is not suppressed.
