@@ -553,7 +553,8 @@ struct Fields<RuleOptions> {
          o.name);
     each(Field{.name = "provider", .help = "Whose replies."}, o.provider);
     each(Field{.name = "match",
-               .help = "A regular expression (RE2) on the reply, `421 4.7.28 text`, joined to one line; in any case."},
+               .help = "A regular expression (RE2) on the reply, `421 4.7.28 text`, joined to one line; in any case, "
+                       "in ASCII: a byte of another letter is a `?` there."},
          o.match);
     each(Field{.name = "class", .help = "Classes of replies, any of them; see [rules.md](rules.md)."}, o.classes);
     each(Field{.name = "enhanced", .help = "Enhanced codes, any of them."}, o.enhanced);

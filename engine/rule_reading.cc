@@ -64,6 +64,12 @@ absl::StatusOr<ResponseRule> ReadRule(const RuleOptions& rule, std::string_view 
   if (rule.match.empty() && rule.classes.empty() && rule.enhanced.empty()) {
     return wrong("", "a [[rule]] needs a condition: `match`, `class` or `enhanced`");
   }
+  if (std::ranges::any_of(rule.match, [](char c) { return static_cast<unsigned char>(c) >= 0x80; })) {
+    return wrong(
+        "match",
+        "`match` is in ASCII: a reply is kept with a '?' for each byte of other letters; write `.+` for those, "
+        "or say which `class` it has");
+  }
   for (const std::string& reason : rule.classes) {
     if (!IsReasonClass(reason))
       return wrong("class", fmt::format("`class` knows no \"{}\"; docs/rules.md lists them", reason));

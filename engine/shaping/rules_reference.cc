@@ -84,7 +84,7 @@ refused one had. They were not refused: their warm-ups go on. What is not one of
 
 Each `[[rule]]` of the configuration comes before the built-in ones, in the order of the file; the first that is met decides alone. All
 that it says must hold: `provider`, `match` (RE2 on `421 4.7.28 text`, joined to one line, continuation codes removed, addresses taken
-out, in any case), `class`, `enhanced`.
+out, in any case, each byte that is not ASCII a `?`), `class`, `enhanced`.
 
 Events, `explain` and metrics call a rule by its `name`; one without by a number made of its conditions, `scope` and `trigger`, such as
 `rule.1a2b3c4d`. Neither changes when others are put in front of it or taken away.

@@ -305,6 +305,7 @@ TEST(ConfigFileTest, ARuleThatWouldDoNothingOrCannotBeReadIsAnError) {
   EXPECT_THAT(errors("match = \"x\"\nactions = [\"defer\"]\n"), IsEmpty());
   EXPECT_THAT(errors("class = [\"rate\"]\nactions = [\"backoff\"]\nfactor = 0.5\n"), IsEmpty());
   EXPECT_THAT(errors("match = \"(x\"\nactions = [\"defer\"]\n"), Contains(HasSubstr("RE2")));
+  EXPECT_THAT(errors("match = \"спам\"\nactions = [\"defer\"]\n"), Contains(HasSubstr("ASCII")));
   EXPECT_THAT(errors("actions = [\"defer\"]\n"), Contains(HasSubstr("condition")));
   EXPECT_THAT(errors("match = \"x\"\n"), Contains(HasSubstr("actions")));
   EXPECT_THAT(errors("match = \"x\"\nactions = [\"explode\"]\n"), Contains(HasSubstr("explode")));
