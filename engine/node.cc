@@ -12,6 +12,7 @@
 #include "engine/campaign_settings.h"
 #include "engine/config_place.h"
 #include "engine/config_show.h"
+#include "engine/directory.h"
 #include "engine/exit_code.h"
 #include "engine/failure_parts.h"
 #include "engine/kek.h"
@@ -196,11 +197,15 @@ absl::Status NodeImpl::Open() {
       Suppressions::Shards{.heard = [this] { AskShards([](Scheduler&) {}); },
                            .judge_again = [this] { AskShards([](Scheduler& scheduler) { scheduler.JudgeAgain(); }); }});
   returned_mail_ = std::make_unique<ReturnedMail>(
-      *store_,
-      ReturnedMail::Surroundings{.options = [this] { return this->options(); },
-                                 .heard = [this] { AskShards([](Scheduler&) {}); },
-                                 .reread = [this](queue::CampaignId id) { Reread(id); },
-                                 .bounced = [this](const ReturnedMail::Bounce& bounce) { CountBounce(bounce); }});
+      *store_, ReturnedMail::Surroundings{
+                   .options = [this] { return this->options(); },
+                   .heard = [this] { AskShards([](Scheduler&) {}); },
+                   .reread = [this](queue::CampaignId id) { Reread(id); },
+                   .bounced = [this](const ReturnedMail::Bounce& bounce) { CountBounce(bounce); },
+                   .doubts =
+                       [this](const std::string& mx) {
+                         return restraints_.Doubts(JudgeOf(*this->options(), {dns::MxHost{.name = mx}}), absl::Now());
+                       }});
   AddMetrics();
   for (const std::unique_ptr<Shard>& shard : shards_) shard->Start(peers);
   const absl::Status recovered = campaigns_->Recover();

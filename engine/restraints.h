@@ -105,6 +105,8 @@ class Restraints {
 
   // A negative reply, to a message that had its permits then.
   Ruling Hear(const Place& place, const HeardReply& reply, const Told& told, absl::Time permitted, absl::Time now);
+  // Counts a hard bounce that came back by mail. Whether it is not to be believed, as Hear would not.
+  bool Doubts(const std::string& judge, absl::Time now);
   // What attempts there are to be counted by: a backoff begins at their pace. Kept for as long as somebody has them.
   using Attempts = std::array<std::shared_ptr<Counter>, 3>;  // of the source there, of the stream, of the campaign
   Attempts AttemptsAt(const Place& place);

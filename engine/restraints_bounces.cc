@@ -17,7 +17,7 @@ constexpr uint64_t kSpikeLook = 10;  // it is looked for at every tenth: a fast 
 constexpr double kSpikeShare = 0.1, kSpikeTimesNorm = 5, kNormMin = 0.02;
 constexpr double kNormWeight = 1.0 / 120;  // of a minute
 constexpr absl::Duration kSpikeLasts = absl::Hours(1);
-constexpr size_t kJudgesMax = 4096;  // that are watched; sites that refuse nobody are not among them
+constexpr size_t kJudgesMax = 4096;  // then no more sites are watched; those that refuse nobody are not among them
 
 }  // namespace
 
@@ -72,8 +72,14 @@ bool Restraints::Acceptance::IsQuiet(absl::Time now) const {
   return !refuses && hard == 0 && spike_until <= now;
 }
 
+bool Restraints::Doubts(const std::string& judge, absl::Time now) {
+  const std::lock_guard lock(mutex_);
+  return IsDoubted(judge, now);
+}
+
 bool Restraints::IsDoubted(const std::string& provider, absl::Time now) {
-  if (acceptances_.size() >= kJudgesMax && !acceptances_.contains(provider)) return false;
+  const bool has_room = IsKnownProvider(provider) || acceptances_.size() < kJudgesMax;
+  if (!has_room && !acceptances_.contains(provider)) return false;
   const auto [entry, made] = acceptances_.try_emplace(provider);
   Acceptance& acceptance = entry->second;
   // This one is of those since.

@@ -20,7 +20,7 @@ namespace {
 
 using Recipient = ReturnedReport::Recipient;
 
-enum class Claim : uint8_t { kFailed, kDelayed, kOther };
+enum class DsnAction : uint8_t { kFailed, kDelayed, kOther };
 
 // "5.1.1", nothing else.
 std::optional<EnhancedCode> ParseStatus(std::string_view status) {
@@ -30,13 +30,13 @@ std::optional<EnhancedCode> ParseStatus(std::string_view status) {
 }
 
 // RFC 3464 2.3.3. A report that forgot it says it with its status.
-Claim ClaimOf(const Recipient& recipient) {
-  if (recipient.action == "failed") return Claim::kFailed;
-  if (recipient.action == "delayed") return Claim::kDelayed;
-  if (!recipient.action.empty()) return Claim::kOther;
+DsnAction ActionOf(const Recipient& recipient) {
+  if (recipient.action == "failed") return DsnAction::kFailed;
+  if (recipient.action == "delayed") return DsnAction::kDelayed;
+  if (!recipient.action.empty()) return DsnAction::kOther;
   const std::optional<EnhancedCode> status = ParseStatus(recipient.status);
-  if (!status) return Claim::kOther;
-  return status->cls == 5 ? Claim::kFailed : status->cls == 4 ? Claim::kDelayed : Claim::kOther;
+  if (!status) return DsnAction::kOther;
+  return status->cls == 5 ? DsnAction::kFailed : status->cls == 4 ? DsnAction::kDelayed : DsnAction::kOther;
 }
 
 bool SameMailbox(std::string_view address, const Mailbox& mailbox) {
@@ -48,7 +48,7 @@ bool SameMailbox(std::string_view address, const Mailbox& mailbox) {
 // list does, the best of them counts: the message arrived there.
 struct Said {
   Recipient recipient;
-  Claim claim = Claim::kOther;
+  DsnAction action = DsnAction::kOther;
   bool ours = false;  // it names that mailbox
 };
 
@@ -58,9 +58,9 @@ std::optional<Said> SaidOf(const ReturnedReport& report, std::string_view addres
   for (const Recipient& recipient : report.recipients) {
     const bool ours =
         mailbox.ok() && (SameMailbox(recipient.original, *mailbox) || SameMailbox(recipient.final, *mailbox));
-    Said said{recipient, ClaimOf(recipient), ours};
+    Said said{recipient, ActionOf(recipient), ours};
     if (ours) return said;
-    if (!best || said.claim > best->claim) best = std::move(said);
+    if (!best || said.action > best->action) best = std::move(said);
   }
   return best;
 }
@@ -152,8 +152,8 @@ absl::StatusOr<ReturnedMail::Result> ReturnedMail::Take(const ReturnedReport& re
 
 absl::StatusOr<ReturnedMail::Result> ReturnedMail::TakeDelivery(const ReturnedReport& report, Subject& subject) {
   const std::optional<Said> said = SaidOf(report, subject.recipient);
-  if (!said || said->claim == Claim::kOther) return Result::kNothing;
-  if (said->claim == Claim::kDelayed) return Result::kDelayed;
+  if (!said || said->action == DsnAction::kOther) return Result::kNothing;
+  if (said->action == DsnAction::kDelayed) return Result::kDelayed;
   const std::shared_ptr<const Options> options = around_.options();
   const queue::Event& sent = *SentBy(subject.trace);
   const std::string host = sent.evidence.mx.substr(0, sent.evidence.mx.find_first_of(" ["));
@@ -162,7 +162,10 @@ absl::StatusOr<ReturnedMail::Result> ReturnedMail::TakeDelivery(const ReturnedRe
   // As the answer to RCPT: where it was given, nobody tells.
   std::string sender;
   AppendEnvelopeSender(store_, *options, sent.evidence.stream, subject.message, sender);
-  Parties parties{.recipient = subject.recipient, .sender = sender, .hostname = options->node.hostname};
+  const SourceOptions* const source = options->FindSource(sent.evidence.source);
+  Parties parties{.recipient = subject.recipient,
+                  .sender = sender,
+                  .hostname = source != nullptr ? source->hostname : options->node.hostname};
   if (const StreamOptions* const stream = options->FindStream(sent.evidence.stream); stream != nullptr) {
     parties.signed_for = stream->dkim;
   }
@@ -181,7 +184,8 @@ absl::StatusOr<ReturnedMail::Result> ReturnedMail::TakeDelivery(const ReturnedRe
   outcome.evidence = std::make_shared<const queue::Evidence>(
       queue::Evidence{.stream = sent.evidence.stream, .source = sent.evidence.source, .mx = sent.evidence.mx});
   outcome.bad_mailbox = remedy == Remedy::kSuppress || remedy == Remedy::kSuppressAgain;
-  outcome.doubtful = outcome.bad_mailbox && (remedy == Remedy::kSuppressAgain || !said->ours);
+  const bool of_many = outcome.bad_mailbox && !host.empty() && around_.doubts(host);
+  outcome.doubtful = outcome.bad_mailbox && (remedy == Remedy::kSuppressAgain || !said->ours || of_many);
   outcome.sink = subject.campaign.spec.mode == "sink";
   outcome.provider = provider;
   const Bounce bounce{.stream = subject.campaign.spec.stream,

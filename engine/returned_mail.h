@@ -25,7 +25,8 @@ namespace sealift::engine {
 //   failed     The row is bounced from then on, whatever it was counted as, with an event that says why. Its reply is
 //              classified as one that was heard (shaping/classification.h): a 5xx that names the mailbox as bad
 //              suppresses as it does there, and is only suspected where the report names another mailbox than ours, as
-//              forwarding does. Policy, reputation and everything 4xx never suppress.
+//              forwarding does, and while far more are refused there than usual (restraints.h). Policy, reputation and
+//              everything 4xx never suppress.
 //   delayed    Nothing: the other server still tries.
 //   complaint  abuse, fraud or opt-out suppress as `complaint`, which binds marketing streams.
 //
@@ -56,6 +57,7 @@ class ReturnedMail {
     std::function<void()> heard;                    // returns once every shard knows what the store has announced
     std::function<void(queue::CampaignId)> reread;  // a queued row of it was settled
     std::function<void(const Bounce&)> bounced;
+    std::function<bool(const std::string& mx)> doubts;  // counts a bad mailbox there: one of far too many?
   };
 
   ReturnedMail(queue::Store& store, Surroundings around) : store_(store), around_(std::move(around)) {}

@@ -40,7 +40,8 @@ to try again, or wants encryption, is tried again, whatever his code; mail to wh
 Who refuses a recipient by a policy and says hardly more (`550 5.7.1 recipient rejected`) refuses him and not us: the row bounces, and the
 address may have mail again. A refusal that quotes an address of ours, and not the recipient's, is said of us. While a provider, or a site of none, refuses for good ten recipients in a hundred, whatever it says of them, five times what is usual
 for it, and at least 50 in ten minutes, nobody there is suppressed or bounced: rows wait, `sealift_hard_bounce_spikes` is above 0, and the
-log says where; what a rule of yours bounces does bounce. Up to 4,096 that refuse are watched at a time. What is usual is learnt from
+log says where; what a rule of yours bounces does bounce. Up to 4,096 that refuse are watched at a time, and every known provider. A bounce
+that comes back by mail counts as well, and only suspects its recipient while that lasts. What is usual is learnt from
 the minutes in which it refused ten in a hundred at most, and from none of such a time; for a site of none it is known once they had 200
 attempts: one that refuses everybody from the first message on is a dead domain, and its recipients bounce.
 

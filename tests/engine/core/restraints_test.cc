@@ -961,6 +961,27 @@ TEST_F(RestraintsTest, ASiteOfNoProviderIsDoubtedByItself) {
   EXPECT_EQ(Hear("site mx.d1.test", "550 5.1.1 user unknown", now, Phase::kRcpt).remedy, Remedy::kSuppress);
 }
 
+TEST_F(RestraintsTest, SitesThatRefuseLeaveTheGuardOfKnownProvidersRoom) {
+  Adopt();
+  for (int i = 0; i < 5000; ++i) Hear(fmt::format("site mx.d{}.test", i), "550 5.1.1 user unknown", kNow, Phase::kRcpt);
+  const std::shared_ptr<Counter> attempts = AttemptsAt("ip1", "google")[0];
+  for (int i = 0; i < 100; ++i) {
+    attempts->Add(2);
+    Hear("google", "550 5.1.1 user unknown", kNow, Phase::kRcpt);
+  }
+  EXPECT_EQ(Hear("google", "550 5.1.1 user unknown", kNow, Phase::kRcpt).rule, "guard.hard_bounces");
+}
+
+TEST_F(RestraintsTest, BouncesThatComeBackByMailCountForTheGuard) {
+  Adopt();
+  AttemptsAt("ip1", "google")[0]->Add(300);
+  int believed = 0;
+  for (int i = 0; i < 100; ++i) believed += restraints_.Doubts("google", kNow) ? 0 : 1;
+  EXPECT_EQ(believed, 49);
+  EXPECT_EQ(Hear("google", "550 5.1.1 user unknown", kNow, Phase::kRcpt).rule, "guard.hard_bounces");
+  EXPECT_FALSE(restraints_.Doubts("yahoo", kNow));
+}
+
 TEST_F(RestraintsTest, TooManyHardBouncesPauseAMarketingCampaignOnly) {
   for (StreamOptions& stream : options_.streams) stream.max_hard_bounces = {.rate_percent = 5, .min = 100};
   options_.streams[1].kind = StreamKind::kTransactional;

@@ -34,7 +34,12 @@ class ReturnedMailTest : public queue::StoreTest {
                      .options = [this] { return options_; },
                      .heard = [this] { ++heard_; },
                      .reread = [](queue::CampaignId) {},
-                     .bounced = [this](const ReturnedMail::Bounce& bounce) { bounces_.push_back(bounce); }});
+                     .bounced = [this](const ReturnedMail::Bounce& bounce) { bounces_.push_back(bounce); },
+                     .doubts =
+                         [this](const std::string& mx) {
+                           asked_.push_back(mx);
+                           return doubts_;
+                         }});
   }
 
   std::string Sender(uint32_t row) const {
@@ -89,6 +94,8 @@ class ReturnedMailTest : public queue::StoreTest {
   std::shared_ptr<queue::Pack> pack_;
   std::unique_ptr<ReturnedMail> returned_;
   std::vector<ReturnedMail::Bounce> bounces_;
+  std::vector<std::string> asked_;  // the hosts, each time
+  bool doubts_ = false;
   int heard_ = 0;
 };
 
@@ -193,6 +200,26 @@ TEST_F(ReturnedMailTest, AnotherMailboxThanOursIsOnlySuspected) {
       {.original = {}, .final = "member2@d5.test", .action = "relayed", .status = "2.0.0", .diagnostic = {}});
   EXPECT_EQ(Take(report), Result::kNothing);
   EXPECT_FALSE(Suppressed(5).has_value());
+}
+
+TEST_F(ReturnedMailTest, WhileFarTooManyAreRefusedAMailboxIsOnlySuspected) {
+  doubts_ = true;
+  EXPECT_EQ(Take(Unknown(3)), Result::kBounce);
+  EXPECT_EQ(Suppressed(3), SuppressionKind::kSuspected);
+  doubts_ = false;
+  EXPECT_EQ(Take(Unknown(4)), Result::kBounce);
+  EXPECT_EQ(Suppressed(4), SuppressionKind::kHardBounce);
+  EXPECT_THAT(asked_, ::testing::Each("mx1.d0.test"));
+  EXPECT_EQ(asked_.size(), 2u) << "each is counted";
+  EXPECT_EQ(Take(Delivery(Sender(5), Address(5), "failed", "5.2.2", "552 5.2.2 Mailbox full")), Result::kBounce);
+  EXPECT_EQ(asked_.size(), 2u);
+}
+
+TEST_F(ReturnedMailTest, OurHostIsTheOneThatSent) {
+  options_->sources = {{.name = "ip1", .hostname = "mta7.sender.test"}};
+  EXPECT_EQ(Take(Delivery(Sender(3), Address(3), "failed", "5.1.1", "550 5.1.1 user unknown mta7.sender.test")),
+            Result::kBounce);
+  EXPECT_EQ(Suppressed(3), SuppressionKind::kSuspected) << "it may be ours that is not known";
 }
 
 TEST_F(ReturnedMailTest, AComplaintLeadsBackByItsTokenOrItsMessageIdAndCountsOnce) {

@@ -190,7 +190,8 @@ void FakeNode::OpenStore() {
       *store_, engine::ReturnedMail::Surroundings{.options = [this] { return options_; },
                                                   .heard = [] {},
                                                   .reread = [](queue::CampaignId) {},
-                                                  .bounced = [](const engine::ReturnedMail::Bounce&) {}});
+                                                  .bounced = [](const engine::ReturnedMail::Bounce&) {},
+                                                  .doubts = [](const std::string&) { return false; }});
   holds_ = std::make_unique<engine::Holds>(
       *store_, [this] { return options_; }, [](const std::shared_ptr<const engine::HoldSet>&) {});
   engine::Jobs::Node node;
