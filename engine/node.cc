@@ -31,6 +31,7 @@ constexpr absl::Duration kUpkeepEvery = absl::Seconds(1);
 constexpr uint64_t kReserveBytes = 16 << 20;
 constexpr absl::Duration kSweepEvery = absl::Hours(1);
 constexpr absl::Duration kFirstSweepAfter = absl::Minutes(1);  // a node may never run for an hour
+constexpr absl::Duration kLookForSweep = absl::Seconds(10);
 constexpr absl::Duration kEraseEvery = absl::Seconds(10);
 
 // In live mode mail leaves from its source's own address or not at all: a pool is those of its sources that this
@@ -77,7 +78,7 @@ NodeImpl::NodeImpl(std::shared_ptr<const Options> options, ReadOptions read, Rec
     : options_(std::move(options)), read_(std::move(read)), record_(std::move(record)) {}
 
 NodeImpl::~NodeImpl() {
-  Drain(absl::ZeroDuration());
+  Drain();
   ledger_.reset();
   gives_up_ = {};
   // Commits what is left. Its threads call the shards, so it goes before them.
@@ -226,12 +227,23 @@ absl::Status NodeImpl::Open() {
     pthread_setname_np(pthread_self(), "upkeep");
     Upkeep();
   });
+  forgetting_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "forgetting");
+    Forget();
+  });
   return absl::OkStatus();
 }
 
-void NodeImpl::Interrupt(absl::Duration limit) {
-  interrupted_ = true;
+void NodeImpl::BeginDrain(absl::Duration limit) {
+  if (interrupted_.exchange(true)) return;
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    if (shard->started()) shard->Drain(limit);
+  }
   commits_.Announce();
+}
+
+void NodeImpl::Interrupt(absl::Duration limit) {
+  BeginDrain(limit);
   gives_up_ = std::jthread([this, limit](const std::stop_token& over) {
     std::mutex mutex;
     std::unique_lock lock(mutex);
@@ -241,20 +253,19 @@ void NodeImpl::Interrupt(absl::Duration limit) {
   });
 }
 
-void NodeImpl::Drain(absl::Duration limit) {
+void NodeImpl::Drain() {
   if (std::exchange(drained_, true)) return;
+  BeginDrain(absl::ZeroDuration());
   {
     const std::lock_guard lock(upkeep_mutex_);
     stopping_ = true;
   }
   upkeep_wakes_.notify_all();
   if (upkeep_.joinable()) upkeep_.join();
+  if (forgetting_.joinable()) forgetting_.join();
   if (expiry_ != nullptr) expiry_->Stop();
   if (jobs_ != nullptr) jobs_->Stop();
   if (tls_reports_ != nullptr) tls_reports_->Stop();
-  for (const std::unique_ptr<Shard>& shard : shards_) {
-    if (shard->started()) shard->Drain(limit);
-  }
   for (const std::unique_ptr<Shard>& shard : shards_) shard->Join();
   if (store_ == nullptr) return;
   if (tls_reports_ != nullptr) {
@@ -489,7 +500,7 @@ void NodeImpl::ForgetBouncesOfEnded() {
 }
 
 void NodeImpl::Upkeep() {
-  Recurrence sweeps(kSweepEvery, absl::Now() + kFirstSweepAfter), erasures(kEraseEvery, absl::Now());
+  Recurrence erasures(kEraseEvery, absl::Now());
   std::unique_lock lock(upkeep_mutex_);
   while (!stopping_) {
     lock.unlock();
@@ -506,17 +517,26 @@ void NodeImpl::Upkeep() {
       if (HasRoom(store_->Unflushed()).ok()) campaigns_->EraseDue(now);
       ForgetBouncesOfEnded();
     }
-    if (sweeps.Due(now)) {
+    lock.lock();
+    upkeep_wakes_.wait_for(lock, absl::ToChronoNanoseconds(kUpkeepEvery),
+                           [this] { return stopping_ || std::exchange(pause_at_once_, false); });
+  }
+}
+
+void NodeImpl::Forget() {
+  Recurrence sweeps(kSweepEvery, absl::Now() + kFirstSweepAfter);
+  std::unique_lock lock(upkeep_mutex_);
+  while (!upkeep_wakes_.wait_for(lock, absl::ToChronoNanoseconds(kLookForSweep), [this] { return stopping_; })) {
+    lock.unlock();
+    if (const absl::Time now = absl::Now(); sweeps.Due(now)) {
       const std::shared_ptr<const Options> current = options();
-      absl::Status swept =
-          store_->Sweep(now, current->retention.settled_rows, current->retention.events, jobs_->ReplaysOrdered());
+      absl::Status swept = store_->Sweep(now, current->retention.settled_rows, current->retention.events,
+                                         jobs_->ReplaysOrdered(), &interrupted_);
       if (swept.ok()) swept = holds_->Forget(now - current->retention.events);
       if (swept.ok()) swept = jobs_->Forget(now - current->retention.events);
       if (!swept.ok()) LogError("retention could not be applied; it is tried again in an hour", {{"why", swept}});
     }
     lock.lock();
-    upkeep_wakes_.wait_for(lock, absl::ToChronoNanoseconds(kUpkeepEvery),
-                           [this] { return stopping_ || std::exchange(pause_at_once_, false); });
   }
 }
 

@@ -210,11 +210,11 @@ class Node {
                                                      RecordAct record = {});
   virtual ~Node() = default;
 
-  // Ends early what waits for others, a preflight or a test, so that nobody waits for it to stop; and after `limit`
-  // what waits for a full disk to have room again.
+  // Begins to stop: nothing new is sent, and what is in flight is finished, or cut after `limit`. Ends early what would
+  // be waited for, a preflight, a test, a backup or a sweep; and after `limit` what waits for a full disk to have room.
   virtual void Interrupt(absl::Duration limit) = 0;
-  // Finishes the transactions in flight, commits and stops; after `limit` what is still open is cut.
-  virtual void Drain(absl::Duration limit) = 0;
+  // Waits for that, or cuts at once what was not interrupted; commits and stops. Nobody else may ask any more.
+  virtual void Drain() = 0;
 
   virtual std::shared_ptr<const Options> options() const = 0;
   virtual std::string MetricsText() = 0;  // Prometheus exposition

@@ -75,7 +75,7 @@ absl::StatusOr<BackupMade> NodeImpl::Backup() {
                                .key = *key,
                                .label = {.hostname = options->node.hostname, .taken = now},
                                .companions = {{"audit", options->node.data_dir + "/audit"}}};
-  const absl::StatusOr<queue::BackupResult> made = store_->Backup(request);
+  const absl::StatusOr<queue::BackupResult> made = store_->Backup(request, &interrupted_);
   if (!made.ok()) {
     if (absl::IsDataLoss(made.status())) return made.status();
     const bool later = absl::IsResourceExhausted(made.status()) || absl::IsUnavailable(made.status());

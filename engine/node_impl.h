@@ -45,7 +45,7 @@ class NodeImpl final : public Node {
   absl::Status Open();
 
   void Interrupt(absl::Duration limit) override;
-  void Drain(absl::Duration limit) override;
+  void Drain() override;
   std::shared_ptr<const Options> options() const override;
   std::string MetricsText() override;
   absl::Status AdmitChange() const override;
@@ -190,7 +190,11 @@ class NodeImpl final : public Node {
   bool LeavesFrom(const std::string& stream, const std::string& source) const;
   void AskShards(const std::function<void(Scheduler&)>& question);
   void AddMetrics();
+  // Tells the shards to finish what is in flight, and all that looks to end; once.
+  void BeginDrain(absl::Duration limit);
   void Upkeep();
+  // Forgets what is past its retention. Apart from the upkeep, which watches the disk and the clock meanwhile.
+  void Forget();
 
   mutable std::mutex options_mutex_;
   std::shared_ptr<const Options> options_;
@@ -243,7 +247,7 @@ class NodeImpl final : public Node {
   // How far the clock is ahead of one that nobody sets; of the upkeep's thread.
   std::optional<absl::Duration> clock_ahead_;
   absl::Time clock_looked_at_;  // last, by the latter
-  std::thread upkeep_;
+  std::thread upkeep_, forgetting_;
   std::jthread gives_up_;  // on room for what waits for it, at the end of a stop
 };
 

@@ -98,12 +98,16 @@ Task<void> Shard::Main() {
   TaskGroup housekeeping(*ring_);
   reading.Start(RunMessages(*ring_, *inbox_, kMessagesATurn));
   housekeeping.Start(Housekeep());
-  while (!stopping_) {
+  while (!draining_) {
     const absl::Status woken = co_await stop_.Wait();
     if (!woken.ok()) break;
   }
   // Commits go on arriving through the inbox meanwhile.
   co_await WithDeadline(*ring_, drain_limit_, scheduler_->Drain());
+  while (!ending_) {
+    const absl::Status woken = co_await stop_.Wait();
+    if (!woken.ok()) break;
+  }
   inbox_->Close();
   co_await reading.Join();
   housekeeping.Cancel();
@@ -180,13 +184,18 @@ void Shard::SendAgain() {
 void Shard::Drain(absl::Duration limit) {
   Post([this, limit] {
     drain_limit_ = limit;
-    stopping_ = true;
+    draining_ = true;
     stop_.NotifyAll();
   });
 }
 
 void Shard::Join() {
-  if (thread_.joinable()) thread_.join();
+  if (!thread_.joinable()) return;
+  Post([this] {
+    ending_ = true;
+    stop_.NotifyAll();
+  });
+  thread_.join();
 }
 
 }  // namespace sealift::engine

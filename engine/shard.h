@@ -66,8 +66,9 @@ class Shard {
   // Somebody was suppressed: known to the scheduler before whatever is asked of it next.
   void Hear(std::shared_ptr<const queue::SuppressionNews> news);
 
-  // Finishes what is under way, within `limit`, and ends the thread; Join waits for that.
+  // Begins to finish what is under way, within `limit`; the shard goes on to answer.
   void Drain(absl::Duration limit);
+  // Ends the thread once that is done.
   void Join();
 
   bool started() const { return thread_.joinable(); }
@@ -104,7 +105,7 @@ class Shard {
   uint64_t durable_seen_ = 0;
   std::atomic<bool> ended_{false};
   Signal stop_;
-  bool stopping_ = false;
+  bool draining_ = false, ending_ = false;
   absl::Duration drain_limit_;
   std::thread thread_;
 };

@@ -132,9 +132,14 @@ absl::StatusOr<Record> ReadRecord(ArchiveReader& archive, const std::string& pat
   return record;
 }
 
+absl::Status CheckGoesOn(const std::atomic<bool>* stop) {
+  if (stop == nullptr || !*stop) return absl::OkStatus();
+  return absl::UnavailableError("the node stops: no backup was made. Make one once it runs again");
+}
+
 // `bytes` of the file, which may grow meanwhile.
 absl::Status AddFile(ArchiveWriter& archive, char kind, const std::string& name, const std::string& path,
-                     uint64_t bytes) {
+                     uint64_t bytes, const std::atomic<bool>* stop) {
   const File file(path, O_RDONLY);
   if (file.fd() < 0) return Cannot("a backup cannot read", path, errno);
   std::string text;
@@ -143,6 +148,7 @@ absl::Status AddFile(ArchiveWriter& archive, char kind, const std::string& name,
   if (absl::Status status = archive.Write(text); !status.ok()) return status;
   std::string piece;
   while (bytes > 0) {
+    if (absl::Status goes_on = CheckGoesOn(stop); !goes_on.ok()) return goes_on;
     piece.resize(std::min<uint64_t>(bytes, kCopyBytes));
     const ssize_t n = ::read(file.fd(), piece.data(), piece.size());
     if (n < 0 && errno == EINTR) continue;
@@ -308,7 +314,8 @@ absl::Status Rename(const std::string& from, const std::string& to) {
 
 }  // namespace
 
-absl::StatusOr<BackupResult> WriteBackup(Database* database, KeyRing* ring, const BackupRequest& request) {
+absl::StatusOr<BackupResult> WriteBackup(Database* database, KeyRing* ring, const BackupRequest& request,
+                                         const std::atomic<bool>* stop) {
   Checkpoint checkpoint(database);
   if (absl::Status status = checkpoint.Make(); !status.ok()) return status;
   BackupResult result{.label = request.label};
@@ -336,13 +343,13 @@ absl::StatusOr<BackupResult> WriteBackup(Database* database, KeyRing* ring, cons
     const uint64_t bytes = std::filesystem::file_size(file, error);
     if (error) return Cannot("a backup cannot read", file, error.value());
     if (file.extension() == ".sst") status = CheckTable(file);
-    if (status.ok()) status = AddFile(**archive, kTableRecord, file.filename(), file, bytes);
+    if (status.ok()) status = AddFile(**archive, kTableRecord, file.filename(), file, bytes, stop);
     if (!status.ok()) return status;
   }
   for (const CompanionFile& companion : request.companions) {
     const absl::StatusOr<uint64_t> bytes = WholeLines(companion.path);
     if (!bytes.ok()) return bytes.status();
-    status = AddFile(**archive, kCompanionRecord, companion.name, companion.path, *bytes);
+    status = AddFile(**archive, kCompanionRecord, companion.name, companion.path, *bytes, stop);
     if (!status.ok()) return status;
   }
   if (status = (*archive)->Write({&kEndRecord, 1}); !status.ok()) return status;

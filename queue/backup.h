@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -48,8 +49,9 @@ struct BackupResult {
   uint64_t bytes = 0;  // of the archive
 };
 
-// Meanwhile the database goes on. One at a time.
-absl::StatusOr<BackupResult> WriteBackup(Database* database, KeyRing* ring, const BackupRequest& request);
+// Meanwhile the database goes on. One at a time. Unavailable once `stop` is set: none is made.
+absl::StatusOr<BackupResult> WriteBackup(Database* database, KeyRing* ring, const BackupRequest& request,
+                                         const std::atomic<bool>* stop);
 
 absl::StatusOr<BackupLabel> ReadBackupLabel(const std::string& path, const std::array<uint8_t, 32>& key);
 

@@ -31,16 +31,17 @@ absl::Status WriteOn(Committer* committer, std::move_only_function<void(CommitCo
 }
 
 using IsOld = std::function<bool(absl::Time settled)>;
+using Stop = std::atomic<bool>;
 
-absl::Status ForgetParked(Database* database, Committer* committer, const IsOld& is_old) {
+absl::Status ForgetParked(Database* database, Committer* committer, const IsOld& is_old, const Stop& stop) {
   rocksdb::ReadOptions options;
   options.fill_cache = false;
   rocksdb::ColumnFamilyHandle* const column = database->handle(Column::kParked);
   const std::unique_ptr<rocksdb::Iterator> it(database->get()->NewIterator(options, column));
   it->SeekToFirst();
-  while (it->Valid()) {
+  while (it->Valid() && !stop) {
     std::vector<std::string> old;
-    for (; it->Valid() && old.size() < kKeysACommit; it->Next()) {
+    for (; it->Valid() && old.size() < kKeysACommit && !stop; it->Next()) {
       absl::Time settled;
       if (ParkedTime(ToView(it->value()), &settled) && is_old(settled)) old.push_back(it->key().ToString());
     }
@@ -52,10 +53,12 @@ absl::Status ForgetParked(Database* database, Committer* committer, const IsOld&
   return FromRocks(it->status(), "read parked rows");
 }
 
-absl::Status ForgetCancelled(Database* database, Committer* committer, CampaignTable* campaigns, const IsOld& is_old) {
+absl::Status ForgetCancelled(Database* database, Committer* committer, CampaignTable* campaigns, const IsOld& is_old,
+                             const Stop& stop) {
   absl::StatusOr<std::vector<Campaign>> all = campaigns->List();
   if (!all.ok()) return all.status();
   for (const Campaign& campaign : *all) {
+    if (stop) break;
     if (campaign.state != CampaignState::kCancelled || !is_old(campaign.ended)) continue;
     const std::string prefix = CampaignPrefix(campaign.id), end = PrefixEnd(prefix);
     rocksdb::ColumnFamilyHandle* const rows = database->handle(Column::kRows);
@@ -110,10 +113,11 @@ absl::StatusOr<bool> ForgetWithoutRows(Database* database, Committer* committer,
 }
 
 // What the rows that are left may still get, or show, stays.
-absl::Status ForgetBodies(Database* database, Committer* committer, CampaignTable* campaigns) {
+absl::Status ForgetBodies(Database* database, Committer* committer, CampaignTable* campaigns, const Stop& stop) {
   absl::StatusOr<std::vector<Campaign>> all = campaigns->List();
   if (!all.ok()) return all.status();
   for (const Campaign& campaign : *all) {
+    if (stop) break;
     if (!campaign.load_complete && campaign.state != CampaignState::kCancelled) continue;
     const absl::StatusOr<bool> forgotten = ForgetWithoutRows(database, committer, Column::kBodies, campaign.id);
     if (!forgotten.ok()) return forgotten.status();
@@ -124,10 +128,12 @@ absl::Status ForgetBodies(Database* database, Committer* committer, CampaignTabl
 }
 
 // Whom a campaign was addressed to can be looked up as long as something is known of its messages.
-absl::Status ForgetSeen(Database* database, Committer* committer, CampaignTable* campaigns, absl::Time before) {
+absl::Status ForgetSeen(Database* database, Committer* committer, CampaignTable* campaigns, absl::Time before,
+                        const Stop& stop) {
   absl::StatusOr<std::vector<Campaign>> all = campaigns->List();
   if (!all.ok()) return all.status();
   for (const Campaign& campaign : *all) {
+    if (stop) break;
     if (campaign.ended >= before) continue;
     const absl::Status status = ForgetWithoutRows(database, committer, Column::kSeen, campaign.id).status();
     if (!status.ok()) return status;
@@ -155,11 +161,12 @@ absl::Status ForgetEvents(Database* database, Committer* committer, absl::Time b
 }  // namespace
 
 absl::Status ForgetOld(Database* database, Committer* committer, CampaignTable* campaigns, const IsOld& is_old,
-                       absl::Time events_before, absl::Time now) {
-  if (absl::Status status = ForgetParked(database, committer, is_old); !status.ok()) return status;
-  if (absl::Status status = ForgetCancelled(database, committer, campaigns, is_old); !status.ok()) return status;
-  if (absl::Status status = ForgetBodies(database, committer, campaigns); !status.ok()) return status;
-  if (absl::Status status = ForgetSeen(database, committer, campaigns, events_before); !status.ok()) return status;
+                       absl::Time events_before, absl::Time now, const Stop& stop) {
+  absl::Status status = ForgetParked(database, committer, is_old, stop);
+  if (status.ok()) status = ForgetCancelled(database, committer, campaigns, is_old, stop);
+  if (status.ok()) status = ForgetBodies(database, committer, campaigns, stop);
+  if (status.ok()) status = ForgetSeen(database, committer, campaigns, events_before, stop);
+  if (!status.ok() || stop) return status;
   return ForgetEvents(database, committer, events_before, now);
 }
 

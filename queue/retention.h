@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 
 #include "absl/status/status.h"
@@ -13,8 +14,9 @@ namespace sealift::queue {
 // Forgets what is past its retention: parked rows and the rows of cancelled campaigns whose time of settling `is_old`,
 // events before `events_before` with the keys of whole months, and the recipients of campaigns that ended before that
 // and have no row left. Finds on the caller's thread, deletes on the
-// committer's, which is the only writer of these columns. Blocks.
+// committer's, which is the only writer of these columns. Blocks; ends early once `stop` is set.
 absl::Status ForgetOld(Database* database, Committer* committer, CampaignTable* campaigns,
-                       const std::function<bool(absl::Time settled)>& is_old, absl::Time events_before, absl::Time now);
+                       const std::function<bool(absl::Time settled)>& is_old, absl::Time events_before, absl::Time now,
+                       const std::atomic<bool>& stop);
 
 }  // namespace sealift::queue

@@ -642,11 +642,11 @@ AddressHash Store::AddressOf(std::string_view recipient) const {
   return HashAddress(*parts_->ring, recipient, &scratch);
 }
 
-absl::StatusOr<BackupResult> Store::Backup(const BackupRequest& request) {
+absl::StatusOr<BackupResult> Store::Backup(const BackupRequest& request, const std::atomic<bool>* stop) {
   const std::unique_lock lock(parts_->backup, std::try_to_lock);
   if (!lock.owns_lock()) return absl::UnavailableError("a backup is being made already: wait for it to end");
   if (parts_->failure.stopped()) return parts_->failure.status();
-  absl::StatusOr<BackupResult> made = WriteBackup(parts_->database.get(), parts_->ring.get(), request);
+  absl::StatusOr<BackupResult> made = WriteBackup(parts_->database.get(), parts_->ring.get(), request, stop);
   // One of RocksDB's own threads may have met the damage first, which stops the copying too.
   if (absl::Status stopped = parts_->failure.status(); !made.ok() && absl::IsDataLoss(stopped)) made = stopped;
   parts_->NoteDamage(made.status());
@@ -689,7 +689,7 @@ absl::Status Store::BeginRotation(const std::array<uint8_t, 32>& next) {
 }
 
 absl::Status Store::Sweep(absl::Time now, absl::Duration settled_rows, absl::Duration events,
-                          std::span<const absl::Time> kept_of) {
+                          std::span<const absl::Time> kept_of, const std::atomic<bool>* stop) {
   if (parts_->failure.stopped()) return parts_->failure.status();
   if (now - parts_->ring->incarnation_drawn() >= absl::Hours(24)) {
     if (absl::Status status = parts_->ring->Renew(now); !status.ok()) {
@@ -702,7 +702,9 @@ absl::Status Store::Sweep(absl::Time now, absl::Duration settled_rows, absl::Dur
            std::ranges::none_of(
                kept_of, [&](absl::Time then) { return settled <= then && settled >= then - settled_rows; });
   };
-  return ForgetOld(parts_->database.get(), parts_->committer.get(), parts_->campaigns.get(), is_old, now - events, now);
+  const std::atomic<bool> never = false;
+  return ForgetOld(parts_->database.get(), parts_->committer.get(), parts_->campaigns.get(), is_old, now - events, now,
+                   stop == nullptr ? never : *stop);
 }
 
 StoreStats Store::Stats() const {

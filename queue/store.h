@@ -340,8 +340,8 @@ class Store {
   // --- Backups, restores and keys: block
   // ---------------------------------------------------------------------------------
 
-  // One at a time; Unavailable while another is made. The queue goes on meanwhile.
-  absl::StatusOr<BackupResult> Backup(const BackupRequest& request);
+  // One at a time; Unavailable while another is made, and once `stop` is set. The queue goes on meanwhile.
+  absl::StatusOr<BackupResult> Backup(const BackupRequest& request, const std::atomic<bool>* stop = nullptr);
 
   // Since a restore and until Release: every queued row is in doubt, and whoever sends must not. No lock.
   std::optional<Restored> restored() const;
@@ -361,9 +361,10 @@ class Store {
 
   // Forgets parked rows and cancelled campaigns' rows settled before `now - settled_rows`, the finished messages of
   // campaigns that have no row left, and events before `now - events`; draws a new incarnation once a day. What was
-  // kept at one of the times `kept_of`, and settled by then, is kept as well. Blocks; meant hourly.
+  // kept at one of the times `kept_of`, and settled by then, is kept as well. Blocks; meant hourly. Once `stop` is set
+  // it ends, and the next one goes on.
   absl::Status Sweep(absl::Time now, absl::Duration settled_rows, absl::Duration events,
-                     std::span<const absl::Time> kept_of = {});
+                     std::span<const absl::Time> kept_of = {}, const std::atomic<bool>* stop = nullptr);
 
   StoreStats Stats() const;
   DiskSpace Disk() const;

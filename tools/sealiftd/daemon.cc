@@ -4,7 +4,6 @@
 #include <pwd.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <memory>
@@ -162,11 +161,9 @@ ExitCode RunDaemon(const std::string& config) {
     }
     _exit(static_cast<int>(ExitCode::kInterrupted));
   }).detach();
-  const absl::Duration drain = (*node)->options()->node.drain;
-  const absl::Time until = absl::Now() + drain;
-  (*node)->Interrupt(drain);
+  (*node)->Interrupt((*node)->options()->node.drain);
   control.Stop();
-  (*node)->Drain(std::max(until - absl::Now(), absl::ZeroDuration()));
+  (*node)->Drain();
   http.reset();
   node->reset();
   engine::LogInfo("stopped");

@@ -28,7 +28,7 @@ class FakeNode final : public engine::Node {
   ~FakeNode() override;
 
   void Interrupt(absl::Duration) override {}
-  void Drain(absl::Duration) override {}
+  void Drain() override {}
   std::shared_ptr<const engine::Options> options() const override { return options_; }
   std::string MetricsText() override { return metrics; }
   absl::Status AdmitChange() const override { return admits_change; }
