@@ -85,6 +85,7 @@ absl::Status Campaigns::Recover() {
     LogWarning("nothing is sent", {{"why", may}});
     return absl::OkStatus();
   }
+  std::vector<std::shared_ptr<ActiveCampaign>> running;
   for (const Campaign& listed : *campaigns) {
     if (listed.state != CampaignState::kRunning || listed.counters.queued() == 0) continue;
     if (listed.spec.mode != ModeName(delivery_)) {
@@ -94,9 +95,11 @@ absl::Status Campaigns::Recover() {
     }
     const absl::StatusOr<Campaign> campaign = store_.GetCampaign(listed.id);
     if (!campaign.ok()) return campaign.status();
-    const absl::Status active = Activate(*campaign);
-    if (!active.ok()) return active;
+    absl::StatusOr<std::shared_ptr<ActiveCampaign>> active = Prepare(*campaign);
+    if (!active.ok()) return active.status();
+    running.push_back(*std::move(active));
   }
+  for (const std::shared_ptr<ActiveCampaign>& active : running) Send(active);
   return absl::OkStatus();
 }
 
@@ -111,6 +114,13 @@ absl::Status Campaigns::CheckMode(const Campaign& campaign) const {
 }
 
 absl::Status Campaigns::Activate(const Campaign& campaign) {
+  const absl::StatusOr<std::shared_ptr<ActiveCampaign>> active = Prepare(campaign);
+  if (!active.ok()) return active.status();
+  Send(*active);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<ActiveCampaign>> Campaigns::Prepare(const Campaign& campaign) {
   std::optional<Template> content;
   if (!campaign.spec.finished) {
     absl::StatusOr<Template> compiled = CompileTemplate(campaign.spec);
@@ -119,22 +129,21 @@ absl::Status Campaigns::Activate(const Campaign& campaign) {
   }
   const absl::StatusOr<CampaignSettings> settings = CampaignSettings::Parse(campaign.spec.settings_json);
   if (!settings.ok()) return settings.status();
-  std::shared_ptr<ActiveCampaign> active;
-  {
-    const std::lock_guard lock(mutex_);
-    std::shared_ptr<ActiveCampaign>& entry = active_[campaign.id];
-    if (entry == nullptr) {
-      entry = std::make_shared<ActiveCampaign>(
-          campaign.id, campaign.spec.name, campaign.spec.stream, campaign.started, settings->limits, std::move(content),
-          settings->KeyField(campaign.spec.columns), settings->tls_report, settings->weight);
-    }
-    active = entry;
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<ActiveCampaign>& entry = active_[campaign.id];
+  if (entry == nullptr) {
+    entry = std::make_shared<ActiveCampaign>(
+        campaign.id, campaign.spec.name, campaign.spec.stream, campaign.started, settings->limits, std::move(content),
+        settings->KeyField(campaign.spec.columns), settings->tls_report, settings->weight);
   }
+  return entry;
+}
+
+void Campaigns::Send(const std::shared_ptr<ActiveCampaign>& active) {
   active->sending = true;
   for (const std::unique_ptr<Shard>& shard : shards_) {
     shard->Tell([active](Scheduler& scheduler) { scheduler.Run(active); });
   }
-  return absl::OkStatus();
 }
 
 void Campaigns::Deactivate(queue::CampaignId id, std::function<void()> done) {

@@ -44,7 +44,7 @@ class Campaigns {
             Surroundings surroundings);
 
   // Sends on with what was running when the node stopped, unless nothing may be sent, and knows again what is to start
-  // by itself.
+  // by itself. Where it fails nothing is sent.
   absl::Status Recover();
 
   absl::StatusOr<queue::Campaign> Find(std::string_view name);
@@ -95,6 +95,9 @@ class Campaigns {
   // Running from here on: durable first, then known to the shards.
   absl::Status SendOn(const queue::Campaign& campaign);
   absl::Status Activate(const queue::Campaign& campaign);
+  // The halves of it; only the first can fail.
+  absl::StatusOr<std::shared_ptr<ActiveCampaign>> Prepare(const queue::Campaign& campaign);
+  void Send(const std::shared_ptr<ActiveCampaign>& active);
   // It is ready: when it is to start by itself, if it is, is kept in mind.
   void Schedule(const queue::Campaign& campaign);
   std::optional<queue::CampaignId> TakeDue(absl::Time now);

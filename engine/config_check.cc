@@ -1,6 +1,7 @@
 #include "engine/config_check.h"
 
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <set>
@@ -21,6 +22,8 @@ namespace sealift::engine {
 namespace {
 
 constexpr int64_t kRecipientCapMax = 1'000;
+// What is left of a Unix socket's address for its directory.
+constexpr size_t kDataDirBytesMax = sizeof(sockaddr_un::sun_path) - sizeof "/control.sock";
 
 template <typename T>
 std::vector<std::string> NamesOf(const std::vector<T>& all) {
@@ -77,6 +80,12 @@ void CheckNode(ConfigDraft& draft) {
     }
   }
   if (o.node.data_dir.empty()) draft.Error("node.data_dir", "`data_dir` is empty; name a directory");
+  if (o.node.data_dir.size() > kDataDirBytesMax) {
+    draft.Error("node.data_dir",
+                fmt::format("`data_dir` is longer than {} bytes: the path of the control socket in it would be longer "
+                            "than a Unix socket may have; name a directory with a shorter path",
+                            kDataDirBytesMax));
+  }
   if (o.sink.address.empty()) draft.Error("sink.address", "`address` is empty; write \"127.0.0.1:2525\"");
   if (!o.sink.address.starts_with("127.") && !o.sink.address.starts_with("[::1]") && !o.sink.address.empty()) {
     draft.Error(

@@ -68,8 +68,11 @@ absl::Status Jobs::Open() {
     }
     running_.push_back({*std::move(work)});
   }
-  thread_ = std::thread([this] { Run(); });
   return absl::OkStatus();
+}
+
+void Jobs::Begin() {
+  thread_ = std::thread([this] { Run(); });
 }
 
 absl::Status Jobs::Check(const Request& request, QueueFilter* understood) const {

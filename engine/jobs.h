@@ -52,8 +52,10 @@ class Jobs {
   Jobs(queue::Store& store, Holds& holds, Node node);
   ~Jobs();
 
-  // Goes on with what was running when the node stopped.
+  // Knows what was running when the node stopped.
   absl::Status Open();
+  // Goes on with it, on a thread of its own.
+  void Begin();
   // Ends its thread between two steps; the next start goes on.
   void Stop();
 

@@ -66,11 +66,11 @@ int ShardsFor(const Options& options) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Node>> Node::Start(std::shared_ptr<const Options> options, ReadOptions read,
-                                                  RecordAct record) {
+absl::StatusOr<std::unique_ptr<Node>> Node::Open(std::shared_ptr<const Options> options, ReadOptions read,
+                                                 RecordAct record) {
   auto node = std::make_unique<NodeImpl>(std::move(options), std::move(read), std::move(record));
-  const absl::Status opened = node->Open();
-  if (!opened.ok()) return opened;
+  const absl::Status prepared = node->Prepare();
+  if (!prepared.ok()) return prepared;
   return node;
 }
 
@@ -85,7 +85,7 @@ NodeImpl::~NodeImpl() {
   store_.reset();
 }
 
-absl::Status NodeImpl::Open() {
+absl::Status NodeImpl::Prepare() {
   auto usable = std::make_shared<Options>(*options_);
   if (absl::Status sources = DropUnavailableSources(*usable); !sources.ok()) return sources;
   options_ = usable;
@@ -209,19 +209,22 @@ absl::Status NodeImpl::Open() {
                        }});
   AddMetrics();
   for (const std::unique_ptr<Shard>& shard : shards_) shard->Start(peers);
-  const absl::Status recovered = campaigns_->Recover();
-  if (!recovered.ok()) return recovered;
   expiry_ = std::make_unique<Expiry>(*store_, [this](const queue::Campaign& campaign, uint64_t rows) {
     metrics_.counter(Metric::kMessagesExpired, {campaign.spec.stream})->Add(rows);
     LogInfo("messages have expired", {{"campaign", campaign.spec.name}, {"rows", rows}});
     Reread(campaign.id);
   });
-  expiry_->Start();
   PrepareBackups();
   jobs_ = MakeJobs();
   if (absl::Status opened = jobs_->Open(); !opened.ok()) return opened;
   tls_reports_ = MakeTlsReports();
-  if (absl::Status opened = tls_reports_->Open(); !opened.ok()) return opened;
+  return tls_reports_->Open();
+}
+
+absl::Status NodeImpl::Start() {
+  if (absl::Status recovered = campaigns_->Recover(); !recovered.ok()) return recovered;
+  expiry_->Start();
+  jobs_->Begin();
   tls_reports_->Start();
   upkeep_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "upkeep");

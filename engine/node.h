@@ -205,10 +205,13 @@ class Node {
   };
   using RecordAct = std::function<void(const OwnAct&)>;
 
-  // Opens the store, starts the shards and sends what is due. `read` reads the configuration again for a reload.
-  static absl::StatusOr<std::unique_ptr<Node>> Start(std::shared_ptr<const Options> options, ReadOptions read,
-                                                     RecordAct record = {});
+  // Opens the store and makes the shards; nothing is sent. `read` reads the configuration again for a reload.
+  static absl::StatusOr<std::unique_ptr<Node>> Open(std::shared_ptr<const Options> options, ReadOptions read,
+                                                    RecordAct record = {});
   virtual ~Node() = default;
+
+  // Sends what is due from here on. Where it fails nothing was sent.
+  virtual absl::Status Start() = 0;
 
   // Begins to stop: nothing new is sent, and what is in flight is finished, or cut after `limit`. Ends early what would
   // be waited for, a preflight, a test, a backup or a sweep; and after `limit` what waits for a full disk to have room.

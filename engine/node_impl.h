@@ -42,8 +42,9 @@ class NodeImpl final : public Node {
   NodeImpl(std::shared_ptr<const Options> options, ReadOptions read, RecordAct record);
   ~NodeImpl() override;
 
-  absl::Status Open();
+  absl::Status Prepare();
 
+  absl::Status Start() override;
   void Interrupt(absl::Duration limit) override;
   void Drain() override;
   std::shared_ptr<const Options> options() const override;

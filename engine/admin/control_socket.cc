@@ -50,7 +50,7 @@ absl::Status ControlSocket::RemoveStale() const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<int> ControlSocket::Listen() {
+absl::StatusOr<int> ControlSocket::Bind() {
   const sockaddr_un address = AddressOf(path_);
   if (path_.size() >= sizeof address.sun_path) {
     return absl::InvalidArgumentError(
@@ -63,7 +63,7 @@ absl::StatusOr<int> ControlSocket::Listen() {
   // The mode of the descriptor becomes that of the file as bind makes it (minus the umask), so that there is no moment
   // at which others could connect; a umask set for that moment would bind other threads' files too.
   if (fd < 0 || ::fchmod(fd, 0600) != 0 ||
-      ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || ::listen(fd, 128) != 0) {
+      ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     const int error = errno;
     if (fd >= 0) ::close(fd);
     return absl::PermissionDeniedError(

@@ -20,10 +20,10 @@ class ControlSocket {
  public:
   explicit ControlSocket(std::string path) : path_(std::move(path)) {}
 
-  // A non-blocking descriptor that listens; the caller closes it.
-  absl::StatusOr<int> Listen();
+  // A non-blocking descriptor that is bound to it and does not listen yet; the caller closes it.
+  absl::StatusOr<int> Bind();
 
-  // Removes the file if it is still the one that Listen made.
+  // Removes the file if it is still the one that Bind made.
   void Remove();
 
  private:

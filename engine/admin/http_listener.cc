@@ -74,12 +74,12 @@ std::optional<ListenAddress> ParseListen(const std::string& text) {
 
 class HttpListener::Impl : public HttpServer {
  public:
-  Impl(std::string host, uint16_t port, const std::string& hostname, Pages pages)
+  Impl(int listening, std::string host, uint16_t port, const std::string& hostname)
       : HttpServer({.longest_gives_way = true}),
         port_(port),
         host_(std::move(host)),
         hostname_(absl::AsciiStrToLower(hostname)),
-        pages_(std::move(pages)) {
+        unserved_(listening) {
     Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
       response.set_content(pages_.metrics(), "text/plain; version=0.0.4; charset=utf-8");
     });
@@ -92,7 +92,15 @@ class HttpListener::Impl : public HttpServer {
       response.set_content(ready.ok() ? "ready\n" : std::string(ready.message()) + "\n", "text/plain");
     });
   }
-  ~Impl() override { StopServing(); }
+  ~Impl() override {
+    StopServing();
+    if (unserved_ >= 0) ::close(unserved_);
+  }
+
+  void Begin(Pages pages) {
+    pages_ = std::move(pages);
+    Serve(std::exchange(unserved_, -1));
+  }
 
   uint16_t port() const { return port_; }
 
@@ -129,11 +137,12 @@ class HttpListener::Impl : public HttpServer {
   const uint16_t port_;
   const std::string host_;
   const std::string hostname_;  // in lower case
-  const Pages pages_;
+  Pages pages_;
+  int unserved_;  // the socket, until it is served
 };
 
-absl::StatusOr<std::unique_ptr<HttpListener>> HttpListener::Start(const std::string& listen,
-                                                                  const std::string& hostname, Pages pages) {
+absl::StatusOr<std::unique_ptr<HttpListener>> HttpListener::Listen(const std::string& listen,
+                                                                   const std::string& hostname) {
   std::optional<ListenAddress> address = ParseListen(listen);
   if (!address) {
     return absl::InvalidArgumentError(
@@ -156,13 +165,13 @@ absl::StatusOr<std::unique_ptr<HttpListener>> HttpListener::Start(const std::str
   const uint16_t port =
       ntohs(address->address.ss_family == AF_INET ? reinterpret_cast<const sockaddr_in*>(raw)->sin_port
                                                   : reinterpret_cast<const sockaddr_in6*>(raw)->sin6_port);
-  auto impl = std::make_unique<Impl>(address->host, port, hostname, std::move(pages));
-  impl->Serve(fd);
-  return std::unique_ptr<HttpListener>(new HttpListener(std::move(impl)));
+  return std::unique_ptr<HttpListener>(new HttpListener(std::make_unique<Impl>(fd, address->host, port, hostname)));
 }
 
 HttpListener::HttpListener(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpListener::~HttpListener() = default;
+
+void HttpListener::Serve(Pages pages) { impl_->Begin(std::move(pages)); }
 
 uint16_t HttpListener::port() const { return impl_->port(); }
 

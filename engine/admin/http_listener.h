@@ -17,7 +17,8 @@ namespace sealift::engine {
 //
 // Owned by:  the node.
 // Threads:   one a connection, 16 at most; the pages run on them and may block. Further connections wait in the
-// backlog. Errors:    Start says why an address cannot be bound and what to change.
+//            backlog, as all do before Serve.
+// Errors:    Listen says why an address cannot be bound and what to change.
 class HttpListener {
  public:
   struct Pages {
@@ -26,8 +27,8 @@ class HttpListener {
   };
 
   // `listen` is address:port, "127.0.0.1:9625" or "[::1]:9625"; port 0 takes any. `hostname` is the node's own.
-  static absl::StatusOr<std::unique_ptr<HttpListener>> Start(const std::string& listen, const std::string& hostname,
-                                                             Pages pages);
+  static absl::StatusOr<std::unique_ptr<HttpListener>> Listen(const std::string& listen, const std::string& hostname);
+  void Serve(Pages pages);
   ~HttpListener();  // stops; a request in flight is answered first, for at most two seconds
 
   HttpListener(const HttpListener&) = delete;

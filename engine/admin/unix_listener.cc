@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <pwd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <chrono>
@@ -18,6 +19,7 @@ namespace sealift::engine {
 namespace {
 
 constexpr size_t kPathMax = 1024;
+constexpr int kBacklog = 128;
 // How long the rest of a body that nobody wants is read, so that its sender can be answered.
 constexpr std::chrono::seconds kUnwantedMax{30};
 
@@ -174,7 +176,8 @@ class UnixListener::Impl : public HttpServer {
   }
   ~Impl() override { Stop(); }
 
-  absl::Status Start();
+  absl::Status Bind();
+  void Listen();
   void Stop();
 
   struct Pattern {
@@ -199,6 +202,7 @@ class UnixListener::Impl : public HttpServer {
 
   ControlSocket socket_;
   const absl::Duration body_timeout_;
+  int bound_ = -1;  // until it is served
 };
 
 thread_local UnixListener::Impl::Found UnixListener::Impl::found_;
@@ -263,15 +267,21 @@ void UnixListener::Impl::Answer(const httplib::Request& request, httplib::Respon
                                         });
 }
 
-absl::Status UnixListener::Impl::Start() {
-  absl::StatusOr<int> socket = socket_.Listen();
+absl::Status UnixListener::Impl::Bind() {
+  const absl::StatusOr<int> socket = socket_.Bind();
   if (!socket.ok()) return socket.status();
-  Serve(*socket);
+  bound_ = *socket;
   return absl::OkStatus();
+}
+
+void UnixListener::Impl::Listen() {
+  CHECK(::listen(bound_, kBacklog) == 0, "a bound Unix socket can listen");
+  Serve(std::exchange(bound_, -1));
 }
 
 void UnixListener::Impl::Stop() {
   StopServing();
+  if (bound_ >= 0) ::close(std::exchange(bound_, -1));
   socket_.Remove();
 }
 
@@ -282,7 +292,15 @@ void UnixListener::Route(const std::string& method, const std::string& pattern, 
   impl_->patterns.push_back({method, Parts(pattern), std::move(answer)});
 }
 
-absl::Status UnixListener::Start() { return impl_->Start(); }
+absl::Status UnixListener::Bind() { return impl_->Bind(); }
+void UnixListener::Serve() { impl_->Listen(); }
+
+absl::Status UnixListener::Start() {
+  if (absl::Status bound = Bind(); !bound.ok()) return bound;
+  Serve();
+  return absl::OkStatus();
+}
+
 void UnixListener::Stop() { impl_->Stop(); }
 
 }  // namespace sealift::engine

@@ -82,9 +82,9 @@ using AdminAnswer = std::function<void(AdminRequest&, AdminResponse&)>;
 // The socket is never wider than 0600, not even for a moment. A socket left by a daemon that died is replaced; one that
 // answers is another daemon, and anything that is not a socket is left alone: both are errors.
 //
-// Owned by:  the node. Routes are set before Start.
+// Owned by:  the node. Routes are set before Serve.
 // Threads:   a thread a connection, `connections_max` at most; answers run on them and may block.
-// Errors:    Start says what is wrong with the socket and what to do.
+// Errors:    Bind says what is wrong with the socket and what to do.
 class UnixListener {
  public:
   struct Options {
@@ -106,8 +106,11 @@ class UnixListener {
   // `pattern` is a path whose parts that start with ':' match one part each: "/api/v1/campaigns/:name/start".
   void Route(const std::string& method, const std::string& pattern, AdminAnswer answer);
 
-  absl::Status Start();
-  void Stop();  // idempotent; removes the socket
+  // Makes the socket, on which nobody is let in before Serve.
+  absl::Status Bind();
+  void Serve();
+  absl::Status Start();  // both
+  void Stop();           // idempotent; removes the socket
 
  private:
   class Impl;

@@ -127,24 +127,29 @@ ExitCode RunDaemon(const std::string& config) {
   absl::StatusOr<std::unique_ptr<engine::Audit>> audit = engine::Audit::Open(data_dir);
   if (!audit.ok()) return Refuse(WithExit(audit.status(), ExitCode::kIo));
 
+  // Whatever may refuse a start comes before anything is sent.
+  engine::UnixListener control({.path = data_dir + "/control.sock"});
+  if (const absl::Status bound = control.Bind(); !bound.ok()) return Refuse(WithExit(bound, ExitCode::kIo));
+  std::unique_ptr<engine::HttpListener> http;
+  if (!(*options)->http.listen.empty()) {
+    absl::StatusOr<std::unique_ptr<engine::HttpListener>> listening =
+        engine::HttpListener::Listen((*options)->http.listen, (*options)->node.hostname);
+    if (!listening.ok()) return Refuse(WithExit(SetAt(**options, "http.listen", listening.status()), ExitCode::kIo));
+    http = *std::move(listening);
+  }
   std::atomic<uint64_t> generation{1};
-  absl::StatusOr<std::unique_ptr<engine::Node>> node = engine::Node::Start(
+  absl::StatusOr<std::unique_ptr<engine::Node>> node = engine::Node::Open(
       *options, [&config, &generation] { return ReadOptions(config, ++generation); },
       [&audit](const engine::Node::OwnAct& act) { Record(**audit, act); });
   if (!node.ok()) return Refuse(AtStart(node.status()));
 
   engine::Api api(**node, **audit, {.version = SEALIFT_VERSION, .data_dir = data_dir});
-  engine::UnixListener control({.path = data_dir + "/control.sock"});
   api.AddTo(control);
-  if (const absl::Status started = control.Start(); !started.ok()) return Refuse(WithExit(started, ExitCode::kIo));
-  std::unique_ptr<engine::HttpListener> http;
-  if (!(*options)->http.listen.empty()) {
-    absl::StatusOr<std::unique_ptr<engine::HttpListener>> started = engine::HttpListener::Start(
-        (*options)->http.listen, (*options)->node.hostname,
-        {.metrics = [&node] { return (*node)->MetricsText(); },
-         .ready = [&node, &audit] { return Both((*node)->Ready(), (*audit)->CanAppend()); }});
-    if (!started.ok()) return Refuse(WithExit(SetAt(**options, "http.listen", started.status()), ExitCode::kIo));
-    http = *std::move(started);
+  if (const absl::Status started = (*node)->Start(); !started.ok()) return Refuse(AtStart(started));
+  control.Serve();
+  if (http != nullptr) {
+    http->Serve({.metrics = [&node] { return (*node)->MetricsText(); },
+                 .ready = [&node, &audit] { return Both((*node)->Ready(), (*audit)->CanAppend()); }});
   }
   if ((*options)->delivery == engine::Delivery::kSink) engine::LogInfo("SINK: nothing leaves this machine");
   engine::LogInfo("ready", {{"version", SEALIFT_VERSION}, {"data_dir", data_dir}});

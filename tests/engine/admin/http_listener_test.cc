@@ -18,11 +18,10 @@ using testing::StartsWith;
 class HttpListenerTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto listener =
-        HttpListener::Start("127.0.0.1:0", "MTA1.sender.test",
-                            {.metrics = [] { return "sealift_x 1\n"; }, .ready = [this] { return ready_; }});
+    auto listener = HttpListener::Listen("127.0.0.1:0", "MTA1.sender.test");
     ASSERT_TRUE(listener.ok()) << std::string(listener.status().message());
     listener_ = std::move(*listener);
+    listener_->Serve({.metrics = [] { return "sealift_x 1\n"; }, .ready = [this] { return ready_; }});
   }
 
   std::string Ask(const std::string& request) {
@@ -142,11 +141,11 @@ TEST_F(HttpListenerTest, StoppingEndsIdleConnections) {
 }
 
 TEST_F(HttpListenerTest, APortInUseSaysWhatToDo) {
-  const auto second = HttpListener::Start("127.0.0.1:" + std::to_string(listener_->port()), "", {});
+  const auto second = HttpListener::Listen("127.0.0.1:" + std::to_string(listener_->port()), "");
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(std::string(second.status().message()), HasSubstr("another program has that port; choose another"));
-  EXPECT_FALSE(HttpListener::Start("localhost", "", {}).ok());
-  EXPECT_THAT(std::string(HttpListener::Start("192.0.2.1:0", "", {}).status().message()),
+  EXPECT_FALSE(HttpListener::Listen("localhost", "").ok());
+  EXPECT_THAT(std::string(HttpListener::Listen("192.0.2.1:0", "").status().message()),
               HasSubstr("does not have that address"));
 }
 

@@ -477,6 +477,9 @@ TEST(ConfigFileTest, ValuesOutOfRangeAreRefused) {
                            "warmup = { start = \"tomorrow\" }"}) {
     EXPECT_THAT(ErrorsOf(std::string(kSource) + line + "\n"), testing::Not(IsEmpty())) << line;
   }
+  EXPECT_THAT(ErrorsOf(fmt::format("data_dir = \"/{}\"\n", std::string(93, 'x'))), IsEmpty());
+  EXPECT_THAT(ErrorsOf(fmt::format("data_dir = \"/{}\"\n", std::string(94, 'x'))),
+              ElementsAre(HasSubstr("longer than a Unix socket may have")));
   EXPECT_THAT(ErrorsOf("[http]\nlisten = \"localhost\"\n"), SizeIs(1));
   EXPECT_THAT(ErrorsOf("[http]\nlisten = \"\"\n"), IsEmpty());
   EXPECT_THAT(ErrorsOf("[dns]\nservers = [\"127.0.0.1:5353\", \"::1\", \"ns.test\"]\n"),

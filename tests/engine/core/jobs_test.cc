@@ -92,6 +92,7 @@ class JobsTest : public queue::StoreTest {
     };
     jobs_ = std::make_unique<Jobs>(*store_, *holds_, std::move(node));
     ASSERT_TRUE(jobs_->Open().ok());
+    jobs_->Begin();
   }
 
   // The jobs read the clock, so this is a day in their life.

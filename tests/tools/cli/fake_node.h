@@ -27,6 +27,7 @@ class FakeNode final : public engine::Node {
   FakeNode();
   ~FakeNode() override;
 
+  absl::Status Start() override { return absl::OkStatus(); }
   void Interrupt(absl::Duration) override {}
   void Drain() override {}
   std::shared_ptr<const engine::Options> options() const override { return options_; }
