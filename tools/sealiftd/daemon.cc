@@ -4,10 +4,16 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <cstdio>
+#include <functional>
 #include <memory>
+#include <mutex>
+#include <semaphore>
 #include <thread>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "engine/admin/api.h"
@@ -94,14 +100,60 @@ void ReloadFor(engine::Node& node, engine::Audit& audit, const signalfd_siginfo&
   for (const std::string& change : *changes) engine::LogInfo("changed", {{"key", change}});
 }
 
-// Reloads until a signal says to stop.
-void ServeSignals(Signals& signals, engine::Node& node, engine::Audit& audit) {
-  for (;;) {
-    const signalfd_siginfo signal = signals.Wait();
-    if (signal.ssi_signo != SIGHUP) return;
-    ReloadFor(node, audit, signal);
+// SignalThread hears signals from the first moment on. A stop ends the process at once while nothing is sent, and once
+// it is stopping: the queue is crash-safe, so that costs at most what a crash would.
+class SignalThread {
+ public:
+  explicit SignalThread(Signals& signals) : thread_([this, &signals] { Hear(signals); }) {}
+  ~SignalThread() {
+    Enter(Phase::kOver);
+    pthread_kill(thread_.native_handle(), SIGHUP);
+    thread_.join();
   }
-}
+  SignalThread(const SignalThread&) = delete;
+  SignalThread& operator=(const SignalThread&) = delete;
+
+  // From here on a stop is AwaitStop's.
+  void BeforeSending() { Enter(Phase::kSending); }
+  // From here on SIGHUP calls `reload`.
+  void Serve(std::function<void(const signalfd_siginfo&)> reload) {
+    reload_ = std::move(reload);
+    Enter(Phase::kServing);
+  }
+  void AwaitStop() { stop_.acquire(); }
+
+ private:
+  enum class Phase { kStarting, kSending, kServing, kStopping, kOver };
+
+  void Enter(Phase phase) {
+    const std::lock_guard lock(mutex_);
+    phase_ = std::max(phase_, phase);  // a stop may have come first
+  }
+
+  void Hear(Signals& signals) {
+    for (;;) {
+      const signalfd_siginfo signal = signals.Wait();
+      std::unique_lock lock(mutex_);
+      if (phase_ == Phase::kOver) return;
+      if (signal.ssi_signo == SIGHUP) {
+        if (phase_ != Phase::kServing) continue;  // there is nothing to reload yet, or any more
+        lock.unlock();
+        reload_(signal);
+      } else if (phase_ == Phase::kSending || phase_ == Phase::kServing) {
+        phase_ = Phase::kStopping;
+        stop_.release();
+      } else {
+        _exit(static_cast<int>(phase_ == Phase::kStarting ? ExitCode::kOk : ExitCode::kInterrupted));
+      }
+    }
+  }
+
+  std::mutex mutex_;
+  Phase phase_ = Phase::kStarting;
+  std::function<void(const signalfd_siginfo&)> reload_;
+  std::binary_semaphore stop_{0};
+  std::thread thread_;
+};
 
 }  // namespace
 
@@ -118,6 +170,7 @@ ExitCode CheckConfiguration(const std::string& config) {
 ExitCode RunDaemon(const std::string& config) {
   HardenProcess();
   Signals signals;
+  SignalThread hearing(signals);
   const absl::StatusOr<std::shared_ptr<const engine::Options>> options = ReadOptions(config, 1);
   if (!options.ok()) return Refuse(options.status());
   engine::SetLogLevel((*options)->log.level);
@@ -145,6 +198,7 @@ ExitCode RunDaemon(const std::string& config) {
 
   engine::Api api(**node, **audit, {.version = SEALIFT_VERSION, .data_dir = data_dir});
   api.AddTo(control);
+  hearing.BeforeSending();
   if (const absl::Status started = (*node)->Start(); !started.ok()) return Refuse(AtStart(started));
   control.Serve();
   if (http != nullptr) {
@@ -156,16 +210,11 @@ ExitCode RunDaemon(const std::string& config) {
   fmt::print("ready\n");
   std::fflush(stdout);
   NotifySupervisor("READY=1");
+  hearing.Serve([&node, &audit](const signalfd_siginfo& sender) { ReloadFor(**node, **audit, sender); });
 
-  ServeSignals(signals, **node, **audit);
+  hearing.AwaitStop();
   NotifySupervisor("STOPPING=1");
   engine::LogInfo("stopping: finishing what is in flight; a second signal stops at once");
-  // The queue is crash-safe: stopping at once costs at most what a crash would.
-  std::thread([&signals] {
-    while (signals.Wait().ssi_signo == SIGHUP) {  // there is nothing to reload any more
-    }
-    _exit(static_cast<int>(ExitCode::kInterrupted));
-  }).detach();
   (*node)->Interrupt((*node)->options()->node.drain);
   control.Stop();
   (*node)->Drain();

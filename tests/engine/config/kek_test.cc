@@ -105,6 +105,21 @@ TEST_F(KekTest, ACommandThatFailsOrTalksWithoutEndGivesNoKey) {
   EXPECT_FALSE(LoadKek(options_).ok());
 }
 
+// As the daemon does, which waits for signals in its own way.
+TEST_F(KekTest, ACommandHasItsSignalsAsUsual) {
+  sigset_t blocked, before;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &blocked, &before);
+  const auto pipe_before = signal(SIGPIPE, SIG_IGN);
+  options_.keys.kek_command = {"/bin/sh", "-c", "kill -s TERM $$; printf %s " + kKey};
+  EXPECT_THAT(Error(), HasSubstr("signal 15"));
+  options_.keys.kek_command = {"/bin/sh", "-c", "kill -s PIPE $$; printf %s " + kKey};
+  EXPECT_THAT(Error(), HasSubstr("signal 13"));
+  signal(SIGPIPE, pipe_before);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
 TEST_F(KekTest, ACredentialComesFromSystemdsFolder) {
   options_.keys.kek_credential = "kek";
   unsetenv("CREDENTIALS_DIRECTORY");
