@@ -56,6 +56,19 @@ absl::StatusOr<std::string> ReadWhole(const std::string& path) {
   return text;
 }
 
+// What kept this thread's last pattern from being matched: glob(3) passes nothing along.
+struct Unread {
+  std::string folder;
+  int error = 0;
+};
+thread_local Unread unread;
+
+int NoteUnread(const char* folder, int error) {
+  if (error == ENOENT) return 0;  // nothing is there to match
+  unread = {folder, error};
+  return error;
+}
+
 class Reader {
  public:
   explicit Reader(ConfigDraft& draft) : draft_(draft) {}
@@ -168,7 +181,15 @@ void Reader::ReadIncludes(const toml::node& node, int depth, bool may_include) {
   for (const std::string& pattern : globs) {
     const std::string full = pattern.starts_with('/') ? pattern : (folder / pattern).string();
     glob_t found{};
-    if (::glob(full.c_str(), GLOB_NOCHECK, nullptr, &found) == 0) {  // sorted by name
+    unread = {};
+    const int failed = ::glob(full.c_str(), GLOB_NOCHECK, NoteUnread, &found);
+    if (failed != 0) {
+      all_there = false;
+      ErrorAt(node.source(), fmt::format("`include`: {} cannot be read ({}), so that what {} names would be left out; "
+                                         "make it readable for the user that runs sealiftd",
+                                         unread.folder.empty() ? full : unread.folder,
+                                         std::strerror(failed == GLOB_NOSPACE ? ENOMEM : unread.error), pattern));
+    } else {  // sorted by name
       for (size_t i = 0; i < found.gl_pathc; ++i) {
         const std::string path = found.gl_pathv[i];
         const bool nothing_matched = path == full && full.find_first_of("*?[") != std::string::npos;

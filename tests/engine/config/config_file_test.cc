@@ -609,6 +609,9 @@ TEST_F(ConfigFilesTest, AnIncludeOfNothingIsAnErrorUnlessItIsAPattern) {
   const std::string missing = Write("a.toml", std::string("include = [\"none.toml\"]\n") + kNode);
   EXPECT_THAT(Texts(LoadConfig(missing).errors),
               ElementsAre(AllOf(HasSubstr("a.toml:1:11: "), HasSubstr("No such file"))));
+  std::filesystem::create_symlink("loop", std::filesystem::path(missing).parent_path() / "loop");
+  const std::string unreadable = Write("c.toml", std::string("include = [\"loop/*.toml\"]\n") + kNode);
+  EXPECT_THAT(Texts(LoadConfig(unreadable).errors), ElementsAre(HasSubstr("loop cannot be read (Too many levels")));
   const std::string pattern = Write("b.toml", std::string("include = [\"none.d/*.toml\"]\n") + kNode);
   EXPECT_TRUE(LoadConfig(pattern).status().ok());
 }
