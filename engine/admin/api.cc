@@ -203,9 +203,7 @@ void Api::Answer(const char* command, Audited audited, Act act, AdminRequest& re
   call.entry.pid = request.caller.pid;
   call.entry.user = request.caller.user;
   call.entry.command = command;
-  // A Message-ID's host part would look like an address to the audit file; the id says it all.
-  const std::string name = request.Param("name");
-  call.entry.target = name.substr(0, name.find('@'));
+  call.entry.target = request.Param("name");
   call.reveal = request.Query("reveal") == "1";
   call.audited = audited != Audited::kNo && (audited != Audited::kWhenRevealing || call.reveal);
   if (call.reveal) {

@@ -41,15 +41,32 @@ std::string Sha256(std::string_view text) {
   return hex;
 }
 
+// How much of the text is a quoted local part (RFC 5321 4.1.2) that it begins with; 0: none.
+size_t QuotedLocalPart(std::string_view text) {
+  if (!text.starts_with('"')) return 0;
+  for (size_t i = 1; i < text.size(); ++i) {
+    if (text[i] == '\\') {
+      ++i;
+    } else if (text[i] == '"') {
+      const std::string_view rest = text.substr(i + 1);
+      return rest.starts_with('@') || rest.starts_with("%40") ? i + 1 : 0;
+    }
+  }
+  return 0;
+}
+
 // No address, whatever an operator typed as a reason.
 std::string WithoutAddresses(std::string_view text) {
   std::string out;
   while (!text.empty()) {
-    const size_t end = std::min(text.find_first_of(" \t\r\n,;\"'()"), text.size());
+    const size_t end = std::min(text.find_first_of(" \t\r\n,;\"()", QuotedLocalPart(text)), text.size());
     const std::string_view word = text.substr(0, end);
-    out += word.find('@') == std::string_view::npos ? word : std::string_view("[redacted]");
-    if (end < text.size()) out += text[end];
-    text.remove_prefix(std::min(end + 1, text.size()));
+    const bool address = word.find('@') != std::string_view::npos || word.find("%40") != std::string_view::npos;
+    out += address ? std::string_view("[redacted]") : word;
+    text.remove_prefix(end);
+    if (text.empty() || (end > 0 && text.front() == '"')) continue;  // a quote may begin an address
+    out += text.front();
+    text.remove_prefix(1);
   }
   if (out.size() > kFieldMax) out = out.substr(0, kFieldMax) + "...";
   return out;

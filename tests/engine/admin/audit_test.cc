@@ -12,9 +12,11 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace sealift::engine {
@@ -85,8 +87,25 @@ TEST_F(AuditTest, NoAddressIsWritten) {
   EXPECT_THAT(Text(), Not(HasSubstr("d2.test")));
   EXPECT_THAT(Text(), Not(HasSubstr("d3.test")));
   EXPECT_THAT(Text(), HasSubstr("asked by [redacted], and"));
+  EXPECT_THAT(Text(), Not(HasSubstr("x y")));
   const std::string text = Text();
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
+}
+
+TEST_F(AuditTest, NoPartOfAnAddressIsWritten) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"\"anna lee\"@d1.test", "[redacted]"},
+      {"to <\"anna \\\"x\\\" lee\"@d1.test>", "to <[redacted]"},
+      {"jane%40d1.test", "[redacted]"},
+      {"o'brien@d1.test", "[redacted]"},
+      {"\"a word\" and \"another", "\"a word\" and \"another"},
+  };
+  for (const auto& [reason, written] : cases) {
+    std::filesystem::remove(path_);
+    entry_.reason = reason;
+    Write(1);
+    EXPECT_EQ(nlohmann::json::parse(Text())["reason"], written);
+  }
 }
 
 TEST_F(AuditTest, AFileThatIsRemovedOrReplacedIsNoticedUntilItIsBack) {

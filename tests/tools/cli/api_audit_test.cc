@@ -79,6 +79,14 @@ TEST(AuditTest, WhatCannotBeUndoneIsWrittenDownBeforeAndAfter) {
   EXPECT_EQ(entries[3]["result"], "ok");
 }
 
+TEST(AuditTest, NoPartOfAnAddressIsATarget) {
+  ControlSocket socket;
+  socket.Run({"tls", "probe", "jane.doe@d1.test"});
+  const std::vector<nlohmann::json> entries = socket.AuditEntries();
+  ASSERT_EQ(entries.size(), 1u);
+  EXPECT_EQ(entries[0]["target"], "[redacted]");
+}
+
 TEST(AuditTest, ALoadIsWrittenDown) {
   ControlSocket socket;
   const std::string eml = socket.WriteFile("t.eml", "Subject: x\n\nx\n"), csv = socket.WriteFile("r.csv", "email\n");
