@@ -339,6 +339,7 @@ absl::StatusOr<ConfigDiff> NodeImpl::DiffConfig() const {
 }
 
 absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
+  const std::lock_guard one_at_a_time(reload_);
   const absl::StatusOr<Candidate> candidate = ReadCandidate();
   if (!candidate.ok()) return candidate.status();
   std::vector<std::string> changes = candidate->diff.keys;

@@ -197,6 +197,7 @@ class NodeImpl final : public Node {
   // Forgets what is past its retention. Apart from the upkeep, which watches the disk and the clock meanwhile.
   void Forget();
 
+  std::mutex reload_;  // held from reading the file until all shards have it: the last one read is in force
   mutable std::mutex options_mutex_;
   std::shared_ptr<const Options> options_;
   std::shared_ptr<const SigningKeys> signing_keys_;
