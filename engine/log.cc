@@ -2,6 +2,8 @@
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <memory>
@@ -66,8 +68,15 @@ int JournalPriority(LogLevel level) {
   return 6;
 }
 
+// Whether stderr is the stream that systemd has connected to journald, and not what it was redirected to since:
+// systemd.exec(5).
 bool UnderJournal() {
-  static const bool under = std::getenv("JOURNAL_STREAM") != nullptr;
+  static const bool under = [] {
+    const char* const stream = std::getenv("JOURNAL_STREAM");
+    struct stat about{};
+    return stream != nullptr && ::fstat(STDERR_FILENO, &about) == 0 &&
+           fmt::format("{}:{}", about.st_dev, about.st_ino) == stream;
+  }();
   return under;
 }
 
