@@ -162,7 +162,7 @@ void CheckProxy(ConfigDraft& draft, const std::string& key, SourceOptions& sourc
              .if_absent = "the proxy would not let the source's connections through. Write \"user:password\" to it",
              .if_shared = fmt::format("others than its owner could use the proxy; chmod 0600 {}", path)});
   absl::Status status = file.status();
-  if (status.ok()) status = file->CheckPrivate();
+  if (status.ok()) status = file->CheckPrivate(DaemonOf(draft.options.node.data_dir));
   if (!status.ok()) return draft.Error(key + ".proxy_credentials", std::string(status.message()));
   // A byte for the length of each: RFC 1929 2.
   constexpr size_t kPartBytesMax = 255;

@@ -94,7 +94,7 @@ dev_t DataDevice(const Options& options) {
 absl::StatusOr<Kek> FromPrivateFile(const std::string& path, std::string_view key, const Options& options) {
   const absl::StatusOr<SecretFile> file = OpenKey(path, key, options);
   if (!file.ok()) return file.status();
-  if (absl::Status status = file->CheckPrivate(); !status.ok()) return status;
+  if (absl::Status status = file->CheckPrivate(DaemonOf(options.node.data_dir)); !status.ok()) return status;
   return ReadKey(*file, OriginOf(path, key, options));
 }
 
@@ -103,7 +103,7 @@ absl::StatusOr<Kek> FromFile(const Options& options) {
   const std::string& path = options.keys.kek_file;
   const absl::StatusOr<SecretFile> file = OpenKey(path, kKey, options);
   if (!file.ok()) return file.status();
-  if (absl::Status status = file->CheckPrivate(); !status.ok()) return status;
+  if (absl::Status status = file->CheckPrivate(DaemonOf(options.node.data_dir)); !status.ok()) return status;
   const std::string origin = OriginOf(path, kKey, options);
   if (options.delivery == Delivery::kLive && !options.keys.accept_local_kek && file->device() == DataDevice(options)) {
     return absl::FailedPreconditionError(

@@ -13,9 +13,9 @@ namespace sealift::engine {
 using Kek = std::array<uint8_t, 32>;
 
 // Reads the key that [keys] names:
-//   kek_file        a regular file, not a symbolic link, of 32 bytes, ours (or root's), readable by its owner alone
-//   kek_command     the program's output, 32 bytes or 64 hexadecimal digits, within ten seconds
-//   kek_credential  $CREDENTIALS_DIRECTORY/NAME, as systemd hands it over
+//   kek_file        a regular file, not a symbolic link, of 32 bytes, the daemon's (or root's), readable by its owner
+//   alone kek_command     the program's output, 32 bytes or 64 hexadecimal digits, within ten seconds kek_credential
+//   $CREDENTIALS_DIRECTORY/NAME, as systemd hands it over
 // In live mode a key file on data_dir's own device is refused unless keys.accept_local_kek: whoever takes the disk
 // would have both.
 //

@@ -60,8 +60,19 @@ SecretFile::~SecretFile() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-absl::Status SecretFile::CheckPrivate() const {
-  if (owner_ != ::geteuid() && owner_ != 0) {
+uid_t DaemonOf(const std::string& data_dir) {
+  struct stat about{};
+  return ::stat(data_dir.c_str(), &about) == 0 ? about.st_uid : ::geteuid();
+}
+
+absl::Status SecretFile::CheckPrivate(uid_t daemon) const {
+  const uid_t us = ::geteuid();
+  if (owner_ == 0 && us == 0 && daemon != 0) {
+    return absl::PermissionDeniedError(fmt::format(
+        "{} is root's alone, and sealiftd runs as user {}, who owns the data directory; chown it to that user",
+        words_.origin, daemon));
+  }
+  if (owner_ != daemon && owner_ != us && owner_ != 0) {
     return absl::PermissionDeniedError(fmt::format(
         "{} belongs to user {}, who could change it; chown it to the user that runs sealiftd", words_.origin, owner_));
   }

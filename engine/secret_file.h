@@ -36,6 +36,9 @@ class Secret {
   size_t size_ = 0;
 };
 
+// Who the daemon of a data directory is: its owner; before it is made, whoever asks.
+uid_t DaemonOf(const std::string& data_dir);
+
 // SecretFile is an open file with a key in it: a regular one, not a symbolic link.
 //
 // Owned by:  who reads it.
@@ -55,8 +58,8 @@ class SecretFile {
   SecretFile& operator=(SecretFile&& other) = delete;
   ~SecretFile();
 
-  // Ours or root's, and of no use to anybody else.
-  absl::Status CheckPrivate() const;
+  // It is the daemon's, or root's where the daemon can read that, and of no use to anybody else.
+  absl::Status CheckPrivate(uid_t daemon) const;
 
   // All of it, or its first `bytes_max` bytes when it has more: the answer is full then.
   absl::StatusOr<Secret> Read(size_t bytes_max) const;

@@ -38,7 +38,7 @@ absl::Status CheckStrength(const DkimIdentity& identity, std::string_view origin
 
 }  // namespace
 
-absl::StatusOr<DkimKey> ReadSigningKey(const std::string& path, std::string_view origin) {
+absl::StatusOr<DkimKey> ReadSigningKey(const std::string& path, std::string_view origin, uid_t daemon) {
   const std::string name = fmt::format("the DKIM key file {} ({})", path, origin);
   const absl::StatusOr<SecretFile> file = SecretFile::Open(
       path, {.origin = name,
@@ -48,7 +48,7 @@ absl::StatusOr<DkimKey> ReadSigningKey(const std::string& path, std::string_view
              .if_shared = fmt::format(
                  "others than its owner can use it, and could sign mail in your name; chmod 0600 {}", path)});
   if (!file.ok()) return file.status();
-  if (absl::Status status = file->CheckPrivate(); !status.ok()) return status;
+  if (absl::Status status = file->CheckPrivate(daemon); !status.ok()) return status;
   const absl::StatusOr<Secret> secret = file->Read(kFileBytesMax + 1);
   if (!secret.ok()) return secret.status();
   if (secret->full()) {
@@ -62,11 +62,12 @@ absl::StatusOr<DkimKey> ReadSigningKey(const std::string& path, std::string_view
 
 absl::StatusOr<std::shared_ptr<const SigningKeys>> SigningKeys::Load(const Options& options) {
   auto keys = std::make_shared<SigningKeys>();
+  const uid_t daemon = DaemonOf(options.node.data_dir);
   for (size_t i = 0; i < options.dkim.size(); ++i) {
     const DkimOptions& dkim = options.dkim[i];
     const std::string name = fmt::format("dkim[{}].key_file", i);
     const std::string origin = fmt::format("{}, set at {}", name, PlaceOf(options, name));
-    absl::StatusOr<DkimKey> key = ReadSigningKey(dkim.key_file, origin);
+    absl::StatusOr<DkimKey> key = ReadSigningKey(dkim.key_file, origin, daemon);
     if (!key.ok()) return key.status();
     Entry entry{.identity = {dkim.domain, dkim.selector, *std::move(key)}};
     if (absl::Status status = CheckStrength(entry.identity, origin); !status.ok()) return status;

@@ -1,6 +1,8 @@
 // The keys of [[dkim]], and which of them sign for which stream.
 #pragma once
 
+#include <sys/types.h>
+
 #include <map>
 #include <memory>
 #include <string>
@@ -45,9 +47,9 @@ class SigningKeys {
   std::map<std::string, std::shared_ptr<const DkimSigner>, std::less<>> signers_;  // by stream
 };
 
-// The key in this file, which is a regular one, no symbolic link, ours or root's, and readable by its owner alone.
-// `origin` says where it is named: "dkim[0].key_file, set at sealift.toml:12".
-absl::StatusOr<DkimKey> ReadSigningKey(const std::string& path, std::string_view origin);
+// The key in this file, which is a regular one, no symbolic link, the daemon's or root's, and readable by its owner
+// alone. `origin` says where it is named: "dkim[0].key_file, set at sealift.toml:12".
+absl::StatusOr<DkimKey> ReadSigningKey(const std::string& path, std::string_view origin, uid_t daemon);
 
 // The entries whose key is another than before under the same selector: a sentence each, for the answer of a reload.
 std::vector<std::string> ReplacedKeys(const SigningKeys& before, const SigningKeys& after);

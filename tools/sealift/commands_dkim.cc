@@ -13,6 +13,7 @@
 #include "engine/config_place.h"
 #include "engine/message/dkim_record.h"
 #include "engine/preflight/dkim_publication.h"
+#include "engine/secret_file.h"
 #include "engine/signing_keys.h"
 #include "tools/sealift/commands.h"
 #include "tools/sealift/failure.h"
@@ -101,7 +102,8 @@ CommandResult RunDkimCheck(const Invocation& call, Console& console) {
     const std::string name = engine::DkimRecordName(dkim.selector, dkim.domain);
     const std::string place = fmt::format("dkim[{}].key_file", i);
     const absl::StatusOr<DkimKey> key =
-        engine::ReadSigningKey(dkim.key_file, fmt::format("{}, set at {}", place, engine::PlaceOf(options, place)));
+        engine::ReadSigningKey(dkim.key_file, fmt::format("{}, set at {}", place, engine::PlaceOf(options, place)),
+                               engine::DaemonOf(options.node.data_dir));
     json row = {
         {"domain", dkim.domain}, {"selector", dkim.selector}, {"name", name}, {"algorithm", nullptr}, {"use", nullptr}};
     engine::DkimPublication finding{"no_key", std::string(key.status().message())};

@@ -59,6 +59,20 @@ TEST_F(KekTest, AKeyFileThatOthersCanUseIsRefused) {
   }
 }
 
+// As root asks for a daemon that runs as another user.
+TEST_F(KekTest, AKeyFileIsJudgedForWhomTheDataDirectoryBelongsTo) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root may give a directory to somebody";
+  constexpr uid_t kDaemon = 12'345;
+  std::filesystem::create_directory(options_.node.data_dir);
+  ASSERT_EQ(chown(options_.node.data_dir.c_str(), kDaemon, kDaemon), 0);
+  const std::string kek = options_.keys.kek_file = Write("kek", kKey, 0400);
+  EXPECT_THAT(Error(), HasSubstr("root's alone"));
+  ASSERT_EQ(chown(kek.c_str(), kDaemon, kDaemon), 0);
+  EXPECT_TRUE(LoadKek(options_).ok()) << Error();
+  ASSERT_EQ(chown(kek.c_str(), kDaemon + 1, kDaemon), 0);
+  EXPECT_THAT(Error(), HasSubstr("belongs to user 12346"));
+}
+
 TEST_F(KekTest, ALinkAFolderAndNothingAreNoKeyFiles) {
   const std::string kek = Write("kek", kKey, 0400);
   std::filesystem::create_symlink(kek, folder_ + "/link");
