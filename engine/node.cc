@@ -129,6 +129,11 @@ absl::Status NodeImpl::Prepare() {
   });
   if (!store.ok()) return SetAt(*options, "node.data_dir", store.status());
   store_ = *std::move(store);
+  const uint64_t disk = store_->Disk().bytes;
+  if (options->storage.stop_load_below.Bytes(disk) < options->storage.stop_send_below.Bytes(disk)) {
+    LogWarning("on this disk sending stops before loads do: what is loaded then waits",
+               {{"next", "raise storage.stop_load_below above storage.stop_send_below"}});
+  }
 
   if (absl::Status recalled = RecallDestinations(); !recalled.ok()) return recalled;
   if (absl::Status adopted = restraints_.Adopt(options); !adopted.ok()) return WithExit(adopted, ExitCode::kConfig);
@@ -298,6 +303,7 @@ absl::Status NodeImpl::AdmitChange() const {
 }
 
 absl::Status NodeImpl::Ready() const {
+  if (interrupted_) return absl::UnavailableError("sealiftd is stopping");
   const absl::Status failed = store_->failure();
   if (!failed.ok()) return failed;
   if (absl::Status damage = store_->damage(); !damage.ok()) return damage;

@@ -187,6 +187,10 @@ Diagnosis DiagnoseDisk(const engine::Options& options, const std::string& dir) {
     return {"disk", dir, State::kFailed, fmt::format("{}, less than storage.stop_load_below: loads are refused", room),
             "free space"};
   }
+  if (load < send) {
+    return {"disk", dir, State::kWarning, "on this disk sending stops before loads do: what is loaded then waits",
+            "raise storage.stop_load_below above storage.stop_send_below"};
+  }
   if (free < 2 * load) {
     return {"disk", dir, State::kWarning, fmt::format("{}, less than twice storage.stop_load_below", room),
             "free space soon"};

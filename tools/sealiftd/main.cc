@@ -28,7 +28,8 @@ Queues and delivers mail. Runs in the foreground, logs to stderr, prints `ready`
 SIGTERM finishes transactions in flight and ends (within node.drain); a second one stops at once.
 SIGHUP reads the configuration again; a file with a mistake changes nothing.
 
-exit codes: 0 ok; 64 usage; 66 no configuration; 70 internal; 74 I/O; 75 the data directory is in use; 78 configuration
+exit codes: 0 ok; 64 usage; 65 the queue is damaged or lost; 66 no configuration; 70 internal; 74 I/O;
+            75 the data directory is in use; 78 configuration; 130 a second signal stopped it at once
 
 example:
   sealiftd --config /etc/sealift/sealift.toml

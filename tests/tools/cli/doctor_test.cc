@@ -64,6 +64,8 @@ TEST_F(DoctorTest, TheDataDirectoryIsItsOwnersAlone) {
 
 TEST_F(DoctorTest, TheDiskIsJudgedByItsFloors) {
   EXPECT_EQ(Storage("disk").state, State::kOk);
+  options_.storage.stop_send_below = {0, 2};
+  EXPECT_THAT(Storage("disk").what, HasSubstr("sending stops before loads do"));
   options_.storage.stop_load_below = {0, uint64_t{1} << 62};
   EXPECT_THAT(Storage("disk").what, HasSubstr("loads are refused"));
   options_.storage.stop_send_below = {0, uint64_t{1} << 62};
