@@ -113,6 +113,18 @@ void NodeImpl::AddMetrics() {
     }
     return samples;
   });
+  metrics_text_->AddCallback(Metric::kSourceUnavailable, [this] {
+    const std::shared_ptr<const Options> options = this->options();
+    std::map<std::string, bool> has;  // of those that are in a pool
+    for (const PoolOptions& pool : options->pools) {
+      for (const std::string& source : pool.sources) has.emplace(source, false);
+      for (const int index : pool.source_indexes) has[options->sources[static_cast<size_t>(index)].name] = true;
+    }
+    std::vector<Sample> samples;
+    samples.reserve(has.size());
+    for (const auto& [source, available] : has) samples.push_back({{source}, available ? 0.0 : 1.0});
+    return samples;
+  });
   metrics_text_->AddCallback(Metric::kHolds, [this] {
     return std::vector<Sample>{{{}, static_cast<double>(holds_->List(/*ended=*/false).size())}};
   });
