@@ -20,7 +20,6 @@
 #include "engine/node_impl.h"
 #include "engine/providers.h"
 #include "engine/recurrence.h"
-#include "engine/source_address.h"
 #include "tls/sp800_52.h"
 
 namespace sealift::engine {
@@ -34,29 +33,9 @@ constexpr absl::Duration kFirstSweepAfter = absl::Minutes(1);  // a node may nev
 constexpr absl::Duration kLookForSweep = absl::Seconds(10);
 constexpr absl::Duration kEraseEvery = absl::Seconds(10);
 
-// In live mode mail leaves from its source's own address or not at all: a pool is those of its sources that this
-// machine has.
-absl::Status DropUnavailableSources(Options& options) {
-  if (options.delivery == Delivery::kSink) return absl::OkStatus();
-  std::vector<bool> ours;
-  for (const SourceOptions& source : options.sources) {
-    ours.push_back(HasAddressOf(source));
-    if (!ours.back()) {
-      LogWarning("a source is unavailable: its address is not one of this machine",
-                 {{"source", source.name}, {"address", source.address}});
-    }
-  }
-  for (PoolOptions& pool : options.pools) {
-    std::erase_if(pool.source_indexes, [&](int i) { return !ours[static_cast<size_t>(i)]; });
-    if (!pool.source_indexes.empty()) continue;
-    return WithExit(
-        absl::FailedPreconditionError(fmt::format(
-            "{}: pool '{}' has no source whose address this machine has ({}); add the address to an interface, or "
-            "correct [[source]]",
-            PlaceOf(options, fmt::format("pool[{}]", pool.name)), pool.name, fmt::join(pool.sources, ", "))),
-        ExitCode::kConfig);
-  }
-  return absl::OkStatus();
+void WarnOf(const std::vector<std::string>& unavailable) {
+  for (const std::string& source : unavailable)
+    LogWarning("a source is unavailable: its address is not one of this machine", {{"source", source}});
 }
 
 int ShardsFor(const Options& options) {
@@ -86,21 +65,14 @@ NodeImpl::~NodeImpl() {
 }
 
 absl::Status NodeImpl::Prepare() {
-  auto usable = std::make_shared<Options>(*options_);
-  if (absl::Status sources = DropUnavailableSources(*usable); !sources.ok()) return sources;
-  options_ = usable;
-  const std::shared_ptr<const Options> options = usable;
+  const absl::StatusOr<StartParts> parts = StartParts::Of(*options_);
+  if (!parts.ok()) return parts.status();
+  WarnOf(parts->unavailable);
+  const std::shared_ptr<const Options> options = options_ = parts->options;
+  signing_keys_ = parts->signing_keys;
+  tls_ = parts->tls;
   const absl::StatusOr<Kek> kek = LoadKek(*options);
   if (!kek.ok()) return WithExit(kek.status(), ExitCode::kConfig);
-  absl::StatusOr<std::shared_ptr<const SigningKeys>> keys = SigningKeys::Load(*options);
-  if (!keys.ok()) return WithExit(keys.status(), ExitCode::kConfig);
-  signing_keys_ = *keys;
-  absl::StatusOr<std::shared_ptr<tls::ClientContext>> tls =
-      tls::ClientContext::Create({.min_version = std::string(ToString(options->tls.min_version)),
-                                  .ca_file = options->tls.ca_file,
-                                  .fips = options->tls.fips});
-  if (!tls.ok()) return WithExit(SetAt(*options, "tls.ca_file", tls.status()), ExitCode::kConfig);
-  tls_ = *tls;
   if (options->tls.fips) {
     LogInfo("TLS is held to the algorithms of NIST SP 800-52r2",
             {{"fips_module", tls::FipsModuleActive() ? "active" : "not active: OpenSSL's configuration loads none"}});
@@ -178,7 +150,7 @@ absl::Status NodeImpl::Prepare() {
                                                                   .tls_memory = &tls_memory_,
                                                                   .tls = tls_,
                                                                   .options = options,
-                                                                  .signing_keys = *keys,
+                                                                  .signing_keys = signing_keys_,
                                                                   .holds = holds_->in_force()});
     if (!shard.ok()) return shard.status();
     peers.push_back(shard->get());
@@ -317,8 +289,8 @@ absl::Status NodeImpl::Ready() const {
 absl::StatusOr<NodeImpl::Candidate> NodeImpl::ReadCandidate() const {
   absl::StatusOr<std::shared_ptr<const Options>> read = read_();
   if (!read.ok()) return WithExit(read.status(), ExitCode::kConfig);
-  absl::StatusOr<std::shared_ptr<const SigningKeys>> keys = SigningKeys::Load(**read);
-  if (!keys.ok()) return WithExit(keys.status(), ExitCode::kConfig);
+  absl::StatusOr<StartParts> parts = StartParts::Of(**read);
+  if (!parts.ok()) return parts.status();
   const std::shared_ptr<const Options> before = options();
   const absl::StatusOr<std::vector<queue::Campaign>> campaigns = store_->ListCampaigns();
   if (!campaigns.ok()) return campaigns.status();
@@ -333,9 +305,9 @@ absl::StatusOr<NodeImpl::Candidate> NodeImpl::ReadCandidate() const {
     return rows;
   };
   ConfigDiff diff{.changes = DiffOptions(*before, **read),
-                  .keys = ReplacedKeys(*signing_keys(), **keys),
+                  .keys = ReplacedKeys(*signing_keys(), *parts->signing_keys),
                   .weaker = WeakerPolicies(*before, **read, queued)};
-  return Candidate{*std::move(read), *std::move(keys), std::move(diff)};
+  return Candidate{*std::move(parts), std::move(diff)};
 }
 
 absl::StatusOr<ConfigDiff> NodeImpl::DiffConfig() const {
@@ -370,10 +342,10 @@ absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
                         fmt::join(weaker, "; "))),
                     ExitCode::kDenied);
   }
-  auto next = std::make_shared<Options>(*candidate->options);
+  WarnOf(candidate->parts.unavailable);
+  auto next = std::make_shared<Options>(*candidate->parts.options);
   next->generation = options()->generation + 1;
   KeepCounts(*options(), *next);
-  if (absl::Status sources = DropUnavailableSources(*next); !sources.ok()) return sources;
   const std::shared_ptr<const Options> before = options();
   const auto follow = [&](const Options& to) { return holds_->FollowNames(to, absl::Now(), Holds::Since::kReload); };
   if (absl::Status followed = follow(*next); !followed.ok()) return followed;
@@ -391,12 +363,12 @@ absl::StatusOr<std::vector<std::string>> NodeImpl::Reload(bool allow_weaker) {
   }
   SetLogLevel(next->log.level);
   for (const std::unique_ptr<Shard>& shard : shards_) {
-    shard->Ask([&](Scheduler& scheduler) { scheduler.Adopt(next, candidate->keys); });
+    shard->Ask([&](Scheduler& scheduler) { scheduler.Adopt(next, candidate->parts.signing_keys); });
   }
   holds_->Followed();
   const std::lock_guard lock(options_mutex_);
   options_ = std::move(next);
-  signing_keys_ = candidate->keys;
+  signing_keys_ = candidate->parts.signing_keys;
   return changes;
 }
 

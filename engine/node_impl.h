@@ -29,6 +29,7 @@
 #include "engine/shard.h"
 #include "engine/signers.h"
 #include "engine/signing_keys.h"
+#include "engine/start_parts.h"
 #include "engine/suppressions.h"
 #include "engine/tls_reports.h"
 #include "engine/warmups.h"
@@ -97,10 +98,9 @@ class NodeImpl final : public Node {
 
  private:
   std::shared_ptr<const SigningKeys> signing_keys() const;
-  // The configuration as its file is now, its keys, and how it differs from what is in force.
+  // The configuration as its file is now, what it needs, and how it differs from what is in force.
   struct Candidate {
-    std::shared_ptr<const Options> options;
-    std::shared_ptr<const SigningKeys> keys;
+    StartParts parts;
     ConfigDiff diff;
   };
   absl::StatusOr<Candidate> ReadCandidate() const;

@@ -697,7 +697,9 @@ std::vector<Command> MakeTree() {
        "check",
        "",
        "Check a configuration file without a daemon",
-       "Lists every mistake with its file, line and column.",
+       "Lists every mistake with its file, line and column. Whether the machine has what it names, the keys, "
+       "certificates "
+       "and addresses, is for `sealiftd --check` to say, as the daemon's user.",
        "sealift config check --config /etc/sealift/sealift.toml",
        {},
        RunConfigCheck},

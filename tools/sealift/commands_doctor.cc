@@ -31,6 +31,11 @@ DaemonAnswer AskDaemon(const Invocation& call) {
   answer.why = node->value("why", "");
   answer.audit = node->value("audit", "");
   answer.pid = node->value("pid", 0);
+  const absl::StatusOr<json> sources = daemon->Get("/api/v1/sources");
+  if (!sources.ok()) return answer;
+  for (const json& source : sources->value("sources", json::array())) {
+    if (source.contains("unavailable")) answer.unavailable.insert(source.value("name", ""));
+  }
   return answer;
 }
 
@@ -69,7 +74,7 @@ CommandResult RunDoctor(const Invocation& call, Console& console) {
     add(DiagnoseKeys(options));
     add(DiagnoseStorage(options, now));
     add(DiagnoseMachine(options, daemon, now));
-    add(DiagnoseSources(options));
+    add(DiagnoseSources(options, daemon));
     add(DiagnoseNames(options));
     add(DiagnoseEgress(options, call.Value("reach")));
   } else {

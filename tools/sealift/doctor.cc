@@ -24,6 +24,7 @@
 #include "engine/preflight/sender_checks.h"
 #include "engine/signing_keys.h"
 #include "engine/source_address.h"
+#include "engine/start_parts.h"
 #include "tls/sp800_52.h"
 
 namespace sealift::tools {
@@ -154,11 +155,9 @@ Diagnosis DiagnoseBackups(const engine::Options& options, absl::Time now) {
     return {"backup", dir, State::kFailed, fmt::format("it cannot be read: {}", failed.message()),
             "make it, for the user that sealiftd runs as"};
   }
-  if (!options.backup.key_file.empty()) {
-    if (const absl::StatusOr<engine::Kek> key = engine::LoadBackupKey(options); !key.ok()) {
-      return {"backup", dir, State::kFailed, fmt::format("none can be made: {}", std::string(key.status().message())),
-              "correct [backup], and run `sealift backup create`"};
-    }
+  if (const absl::StatusOr<engine::Kek> key = engine::LoadBackupKey(options); !key.ok()) {
+    return {"backup", dir, State::kFailed, fmt::format("none can be made: {}", std::string(key.status().message())),
+            "correct [backup], and run `sealift backup create`"};
   }
   if (newest == absl::InfinitePast()) {
     return {"backup", dir, State::kWarning, "there is none yet", "run `sealift backup create`"};
@@ -248,6 +247,11 @@ std::vector<Diagnosis> DiagnoseKeys(const engine::Options& options) {
   } else {
     findings.push_back(Ok("dkim", "", fmt::format("{} keys can be read", (*keys)->entries().size())));
   }
+  if (const absl::Status tls = engine::MakeTlsContext(options).status(); tls.ok()) {
+    findings.push_back(Ok("tls", "", "the roots that servers are verified with can be read"));
+  } else {
+    findings.push_back({"tls", "", State::kFailed, std::string(tls.message()), "correct [tls]"});
+  }
   return findings;
 }
 
@@ -298,11 +302,22 @@ std::vector<Diagnosis> DiagnoseMachine(const engine::Options& options, const Dae
           DiagnoseLockedMemory(), DiagnoseDumps(daemon), DiagnoseFips(options)};
 }
 
-std::vector<Diagnosis> DiagnoseSources(const engine::Options& options) {
+std::vector<Diagnosis> DiagnoseSources(const engine::Options& options, const DaemonAnswer& daemon) {
+  if (options.delivery == engine::Delivery::kSink) {
+    return {{"source", "", State::kSkipped, "delivery is \"sink\": nothing leaves from the address of a source", ""}};
+  }
   std::vector<Diagnosis> findings;
   std::set<int> absent;
   for (size_t i = 0; i < options.sources.size(); ++i) {
     const engine::SourceOptions& source = options.sources[i];
+    if (engine::HasAddressOf(source) && daemon.unavailable.contains(source.name)) {
+      findings.push_back({"source", source.name, State::kWarning,
+                          fmt::format("this machine has {} now, and had not when the daemon read its configuration: "
+                                      "nothing leaves from it",
+                                      source.address),
+                          "run `sealift reload`"});
+      continue;
+    }
     if (engine::HasAddressOf(source)) {
       findings.push_back(Ok("source", source.name, fmt::format("this machine has {}", source.address)));
       continue;

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,14 +35,15 @@ struct DaemonAnswer {
   std::string why;    // it is not ready
   std::string audit;  // why the audit file takes no entry
   int pid = 0;
+  std::set<std::string> unavailable;  // sources whose address the machine did not have when it looked
 };
 
 // The checks, a group each. They read, and change nothing; those of the DNS block and are made in live mode only, for
-// in sink mode even a question would leave the machine.
+// in sink mode even a question would leave the machine. What a start refuses is refused by the same code here.
 std::vector<Diagnosis> DiagnoseKeys(const engine::Options& options);
 std::vector<Diagnosis> DiagnoseStorage(const engine::Options& options, absl::Time now);
 std::vector<Diagnosis> DiagnoseMachine(const engine::Options& options, const DaemonAnswer& daemon, absl::Time now);
-std::vector<Diagnosis> DiagnoseSources(const engine::Options& options);
+std::vector<Diagnosis> DiagnoseSources(const engine::Options& options, const DaemonAnswer& daemon);
 std::vector<Diagnosis> DiagnoseNames(const engine::Options& options);
 // Whether each source reaches a mail server, one of the domain's, up to its greeting; without a domain nobody is
 // connected to. In sink mode, whether the sink answers.

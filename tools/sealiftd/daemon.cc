@@ -26,6 +26,7 @@
 #include "engine/log.h"
 #include "engine/node.h"
 #include "engine/options.h"
+#include "engine/start_parts.h"
 #include "tools/sealiftd/data_directory.h"
 #include "tools/sealiftd/process.h"
 
@@ -163,6 +164,10 @@ ExitCode CheckConfiguration(const std::string& config) {
   if (const absl::StatusOr<engine::Kek> kek = engine::LoadKek(**options); !kek.ok()) {
     return Refuse(WithExit(kek.status(), ExitCode::kConfig));
   }
+  const absl::StatusOr<engine::StartParts> parts = engine::StartParts::Of(**options);
+  if (!parts.ok()) return Refuse(parts.status());
+  for (const std::string& source : parts->unavailable)
+    fmt::print(stderr, "sealiftd: warning: the address of source {} is not one of this machine\n", source);
   fmt::print("{}: good\n", config);
   return ExitCode::kOk;
 }

@@ -21,7 +21,8 @@ constexpr char kHelp[] = R"(usage: sealiftd [--config FILE] [--check]
 Queues and delivers mail. Runs in the foreground, logs to stderr, prints `ready` on stdout when it serves.
 
   --config FILE   the configuration; default $SEALIFT_CONFIG, then /etc/sealift/sealift.toml
-  --check         only check the configuration and the key that it names
+  --check         only check what a start needs, as the user that it runs as: the configuration, and the keys,
+                  certificates and addresses that it names
   --version       print the version
   --help          this text
 

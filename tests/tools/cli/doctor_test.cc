@@ -35,6 +35,9 @@ class DoctorTest : public testing::Test {
     options_.storage.stop_load_below = {0, 1};
     options_.storage.stop_send_below = {0, 1};
     options_.backup.dir = root_ + "/backups";
+    options_.backup.key_file = root_ + "/backup.key";
+    std::ofstream(options_.backup.key_file) << std::string(32, 'b');
+    chmod(options_.backup.key_file.c_str(), 0600);
     std::filesystem::create_directory(options_.backup.dir);
     std::filesystem::create_directory(options_.node.data_dir);
     chmod(options_.node.data_dir.c_str(), 0700);
@@ -78,6 +81,8 @@ TEST_F(DoctorTest, ABackupHasAnAge) {
   std::ofstream(options_.backup.dir + "/mta1.backup") << "x";
   EXPECT_EQ(Storage("backup").state, State::kOk);
   EXPECT_EQ(Of(DiagnoseStorage(options_, absl::Now() + absl::Hours(72)), "backup").state, State::kWarning);
+  options_.backup.key_file.clear();
+  EXPECT_EQ(Storage("backup").state, State::kFailed) << "none can be made";
   std::filesystem::remove_all(options_.backup.dir);
   EXPECT_EQ(Storage("backup").state, State::kFailed);
   options_.backup.dir.clear();
@@ -133,15 +138,27 @@ TEST_F(DoctorTest, APoolWithoutAnAddressFailsAndOneSourceOnlyWarns) {
   options_.pools.resize(1);
   options_.pools[0].name = "main";
   options_.pools[0].source_indexes = {0, 1};
-  std::vector<Diagnosis> findings = DiagnoseSources(options_);
+  options_.delivery = engine::Delivery::kLive;
+  std::vector<Diagnosis> findings = DiagnoseSources(options_, {});
   ASSERT_EQ(findings.size(), 2u);
   EXPECT_EQ(findings[0].state, State::kOk);
   EXPECT_EQ(findings[1].state, State::kWarning);
   EXPECT_EQ(VerdictOf(findings), ExitCode::kOk);
   options_.pools[0].source_indexes = {1};
-  findings = DiagnoseSources(options_);
+  findings = DiagnoseSources(options_, {});
   EXPECT_EQ(Of(findings, "pool").state, State::kFailed);
   EXPECT_EQ(VerdictOf(findings), ExitCode::kConfig);
+  const Diagnosis late = DiagnoseSources(options_, {.unavailable = {"ip1"}}).front();
+  EXPECT_EQ(late.state, State::kWarning) << "the daemon does not know of it";
+  EXPECT_THAT(late.next, HasSubstr("sealift reload"));
+  options_.delivery = engine::Delivery::kSink;
+  EXPECT_EQ(VerdictOf(DiagnoseSources(options_, {})), ExitCode::kOk) << "nothing leaves from an address";
+}
+
+TEST_F(DoctorTest, RootsThatCannotBeReadFail) {
+  EXPECT_EQ(Of(DiagnoseKeys(options_), "tls").state, State::kOk);
+  options_.tls.ca_file = root_ + "/none";
+  EXPECT_EQ(Of(DiagnoseKeys(options_), "tls").state, State::kFailed);
 }
 
 TEST_F(DoctorTest, InSinkModeNoNameIsAskedFor) {
