@@ -1,9 +1,12 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <regex>
+#include <sstream>
 #include <string>
 
 #include "engine/metrics_text.h"
@@ -42,6 +45,23 @@ TEST(PromtoolTest, AScrapeOfEveryMetricIsClean) {
   EXPECT_EQ(::pclose(promtool), 0) << said;
   EXPECT_EQ(said, "");
   std::filesystem::remove(path);
+}
+
+// An alert on what is not there never fires.
+TEST(PromtoolTest, TheAlertsAskForMetricsThatThereAre) {
+  const std::string path = std::string(SEALIFT_SOURCE_DIR) + "/deploy/sealift.alerts.yml";
+  EXPECT_EQ(std::system(("promtool check rules " + path + " >/dev/null").c_str()), 0);
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  const std::string alerts = text.str();
+  const std::regex name("sealift_[a-z_]+");
+  size_t found = 0;
+  for (std::sregex_iterator it(alerts.begin(), alerts.end(), name); it != std::sregex_iterator(); ++it, ++found) {
+    EXPECT_TRUE(std::ranges::any_of(MetricDeclarations(), [&](const MetricDeclaration& declaration) {
+      return it->str() == declaration.name || it->str() == std::string(declaration.name) + "_bucket";
+    })) << it->str();
+  }
+  EXPECT_GT(found, 10u);
 }
 
 }  // namespace
