@@ -13,7 +13,7 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr uint32_t kRows = 30;
+constexpr uint32_t kRows = Plan::kBounceEvery + 5;  // one of them bounces
 
 class CrashJudgeTest : public testing::Test {
  protected:
@@ -67,7 +67,7 @@ TEST_F(CrashJudgeTest, ARowThatIsShownAsDeliveredAndNeverArrivedIsLost) {
 }
 
 TEST_F(CrashJudgeTest, ABounceThatIsNotShownIsLost) {
-  GoWell(25);
+  GoWell(Plan::kBounceEvery);
   EXPECT_THAT(judge_.Finish(), Contains(HasSubstr("should have bounced once")));
 }
 
@@ -111,7 +111,7 @@ TEST_F(CrashJudgeTest, RowsThatNobodyLoadedAreFound) {
   judge_.Arrived(Mailbox(kRows + 1), "<id@mta>", 1);
   judge_.Arrived("c2r1@d2.test", "<id@mta>", 1);
   const std::vector<std::string> findings = judge_.Finish();
-  EXPECT_THAT(findings, Contains(HasSubstr("only 30 were loaded")));
+  EXPECT_THAT(findings, Contains(HasSubstr("only 55 were loaded")));
   EXPECT_THAT(findings, Contains(HasSubstr("never acknowledged")));
 }
 
